@@ -34,6 +34,7 @@ from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import whole
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
 from tests.unit.governance.test_entering import countersigned, without
+from tests.unit.governance.test_rights_page import give, shown
 from tests.unit.governance.test_settling import two
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
 from tests.unit.rights.signers import YEAR, Authenticator, Ssh
@@ -517,3 +518,26 @@ async def test_an_officer_attaches_a_file_without_script(role: Open) -> None:
         await expect(page.locator("#statement-text")).to_contain_text(
             hashlib.sha256(b"a section").hexdigest()
         )
+
+
+async def test_rights_in_parts_are_walked_by_their_links_at_every_width(role: Open) -> None:
+    persons = await give(role.office, 120)
+    for width in (320, 1280):
+        async with role.visitor(ANNA, width=width) as page:
+            await page.goto(role.at("/rights"))
+            seen = []
+            for name in ("Fler rättigheter", "Fler rättigheter", "Föregående rättigheter"):
+                seen += shown(await page.content())
+                await page.get_by_text("Alla delar").click()
+                assert not await page.evaluate(TOO_WIDE), width
+                assert await page.evaluate(TOO_SMALL) == [], width
+                if PICTURES:
+                    for look in ("light", "dark"):
+                        await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+                        name_of_page = f"rights-{len(seen)}-{width}-{look}.png"
+                        await page.screenshot(path=Path(PICTURES) / name_of_page, full_page=True)
+                await page.get_by_role("link", name=name).click()
+                await page.wait_for_load_state()
+            assert sorted(set(seen)) == persons
+            await page.get_by_text("Alla delar").click()
+            await expect(page.locator("details [aria-current=page]")).to_have_count(1)

@@ -70,9 +70,9 @@ class Office:
     clock: OfficeClock
     failures: list[BaseException] = field(default_factory=list)
 
-    async def state(self, by: Subject, act: Act) -> Statement:
-        """Append a statement of somebody who has a key."""
-        self.house.now = self.second()
+    async def state(self, by: Subject, act: Act, at: datetime | None = None) -> Statement:
+        """Append a statement of somebody who has a key, of now or of a moment that the act names."""
+        self.house.now = at or self.second()
         signed = self.house.signers[by].sign(self.house.stated(by, act))
         await self.append(signed)
         return signed.statement
@@ -81,7 +81,7 @@ class Office:
         """Give a role in the organisation: Anna asks, and a custodian approves."""
         start = self.second()
         what = Rights(who, ORGANISATION, frozenset({role}))
-        asked = await self.state(ANNA, Given(what, start, start + YEAR, asked=True))
+        asked = await self.state(ANNA, Given(what, start, start + YEAR, asked=True), start)
         await self.state(KURT, Approved(asked.digest))
 
     def second(self) -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +20,43 @@ TODAY, OWN_KEYS, OFFICERS_PAGE, RIGHTS_PAGE = "/", "/keys", "/officers", "/right
 AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator-view", "/record"
 UNSIGNED = f"{RIGHTS_PAGE}/unsigned"
 CONSENTS, REVIEWS, INCIDENTS = "/consents", "/reviews", "/incidents"
+PART = 50
+"""Most lines of a long list on one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a long list that a page shows: lines ``first`` to ``last`` of ``count``, from 1 on."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def asked(cls, request: Request, count: int) -> Self:
+        """Return the part that an address asks for, or the nearest one that is there."""
+        text = request.query_params.get("page", "")
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
+        return cls(max(1, min(number, ceil(count / PART))), count)
+
+    @staticmethod
+    def first_of(number: int) -> int:
+        """Return the number of the first line of a part."""
+        return (number - 1) * PART + 1
+
+    @property
+    def first(self) -> int:
+        """Number of its first line."""
+        return self.first_of(self.number)
+
+    @property
+    def last(self) -> int:
+        """Number of its last line."""
+        return min(self.number * PART, self.count)
+
+    @property
+    def more(self) -> bool:
+        """True where a part follows."""
+        return self.last < self.count
 
 
 class Frame:

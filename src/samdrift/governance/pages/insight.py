@@ -14,7 +14,7 @@ from samdrift.governance.duties.catalogue import vanished
 from samdrift.governance.operatorview import Kind, lines
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.entering import AT_END, Catalogues
-from samdrift.governance.pages.frame import AGREEMENTS, OPERATOR_VIEW, RECORD, REPORT, Frame
+from samdrift.governance.pages.frame import AGREEMENTS, OPERATOR_VIEW, RECORD, REPORT, Frame, Part
 from samdrift.governance.pages.waiting import agreements_of
 from samdrift.governance.pages.words import FORMS, FUNCTIONS, Telling, kind_of
 from samdrift.governance.reportkeeping import read
@@ -25,7 +25,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 Performers = Callable[[ParticipantIdentifier], Mapping[Function, Party | None]]
 """Returns the functions that are switched on for an organisation, each with the party that performs it."""
-_PAGE = 50
 _MISSING: Mapping[Missing, Phrase] = {
     Missing.PARTY: Phrase("The organisation has not stated which party it is."),
     Missing.AGREEMENT: Phrase("No agreement leads there."),
@@ -127,16 +126,13 @@ class Insight:
     async def record(self, request: Request, visit: Visit) -> Response:
         """Show the record, the newest first."""
         entries = visit.record.entries[::-1]
-        asked = request.query_params.get("page", "")
-        page = max(1, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 7 else 1
-        shown = entries[(page - 1) * _PAGE : page * _PAGE]
+        part = Part.asked(request, len(entries))
         return self._frame.page(
             request,
             visit,
             "record.html",
-            entries=shown,
-            page=page,
-            more=len(entries) > page * _PAGE,
+            entries=entries[part.first - 1 : part.last],
+            part=part,
             kind_of=kind_of,
             telling=Telling(visit.record, visit.names, self._frame.wording(request)),
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from samdrift.governance.groups import states
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.frame import RIGHTS_PAGE, Frame
+from samdrift.governance.pages.frame import PART, RIGHTS_PAGE, Frame, Part
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import SOON
 from samdrift.governance.pages.words import RIGHTS
@@ -63,25 +63,26 @@ class RightsPages:
         )
 
     async def list(self, request: Request, visit: Visit) -> Response:
-        """Show everybody's rights, by place."""
+        """Show everybody's rights, by place, a part of them on each page."""
         asked = request.query_params.get("on", "")
         try:
             moment = end_of(date.fromisoformat(asked), SWEDEN).astimezone(UTC) if asked else visit.now
         except (ValueError, OverflowError):
             moment, asked = visit.now, ""
-        state = visit.record.state
+        held = sorted(visit.record.state.holdings(moment), key=lambda each: self._order(visit, each))
+        part = Part.asked(request, len(held))
+        begins = [self._place(visit, each.given.what.scope) for each in held[::PART]]
         places: dict[Scope, list[Holding]] = {}
-        for each in state.holdings(moment):
+        for each in held[part.first - 1 : part.last]:
             places.setdefault(each.given.what.scope, []).append(each)
         numbers = {each.statement.digest: each for each in visit.record.entries}
-        ordered = sorted(
-            places.items(), key=lambda pair: (pair[0] != ORGANISATION, self._place(visit, pair[0]))
-        )
         return self._frame.page(
             request,
             visit,
             "rights.html",
-            places=[(scope, self._place(visit, scope), held) for scope, held in ordered],
+            part=part,
+            begins=begins,
+            places=[(scope, self._place(visit, scope), shown) for scope, shown in places.items()],
             organisation=ORGANISATION,
             moment=moment,
             asked=asked,
@@ -192,6 +193,11 @@ class RightsPages:
             roles=[(each, RIGHTS[each]) for each in sorted(OF_ORGANISATION)],
             directories=_directories(visit),
         )
+
+    def _order(self, visit: Visit, holding: Holding) -> tuple[bool, str, str]:
+        """Return by what rights are ordered: the organisation's, then those of each mailbox by its name."""
+        scope = holding.given.what.scope
+        return scope != ORGANISATION, self._place(visit, scope), str(scope)
 
     def _place(self, visit: Visit, scope: Scope) -> str:
         return "" if scope.mailbox is None else visit.names.mailboxes.get(scope.mailbox, scope.mailbox)
