@@ -2,7 +2,8 @@
 
 from samdrift.rights.copies import Behind, Contradiction, Copy
 from samdrift.rights.deciding import Decision, Request, decide
-from samdrift.rights.folding import Effect, State, end_of, fold
+from samdrift.rights.fields import end_of
+from samdrift.rights.folding import Effect, State, fold
 from samdrift.rights.statements import (
     ORGANISATION,
     Approved,

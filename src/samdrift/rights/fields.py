@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Self, TypeVar
 
@@ -220,3 +220,10 @@ class Fields:
         """Return when every member was taken."""
         if self._left:
             raise StatementError("there is no such field in a statement of this kind", min(self._left))
+
+
+def end_of(day: date, zone: tzinfo) -> datetime:
+    """Return the last second of ``day``, as the day runs in ``zone``: the moment that a question about it
+    means.
+    """
+    return datetime.combine(day + timedelta(days=1), time(), zone) - timedelta(seconds=1)

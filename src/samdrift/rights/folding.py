@@ -27,9 +27,9 @@ lends no authority: neither can name the right to manage or a role.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -41,7 +41,6 @@ from samdrift.rights.memberships import Memberships
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import (
     OF_CONTENT,
-    OF_ORGANISATION,
     OFFICERS,
     ORGANISATION,
     Approved,
@@ -139,6 +138,10 @@ class State:
         self._last: datetime | None = None
         self._batch: dict[str, Statement] = {}
         self._added: list[tuple[dict[Any, Any], Any]] = []
+        self._grants_alone = False
+        """True while the last moment has grants and requests alone, of which none sees another."""
+        self._ordered = True
+        """True while the rows of the last moment are in the order of its statements."""
 
     @property
     def last(self) -> datetime | None:
@@ -153,13 +156,17 @@ class State:
         for moment, batch in groupby(
             sorted(new.values(), key=lambda each: each.at), key=lambda each: each.at
         ):
-            if moment == self._last:
-                self._undo()
+            further = {each.digest: each for each in batch}
+            if moment != self._last:
+                self._put_in_order()
+                self._last, self._batch, self._added, self._grants_alone = moment, {}, [], True
+            self._grants_alone &= all(isinstance(each.act, Given) for each in further.values())
+            self._ordered = not self._batch
+            self._batch |= further
+            if self._grants_alone:
+                self._fold(further)
             else:
-                self._last, self._batch = moment, {}
-            self._batch |= {each.digest: each for each in batch}
-            self._added = []
-            self._fold()
+                self._fold_again()
 
     def close(self, digests: Iterable[str], moment: datetime, by: str) -> None:
         """End what some statements give at ``moment``, where it has not ended before, by the statement
@@ -173,14 +180,15 @@ class State:
         if statement.digest in self._statements:
             return self.effect(statement.digest)
         last, batch, added = self._last, dict(self._batch), self._added
+        alone, ordered, before = self._grants_alone, self._ordered, len(added)
         self.extend([statement])
         effect = self.effect(statement.digest)
-        self._undo()
-        self._last, self._batch = last, batch
-        if statement.at == last:
-            self._fold()
-        else:
-            self._added = added
+        added_alone = statement.at == last and self._grants_alone
+        self._undo(before if added_alone else 0)
+        self._last, self._batch, self._added = last, batch, added
+        self._grants_alone, self._ordered = alone, ordered or statement.at != last
+        if statement.at == last and not added_alone:
+            self._fold_again()
         return effect
 
     def effect(self, digest: str) -> Effect:
@@ -213,6 +221,7 @@ class State:
 
         It is in force somewhere in that time if it is at its beginning, or where an objection to it ends.
         """
+        self._put_in_order()
         for digest, holding in self._holdings.items():
             began = max(holding.given.start, holding.begins[0])
             if began > last or holding.given.end <= first:
@@ -311,6 +320,7 @@ class State:
         return self._statements[holding.statements[-1]].by
 
     def _of(self, *subjects: Subject) -> list[str]:
+        self._put_in_order()
         if not subjects:
             return list(self._holdings)
         return [digest for subject in subjects for digest in self._by_subject.get(subject, ())]
@@ -320,14 +330,25 @@ class State:
             table[key] = value
             self._added.append((table, key))
 
-    def _undo(self) -> None:
-        for table, key in reversed(self._added):
+    def _undo(self, count: int = 0) -> None:
+        """Take back the rows of the last moment, but for the first ``count``."""
+        for table, key in reversed(self._added[count:]):
             del table[key]
-        self._added = []
+        del self._added[count:]
 
-    def _fold(self) -> None:
-        """Fold the statements of the last moment, in the three steps."""
-        batch = [self._batch[digest] for digest in sorted(self._batch)]
+    def _put_in_order(self) -> None:
+        """Have rows follow the order of statements, however these came: answers are the same everywhere."""
+        if not self._ordered:
+            self._fold_again()
+
+    def _fold_again(self) -> None:
+        self._undo()
+        self._ordered = True
+        self._fold(self._batch)
+
+    def _fold(self, statements: Mapping[str, Statement]) -> None:
+        """Fold statements of the last moment, in the three steps."""
+        batch = [statements[digest] for digest in sorted(statements)]
         for each in batch:
             self._put(self._statements, each.digest, each)
         mine = [each for each in batch if each.organisation == self.organisation]
@@ -408,7 +429,9 @@ class State:
 
     def _spared(self, unanswered: Iterable[str], now: _Instant) -> list[str]:
         """Return the one administrator's role that stays where a review leaves all of them unanswered."""
-        roles = {digest for digest, holding in self._holdings.items() if _is_administrators(holding)}
+        roles = {
+            digest for digest, holding in self._holdings.items() if Right.ADMINISTRATOR in holding.given.roles
+        }
         going_on = (now[0], _JUDGING)  # What another statement ends in the same moment does not count.
         standing = {digest for digest in roles if self._in_force(digest, now, going_on)}
         going = standing.intersection(unanswered)
@@ -444,7 +467,7 @@ class State:
         return Effect.TAKEN
 
     def _give(self, statement: Statement, act: Given) -> Effect:
-        now, by, role = (statement.at, _JUDGING), statement.by, _is_role(act)
+        now, by, role = (statement.at, _JUDGING), statement.by, bool(act.roles)
         self._index(act.what.subject, statement.digest)
         if act.asked:
             if role and not self._may_give(by, act, now):
@@ -465,7 +488,7 @@ class State:
         asked = self._named(act.of, Given)
         if asked is None or not isinstance(asked.act, Given) or not asked.act.asked:
             return Effect.NAMES_NOTHING
-        if any(same_person(by, each) for each in _concerned(asked, asked.act)):
+        if any(same_person(by, each) for each in (asked.by, *asked.act.receivers)):
             return Effect.SELF
         if act.of not in self._standing or not self._may_give(by, asked.act, now):
             return Effect.NO_AUTHORITY
@@ -502,7 +525,7 @@ class State:
         what = given.what
         if self._has(by, Right.ADMINISTRATOR, ORGANISATION, now):
             return True
-        if _is_role(given):
+        if given.roles:
             return by.kind is SubjectKind.CUSTODIAN
         manageable = isinstance(what, Substitution) or what.rights <= OF_CONTENT
         return manageable and what.scope != ORGANISATION and self._has(by, Right.MANAGE, what.scope, now)
@@ -560,13 +583,6 @@ def fold(organisation: str, statements: Iterable[Statement]) -> State:
     return state
 
 
-def end_of(day: date, zone: tzinfo) -> datetime:
-    """Return the last second of ``day``, as the day runs in ``zone``: the moment that a question about it
-    means.
-    """
-    return datetime.combine(day + timedelta(days=1), time(), zone) - timedelta(seconds=1)
-
-
 def _line(holding: Holding) -> dict[str, Json]:
     what = holding.given.what
     gets: dict[str, Json] = (
@@ -579,21 +595,3 @@ def _line(holding: Holding) -> dict[str, Json]:
         "until": moment_text(holding.given.end),
         "statements": list(holding.statements),
     }
-
-
-def _is_administrators(holding: Holding) -> bool:
-    what = holding.given.what
-    return isinstance(what, Rights) and Right.ADMINISTRATOR in what.rights
-
-
-def _is_role(given: Given) -> bool:
-    return isinstance(given.what, Rights) and bool(given.what.rights & OF_ORGANISATION)
-
-
-def _concerned(asked: Statement, given: Given) -> tuple[Subject, ...]:
-    """Return those who cannot approve a request: its author and the ones who would get, or lend, rights by
-    it.
-    """
-    if isinstance(given.what, Substitution):
-        return asked.by, given.what.subject, given.what.absent
-    return asked.by, given.what.subject

@@ -130,6 +130,18 @@ class Given:
     end: datetime
     asked: bool
 
+    @property
+    def roles(self) -> frozenset[Right]:
+        """Roles in the organisation that are given."""
+        return self.what.rights & OF_ORGANISATION if isinstance(self.what, Rights) else frozenset()
+
+    @property
+    def receivers(self) -> tuple[Subject, ...]:
+        """Subjects that would get, or lend, rights by it: they cannot approve it."""
+        if isinstance(self.what, Substitution):
+            return self.what.subject, self.what.absent
+        return (self.what.subject,)
+
 
 @dataclass(frozen=True, slots=True)
 class Approved:

@@ -33,9 +33,16 @@ RIGHTS = (
         (_FOLDING,),
     ),
     Mutant(
+        "rights: an end of a moment holds for the grants of it that came before",
+        "rights/folding.py",
+        "            if self._grants_alone:\n                self._fold(further)\n",
+        "            if True:\n                self._fold(further)\n",
+        (_FOLDING,),
+    ),
+    Mutant(
         "rights: the one who asks does not approve",
         "rights/folding.py",
-        "        if any(same_person(by, each) for each in _concerned(asked, asked.act)):\n"
+        "        if any(same_person(by, each) for each in (asked.by, *asked.act.receivers)):\n"
         "            return Effect.SELF\n",
         "",
         (_FOLDING,),

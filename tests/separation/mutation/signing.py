@@ -89,9 +89,9 @@ SIGNING = (
     _without(
         "one who is custodian and officer is not two for a role",
         "rights/folding.py",
-        "any(same_person(by, each) for each in _concerned(asked, asked.act))",
+        "any(same_person(by, each) for each in (asked.by, *asked.act.receivers))",
         _ENROLMENT,
-        instead="by in _concerned(asked, asked.act)",
+        instead="by in (asked.by, *asked.act.receivers)",
     ),
     _without(
         "a role that custodians give begins a week later",

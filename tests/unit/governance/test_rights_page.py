@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from html import unescape
 
 import pytest_asyncio
@@ -30,19 +29,22 @@ async def open_office(installation: Installation) -> AsyncIterator[Office]:
 
 
 async def give(opened: Office, count: int) -> Sequence[str]:
-    """Give so many persons a right to one of 25 mailboxes, one a second; return who they are."""
-    house, start = opened.house, opened.second()
-    opened.clock.ahead += timedelta(seconds=count + 1)
+    """Give so many persons a right to one of 25 mailboxes, all in one second, as who signs over unsigned ones
+    does; return who they are.
+    """
+    opened.in_another_second()
+    house = opened.house
+    house.now = start = opened.second()
+    persons = [Subject.parse(f"person:{number:032x}") for number in range(count)]
+    rights = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
     signed = []
-    for number in range(count):
-        house.now = start + timedelta(seconds=number)
-        person, place = Subject.parse(f"person:{number:032x}"), Scope(f"{number % 25:032x}")
-        what = Rights(person, place, frozenset({Right.READ, Right.WRITE, Right.APPROVE}))
-        given = Given(what, house.now, house.now + YEAR, asked=False)
-        statement = replace(house.stated(ANNA, given), why="å" * MAX_REASON)
-        signed.append(house.signers[ANNA].sign(statement))
+    for number, person in enumerate(persons):
+        what = Rights(person, Scope(f"{number % 25:032x}"), rights)
+        statement = house.stated(ANNA, Given(what, start, start + YEAR, asked=False))
+        signed.append(house.signers[ANNA].sign(replace(statement, why="å" * MAX_REASON)))
     await opened.append(*signed)
-    return [f"person:{number:032x}" for number in range(count)]
+    opened.in_another_second()
+    return [str(each) for each in persons]
 
 
 def shown(page: str) -> list[str]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import permutations
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -692,3 +693,57 @@ def test_many_statements_are_decided_on_by_what_concerns_the_subject() -> None:
     state._current = lambda digest, now: looked.append(digest) or current(digest, now)  # type: ignore
     assert decide_by(state, Request(HABO, others[7], Right.READ, SCHOOL), at(2)).allowed
     assert len(looked) <= 3
+
+
+def test_grants_of_one_moment_are_folded_once_each_and_answer_as_if_they_had_come_together() -> None:
+    """Signing over thousands of rights states them in one second: a count of steps, not a time."""
+    persons = [Subject.parse(f"person:{number}") for number in range(300)]
+    many = [grant(ANNA, 1, rights(each, SCHOOL, Right.READ)) for each in persons]
+    many += [grant(ANNA, 1, rights(persons[0], SCHOOL, right)) for right in (Right.WRITE, Right.APPROVE)]
+    state, steps = fold(HABO, founding()), list[str]()
+    give = state._give
+    state._give = lambda each, act: steps.append(each.digest) or give(each, act)  # type: ignore
+    for each in many:
+        assert state.judge(each) is Effect.TAKEN
+        state.extend([each])
+    assert len(steps) <= 2 * len(many)
+    whole = fold(HABO, [*founding(), *many])
+    assert list(state.holdings(at(2))) == list(whole.holdings(at(2)))
+    assert list(state.holdings(at(2), persons[0])) == list(whole.holdings(at(2), persons[0]))
+    late = end(ANNA, 1, many[7])
+    assert state.judge(late) is Effect.TAKEN
+    state.extend([late])
+    assert state.as_of(at(2)) == fold(HABO, [*founding(), *many, late]).as_of(at(2))
+
+
+def test_what_was_stated_in_pieces_keeps_its_order_when_another_moment_has_come() -> None:
+    many = [grant(ANNA, 1, rights(BO, SCHOOL, right)) for right in (Right.READ, Right.WRITE, Right.APPROVE)]
+    later = grant(ANNA, 2, rights(BO, CARE, Right.READ))
+    whole = list(fold(HABO, [*founding(), *many, later]).holdings(at(3), BO))
+    for pieces in permutations(many):
+        state = fold(HABO, founding())
+        for each in (*pieces, later):
+            state.extend([each])
+        assert list(state.holdings(at(3), BO)) == whole
+
+
+def test_ends_and_grants_of_one_moment_amount_to_the_same_in_whatever_order_they_come() -> None:
+    """Also one by one: a grant that came before the end of its giver's role counts for nothing, too."""
+    given, other = grant(ANNA, 2, READ), grant(ANNA, 2, rights(CILLA, CARE, Right.READ))
+    asked = ask(BO, 2, rights(BO, CARE, Right.READ))
+    for many in (
+        [given, other, asked, end(DAG, 2, founding()[0])],
+        [given, other, asked, end(DAG, 2, BO)],
+        [given, other, asked, approve(ANNA, 2, asked)],
+        [given, other, objection(DAG, 2, given), end(DAG, 2, other)],
+    ):
+        whole = fold(HABO, [*founding(), *many])
+        for pieces in permutations(many):
+            state = fold(HABO, founding())
+            for count, each in enumerate(pieces, 1):
+                so_far = fold(HABO, [*founding(), *pieces[:count]])
+                assert state.judge(each) is so_far.effect(each.digest)
+                state.extend([each])
+            for each in many:
+                assert state.effect(each.digest) is whole.effect(each.digest)
+            assert list(state.holdings(at(3))) == list(whole.holdings(at(3)))

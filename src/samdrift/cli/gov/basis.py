@@ -25,7 +25,7 @@ from samdrift.governance.records import Records
 from samdrift.net.clock import system_clock
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import ROLES, Function, Party
-from samdrift.rights.folding import end_of
+from samdrift.rights.fields import end_of
 from samdrift.rights.folds import read_record
 from samdrift.rights.record import Broken, Record
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -20,8 +20,7 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.governance.words import in_words, table
 from samdrift.installation.loop import run
 from samdrift.rights.enrolment import Keys
-from samdrift.rights.fields import StatementError, Subject, SubjectKind
-from samdrift.rights.folding import end_of
+from samdrift.rights.fields import StatementError, Subject, SubjectKind, end_of
 from samdrift.rights.record import Record
 from samdrift.rights.signing import namespace
 from samdrift.rights.statements import Act, Statement

@@ -42,8 +42,7 @@ from samdrift.installation.loop import run
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.rights.consents import Extent, Level
-from samdrift.rights.fields import moment_text
-from samdrift.rights.folding import end_of
+from samdrift.rights.fields import end_of, moment_text
 from samdrift.vault.errors import VaultError
 from samdrift.vault.registry import RegistrationState
 from samdrift.web.tables import BEGINNING, csv_lines

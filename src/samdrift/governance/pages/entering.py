@@ -31,8 +31,7 @@ from samdrift.rights.agreements import (
     as_written,
 )
 from samdrift.rights.consentfold import officers
-from samdrift.rights.fields import ORGANISATION, StatementError, Subject
-from samdrift.rights.folding import end_of
+from samdrift.rights.fields import ORGANISATION, StatementError, Subject, end_of
 from samdrift.rights.reviews import LONGEST, SHORTEST, ReviewOpened
 from samdrift.rights.statements import Act
 from samdrift.web.formats import SWEDEN

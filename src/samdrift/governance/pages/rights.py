@@ -15,8 +15,8 @@ from samdrift.governance.pages.frame import PART, RIGHTS_PAGE, Frame, Part
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import SOON
 from samdrift.governance.pages.words import RIGHTS
-from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind
-from samdrift.rights.folding import Holding, end_of
+from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind, end_of
+from samdrift.rights.folding import Holding
 from samdrift.rights.statements import (
     OF_CONTENT,
     OF_ORGANISATION,
