@@ -38,7 +38,7 @@ class MessageStatus(StrEnum):
 
 
 _FINAL = frozenset({MessageStatus.NEW, MessageStatus.ACCEPTED, MessageStatus.MESSAGE_EXCHANGE_ERROR})
-"""Statuses in which a message is final: what came in, once it is there; what went out, by its receipt or end."""
+"""Statuses in which a message is final: one that came in, at once; one that went out, by receipt or end."""
 
 
 class ReceiptState(StrEnum):

@@ -26,7 +26,7 @@ from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled
-from samdrift.rights.record import GOOD, MAX_A_DAY, Broken, Entry, Further, Record, Verdict
+from samdrift.rights.record import GOOD, MAX_A_DAY, MAX_A_SECOND, Broken, Entry, Further, Record, Verdict
 from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.rights.statements import Approved
@@ -61,6 +61,7 @@ _REASONS: Mapping[Verdict, str] = {
     Refusal.COUNTER: "the authenticator counts less than before: there may be a copy of it",
     Refusal.SIGNATURE: "the signature does not hold",
     Refusal.TOO_MANY: f"one states at most {MAX_A_DAY} things about agreements in a day: wait a day",
+    Refusal.CROWDED: f"a second has room for {MAX_A_SECOND} statements, or for grants alone: state it again",
     Effect.OTHER_ORGANISATION: "it does not name this organisation",
     Effect.NO_AUTHORITY: "this person may not state that, or not yet",
     Effect.SELF: "nobody gives to themselves, or approves their own request",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Protocol, Self, TypeAlias
 
 from samdrift.rights.agreements import AGREEMENT_ACTS
@@ -28,6 +29,8 @@ ASKED_FOR = timedelta(days=1)
 """Time within which a custodian approves what another has asked for."""
 MAX_A_DAY = 300
 """Most statements about agreements that one makes in a day."""
+MAX_A_SECOND = 500
+"""Statements of one second after which there is room for grants alone, and for none after anything else."""
 GOOD = frozenset({Effect.TAKEN, Effect.WAITING})
 
 
@@ -137,6 +140,8 @@ class Record:
             return Refusal.EXPIRED
         if self._states_too_much(signed.statement):
             return Refusal.TOO_MANY
+        if self._crowds(signed.statement):
+            return Refusal.CROWDED
         return self._judge(signed)[0]
 
     def append(self, signed: Signed) -> Verdict:
@@ -166,6 +171,16 @@ class Record:
                 break
             count += each.statement.by == statement.by and isinstance(each.statement.act, AGREEMENT_ACTS)
         return count >= MAX_A_DAY
+
+    def _crowds(self, statement: Statement) -> bool:
+        """Return whether a second has no room for one more: those of one second are judged together, so that
+        each makes the next one dearer, but for grants, of which none sees another.
+        """
+        if self.number < MAX_A_SECOND or self.entries[-MAX_A_SECOND].statement.at != statement.at:
+            return False
+        before = (each.statement for each in reversed(self.entries))
+        same = takewhile(lambda one: one.at == statement.at, before)
+        return not all(isinstance(one.act, Given) for one in (statement, *same))
 
     def _judge(self, signed: Signed) -> tuple[Verdict, Verified | None]:
         statement = signed.statement

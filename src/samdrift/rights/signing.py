@@ -63,6 +63,8 @@ class Refusal(StrEnum):
     SIGNATURE = "signature"
     TOO_MANY = "too-many"
     """More about agreements than one states in a day."""
+    CROWDED = "crowded"
+    """More in one second than can be judged together, some of it other than grants."""
 
 
 _OF_ASSERTIONS = {

@@ -54,6 +54,12 @@ SIGNING = (
         _RECORD,
     ),
     _without(
+        "a second has room for so many statements",
+        "rights/record.py",
+        "        if self._crowds(signed.statement):\n            return Refusal.CROWDED\n",
+        _RECORD,
+    ),
+    _without(
         "another organisation's statement is refused",
         "rights/record.py",
         "        if statement.organisation != self.organisation:\n"

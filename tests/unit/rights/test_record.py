@@ -356,6 +356,29 @@ def test_a_signature_of_a_grant_opens_nothing_else() -> None:
     assert house.record.judge(other, house.now) is Refusal.NAMESPACE
 
 
+def test_a_second_has_room_for_so_many_and_for_any_number_of_grants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member could else have each reading of the record take minutes, for which all others wait."""
+    monkeypatch.setattr("samdrift.rights.record.MAX_A_SECOND", 3)
+    house = lived_in()
+    people = [Subject.parse(f"person:p{number}") for number in range(5)]
+
+    def stated(act: Act) -> Effect | Refusal:
+        """State it in the second that it is."""
+        signed = house.signers[ANNA].sign(house.stated(ANNA, act))
+        verdict = house.record.judge(signed, house.now)
+        return house.record.append(signed) if verdict in GOOD else verdict
+
+    house.now += timedelta(minutes=1)
+    assert {stated(grant(house, one, SCHOOL)) for one in people} == {Effect.TAKEN}
+    assert stated(Ended(subject=people[0])) is Refusal.CROWDED
+    house.now += timedelta(seconds=1)
+    assert {stated(Ended(subject=one)) for one in people[:3]} == {Effect.TAKEN}
+    assert stated(grant(house, CILLA, SCHOOL)) is Refusal.CROWDED
+    house.now += timedelta(seconds=1)
+    assert stated(Ended(subject=people[3])) is Effect.TAKEN
+    assert stated(grant(house, CILLA, SCHOOL)) is Effect.TAKEN
+
+
 def test_one_states_so_much_about_agreements_in_a_day_and_the_next_day_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -200,6 +200,7 @@ _REASONS: Mapping[Verdict, Phrase] = {
         "One states at most %(count)s things about agreements in a day. State the rest tomorrow.",
         {"count": MAX_A_DAY},
     ),
+    Refusal.CROWDED: Phrase("Too much was stated in the same second. State it again."),
     Effect.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
     Effect.NO_AUTHORITY: Phrase("You may not state that, or not yet."),
     Effect.SELF: Phrase("Nobody gives to themselves, or approves their own request."),
