@@ -195,6 +195,22 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     assert not re.search("nothing runs|NOT SERVED", ended.output)
 
 
+async def test_an_object_store_that_is_gone_is_named_with_its_place(stage: Stage) -> None:
+    """The folder, or host and port: whoever is woken would have to look for it in the configuration."""
+    habo = stage.habo
+    keys = open_keys(vault_settings(habo.config))
+    folder = habo.config.vaults.objects
+    assert isinstance(folder, Path)
+    tries = own_dependencies(habo.config, habo.operator.gate, keys)
+    assert await outcome(tries[Dependency.OBJECTS]) == ""
+    aside = folder.rename(folder.with_name("aside"))
+    try:
+        found = await outcome(tries[Dependency.OBJECTS])
+    finally:
+        aside.rename(folder)
+    assert found == f"object store at {folder}: no such file or directory"
+
+
 async def test_a_process_tries_its_clock_with_its_database(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

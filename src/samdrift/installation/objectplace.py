@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from samdrift.config.credentials import credential_file
+from samdrift.config.errors import shown
 from samdrift.config.model import VaultConfig
 from samdrift.config.objects import S3Config
 from samdrift.config.passphrase import read_named
 from samdrift.config.toml import ConfigError
-from samdrift.vault.settings import ObjectPlace, S3Settings
+from samdrift.vault.settings import AMAZON, ObjectPlace, S3Settings
+
+_PORTS = {"https": 443, "http": 80}
 
 
 def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.environ) -> ObjectPlace:
@@ -31,6 +35,16 @@ def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.enviro
         _issuers(store),
         store.bucket_in_host,
     )
+
+
+def place_in_words(vaults: VaultConfig) -> str:
+    """Return where bodies are as an operator reads it: the folder, or host and port of the store."""
+    if not isinstance(vaults.objects, str):
+        return shown(vaults.objects)
+    if vaults.s3 is None:
+        return vaults.objects.partition(":")[0]
+    address = urlsplit(vaults.s3.endpoint or AMAZON.format(region=vaults.s3.region))
+    return f"{address.hostname}:{address.port or _PORTS[address.scheme]}"
 
 
 def _secret(store: S3Config, environment: Mapping[str, str]) -> str:

@@ -47,6 +47,7 @@ from samdrift.installation.metrics import (
     nothing_to_measure,
 )
 from samdrift.installation.newcomers import TakeUp, newcomers_taken_up
+from samdrift.installation.objectplace import place_in_words
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.replaceable import (
@@ -81,6 +82,7 @@ from samdrift.net.inprocess import LocalApplication, called_here
 from samdrift.net.tls import TlsContext, client_tls
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.scheduling.pace import Pace
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.upkeep import keep_up
@@ -434,11 +436,20 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
     async def key_store() -> None:
         await asyncio.to_thread(keys_are_there)
 
+    async def objects() -> None:
+        """Add where it is, which the store's own errors do not have: they reach more than the operator."""
+        try:
+            await gate.reach_objects()
+        except VaultUnavailable as gone:
+            cause = gone.cause.removeprefix("object store")
+            raise VaultUnavailable(f"object store at {where}{cause}") from None
+
+    where = place_in_words(config.vaults)
     time = SharedTime(gate.reach, system_clock)
     tries: dict[str, Try] = {
         Dependency.DATABASE: time.reach,
         Dependency.CLOCK: time.agrees,
-        Dependency.OBJECTS: gate.reach_objects,
+        Dependency.OBJECTS: objects,
         Dependency.KEY_STORE: key_store,
     }
     if config.malware is not None and config.malware.clamd is not None:

@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ import obstore
 from obstore.store import LocalStore, ObjectStore
 
 from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree, sync_folder
+from samdrift.vault import remoteobjects
 from samdrift.vault.errors import SealBroken, VaultError, VaultUnavailable
 from samdrift.vault.remoteobjects import FAILURES, remote_cause, remote_store
 from samdrift.vault.settings import ObjectPlace, S3Settings
@@ -42,6 +43,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
 _REACH = "reach"
 """Names that a store over the network is asked for, to see that it answers; no vault has this id."""
+_SILENT = "object store: no answer in time"
 _DRAFT = "#"
 """In the name of an object in a folder that is not whole yet."""
 
@@ -56,6 +58,18 @@ class StoredObject:
     """Bytes, encrypted as they are."""
 
 
+@dataclass(slots=True)
+class _State:
+    """A store as the last look at it, and the last object that was written, found it."""
+
+    gone: bool = False
+    """Which the health of the installation has a line about."""
+    silent: bool = False
+    """It has said nothing: whoever asks it now would wait as long as a request may last."""
+    written: bool = True
+    """False while a store over the network has not taken what was written last."""
+
+
 class Objects:
     """The object store of all vaults; each uses the names that begin with its own id."""
 
@@ -67,25 +81,23 @@ class Objects:
             )
             self._uploads = Uploads(place) if isinstance(place, S3Settings) else None
         self._piece = _IN_A_FOLDER if self._folder is not None else _OVER_THE_NETWORK
-        self._written = True
-        """False while a store over the network has not taken what was written last."""
+        self._state = _State()
 
     def writer(self, name: str) -> ObjectWriter:
         """Begin an object; nothing is seen of it until it is closed."""
+        self._require_words()
         if self._folder is not None:
             with _typed():
                 _require_folder(self._folder)
                 private_folder((self._folder / name).parent)
-        return ObjectWriter(self._store, name, self._folder, self._piece, self._note_written)
-
-    def _note_written(self, written: bool) -> None:
-        self._written = written
+        return ObjectWriter(self._store, name, self._folder, self._piece, self._state)
 
     async def pieces(self, name: str) -> AsyncIterator[bytes]:
         """The object's bytes in pieces; :class:`SealBroken` when it is not there.
 
         Read piece by piece, since obstore's stream of a file reads 8 KiB at a time, each in another thread.
         """
+        self._require_words()
         with _typed():
             if self._folder is not None:
                 async for piece in _file_pieces(self._folder, name, self._piece):
@@ -93,11 +105,15 @@ class Objects:
                 return
             try:
                 file = await obstore.open_reader_async(self._store, name, buffer_size=self._piece)
+                while piece := bytes(await file.read(self._piece)):
+                    yield piece
             except FileNotFoundError:
                 await self._list_some()  # A bucket that is gone says nothing of what was in it.
                 raise
-            while piece := bytes(await file.read(self._piece)):
-                yield piece
+
+    def _require_words(self) -> None:
+        if self._state.silent:
+            raise VaultUnavailable(_SILENT)
 
     async def delete(self, name: str) -> None:
         """Remove an object; nothing happens when it is gone already."""
@@ -130,15 +146,28 @@ class Objects:
 
         One over the network that refused what was written last is written in: it may be read only, or full.
         """
-        with _typed():
-            if self._folder is not None:
-                await asyncio.to_thread(_require_room, self._folder)
-                return
-            await self._list_some()
-            if not self._written:
-                await obstore.put_async(self._store, f"{_REACH}/written", b"")
-                self._written = True
-                await obstore.delete_async(self._store, f"{_REACH}/written")
+        state = self._state
+        try:
+            async with asyncio.timeout(remoteobjects.LOOK.total_seconds()):
+                with _typed():
+                    await self._look()
+        except TimeoutError:
+            state.gone = state.silent = True
+            raise VaultUnavailable(_SILENT) from None
+        except VaultError:
+            state.gone, state.silent = True, False
+            raise
+        state.gone = state.silent = False
+
+    async def _look(self) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(_require_room, self._folder)
+            return
+        await self._list_some()
+        if not self._state.written:
+            await obstore.put_async(self._store, f"{_REACH}/written", b"")
+            self._state.written = True
+            await obstore.delete_async(self._store, f"{_REACH}/written")
 
     async def _list_some(self) -> None:
         await obstore.list(self._store, _REACH, chunk_size=1).collect_async()
@@ -210,10 +239,8 @@ async def _write_and_read(objects: Objects, prefix: str, data: bytes) -> datetim
 class ObjectWriter:
     """An object on its way into the store."""
 
-    def __init__(
-        self, store: ObjectStore, name: str, folder: Path | None, piece: int, note: Callable[[bool], None]
-    ) -> None:
-        self._note = note
+    def __init__(self, store: ObjectStore, name: str, folder: Path | None, piece: int, state: _State) -> None:
+        self._state = state
         self._name = name
         self._folder = folder
         self._piece = piece
@@ -232,7 +259,7 @@ class ObjectWriter:
             await self._file.close()
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder / self._name)
-        self._note(True)
+        self._state.written = True
 
     async def _pass_on(self) -> None:
         data, self._held = self._held, bytearray()
@@ -245,9 +272,9 @@ class ObjectWriter:
         try:
             yield
         except FAILURES as error:
-            self._note(False)
+            self._state.written = False
             # One large object may find no room where the store, as it is looked at, has some.
-            raise VaultUnavailable(f"object store: {_cause(error)}", reported=False) from None
+            raise VaultUnavailable(f"object store: {_cause(error)}", reported=self._state.gone) from None
 
 
 def _require_room(folder: Path) -> None:

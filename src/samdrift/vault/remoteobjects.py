@@ -26,6 +26,8 @@ FAILURES = (BaseError, OSError)
 _CONNECT = timedelta(seconds=5)
 ANSWER = timedelta(seconds=30)
 """Time for one request, which carries five megabytes at most."""
+LOOK = timedelta(seconds=10)
+"""Time for a look at a store, in which it has to answer at all."""
 _RETRIES: RetryConfig = {
     "max_retries": 4,
     "retry_timeout": timedelta(seconds=10),

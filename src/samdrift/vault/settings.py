@@ -8,6 +8,9 @@ from pathlib import Path
 
 from samdrift.keystore.settings import HsmSettings
 
+AMAZON = "https://s3.{region}.amazonaws.com"
+"""Address of the stores of a region, where no other one is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:

@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from samdrift.vault import remoteobjects
-from samdrift.vault.settings import S3Settings
+from samdrift.vault.settings import AMAZON, S3Settings
 from samdrift.wire.errors import WireError
 from samdrift.wire.xml.reader import Element, XmlLimits, children, local_name, parse, text
 
@@ -29,7 +29,6 @@ _NOT_FOUND = 404
 _GOOD = 200, 204
 _MOST_PAGES = 1000
 """Answers of one listing that are read; the next sweep goes on with what is left."""
-_AMAZON = "https://s3.{region}.amazonaws.com"
 
 
 class NotAnswered(OSError):
@@ -51,7 +50,7 @@ class Uploads:
 
     def __init__(self, place: S3Settings) -> None:
         bucket, _, prefix = place.url.removeprefix("s3://").partition("/")
-        address = urlsplit(place.endpoint or _AMAZON.format(region=place.region))
+        address = urlsplit(place.endpoint or AMAZON.format(region=place.region))
         self._place = place
         self._tls: ssl.SSLContext | None = None
         if address.scheme == "https":

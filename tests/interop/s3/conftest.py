@@ -26,7 +26,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is used by others may take its time for an answer."""
-    for limit in ("_CONNECT", "ANSWER"):
+    for limit in ("_CONNECT", "ANSWER", "LOOK"):
         monkeypatch.setattr(remoteobjects, limit, timedelta(minutes=5))
 
 

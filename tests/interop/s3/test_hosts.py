@@ -101,7 +101,9 @@ async def test_messages_wait_for_a_store_that_is_away_and_it_is_said_once(
             assert await faults_of(await sending, those.members, PATIENCE) == []
         log = process.log.read_text()
     cause = {"refused": "it cannot be reached, or breaks off", "denied": "it answers 403 AccessDenied"}[fault]
-    assert re.findall(r"WARNING object-store: gone since \S+: (.*)", log) == [f"object store: {cause}"]
+    assert re.findall(r"WARNING object-store: gone since \S+: (.*)", log) == [
+        f"object store at {way.address.removeprefix('http://')}: {cause}"
+    ]
     assert not [each for each in (SECRET, KEY, f"s3://{BUCKET}", way.address, "Traceback") if each in log]
 
 

@@ -104,6 +104,34 @@ async def test_that_a_body_finds_no_room_is_a_warning_of_its_own(
     assert not caught.value.reported
 
 
+async def test_a_body_that_finds_no_room_where_that_is_known_is_no_warning_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of a full disk was seven lines, of which two said so."""
+    objects, room = Objects(tmp_path / "objects"), {"free": 0}
+
+    def statvfs(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(f_flag=0, f_bavail=room["free"], f_frsize=4096)
+
+    async def full(data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def is_reported() -> bool:
+        writer = objects.writer("v1/one")
+        monkeypatch.setattr(writer, "_file", SimpleNamespace(write=full))
+        with pytest.raises(VaultUnavailable) as caught:
+            await writer.write(bytes(3 << 20))
+        return caught.value.reported
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    with pytest.raises(VaultUnavailable):
+        await objects.reach()
+    assert await is_reported()
+    room["free"] = 8192
+    await objects.reach()
+    assert not await is_reported()
+
+
 async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: Path) -> None:
     """It waits for the object store, and is not looked at as something that was altered."""
     objects = Objects(tmp_path / "objects")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -114,6 +115,23 @@ async def test_a_store_that_is_down_silent_or_breaks_off_is_said_so(way: Way) ->
         assert await failed(attempt, objects_by(way)) == "it cannot be reached, or breaks off"
     way.refused, way.silent = False, True
     assert await failed(lambda one: one.reach(), objects_by(way)) == "no answer in time"
+
+
+async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wait as long as a request may last, and whoever brought it longer than they do."""
+    monkeypatch.setattr(remoteobjects, "LOOK", timedelta(seconds=0.2))
+    monkeypatch.setattr(remoteobjects, "ANSWER", timedelta(minutes=5))
+    objects, way.silent = objects_by(way), True
+    for attempt in (lambda one: one.reach(), written, read):
+        assert await failed(attempt, objects) == "no answer in time"
+    way.mended()
+    way.answer = _Listing("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    with contextlib.suppress(VaultUnavailable):
+        await objects.reach()
+    way.answer = Answer(403, "AccessDenied")
+    assert await failed(written, objects) == "it answers 403 AccessDenied", "it is asked again"
 
 
 async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -> None:
