@@ -12,6 +12,8 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samdrift.contracts.errors import Temporary
+
 ENDS = "timeout graceful shutdown exceeded"
 """Words with which uvicorn cancels a request that has not ended in good time when it ends itself."""
 _LATER = [(b"retry-after", b"30")]
@@ -21,7 +23,8 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
     """``application`` with every exception kept inside, and reported to ``on_failure``.
 
     An answer that has begun stays without its end: the server then hangs up, so
-    that nobody takes the part for the whole. Who still waits when the server ends is asked to come again.
+    that nobody takes the part for the whole. An outage that broke it off, which Starlette raises as an error
+    of its own, has the line of what is away. Who still waits when the server ends is asked to come again.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +47,8 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
                 await send({"type": "http.response.start", "status": 503, "headers": _LATER})
                 await send({"type": "http.response.body", "body": b""})
         except Exception as error:
-            on_failure(error)
+            if not (begun and isinstance(error.__cause__, Temporary)):
+                on_failure(error)
             if not begun:
                 await send({"type": "http.response.start", "status": 500, "headers": []})
                 await send({"type": "http.response.body", "body": b""})

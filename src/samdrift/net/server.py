@@ -66,8 +66,9 @@ _journal = Journal()
 class _Lines(logging.Filter):
     """Has uvicorn write once a minute what anybody can cause, and warn when requests outlast the server.
 
-    Who waits is answered (:mod:`samdrift.net.guard`), and comes again. That a server begins to end is told
-    once for each address of each process, and says nothing that the process's own line does not.
+    Who waits is answered (:mod:`samdrift.net.guard`), and comes again; answers that broke off are reported.
+    That a server begins to end is told once for each address of each process, and says nothing that the
+    process's own line does not.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -77,12 +78,24 @@ class _Lines(logging.Filter):
         if line.startswith(_OF_STRANGERS):
             _journal(line)
             return False
+        if line.startswith("ASGI callable returned without completing response"):
+            return False
         if line.startswith("Cancel %s running task(s)"):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 
+class _Closed(logging.Filter):
+    """Leaves out that something was written to a connection that its other side has closed."""
+
+    _LINES = ("SSL connection is closed", "socket.send() raised exception.")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg not in self._LINES
+
+
 logging.getLogger("uvicorn.error").addFilter(_Lines())
+logging.getLogger("asyncio").addFilter(_Closed())
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from samdrift.contracts.errors import Temporary
 from samdrift.net.guard import guarded
 from samdrift.net.server import listening_socket, serving
 
@@ -45,6 +51,36 @@ async def test_who_still_waits_when_the_server_ends_is_asked_to_come_again() -> 
     (start, body), reported, out = await cancelled(_ENDS, begun=False)
     assert (start["status"], dict(start["headers"])) == (503, {b"retry-after": b"30"})
     assert (body["body"], reported, out) == (b"", [], False)
+
+
+class Away(Temporary):
+    text = "the store is away"
+
+
+async def test_an_answer_that_an_outage_broke_off_is_reported_by_what_is_away_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Starlette makes a RuntimeError of it: the lines about that said nothing to whoever was woken."""
+    caplog.set_level(logging.INFO)
+
+    async def later(request: Request, error: Exception) -> Response:
+        return Response(status_code=503)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"begun"
+        raise Away
+
+    async def answer(request: Request) -> Response:
+        return StreamingResponse(pieces())
+
+    failures: list[BaseException] = []
+    application = Starlette(routes=[Route("/", answer)], exception_handlers={Away: later})
+    sock = listening_socket("127.0.0.1")
+    async with serving(guarded(application, failures.append), sock), httpx.AsyncClient() as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(f"http://127.0.0.1:{sock.getsockname()[1]}/")
+    assert failures == []
+    assert [each.levelname for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
 async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_error(

@@ -313,6 +313,23 @@ async def test_a_server_that_ends_says_nothing(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(
+    ("logger", "line"),
+    [
+        ("asyncio", "SSL connection is closed"),
+        ("asyncio", "socket.send() raised exception."),
+        ("uvicorn.error", "ASGI callable returned without completing response."),
+    ],
+)
+def test_that_a_connection_was_closed_is_no_line_without_a_name(
+    caplog: pytest.LogCaptureFixture, logger: str, line: str
+) -> None:
+    """What used the connection has its own line, with whom and why."""
+    logging.getLogger(logger).error(line)
+    logging.getLogger(logger).error("another line")
+    assert caplog.messages == ["another line"]
+
+
 async def test_junk_fills_no_journal(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,7 +199,11 @@ class InterfaceD:
         found = await self._mailboxes.find(access, request.path_params["messageId"], narrowed)
         if found is None:
             raise _nothing_there()
-        return StreamingResponse(_message({"self": _self(request)}, found), media_type=_JSON)
+        body = None if found.body is None else documents(found.body)
+        first = (
+            "" if body is None else await anext(body)
+        )  # An answer that has begun cannot ask to come again.
+        return StreamingResponse(_message({"self": _self(request)}, found, first, body), media_type=_JSON)
 
     async def _delete(self, request: Request, access: Access) -> Response:
         """Clauses: api-mt-mk 4.1 step 9, 4.2 step 8."""
@@ -332,11 +336,14 @@ async def _listed(
     yield "]}"
 
 
-async def _message(links: writing.Members, found: Found) -> AsyncIterator[str]:
+async def _message(
+    links: writing.Members, found: Found, first: str, others: AsyncIterator[str] | None
+) -> AsyncIterator[str]:
+    """Yield a message with its documents, of which ``first`` is the first piece."""
     yield writing.opening(links) + writing.resource(found.record, found.events, ends=False)
-    if found.body is not None:
-        yield ',"digitalDocument":'
-        async for piece in documents(found.body):
+    if others is not None:
+        yield f',"digitalDocument":{first}'
+        async for piece in others:
             yield piece
     yield "}}}"
 

@@ -25,16 +25,20 @@ _OWN: Final = f"{{{Namespace.SDK_MESSAGE}}}"
 
 
 async def documents(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """``digitalDocument`` of the message whose XML comes in ``pieces``: a list, in pieces of its own."""
+    """``digitalDocument`` of the message whose XML comes in ``pieces``: a list, in pieces of its own.
+
+    Nothing is yielded before the first of ``pieces`` is there.
+    """
     writer = _Writer()
     parser = xml.stream_parser(writer)
-    yield "["
+    opening = "["
     async for piece in pieces:
         parser.feed(piece)
         if written := writer.taken():
-            yield written
+            yield opening + written
+            opening = ""
     parser.close()
-    yield f"{writer.taken()}]"
+    yield f"{opening}{writer.taken()}]"
 
 
 class _Writer:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from samdrift.messageservice.interface_d.documents import documents
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire import sdkmessage
 from samdrift.wire.sdkmessage import Document, File, SdkMessage
 from tests.unit.wire.sdkmessage.samples import FULL, SMALL
@@ -63,6 +64,18 @@ SEVERAL = replace(
 async def test_documents_are_as_the_message_says(message: SdkMessage, size: int) -> None:
     """Clauses: content-specification 4.3.3.3 sentence 1."""
     assert await shown(sdkmessage.build(message), size) == expected(message)
+
+
+async def test_nothing_comes_before_what_the_store_has() -> None:
+    """An answer that has begun cannot ask to come again."""
+
+    async def away() -> AsyncIterator[bytes]:
+        for nothing in list[bytes]():
+            yield nothing
+        raise VaultUnavailable
+
+    with pytest.raises(VaultUnavailable):
+        await anext(documents(away()))
 
 
 async def test_markup_of_others_is_passed_over() -> None:
