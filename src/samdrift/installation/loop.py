@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import signal
 import sys
@@ -11,7 +12,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from samdrift.audit.operations import unexpected
+
 T = TypeVar("T")
+_LOGGER = logging.getLogger("samdrift")
+_CLOSED = "the handler is closed"
+_unexpected = unexpected("the event loop")
 _SWITCH_SECONDS = 0.001
 """Longest time that a thread with a large message keeps the event loop waiting each time that it goes on."""
 
@@ -37,6 +43,7 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -
     """Cancel ``main`` when SIGTERM comes, unless it handles that itself."""
     task = asyncio.current_task()
     assert task is not None
+    asyncio.get_running_loop().set_exception_handler(_report)
 
     def terminate() -> None:
         terminated.set()
@@ -45,6 +52,18 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -
     if threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     return await main
+
+
+def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nothing else caught, without its text, which may hold content (invariant 9).
+
+    That uvloop wrote to a connection which its peer had reset is not a fault: whoever used it hears of it.
+    """
+    error = context.get("exception")
+    if error is None:
+        _LOGGER.error("the event loop: %s", context["message"])
+    elif not (isinstance(error, RuntimeError) and str(error).endswith(_CLOSED)):
+        _unexpected(error)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

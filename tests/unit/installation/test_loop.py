@@ -27,6 +27,30 @@ def test_commands_run_on_uvloop() -> None:
     assert isinstance(run(running_loop()), uvloop.Loop)
 
 
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (ValueError("Kajsa Anka"), ["unexpected ValueError in the event loop ()"]),
+        (
+            RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"),
+            [],
+        ),
+        (None, ["the event loop: Fatal error on transport"]),
+    ],
+)
+def test_what_the_loop_meets_is_one_line_without_its_text(
+    caplog: pytest.LogCaptureFixture, error: Exception | None, lines: list[str]
+) -> None:
+    """uvloop writes to a connection that its peer has reset: a traceback, and no fault of anybody here."""
+
+    async def met() -> None:
+        context = {"message": "Fatal error on transport"} | ({"exception": error} if error else {})
+        asyncio.get_running_loop().call_exception_handler(context)
+
+    run(met())
+    assert caplog.messages == lines
+
+
 def test_a_thread_with_long_work_gives_way_to_the_loop_within_a_millisecond() -> None:
     async def interval() -> float:
         return sys.getswitchinterval()
