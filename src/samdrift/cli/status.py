@@ -131,5 +131,5 @@ def _line(one: Condition, now: datetime) -> str:
     name = f"{one.dependency} {one.at}".rstrip()
     if one.gone_since is None:
         return f"there        {name}"
-    seconds = int((now - one.gone_since).total_seconds())
+    seconds = max(0, int((now - one.gone_since).total_seconds()))  # That process's clock may be ahead.
     return f"GONE {seconds:>5} s {name}: {one.reason}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -177,9 +178,16 @@ class _Falls:
 class Health(Collector):
     """Dependencies of one process, by kind and place."""
 
-    def __init__(self, clock: Clock, elsewhere: Collection[str] = ()) -> None:
-        """``elsewhere`` are dependencies whose changes another process logs."""
+    def __init__(
+        self, clock: Clock, elsewhere: Collection[str] = (), elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``elsewhere`` are dependencies whose changes another process logs.
+
+        ``elapsed`` are seconds that no change of the clock alters: the clock is a dependency, too.
+        """
         self._clock = clock
+        self._elapsed = elapsed
+        self._began: dict[tuple[str, str], float] = {}
         self._elsewhere = frozenset(elsewhere)
         self._known: dict[tuple[str, str], Condition] = {}
         self._answered: dict[tuple[str, str], datetime] = {}
@@ -221,14 +229,16 @@ class Health(Collector):
         logs = dependency not in self._elsewhere
         if reason:
             since = before.gone_since if before and before.gone_since else now
+            self._began.setdefault(key, self._elapsed())
             if logs and (before is None or before.gone_since is None):
                 _LOGGER.warning(
                     "%s: gone since %s: %s", name, f"{since:%Y-%m-%dT%H:%M:%SZ}", reason[:_LONGEST]
                 )
             self._keep(Condition(dependency, at, since, reason[:_LONGEST]))
             return
-        if logs and before is not None and before.gone_since is not None:
-            _LOGGER.warning("%s: back after %d s", name, (now - before.gone_since).total_seconds())
+        began_at = self._began.pop(key, None)
+        if logs and began_at is not None:
+            _LOGGER.warning("%s: back after %d s", name, self._elapsed() - began_at)
         if before is None:
             self._keep(Condition(dependency, at, there_since=now))
         elif before.gone_since is not None:
@@ -254,7 +264,7 @@ class Health(Collector):
         self._known[key] = condition
 
     def _forget(self, key: tuple[str, str]) -> None:
-        for kept in (self._known, self._answered, self._falls):
+        for kept in (self._known, self._answered, self._falls, self._began):
             kept.pop(key, None)
 
     def collect(self) -> Iterator[Metric]:

@@ -38,8 +38,22 @@ def usual_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WINDOW", timedelta(seconds=60))
 
 
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_clock_that_is_set_right_alters_no_length_of_an_outage(
+    clock: Clock, caplog: pytest.LogCaptureFixture, hours: int
+) -> None:
+    """It was back after -10757 s."""
+    seconds = 0.0
+    health = Health(clock, elapsed=lambda: seconds)
+    clock.now += timedelta(hours=hours)
+    health.note("clock", reason=f"{hours} h from the database's")
+    clock.now, seconds = NOW + timedelta(seconds=62), 62.0
+    health.note("clock")
+    assert caplog.messages[-1] == "clock: back after 62 s"
+
+
 def test_a_change_writes_one_line_and_what_stays_none(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    health = Health(clock)
+    health = Health(clock, elapsed=lambda: clock.now.timestamp())
     health.note("smp", "smp.example.se")
     for seconds in range(14):
         health.note("smp", "smp.example.se", f"connection refused, attempt {seconds}")
