@@ -1,7 +1,8 @@
 """Directories of organisations, from the configuration: their groups are read while governance is served.
 
-Each directory is read every few minutes, and when a group has a right that was never read. The state of each
-is that of its last reading: answered in full, or why not; that a group is kept as it was is a reason, too.
+Each directory is read every few minutes, each minute while it is gone, and when a group has a right that was
+never read. The state of each is that of its last reading: answered in full, or why not; that a group is kept
+as it was is a reason, too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Note = Callable[[str, str, str], None]
 """Hears of a dependency, where it is, and why it is gone."""
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
+_WHILE_GONE = timedelta(minutes=1)
+"""Time until a directory that is gone is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +197,11 @@ class DirectoryKeeper:
                 await self._synchroniser.require_people(place.organisation)
                 done = await self._synchroniser.synchronise(place.organisation, source_of(place))
         except (DirectoryUnavailable, DirectoryNotEnrolled) as gone:
-            self._say(place, gone.cause)
+            self._gone(place, gone.cause)
         except NobodyToName as gone:
             self._say(place, gone.cause if await self._out_of_date(place) else "")
         except ConfigError as unfit:
-            self._say(place, str(unfit))
+            self._gone(place, str(unfit))
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: nothing is known of the directory.
         except Exception as error:
@@ -211,6 +214,11 @@ class DirectoryKeeper:
         record = await self._records.read(place.organisation)
         now = max(self._clock(), record.last or self._clock())
         return out_of_date(record, place.own.name, now)
+
+    def _gone(self, place: Place, why: str) -> None:
+        """Note that a directory is gone, which is asked again soon: whoever mends it waits to see that."""
+        self._next[place] = min(self._next[place], self._clock() + _WHILE_GONE)
+        self._say(place, why)
 
     def _say(self, place: Place, why: str) -> None:
         """Note the state of a server: of several directories on one, the first that is gone."""

@@ -30,7 +30,6 @@ from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.scheduling.places import Turns
 from samdrift.transparency.handover import (
     SETTLE_SECONDS,
-    Connect,
     HandedEntry,
     LogName,
     NotTaken,
@@ -58,7 +57,7 @@ class LogHandOver:
     def __init__(
         self,
         gate: Gate,
-        systems: Mapping[ParticipantIdentifier, Connect],
+        systems: Mapping[ParticipantIdentifier, LogSystemClient],
         clock: Clock,
         note: Watch = lambda *_: None,
         settle: float = SETTLE_SECONDS,
@@ -95,10 +94,11 @@ class LogHandOver:
             return 0
         name = LogName(origin, organisation.value, role.value)
         frames = [frame(name, _entry(row)) for row in rows]
+        system = self._systems[organisation]
         try:
-            await hand_over(self._systems[organisation], frames, self._settle)
+            await hand_over(system.connect, frames, self._settle)
         except NotTaken as outage:
-            self._note(Dependency.LOG_SYSTEM, origin, str(outage))
+            self._note(Dependency.LOG_SYSTEM, origin, f"{system.place}: {outage}")
             raise
         self._note(Dependency.LOG_SYSTEM, origin, "")
         async with self._gate.open(workers.LOG_HAND_OVER, organisation, role, Purpose.MAINTAIN) as vault:
@@ -145,7 +145,7 @@ async def logs_handed_over(
         permits = any_address
     async with contextlib.AsyncExitStack() as stack:
         systems = {
-            one.identifier: LogSystemClient(one.log_system, permits, stack).connect
+            one.identifier: LogSystemClient(one.log_system, permits, stack)
             for one in config.organisations
             if one.log_system is not None
         }
@@ -165,6 +165,11 @@ class LogSystemClient:
         self._permits = permits
         self._stack = stack
         self._client: EnteredAddressClient | None = None
+
+    @property
+    def place(self) -> str:
+        """Host and port, as an operator reads them."""
+        return f"{self._config.address.host}:{self._config.address.port}"
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection; :class:`NoAnswer` when there is none."""

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -377,8 +378,12 @@ class LogKeeper:
         """Ask every witness at the same time."""
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
-        faults = [answer for answer in answers if not isinstance(answer, Cosigned)]
-        self._noted(place, state.origin, f"a witness {_words(faults[0])}" if faults else "")
+        faults = [
+            f"the witness {_place(one)} {_words(answer)}"
+            for one, answer in zip(witnesses, answers, strict=True)
+            if not isinstance(answer, Cosigned)
+        ]
+        self._noted(place, state.origin, faults[0] if faults else "")
         return answers
 
     async def _keep(
@@ -466,6 +471,12 @@ def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
         with contextlib.suppress(KeyStoreError):
             found[vault] = keys.locked(vault)
     return found
+
+
+def _place(witness: Member) -> str:
+    """Return a witness's name, with host and port where its policy has them."""
+    host = urlsplit(witness.address or "").netloc
+    return f"{witness.key.name} at {host}" if host else witness.key.name
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:

@@ -137,6 +137,28 @@ async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_ti
     assert failures == []
 
 
+async def test_a_directory_that_is_gone_is_asked_each_minute_until_it_is_back(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has mended it would have waited for a quarter of an hour to see that."""
+    for name in ("_PAUSE", "_SOON"):
+        monkeypatch.setattr(directories, name, timedelta(milliseconds=20))
+    await enrol(ground.world)
+    await give(ground.world)
+    ground.world.house.now += timedelta(minutes=2)
+    ground.server.stop()
+    await ground.keeper.look(ground.place)
+    assert "refused" in ground.state()
+    await ground.server.start()
+    ground.world.house.now += timedelta(seconds=61)
+    failures: list[BaseException] = []
+    async with in_background(ground.keeper.keep(), on_failure=failures.append):
+        async with asyncio.timeout(60):
+            while ground.state():
+                await asyncio.sleep(0.02)
+    assert failures == []
+
+
 class Silent:
     """A directory that never answers."""
 

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -18,7 +20,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import loghandover
 from samdrift.installation.loghandover import LogHandOver, LogSystemClient
 from samdrift.net.addresses import any_address
-from samdrift.transparency.handover import NotTaken
+from samdrift.transparency.handover import Connect, NotTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.transparency.logsystem import LogSystem
@@ -26,6 +28,11 @@ from tests.vaults import NOW, Installation
 
 ROLES = (Role.ACCESS_POINT,)
 AP = Role.ACCESS_POINT
+
+
+def system(connect: Connect) -> LogSystemClient:
+    """A log system that is reached in another way."""
+    return cast(LogSystemClient, SimpleNamespace(connect=connect, place="logs.example.se:6514"))
 
 
 @dataclass
@@ -42,10 +49,10 @@ class Scene:
     def keeper(self, settle: float = 0.01) -> LogHandOver:
         """As another process would begin."""
         systems = {
-            self.own: LogSystemClient(self.system.config, any_address, self.files).connect,
+            self.own: LogSystemClient(self.system.config, any_address, self.files),
             self.other: LogSystemClient(
                 replace(self.system.config, certificate=Path("/nowhere.pem")), any_address, self.files
-            ).connect,
+            ),
         }
         return LogHandOver(
             self.installation.gate, systems, lambda: NOW, lambda *each: self.noted.append(each), settle=settle
@@ -117,7 +124,8 @@ async def test_what_a_killed_log_system_may_have_lost_comes_again(scene: Scene) 
     again = LogSystem(scene.system.folder, scene.system.streams[before:]).facts
     assert [each["number"] for each in again] == await scene.numbers(scene.own)
     (_, name, reason), back = scene.noted[0], scene.noted[-1]
-    assert reason
+    address = scene.system.config.address
+    assert reason.startswith(f"{address.host}:{address.port}: "), "which of many it is"
     assert back == ("log-system", name, "")
     assert {each["log"] for each in again} == {name}
 
@@ -160,7 +168,7 @@ async def test_an_organisation_whose_log_system_takes_its_time_has_one_place(
         return await asyncio.Future()
 
     monkeypatch.setattr(loghandover, "_AT_ONCE", 2)
-    keeper = LogHandOver(installation.gate, {slow: hangs, other: answers}, lambda: NOW)
+    keeper = LogHandOver(installation.gate, {slow: system(hangs), other: system(answers)}, lambda: NOW)
     async with asyncio.TaskGroup() as keeping:
         begins = keeping.create_task(keeper.keep(roles[:2]))
         while not begun:

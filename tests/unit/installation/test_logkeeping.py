@@ -50,6 +50,7 @@ from tests.vaults import NOW, WORKER, Installation, until
 AP = Role.ACCESS_POINT
 ROLES = (AP,)
 MEMBER = Member(ONE.key, "https://witness.example.se")
+WITNESS = f"the witness {ONE.name} at witness.example.se"
 MINUTE = timedelta(minutes=1)
 OUTSIDER = Principal(PrincipalKind.SYSTEM, "outside", "0203:elsewhere.se")
 
@@ -205,7 +206,7 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     scene.away = False
     await scene.keeper.round(scene.place)
     await scene.keeper.round(scene.place)
-    assert scene.noted == [("log", state.origin, f"a witness {away}"), ("log", state.origin, "")]
+    assert scene.noted == [("log", state.origin, f"{WITNESS} {away}"), ("log", state.origin, "")]
     assert (await scene.stands())[1][0].size == 5
 
 
@@ -357,7 +358,7 @@ async def test_a_log_that_another_process_signs_from_now_on_has_no_state_here(sc
     state, _ = await scene.stands()
     scene.keeper._follow(turns, [], 60)
     assert scene.noted[-2:] == [
-        ("log", state.origin, "a witness has not answered: unreachable"),
+        ("log", state.origin, f"{WITNESS} has not answered: unreachable"),
         ("log", state.origin, None),
     ]
 
