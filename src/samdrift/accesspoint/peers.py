@@ -28,6 +28,12 @@ from samdrift.wire.verdicts import Grounds
 class PeerUndecided(Temporary):
     """The peer's certificate cannot be judged now; the peer should send again later."""
 
+    reported = True
+
+    def __init__(self, text: str, cause: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
 
 class Peers:
     """Authenticates peers by certificate and by the name that they use for themselves."""
@@ -67,7 +73,7 @@ class Peers:
         except (NotRegistered, DiscoveryUntrusted):
             return []
         except DiscoveryUnavailable as failure:
-            raise PeerUndecided(failure.text) from None
+            raise PeerUndecided(failure.text, f"{failure.service.name} does not answer") from None
         return [endpoint.certificate for endpoint in metadata.endpoints]
 
     async def require_trusted(self, header: SignedHeader, now: datetime) -> Grounds | None:
@@ -83,7 +89,9 @@ class Peers:
         message = header.user_message
         verdict = await self._checks.check(header.certificate, CertificatePurpose.ACCESS_POINT, now)
         if verdict.temporary:
-            raise PeerUndecided(verdict.detail)
+            raise PeerUndecided(
+                verdict.detail, f"certificate of the sending access point: {verdict.reason.value}"
+            )
         if not verdict.trusted:
             raise As4Fault(
                 EbmsErrorCode.FAILED_AUTHENTICATION,

@@ -298,7 +298,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except NoAnswer as failure:
-        raise Unreachable(f"the message service gave no usable answer ({failure.kind})") from None
+        raise Unreachable(f"the message service gave no usable answer ({failure.words})") from None
 
 
 def _object(value: object, name: str) -> Document:

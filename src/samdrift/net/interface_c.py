@@ -175,7 +175,7 @@ class HttpAccessPoint:
                 async for piece in answer.pieces():
                     yield piece
         except NoAnswer as failure:
-            raise TransferUnavailable(f"fetch: {failure.kind}") from None
+            raise TransferUnavailable(f"fetch: {failure.words}") from None
 
     async def acknowledge(self, item_id: str) -> None:
         await self._call("DELETE", f"/inbox/{item_id}", gone_is_fine=True)
@@ -197,7 +197,7 @@ class HttpAccessPoint:
             ) as response:
                 answer = _Answer(response.status, await response.read(_MOST))
         except NoAnswer as failure:
-            raise TransferUnavailable(f"{method}: {failure.kind}") from None
+            raise TransferUnavailable(f"{method}: {failure.words}") from None
         if 200 <= answer.status < 300 or (gone_is_fine and answer.status == 404):
             return answer
         raise _refusal(answer)
