@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         choices=["shared", "workers", "process"],
         help="for faults and restarts: the processes that run",
     )
+    parser.add_argument("--bucket", action="store_true", help="for faults: bodies are in a bucket (S3)")
     given = parser.parse_args(arguments)
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
@@ -78,7 +79,7 @@ def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     if given.name in (_SOAK, _HOSTS, _ROLLING):
         return given.exchanges, given.seed
     if given.name == _FAULTS:
-        return given.only, given.seconds, given.seed, given.layout
+        return given.only, given.seconds, given.seed, given.layout, given.bucket
     if given.name == _TRAFFIC:
         return (given.only,)
     if given.name == _RESTARTS:

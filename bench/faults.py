@@ -27,14 +27,21 @@ _SHOWN = 40
 
 
 def rows(
-    names: Sequence[str] | None, seconds: float | None, seed: int | None, layout: str | None
+    names: Sequence[str] | None,
+    seconds: float | None,
+    seed: int | None,
+    layout: str | None,
+    bucket: bool = False,
 ) -> list[Row]:
-    """Break what is named, or everything, for so long each; what each showed is on standard error."""
+    """Break what is named, or everything, for so long each; what each showed is on standard error.
+
+    With ``bucket`` bodies are in a bucket of an S3 server, which is broken in place of a folder.
+    """
     seed = random.randrange(1 << 32) if seed is None else seed
     chosen = Layout.SHARED if layout is None else Layout[layout.upper()]
     _say(f"seed {seed}, {chosen}")
     with tempfile.TemporaryDirectory(prefix="samdrift-faults-") as folder:
-        found = run(_broken(Path(folder), chosen, names or (), seconds or _SECONDS, seed))
+        found = run(_broken(Path(folder), chosen, names or (), seconds or _SECONDS, seed, bucket))
     for text in found.faults:
         _say(f"FAULT {text}")
     for told, number in found.ended.most_common():
@@ -55,10 +62,12 @@ def rows(
     ]
 
 
-async def _broken(folder: Path, layout: Layout, names: Sequence[str], seconds: float, seed: int) -> Broke:
+async def _broken(
+    folder: Path, layout: Layout, names: Sequence[str], seconds: float, seed: int, bucket: bool
+) -> Broke:
     async with (
         running(folder / "federation") as federation,
-        ground(federation, folder, layout, _PATIENCE) as there,
+        ground(federation, folder, layout, _PATIENCE, bucket) as there,
     ):
         return await all_broken(there, names, seconds, random.Random(seed), _report)
 
@@ -67,6 +76,7 @@ def _report(seen: Seen) -> None:
     times = f"known after {seen.known:.0f} s, back after {seen.back:.0f} s"
     _say(f"{seen.fault}: {times}, metric {seen.metric:.0f}")
     _say(f"  status  {seen.status}")
+    _say(f"  doctor  {seen.doctor}")
     for told, number in seen.answers.most_common():
         _say(f"  calls   {number} times {told}")
     different = Counter(seen.lines)

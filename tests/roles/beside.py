@@ -1,4 +1,4 @@
-"""What persons and keys depend on: a sign-in service, a mail server, a token. Each can be broken.
+"""What persons and keys depend on: sign-in service, mail server, directory, token. Each can be broken.
 
 Traffic between organisations needs none of the first two, so each has something that needs it: a person who
 begins to sign in, and a notice that waits to be mailed.
@@ -7,6 +7,7 @@ begins to sign in, and a notice that waits to be mailed.
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import subprocess
 from collections.abc import AsyncIterator
@@ -16,24 +17,31 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from samdrift.config.organisations import DEMONSTRATION_LEVEL, host_of
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.federation.signin import SignInClient, SignInService
+from samdrift.governance.records import Records
 from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.messageclient.notices.worker import Kind
 from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
+from samdrift.rights import Given, Right, Rights, Subject
 from samdrift.vault.noticing import NoticeRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
 from tests.roles.stage import HOST
 from tests.roles.tap import Tap, tapped
 from tests.secretfiles import secret_file
+from tests.slapd import GROUPS, PASSWORD, PEOPLE, READER, Slapd, group, person
 from tests.softhsm import SoftHsm, softhsm
+from tests.unit.governance.test_records import roots, statements
 from tests.unit.net.mailserver import TestMailServer
 from tests.unit.net.test_tls import FIRST, identity, localhost, write
+from tests.unit.rights.building import AD, ANNA, BO, SCHOOL
+from tests.unit.rights.signers import Ssh, founded
 from tests.vaults import WORKER
 
 _MAIL = """
@@ -44,11 +52,19 @@ sender = "samdrift@driftbolaget.se"
 tls_issuers = "{issuers}"
 """
 _TO = "registrator@example.se"
+_AD = Ssh(AD, "directory of an outage")
+_GROUP = f"cn=Nattskiftet,{GROUPS}"
+_OPENSSH = (Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def _now() -> datetime:
+    """The time to the second, as statements have it."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 @dataclass
 class Beside:
-    """The three, with the ports in front of the first two."""
+    """The four, with the ports in front of the first two."""
 
     sign_in: SignInService
     sign_in_tap: Tap
@@ -59,11 +75,14 @@ class Beside:
     hsm: SoftHsm
     label: str
     tokens: HsmSettings
+    directory: Slapd
+    directory_password: Path
+    directory_key: Path
     notices: int = 0
     """Notices that have waited to be mailed."""
 
     def configured(self, text: str) -> str:
-        """Add all three to the operator's configuration; its first organisation has the sign-in service."""
+        """Add all of it to the configuration; the first organisation has sign-in service and directory."""
         (organisation, access), *_ = self.tokens.tokens.items()
         entry = f'identifier = "{organisation}"\n'
         assert entry in text
@@ -73,10 +92,59 @@ class Beside:
         sign_in = f'issuer = "{self.sign_in.issuer("persons")}", client_id = "pages", claims = ["groups"]'
         given = f'secret_file = "{self.secret}", levels = ["{DEMONSTRATION_LEVEL}"]'
         text = text.replace(
-            "[[organisations]]\n", f"[[organisations]]\nsign_in = {{ {sign_in}, {given} }}\n", 1
+            "[[organisations]]\n",
+            f"[[organisations]]\nsign_in = {{ {sign_in}, {given} }}\ndirectories = [{self._ad}]\n",
+            1,
         )
         mail = _MAIL.format(port=self.mail_tap.port, issuers=self.mail_issuers)
         return f'{text}{mail}\n[vaults.hsm]\nmodule = "{self.hsm.library}"\n'
+
+    @property
+    def _ad(self) -> str:
+        """The directory's table; it is read each minute."""
+        values = {
+            "name": "ad",
+            "host": "localhost",
+            "user": READER,
+            "password_file": f"{self.directory_password}",
+            "key_file": f"{self.directory_key}",
+            "people": PEOPLE,
+            "subject": "employeeNumber",
+            "port": self.directory.plain_port,
+            "security": "none",
+            "minutes": 1,
+            "seconds": 10,
+        }
+        each = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+        return f"{{ {', '.join(each)} }}"
+
+    async def enrol_directory(self, member: Member) -> None:
+        """Have officers of the organisation enrol its directory, and give a group of it a right."""
+        house = founded(member.organisation.value, _now() - timedelta(hours=1))
+        house.enrolled(_AD, ANNA, BO)
+        start = house.now + timedelta(minutes=2)
+        what = Rights(Subject.group("ad", _GROUP), SCHOOL, frozenset({Right.READ}))
+        house.state(ANNA, Given(what, start, start + timedelta(days=90), asked=False))
+        records = Records(member.operator.gate, _now)
+        await records.append(member.organisation, statements(house), roots)
+
+    @asynccontextmanager
+    async def no_directory(self) -> AsyncIterator[None]:
+        """Have nothing listen at the directory's port."""
+        self.directory.stop()
+        try:
+            yield
+        finally:
+            await self.directory.start()
+
+    @asynccontextmanager
+    async def silent_directory(self) -> AsyncIterator[None]:
+        """Keep the directory from answering."""
+        self.directory.pause()
+        try:
+            yield
+        finally:
+            self.directory.go_on()
 
     def open_to_workers(self) -> None:
         """Have workers with Unix users of their own use the token, in whose folder they write, too."""
@@ -156,4 +224,13 @@ async def beside(folder: Path, organisation: ParticipantIdentifier) -> AsyncIter
         hsm = stack.enter_context(softhsm(place))
         label, pin = hsm.unused(), hsm.pin_file()
         tokens = HsmSettings(hsm.library, {organisation: HsmAccess(label, pin)})
-        yield Beside(sign_in, tap, secret, mail, mail_tap, issuers, hsm, label, tokens)
+        directory = Slapd(folder / "slapd")
+        directory.fill(person("anna"), group("Nattskiftet", f"uid=anna,{PEOPLE}"))
+        await directory.start()
+        stack.callback(directory.stop)
+        password = secret_file(folder / "directory.password", PASSWORD)
+        key = secret_file(folder / "directory.key", _AD.private.private_bytes(*_OPENSSH))
+        yield Beside(
+            *(sign_in, tap, secret, mail, mail_tap, issuers, hsm, label, tokens),
+            *(directory, password, key),
+        )

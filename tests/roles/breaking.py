@@ -3,7 +3,7 @@
 An operator with two organisations runs beside another one, as one process or several. One dependency after
 the other is taken away until it is known, for some time more, and given back; systems of all organisations
 send through interface D meanwhile. What is written down is what whoever was woken has: lines of the log, the
-metric, health and `samdrift status`.
+metric, health, `samdrift status` and `samdrift doctor`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import random
 import re
 import urllib.error
 import urllib.request
+from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +35,19 @@ from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.installation.health import GONE
 from samdrift.net.server import listening_socket, serving
+from tests.interop.s3.gateway import BUCKET, KEY, SECRET, Gateway, gateway
 from tests.roles.beside import Beside, beside
 from tests.roles.crashes import crashed
 from tests.roles.disks import Disk, disk
 from tests.roles.member import until
 from tests.roles.ownrestarts import SETTINGS, Layout, how_it_ended, readable_by_workers
-from tests.roles.processes import Played, Process, organisation, played
+from tests.roles.processes import PROGRAM, Played, Process, organisation, played
 from tests.roles.soak import faults_of
 from tests.roles.stage import HOST
 from tests.roles.tap import Tap, tapped
 from tests.roles.traffic import Traffic, flowing
 from tests.scanner import Clamd, clamd
+from tests.secretfiles import secret_file
 from tests.tsa import TimeStamps
 from tests.unit.cli.commandline import in_process
 from tests.unit.transparency.logsystem import LogSystem
@@ -52,7 +55,7 @@ from tests.vaults import server_folder
 
 _BETWEEN = 4.0
 """Seconds at most between two messages of one organisation."""
-_WITH_PAGES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT)
+_WITH_PAGES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE)
 _TOKEN = organisation("karlsborg", "2120001595")
 _HERE = organisation("tibro", "2120001660", _WITH_PAGES), _TOKEN
 _THERE = (organisation("hjo", "2120001728"),)
@@ -71,6 +74,7 @@ _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds =
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
 _DISK, _OBJECTS = "disk", "objects"
 """A folder with a small disk of its own, and that of the object store in it."""
+_FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 _NEEDED_EVERY = 3.0
 _LINE = re.compile(r"((?P<process>.+): )?(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
 _WARNINGS = ("WARNING", "ERROR", "CRITICAL")
@@ -100,6 +104,8 @@ class Seen:
     metric: float
     status: str
     """The line of `samdrift status`."""
+    doctor: str
+    """What `samdrift doctor` found wrong with it."""
     lines: Sequence[str]
     """Warnings and errors of the log, from the moment it broke until it was back."""
     back: float
@@ -121,6 +127,7 @@ class Seen:
             (self.back >= 0 and not back, "no line says that it is back"),
             (self.known >= 0 and self.metric < 1, "the metric does not count it"),
             (self.known >= 0 and self.dependency not in self.status, "status does not name it"),
+            (self.known >= 0 and not self.doctor, "the doctor does not name it"),
             (self.tracebacks > 0, "the log has a traceback"),
         ]
         return [f"{self.fault}: {text}" for holds, text in found if holds]
@@ -136,6 +143,10 @@ class Ground:
     taps: dict[str, Tap]
     beside: Beside
     disk: Disk
+    clock: HostClock
+    bucket: Gateway | None
+    """What has the bodies, where it is no folder."""
+    layout: Layout
     patience: float
 
     @property
@@ -148,8 +159,7 @@ class Ground:
         config = self.process.config
         return [
             Fault("database", "database", lambda: crashed(config, self.process.gate)),
-            Fault("object store", "object-store", lambda: _aside(config.vaults.objects)),
-            Fault("disk of the object store", "object-store", self._full),
+            *self._of_objects(),
             Fault("key store", "key-store", lambda: _aside(config.vaults.secrets)),
             Fault("scanner", "scanner", self._no_scanner),
             *(
@@ -171,7 +181,47 @@ class Ground:
                 lambda: self.beside.is_told(self.those.members[0]),
             ),
             *(Fault(name, name_of_tap(name), tap.broken) for name, tap in self.taps.items()),
+            *self._of_directories(),
+            *(
+                Fault(f"clock, {hours} h {'ahead' if hours > 0 else 'behind'}", "clock", self._off(hours))
+                for hours in (3, -3)
+            ),
         ]
+
+    def _of_objects(self) -> list[Fault]:
+        objects = self.process.config.vaults.objects
+        if self.bucket is None:
+            return [
+                Fault("object store", "object-store", lambda: _aside(objects)),
+                Fault("disk of the object store", "object-store", self._full),
+            ]
+        ways = {
+            "bucket, server stopped": self.bucket.stopped,
+            "bucket, silence": self.bucket.silent,
+            "bucket, read only": self.bucket.read_only,
+            "bucket, gone": self.bucket.without_bucket,
+        }
+        return [Fault(name, "object-store", _in_a_thread(broken)) for name, broken in ways.items()]
+
+    def _of_directories(self) -> list[Fault]:
+        """List none where governance cannot name people: a timer reads directories there."""
+        if self.layout is Layout.PROCESS:
+            return []
+        return [
+            Fault("directory, slapd stopped", "directory", self.beside.no_directory),
+            Fault("directory, silence", "directory", self.beside.silent_directory),
+        ]
+
+    def _off(self, hours: int) -> Broken:
+        @asynccontextmanager
+        async def broken() -> AsyncIterator[None]:
+            self.clock.set(hours)
+            try:
+                yield
+            finally:
+                self.clock.set(0)
+
+        return broken
 
     @asynccontextmanager
     async def _full(self) -> AsyncIterator[None]:
@@ -191,7 +241,7 @@ class Ground:
         before, answered = len(self.process.log.read_text()), Counter(traffic.answers)
         needing = asyncio.create_task(self._need(fault.needed, traffic.answers))
         loop = asyncio.get_running_loop()
-        began, status = loop.time(), ""
+        began, status, doctor = loop.time(), "", ""
         condition: dict[str, Any] = {}
         async with fault.broken():
             with contextlib.suppress(AssertionError):
@@ -199,6 +249,7 @@ class Ground:
             known = loop.time() - began if condition else -1.0
             metric = await self._metric(fault.dependency)
             status = await self._status(fault.dependency)
+            doctor = await self._doctor(fault.dependency)
             await asyncio.sleep(seconds)
         began, back = loop.time(), -1.0
         with contextlib.suppress(AssertionError):
@@ -211,7 +262,7 @@ class Ground:
         warnings = [line["text"] for line in found if line["level"] in _WARNINGS]
         reason = str(condition.get("reason", ""))
         return Seen(
-            *(fault.name, fault.dependency, known, reason, metric, status, warnings, back),
+            *(fault.name, fault.dependency, known, reason, metric, status, doctor, warnings, back),
             text.count("Traceback"),
             traffic.answers - answered,
         )
@@ -250,6 +301,53 @@ class Ground:
         ended = await asyncio.to_thread(in_process, "status", "--config", self.process.config_file)
         lines = (ended.output + ended.complaints).splitlines()
         return next((" ".join(line.split()) for line in lines if dependency in line), "")
+
+    async def _doctor(self, dependency: str) -> str:
+        """Return what `samdrift doctor` finds wrong with a dependency of what runs."""
+        command = (*self.process.interpreter, *PROGRAM, "doctor", "--offline", "--json", "--config")
+        doctor = await asyncio.create_subprocess_exec(
+            *command, self.process.config_file, stdout=PIPE, stderr=DEVNULL
+        )
+        output, _ = await doctor.communicate()
+        found = json.loads(output)["checks"] if output else []
+        own = (one for one in found if one["id"] == f"health.{dependency}" and one["state"] == "fail")
+        return next((str(one["found"]) for one in own), "")
+
+
+@dataclass(frozen=True)
+class HostClock:
+    """The clock of a host, which is read from a file by faketime; the database has its own."""
+
+    file: Path
+
+    def set(self, hours: int) -> None:
+        """Have it so many hours ahead, from within a second on."""
+        self.file.write_text(f"{hours:+}h\n")
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What makes a process go by it."""
+        return {
+            "LD_PRELOAD": f"{_FAKETIME}",
+            "FAKETIME_TIMESTAMP_FILE": f"{self.file}",
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+def _in_a_thread(broken: Callable[[], contextlib.AbstractContextManager[None]]) -> Broken:
+    """Enter and leave a context that waits, while others go on."""
+
+    @asynccontextmanager
+    async def entered() -> AsyncIterator[None]:
+        context = broken()
+        await asyncio.to_thread(context.__enter__)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+
+    return entered
 
 
 _SHARED = (
@@ -299,10 +397,14 @@ async def _aside(folder: Path | str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def ground(
-    federation: LocalFederation, folder: Path, layout: Layout, patience: float
+    federation: LocalFederation, folder: Path, layout: Layout, patience: float, bucket: bool = False
 ) -> AsyncIterator[Ground]:
-    """Run both operators, with everything around the one whose dependencies are broken."""
+    """Run both operators, with everything around the one whose dependencies are broken.
+
+    With ``bucket`` its bodies are in one of a real S3 server.
+    """
     assert clamd is not None, "clamd is not installed"
+    assert _FAKETIME is not None, "libfaketime is not installed"
     async with AsyncExitStack() as stack:
         scanner = Clamd(folder / "clamd")
         scanner.folder.mkdir()
@@ -323,20 +425,27 @@ async def ground(
         taps["witness"] = await tapped(stack, witness.sock.getsockname()[1])
         for operator in (_BROKEN, _STEADY):
             (home / operator.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        own_disk = stack.enter_context(disk(home / _BROKEN.folder / _DISK, "64m"))
+        own_disk = stack.enter_context(disk(home / _BROKEN.folder / _DISK, "256m"))
         (own_disk.folder / _OBJECTS).mkdir(mode=0o700)
         policy = f"witness other {witness.key} http://{HOST}:{taps['witness'].port}\nquorum other\n"
         (home / _BROKEN.folder / POLICY).write_text(policy)
         operators = {_BROKEN: ("all",), _STEADY: ("all",)}
         port = taps["log receiver"].port
+        clock = HostClock(folder / "clock")
+        clock.set(0)
+        store = stack.enter_context(gateway(folder / "s3")) if bucket else None
+        secret = secret_file(folder / "s3-secret", SECRET)
 
         def changed(operator: DemoOperator, text: str) -> str:
             if operator is not _BROKEN:
                 return text
             text = _configured(text, scanner, port, system.identity, system.tls_issuers)
             assert f'objects = "{_OBJECTS}"' in text
-            text = text.replace(f'objects = "{_OBJECTS}"', f'objects = "{_DISK}/{_OBJECTS}"')
-            return own.configured(text + settings)
+            place = f"{_DISK}/{_OBJECTS}" if store is None else f"s3://{BUCKET}/{_BROKEN.folder}"
+            text = text.replace(f'objects = "{_OBJECTS}"', f'objects = "{place}"')
+            credentials = f'access_key = "{KEY}"\nsecret_file = "{secret}"\n'
+            reached = f'\n[vaults.s3]\nendpoint = "{store.address}"\n{credentials}' if store else ""
+            return own.configured(text + settings + reached)
 
         playing = played(federation, home, operators, tokens={_BROKEN: own.tokens}, changed=changed)
         those = await stack.enter_async_context(playing)
@@ -345,11 +454,13 @@ async def ground(
         folder.chmod(0o755)
         await witness.enter(those.members[0].operator)
         await witness.serve(stack)
+        await own.enrol_directory(those.members[0])
+        those.processes[0].environment = clock.environment
         for each in those.processes:
             own.open_to_workers()
             await each.start()
         own.open_to_workers()  # What the supervisor has made in it, too.
-        yield Ground(federation, those, scanner, taps, own, own_disk, patience)
+        yield Ground(federation, those, scanner, taps, own, own_disk, clock, store, layout, patience)
 
 
 def _configured(text: str, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> str:

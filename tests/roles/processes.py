@@ -70,6 +70,8 @@ class Process:
     running: subprocess.Popen[bytes] | None = None
     sources: Path = SOURCES
     """The program's source: this one's, or that of an earlier version."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it has in its environment besides."""
 
     @property
     def interpreter(self) -> Sequence[str]:
@@ -107,7 +109,12 @@ class Process:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [*self.interpreter, *self.program, "serve", self.which, "--config", self.config_file],
-                env={**os.environ, "PYTHONPATH": str(self.sources), "PYTHONSAFEPATH": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(self.sources),
+                    "PYTHONSAFEPATH": "1",
+                    **self.environment,
+                },
                 stdout=log,
                 stderr=log,
             )

@@ -59,6 +59,7 @@ _TAKE = {
     "--layout": (_RESTARTS, _FAULTS),
     "--organisations": (_ORGANISATIONS, _ISOLATION),
     "--only": (_FAULTS,),
+    "--bucket": (_FAULTS,),
 }
 """Benchmarks that take each option."""
 Given = dict[str, Any]
@@ -129,6 +130,12 @@ def bench(
         Layout | None,
         typer.Option(help="For restarts and faults: the processes that run. By default each, and shared."),
     ] = None,
+    bucket: Annotated[
+        bool,
+        typer.Option(
+            "--bucket", help="For faults: bodies are in a bucket (S3), which is broken in place of a folder."
+        ),
+    ] = False,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:
@@ -143,13 +150,14 @@ def bench(
         "--layout": layout,
         "--organisations": organisations,
         "--only": only,
+        "--bucket": bucket or None,
     }
     _require(name, given)
     if name == _SOAK and exchanges is None:
         given["--exchanges"] = _EXCHANGES
     command = [sys.executable, "-m", "bench", name, *(["--json"] if as_json else [])]
     for option, value in given.items():
-        values = value if isinstance(value, list) else [value]
+        values = value if isinstance(value, list) else [] if value is True else [value]
         command += [] if value is None else [option, *map(str, values)]
     return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode
 

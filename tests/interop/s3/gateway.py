@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ class Gateway:
     folder: Path
     port: int = field(default_factory=free_port)
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def bucket(self) -> Path:
@@ -41,10 +44,49 @@ class Gateway:
         own: list[object] = ["--port", f"127.0.0.1:{self.port}", "--access", KEY, "--secret", SECRET]
         place = ["posix", "--sidecar", self.folder / "attributes", self.folder / "root"]
         command = [program("versitygw"), *own, "--quiet", *options, *place]
-        self._running.enter_context(running(command, self.folder / "log", self.port))
+        self._process = self._running.enter_context(running(command, self.folder / "log", self.port))
 
     def stop(self) -> None:
         self._running.close()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Nothing listens while the context lasts."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Connections are made and nothing is answered while the context lasts."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Nothing can be written while the context lasts."""
+        self.stop()
+        self.start("--readonly")
+        try:
+            yield
+        finally:
+            self.stop()
+            self.start()
+
+    @contextlib.contextmanager
+    def without_bucket(self) -> Iterator[None]:
+        """Have no bucket while the context lasts."""
+        away = self.bucket.rename(self.folder / "away")
+        try:
+            yield
+        finally:
+            away.rename(self.bucket)
 
     def files(self) -> list[Path]:
         """Return the files of all objects that are whole."""

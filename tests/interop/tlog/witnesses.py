@@ -120,7 +120,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator[None]:
+def running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program until the context ends; it is ready when its port or socket accepts."""
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -136,7 +136,7 @@ def running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=_WITHIN)
