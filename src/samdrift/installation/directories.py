@@ -196,7 +196,9 @@ class DirectoryKeeper:
             async with self._gate.leases.working(place.organisation, Role.GOVERNANCE):
                 await self._synchroniser.require_people(place.organisation)
                 done = await self._synchroniser.synchronise(place.organisation, source_of(place))
-        except (DirectoryUnavailable, DirectoryNotEnrolled) as gone:
+        except DirectoryUnavailable as gone:
+            self._gone(place, f"{gone.cause} at {place.own.host}:{place.own.port}")
+        except DirectoryNotEnrolled as gone:
             self._gone(place, gone.cause)
         except NobodyToName as gone:
             self._say(place, gone.cause if await self._out_of_date(place) else "")

@@ -102,7 +102,7 @@ async def test_a_directory_is_gone_with_its_reason_and_back_with_its_answer(
     assert ground.state().startswith("a group is kept as it was: there is no such group")
     ground.server.stop()
     await ground.keeper.look(ground.place)
-    assert "refused" in ground.state()
+    assert ground.state() == f"connection refused at localhost:{ground.server.plain_port}"
     ground.place.own.password_file.unlink()
     await ground.keeper.look(ground.place)
     assert ground.state() == "password_file: cannot be read: no such file or directory"

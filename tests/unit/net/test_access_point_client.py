@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,7 +21,7 @@ from samdrift.contracts.transfer import (
     TransferRefused,
     TransferUnavailable,
 )
-from samdrift.net.client import http_client
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer, http_client
 from samdrift.net.interface_c import ENVELOPES, HttpAccessPoint, encode_poll
 from tests.unit.net.servers import Asked, answering, reply
 from tests.unit.net.ways import NETWORK, WAYS, Way
@@ -107,6 +108,20 @@ async def test_calls_go_where_and_as_they_should(way: Way) -> None:
 
 async def test_an_envelope_that_was_there_before_is_not_new(way: Way) -> None:
     assert await answered(way, reply(TAKEN), "submit") == Submission("e", "t", False)
+
+
+@pytest.mark.parametrize("call", ["submit", "poll", "fetch", "acknowledge"])
+async def test_an_access_point_that_says_nothing_is_said_to_in_words(
+    way: Way, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """`PUT: timeout` was the reason for which it was gone."""
+
+    def exchange(*_: object, **__: object) -> NoReturn:
+        raise NoAnswer(HttpFault.TIMEOUT)
+
+    monkeypatch.setattr(HttpClient, "exchange", exchange)
+    with pytest.raises(TransferUnavailable, match=r": no answer in time$"):
+        await answered(way, b"", call)
 
 
 async def test_an_envelope_is_fetched_whole_or_not(way: Way) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import obstore
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -115,6 +116,23 @@ async def test_a_store_that_is_down_silent_or_breaks_off_is_said_so(way: Way) ->
         assert await failed(attempt, objects_by(way)) == "it cannot be reached, or breaks off"
     way.refused, way.silent = False, True
     assert await failed(lambda one: one.reach(), objects_by(way)) == "no answer in time"
+
+
+async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_altered(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for its size, and then for its content: the bucket can go in between."""
+
+    class Vanishing:
+        async def read(self, _: int) -> bytes:
+            raise FileNotFoundError
+
+    async def opened(*_: object, **__: object) -> Vanishing:
+        return Vanishing()
+
+    monkeypatch.setattr(obstore, "open_reader_async", opened)
+    way.answer = Answer(404, "NoSuchBucket")
+    assert await failed(read, objects_by(way)) == "it answers 404 NoSuchBucket"
 
 
 async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
