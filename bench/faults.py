@@ -10,8 +10,10 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from tests.interop.s3.gateway import gateway
 from tests.roles.breaking import Broke, Seen, all_broken, ground
 from tests.roles.ownrestarts import Layout
 
@@ -65,11 +67,12 @@ def rows(
 async def _broken(
     folder: Path, layout: Layout, names: Sequence[str], seconds: float, seed: int, bucket: bool
 ) -> Broke:
-    async with (
-        running(folder / "federation") as federation,
-        ground(federation, folder, layout, _PATIENCE, bucket) as there,
-    ):
-        return await all_broken(there, names, seconds, random.Random(seed), _report)
+    with gateway(folder / "s3") if bucket else nullcontext() as store:
+        async with (
+            running(folder / "federation") as federation,
+            ground(federation, folder, layout, _PATIENCE, store) as there,
+        ):
+            return await all_broken(there, names, seconds, random.Random(seed), _report)
 
 
 def _report(seen: Seen) -> None:

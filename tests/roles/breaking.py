@@ -18,10 +18,15 @@ import urllib.request
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -35,7 +40,7 @@ from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.installation.health import GONE
 from samdrift.net.server import listening_socket, serving
-from tests.interop.s3.gateway import BUCKET, KEY, SECRET, Gateway, gateway
+from samdrift.vault.settings import S3Settings
 from tests.roles.beside import Beside, beside
 from tests.roles.crashes import crashed
 from tests.roles.disks import Disk, disk
@@ -133,6 +138,25 @@ class Seen:
         return [f"{self.fault}: {text}" for holds, text in found if holds]
 
 
+class Bucket(Protocol):
+    """A bucket of an S3 server, which can be broken while a context lasts."""
+
+    def settings(self, prefix: str = "") -> S3Settings:
+        """Return what reaches it."""
+
+    def stopped(self) -> AbstractContextManager[None]:
+        """Keep anything from listening."""
+
+    def silent(self) -> AbstractContextManager[None]:
+        """Keep it from answering."""
+
+    def read_only(self) -> AbstractContextManager[None]:
+        """Refuse what is written."""
+
+    def without_bucket(self) -> AbstractContextManager[None]:
+        """Have no bucket."""
+
+
 @dataclass
 class Ground:
     """The operator whose dependencies are broken, with the other one, and everything that can be broken."""
@@ -144,7 +168,7 @@ class Ground:
     beside: Beside
     disk: Disk
     clock: HostClock
-    bucket: Gateway | None
+    bucket: Bucket | None
     """What has the bodies, where it is no folder."""
     layout: Layout
     patience: float
@@ -335,7 +359,7 @@ class HostClock:
         }
 
 
-def _in_a_thread(broken: Callable[[], contextlib.AbstractContextManager[None]]) -> Broken:
+def _in_a_thread(broken: Callable[[], AbstractContextManager[None]]) -> Broken:
     """Enter and leave a context that waits, while others go on."""
 
     @asynccontextmanager
@@ -397,11 +421,11 @@ async def _aside(folder: Path | str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def ground(
-    federation: LocalFederation, folder: Path, layout: Layout, patience: float, bucket: bool = False
+    federation: LocalFederation, folder: Path, layout: Layout, patience: float, bucket: Bucket | None = None
 ) -> AsyncIterator[Ground]:
     """Run both operators, with everything around the one whose dependencies are broken.
 
-    With ``bucket`` its bodies are in one of a real S3 server.
+    With ``bucket`` its bodies are in that.
     """
     assert clamd is not None, "clamd is not installed"
     assert _FAKETIME is not None, "libfaketime is not installed"
@@ -433,19 +457,16 @@ async def ground(
         port = taps["log receiver"].port
         clock = HostClock(folder / "clock")
         clock.set(0)
-        store = stack.enter_context(gateway(folder / "s3")) if bucket else None
-        secret = secret_file(folder / "s3-secret", SECRET)
+        reached = None if bucket is None else _reached(folder, bucket.settings(_BROKEN.folder))
 
         def changed(operator: DemoOperator, text: str) -> str:
             if operator is not _BROKEN:
                 return text
             text = _configured(text, scanner, port, system.identity, system.tls_issuers)
             assert f'objects = "{_OBJECTS}"' in text
-            place = f"{_DISK}/{_OBJECTS}" if store is None else f"s3://{BUCKET}/{_BROKEN.folder}"
+            place = f"{_DISK}/{_OBJECTS}" if bucket is None else bucket.settings(_BROKEN.folder).url
             text = text.replace(f'objects = "{_OBJECTS}"', f'objects = "{place}"')
-            credentials = f'access_key = "{KEY}"\nsecret_file = "{secret}"\n'
-            reached = f'\n[vaults.s3]\nendpoint = "{store.address}"\n{credentials}' if store else ""
-            return own.configured(text + settings + reached)
+            return own.configured(text + settings + (reached or ""))
 
         playing = played(federation, home, operators, tokens={_BROKEN: own.tokens}, changed=changed)
         those = await stack.enter_async_context(playing)
@@ -460,7 +481,14 @@ async def ground(
             own.open_to_workers()
             await each.start()
         own.open_to_workers()  # What the supervisor has made in it, too.
-        yield Ground(federation, those, scanner, taps, own, own_disk, clock, store, layout, patience)
+        yield Ground(federation, those, scanner, taps, own, own_disk, clock, bucket, layout, patience)
+
+
+def _reached(folder: Path, settings: S3Settings) -> str:
+    """Return the table of the configuration by which a bucket is reached."""
+    secret = secret_file(folder / "s3-secret", settings.secret)
+    credentials = f'access_key = "{settings.access_key}"\nsecret_file = "{secret}"\n'
+    return f'\n[vaults.s3]\nendpoint = "{settings.endpoint}"\n{credentials}'
 
 
 def _configured(text: str, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> str:

@@ -73,7 +73,7 @@ class Peers:
         except (NotRegistered, DiscoveryUntrusted):
             return []
         except DiscoveryUnavailable as failure:
-            raise PeerUndecided(failure.text, f"{failure.service.name} does not answer") from None
+            raise PeerUndecided(failure.text, f"{failure.service} does not answer") from None
         return [endpoint.certificate for endpoint in metadata.endpoints]
 
     async def require_trusted(self, header: SignedHeader, now: datetime) -> Grounds | None:

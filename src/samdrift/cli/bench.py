@@ -62,6 +62,9 @@ _TAKE = {
     "--bucket": (_FAULTS,),
 }
 """Benchmarks that take each option."""
+_BUCKET = typer.Option(
+    "--bucket", help="For faults: bodies are in a bucket (S3), broken in place of a folder."
+)
 Given = dict[str, Any]
 """Options as they were given, ``None`` where they were not."""
 
@@ -130,12 +133,7 @@ def bench(
         Layout | None,
         typer.Option(help="For restarts and faults: the processes that run. By default each, and shared."),
     ] = None,
-    bucket: Annotated[
-        bool,
-        typer.Option(
-            "--bucket", help="For faults: bodies are in a bucket (S3), which is broken in place of a folder."
-        ),
-    ] = False,
+    bucket: Annotated[bool, _BUCKET] = False,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:
@@ -167,6 +165,10 @@ def _require(name: str, given: Given) -> None:
     for option, value in given.items():
         if value is not None and name not in (whose := _TAKE[option]):
             raise Unusable(f"{option} is not for {name}, but for {' and '.join(whose)}")
+    if given["--bucket"] and given["--layout"] is Layout.PROCESS:
+        raise Unusable(
+            "--bucket is not for level process, where each process would have the key to all bodies"
+        )
     if not (_CHECKOUT / "bench" / "__main__.py").is_file():
         raise Unusable("benchmarks run from a checkout of the project")
     if name in _PLAYED and find_spec("pytest") is None:

@@ -63,9 +63,9 @@ class _State:
     """A store as the last look at it, and the last object that was written, found it."""
 
     gone: bool = False
-    """Which the health of the installation has a line about."""
+    """True from a look that failed until one that did not; health has a line about that."""
     silent: bool = False
-    """It has said nothing: whoever asks it now would wait as long as a request may last."""
+    """True while it says nothing: whoever asks it would wait as long as a request may last."""
     written: bool = True
     """False while a store over the network has not taken what was written last."""
 

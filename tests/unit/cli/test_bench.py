@@ -59,6 +59,8 @@ def test_a_soak_fails_when_anything_was_lost(
         ("large", "--exchanges", "5"),
         ("soak", "--exchanges", "0"),
         ("soak", "--organisations", "3"),
+        ("restarts", "--bucket"),
+        ("faults", "--bucket", "--layout", "process"),
         ("organisations", "--organisations", "1"),
         ("wire", "--rounds", "2"),
         ("neighbour", "--waiting", "2000"),
