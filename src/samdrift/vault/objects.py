@@ -109,7 +109,8 @@ class Objects:
                     yield piece
             except FileNotFoundError:
                 await self._list_some()  # A bucket that is gone says nothing of what was in it.
-                raise
+                await obstore.head_async(self._store, name)  # Nor does one that is back just now.
+                raise VaultUnavailable("object store: it did not find what it has") from None
 
     def _require_words(self) -> None:
         if self._state.silent:

@@ -17,7 +17,7 @@ from obstore.store import S3Store
 
 from samdrift.contracts.errors import Temporary
 from samdrift.vault import remoteobjects
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import SealBroken, VaultUnavailable
 from samdrift.vault.objects import Objects, try_out
 from samdrift.vault.settings import S3Settings
 from tests.storeways import Answer, Way
@@ -133,6 +133,19 @@ async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_a
     monkeypatch.setattr(obstore, "open_reader_async", opened)
     way.answer = Answer(404, "NoSuchBucket")
     assert await failed(read, objects_by(way)) == "it answers 404 NoSuchBucket"
+
+    async def there(*_: object) -> None:
+        """It is back by the time that it is looked for again."""
+
+    async def not_there(*_: object) -> None:
+        raise FileNotFoundError
+
+    way.answer = _Listing("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    monkeypatch.setattr(obstore, "head_async", there)
+    assert await failed(read, objects_by(way)) == "it did not find what it has"
+    monkeypatch.setattr(obstore, "head_async", not_there)
+    with pytest.raises(SealBroken):
+        await read(objects_by(way))
 
 
 async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
