@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -287,6 +288,14 @@ class HttpClient:
 
 _CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 _BREAKING = (errno.ECONNRESET, errno.EPIPE)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, as health names it; empty for an address that is not called."""
+    try:
+        return urlsplit(web_address(url, "url")).hostname or ""
+    except WireError:
+        return ""
 
 
 def no_connection(error: OSError) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import (
@@ -22,7 +21,7 @@ from samdrift.contracts.discovery import (
     SharedService,
 )
 from samdrift.net.cache import SingleFlight, TimedCache
-from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, Watch, fetch, unwatched
+from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, Watch, fetch, host_of, unwatched
 from samdrift.net.dns import Dnssec, NaptrResolver, ResolverUnavailable
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
@@ -130,7 +129,7 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
 
     async def _fetch(self, url: str) -> bytes:
-        host, began = urlsplit(url).hostname or "", self._clock()
+        host, began = host_of(url), self._clock()
         try:
             answer = await fetch(self._client, url, self._limits)
         except NoAnswer as error:

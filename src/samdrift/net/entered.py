@@ -25,6 +25,7 @@ from samdrift.net.client import (
     Network,
     NoAnswer,
     fetch,
+    host_of,
     no_connection,
 )
 from samdrift.net.tls import TlsContext, client_tls
@@ -75,6 +76,8 @@ class EnteredAddressClient:
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
         """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+        if not host_of(url):
+            raise NoAnswer(HttpFault.FORBIDDEN)
         if not self._plain and not url.lower().startswith("https://"):
             raise NoAnswer(HttpFault.FORBIDDEN)
         host = urlsplit(url).hostname or ""

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -26,7 +25,7 @@ from cryptography.x509 import ocsp
 
 from samdrift.contracts.clock import Clock
 from samdrift.net.cache import SingleFlight, TimedCache
-from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, Watch, fetch, unwatched
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, Watch, fetch, host_of, unwatched
 from samdrift.trust.published import (
     Published,
     distribution_points,
@@ -139,7 +138,7 @@ class RevocationSource:
         return read_list(data, issuer) if data else None
 
     async def _fetch(self, url: str, limits: FetchLimits, question: bytes | None = None) -> bytes | None:
-        headers, host = _QUESTION if question else None, urlsplit(url).hostname or ""
+        headers, host = _QUESTION if question else None, host_of(url)
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
         except NoAnswer as error:

@@ -8,13 +8,14 @@ otherwise make us call what we should not.
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 
 from samdrift.wire.errors import WireError, WireFault
 
 _MAX_LENGTH = 2048
 _ADDRESS = re.compile(
     r"https?://"
-    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[(?P<numbers>[0-9a-f:.]+)\])"
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?:/[!$-;=?-Z_a-z~]*)?",
     re.IGNORECASE | re.ASCII,
@@ -25,9 +26,18 @@ def web_address(value: str, where: str) -> str:
     """``value`` when it is an absolute http or https URL; :class:`WireError` otherwise.
 
     Refused: other schemes, user information, fragments, white space, backslashes,
-    names outside ASCII, impossible ports and addresses over 2048 characters.
+    names outside ASCII, brackets without an address of IPv6, impossible ports and
+    addresses over 2048 characters.
     """
     found = _ADDRESS.fullmatch(value) if len(value) <= _MAX_LENGTH else None
-    if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
+    if found is None or not 0 < int(found["port"] or 1) < 1 << 16 or not _is_ipv6(found["numbers"] or "::"):
         raise WireError(WireFault.IDENTIFIER, "not an absolute http or https address", where)
     return value
+
+
+def _is_ipv6(numbers: str) -> bool:
+    try:
+        IPv6Address(numbers)
+    except AddressValueError:
+        return False
+    return True

@@ -168,6 +168,15 @@ async def test_an_address_without_tls_is_not_called(scheme: str) -> None:
         assert await fault(client, f"{scheme}://localhost:1/") is HttpFault.FORBIDDEN
 
 
+@pytest.mark.parametrize(
+    "address", ["https://[", "https://[:::]/", "https://[127.0.0.1]/", "https://a\u2100b/"]
+)
+async def test_an_address_that_parsers_refuse_is_one_that_is_not_called(address: str) -> None:
+    """A person may enter anything; whoever calls it for several expects no other error."""
+    async with EnteredAddressClient(any_address) as client:
+        assert await fault(client, address) is HttpFault.FORBIDDEN
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "::ffff:127.0.0.1"])
 async def test_a_connection_for_another_protocol_has_the_same_guard(host: str) -> None:
     async with answering(nothing) as url, EnteredAddressClient() as client:

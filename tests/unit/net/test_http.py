@@ -104,7 +104,16 @@ async def test_nobody_there_is_a_typed_error(client: HttpClient, host: str) -> N
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://localhost/", "http://localhost:99999/", "http://a@localhost/", "localhost"]
+    "url",
+    [
+        "ftp://localhost/",
+        "http://localhost:99999/",
+        "http://a@localhost/",
+        "localhost",
+        "http://[::1/",
+        "http://[:::]/",
+        "http://[127.0.0.1]/",
+    ],
 )
 async def test_what_is_no_web_address_is_not_called(client: HttpClient, url: str) -> None:
     assert await fault(client, url) is HttpFault.FORBIDDEN
