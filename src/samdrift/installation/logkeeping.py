@@ -49,7 +49,9 @@ from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, Witne
 from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.registry import RegistrationState
+from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.webaddress import web_address
 
 _AT_ONCE = 64
 """Logs whose witnesses are waited for at the same time."""
@@ -474,9 +476,12 @@ def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
 
 
 def _place(witness: Member) -> str:
-    """Return a witness's name, with host and port where its policy has them."""
-    host = urlsplit(witness.address or "").netloc
-    return f"{witness.key.name} at {host}" if host else witness.key.name
+    """Return a witness's name, with host and port where its policy has an address that can be called."""
+    try:
+        where = urlsplit(web_address(witness.address or "", "address")).netloc
+    except WireError:
+        return witness.key.name
+    return f"{witness.key.name} at {where}"
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:

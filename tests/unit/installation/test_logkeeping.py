@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.softwarekeys import SoftwareLogKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.unit.audit.signing import ONE
+from tests.unit.audit.signing import ONE, TWO
 from tests.vaults import NOW, WORKER, Installation, until
 
 AP = Role.ACCESS_POINT
@@ -173,6 +174,34 @@ async def test_a_log_is_cosigned_as_it_grows_and_while_it_is_silent(scene: Scene
     scene.restart()
     await scene.keeper.round(scene.place)
     assert scene.asked[-1].old == 307, "what was cosigned is known after a restart"
+
+
+async def test_a_witness_whose_address_is_none_or_has_a_password_keeps_no_other_from_cosigning(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy is the organisation's own, and the operator reads the reason."""
+    asked = scene.fetch
+
+    async def fetch(url: str, limits: FetchLimits, **more: Any) -> Fetched:
+        if url.startswith(str(MEMBER.address)):
+            return await asked(url, limits, **more)
+        raise NoAnswer(HttpFault.FORBIDDEN)
+
+    monkeypatch.setattr(scene, "fetch", fetch)
+    await scene.known()
+    for address, place in (
+        ("https://[", ""),
+        ("https://two.example.se:port", ""),
+        ("https://user:hemligt@two.example.se", ""),
+        ("https://two.example.se:8443/log", " at two.example.se:8443"),
+    ):
+        scene.members = (MEMBER, Member(TWO.key, address))
+        await scene.log(1)
+        scene.now += MINUTE
+        await scene.keeper.round(scene.place)
+        state, answers = await scene.stands()
+        assert {each.witness: each.size for each in answers}[str(ONE.key)] == state.size
+        assert scene.noted[-1][2] == f"the witness {TWO.name}{place} has not answered: forbidden"
 
 
 async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
