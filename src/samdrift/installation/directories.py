@@ -1,8 +1,8 @@
 """Directories of organisations, from the configuration: their groups are read while governance is served.
 
-Each directory is read every few minutes, each minute while it is gone, and when a group has a right that was
-never read. The state of each is that of its last reading: answered in full, or why not; that a group is kept
-as it was is a reason, too.
+Each directory is read every few minutes, as a rule each minute while it is gone, and when a group has a right
+that was never read. The state of each is that of its last reading: answered in full, or why not; that a group
+is kept as it was is a reason, too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ Note = Callable[[str, str, str], None]
 """Hears of a dependency, where it is, and why it is gone."""
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _WHILE_GONE = timedelta(minutes=1)
-"""Time until a directory that is gone is asked again."""
+"""Time until a directory that is gone is asked again; a reading that failed late has it rest for longer."""
+_REST = 20
+"""Times as long as a reading took that failed: what a directory sends takes a processor that all share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +193,20 @@ class DirectoryKeeper:
 
     async def look(self, place: Place) -> None:
         """Read one directory, and note its state and when to read it again."""
-        self._next[place] = self._clock() + timedelta(minutes=place.own.minutes)
+        began = self._clock()
+        self._next[place] = began + timedelta(minutes=place.own.minutes)
         try:
             async with self._gate.leases.working(place.organisation, Role.GOVERNANCE):
                 await self._synchroniser.require_people(place.organisation)
                 done = await self._synchroniser.synchronise(place.organisation, source_of(place))
         except DirectoryUnavailable as gone:
-            self._gone(place, f"{gone.cause} at {place.own.host}:{place.own.port}")
+            self._gone(place, began, f"{gone.cause} at {place.own.host}:{place.own.port}")
         except DirectoryNotEnrolled as gone:
-            self._gone(place, gone.cause)
+            self._gone(place, began, gone.cause)
         except NobodyToName as gone:
             self._say(place, gone.cause if await self._out_of_date(place) else "")
         except ConfigError as unfit:
-            self._gone(place, str(unfit))
+            self._gone(place, began, str(unfit))
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: nothing is known of the directory.
         except Exception as error:
@@ -217,9 +220,10 @@ class DirectoryKeeper:
         now = max(self._clock(), record.last or self._clock())
         return out_of_date(record, place.own.name, now)
 
-    def _gone(self, place: Place, why: str) -> None:
+    def _gone(self, place: Place, began: datetime, why: str) -> None:
         """Note that a directory is gone, which is asked again soon: whoever mends it waits to see that."""
-        self._next[place] = min(self._next[place], self._clock() + _WHILE_GONE)
+        now = self._clock()
+        self._next[place] = min(self._next[place], now + max(_WHILE_GONE, _REST * (now - began)))
         self._say(place, why)
 
     def _say(self, place: Place, why: str) -> None:

@@ -297,4 +297,14 @@ LABORIOUS = (
         "first = mail",
         (f"{_COSTLY}::test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time",),
     ),
+    Mutant(
+        "a directory that is laborious is not read each minute",
+        "installation/directories.py",
+        "now + max(_WHILE_GONE, _REST * (now - began))",
+        "now + _WHILE_GONE",
+        (
+            "tests/unit/installation/test_directories.py::"
+            "test_a_directory_that_is_laborious_is_asked_less_often_than_one_that_is_gone",
+        ),
+    ),
 )

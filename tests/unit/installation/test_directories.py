@@ -23,7 +23,7 @@ from samdrift.installation import directories
 from samdrift.installation.directories import DirectoryKeeper, Place, source_of
 from samdrift.installation.health import Health
 from samdrift.net.background import in_background
-from samdrift.net.directories import GroupListing, LdapSecurity
+from samdrift.net.directories import DirectoryUnavailable, GroupListing, LdapSecurity
 from samdrift.rights import Ended
 from samdrift.rights.groups import MembersListed, changes
 from samdrift.rights.signing import Signed
@@ -157,6 +157,32 @@ async def test_a_directory_that_is_gone_is_asked_each_minute_until_it_is_back(
             while ground.state():
                 await asyncio.sleep(0.02)
     assert failures == []
+
+
+class Laborious:
+    """A directory that is read for a while, and then is not fit."""
+
+    def __init__(self, world: World, takes: timedelta) -> None:
+        self.world, self.takes = world, takes
+
+    async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
+        self.world.house.now += self.takes
+        raise DirectoryUnavailable("it sends more than 64 MB")
+
+
+@pytest.mark.parametrize(("takes", "again"), [(0, 60), (3, 60), (12, 240), (59, 841)])
+async def test_a_directory_that_is_laborious_is_asked_less_often_than_one_that_is_gone(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, takes: int, again: int
+) -> None:
+    """Decoding what it sends takes the processor of a process that all organisations share."""
+    world = ground.world
+    source = replace(world.source, reader=Laborious(world, timedelta(seconds=takes)))
+    monkeypatch.setattr(directories, "source_of", lambda place: source)
+    await enrol(world)
+    await give(world)
+    world.house.now += timedelta(minutes=2)
+    await ground.keeper.look(ground.place)
+    assert (ground.keeper._next[ground.place] - world.house.now).total_seconds() == again
 
 
 class Silent:
