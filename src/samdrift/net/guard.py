@@ -24,7 +24,8 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
 
     An answer that has begun stays without its end: the server then hangs up, so
     that nobody takes the part for the whole. An outage that broke it off, which Starlette raises as an error
-    of its own, has the line of what is away. Who still waits when the server ends is asked to come again.
+    of its own, is left out where what is away has its line. Who still waits when the server ends is asked to
+    come again.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,10 +48,15 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
                 await send({"type": "http.response.start", "status": 503, "headers": _LATER})
                 await send({"type": "http.response.body", "body": b""})
         except Exception as error:
-            if not (begun and isinstance(error.__cause__, Temporary)):
+            if not (begun and _has_its_line(error.__cause__)):
                 on_failure(error)
             if not begun:
                 await send({"type": "http.response.start", "status": 500, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
 
     return guard
+
+
+def _has_its_line(cause: BaseException | None) -> bool:
+    """Return whether an outage has a line of its own in the log, or needs none."""
+    return isinstance(cause, Temporary) and (cause.reported or cause.expected)

@@ -55,12 +55,26 @@ async def test_who_still_waits_when_the_server_ends_is_asked_to_come_again() -> 
 
 class Away(Temporary):
     text = "the store is away"
+    reported = True
 
 
+class Locked(Temporary):
+    text = "the vault is locked"
+    expected = True
+
+
+class Ended(Temporary):
+    text = "the database has ended the work, and has no line of its own"
+
+
+@pytest.mark.parametrize(("outage", "lines"), [(Away, 0), (Locked, 0), (Ended, 1)])
 async def test_an_answer_that_an_outage_broke_off_is_reported_by_what_is_away_alone(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, outage: type[Temporary], lines: int
 ) -> None:
-    """Starlette makes a RuntimeError of it: the lines about that said nothing to whoever was woken."""
+    """Starlette makes a RuntimeError of it: the lines about that said nothing to whoever was woken.
+
+    One that nothing else reports is reported here.
+    """
     caplog.set_level(logging.INFO)
 
     async def later(request: Request, error: Exception) -> Response:
@@ -68,18 +82,18 @@ async def test_an_answer_that_an_outage_broke_off_is_reported_by_what_is_away_al
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"begun"
-        raise Away
+        raise outage
 
     async def answer(request: Request) -> Response:
         return StreamingResponse(pieces())
 
     failures: list[BaseException] = []
-    application = Starlette(routes=[Route("/", answer)], exception_handlers={Away: later})
+    application = Starlette(routes=[Route("/", answer)], exception_handlers={Temporary: later})
     sock = listening_socket("127.0.0.1")
     async with serving(guarded(application, failures.append), sock), httpx.AsyncClient() as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"http://127.0.0.1:{sock.getsockname()[1]}/")
-    assert failures == []
+    assert [type(each.__cause__) for each in failures] == [outage] * lines
     assert [each.levelname for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
