@@ -151,7 +151,7 @@ def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultB
 def _key(
     clear: Mapping[str, Any], stretchings: Mapping[str, Stretching], passphrases: Mapping[str, bytes]
 ) -> bytes:
-    """Derive the key from both passphrases and the header: neither suffices alone, and it is fixed."""
+    """Derive the key from both passphrases, neither of which suffices alone, and from the header as it is."""
     names = sorted(stretchings)
     if len(names) != 2:
         raise _damaged()

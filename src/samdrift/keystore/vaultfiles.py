@@ -9,7 +9,7 @@ nobody outside certifies such a key, so nobody needs to be asked. A file carries
 day it was made, and when the newest is too old another is made. A token lives for
 minutes; an older key stays as long as any process could still sign with it, and a while.
 
-So are the keys that a log is signed with. They are replaced when a vault is locked again or a person
+So are the keys that a log is signed with. They are replaced when a vault gets a new lock or a person
 wants it, and older ones stay: the older key announces the newer one.
 """
 

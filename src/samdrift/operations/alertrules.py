@@ -65,7 +65,7 @@ class History:
                 del self._series[series]
 
     def now(self, name: str, within: Within | None = None) -> Iterator[tuple[Mapping[str, str], float]]:
-        """Yield the labels and latest value of each series of a metric."""
+        """Yield the labels and the value of each series of a metric that the latest look found."""
         for labels, values in self._of(name, within):
             if values[-1][0] == self._now:
                 yield labels, values[-1][1]

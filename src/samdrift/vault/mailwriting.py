@@ -47,7 +47,7 @@ _UNSENT = """(
 )"""
 """Drafts that are not sent, each with the length of those that were saved after it."""
 MOST_BYTES = 8 << 20
-"""Limit of drafts that are read together; the last one goes beyond. A person writes as many as they like."""
+"""Limit of drafts that are read together; the last one goes beyond."""
 _DRAFTS_OF = (
     "SELECT count(*) FROM drafts WHERE writer = $1 AND mailbox = $2 AND stage NOT IN ('window', 'sent')"
 )

@@ -385,14 +385,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipts(self, receipt_ids: Collection[str]) -> dict[str, ReceiptRecord]:
-        """Return the receipts that exist, by their ids."""
+        """Return those of some receipts that exist, by their ids."""
         rows = await self._work.query(_RECEIPTS, list(receipt_ids))
         return {record.id: record for record in (messagerows.receipt(row, self._sealer) for row in rows)}
 
     async def concerned(
         self, receipt_ids: Collection[str], message_ids: Collection[str]
     ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
-        """Return the receipts and sent messages that exist, by their ids.
+        """Return those of some receipts and sent messages that exist, by their ids.
 
         In one round trip.
         """
