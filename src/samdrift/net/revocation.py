@@ -130,22 +130,35 @@ class RevocationSource:
     ) -> Published | None:
         # SHA-1 only names the issuer in the question; it is what every responder knows (RFC 5019 2.1.1).
         question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
-        data = await self._fetch(url, _ANSWER, question.build().public_bytes(Encoding.DER))
-        return read_answer(data, certificate, issuer) if data else None
+        read = partial(read_answer, certificate=certificate, issuer=issuer)
+        return await self._fetch(url, _ANSWER, read, question.build().public_bytes(Encoding.DER))
 
     async def _list(self, url: str, issuer: x509.Certificate) -> Published | None:
-        data = await self._fetch(url, _LIST)
-        return read_list(data, issuer) if data else None
+        return await self._fetch(url, _LIST, partial(read_list, issuer=issuer))
 
-    async def _fetch(self, url: str, limits: FetchLimits, question: bytes | None = None) -> bytes | None:
+    async def _fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        read: Callable[[bytes], Published | None],
+        question: bytes | None = None,
+    ) -> Published | None:
+        """Return the evidence at an address; a service whose evidence counts for nothing now is gone."""
         headers, host = _QUESTION if question else None, host_of(url)
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
         except NoAnswer as error:
             self._watch("revocation", host, error.words)
             return None
-        self._watch("revocation", host, "" if answer.status == 200 else f"it answers {answer.status}")
-        return answer.body if answer.status == 200 else None
+        found, fault = read(answer.body) if answer.status == 200 else None, ""
+        if answer.status != 200:
+            fault = f"it answers {answer.status}"
+        elif found is None:
+            fault = "its answer cannot be used"
+        elif found.until <= self._clock():
+            fault = "its answer is too old"
+        self._watch("revocation", host, fault)
+        return found
 
 
 def _valid(kept: _Kept | None, now: datetime) -> Published | None:

@@ -40,6 +40,8 @@ class Place:
     crl_only: bool = False
     replayed: bytes | None = None
     """An answer of the responder that comes whatever is asked."""
+    told: list[str] = field(default_factory=list)
+    """What was noted of each call."""
 
     def __post_init__(self) -> None:
         at = self.url
@@ -103,6 +105,7 @@ async def place(
             keep=timedelta(hours=1),
             retry=30 * timedelta(seconds=1),
             patience=patience,
+            watch=lambda kind, host, why, began=None: there.told.append(why),
         )
         yield (
             there,
@@ -269,6 +272,17 @@ async def test_forged_evidence_does_not_take_the_place_of_good_one() -> None:
         there.now += timedelta(hours=2)
         assert await reason(there, checks) is TrustReason.TRUSTED
         there.issuer = real
+
+
+async def test_a_service_whose_evidence_counts_for_nothing_is_gone_with_the_reason() -> None:
+    """Peers are asked to come again for as long as that lasts, and no other line would warn of it."""
+    async with place() as (there, checks):
+        assert await reason(there, checks) is TrustReason.TRUSTED
+        assert there.told == ["", ""]
+    async with place() as (there, checks):
+        there.replayed, there.lasts = b"no answer", MINUTE
+        assert await reason(there, checks) is TrustReason.REVOCATION_UNKNOWN
+        assert sorted(set(there.told)) == ["its answer cannot be used", "its answer is too old"]
 
 
 async def test_a_verdict_does_not_outlive_the_policy_that_it_was_made_under() -> None:
