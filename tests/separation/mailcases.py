@@ -389,6 +389,10 @@ async def notes(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.notes(victim.mail.conversation))
 
 
+async def notes_of(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.notes_of(PERSON, victim.mail.conversation))
+
+
 async def store_mail(vault: MessageClientVault, victim: Knowing) -> object:
     """That another organisation has the message is neither seen nor in the way."""
     assert await vault.keep_mailbox(MailboxRecord("own", "own:0203:x.se", "own"))
@@ -799,6 +803,7 @@ MAIL: dict[str, Case] = {
             next_notice,
             add_note,
             notes,
+            notes_of,
             store_mail,
             known_mail,
             mail,

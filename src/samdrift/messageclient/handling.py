@@ -72,7 +72,7 @@ class HandlingDesk:
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
-            if sum(one.author == scope.person.id for one in await vault.notes(found.id)) >= MAX_NOTES:
+            if await vault.notes_of(scope.person.id, found.id) >= MAX_NOTES:
                 raise TooManyKept(MAX_NOTES)
             note = NoteRecord(new_id(), found.id, scope.person.id, scope.now(), {"text": text})
             if not await vault.add_note(note):

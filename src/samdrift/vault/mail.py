@@ -131,6 +131,7 @@ _BIND = call("bind_mail", 4)
 _CHANGE = call("change_conversation", 6)
 _ADD_NOTE = call("add_note", 5)
 _NOTES = "SELECT id, conversation, author, at, sealed FROM notes WHERE conversation = $1 ORDER BY at, id"
+_NOTES_OF = "SELECT count(*) FROM notes WHERE conversation = $1 AND author = $2"
 _NOTE_READING = "SELECT * FROM note_reading($1, $2, $3, $4)"
 _READINGS = """
 SELECT message, person, act, first_at, last_at FROM readings WHERE message = ANY($1::text[])
@@ -290,6 +291,11 @@ class Mail(StatementKeeping):
         return tuple(
             NoteRecord(*(*row, opened(value, note_place(*row[:3]), self._sealer))) for *row, value in rows
         )
+
+    async def notes_of(self, author: str, conversation: str) -> int:
+        """Return how many notes of a conversation an author has written."""
+        ((number,),) = await self._work.query(_NOTES_OF, conversation, author)
+        return int(number)
 
     # --- messages -----------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ LABORIOUS = (
     Mutant(
         "a person makes notes on a conversation up to a number",
         "messageclient/handling.py",
-        "if sum(one.author == scope.person.id for one in await vault.notes(found.id)) >= MAX_NOTES:",
+        "if await vault.notes_of(scope.person.id, found.id) >= MAX_NOTES:",
         "if False:",
         (f"{_NUMBERS}::test_a_person_makes_no_more_notes_than_so_many_and_keeps_what_was_written",),
     ),
