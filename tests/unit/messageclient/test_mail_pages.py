@@ -47,6 +47,14 @@ def the_sip(room: Mailroom) -> str:
     return next(key for key, one in room.office.conversations.items() if "SIP" in one.subject)
 
 
+def headings(page: str) -> list[tuple[str, str]]:
+    """Return the level and text of each heading in the content of a page."""
+    found = re.findall(
+        r"<h(\d)[^>]*>(.*?)</h\1>", page[page.index("<main") : page.index("</main>")], re.DOTALL
+    )
+    return [(level, re.sub("<[^>]*>", "", text).strip()) for level, text in found]
+
+
 async def test_the_first_page_leads_to_what_is_unread(room: Mailroom) -> None:
     anna = await room.visit()
     page = await anna.get("/")
@@ -606,6 +614,7 @@ async def test_an_answer_that_another_tab_changed_begins_with_what_happened(room
     answer = await anna.post(draft, version="1", subject="Ämne", text="Äldre", review="yes")
     assert (answer.status_code, "Äldre" in answer.text) == (409, True)
     assert re.findall(r"<(\w+)[^>]* autofocus", answer.text) == ["div"]
+    assert headings(answer.text) == [("1", "Svara"), ("2", "Det du skrev")]
     assert 'name="review"' in answer.text
 
 
@@ -620,6 +629,10 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
     assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
     assert f'action="/draft/{draft.id}/send"' not in stopped.text, "it would stop again"
+    assert headings(stopped.text)[:2] == [
+        ("1", "Granska innan du skickar"),
+        ("2", "Mullsjö kommun, Elevhälsan"),
+    ]
     shown = re.search(r'name="messages" value="(\d+)"', stopped.text)
     assert shown is not None
     more = message(room.office, MULLSJO, SOC, "Ännu en tid", "Mötet är inställt.", NOW)
