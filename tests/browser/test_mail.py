@@ -56,7 +56,7 @@ async def test_a_message_is_read_taken_answered_checked_sent_and_undone(mail: Se
         await page.get_by_role("link", name="Kallelse till SIP-möte 3 december").click()
         await heading(page, "Kallelse till SIP-möte 3 december")
         await expect(page.get_by_text("Omfattas av sekretess")).to_be_visible()
-        await page.get_by_role("button", name="Ta ärendet").click()
+        await page.get_by_role("button", name="Ta hand om samtalet").click()
         await expect(page.locator("main").get_by_text("hos dig")).to_be_visible()
         await page.get_by_role("button", name="Svara", exact=True).click()
         await heading(page, "Svara")

@@ -144,7 +144,7 @@ class Picture:
 async def _conversation(mail: Served, page: Page) -> None:
     await page.goto(mail.address("/mailbox/soc"))
     await page.get_by_role("link", name="Kallelse till SIP-möte 3 december").click()
-    await page.get_by_role("button", name="Ta ärendet").click()
+    await page.get_by_role("button", name="Ta hand om samtalet").click()
     await expect(page.locator("main").get_by_text("hos dig")).to_be_visible()
 
 

@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 from samdrift.web.texts import Language, Phrase, Texts, preferred
 
 SOURCE = Path(__file__).parents[3] / "src" / "samdrift"
+DOCS = SOURCE.parents[1] / "docs"
 CATALOGUES = sorted(SOURCE.rglob("locale/sv.po"))
 _KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "_": None,
@@ -89,6 +90,20 @@ def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
         for text, swedish in translated(file):
             meanings.setdefault(text, set()).add(swedish)
     assert {text: each for text, each in meanings.items() if len(each) > 1} == {}
+
+
+@pytest.mark.parametrize("guide", ["anvandarguide", "administratorsguide"])
+def test_guides_name_buttons_and_headings_as_the_pages_do(guide: str) -> None:
+    """What is bold is a whole text of a page; what ends with a colon is the guide's own."""
+    text = " ".join((DOCS / f"{guide}.md").read_text().split())
+    named = {one for one in re.findall(r"\*\*(.+?)\*\*", text) if not one.endswith(":")}
+    assert len(named) >= 10
+    value = re.compile(r"%\(\w+\)s")
+    texts = (text for file in CATALOGUES for _, text in translated(file))
+    words = [text for text in texts if re.search(r"\w", value.sub("", text))]
+    shown = re.compile("|".join(".+".join(map(re.escape, value.split(text))) for text in words))
+    other = [one for one in named if not any(map(shown.fullmatch, (one, f"{one}.", one.rstrip("."))))]
+    assert sorted(other) == []
 
 
 def test_catalogues_are_found() -> None:
