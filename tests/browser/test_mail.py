@@ -306,13 +306,17 @@ async def test_a_first_page_and_a_long_conversation_are_small_over_the_wire(mail
     assert 10_000 <= max(sizes.values()) <= 150_000
 
 
-@pytest.mark.parametrize("width", sampled([360, 390, 414]))
-async def test_the_views_of_a_mailbox_are_one_line_on_a_phone(mail: Served, width: int) -> None:
-    async with mail.visitor(width=width) as page:
-        await page.goto(mail.address("/mailbox/soc/open"))
-        tops = await page.locator(".tabs a").evaluate_all("all => all.map(one => one.offsetTop)")
-        assert len(tops) == 5
-        assert len(set(tops)) == 1, tops
+@pytest.mark.parametrize("language", ["sv", "en"])
+@pytest.mark.parametrize("width", sampled([320, 360, 390, 414]))
+async def test_the_views_of_a_mailbox_are_one_line_on_a_phone(
+    mail: Served, width: int, language: str
+) -> None:
+    async with mail.visitor(width=width, language=language) as page:
+        for path in ("/mailbox/soc", "/mailbox/soc/open"):
+            await page.goto(mail.address(path))
+            tops = await page.locator(".tabs a").evaluate_all("all => all.map(one => one.offsetTop)")
+            assert len(tops) == 5
+            assert len(set(tops)) == 1, (path, tops)
 
 
 @seen_alone
