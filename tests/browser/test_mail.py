@@ -244,6 +244,28 @@ async def test_a_note_that_is_typed_is_not_left_behind_without_a_question(mail: 
         assert asked == ["beforeunload", "beforeunload"]
 
 
+async def test_messages_that_stop_an_answer_look_as_they_do_in_the_conversation(mail: Served) -> None:
+    office = mail.gallery.office
+    sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
+    desk = MemoryDesk(office, ANNA)
+    draft = await desk.reply(sip.messages[-1].id)
+    await desk.save_draft(draft.id, draft.version, replace(draft.content, text="Ja tack"))
+    async with mail.visitor() as page:
+
+        async def size_of_senders() -> str:
+            return str(
+                await page.locator(".message h2").first.evaluate("one => getComputedStyle(one).fontSize")
+            )
+
+        await page.goto(mail.address(f"/conversation/{sip.id}"))
+        there = await size_of_senders()
+        await page.goto(mail.address(f"/draft/{draft.id}/review"))
+        office.add(sip.id, message(office, MULLSJO, SOC, "Ny tid", "Mötet är flyttat.", NOW))
+        await page.get_by_role("button", name="Skicka", exact=True).click()
+        await expect(page.get_by_text("Mötet är flyttat.")).to_be_visible()
+        assert await size_of_senders() == there
+
+
 TOO_LONG = """
     () => {
         const page = document.documentElement;

@@ -195,6 +195,7 @@ async def test_a_long_conversation_is_printed_and_chosen_from_part_by_part_and_s
             page = await anna.get(address)
             said += re.findall(r"Meddelande \d till \d av \d|Meddelande \d av \d", page.text)
             assert (later in page.text) is (len(said) > 1), place
+            assert f"{earlier}{later}" not in re.sub("<[^>]*>", "", page.text), "two links, and not one word"
             found = hrefs(page, rf"{conversation}/{place}\?before=[^\"]+")
             address = next((each for each in found if f'href="{each}"' in page.text), "")
             assert (earlier in page.text) is bool(address), place

@@ -91,7 +91,7 @@ def sections(pages: Pages, request: Request, held: frozenset[Right]) -> tuple[Se
     if Right.READ in held:
         own.append(link(Phrase("Email notifications"), NOTICES))
     own.append(link(Phrase("Accessibility"), ACCESSIBILITY))
-    mail = (Section("", (Link(text(Phrase("Back to the mail")), "/"),)),)
+    mail = (Section("", (Link(text(Phrase("Back to the mailboxes")), "/"),)),)
     return (
         *(() if held.isdisjoint(_AT_WORK) else mail),
         *((Section(text(Phrase("Administration")), tuple(found)),) if found else ()),

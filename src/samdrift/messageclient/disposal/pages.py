@@ -37,8 +37,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
 MAX_DAYS = 36_500
 SINCE = {
-    "done": Phrase("After they were marked as done"),
-    "registered": Phrase("After they were registered in our own records"),
+    "done": Phrase("From when they were marked as done"),
+    "registered": Phrase("From when they were registered in our own records"),
 }
 STAGES = {
     "proposed": Phrase("Awaiting a decision"),
