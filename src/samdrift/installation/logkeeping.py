@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -193,6 +194,8 @@ class LogKeeper:
         """Logs that have had a round since the start."""
         self._gone: dict[LogPlace, str] = {}
         """Names of the logs that were noted."""
+        self._apart: dict[str, str] = {}
+        """Witnesses whose clocks differ from ours, by their keys, as they were noted."""
         self._seen: dict[tuple[str, str], int] = {}
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -245,6 +248,10 @@ class LogKeeper:
     def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
         """Sign these logs from now on. What one has that is new here is not known."""
         new, gone = turns.follow(places, now)
+        if gone:  # No log that is left here may have such a witness: its next answer notes it again.
+            for at in self._apart.values():
+                self._note(Dependency.LOG, at, None)
+            self._apart.clear()
         for place in gone:
             self.health.forget(place)
             self._rounds.discard(place)
@@ -383,8 +390,10 @@ class LogKeeper:
         faults = [
             f"the witness {_place(one)} {_words(answer)}"
             for one, answer in zip(witnesses, answers, strict=True)
-            if not isinstance(answer, Cosigned)
+            if not isinstance(answer, Cosigned) and not _is_of_clocks(answer)
         ]
+        for one, answer in zip(witnesses, answers, strict=True):
+            self._note_clock(one, answer)
         self._noted(place, state.origin, faults[0] if faults else "")
         return answers
 
@@ -422,6 +431,15 @@ class LogKeeper:
             self._gone[place] = origin
         else:
             self._gone.pop(place, None)
+
+    def _note_clock(self, witness: Member, answer: _Answer) -> None:
+        """Note that a witness's clock differs from ours, once for all logs, and once that it does not."""
+        key, at = str(witness.key), f"witness {_place(witness)}"
+        if _is_of_clocks(answer):
+            self._apart[key] = at
+            self._note(Dependency.LOG, at, answer.text)
+        elif isinstance(answer, Cosigned) and (noted := self._apart.pop(key, "")):
+            self._note(Dependency.LOG, noted, "")
 
     async def _asked(self, place: LogPlace, state: TreeState, witness: Member) -> _Answer:
         async def prove(old: int, new: int) -> Sequence[bytes]:
@@ -482,6 +500,10 @@ def _place(witness: Member) -> str:
     except WireError:
         return witness.key.name
     return f"{witness.key.name} at {where}"
+
+
+def _is_of_clocks(answer: _Answer) -> TypeGuard[WitnessUnanswered]:
+    return isinstance(answer, WitnessUnanswered) and answer.of_clocks
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:

@@ -82,10 +82,12 @@ class WitnessUnanswered(Temporary):
 
     service = "witness"
 
-    def __init__(self, witness: VerifierKey, text: str) -> None:
+    def __init__(self, witness: VerifierKey, text: str, *, of_clocks: bool = False) -> None:
+        """``of_clocks`` is true where its clock and ours differ, which is no affair of a single log."""
         super().__init__(f"the witness {witness.name} has not answered: {text}")
         self.witness = witness
         self.text = text
+        self.of_clocks = of_clocks
 
 
 class Caller(Protocol):
@@ -162,7 +164,8 @@ def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: da
         raise WitnessUnanswered(witness, "its answer has no cosignature that holds") from None
     time = int.from_bytes(line.signature[:8])
     if not 0 < time <= now.timestamp() + AHEAD_SECONDS:
-        raise WitnessUnanswered(witness, "the time of its cosignature is not possible; compare the clocks")
+        text = "the time of its cosignature is not possible; compare the clocks"
+        raise WitnessUnanswered(witness, text, of_clocks=True)
     return Cosigned(bytes(line), time)
 
 

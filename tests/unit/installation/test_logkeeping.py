@@ -68,6 +68,8 @@ class Scene:
     members: tuple[Member, ...] = (MEMBER,)
     asked: list[WitnessRequest] = field(default_factory=list)
     away: bool = False
+    ahead: timedelta = timedelta()
+    """How far the witness's clock is ahead."""
     meanwhile: Callable[[], Awaitable[None]] | None = None
     """What happens while the witness is asked."""
     noted: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -107,7 +109,7 @@ class Scene:
 
     @property
     def witness(self) -> Witness:
-        return Witness(ONE.key, ONE.private.sign, self.logs, self.state, lambda: self.now)
+        return Witness(ONE.key, ONE.private.sign, self.logs, self.state, lambda: self.now + self.ahead)
 
     @property
     def organisation(self) -> ParticipantIdentifier:
@@ -237,6 +239,30 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     await scene.keeper.round(scene.place)
     assert scene.noted == [("log", state.origin, f"{WITNESS} {away}"), ("log", state.origin, "")]
     assert (await scene.stands())[1][0].size == 5
+
+
+async def test_a_clock_that_differs_from_a_witness_s_is_noted_once_for_all_logs(scene: Scene) -> None:
+    """With a clock that was three hours behind, each log had a line of its own."""
+    other = LogPlace(await scene.installation.organisation([AP]), AP)
+    first, places = scene.place, (scene.place, other)
+    for scene.place in places:
+        await scene.known()
+    scene.ahead = 3 * 60 * MINUTE
+    for place in places:
+        await scene.keeper.round(place)
+    clocks = "the time of its cosignature is not possible; compare the clocks"
+    assert set(scene.noted) == {("log", f"witness {ONE.name} at witness.example.se", clocks)}
+    scene.place, scene.ahead, scene.now = first, timedelta(), scene.now + 4 * 60 * MINUTE
+    scene.noted.clear()
+    for place in places:
+        await scene.keeper.round(place)
+    assert scene.noted == [("log", f"witness {ONE.name} at witness.example.se", "")]
+    scene.ahead = 3 * 60 * MINUTE
+    turns = LogTurns(MINUTE)
+    scene.keeper._follow(turns, places, 0)
+    await scene.keeper.round(other)
+    scene.keeper._follow(turns, (), 60)
+    assert scene.noted[-1] == ("log", f"witness {ONE.name} at witness.example.se", None)
 
 
 async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene) -> None:
