@@ -131,5 +131,7 @@ def _line(one: Condition, now: datetime) -> str:
     name = f"{one.dependency} {one.at}".rstrip()
     if one.gone_since is None:
         return f"there        {name}"
-    seconds = max(0, int((now - one.gone_since).total_seconds()))  # That process's clock may be ahead.
+    seconds = one.gone_seconds
+    if seconds is None:
+        seconds = max(0, int((now - one.gone_since).total_seconds()))  # That process's clock may be ahead.
     return f"GONE {seconds:>5} s {name}: {one.reason}"

@@ -13,9 +13,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -101,14 +102,17 @@ class Condition:
     last_gone: datetime | None = None
     """Beginning of its last outage, which is over."""
     last_reason: str = ""
+    gone_seconds: int | None = field(default=None, compare=False)
+    """Length of the outage so far by no clock, which may be what is wrong; ``None`` where nobody measures it."""
 
-    def document(self) -> dict[str, str | None]:
+    def document(self) -> dict[str, str | int | None]:
         """The condition as JSON."""
         return {
             "dependency": self.dependency,
             "at": self.at or None,
             "state": "gone" if self.gone_since else "there",
             "since": _text(self.gone_since),
+            "seconds": self.gone_seconds,
             "reason": self.reason or None,
             "there_since": _text(self.there_since),
             "last_gone": _text(self.last_gone),
@@ -116,7 +120,7 @@ class Condition:
         }
 
     @classmethod
-    def read(cls, document: Mapping[str, str | None]) -> Condition:
+    def read(cls, document: Mapping[str, Any]) -> Condition:
         """The inverse of :meth:`document`."""
         return cls(
             str(document["dependency"]),
@@ -126,6 +130,7 @@ class Condition:
             _moment(document.get("there_since")),
             _moment(document.get("last_gone")),
             document.get("last_reason") or "",
+            document.get("seconds"),
         )
 
 
@@ -195,9 +200,12 @@ class Health(Collector):
 
     def conditions(self) -> tuple[Condition, ...]:
         """Every dependency that has been needed or tried, those that are gone first."""
-        return tuple(
-            sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
-        )
+        known = sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
+        return tuple(replace(one, gone_seconds=self._gone_seconds(one)) for one in known)
+
+    def _gone_seconds(self, one: Condition) -> int | None:
+        began = self._began.get((one.dependency, one.at))
+        return None if began is None else int(self._elapsed() - began)
 
     def note(
         self, dependency: str, at: str = "", reason: str | None = "", began: datetime | None = None

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from samdrift.cli.status import _line
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.installation import health as module
 from samdrift.installation import metrics
@@ -48,6 +49,8 @@ def test_a_clock_that_is_set_right_alters_no_length_of_an_outage(
     clock.now += timedelta(hours=hours)
     health.note("clock", reason=f"{hours} h from the database's")
     clock.now, seconds = NOW + timedelta(seconds=62), 62.0
+    (gone,) = map(Condition.read, (one.document() for one in health.conditions()))
+    assert _line(gone, clock.now).split() == ["GONE", "62", "s", "clock:", *gone.reason.split()]
     health.note("clock")
     assert caplog.messages[-1] == "clock: back after 62 s"
 
