@@ -103,7 +103,7 @@ class Condition:
     """Beginning of its last outage, which is over."""
     last_reason: str = ""
     gone_seconds: int | None = field(default=None, compare=False)
-    """Length of the outage so far by no clock, which may be what is wrong; ``None`` where nobody measures it."""
+    """Length of the outage so far, which goes by no clock; ``None`` where it is not measured."""
 
     def document(self) -> dict[str, str | int | None]:
         """The condition as JSON."""
