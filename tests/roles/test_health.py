@@ -211,6 +211,23 @@ async def test_an_object_store_that_is_gone_is_named_with_its_place(stage: Stage
     assert found == f"object store at {folder}: no such file or directory"
 
 
+async def test_a_database_that_says_nothing_is_named_with_its_place(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`database: no answer in time` was all that there was."""
+    habo = stage.habo
+
+    async def silent() -> float:
+        await asyncio.Event().wait()
+        return 0.0
+
+    monkeypatch.setattr(habo.operator.gate, "reach", silent)
+    monkeypatch.setattr("samdrift.installation.operator._SILENCE", 0.01)
+    tries = own_dependencies(habo.config, habo.operator.gate, open_keys(vault_settings(habo.config)))
+    place = habo.config.vaults.database
+    assert await outcome(tries[Dependency.DATABASE]) == f"no answer in time at {place}"
+
+
 async def test_a_process_tries_its_clock_with_its_database(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,9 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.mail import AlertsConfig, MailConfig
 from samdrift.config.model import Config, LogLines, MetricsConfig
 from samdrift.config.reader import load
-from samdrift.installation.health import Dependency, Health
+from samdrift.installation.health import Health
 from samdrift.installation.loop import run
-from samdrift.installation.mailing import mail_server
+from samdrift.installation.mailing import mail_server, noted
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
@@ -71,7 +70,7 @@ async def _until_stopped(config: Config, letters: Letters, mail: MailConfig, met
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    note = partial(Health(system_clock).note, Dependency.MAIL, mail.host)
+    note = noted(mail, Health(system_clock).note)
     async with http_client(public_only=False) as client:
         addresses = addresses_of(metrics)
         watcher = Watcher(config, addresses, metrics_of(client), letters, system_clock, note)

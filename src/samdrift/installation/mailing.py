@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from samdrift.config.inputs import reason
 from samdrift.config.mail import MailConfig
@@ -33,9 +32,18 @@ def notices(
     mail = config.mail
     settings = NoticeSettings(mail.sender if mail else "", sites.origins(), _governance(config))
     server = None if mail is None else mail_server(mail)
-    watch = partial(note, Dependency.MAIL, mail.host if mail else "")
+    watch = noted(mail, note) if mail else lambda reason: None
     vaults = gate.worker("notices", Role.MESSAGE_CLIENT)
     return Notices(vaults, assignments, settings, server, clock, watch)
+
+
+def noted(mail: MailConfig, note: Note) -> Callable[[str], None]:
+    """Return what notes that a mail server is there, or why it is gone, and at which port."""
+
+    def noting(reason: str) -> None:
+        note(Dependency.MAIL, mail.host, f"{mail.host}:{mail.port}: {reason}" if reason else "")
+
+    return noting
 
 
 def _governance(config: Config) -> dict[ParticipantIdentifier, str]:

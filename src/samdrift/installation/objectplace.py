@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from samdrift.config.credentials import credential_file
 from samdrift.config.errors import shown
@@ -45,6 +45,14 @@ def place_in_words(vaults: VaultConfig) -> str:
         return vaults.objects.partition(":")[0]
     address = urlsplit(vaults.s3.endpoint or AMAZON.format(region=vaults.s3.region))
     return f"{address.hostname}:{address.port or _PORTS[address.scheme]}"
+
+
+def database_in_words(database: Path | str) -> str:
+    """Return where the database is as an operator reads it: its folder, or its hosts with their ports."""
+    if isinstance(database, Path):
+        return shown(database)
+    address = urlsplit(database)
+    return address.netloc.rpartition("@")[2] or ",".join(parse_qs(address.query).get("host", ["localhost"]))
 
 
 def _secret(store: S3Config, environment: Mapping[str, str]) -> str:

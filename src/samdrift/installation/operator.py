@@ -47,7 +47,7 @@ from samdrift.installation.metrics import (
     nothing_to_measure,
 )
 from samdrift.installation.newcomers import TakeUp, newcomers_taken_up
-from samdrift.installation.objectplace import place_in_words
+from samdrift.installation.objectplace import database_in_words, place_in_words
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.replaceable import (
@@ -89,6 +89,8 @@ from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_SILENCE = 14.0
+"""Seconds in which the database answers a try at all; a try of anything has a second more."""
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
 """Roles that ask the shared services of the federation."""
 
@@ -444,10 +446,19 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
             cause = gone.cause.removeprefix("object store")
             raise VaultUnavailable(f"object store at {where}{cause}") from None
 
+    async def database() -> None:
+        """Add where it is when it says nothing; where it refuses, its own errors have the place."""
+        try:
+            async with asyncio.timeout(_SILENCE):
+                await time.reach()
+        except TimeoutError:
+            place = database_in_words(config.vaults.database)
+            raise VaultUnavailable(f"no answer in time at {place}") from None
+
     where = place_in_words(config.vaults)
     time = SharedTime(gate.reach, system_clock)
     tries: dict[str, Try] = {
-        Dependency.DATABASE: time.reach,
+        Dependency.DATABASE: database,
         Dependency.CLOCK: time.agrees,
         Dependency.OBJECTS: objects,
         Dependency.KEY_STORE: key_store,

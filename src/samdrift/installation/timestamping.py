@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from samdrift.config.inputs import read_certificates
 from samdrift.config.logs import LogsConfig
@@ -73,7 +74,8 @@ class Stamper:
             stamp = await ask(self._caller, self._address, self._trusted(), state.note, now)
         except StampUnavailable as failure:
             self._away = now + _WHILE_GONE
-            self._note(Dependency.TIME_STAMPS, host_of(self._address), failure.text)
+            host, at = host_of(self._address), urlsplit(self._address).netloc
+            self._note(Dependency.TIME_STAMPS, host, f"{at}: {failure.text}")
             return False
         self._note(Dependency.TIME_STAMPS, host_of(self._address), "")
         facts = {

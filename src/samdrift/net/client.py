@@ -323,6 +323,8 @@ def _typed() -> Iterator[None]:
         raise NoAnswer(fault, _connecting(error)) from None
     except (WireError, aiohttp.InvalidURL):
         raise NoAnswer(HttpFault.FORBIDDEN) from None
+    except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError):
+        raise NoAnswer(HttpFault.UNREACHABLE, "the connection was closed before the answer ended") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         kind = no_connection(error) if isinstance(error, OSError) else type(error).__name__
         raise NoAnswer(HttpFault.UNREACHABLE, kind) from None

@@ -80,12 +80,14 @@ class EnteredAddressClient:
             raise NoAnswer(HttpFault.FORBIDDEN)
         if not self._plain and not url.lower().startswith("https://"):
             raise NoAnswer(HttpFault.FORBIDDEN)
-        host = urlsplit(url).hostname or ""
+        where = urlsplit(url)
+        host = where.hostname or ""
         try:
             answer = await fetch(self._http, url, limits, content=content, headers=headers)
         except NoAnswer as failure:
             if failure.fault is not HttpFault.FORBIDDEN:
-                self._watch(host, failure.words)
+                port = where.port or (443 if where.scheme == "https" else 80)
+                self._watch(host, f"{host}:{port}: {failure.words}")
             raise
         self._watch(host, f"it answers {answer.status}" if answer.status >= 500 else "")
         return answer

@@ -8,7 +8,7 @@ import pytest
 
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
-from samdrift.installation.objectplace import object_place
+from samdrift.installation.objectplace import database_in_words, object_place
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.settings import S3Settings
 from tests.secretfiles import secret_file
@@ -18,6 +18,23 @@ BUCKET = GOOD.replace('objects = "objects"', 'objects = "s3://bodies/production"
 STORE = '\n[vaults.s3]\naccess_key = "GK31"\nendpoint = "https://s3.example.se/"\n'
 FILE = STORE + 'secret_file = "s3-secret"\n'
 SECRET = "b892c0665f0ada8a4755dae98baa3b13"
+
+
+@pytest.mark.parametrize(
+    ("database", "place"),
+    [
+        (Path("/srv/database"), "/srv/database"),
+        ("postgresql://samdrift@db.example.se:5433/samdrift?sslmode=verify-full", "db.example.se:5433"),
+        (
+            "postgresql://samdrift@a.example.se:5432,b.example.se:5432/samdrift",
+            "a.example.se:5432,b.example.se:5432",
+        ),
+        ("postgresql:///samdrift?host=/run/postgresql&user=samdrift", "/run/postgresql"),
+        ("postgresql:///samdrift?user=samdrift", "localhost"),
+    ],
+)
+def test_a_database_is_named_by_its_place_and_nothing_else(database: Path | str, place: str) -> None:
+    assert database_in_words(database) == place
 
 
 def test_a_bucket_has_its_key_beside_it_and_the_secret_in_a_file(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Scene:
         trusted = Trusted((self.authority.root,))
         self.stamper = Stamper(
             self.authority,
-            "https://tsa.example.se/",
+            "https://tsa.example.se:8080/",
             lambda: trusted,
             lambda: self.now,
             lambda *noted: self.noted.append(noted),
@@ -126,7 +126,7 @@ async def test_an_authority_that_is_away_is_noted_and_asked_again(scene: Scene) 
     assert not await scene.stamp()
     assert not await scene.stamp(), "within two minutes no log asks"
     assert scene.authority.asked == 1
-    assert scene.noted == [(Dependency.TIME_STAMPS, "tsa.example.se", "unreachable")]
+    assert scene.noted == [(Dependency.TIME_STAMPS, "tsa.example.se", "tsa.example.se:8080: unreachable")]
     scene.authority.away = False
     scene.now = present
     assert await scene.stamp()

@@ -150,7 +150,8 @@ async def test_a_call_that_is_given_up_leaves_no_connection(client: HttpClient) 
         (aiohttp.ClientOSError(errno.ECONNRESET, "at 192.0.2.1"), "connection reset by peer"),
         (BrokenPipeError(errno.EPIPE, "at 192.0.2.1"), "broken pipe"),
         (aiohttp.ClientOSError(errno.EIO, "at 192.0.2.1"), "ClientOSError"),
-        (aiohttp.ClientPayloadError("of somebody"), "ClientPayloadError"),
+        (aiohttp.ClientPayloadError("of somebody"), "the connection was closed before the answer ended"),
+        (aiohttp.ServerDisconnectedError("of somebody"), "the connection was closed before the answer ended"),
     ],
 )
 def test_a_connection_that_breaks_says_so_in_words(error: Exception, words: str) -> None:

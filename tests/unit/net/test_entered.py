@@ -148,11 +148,13 @@ async def test_whoever_watches_hears_which_host_answers_and_why_one_does_not() -
         await client.fetch(f"{url}/down", LIMITS)
         await client.fetch(f"{url}/there", LIMITS)
         assert await fault(client, "http://localhost:1/") is HttpFault.UNREACHABLE
+        assert await fault(client, "http://no-such-host.invalid/") is HttpFault.UNREACHABLE
     host = urlsplit(url).hostname
     assert told[:2] == [(host, "it answers 503"), (host, "")]
-    (last,) = told[2:]
-    assert last[0] == "localhost"
-    assert last[1].startswith("unreachable (")
+    refused, unknown = told[2:]
+    assert refused == ("localhost", "localhost:1: unreachable (connection refused)")
+    assert unknown[0] == "no-such-host.invalid"
+    assert unknown[1].startswith("no-such-host.invalid:80: unreachable (")
 
 
 async def test_an_address_that_is_not_permitted_is_no_outage() -> None:

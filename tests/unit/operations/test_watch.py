@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from samdrift.config.mail import MailConfig
 from samdrift.config.model import Config, MetricsConfig, SocketAddress
 from samdrift.installation.health import Condition, Dependency, Gone, Health
-from samdrift.installation.mailing import mail_server
+from samdrift.installation.mailing import mail_server, noted
 from samdrift.installation.metrics import HeldMetrics, metrics_application, nothing_to_measure
 from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
@@ -65,7 +65,7 @@ class Ground:
             self.fetch,
             Letters(settings, post),
             lambda: self.now,
-            lambda reason: self.health.note(Dependency.MAIL, self.mail.host, reason),
+            noted(self.mail, self.health.note),
         )
 
     async def fetch(self, address: SocketAddress) -> str | None:
@@ -222,7 +222,8 @@ async def test_a_mail_server_that_is_gone_is_a_state_with_a_reason_and_loses_no_
     ground.gone.add(Dependency.DATABASE)
     await ground.minutes(5)
     (state,) = ground.health.conditions()
-    assert (state.dependency, state.at, state.reason) == ("mail", "localhost", "status 450")
+    reason = f"localhost:{server.port}: status 450"
+    assert (state.dependency, state.at, state.reason) == ("mail", "localhost", reason)
     server.refuse = b""
     await ground.minutes(1)
     assert ground.subjects() == ["Samdrift, prov: 1 larm"]
@@ -230,7 +231,7 @@ async def test_a_mail_server_that_is_gone_is_a_state_with_a_reason_and_loses_no_
     assert state.gone_since is None
     lines = [record.getMessage() for record in caplog.records if record.name == "samdrift"]
     assert [re.sub(r"\d{4}-.+Z|\d+ s", "…", line) for line in lines] == [
-        "mail localhost: gone since …: status 450",
+        f"mail localhost: gone since …: {reason}",
         "mail localhost: back after …",
     ]
 
@@ -240,7 +241,7 @@ async def test_a_mail_server_that_is_gone_is_known_before_it_is_needed(ground: G
     ground.server.offers_tls = False
     await ground.minutes(11)
     (state,) = ground.health.conditions()
-    assert state.reason == "it does not offer what is needed"
+    assert state.reason == f"localhost:{ground.server.port}: it does not offer what is needed"
 
 
 async def test_an_address_that_is_refused_keeps_no_other_from_its_mail_and_is_not_in_the_log(
