@@ -38,7 +38,7 @@ class Routes:
     """Workers' names by role and participant identifier."""
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
-    conditions: Sequence[Mapping[str, str | None]] = ()
+    conditions: Sequence[Mapping[str, str | int | None]] = ()
     """Dependencies as the supervisor finds them; the front serves what it says."""
 
     @classmethod

@@ -306,8 +306,8 @@ class _House:
         await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
 
     def _announce(self) -> None:
-        """Send the front its routes when they have changed."""
-        conditions = [one.document() for one in self._health.conditions()]
+        """Send the front its routes when they have changed: that time goes by is no change."""
+        conditions = [{**one.document(), "seconds": None} for one in self._health.conditions()]
         routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:
             self._routes = routes

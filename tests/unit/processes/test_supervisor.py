@@ -313,3 +313,7 @@ async def test_the_front_hears_what_is_gone_also_while_keys_cannot_be_looked_at(
     assert await scene.house._look() == "no such file or directory"
     (condition,) = Routes.read(told[-1]).conditions
     assert (condition["dependency"], condition["reason"]) == ("key-store", "there is no such folder")
+    number, elapsed = len(told), scene.house._health._elapsed
+    scene.patch.setattr(scene.house._health, "_elapsed", lambda: elapsed() + 60)
+    await scene.house._look()
+    assert len(told) == number, "it is gone for longer, and nothing else has changed"
