@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.hold import Hold
 
 
 class InterfaceError(Explained):
@@ -21,6 +22,11 @@ class InterfaceError(Explained):
 
 class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
+
+    def __init__(self, text: str, waits_for: str = "") -> None:
+        """``waits_for`` is the :class:`Hold` that the message service itself waits for, where it says so."""
+        super().__init__(text)
+        self.waits_for = waits_for
 
 
 class NotUnderstood(Unreachable):
@@ -82,6 +88,15 @@ class Refused(InterfaceError):
     @property
     def for_logs(self) -> str:
         return f"HTTP status {self.status}"
+
+
+def waits_for(body: bytes) -> str:
+    """Return what a message service of ours waits for, by its answer; one word of that is believed."""
+    try:
+        found = json.loads(body)["waitsFor"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
+    return Hold.DATABASE.value if found == Hold.DATABASE else ""
 
 
 def refusal(status: int, body: bytes) -> Refused:

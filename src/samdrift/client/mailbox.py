@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from samdrift.client.errors import NotOffered, NotUnderstood, Refused, TooLarge, Unreachable, refusal
+from samdrift.client.errors import (
+    NotOffered,
+    NotUnderstood,
+    Refused,
+    TooLarge,
+    Unreachable,
+    refusal,
+    waits_for,
+)
 from samdrift.client.jsonstream import FileSink, JsonStream
 from samdrift.client.outgoing import OutgoingMessage
 from samdrift.client.tokens import Tokens
@@ -280,7 +288,8 @@ def _path_of(message_id: str) -> str:
 
 async def _refused(answer: HttpAnswer) -> Exception:
     if answer.status >= 500:
-        return Unreachable(f"the message service answered with HTTP status {answer.status}")
+        text = f"the message service answered with HTTP status {answer.status}"
+        return Unreachable(text, waits_for(await _read(answer, _SMALL)))
     return refusal(answer.status, await _read(answer, _SMALL))
 
 

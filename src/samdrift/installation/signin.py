@@ -97,6 +97,7 @@ def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
             one.message_service.audience or None,
             public_only=not config.federation.private_addresses,
             deletion=_deletion(config, one, one.message_service, current),
+            ours=_is_ours(config, one.message_service),
         )
         for number, one in enumerate(config.organisations)
         if one.message_service is not None and Role.MESSAGE_CLIENT in one.roles
@@ -123,10 +124,15 @@ def _deletion(
     if used.delete_after_days is None:
         return None
     after = timedelta(days=used.delete_after_days)
-    own = config.message_service.address_d if config.message_service else ""
-    ours = bool(own) and urlsplit(own).netloc == urlsplit(used.interface).netloc
+    ours = _is_ours(config, used)
     others = partial(_others, current(), organisation.identifier, used.client_id) if ours else None
     return DeletionRule(after, used.interface, others)
+
+
+def _is_ours(config: Config, used: UsedServiceConfig) -> bool:
+    """Return whether a message service is this installation's own."""
+    own = config.message_service.address_d if config.message_service else ""
+    return bool(own) and urlsplit(own).netloc == urlsplit(used.interface).netloc
 
 
 def _others(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from samdrift.client.errors import InterfaceError, Refused
+from samdrift.client.errors import InterfaceError, Refused, Unreachable
 from samdrift.client.mailbox import Mailbox, ServerEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
@@ -93,6 +93,8 @@ class Client:
     fetching: Fetching
     hurry: Callable[[Collection[str]], Awaitable[None]]
     """Has the status of sent messages asked for soon, by their ids at the message service."""
+    ours: bool = False
+    """It is this installation's own, whose database and object store are this one's."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     looks: int = 0
     net_at: float = 0.0
@@ -158,17 +160,21 @@ class ServiceStates:
         known = self._away.get(organisation)
         return None if known is None else known[1]
 
-    def note(self, organisation: ParticipantIdentifier, at: str, reason: str) -> None:
+    def note(
+        self, organisation: ParticipantIdentifier, at: str, reason: str, *, reported: bool = False
+    ) -> None:
         """Note how an organisation's last use of its service ended.
 
-        A service is gone while it is for one of its organisations.
+        A service is gone while it is for one of its organisations. With ``reported`` what is gone has a state
+        of its own: the service cannot be used all the same.
         """
         if reason:
             _, since, _ = self._away.get(organisation, ("", self._clock(), ""))
-            self._away[organisation] = at, since, reason
+            self._away[organisation] = at, since, "" if reported else reason
         else:
             self._away.pop(organisation, None)
-        self._watch(SERVICE, at, next((why for where, _, why in self._away.values() if where == at), ""))
+        reasons = (why for where, _, why in self._away.values() if where == at and why)
+        self._watch(SERVICE, at, next(reasons, ""))
 
 
 class Polling:
@@ -371,7 +377,8 @@ class Polling:
             except NotHandedOut:  # One message, at a service that answers.
                 self._states.note(client.organisation, client.at, "")
             except InterfaceError as failure:
-                self._states.note(client.organisation, client.at, failure.for_logs)
+                waits = client.ours and isinstance(failure, Unreachable) and bool(failure.waits_for)
+                self._states.note(client.organisation, client.at, failure.for_logs, reported=waits)
             except VaultError:  # Locked, suspended, or without its database: the service is not at fault.
                 pass
             except Temporary as failure:

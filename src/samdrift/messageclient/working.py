@@ -59,6 +59,8 @@ class ServiceSettings:
     public_only: bool = True
     deletion: DeletionRule | None = None
     """Without a rule all messages stay there."""
+    ours: bool = False
+    """It is this installation's own."""
 
     def shows_who(self) -> ShowsWho:
         """Return what shows who the message client is; :class:`KeyUnusable` for a file that will not do."""
@@ -133,6 +135,7 @@ class Working:
                 services[one.organisation],
                 Fetching(vaults, one.organisation, services[one.organisation], self._clock),
                 partial(hurry, one.organisation),
+                one.ours,
             )
             for one in self._settings
         ]

@@ -309,6 +309,24 @@ async def test_what_is_no_usable_answer_may_be_asked_again(answer: Response) -> 
 
 
 @pytest.mark.parametrize(
+    ("body", "waits_for"),
+    [
+        (b'{"waitsFor": "database"}', "database"),
+        (b'{"waitsFor": "database of somebody"}', ""),
+        (b'{"waitsFor": ["database"]}', ""),
+        (b'["waitsFor"]', ""),
+        (b"", ""),
+    ],
+)
+async def test_of_what_a_service_waits_for_one_word_is_believed(body: bytes, waits_for: str) -> None:
+    async with client_of(Service([Response(body, status_code=503)])) as mailbox:
+        with pytest.raises(Unreachable) as caught:
+            await mailbox.get("m")
+    assert caught.value.waits_for == waits_for
+    assert str(caught.value) == "the message service answered with HTTP status 503"
+
+
+@pytest.mark.parametrize(
     ("grant", "error"),
     [
         (JSONResponse({"error": "invalid_client"}, status_code=401), Refused),

@@ -546,6 +546,21 @@ async def test_a_message_that_is_not_handed_out_is_no_outage_of_the_service() ->
     assert states.away_since(one.organisation) is None
 
 
+@pytest.mark.parametrize("ours", [True, False])
+@in_virtual_time
+async def test_a_service_of_ours_that_waits_for_its_database_or_object_store_is_there_for_the_operator(
+    ours: bool,
+) -> None:
+    """What is gone has a state of its own; of another one nobody here would know. Persons wait for both."""
+    noted: list[str] = []
+    states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
+    one = client("a", "mt.example.se", Asked(failure=Unreachable("HTTP status 503", "database")))
+    one.ours = ours
+    await rounds([one], states, 100)
+    assert set(noted) == ({""} if ours else {"HTTP status 503"})
+    assert states.away_since(one.organisation) == NOW
+
+
 @in_virtual_time
 async def test_what_cuts_off_silent_streams_gets_signs_of_life() -> None:
     """The token was good, so it did not end with that."""

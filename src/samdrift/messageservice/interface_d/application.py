@@ -26,6 +26,7 @@ from starlette.types import Scope as HttpScope
 from samdrift.audit.promises import HEADER
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.evidence import MessageEvidence, Original
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
@@ -376,7 +377,8 @@ async def _denied(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, Temporary)
-    return problem(503, str(error), _LATER)
+    also = {"waitsFor": Hold.DATABASE.value} if error.hold is Hold.DATABASE else {}
+    return problem(503, str(error), _LATER, **also)
 
 
 async def _undecided(request: Request, error: Exception) -> Response:

@@ -88,10 +88,10 @@ def bad_request(refused: Refused) -> Response:
     return JSONResponse(document, status_code=HTTPStatus.BAD_REQUEST)
 
 
-def problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+def problem(status: int, text: str, headers: Mapping[str, str] | None = None, **also: str) -> Response:
     """Any other status."""
     title = HTTPStatus(status).phrase
-    document = {"type": _UNSPECIFIC, "title": title, "status": status, "detail": text}
+    document = {"type": _UNSPECIFIC, "title": title, "status": status, "detail": text, **also}
     return JSONResponse(document, status_code=status, headers=headers)
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from importlib.resources import files
 from typing import Any, cast
 
 import httpx
+import pytest
 import pytest_asyncio
+from jsonschema import Draft202012Validator
 
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.messages import MessageStatus
 from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.interface_d.filters import read_filters
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
+from samdrift.vault.errors import VaultLocked, VaultUnavailable
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
     CARE,
@@ -75,6 +81,35 @@ async def test_while_nobody_can_tell_the_client_is_to_come_again(
     scene.web.down = True
     answer = await http.get(MESSAGES, headers={"authorization": f"Bearer {scene.theirs()}"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+@pytest.mark.parametrize(
+    ("outage", "waits_for"), [(VaultUnavailable, Hold.DATABASE.value), (VaultLocked, None)]
+)
+async def test_an_outage_of_database_or_object_store_is_named_and_no_other(
+    scene: Scene,
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    outage: type[VaultUnavailable],
+    waits_for: str | None,
+) -> None:
+    """A message client of this installation knows by that that the service is there, and what is gone."""
+    async with scene.installation.open(scene.habo, MT) as vault:
+        message_id = await store(vault, came(CARE))
+        await vault.set_status(message_id, MessageStatus.NEW, (), now=NOW, deadline=None, direction=IN)
+
+    async def away(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
+        for nothing in list[str]():
+            yield nothing
+        raise outage
+
+    monkeypatch.setattr("samdrift.messageservice.interface_d.application.documents", away)
+    token = scene.theirs(scope="urn:sdk.api:getMessage")
+    answer = await http.get(f"{MESSAGES}/{message_id}", headers={"authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert answer.json().get("waitsFor") == waits_for
+    described = json.loads((files("samdrift.messageservice.interface_d") / "interface-d.json").read_bytes())
+    Draft202012Validator(described["components"]["schemas"]["Problem"]).validate(answer.json())
 
 
 async def test_a_reading_for_a_person_names_them_by_their_id_and_the_system_that_fetched(
