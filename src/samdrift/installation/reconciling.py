@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
@@ -28,7 +28,7 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
 from samdrift.installation.events import RunEvent
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import ClockDiffers, Dependency, SharedTime
 from samdrift.installation.logkeeping import Watch
 from samdrift.net.background import in_background
 from samdrift.vault import logbook
@@ -65,6 +65,8 @@ class Reconciler:
     gate: Gate
     clock: Clock
     note: Watch = lambda *_: None
+    agree: Callable[[], Awaitable[None]] | None = None
+    """Compares this machine's clock with the database's; raises :class:`ClockDiffers`."""
     _due: dict[ParticipantIdentifier, datetime] = field(default_factory=dict)
     _names: dict[ParticipantIdentifier, str] = field(default_factory=dict)
     """Names under which organisations that have been compared here are noted."""
@@ -85,9 +87,13 @@ class Reconciler:
                 due = self._due.setdefault(organisation, now + _phase(organisation) * _AFTER_START)
                 if due <= now:
                     try:
+                        if self.agree is not None:
+                            await self.agree()
                         async with self.gate.leases.working(organisation, self._first_role(organisation)):
                             await self.compare(organisation)
                         self._due[organisation] = _next_night(organisation, now)
+                    except ClockDiffers:
+                        pass  # What is under way would count as never ended: looked at again in a minute.
                     except Temporary:
                         self._due[organisation] = now + _AGAIN
                     except Exception as error:
@@ -228,6 +234,12 @@ def _next_night(organisation: ParticipantIdentifier, now: datetime) -> datetime:
 @contextlib.asynccontextmanager
 async def reconciled(gate: Gate, clock: Clock, note: Watch) -> AsyncIterator[Reconciler]:
     """Compare the logs of the organisations each night while the context lasts."""
-    reconciler = Reconciler(gate, clock, note)
+    shared = SharedTime(gate.reach, clock)
+
+    async def agree() -> None:
+        await shared.reach()
+        await shared.agrees()
+
+    reconciler = Reconciler(gate, clock, note, agree)
     async with in_background(reconciler.keep(), on_failure=unexpected("reconciliation")):
         yield reconciler

@@ -18,7 +18,7 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence.reconciliation import Kind
 from samdrift.installation import reconciling
 from samdrift.installation.events import RunEvent
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import ClockDiffers, Dependency
 from samdrift.installation.reconciling import Reconciler
 from samdrift.messageservice.events import MTEvent
 from samdrift.scheduling.leases import Leases, partition_of
@@ -228,6 +228,26 @@ async def test_a_vault_that_does_not_open_is_compared_an_hour_later_and_holds_up
     keeping.cancel()
     assert len(times[locked.value]) >= 5
     assert len(times[other.value]) == 1
+
+
+@virtualtime.in_virtual_time
+async def test_nothing_is_compared_while_the_clock_is_wrong_and_all_soon_after_it_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a clock three hours ahead, what was under way was an alarm: `delivery-not-known`."""
+    organisation, times = ParticipantIdentifier("0203:a.se"), list[timedelta]()
+    comparing(monkeypatch, lambda one: times.append(virtualtime.now() - virtualtime.BEGAN))
+
+    async def agree() -> None:
+        if virtualtime.now() - virtualtime.BEGAN < timedelta(hours=1):
+            raise ClockDiffers(10800.0)
+
+    service = Reconciler(gate_of(organisation), virtualtime.now, agree=agree)
+    keeping = asyncio.create_task(service.keep())
+    await asyncio.sleep(timedelta(hours=1, minutes=2).total_seconds())
+    keeping.cancel()
+    (first,) = times
+    assert timedelta(hours=1) <= first <= timedelta(hours=1, minutes=1)
 
 
 @virtualtime.in_virtual_time
