@@ -209,7 +209,9 @@ class Ground:
             *(Fault(name, name_of_tap(name), tap.broken) for name, tap in self.taps.items()),
             *self._of_directories(),
             *(
-                Fault(f"clock, {abs(hours)} h {'ahead' if hours > 0 else 'behind'}", "clock", self._off(hours))
+                Fault(
+                    f"clock, {abs(hours)} h {'ahead' if hours > 0 else 'behind'}", "clock", self._off(hours)
+                )
                 for hours in (3, -3)
             ),
         ]
