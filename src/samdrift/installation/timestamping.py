@@ -74,7 +74,7 @@ class Stamper:
             stamp = await ask(self._caller, self._address, self._trusted(), state.note, now)
         except StampUnavailable as failure:
             self._away = now + _WHILE_GONE
-            host, at = host_of(self._address), urlsplit(self._address).netloc
+            host, at = host_of(self._address), urlsplit(self._address).netloc.rpartition("@")[2]
             self._note(Dependency.TIME_STAMPS, host, f"{at}: {failure.text}")
             return False
         self._note(Dependency.TIME_STAMPS, host_of(self._address), "")
