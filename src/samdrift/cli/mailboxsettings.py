@@ -239,7 +239,7 @@ def notices(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List by id the persons who are notified of mailboxes by mail, without addresses; or end that."""
+    """List by id who is notified of which mailboxes by mail, without addresses; or end that."""
     if stop:
         _worked(
             config, organisation, "notices", asked(by, reason), lambda settings: settings.stop_notices(stop)

@@ -14,8 +14,7 @@ from samdrift.config.objects import S3Config
 from samdrift.config.passphrase import read_named
 from samdrift.config.toml import ConfigError
 from samdrift.vault.settings import AMAZON, ObjectPlace, S3Settings
-
-_PORTS = {"https": 443, "http": 80}
+from samdrift.wire.webaddress import place_of
 
 
 def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.environ) -> ObjectPlace:
@@ -43,8 +42,7 @@ def place_in_words(vaults: VaultConfig) -> str:
         return shown(vaults.objects)
     if vaults.s3 is None:
         return vaults.objects.partition(":")[0]
-    address = urlsplit(vaults.s3.endpoint or AMAZON.format(region=vaults.s3.region))
-    return f"{address.hostname}:{address.port or _PORTS[address.scheme]}"
+    return place_of(vaults.s3.endpoint or AMAZON.format(region=vaults.s3.region))
 
 
 def database_in_words(database: Path | str) -> str:

@@ -14,7 +14,6 @@ import socket
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from samdrift.net.addresses import EnteredAddresses, Permits
 from samdrift.net.client import (
@@ -29,6 +28,7 @@ from samdrift.net.client import (
     no_connection,
 )
 from samdrift.net.tls import TlsContext, client_tls
+from samdrift.wire.webaddress import place_of
 
 _CONNECTIONS = 20
 _SECONDS = 10.0
@@ -76,18 +76,16 @@ class EnteredAddressClient:
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
         """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
-        if not host_of(url):
+        host = host_of(url)
+        if not host:
             raise NoAnswer(HttpFault.FORBIDDEN)
         if not self._plain and not url.lower().startswith("https://"):
             raise NoAnswer(HttpFault.FORBIDDEN)
-        where = urlsplit(url)
-        host = where.hostname or ""
         try:
             answer = await fetch(self._http, url, limits, content=content, headers=headers)
         except NoAnswer as failure:
             if failure.fault is not HttpFault.FORBIDDEN:
-                port = where.port or (443 if where.scheme == "https" else 80)
-                self._watch(host, f"{host}:{port}: {failure.words}")
+                self._watch(host, f"{place_of(url)}: {failure.words}")
             raise
         self._watch(host, f"it answers {answer.status}" if answer.status >= 500 else "")
         return answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import urlsplit
 
 from samdrift.wire.errors import WireError, WireFault
 
@@ -33,6 +34,14 @@ def web_address(value: str, where: str) -> str:
     if found is None or not 0 < int(found["port"] or 1) < 1 << 16 or not _is_ipv6(found["numbers"] or "::"):
         raise WireError(WireFault.IDENTIFIER, "not an absolute http or https address", where)
     return value
+
+
+def place_of(address: str) -> str:
+    """Return host and port of a valid address, as an operator reads them."""
+    where = urlsplit(address)
+    host = where.hostname or ""
+    port = where.port or (443 if where.scheme == "https" else 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_ipv6(numbers: str) -> bool:
