@@ -30,6 +30,7 @@ from samdrift.net.server import listening_socket
 from samdrift.operations import foundation, neighbours, places
 from samdrift.operations.doctor import Scope, check_staff, examine
 from samdrift.operations.findings import Finding, State, exit_status
+from samdrift.vault.errors import ServerBusy
 from samdrift.vault.examination import examine_database
 from samdrift.vault.logins import CONNECTIONS
 from samdrift.vault.openkeys import open_keys
@@ -197,6 +198,19 @@ async def test_the_wrong_passphrase(config: Config, tmp_path: Path) -> None:
     assert found["key-store"].state is State.FAIL
     assert found["database"].state is State.SKIPPED
     assert found["objects"].state is State.OK
+
+
+async def test_a_database_that_another_process_starts_for_long_is_not_called_gone(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        raise ServerBusy("samdrift serve (process 4711, since 02:14:05Z)")
+
+    monkeypatch.setattr(foundation, "examine_database", busy)
+    found = by_id(await of_foundation(config))["database"]
+    assert found.state is State.FAIL
+    assert "samdrift serve (process 4711, since 02:14:05Z) is starting or stopping" in found.found
+    assert found.todo.startswith("wait until that is done")
 
 
 async def test_a_database_that_is_gone_is_named_by_its_address(config: Config) -> None:

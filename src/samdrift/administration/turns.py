@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from samdrift.config.model import VaultConfig
 from samdrift.installation.control import control_folder
 from samdrift.keystore.durablefiles import private_folder
+from samdrift.keystore.holders import holder, sign
 
 _LOGGER = logging.getLogger("samdrift")
 _FILE = "turn"
@@ -38,8 +36,7 @@ async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
     descriptor = os.open(private_folder(control_folder(vaults)) / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         await _taken(descriptor)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+        sign(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -53,30 +50,8 @@ async def _taken(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not told:
-                _LOGGER.warning("waits for %s", _holder(descriptor))
+                _LOGGER.warning("waits for %s", holder(descriptor))
                 told = True
             await asyncio.sleep(_BETWEEN_LOOKS)
         else:
             return
-
-
-def _self() -> dict[str, str]:
-    """This command by the words of its name alone: arguments may name persons."""
-    words = []
-    for each in sys.argv[1:3]:
-        if not each.replace("-", "").isalpha() or each.startswith("-"):
-            break
-        words.append(each)
-    return {
-        "command": " ".join(["samdrift", *words]),
-        "process": str(os.getpid()),
-        "since": f"{datetime.now(UTC):%H:%M:%SZ}",
-    }
-
-
-def _holder(descriptor: int) -> str:
-    try:
-        found = json.loads(os.pread(descriptor, 1000, 0))
-        return f"{found['command']} (process {found['process']}, since {found['since']})"
-    except (ValueError, KeyError, TypeError):
-        return "another command"

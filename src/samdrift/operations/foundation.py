@@ -16,7 +16,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore, LogKeyPlace
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.operations.findings import Finding, Subject
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import ServerBusy, VaultError
 from samdrift.vault.examination import DatabaseFacts, examine_database, made
 from samdrift.vault.objects import try_out
 from samdrift.vault.openkeys import open_keys
@@ -90,9 +90,8 @@ async def _database(settings: VaultSettings, keys: KeyStore, findings: list[Find
         facts = await examine_database(settings, keys)
     except VaultError as error:
         cause = error.cause if isinstance(error, Temporary) and error.cause else str(error)
-        findings.append(
-            _REACH.fail(cause, "start the database, or correct vaults.database: docs/database.md")
-        )
+        start = "start the database, or correct vaults.database: docs/database.md"
+        findings.append(_REACH.fail(cause, error.todo if isinstance(error, ServerBusy) else start))
         return None
     findings.append(_REACH.ok("lets its administrator in"))
     findings += judge_database(facts)

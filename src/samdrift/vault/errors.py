@@ -50,6 +50,17 @@ class EndedByDatabase(VaultUnavailable):
         super().__init__(cause, reported=False)
 
 
+class ServerBusy(VaultUnavailable):
+    """Another process has been starting or stopping the embedded database for longer than is waited for."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__(f"{who} is starting or stopping the embedded PostgreSQL", reported=False)
+        self.todo = "wait until that is done; if it does not end, see data/server.log in the database's folder"
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.todo}"
+
+
 class LoginRefused(VaultUnavailable):
     """The database was there, and did not let the login in."""
 

@@ -12,28 +12,35 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from samdrift.keystore.durablefiles import let_through, sync_folder
+from samdrift.keystore.holders import holder, sign
 from samdrift.vault.database.capacity import embedded_room
-from samdrift.vault.errors import ServerFailed
+from samdrift.vault.errors import ServerBusy, ServerFailed
 
+_LOGGER = logging.getLogger("samdrift")
 _USER = "pgserver"
 _PORT = "5432"
+_STARTING = "starting"
 _LONGEST_SOCKET_PATH = 100
 _TRIES = 6
 _BETWEEN_TRIES = 0.5
 _PATIENCE_SECONDS = "600"
 """Limit of a start, which replays what a crash left, or a stop, which writes files of hundreds of vaults."""
+_LOOKS, _BETWEEN_LOOKS, _LOOKS_IN_SILENCE = 300, 0.1, 30
+"""Looks whether another process is done with a start or stop, seconds between them, and those before a line."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {
@@ -85,21 +92,29 @@ class EmbeddedPostgres:
         self._connections = embedded_room(vaults)
         self._user = _system_user()
         self._in_use: int | None = None
+        self._hurried = threading.Event()
 
     def start(self) -> str:
         """Start the server, or find it running; returns how to reach it, as a libpq connection string.
 
-        It stays as long as a process uses it. :class:`ServerFailed` when it does not start.
+        It stays as long as a process uses it. :class:`ServerFailed` when it does not start, and
+        :class:`ServerBusy` when another process starts or stops it for long.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._in_use is None
         if self._in_use is None:
-            self._in_use = _lock(self._folder / "in-use", fcntl.LOCK_SH)
-        with self._alone():
-            if not self._data.exists():
-                self._initialise()
-            if not self._answers():
-                self._configure()
-                self._start()
+            self._in_use = self._locked("in-use", fcntl.LOCK_SH)
+        try:
+            with self._alone():
+                if not self._data.exists():
+                    self._initialise()
+                if not self._answers():
+                    self._configure()
+                    self._start()
+        except ServerBusy:
+            if new:
+                self._leave()
+            raise
         return f"host={self._sockets()} port={_PORT} dbname=postgres"
 
     def revive(self) -> None:
@@ -116,21 +131,34 @@ class EmbeddedPostgres:
         if self._in_use is None:
             return
         if not self._folder.exists():
-            os.close(self._in_use)
-            self._in_use = None
+            self._leave()
             return
-        with self._alone():
+        self._hurried.clear()
+        try:
+            with self._alone():
+                self._leave()
+                with contextlib.suppress(BlockingIOError):
+                    self._stop_unused(_lock(self._folder / "in-use", fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except ServerBusy:
+            self._leave()  # Who starts it for so long uses it.
+
+    def hurry(self) -> None:
+        """Have a start in another thread wait for no other process any longer."""
+        self._hurried.set()
+
+    def _leave(self) -> None:
+        """Use the server no longer."""
+        if self._in_use is not None:
             os.close(self._in_use)
             self._in_use = None
-            try:
-                last = _lock(self._folder / "in-use", fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            try:
-                if self._answers():
-                    self.control("stop", "-m", "fast")
-            finally:
-                os.close(last)
+
+    def _stop_unused(self, last: int) -> None:
+        """Stop the server while the lock ``last`` keeps others from using it."""
+        try:
+            if self._answers():
+                self.control("stop", "-m", "fast")
+        finally:
+            os.close(last)
 
     def _start(self) -> None:
         """Start the server, retrying while the memory of a killed one is released.
@@ -260,14 +288,31 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """While no other process starts or stops this server."""
+        held = self._locked(_STARTING, fcntl.LOCK_EX)
         try:
-            held = _lock(self._folder / "starting", fcntl.LOCK_EX)
-        except FileNotFoundError:
-            raise ServerFailed("the folder of the embedded PostgreSQL was removed meanwhile") from None
-        try:
+            sign(held)
             yield
         finally:
             os.close(held)
+
+    def _locked(self, name: str, operation: int) -> int:
+        """Lock a file of the folder, and wait a while for a process that starts or stops the server."""
+        try:
+            for look in range(_LOOKS):
+                with contextlib.suppress(BlockingIOError):
+                    return _lock(self._folder / name, operation | fcntl.LOCK_NB)
+                if look == _LOOKS_IN_SILENCE:
+                    _LOGGER.warning("waits for %s, which starts or stops the database", self._holder())
+                if self._hurried.wait(_BETWEEN_LOOKS):
+                    break
+            raise ServerBusy(self._holder())
+        except FileNotFoundError:
+            raise ServerFailed("the folder of the embedded PostgreSQL was removed meanwhile") from None
+
+    def _holder(self) -> str:
+        """Return who starts or stops the server, in words."""
+        with (self._folder / _STARTING).open("rb") as file:
+            return holder(file.fileno())
 
 
 def programs_folder() -> Path:

@@ -76,6 +76,7 @@ class Database:
         try:
             address = await asyncio.shield(starting)
         except asyncio.CancelledError:
+            server.hurry()
             await asyncio.wait([starting])  # A thread cannot be cancelled: what it started is stopped.
             await asyncio.to_thread(server.stop)
             raise

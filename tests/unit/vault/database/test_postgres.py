@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +18,10 @@ import pytest
 
 from samdrift.vault.database import postgres
 from samdrift.vault.database.postgres import EmbeddedPostgres
-from samdrift.vault.errors import ServerFailed
+from samdrift.vault.database.server import Database
+from samdrift.vault.errors import ServerBusy, ServerFailed
 from tests import postgrestemplate
-from tests.vaults import server_folder
+from tests.vaults import server_folder, settings_in
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,6 +124,99 @@ def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
     assert answers(address, "secret")
     server.stop()
     assert not answers(address, "secret")
+
+
+HOLDS = """
+import fcntl, sys, time
+from samdrift.keystore.holders import sign
+sys.argv = ["samdrift", "serve", "--config", "/etc/secret.toml"]
+with open(FILE, "w+b") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    sign(lock.fileno())
+    print("holds", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[int]:
+    """Have another process hold a lock; returns its id."""
+    script = HOLDS.replace("FILE", repr(str(lock)))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"holds\n"
+            yield other.pid
+        finally:
+            other.kill()
+
+
+def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when its `pg_ctl` hangs: `samdrift doctor` waited without end and said nothing."""
+    monkeypatch.setattr(postgres, "_LOOKS", 3)
+    monkeypatch.setattr(postgres, "_LOOKS_IN_SILENCE", 1)
+    server, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
+    address = other.start()
+    try:
+        with held(folder / "starting") as process:
+            with pytest.raises(ServerBusy) as busy:
+                server.start()
+            assert f"samdrift serve (process {process}, since " in str(busy.value)
+            assert "data/server.log" in str(busy.value)
+            assert "secret.toml" not in str(busy.value)
+            (line,) = caplog.messages
+            assert line.startswith(f"waits for samdrift serve (process {process}, since ")
+            assert answers(address, "secret")
+        server.start()
+    finally:
+        server.stop()
+        other.stop()
+    assert not answers(address, "secret"), "nobody counts as using it who could not start it"
+
+
+def test_a_process_that_stops_it_for_long_is_named_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds both locks, and who would use the server meets the other one first."""
+    monkeypatch.setattr(postgres, "_LOOKS", 3)
+    with held(folder / "in-use"), pytest.raises(ServerBusy):
+        EmbeddedPostgres(folder, secret).start()
+
+
+def test_who_leaves_while_another_starts_it_leaves_it_to_that_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_LOOKS", 3)
+    server, last = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
+    address = server.start()
+    with held(folder / "starting"):
+        server.stop()
+        assert answers(address, "secret")
+    last.start()
+    last.stop()
+    assert not answers(address, "secret")
+
+
+async def test_a_command_that_is_ended_while_it_waits_for_the_server_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+
+    def look(lock: Path, operation: int) -> int:
+        looked.set()
+        raise BlockingIOError
+
+    monkeypatch.setattr(postgres, "_lock", look)
+    monkeypatch.setattr(postgres, "_LOOKS", 1_000_000)
+    (tmp_path / "database").mkdir()
+    (tmp_path / "database" / "starting").touch()
+    starting = asyncio.create_task(Database.start(settings_in(tmp_path)))
+    assert await asyncio.to_thread(looked.wait, 60)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(starting, 60)
 
 
 def test_a_configuration_that_a_start_reads_just_now_is_not_changed_under_it(folder: Path) -> None:
