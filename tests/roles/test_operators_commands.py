@@ -7,15 +7,18 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.vault.records import OutgoingEnvelope
 from samdrift.wire.as4 import Compressor
-from samdrift.wire.identifiers import NO_PROCESS
+from samdrift.wire.identifiers import NO_PROCESS, ParticipantIdentifier
 from tests.roles.letters import Envelope, changed, enclose, letter
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
@@ -187,3 +190,42 @@ async def test_an_organisation_of_another_operator_cannot_be_asked_about(stage: 
     assert not stage.habo.operator.gate.registry.serves(stage.agency.organisation, Role.ACCESS_POINT)
     ended = await queue(stage.habo, "list", "--organisation", stage.agency.organisation.value)
     assert (ended.status, ended.output) == (2, "")
+
+
+@pytest.fixture
+def silent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of an organisation whose vault commands of the operator cannot reach."""
+    gone, operate, opened = stage.mullsjo.organisation, Gate.operate, Gate.open
+
+    def operate_unless_gone(gate: Gate, principal: Principal, organisation: ParticipantIdentifier) -> object:
+        if organisation == gone:
+            raise VaultUnavailable("connection refused at 192.0.2.1:5432")
+        return operate(gate, principal, organisation)
+
+    def open_unless_gone(
+        gate: Gate, principal: Principal, organisation: ParticipantIdentifier, *more: Any
+    ) -> object:
+        if organisation == gone and principal.name.startswith("queue by "):
+            raise VaultUnavailable("connection refused at 192.0.2.1:5432")
+        return opened(gate, principal, organisation, *more)
+
+    monkeypatch.setattr(Gate, "operate", operate_unless_gone)
+    monkeypatch.setattr(Gate, "open", open_unless_gone)
+    return f"{gone} could not be asked, and is not in this answer: connection refused at 192.0.2.1:5432"
+
+
+async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_other_transfers(
+    stage: Stage, parked: tuple[Parked, Peer], silent: str
+) -> None:
+    waiting, _ = parked
+    listed = await queue(stage.habo, "list")
+    assert (listed.status, waiting.transfer_id in listed.output, silent in listed.complaints) == (1, True, True)
+    assert (await queue(stage.habo, "list", "--json")).document["transfers"]
+    refused = await queue(stage.habo, "refused")
+    assert (refused.status, silent in refused.complaints) == (1, True)
+    assert (await queue(stage.habo, "why", waiting.transfer_id)).status == 0
+    unknown = await queue(stage.habo, "why", "none")
+    assert (unknown.status, silent in unknown.complaints) == (1, True), "it may be in that vault"
+    alone = await queue(stage.habo, "list", "--organisation", stage.mullsjo.organisation.value)
+    assert (alone.status, alone.output) == (2, "")
+    assert (await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "x")).status == 0

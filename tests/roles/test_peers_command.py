@@ -16,7 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.administration.events import AdminEvent
+from samdrift.contracts.principals import Principal
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
 from tests.roles.letters import DRAFT, changed
 from tests.roles.member import Member
@@ -137,3 +141,24 @@ async def test_a_peer_that_does_it_too_often_raises_an_alarm_once(
     log = await stage.habo.operator.gate.read_operator_log(limit=10_000)
     (alarm,) = [e.ids for e in log if e.event == APEvent.AP_PEER_ALARM]
     assert alarm["peer"] == peer.party
+
+
+async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_peer_that_others_refused(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, operate = stage.mullsjo.organisation, Gate.operate
+
+    def operate_unless_gone(gate: Gate, principal: Principal, organisation: ParticipantIdentifier) -> object:
+        if organisation == gone:
+            raise VaultUnavailable("connection refused at 192.0.2.1:5432")
+        return operate(gate, principal, organisation)
+
+    peer = stage.peer()
+    await peer.posts(changed(peer.encloses(stage.habo), *BROKEN), stage.habo)
+    monkeypatch.setattr(Gate, "operate", operate_unless_gone)
+    silent = f"{gone} could not be asked, and is not in this answer: connection refused at 192.0.2.1:5432"
+    found = await peers(stage.habo, "list")
+    assert (found.status, peer.party in found.output, silent in found.complaints) == (1, True, True)
+    report = await peers(stage.habo, "report", peer.party, "--out", tmp_path / "report")
+    assert (report.status, silent in report.complaints) == (1, True)
+    assert (tmp_path / "report" / "certifikat.pem").is_file()

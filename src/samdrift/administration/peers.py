@@ -71,13 +71,15 @@ class PeerRefusals:
         self._gate = gate
         self._name = name
         self._proof = proof
+        self.unreached: Mapping[ParticipantIdentifier, str] = {}
+        """Organisations whose vaults could not be asked, and why."""
 
     async def since(self, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return the peers that were refused since ``start``, those with the most refusals first.
 
         At most ``limit`` refusals are looked at, the latest.
         """
-        return by_peer(await TransferQueues(self._gate, self._name, proof=self._proof).refused(limit), start)
+        return by_peer(await self._refused(self._proof, limit), start)
 
     async def of(self, peer: str, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return what :meth:`since` does of one peer, by its party or the SHA-256 of its certificate.
@@ -87,8 +89,14 @@ class PeerRefusals:
         """
         facts = {"command": "peers report", "by": self._name, **self._proof.facts()}
         await self._gate.operator_log(AdminEvent.ORGANISATION_COMMAND, **facts)
-        found = await TransferQueues(self._gate, self._name, proof=self._proof.elsewhere()).refused(limit)
+        found = await self._refused(self._proof.elsewhere(), limit)
         return tuple(one for one in by_peer(found, start) if peer in (one.party, one.certificate))
+
+    async def _refused(self, proof: Proof, limit: int) -> Sequence[Refusal]:
+        queues = TransferQueues(self._gate, self._name, proof=proof)
+        found = await queues.refused(limit)
+        self.unreached = queues.unreached
+        return found
 
     async def certificate(self, peer: PeerBreaches) -> bytes | None:
         """Return the certificate of a peer, in DER, from the first vault that has it.
@@ -108,6 +116,8 @@ class PeerRefusals:
     async def _certificate(
         self, organisation: ParticipantIdentifier, sha256: str, proof: Proof
     ) -> bytes | None:
+        if organisation in self.unreached:
+            return None
         principal = Principal(PrincipalKind.OPERATOR, self._name, proof=proof)
         async with self._gate.operate(principal, organisation) as desk:
             return await desk.certificate(sha256)

@@ -2,18 +2,22 @@
 
 Each organisation is opened for itself, and its log says who asked. A transfer that is named without its
 organisation is looked for first, which shows nothing of the others and leaves nothing in their logs: the
-proof of who asks names the transfer, and is the business of its own organisation alone.
+proof of who asks names the transfer, and is the business of its own organisation alone. A vault that cannot
+be reached hides no other organisation's transfers, and is named.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
+from samdrift.contracts.errors import for_operator
 from samdrift.contracts.principals import Principal, PrincipalKind, Proof, Purpose, Role
 from samdrift.vault.accesspoint import Standing
+from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import TransferStatus
 from samdrift.vault.transferdesk import TransferHistory
@@ -52,12 +56,16 @@ class TransferQueues:
         self._gate = gate
         self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
         self._only = only
+        self.unreached: dict[ParticipantIdentifier, str] = {}
+        """Organisations whose vaults could not be asked, and why; never the only one, whose error is raised."""
 
     async def waiting(self, limit: int) -> AsyncIterator[tuple[ParticipantIdentifier, TransferStatus]]:
         """Transfers that are not final; of each organisation the ``limit`` that are due first."""
         for organisation in self._organisations():
-            async with self._gate.operate(self._principal, organisation) as desk:
-                found = await desk.waiting(limit)
+            found: Sequence[TransferStatus] = ()
+            with self._each(organisation):
+                async with self._gate.operate(self._principal, organisation) as desk:
+                    found = await desk.waiting(limit)
             for status in found:
                 yield organisation, status
 
@@ -89,8 +97,9 @@ class TransferQueues:
         """Envelopes that were refused, the latest first: for each organisation, and for none of them."""
         found = [Refusal("", entry) for entry in await self._gate.refused(limit) if self._only is None]
         for organisation in self._organisations():
-            async with self._gate.operate(self._principal, organisation) as desk:
-                found += [Refusal(organisation.value, entry) for entry in await desk.refused(limit)]
+            with self._each(organisation):
+                async with self._gate.operate(self._principal, organisation) as desk:
+                    found += [Refusal(organisation.value, entry) for entry in await desk.refused(limit)]
         return sorted(found, key=lambda refusal: refusal.entry.at, reverse=True)[:limit]
 
     async def _owner(self, identifier: str) -> ParticipantIdentifier | None:
@@ -99,11 +108,23 @@ class TransferQueues:
             return self._only
         finder = self._gate.worker(f"queue by {self._principal.name}", Role.ACCESS_POINT)
         for organisation in self._organisations():
-            async with finder.open(organisation, Purpose.OPERATE) as vault:
-                known = await vault.has_transfer(identifier)
+            known = False
+            with self._each(organisation):
+                async with finder.open(organisation, Purpose.OPERATE) as vault:
+                    known = await vault.has_transfer(identifier)
             if known:
                 return organisation
         return None
+
+    @contextmanager
+    def _each(self, organisation: ParticipantIdentifier) -> Iterator[None]:
+        """Note that an organisation's vault cannot be asked, and go on, where others are asked too."""
+        try:
+            yield
+        except VaultError as error:
+            if self._only is not None:
+                raise
+            self.unreached[organisation] = for_operator(error)
 
     def _organisations(self) -> Sequence[ParticipantIdentifier]:
         if self._only is not None:

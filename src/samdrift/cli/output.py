@@ -25,6 +25,13 @@ def complain(text: str) -> None:
     sys.stderr.write(f"samdrift: {printable(text)}\n")
 
 
+def complain_of_unreached(unreached: Mapping[Any, str]) -> int:
+    """Name the organisations whose vaults could not be asked, each with the reason; returns exit status 1."""
+    for organisation, reason in unreached.items():
+        complain(f"{organisation} could not be asked, and is not in this answer: {reason}")
+    return 1 if unreached else 0
+
+
 def print_line(text: str = "") -> None:
     """Print one line on standard output."""
     sys.stdout.write(f"{printable(text)}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,7 +12,7 @@ import typer
 
 from samdrift.administration.peers import DOCUMENT_FILE, PeerBreaches, PeerRefusals, Reporter, write_report
 from samdrift.attestation.archive import new_folder
-from samdrift.cli.output import complain, print_json, print_line, print_table
+from samdrift.cli.output import complain, complain_of_unreached, print_json, print_line, print_table
 from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -21,6 +21,7 @@ from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 T = TypeVar("T")
 app = typer.Typer(add_completion=False)
@@ -44,16 +45,18 @@ def peers() -> None:
 @app.command("list")
 def list_peers(
     config: ConfigFile, days: Days = 30, limit: Limit = 1000, by: Actor = None, as_json: Json = False
-) -> None:
+) -> int:
     """List peers whose messages were refused, by certificate: how many, when last, and why.
 
     Only peers whose certificate was trusted: nobody else can put a message down to them.
+    Exit status 1 where an organisation's vault cannot be reached, which is named; the others count.
     """
-    found = _asked(config, by, lambda refusals: refusals.since(_start(days), limit))
+    found, unreached = _asked(config, by, lambda refusals: refusals.since(_start(days), limit))
     if as_json:
         print_json({"peers": [_listed(peer) for peer in found]})
-        return
-    print_table(("peer", "refused", "last", "clauses", "reason", "certificate"), map(_cells, found))
+    else:
+        print_table(("peer", "refused", "last", "clauses", "reason", "certificate"), map(_cells, found))
+    return complain_of_unreached(unreached)
 
 
 def _cells(peer: PeerBreaches) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ async def _report(peer: str, config: Config, out: Path, start: datetime, limit: 
         named = await refusals.of(peer, start, limit)
         if not named:
             complain("nothing of that peer was refused in this time")
+            complain_of_unreached(refusals.unreached)
             return 1
         if len(named) > 1:
             certificates = ", ".join(one.certificate for one in named)
@@ -100,7 +104,7 @@ async def _report(peer: str, config: Config, out: Path, start: datetime, limit: 
     finally:
         await gate.close()
     print_line(f"{shown(out)}: {len(found.breaches)} refusals of {found.party}")
-    return 0
+    return complain_of_unreached(refusals.unreached)
 
 
 def _listed(peer: PeerBreaches) -> dict[str, object]:
@@ -120,11 +124,14 @@ def _start(days: int) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-def _asked(config: Path, by: str | None, ask: Callable[[PeerRefusals], Awaitable[T]]) -> T:
-    async def asked(who: Acting) -> T:
+def _asked(
+    config: Path, by: str | None, ask: Callable[[PeerRefusals], Awaitable[T]]
+) -> tuple[T, Mapping[ParticipantIdentifier, str]]:
+    async def asked(who: Acting) -> tuple[T, Mapping[ParticipantIdentifier, str]]:
         gate = await Gate.start(vault_settings(load(config)))
+        refusals = PeerRefusals(gate, who.name, who.proof)
         try:
-            return await ask(PeerRefusals(gate, who.name, who.proof))
+            return await ask(refusals), refusals.unreached
         finally:
             await gate.close()
 

@@ -6,7 +6,7 @@ for programs; neither has anything of a message's content.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from samdrift.administration.queue import Refusal, Retried, TransferQueues
-from samdrift.cli.output import complain, print_json, print_line, print_table
+from samdrift.cli.output import complain, complain_of_unreached, print_json, print_line, print_table
 from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -42,6 +42,7 @@ _ANSWERS = {
     Standing.DELIVERED: "was delivered; nothing was done",
     Standing.FAILED: "had failed; nothing was done",
 }
+Unreached = Mapping[ParticipantIdentifier, str]
 Waiting = tuple[ParticipantIdentifier, TransferStatus]
 _WAITING_HEADERS = ("transfer", "organisation", "recipient", "queued", "attempts", "next", "last result")
 _REFUSED_HEADERS = ("at", "to", "reason", "facts")
@@ -74,17 +75,21 @@ def list_waiting(
     by: Actor = None,
     limit: Limit = 100,
     as_json: Json = False,
-) -> None:
-    """List queued transfers: recipient, next attempt, number of attempts, and the result of the last one."""
+) -> int:
+    """List queued transfers: recipient, next attempt, number of attempts, and the result of the last one.
+
+    Exit status 1 where an organisation's vault cannot be reached, which is named; the others are listed.
+    """
 
     async def ask(queues: TransferQueues) -> list[Waiting]:
         return [found async for found in queues.waiting(limit)]
 
-    found = _with_queues(config, organisation, by, ask)
+    found, unreached = _with_queues(config, organisation, by, ask)
     if as_json:
         print_json({"transfers": [_waiting_document(*each) for each in found]})
     else:
         print_table(_WAITING_HEADERS, [_waiting_row(*each) for each in found])
+    return complain_of_unreached(unreached)
 
 
 @app.command()
@@ -96,9 +101,10 @@ def why(
     as_json: Json = False,
 ) -> int:
     """Every attempt at a transfer, with what the peer or the way there answered."""
-    found = _with_queues(config, organisation, by, lambda queues: queues.history(identifier))
+    found, unreached = _with_queues(config, organisation, by, lambda queues: queues.history(identifier))
     if found is None:
         complain(_ANSWERS[Standing.UNKNOWN])
+        complain_of_unreached(unreached)
         return 1
     if as_json:
         print_json(_history_document(*found))
@@ -114,11 +120,11 @@ def retry(
 ) -> int:
     """Attempt a waiting transfer now, and say what it waits for. This counts as one of its attempts."""
     now = datetime.now(UTC)
-    retried = _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now))
+    retried, unreached = _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now))
     if retried.stood is Standing.UNDER_WAY and retried.status is not None:
         complain(_under_way(retried.status))
         return 1
-    return _answer(retried.stood, _waits_for(config, retried))
+    return _answer(retried.stood, _waits_for(config, retried), unreached)
 
 
 @app.command("give-up")
@@ -131,10 +137,10 @@ def give_up(
 ) -> int:
     """End a waiting transfer as failed, and report the reason to its sender."""
     now = datetime.now(UTC)
-    return _answer(
-        _with_queues(config, organisation, by, lambda queues: queues.give_up(identifier, reason, now)),
-        "has failed, and its sender is notified",
+    stood, unreached = _with_queues(
+        config, organisation, by, lambda queues: queues.give_up(identifier, reason, now)
     )
+    return _answer(stood, "has failed, and its sender is notified", unreached)
 
 
 @app.command()
@@ -144,13 +150,17 @@ def refused(
     by: Actor = None,
     limit: Limit = 100,
     as_json: Json = False,
-) -> None:
-    """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept."""
-    found = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
+) -> int:
+    """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept.
+
+    Exit status 1 where an organisation's vault cannot be reached, which is named; the others are listed.
+    """
+    found, unreached = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
     if as_json:
         print_json({"refused": [_refusal_document(refusal) for refusal in found]})
     else:
         print_table(_REFUSED_HEADERS, map(_refusal_row, found))
+    return complain_of_unreached(unreached)
 
 
 def _under_way(status: TransferStatus) -> str:
@@ -180,28 +190,31 @@ def _waits_for(config: Path, retried: Retried) -> str:
     return f"waits for serve: no process on this machine serves the access point of {whose}{last}"
 
 
-def _answer(stood: Standing, done: str) -> int:
+def _answer(stood: Standing, done: str, unreached: Unreached) -> int:
     if stood is Standing.WAITING:
         print_line(done)
         return 0
     complain(_ANSWERS[stood])
+    if stood is Standing.UNKNOWN:
+        complain_of_unreached(unreached)
     return 1
 
 
 def _with_queues(
     config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
-) -> T:
+) -> tuple[T, Unreached]:
     with reported_as_usage_errors():
         return run(_asked(config, organisation, acting(by), ask))
 
 
 async def _asked(
     config: Path, organisation: str | None, who: Acting, ask: Callable[[TransferQueues], Awaitable[T]]
-) -> T:
+) -> tuple[T, Unreached]:
     only = read_participant(organisation) if organisation is not None else None
     async with _gate(config) as gate:
+        queues = TransferQueues(gate, who.name, only, who.proof)
         try:
-            return await ask(TransferQueues(gate, who.name, only, who.proof))
+            return await ask(queues), queues.unreached
         except VaultDenied:
             raise Unusable("no access point of this installation serves that organisation") from None
 
