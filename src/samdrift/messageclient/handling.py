@@ -72,11 +72,12 @@ class HandlingDesk:
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
-            if await vault.notes_of(scope.person.id, found.id) >= MAX_NOTES:
-                raise TooManyKept(MAX_NOTES)
             note = NoteRecord(new_id(), found.id, scope.person.id, scope.now(), {"text": text})
             if not await vault.add_note(note):
                 raise NotHere("conversation", conversation)
+            # Counted with it, while others of the conversation wait; refused, it is taken back.
+            if await vault.notes_of(scope.person.id, found.id) > MAX_NOTES:
+                raise TooManyKept(MAX_NOTES)
             vault.record(MKEvent.MK_CONVERSATION_NOTED, conversation=found.id, note=note.id)
         return Note(note.id, scope.person, note.at, text)
 

@@ -48,9 +48,7 @@ _UNSENT = """(
 """Drafts that are not sent, each with the length of those that were saved after it."""
 MOST_BYTES = 8 << 20
 """Limit of drafts that are read together; the last one goes beyond."""
-_DRAFTS_OF = (
-    "SELECT count(*) FROM drafts WHERE writer = $1 AND mailbox = $2 AND stage NOT IN ('window', 'sent')"
-)
+_COUNT_DRAFTS = call("count_drafts", 2)
 _KEEP_DRAFT = call("keep_draft", 2)
 _FILES_OF = "SELECT id FROM files WHERE owner = $1"
 _ASKED = frozenset({"approval", "approved"})
@@ -120,8 +118,11 @@ class MailWriting(Mail):
         return await self._unsent("conversation", conversations, most, "d.saved_at")
 
     async def drafts_of(self, writer: str, mailbox: str) -> int:
-        """Return how many drafts of a writer in a mailbox are not sent."""
-        ((number,),) = await self._work.query(_DRAFTS_OF, writer, mailbox)
+        """Return how many drafts of a writer in a mailbox are not sent.
+
+        Nobody else begins one in the mailbox until this unit of work ends.
+        """
+        ((number,),) = await self._work.query(_COUNT_DRAFTS, writer, mailbox)
         return int(number)
 
     async def _unsent(

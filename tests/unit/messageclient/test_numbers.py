@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,17 @@ import pytest_asyncio
 
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import handling, reading, writing
-from samdrift.messageclient.desk import MAX_DRAFTS, MAX_FILES, MAX_NOTES, ConversationMoved, TooManyKept
+from samdrift.messageclient.desk import (
+    MAX_DRAFTS,
+    MAX_FILES,
+    MAX_NOTES,
+    ConversationMoved,
+    NotReady,
+    TooManyKept,
+)
 from samdrift.messageclient.mail import Act, DraftContent, Folder
 from samdrift.rights import Right
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.wholerole import SOC, Visitor, Whole, hrefs, whole_role
@@ -119,6 +128,63 @@ async def test_a_person_makes_no_more_notes_than_so_many_and_keeps_what_was_writ
     await whole.give("bo", SOC, Right.READ, Right.WRITE)
     bo = await whole.visit("bo")
     assert (await bo.post(f"{conversation}/note", note="Jag också.")).status_code == 303
+
+
+async def within(
+    monkeypatch: pytest.MonkeyPatch, writing_it: str, begin: Callable[[], Awaitable[object]]
+) -> list[object]:
+    """Begin again just before the first writes; returns what became of both.
+
+    The second has half a second to end meanwhile, in which one that waits for the first is not done.
+    """
+    write, others = getattr(MessageClientVault, writing_it), list[asyncio.Future[object]]()
+
+    async def written(vault: MessageClientVault, *values: object) -> object:
+        if not others:
+            others.append(asyncio.ensure_future(begin()))
+            await asyncio.wait(others, timeout=0.5)
+        return await write(vault, *values)
+
+    monkeypatch.setattr(MessageClientVault, writing_it, written)
+    (first,) = await asyncio.gather(begin(), return_exceptions=True)
+    (second,) = await asyncio.gather(*others, return_exceptions=True)
+    return [first, second]
+
+
+async def test_drafts_that_are_begun_at_the_same_moment_are_no_more_than_so_many(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MAX_DRAFTS", 1)
+    ended = await within(monkeypatch, "keep_draft", lambda: office.desk("anna").new_draft("box"))
+    assert sum(isinstance(each, TooManyKept) for each in ended) == 1
+    assert len(await office.desk("anna").drafts("box")) == 1
+
+
+async def test_notes_that_are_made_at_the_same_moment_are_no_more_than_so_many(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handling, "MAX_NOTES", 1)
+    await office.receives(label="Hej")
+    (line,) = (await office.desk("anna").lines(Folder.OPEN, "box")).lines
+    ended = await within(monkeypatch, "add_note", lambda: office.desk("anna").add_note(line.id, "Ringt."))
+    assert sum(isinstance(each, TooManyKept) for each in ended) == 1
+    assert len((await office.desk("anna").conversation(line.id)).notes) == 1
+
+
+async def test_files_that_are_added_at_the_same_moment_are_no_more_than_so_many(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MAX_FILES", 1)
+    draft = await office.desk("anna").new_draft("box")
+
+    async def add() -> None:
+        upload = await office.desk("anna").upload(draft.id, "Bild.pdf", "application/pdf")
+        await upload.write(PDF)
+        await upload.close()
+
+    ended = await within(monkeypatch, "add_draft_file", add)
+    assert sum(isinstance(each, NotReady) for each in ended) == 1
+    assert len((await office.desk("anna").draft(draft.id)).files) == 1
 
 
 async def test_news_come_part_by_part_and_only_what_was_shown_is_read(

@@ -82,7 +82,7 @@ VAULT = {
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
         *("draft-approvals", "session-use", "service-deletion", "signed-statements", "cover"),
-        *("claims", "mail-claims"),
+        *("claims", "mail-claims", "draft-limits"),
     ),
     Role.GOVERNANCE: (
         *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
