@@ -219,7 +219,11 @@ async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_other_transf
 ) -> None:
     waiting, _ = parked
     listed = await queue(stage.habo, "list")
-    assert (listed.status, waiting.transfer_id in listed.output, silent in listed.complaints) == (1, True, True)
+    assert (listed.status, waiting.transfer_id in listed.output, silent in listed.complaints) == (
+        1,
+        True,
+        True,
+    )
     assert (await queue(stage.habo, "list", "--json")).document["transfers"]
     refused = await queue(stage.habo, "refused")
     assert (refused.status, silent in refused.complaints) == (1, True)

@@ -57,7 +57,7 @@ class TransferQueues:
         self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
         self._only = only
         self.unreached: dict[ParticipantIdentifier, str] = {}
-        """Organisations whose vaults could not be asked, and why; never the only one, whose error is raised."""
+        """Organisations whose vaults could not be asked, and why. The error of the only one is raised."""
 
     async def waiting(self, limit: int) -> AsyncIterator[tuple[ParticipantIdentifier, TransferStatus]]:
         """Transfers that are not final; of each organisation the ``limit`` that are due first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -603,6 +604,79 @@ async def test_a_draft_that_a_colleague_took_over_keeps_both_texts(room: Mailroo
     )
     await anna.post(f"/draft/{draft}/take-over")
     assert (await anna.post(f"/draft/{draft}/save", version="4", text="Min rad")).json()["said"] == "Sparat"
+
+
+def version_in(page: str) -> str:
+    (version,) = set(re.findall(r'name="version" value="([0-9]+)"', page))
+    return str(version)
+
+
+def posted_again(page: str, **typed: str) -> dict[str, str | list[str]]:
+    """Return the fields of a draft's form as a browser posts them, with what is typed into them now."""
+    earlier = [html.unescape(each) for each in re.findall(r'name="earlier" value="([^"]*)"', page)]
+    return {"version": version_in(page), "earlier": earlier, **typed}
+
+
+async def test_what_was_typed_stays_when_a_draft_is_taken_over_again(room: Mailroom) -> None:
+    """The page of a draft that a colleague has taken over has fields; what was typed into them vanished."""
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    await bo.post(f"/draft/{draft}/take-over")
+    refused = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Första försöket")
+    fields = posted_again(refused.text, subject="Ämne", text="Bos text, med min rad")
+    answer = await anna.post(f"/draft/{draft}/take-over", **fields)
+    assert (answer.status_code, "Utkastet är ditt nu" in answer.text) == (200, True)
+    assert "Bos text, med min rad</textarea>" in answer.text, "saved, since nobody has changed it meanwhile"
+    assert room.office.drafts[draft].content.text == "Bos text, med min rad"
+    assert "Första försöket" in answer.text, "to copy from"
+    assert 'name="review"' in answer.text
+    version = version_in(answer.text)
+    saved = await anna.post(f"/draft/{draft}/save", version=version, subject="Ämne", text="Allt")
+    assert saved.json()["said"] == "Sparat"
+
+
+async def test_what_was_typed_into_a_draft_that_goes_on_changing_is_shown_beside_it(room: Mailroom) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    await bo.post(f"/draft/{draft}/take-over")
+    refused = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Första försöket")
+    fields = posted_again(refused.text, subject="Ämne", text="Andra försöket", look="yes")
+    again = await anna.post(f"/draft/{draft}", **fields)
+    assert all(each in again.text for each in ("Första försöket", "Andra försöket", "En text"))
+    fields = posted_again(again.text, subject="Ämne", text="Tredje försöket")
+    version = version_in(again.text)
+    assert (await bo.post(f"/draft/{draft}/save", version=version, text="Bo går vidare")).json()["fields"]
+    answer = await anna.post(f"/draft/{draft}/take-over", **fields)
+    assert answer.status_code == 409
+    assert "Bo går vidare</textarea>" in answer.text
+    assert all(f"{each} försöket" in answer.text for each in ("Första", "Andra", "Tredje"))
+    assert room.office.drafts[draft].content.text == "Bo går vidare"
+    assert headings(answer.text)[1:] == [("2", "Det du skrev")] * 3
+
+
+async def test_a_draft_that_is_sent_is_not_taken_over_and_what_was_typed_stays(room: Mailroom) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    await bo.post(f"/draft/{draft}/take-over")
+    refused = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Första försöket")
+    fields = posted_again(refused.text, subject="Ämne", text="Andra försöket")
+    room.office.drafts[draft] = replace(room.office.drafts[draft], stage=DraftStage.WINDOW)
+    answer = await anna.post(f"/draft/{draft}/take-over", **fields)
+    assert (answer.status_code, "Inget har ändrats" in answer.text) == (409, True)
+    assert ("Första försöket" in answer.text, "Andra försöket" in answer.text) == (True, True)
+
+
+async def test_files_that_were_chosen_for_a_draft_of_a_colleague_are_to_be_chosen_again(
+    room: Mailroom,
+) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    await bo.post(f"/draft/{draft}/take-over")
+    refused = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Första försöket")
+    fields = posted_again(refused.text, subject="Ämne", text="Bos text, med min rad")
+    answer = await anna.post(f"/draft/{draft}/take-over", ("Bra.pdf", PDF), **fields)
+    assert (answer.status_code, "Bilagor behöver väljas på nytt." in answer.text) == (200, True)
+    assert room.office.drafts[draft].content.text == "Bos text, med min rad"
 
 
 async def test_an_answer_that_another_tab_changed_begins_with_what_happened(room: Mailroom) -> None:

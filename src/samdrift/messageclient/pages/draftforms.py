@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from urllib.parse import parse_qsl, urlencode
 
 from samdrift.messageclient.mail import Draft, DraftContent, Identifier, Recipient
 from samdrift.messageclient.pages.shown import Shown
@@ -35,6 +36,16 @@ def typed_in(form: Form, shown: Shown) -> Typed:
     return Typed(content.subject, content.text, beside)
 
 
+def kept_form(form: Form) -> str:
+    """Return a form that could not be saved as one field, with which later forms of the draft keep it."""
+    return urlencode([(name, value) for name, value in form.fields if name in _TYPED])
+
+
+def earlier_forms(form: Form) -> tuple[Form, ...]:
+    """Return the forms that :func:`kept_form` has put into a form, the latest first."""
+    return tuple(Form(parse_qsl(each, keep_blank_values=True)) for each in form.all(EARLIER))
+
+
 def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
     """Return what was typed in a form of any page in free words; ``None`` where there is nothing."""
     if form["subject"].strip() or form["text"].strip():
@@ -43,6 +54,14 @@ def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
     return Typed("", words, ()) if words else None
 
 
+EARLIER = "earlier"
+"""Field of a form for each one before it that could not be saved."""
+_TYPED = frozenset(
+    {
+        *("subject", "text", "confidentiality", "reference-kind", "reference-value"),
+        *("person-name", "person-kind", "person-value"),
+    }
+)
 _WORDS = ("note", "reason", "why")
 """Fields of free words, in forms that are not a draft's."""
 

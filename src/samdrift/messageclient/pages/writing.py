@@ -33,7 +33,15 @@ from samdrift.messageclient.pages.draftfiles import (
     refused_before,
     why_refused,
 )
-from samdrift.messageclient.pages.draftforms import content_of, form_of, key_of, typed_in
+from samdrift.messageclient.pages.draftforms import (
+    EARLIER,
+    content_of,
+    earlier_forms,
+    form_of,
+    kept_form,
+    key_of,
+    typed_in,
+)
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
@@ -84,6 +92,7 @@ _LOST = Phrase(
     "Your text could not be saved, because the draft was changed elsewhere. It is kept below: compare, then"
     " save again."
 )
+_YOURS = Phrase("The draft is yours now. What you typed earlier is kept below: copy what you need from it.")
 
 
 class Writing:
@@ -304,10 +313,32 @@ class Writing:
         )
 
     async def take_over(self, request: Request, desk: Desk) -> Response:
-        """Become the writer of a draft."""
-        await received(request)
-        draft = await desk.take_over_draft(request.path_params["draft"])
-        return see(f"/draft/{draft.id}")
+        """Become the writer of a draft. What was typed into its fields is saved, or shown beside what is new."""
+        files = Files(desk, request.path_params["draft"])
+        form = await received(request, files.pass_over)
+        before = await desk.draft(request.path_params["draft"])
+        try:
+            draft = await desk.take_over_draft(before.id)
+            if not form.all("subject"):
+                return see(f"/draft/{draft.id}")
+            if version_of(form) != before.version or draft.content != before.content:
+                return await self._conflict(request, desk, draft, form, files)
+            await desk.save_draft(draft.id, draft.version, content_of(form, draft.content))
+        except (Changed, DraftTaken, DraftClosed):
+            return await self._conflict(request, desk, before, form, files)
+        earlier = earlier_forms(form)
+        if not earlier and not files.passed_over:
+            return see(f"/draft/{draft.id}")
+        draft = await desk.draft(draft.id)
+        return await self._form(
+            request,
+            desk,
+            draft,
+            form_of(draft),
+            typed=earlier,
+            lost=_YOURS,
+            files_lost=files.passed_over,
+        )
 
     async def discard(self, request: Request, desk: Desk) -> Response:
         """Ask whether to delete a draft, and delete it when that was answered."""
@@ -351,11 +382,19 @@ class Writing:
                 Place(draft.mailbox),
                 409,
                 draft=draft,
-                typed=typed_in(form, self._frame.voice(request, desk)),
+                typed=[
+                    typed_in(each, self._frame.voice(request, desk)) for each in (form, *earlier_forms(form))
+                ],
                 files_lost=files.passed_over,
             )
         return await self._form(
-            request, desk, draft, form_of(draft), 409, typed=form, files_lost=files.passed_over
+            request,
+            desk,
+            draft,
+            form_of(draft),
+            409,
+            typed=(form, *earlier_forms(form)),
+            files_lost=files.passed_over,
         )
 
     async def _form(
@@ -367,7 +406,8 @@ class Writing:
         status: int = 200,
         *,
         look: bool = False,
-        typed: Form | None = None,
+        typed: Sequence[Form] = (),
+        lost: Phrase | None = None,
         files_lost: bool = False,
     ) -> Response:
         shown = self._frame.voice(request, desk)
@@ -390,8 +430,9 @@ class Writing:
             mailboxes=mailboxes,
             draft=draft,
             form=form,
-            typed=None if typed is None else typed_in(typed, shown),
-            lost=_LOST if mine else _taken(shown.person(draft.writer)),
+            typed=[typed_in(each, shown) for each in typed],
+            earlier=(EARLIER, [kept_form(each) for each in typed]),
+            lost=lost or (_LOST if mine else _taken(shown.person(draft.writer))),
             files_lost=files_lost,
             mine=mine,
             live=live,

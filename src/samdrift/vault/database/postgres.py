@@ -40,7 +40,7 @@ _BETWEEN_TRIES = 0.5
 _PATIENCE_SECONDS = "600"
 """Limit of a start, which replays what a crash left, or a stop, which writes files of hundreds of vaults."""
 _LOOKS, _BETWEEN_LOOKS, _LOOKS_IN_SILENCE = 300, 0.1, 30
-"""Looks whether another process is done with a start or stop, seconds between them, and those before a line."""
+"""Looks whether another process is done with a start or stop, seconds between, and looks before a line."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {

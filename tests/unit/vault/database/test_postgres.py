@@ -176,9 +176,7 @@ def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
     assert not answers(address, "secret"), "nobody counts as using it who could not start it"
 
 
-def test_a_process_that_stops_it_for_long_is_named_too(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_stops_it_for_long_is_named_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds both locks, and who would use the server meets the other one first."""
     monkeypatch.setattr(postgres, "_LOOKS", 3)
     with held(folder / "in-use"), pytest.raises(ServerBusy):
