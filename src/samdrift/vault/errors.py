@@ -55,9 +55,7 @@ class ServerBusy(VaultUnavailable):
 
     def __init__(self, who: str) -> None:
         super().__init__(f"{who} is starting or stopping the embedded PostgreSQL", reported=False)
-        self.todo = (
-            "wait until that is done; where it does not end, see data/server.log in its folder"
-        )
+        self.todo = "wait until that is done; where it does not end, see data/server.log in its folder"
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.todo}"

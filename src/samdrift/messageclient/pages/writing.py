@@ -313,7 +313,7 @@ class Writing:
         )
 
     async def take_over(self, request: Request, desk: Desk) -> Response:
-        """Become the writer of a draft. What was typed into its fields is saved, or shown beside what is new."""
+        """Become the writer of a draft; what was typed into it is saved, or shown beside newer text."""
         files = Files(desk, request.path_params["draft"])
         form = await received(request, files.pass_over)
         before = await desk.draft(request.path_params["draft"])
