@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from bench.idle_counts import KINDS
 from bench.idle_parts import Part
 from bench.measure import Row, Spread, reported
 
@@ -28,6 +29,8 @@ _IDLE_SECONDS = 1800.0
 """Half an hour: access tokens last that long, and so does what an access point believes of a vault. All begin
 with the start, so that a shorter time would have all that is renewed, or nothing of it.
 """
+_COUNT_SECONDS = 300.0
+"""In which each stream of events has one sign of life, and each log a turn."""
 _TRAFFIC_BAR = 1.2
 _START_BAR_SECONDS = 10.0
 _LOGINS_BAR = 2.0
@@ -61,6 +64,8 @@ class Found:
     settling: dict[str, float] = field(default_factory=dict)
     """The minutes after the start, in which each log is looked at once."""
     idle: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+    """What is done in an idle minute (bench/idle_counts.py)."""
     cold: dict[str, float] = field(default_factory=dict)
     """The first round of traffic, in which each vault, peer and address is met for the first time."""
     warm: list[dict[str, float]] = field(default_factory=list)
@@ -117,6 +122,11 @@ async def _measured(options: Options) -> list[Row]:
             each.found.idle = idle
             _progress(f"{each.found.number} organisations were idle, {idle['total']:.2f} % of a core")
         loads.append(os.getloadavg()[0])
+        counting = (
+            each.ask(do="count", seconds=min(_COUNT_SECONDS, options.idle_seconds)) for each in all_of_them
+        )
+        for each, counts in zip(all_of_them, await asyncio.gather(*counting), strict=True):
+            each.found.counts = counts
         for number in range(options.rounds + 1):
             for each in all_of_them:
                 found = await each.ask(do="traffic", exchanges=options.exchanges)
@@ -172,6 +182,7 @@ def _rows(found: Found, fewest: Found) -> list[Row]:
         reported(f"{name}: idle, PSS", [found.idle["memory"] / _MB], "MB"),
         reported(f"{name}: idle, connections", [found.idle["connections"]], ""),
         reported(f"{name}: idle, new access tokens", [found.idle["tokens"]], ""),
+        *(reported(f"{name}: idle minute, {kind}", [found.counts[kind]], "") for kind in KINDS),
     ]
     if found is not fewest:
         each = (found.idle["memory"] - fewest.idle["memory"]) / (found.number - fewest.number) / _MB

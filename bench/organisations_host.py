@@ -27,6 +27,7 @@ from unittest.mock import patch
 import psutil
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bench.idle_counts import counted
 from bench.idle_parts import Part, accounted
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
@@ -104,6 +105,8 @@ class Host:
                         _answer(await _idle(processes, max(0.1, settled - time.monotonic()), parts, tokens))
                     elif command["do"] == "idle":
                         _answer(await _idle(processes, command["seconds"], parts, tokens))
+                    elif command["do"] == "count":
+                        _answer(await _count(command["seconds"]))
                     else:
                         accounting.close()
                         _answer(await self._batch(processes, started, command["exchanges"], logins))
@@ -149,6 +152,15 @@ async def _idle(
         "memory": processes.memory(),
         "connections": processes.connections(),
     }
+
+
+async def _count(seconds: float) -> dict[str, float]:
+    """Count what is done meanwhile, for each minute; print what took most of it."""
+    with counted() as counts:
+        await asyncio.sleep(seconds)
+    for line in counts.lines(seconds):
+        print(line, file=sys.stderr)
+    return counts.per_minute(seconds)
 
 
 def _answer(found: dict[str, float]) -> None:
