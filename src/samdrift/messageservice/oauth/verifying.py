@@ -6,6 +6,8 @@ by a claim. What a token opens is at most what its client is registered for.
 
 from __future__ import annotations
 
+import hashlib
+import operator
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -22,12 +24,16 @@ from samdrift.messageservice.oauth.registrations import (
     Registered,
 )
 from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.net.cache import TimedCache
 from samdrift.net.issuers import ExternalIssuer
 from samdrift.net.keysource import KeysUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKey
 
 _LONGEST = timedelta(seconds=LONGEST_SECONDS)
+_MAX_KNOWN = 2_000
+"""Tokens whose signatures are known to hold."""
 
 
 class TokenVerifying:
@@ -48,6 +54,9 @@ class TokenVerifying:
         self._profiles = profiles
         self._clock = clock
         self._persons = persons
+        self._known: TimedCache[bytes, tuple[tuple[PublicKey, ...], tuple[str, ...], Claims]]
+        self._known = TimedCache(_MAX_KNOWN)
+        """Keys, types and claims of tokens that were verified, by their digests."""
 
     async def access(self, token: str) -> Access:
         """Return what the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
@@ -55,19 +64,19 @@ class TokenVerifying:
             unverified = UnverifiedJwt.read(token)
             own = self._issuers.vouched_for_by(unverified.issuer)
             if own is not None:
-                return await self._own(own, unverified)
+                return await self._own(own, token, unverified)
             theirs = self._registered().vouched_for_by(unverified.issuer)
             if theirs is not None and theirs in self._profiles:
-                return await self._external(theirs, unverified)
+                return await self._external(theirs, token, unverified)
         except JwtInvalid as invalid:
             raise Unauthorized(f"the access token is refused: {invalid.text}") from None
         except KeysUnavailable:
             raise AuthorizationUnavailable from None
         raise Unauthorized("the access token is refused: its issuer is unknown")
 
-    async def _own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
+    async def _own(self, organisation: ParticipantIdentifier, text: str, token: UnverifiedJwt) -> Access:
         keys = await self._keyring.own(organisation, token)
-        claims = token.verified(keys, types=(TOKEN_TYPE,))
+        claims = self._verified(text, token, keys, (TOKEN_TYPE,))
         until = self._check(claims, self._issuers.address)
         clients = self._registered().of(organisation)
         client = _client(clients, claims.text("client_id"))
@@ -78,7 +87,7 @@ class TokenVerifying:
         others = clients.routing.others(client.id)
         return Access(organisation, client.id, _scopes(claims, client), tuple(patterns), others, until=until)
 
-    async def _external(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
+    async def _external(self, organisation: ParticipantIdentifier, text: str, token: UnverifiedJwt) -> Access:
         clients = self._registered().of(organisation)
         external = clients.external
         if external is None or external.issuer != token.issuer:
@@ -86,7 +95,7 @@ class TokenVerifying:
         if token.algorithm not in external.algorithms:
             raise JwtInvalid("its signature algorithm is not taken")
         keys = await self._keyring.external(external, token)
-        claims = token.verified(keys, types=(external.token_type,))
+        claims = self._verified(text, token, keys, (external.token_type,))
         until = self._check(claims, external.audience)
         client = _client(clients, claims.text(external.client_claim))
         if client.keys is not None:
@@ -94,6 +103,22 @@ class TokenVerifying:
         addresses = self._addresses(organisation, clients, client, _patterns(claims, external))
         person = await self._persons.named_by(organisation, client.id, external.issuer, claims)
         return Access(organisation, client.id, _scopes(claims, client), addresses, person=person, until=until)
+
+    def _verified(
+        self, text: str, token: UnverifiedJwt, keys: tuple[PublicKey, ...], types: tuple[str, ...]
+    ) -> Claims:
+        """Return the claims of a token that one of ``keys`` has signed.
+
+        A client shows its token with each call, and a stream looks at it again and again: that the same keys
+        have signed it is verified once. All that can change meanwhile is looked at each time.
+        """
+        digest, now = hashlib.sha256(text.encode()).digest(), self._clock()
+        known = self._known.get(digest, now)
+        if known is not None and known[1] == types and _the_same(known[0], keys):
+            return known[2]
+        claims = token.verified(keys, types=types)
+        self._known.put(digest, (keys, types, claims), now + _LONGEST)
+        return claims
 
     def _check(self, claims: Claims, audience: str) -> datetime:
         """Refuse a token for another audience or time; returns its end."""
@@ -115,6 +140,11 @@ class TokenVerifying:
             for address in sorted(self._profiles[organisation].functional_addresses)
             if client.id in routing.clients(address) and any(each.covers(address) for each in claimed)
         )
+
+
+def _the_same(known: tuple[PublicKey, ...], keys: tuple[PublicKey, ...]) -> bool:
+    """Return whether keys are those that are known: the same objects, and not what a library finds equal."""
+    return len(known) == len(keys) and all(map(operator.is_, known, keys))
 
 
 def _client(clients: OrganisationClients, name: str) -> MessageClient:

@@ -40,6 +40,7 @@ from tests.unit.messageservice.oauth.scene import (
     client,
     curve_key,
     jwk_set,
+    public,
     rsa_key,
     sign,
 )
@@ -94,6 +95,32 @@ async def test_a_token_ends(scene: Scene) -> None:
     await scene.access(token)
     scene.now += MINUTE
     assert "expired" in await refused(scene, token)
+
+
+async def test_a_signature_is_verified_once_and_all_that_can_change_with_each_use(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream of events looks at its token again and again; the issuer's keys may have become others."""
+    verified, counted = UnverifiedJwt.verified, list[str]()
+
+    def verifying(token: UnverifiedJwt, *given: Any, **named: Any) -> Any:
+        counted.append(token.issuer)
+        return verified(token, *given, **named)
+
+    monkeypatch.setattr(UnverifiedJwt, "verified", verifying)
+    token, ours = scene.theirs(), await scene.token()
+    counted.clear()  # Of the client's assertion.
+    first = await scene.access(token)
+    for _ in range(3):
+        assert await scene.access(token) == first
+        await scene.access(ours)
+    assert sorted(counted) == sorted([THEIR_ISSUER, scene.issuers.url(scene.habo)])
+    head, claims, signature = token.split(".")
+    assert "signature" in await refused(scene, f"{head}.{claims}.{signature[::-1]}")
+    scene.tokens._keyring._kept[EXTERNAL].take(PublicKeys([public(curve_key(8))]))
+    assert "signature" in await refused(scene, token), "its issuer has other keys now"
+    scene.unregister(scene.habo, "journal")
+    assert "not registered" in await refused(scene, ours)
 
 
 async def own(scene: Scene, header: dict[str, str] | None = None, **changes: Any) -> str:
