@@ -30,7 +30,7 @@ from samdrift.net.client import http_client, unwatched
 from samdrift.net.tls import TlsContext, client_tls
 from samdrift.scheduling.claims import Leftovers
 from samdrift.scheduling.dispatch import Dispatcher
-from samdrift.scheduling.rounds import Rounds
+from samdrift.scheduling.rounds import Rounds, Served
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -196,9 +196,7 @@ class Working:
             for each in clients
         }
 
-        def served() -> list[ParticipantIdentifier]:
-            return [each for each in senders if self._works_for(each)]
-
+        served = Served(senders, self._works_for, lambda: self._gate.registry.version)
         rounds = Rounds(partial(self._gate.due, role), served, self._clock)
         left = Leftovers(self._gate.claimant, LEASE, self._clock, self._gate.leases, role)
 

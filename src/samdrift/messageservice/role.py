@@ -35,7 +35,7 @@ from samdrift.messageservice.settings import MessageServiceSettings, Organisatio
 from samdrift.net.background import in_background
 from samdrift.scheduling.held import Held
 from samdrift.scheduling.pace import Pace
-from samdrift.scheduling.rounds import Rounds
+from samdrift.scheduling.rounds import Rounds, Served
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.crypto.keys import Random
@@ -144,7 +144,7 @@ class MessageServiceRole:
         """Send what is due and take over what comes in, while the context lasts."""
         rounds = Rounds(
             partial(self._gate.due, Role.MESSAGE_SERVICE),
-            lambda: filter(self._works_for, self._profiles),
+            Served(self._profiles, self._works_for, lambda: self._gate.registry.version),
             self._around.clock,
         )
         work = [

@@ -93,6 +93,7 @@ class Leases:
     def begin(self) -> None:
         """Be in charge of nothing from now on but of what is leased."""
         self._held = {}
+        self._note_change()
 
     def holds(self, organisation: ParticipantIdentifier | None, role: Role | None) -> bool:
         """Return whether this process is in charge now of an organisation's work in a role."""

@@ -10,13 +10,13 @@ the login, which is most of its cost, has been paid for then.
 from __future__ import annotations
 
 import hashlib
-import heapq
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
+from samdrift.scheduling.agenda import Agenda
 from samdrift.scheduling.claims import Due
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -47,40 +47,36 @@ class Looks(Generic[K]):
         self._read: datetime | None = None
         self._passed = timedelta()
         """Time since the beginning, whatever the clock is set to."""
-        self._next: dict[K, timedelta] = {}
-        self._turns: list[tuple[timedelta, int, K]] = []
-        """Moment, number and thing of each turn; one that is not in ``_next`` was replaced by another."""
-        self._number = 0
+        self._turns = Agenda[K, timedelta]()
 
     def follow(self, things: Iterable[K]) -> None:
         """Look at these from now on, and at no others. Those that are new are spread over the first round,
         in an order that is the process's own: looks for several reasons come at about the same time.
         """
         followed = set(things)
-        if followed == self._next.keys():
+        known = self._turns.things()
+        if followed == known:
             return
         self._pass()
-        for gone in self._next.keys() - followed:
-            del self._next[gone]
-        new = sorted(followed - self._next.keys(), key=hash)
+        for gone in known - followed:
+            self._turns.drop(gone)
+        new = sorted(followed - known, key=hash)
         for place, each in enumerate(new, 1):
-            self._put(each, self._passed + EVERY * place / len(new))
+            self._turns.put(each, self._passed + EVERY * place / len(new))
 
     def due(self) -> list[K]:
         """Return what is to be looked at now, each once."""
         self._pass()
-        found = []
-        while self._turns and self._turns[0][0] <= self._passed:
-            when, _, each = heapq.heappop(self._turns)
-            if self._next.get(each) == when:
-                found.append(each)
-                self._put(each, when + EVERY)
-        return found
+        found = self._turns.take(self._passed)
+        for each, when in found:
+            self._turns.put(each, when + EVERY)
+        return [each for each, _ in found]
 
     def along(self, thing: K) -> bool:
         """Return whether a thing whose vault was just opened is looked at now rather than in its turn."""
         self._pass()
-        soon = thing in self._next and self._next[thing] - self._passed <= _EARLY
+        turn = self._turns.moment(thing)
+        soon = turn is not None and turn - self._passed <= _EARLY
         if soon:
             self.looked(thing)
         return soon
@@ -88,8 +84,8 @@ class Looks(Generic[K]):
     def looked(self, thing: K) -> None:
         """Note that a thing is looked at now, for whatever reason; its turn is a whole round away."""
         self._pass()
-        if thing in self._next:
-            self._put(thing, self._passed + EVERY)
+        if thing in self._turns:
+            self._turns.put(thing, self._passed + EVERY)
 
     def _pass(self) -> None:
         now = self._clock()
@@ -97,29 +93,51 @@ class Looks(Generic[K]):
         self._read = now
         self._passed += min(max(since, timedelta()), EVERY)
 
-    def _put(self, thing: K, when: timedelta) -> None:
-        self._next[thing] = when
-        self._number += 1
-        heapq.heappush(self._turns, (when, self._number, thing))
+
+class Served(Generic[K]):
+    """Those of some organisations that a process works for; gone through again when that has changed."""
+
+    def __init__(
+        self, some: Collection[K], works_for: Callable[[K], bool], state: Callable[[], Hashable]
+    ) -> None:
+        """``some`` may grow; ``state`` changes whenever the answer of ``works_for`` may be another one."""
+        self._some = some
+        self._works_for = works_for
+        self._state = state
+        self._read: Hashable = None
+        self._found: frozenset[K] = frozenset()
+
+    def __call__(self) -> frozenset[K]:
+        """Return them: the same object while nothing has changed."""
+        now = self._state(), len(self._some)
+        if now != self._read:
+            self._read, self._found = now, frozenset(filter(self._works_for, self._some))
+        return self._found
 
 
 class Rounds:
     """Organisations that are to get a turn: those whose moment comes, and the others now and then."""
 
     def __init__(
-        self, moments: Due, organisations: Callable[[], Iterable[ParticipantIdentifier]], clock: Clock
+        self, moments: Due, organisations: Callable[[], Collection[ParticipantIdentifier]], clock: Clock
     ) -> None:
-        """``organisations`` returns those that are served now."""
+        """``organisations`` returns those that are served now: the same object while these are the same,
+        which is then not gone through again.
+        """
         self._moments = moments
         self._organisations = organisations
+        self._read: Collection[ParticipantIdentifier] = ()
+        self._served: frozenset[ParticipantIdentifier] = frozenset()
         self._clock = clock
         self._looks = Looks[ParticipantIdentifier](clock)
 
     async def due(self, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
         """Return organisations in which something becomes due until then, and those whose turn it is."""
-        now, served = self._clock(), set(self._organisations())
-        moments = [(each, when) for each, when in await self._moments(until) if each in served]
-        self._looks.follow(served)
+        now, organisations = self._clock(), self._organisations()
+        if organisations is not self._read:
+            self._read, self._served = organisations, frozenset(organisations)
+            self._looks.follow(self._served)
+        moments = [(each, when) for each, when in await self._moments(until) if each in self._served]
         return [*moments, *((each, now) for each in self._looks.due())]
 
     async def go_along(

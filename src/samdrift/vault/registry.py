@@ -110,6 +110,10 @@ class Registry:
         self._changed = changed
         self._only = only
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
+        self._served: dict[Role, tuple[ParticipantIdentifier, ...]] = {}
+        self._worked: dict[Role, tuple[ParticipantIdentifier, ...]] = {}
+        self._worked_at = (0, 0)
+        """The version that :attr:`_worked` is of."""
         self.changes = 0
         """Times that it was read again."""
 
@@ -120,19 +124,25 @@ class Registry:
 
     def organisations(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
         """Return the organisations that are served in ``role``."""
-        return tuple(
-            organisation
-            for organisation, hosted in self._known
-            if hosted is role and self.serves(organisation, role)
-        )
+        return self._served.get(role, ())
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return a value that changes when other organisations may be served or worked for here."""
+        return self.changes, self._leases.changes
 
     def works_for(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Return whether an organisation is served, and its work that comes by itself is this process's."""
         return self.serves(organisation, role) and self._leases.holds(organisation, role)
 
     def worked_for(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
-        """Return the organisations of which :meth:`works_for` is true."""
-        return tuple(each for each in self.organisations(role) if self._leases.holds(each, role))
+        """Return the organisations of which :meth:`works_for` is true; the same object while they are so."""
+        if self._worked_at != self.version:
+            self._worked, self._worked_at = {}, self.version
+        if role not in self._worked:
+            ours = (each for each in self.organisations(role) if self._leases.holds(each, role))
+            self._worked[role] = tuple(ours)
+        return self._worked[role]
 
     def find(self, organisation: ParticipantIdentifier, role: Role) -> Registration | None:
         """The registration, whatever its state."""
@@ -147,6 +157,10 @@ class Registry:
             (one.organisation, one.role): one
             for one in registrations
             if self._only is None or one.vault in self._only
+        }
+        self._served = {
+            role: tuple(one.organisation for one in self._known.values() if one.role is role and one.active)
+            for role in Role
         }
         self.changes += 1
         self._changed()

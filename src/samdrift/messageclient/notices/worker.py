@@ -26,7 +26,7 @@ from samdrift.net.background import in_background
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
 from samdrift.rights import Right
 from samdrift.scheduling.dispatch import Dispatcher
-from samdrift.scheduling.rounds import Rounds
+from samdrift.scheduling.rounds import Rounds, Served
 from samdrift.vault.bodies import new_id
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
@@ -135,8 +135,8 @@ class Notices:
         """Do what is due until cancelled; the registry knows where something is."""
         role = Role.MESSAGE_CLIENT
 
-        def served() -> list[ParticipantIdentifier]:
-            return [each for each in self._settings.origins if gate.registry.works_for(each, role)]
+        def works_for(organisation: ParticipantIdentifier) -> bool:
+            return gate.registry.works_for(organisation, role)
 
         async def turn(organisation: ParticipantIdentifier) -> datetime | None:
             async with gate.leases.working(organisation, role):
@@ -144,6 +144,7 @@ class Notices:
 
         dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
         gate.leases.on_gain(dispatcher.look)
+        served = Served(self._settings.origins, works_for, lambda: gate.registry.version)
         rounds = Rounds(partial(gate.due, role), served, self._clock)
         along = rounds.go_along(gate.visits.listen(), role, dispatcher.wake)
         async with in_background(along, on_failure=on_failure):
