@@ -103,6 +103,8 @@ class CoverKeeper:
         self._canaries = frozenset(canaries)
         self._operator = operator
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
+        self._lacking: set[tuple[ParticipantIdentifier, Role]] = set()
+        """Functions that lack cover."""
         self._unexpected = unexpected("agreements")
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
@@ -162,6 +164,7 @@ class CoverKeeper:
             assert kept.standing is not None
             found = kept.standing
             kept.cover = Cover(found.mode, found.since, behind)
+            self._count((organisation, role), kept)
             said = _CANARY if organisation in self._canaries else _said(found, now, behind)
             state = " ".join(f"{name}={value}" for name, value in said.items())
             told = facts.noted != state and await vault.note_cover(facts.noted, state)
@@ -211,12 +214,17 @@ class CoverKeeper:
             turns |= {until, *(until - timedelta(days=days) for days in WARNINGS)}
         kept.turn = min((each for each in turns if each > now), default=None)
 
+    def _count(self, function: tuple[ParticipantIdentifier, Role], kept: _Kept) -> None:
+        """Note whether a function that is served here lacks cover."""
+        self._lacking.discard(function)
+        on = kept.cover is not None and kept.cover.mode is Mode.ON and kept.cover.behind is None
+        if not on and self._kept.get(function) is kept:
+            self._lacking.add(function)
+
     def _notice(self) -> None:
         """Have health say whether a function lacks cover; it names nobody."""
-        covers = [one.cover for one in self._kept.values() if one.cover is not None]
-        lacking = sum(one.mode is not Mode.ON or one.behind is not None for one in covers)
-        reason = f"{lacking} functions of organisations are not covered: see samdrift doctor"
-        self._note(Dependency.AGREEMENTS, "", reason if lacking else "")
+        reason = f"{len(self._lacking)} functions of organisations are not covered: see samdrift doctor"
+        self._note(Dependency.AGREEMENTS, "", reason if self._lacking else "")
 
     async def keep(self) -> None:
         """Look at every organisation once, and when something ends, until cancelled.
@@ -263,6 +271,7 @@ class CoverKeeper:
         served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
         for gone in self._kept.keys() - served:
             del self._kept[gone]
+        self._lacking &= served
         self._notice()
 
     def _pause(self) -> timedelta:
@@ -272,7 +281,8 @@ class CoverKeeper:
 
     def ends(self, organisation: ParticipantIdentifier) -> dict[str, datetime]:
         """Return when cover ends, by the role, as far as that is known here."""
-        known = ((role, one.standing) for (whose, role), one in self._kept.items() if whose == organisation)
+        kept = ((role, self._kept.get((organisation, role))) for role in COVERED_ROLES)
+        known = ((role, one.standing) for role, one in kept if one is not None)
         return {
             role.value: one.until
             for role, one in known

@@ -208,7 +208,7 @@ class LogKeeper:
         """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
         fixed, served = tuple(logs), tuple(roles)
         registry, growth = self._gate.registry, self._gate.growth
-        leases, turns, changes = self._gate.leases, LogTurns(self._cadence), (-1, -1)
+        leases, turns, version = self._gate.leases, LogTurns(self._cadence), (-1, -1)
         growth.sign_here(served)
         once_in_a_while = Looks[LogPlace](self._clock)
         along: list[LogPlace] = []
@@ -217,8 +217,8 @@ class LogKeeper:
             rounds.create_task(self._go_along(once_in_a_while, along))
             while True:
                 now = self._clock().timestamp()
-                if (registry.changes, leases.changes) != changes:
-                    changes = registry.changes, leases.changes
+                if registry.version != version:
+                    version = registry.version
                     own = [place for place in fixed if leases.holds(place.organisation, place.role)]
                     found = [LogPlace(each, role) for role in served for each in registry.worked_for(role)]
                     once_in_a_while.follow(found)

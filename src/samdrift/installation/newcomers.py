@@ -30,10 +30,12 @@ async def newcomers_taken_up(config: Config, roles: Sequence[TakeUp]) -> None:
     One that cannot be taken up keeps no other from it.
     """
     current = current_organisations(config)
-    known = {one.identifier for one in config.organisations}
+    read: Sequence[OrganisationConfig] = config.organisations
+    known = {one.identifier for one in read}
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        for one in current():
+        before, read = read, current()
+        for one in () if read is before else read:
             if one.identifier not in known:
                 known.add(one.identifier)
                 _take_up(one, roles)

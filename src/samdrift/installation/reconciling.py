@@ -31,6 +31,7 @@ from samdrift.installation.events import RunEvent
 from samdrift.installation.health import ClockDiffers, Dependency, SharedTime
 from samdrift.installation.logkeeping import Watch
 from samdrift.net.background import in_background
+from samdrift.scheduling.agenda import Agenda
 from samdrift.vault import logbook
 from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import LogTree, TreeState
@@ -67,39 +68,45 @@ class Reconciler:
     note: Watch = lambda *_: None
     agree: Callable[[], Awaitable[None]] | None = None
     """Compares this machine's clock with the database's; raises :class:`ClockDiffers`."""
-    _due: dict[ParticipantIdentifier, datetime] = field(default_factory=dict)
+    _due: Agenda[ParticipantIdentifier, datetime] = field(default_factory=Agenda)
     _names: dict[ParticipantIdentifier, str] = field(default_factory=dict)
     """Names under which organisations that have been compared here are noted."""
 
     async def keep(self) -> None:
         """Compare each organisation once a night, until cancelled."""
-        report = unexpected("reconciliation")
+        report, version = unexpected("reconciliation"), (-1, -1)
         while True:
             now = self.clock()
-            hosted = {
-                one for role in _ROLES for one in self.gate.registry.organisations(role) if self._ours(one)
-            }
-            for gone in self._due.keys() - hosted:
-                del self._due[gone]
-                if (origin := self._names.pop(gone, None)) is not None:
-                    self.note(Dependency.RECONCILIATION, origin, None)
-            for organisation in sorted(hosted, key=str):
-                due = self._due.setdefault(organisation, now + _phase(organisation) * _AFTER_START)
-                if due <= now:
-                    try:
-                        if self.agree is not None:
-                            await self.agree()
-                        async with self.gate.leases.working(organisation, self._first_role(organisation)):
-                            await self.compare(organisation)
-                        self._due[organisation] = _next_night(organisation, now)
-                    except ClockDiffers:
-                        pass  # What is under way would count as never ended: looked at again in a minute.
-                    except Temporary:
-                        self._due[organisation] = now + _AGAIN
-                    except Exception as error:
-                        self._due[organisation] = now + _AGAIN
-                        report(error)
+            if self.gate.registry.version != version:
+                version = self.gate.registry.version
+                self._follow(now)
+            for organisation, _ in self._due.take(now):
+                again = now
+                try:
+                    if self.agree is not None:
+                        await self.agree()
+                    async with self.gate.leases.working(organisation, self._first_role(organisation)):
+                        await self.compare(organisation)
+                    again = _next_night(organisation, now)
+                except ClockDiffers:
+                    pass  # What is under way would count as never ended: looked at again in a minute.
+                except Temporary:
+                    again = now + _AGAIN
+                except Exception as error:
+                    again = now + _AGAIN
+                    report(error)
+                self._due.put(organisation, again)
             await asyncio.sleep(_LOOK.total_seconds())
+
+    def _follow(self, now: datetime) -> None:
+        """Compare the organisations that are this process's now, and no others."""
+        hosted = {one for role in _ROLES for one in self.gate.registry.organisations(role) if self._ours(one)}
+        for gone in self._due.things() - hosted:
+            self._due.drop(gone)
+            if (origin := self._names.pop(gone, None)) is not None:
+                self.note(Dependency.RECONCILIATION, origin, None)
+        for new in hosted - self._due.things():
+            self._due.put(new, now + _phase(new) * _AFTER_START)
 
     def _first_role(self, organisation: ParticipantIdentifier) -> Role | None:
         """Return the role whose lease decides which process compares the logs of all."""

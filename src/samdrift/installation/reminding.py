@@ -32,6 +32,7 @@ from samdrift.net.background import in_background
 from samdrift.rights.consentfold import consents_of, moment_of, officers
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
+from samdrift.scheduling.agenda import Agenda
 from samdrift.vault.bodies import new_id
 from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.gate import Gate
@@ -83,7 +84,7 @@ class Reminders:
         self._cover = cover
         self._per_organisation = per_organisation
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
-        self._next: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
+        self._next = Agenda[tuple[ParticipantIdentifier, Role], datetime]()
         """The time of the next look at each."""
         self._looked: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
         """The time of the last look at each that ended well."""
@@ -130,17 +131,28 @@ class Reminders:
 
         What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
         """
+        version = (-1, -1)
         while True:
-            served = {(one, role) for role in self._roles for one in self._gate.registry.worked_for(role)}
-            for known in (self._kept, self._next, self._looked):
-                for gone in known.keys() - served:
-                    del known[gone]
-            now = self._clock()
-            for each in sorted(served, key=str):
-                if each not in self._next or self._next[each] <= now:
+            if self._gate.registry.version != version:
+                version = self._gate.registry.version
+                self._follow()
+            for each, _ in self._next.take(self._clock()):
+                if each not in self._next:  # Or it was looked at meanwhile, for another reason.
                     await self._see(*each)
-            ahead = min([_EVERY, *(each - self._clock() for each in self._next.values())])
+            first = self._next.first()
+            ahead = _EVERY if first is None else min(_EVERY, first - self._clock())
             await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
+
+    def _follow(self) -> None:
+        """Look at the organisations that are this process's now, and at no others."""
+        served = {(one, role) for role in self._roles for one in self._gate.registry.worked_for(role)}
+        for gone in self._next.things() - served:
+            self._next.drop(gone)
+        for known in (self._kept, self._looked):
+            for each in known.keys() - served:
+                del known[each]
+        for new in sorted(served - self._next.things(), key=str):
+            self._next.put(new, self._clock())
 
     async def hear(self) -> None:
         """Look at each organisation about which something is stated, until cancelled."""
@@ -175,7 +187,9 @@ class Reminders:
         moments = [moment for each in waiting for moment in (each.next_step(now), each.until) if moment]
         if kept is not None and role is Role.GOVERNANCE:
             moments += [over + SETTLES for each in consents_of(kept.record).all() if (over := each.over)]
-        self._next[organisation, role] = min([now + pause, *(each for each in moments if each > now)])
+        if self._gate.registry.works_for(organisation, role):
+            next_look = min([now + pause, *(each for each in moments if each > now)])
+            self._next.put((organisation, role), next_look)
 
     def _waiting(self, organisation: ParticipantIdentifier, role: Role) -> tuple[Pending, ...]:
         """Return what waited at the last look."""

@@ -25,6 +25,7 @@ from samdrift.scheduling.leases import Leases, partition_of
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
+from samdrift.vault.registry import Registration, RegistrationState, Registry
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import virtualtime
 from tests.separation.vaultlogin import superuser, vault_login
@@ -180,8 +181,14 @@ async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
 
 
 def gate_of(*organisations: ParticipantIdentifier) -> Gate:
-    registry = SimpleNamespace(organisations=lambda role: organisations, serves=lambda one, role: True)
-    return cast(Gate, SimpleNamespace(registry=registry, leases=Leases()))
+    leases = Leases()
+    registry = Registry(leases=leases)
+    registry.replace(
+        Registration(each, role, RegistrationState.ACTIVE, f"{each} {role}", "", b"", "")
+        for each in organisations
+        for role in ROLES
+    )
+    return cast(Gate, SimpleNamespace(registry=registry, leases=leases))
 
 
 def comparing(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParticipantIdentifier], None]) -> None:

@@ -169,7 +169,7 @@ async def test_a_consent_is_summed_up_when_it_is_over_and_not_hours_later(office
     office.now = office.town.house.now
     await office.reminders._see(office.town.organisation, GOV)
     end = office.town.house.now + timedelta(minutes=60) + SETTLES
-    assert office.reminders._next[office.town.organisation, GOV] == end
+    assert office.reminders._next.moment((office.town.organisation, GOV)) == end
 
 
 async def test_what_was_decided_is_heard_of_no_more(office: Office) -> None:
