@@ -6,6 +6,7 @@ and how many organisations it looks up then.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,7 +65,7 @@ def counted() -> Iterator[IdleCounts]:
 
     def looked_up(organisation: ParticipantIdentifier) -> int:
         counts.kinds["organisations looked up"] += 1
-        counts.lookups[running[0]] += 1
+        counts.lookups[running[0] or f"no task: {sys._getframe(1).f_code.co_qualname}"] += 1
         return hashed(organisation)
 
     def verifying(token: UnverifiedJwt, *given: Any, **named: Any) -> Any:

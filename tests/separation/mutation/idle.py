@@ -7,6 +7,8 @@ from tests.separation.mutation.mutant import Mutant
 _WAKEUPS = "tests/unit/vault/test_wakeups.py"
 _KEEPING = "tests/unit/installation/test_logkeeping.py"
 _ANSWERS = "tests/unit/accesspoint/test_interface_c_answers.py"
+_IDLE = "tests/unit/installation/test_idle.py"
+_TOKENS = "tests/unit/messageservice/oauth/test_access_tokens.py"
 _FOLLOWING = "tests/unit/messageservice/interface_d/test_following.py"
 
 IDLE = (
@@ -62,8 +64,8 @@ IDLE = (
     Mutant(
         "a look that went along with a login puts the next one off by no more than a round",
         "scheduling/rounds.py",
-        "            self._put(thing, self._passed + EVERY)",
-        "            self._put(thing, self._passed + 2 * EVERY)",
+        "            self._turns.put(thing, self._passed + EVERY)",
+        "            self._turns.put(thing, self._passed + 2 * EVERY)",
         (
             "tests/unit/scheduling/test_rounds.py"
             "::test_a_look_that_is_half_due_goes_along_with_whatever_opened_the_vault",
@@ -98,5 +100,33 @@ IDLE = (
             "tests/unit/vault/database/test_pool.py"
             "::test_the_more_often_a_session_was_used_the_longer_it_stays",
         ),
+    ),
+    Mutant(
+        "a token that was verified is verified again when its issuer has other keys",
+        "messageservice/oauth/verifying.py",
+        "return len(known) == len(keys) and all(map(operator.is_, known, keys))",
+        "return True",
+        (f"{_TOKENS}::test_a_signature_is_verified_once_and_all_that_can_change_with_each_use",),
+    ),
+    Mutant(
+        "a token is known by its whole text",
+        "messageservice/oauth/verifying.py",
+        "hashlib.sha256(text.encode()).digest()",
+        "hashlib.sha256(token.issuer.encode()).digest()",
+        (f"{_TOKENS}::test_a_signature_is_verified_once_and_all_that_can_change_with_each_use",),
+    ),
+    Mutant(
+        "who is worked for is looked up again when leases or registrations have changed",
+        "vault/registry.py",
+        "        if self._worked_at != self.version:",
+        "        if self._worked_at == (0, 0):",
+        (f"{_IDLE}::test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_served",),
+    ),
+    Mutant(
+        "those of some organisations that are worked for are found again when that has changed",
+        "scheduling/rounds.py",
+        "        if now != self._read:",
+        "        if self._read is None:",
+        (f"{_IDLE}::test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_served",),
     ),
 )

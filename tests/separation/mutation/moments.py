@@ -197,7 +197,7 @@ MOMENTS = (
     Mutant(
         "rounds go to those that are served here alone",
         "scheduling/rounds.py",
-        " if each in served]",
+        " if each in self._served]",
         "]",
         (f"{_ROUNDS}::test_who_is_not_served_is_not_named",),
     ),
