@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -16,8 +17,39 @@ from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoA
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)
 """Time before its end from which a token is no longer used: a call takes time, and clocks differ."""
+_ASKED_AT_ONCE = 8
+_HELD_SECONDS = 2.0
 _FOR_EVER = 10**9
 """Seconds that no token is good for."""
+
+
+class Places:
+    """Places of those who ask one authorisation server, since the answers to many at once come too late.
+
+    An answer that does not come at all holds up nobody: its place is soon free again.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for a place, and hold it for no longer than :data:`_HELD_SECONDS`."""
+        await self._free.acquire()
+        held = True
+
+        def leave() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._free.release()
+
+        leaving = asyncio.get_running_loop().call_later(_HELD_SECONDS, leave)
+        try:
+            yield
+        finally:
+            leaving.cancel()
+            leave()
 
 
 class Tokens:
@@ -33,8 +65,12 @@ class Tokens:
         *,
         scope: str = "",
         audience: str | None = None,
+        places: Places | None = None,
     ) -> None:
-        """Without ``scope`` the server gives all that the client has; ``audience`` is the endpoint itself."""
+        """Without ``scope`` the server gives all that the client has; ``audience`` is the endpoint itself.
+
+        ``places`` are those of all who ask the same server.
+        """
         self._http = http
         self._endpoint = endpoint
         self._client = client
@@ -42,6 +78,7 @@ class Tokens:
         self._clock = clock
         self._scope = scope
         self._audience = audience or endpoint
+        self._places = places or Places()
         self._token = ""
         self._until: datetime | None = None
         self._asking = asyncio.Lock()
@@ -54,7 +91,9 @@ class Tokens:
         async with self._asking:
             now = self._clock()
             if self._until is None or now >= self._until:
-                self._token, seconds = await self._ask(now)
+                async with self._places.place():
+                    now = self._clock()
+                    self._token, seconds = await self._ask(now)
                 self._until = now + timedelta(seconds=seconds) - _SPARE
             return self._token
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from samdrift.client.errors import InterfaceError
 from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
 from samdrift.client.mailbox import Mailbox
-from samdrift.client.tokens import Tokens
+from samdrift.client.tokens import Places, Tokens
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import CONNECTIONS
@@ -95,9 +96,12 @@ class Working:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
             bundles = {one.tls_issuers for one in self._settings}
+            places = defaultdict[str, Places](Places)
             trusting = {bundle: client_tls(trust=bundle) for bundle in bundles}
             services = {
-                one.organisation: await self._service(stack, one, trusting[one.tls_issuers])
+                one.organisation: await self._service(
+                    stack, one, trusting[one.tls_issuers], places[urlsplit(one.token_endpoint).netloc]
+                )
                 for one in self._settings
             }
             self._services = services
@@ -107,8 +111,13 @@ class Working:
             await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield
 
-    async def _service(self, stack: AsyncExitStack, one: ServiceSettings, tls: TlsContext) -> Mailbox:
-        """``tls`` shows no identity: organisations share it, since a bundle of issuers takes 5 ms to read."""
+    async def _service(
+        self, stack: AsyncExitStack, one: ServiceSettings, tls: TlsContext, places: Places
+    ) -> Mailbox:
+        """``tls`` shows no identity: organisations share it, since a bundle of issuers takes 5 ms to read.
+
+        ``places`` are those at the authorisation server.
+        """
         http = http_client(tls, public_only=one.public_only, connections=CONNECTIONS)
         stack.push_async_callback(http.aclose)
         tokens = Tokens(
@@ -118,6 +127,7 @@ class Working:
             one.shows_who(),
             self._clock,
             audience=one.audience,
+            places=places,
         )
         return Mailbox(http, one.interface, tokens)
 
