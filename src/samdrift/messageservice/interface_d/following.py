@@ -11,7 +11,6 @@ token is verified again with each of them, before anything is told, and at its e
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import zip_longest
@@ -25,6 +24,7 @@ from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Changes, MessageRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 MOST_STREAMS = 5
 """Streams of one client at once."""
@@ -57,12 +57,14 @@ class Following:
         self._authorization = authorization
         self._alive = alive
         self._clock = clock
-        self._streams: Counter[tuple[str, str]] = Counter()
-        self._closing = asyncio.Event()
+        self._streams: Counter[tuple[ParticipantIdentifier, str]] = Counter()
+        self._closing = False
 
     def close(self) -> None:
         """End every stream: clients come back by themselves."""
-        self._closing.set()
+        self._closing = True
+        for organisation, _ in self._streams:
+            self._gate.news.notify(organisation)
 
     async def end(self, access: Access) -> int:
         """The place from which on everything is still to come."""
@@ -81,7 +83,7 @@ class Following:
         Ends when the token does, or what it opens. It has begun when it is given:
         nobody has to read it for it to be counted out.
         """
-        client = (access.organisation.value, access.client)
+        client = (access.organisation, access.client)
         if self._streams[client] >= MOST_STREAMS:
             raise TooManyStreams
         wait = self._alive if alive is None else min(max(alive, self._alive), _LONGEST_ALIVE)
@@ -90,7 +92,7 @@ class Following:
         return stream
 
     async def _stream(
-        self, client: tuple[str, str], token: str, place: int, alive: float
+        self, client: tuple[ParticipantIdentifier, str], token: str, place: int, alive: float
     ) -> AsyncIterator[str]:
         self._streams[client] += 1
         try:
@@ -102,9 +104,11 @@ class Following:
             return
         finally:
             self._streams[client] -= 1
+            if not self._streams[client]:
+                del self._streams[client]
 
     async def _news(self, token: str, place: int, alive: float) -> AsyncIterator[str]:
-        while not self._closing.is_set():
+        while not self._closing:
             access = await self._allowed(token)
             count = self._gate.news.count(access.organisation)
             changes = await self._look(access, place)
@@ -119,9 +123,9 @@ class Following:
     async def _wait(self, token: str, access: Access, count: int, alive: float) -> AsyncIterator[str]:
         """Wait until there may be news, and yield signs of life meanwhile."""
         waited = 0.0
-        while waited < _LOOK:
+        while waited < _LOOK and not self._closing:
             within = min(alive, self._left(access))
-            if await self._told(access, count, within):
+            if await self._gate.news.beyond(access.organisation, count, within):
                 return
             waited += within
             access = await self._allowed(token)
@@ -132,17 +136,6 @@ class Following:
         if access.until is None:
             return _LOOK
         return max((access.until - self._clock()).total_seconds(), 0.0) + _SPARE
-
-    async def _told(self, access: Access, count: int, within: float) -> bool:
-        """Return whether there is news, or an end, before a sign of life is due."""
-        news = asyncio.create_task(self._gate.news.beyond(access.organisation, count, within))
-        closing = asyncio.create_task(self._closing.wait())
-        try:
-            done, _ = await asyncio.wait({news, closing}, return_when=asyncio.FIRST_COMPLETED)
-            return closing in done or news.result()
-        finally:
-            news.cancel()
-            closing.cancel()
 
     async def _allowed(self, token: str) -> Access:
         access = await self._authorization.access(token)

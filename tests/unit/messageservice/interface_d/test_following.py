@@ -130,6 +130,37 @@ async def test_a_client_that_can_bear_it_gets_few_signs_of_life_and_the_vault_is
     assert service.looks == 1
 
 
+class Waiting(Quiet):
+    """A vault in which nothing happens, with one list of waiters."""
+
+    def __init__(self) -> None:
+        super().__init__(10_000)
+        self.signals = Signals()
+
+    @property
+    def news(self) -> Any:
+        return self.signals
+
+
+@in_virtual_time
+async def test_a_stream_ends_when_its_service_does_and_needs_no_task_to_hear_that() -> None:
+    service = Waiting()
+    following = Following(
+        cast(Any, service), cast(Any, service), clock=lambda: BEGAN + timedelta(seconds=seconds())
+    )
+    streams = [await following.follow("x", await service.access("x"), 7, 300) for _ in range(MOST_STREAMS)]
+    for stream in streams:
+        await anext(stream)
+    ends = [asyncio.create_task(anext(stream, "ended")) for stream in streams]
+    await asyncio.sleep(1)
+    assert asyncio.all_tasks() - {asyncio.current_task()} == set(ends)
+    following.close()
+    assert await asyncio.gather(*ends) == ["ended"] * MOST_STREAMS
+    assert seconds() == 1, "and not with the next sign of life"
+    late = await following.follow("x", await service.access("x"), 7, 300)
+    assert [piece async for piece in late] == ["id: 7\n: here is what becomes of messages\n\n"]
+
+
 @in_virtual_time
 async def test_others_get_them_as_before_and_their_token_is_looked_at_with_each() -> None:
     service = Quiet(100)
