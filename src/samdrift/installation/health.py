@@ -25,6 +25,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import APART, Clock
 from samdrift.contracts.errors import Explained, for_operator
 from samdrift.net.background import in_background
+from samdrift.scheduling.ticks import tick
 
 _LOGGER = logging.getLogger("samdrift")
 _MOST = 200
@@ -352,7 +353,7 @@ async def _keep_trying(health: Health, name: str, one: Try) -> None:
     while True:
         reason = await outcome(one)
         health.note(name, reason=reason)
-        await asyncio.sleep(_WHILE_GONE if reason else _EVERY)
+        await tick(_WHILE_GONE if reason else _EVERY)
 
 
 async def outcome(one: Try) -> str:

@@ -6,7 +6,6 @@ starts. Here the roles take up what the file has gained; who is in it already st
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from samdrift.config.organisations import OrganisationConfig
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.installation.replaceable import current_organisations
+from samdrift.scheduling.ticks import tick
 
 TakeUp = Callable[[OrganisationConfig], None]
 """Has a role serve a further organisation, if it is named for that role."""
@@ -33,7 +33,7 @@ async def newcomers_taken_up(config: Config, roles: Sequence[TakeUp]) -> None:
     read: Sequence[OrganisationConfig] = config.organisations
     known = {one.identifier for one in read}
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await tick(_LOOK_SECONDS)
         before, read = read, current()
         for one in () if read is before else read:
             if one.identifier not in known:

@@ -223,8 +223,10 @@ class Polling:
                 if asks := not client.hears or time() >= client.net_at:
                     await self._ask(client, _TURN if len(clients) > 1 else math.inf)
                 due = max(due + self._pause / len(clients), time() - self._pause)
-                if asks or due - time() >= _TOGETHER:
+                if asks:
                     await asyncio.sleep(max(due - time(), 0))
+                elif due - time() >= _TOGETHER:
+                    await asyncio.sleep(due - due % _TOGETHER - time())  # With others that look then.
 
     async def _ask(self, client: Client, seconds: float) -> None:
         """Ask the question of a round, the whole of it once in a while."""

@@ -25,6 +25,7 @@ from samdrift.contracts.principals import Role
 from samdrift.scheduling.claims import Claimant, Due, Leftovers
 from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.scheduling.pace import Pace
+from samdrift.scheduling.ticks import until_tick
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -95,7 +96,8 @@ class Dispatcher:
             while True:
                 if self._looks_now or clock() >= next_look:
                     self._looks_now = False
-                    next_look = clock() + (look_every if await self._look(due, look_every) else _AGAIN_AFTER)
+                    looked = await self._look(due, look_every)
+                    next_look = clock() + (until_tick(look_every) if looked else _AGAIN_AFTER)
                 self._begin_turns()
                 await self._wait(next_look - clock())
         finally:

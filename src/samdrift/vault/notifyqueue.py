@@ -23,6 +23,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
 
 from samdrift.contracts.errors import for_operator
+from samdrift.scheduling.ticks import tick
 from samdrift.vault.database.cluster import cause_of
 from samdrift.vault.database.server import Database
 from samdrift.vault.errors import VaultError, VaultUnavailable
@@ -77,7 +78,7 @@ class NotifyQueue:
         try:
             while True:
                 await self._look_or_complain()
-                await asyncio.sleep(_LOOK_SECONDS)
+                await tick(_LOOK_SECONDS)
         finally:
             await self._hang_up()
 
