@@ -1,8 +1,9 @@
-"""Moments at which the logs of a process have their turns: each has its own, once in a cadence.
+"""Moments at which the logs of a process have their turns: each has its own of sixty, once in a cadence.
 
-Many logs load the machine evenly so, and a restart changes nothing. What passes between two moments costs
-nothing, however many logs there are. A log to which something happens after a cadence of silence need not
-wait for its turn: it is opened only that once, while what has added to it still has its connection.
+Many logs load the machine evenly so, wake the process no more often than that, and a restart changes nothing.
+What passes between two moments costs nothing, however many logs there are. A log to which something happens
+after a cadence of silence need not wait for its turn: it is opened only that once, while what has added to it
+still has its connection.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from datetime import timedelta
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+MOMENTS = 60
+"""Moments within a cadence: logs that have the same one wake the process once."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
@@ -29,7 +33,7 @@ class LogPlace:
     def phase(self) -> float:
         """Return the moment of the log within a cadence, as a fraction of it."""
         digest = hashlib.sha256(f"{self.organisation} {self.role}".encode()).digest()
-        return int.from_bytes(digest[:4]) / (1 << 32)
+        return int.from_bytes(digest[:4]) % MOMENTS / MOMENTS
 
 
 class LogTurns:

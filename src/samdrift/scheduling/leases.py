@@ -79,6 +79,8 @@ class Leases:
         self._clock = clock
         self._held: dict[Partition, Gained] | None = None
         """``None`` where nobody keeps leases: the process is alone with its vaults."""
+        self._renewed: Mapping[Partition, str | None] | None = None
+        """What was renewed last, as long as none of it was left since."""
         self._until = 0.0
         self._work: set[_Work] = set()
         self._changed = asyncio.Event()
@@ -92,7 +94,7 @@ class Leases:
 
     def begin(self) -> None:
         """Be in charge of nothing from now on but of what is leased."""
-        self._held = {}
+        self._held, self._renewed = {}, None
         self._note_change()
 
     def holds(self, organisation: ParticipantIdentifier | None, role: Role | None) -> bool:
@@ -165,18 +167,21 @@ class Leases:
     def renewed(self, former: Mapping[Partition, str | None], until: float) -> None:
         """Be in charge of these until then. Those that are new come from the process named beside them.
 
-        What is not among them any more is left without waiting for it (:meth:`leave`).
+        What is not among them any more is left without waiting for it (:meth:`leave`). The same mapping,
+        which nobody changes, is not gone through again.
         """
         assert self._held is not None
-        new = former.keys() - self._held.keys()
-        lost = self._held.keys() - former.keys()
         late = self._clock() >= self._until
         self._until = until
+        same = former is self._renewed
+        new = set() if same else former.keys() - self._held.keys()
+        lost = set() if same else self._held.keys() - former.keys()
         for partition in sorted(new, key=str):
             self.gains += 1
             self._held[partition] = Gained(self.gains, former[partition])
         if lost:
             self._cut(lost)
+        self._renewed = former
         if new or lost or late:
             self._note_change()
         if new:
@@ -197,6 +202,7 @@ class Leases:
     def _cut(self, lost: Iterable[Partition]) -> set[_Work]:
         """Cancel what is done under these leases."""
         assert self._held is not None
+        self._renewed = None
         gone = set(lost)
         for partition in gone:
             self._held.pop(partition, None)

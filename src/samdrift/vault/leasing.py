@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -28,7 +28,12 @@ from samdrift.scheduling.leases import Leases, Partition
 from samdrift.vault.database.session import Row
 from samdrift.vault.errors import VaultError, VaultUnavailable
 
-_RENEW = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6, $7, $8)"
+_RENEW = """
+SELECT role, array_agg(number ORDER BY number), former, surplus
+FROM renew_leases($1, $2, $3, $4, $5, $6, $7, $8)
+GROUP BY role, former, surplus ORDER BY role, former, surplus
+"""
+"""Returns the partitions together, which are the same each time while no process begins or ends."""
 _END = "SELECT end_leases($1)"
 _OWN = ""
 """The role under which the registry has what is the installation's own."""
@@ -78,6 +83,12 @@ class LeaseKeeper:
     _leaving: set[Partition] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _rows: list[Row] = field(default_factory=list)
+    """The registry's last answer."""
+    _held: Mapping[Partition, str | None] = field(default_factory=dict)
+    """The partitions in it, each with the process that had it before."""
+    _surplus: set[Partition] = field(default_factory=set)
+    """Those of them that are more than this process's part."""
     _until: float = 0.0
     _lapsed: bool = False
     _away: bool = False
@@ -135,15 +146,16 @@ class LeaseKeeper:
             self.announce()
         gone = [former for role, _, former, _ in rows if role is None and former is not None]
         self._judged(aside=any(role is None and former is None for role, _, former, _ in rows))
-        rows = [each for each in rows if each[0] is not None]
-        held = {_partition(role, number): former for role, number, former, _ in rows}
+        if rows != self._rows:
+            self._rows, self._held, self._surplus = rows, *_partitions(rows)
+        held = self._held
         if self._lapsed:  # What was claimed here then could not be given back, whoever else had it since.
             held = dict.fromkeys(held, self.claimant.name)
-        surplus = {_partition(role, number) for role, number, _, more in rows if more}
+        if gives := self._leaving | self._given:
+            held = {each: former for each, former in held.items() if each not in gives}
         self._until = began + self.times.lasts - self.times.margin
-        kept = held.keys() - self._leaving - self._given
-        self.leases.renewed({each: held[each] for each in kept}, self._until)
-        if leave := (surplus & kept):
+        self.leases.renewed(held, self._until)
+        if leave := self._surplus & held.keys():
             self._leaving |= leave
             task = asyncio.create_task(self._leave(leave))
             self._tasks.add(task)
@@ -213,5 +225,12 @@ def _text(role: Role | None) -> str:
     return _OWN if role is None else role.value
 
 
-def _partition(role: str, number: int) -> Partition:
-    return Partition(Role(role) if role else None, number)
+def _partitions(rows: Iterable[Row]) -> tuple[dict[Partition, str | None], set[Partition]]:
+    """Return the partitions in an answer of the registry, and those that are more than a part."""
+    held, surplus = dict[Partition, str | None](), set[Partition]()
+    for role, numbers, former, more in rows:
+        if role is not None:
+            found = [Partition(Role(role) if role else None, number) for number in numbers]
+            held.update(dict.fromkeys(found, former))
+            surplus.update(found if more else ())
+    return held, surplus

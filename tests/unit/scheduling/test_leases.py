@@ -53,6 +53,30 @@ async def test_a_lease_ends_by_the_clock_whatever_else_happens() -> None:
 
 
 @in_virtual_time
+async def test_a_renewal_of_the_same_partitions_looks_at_none_of_them_unless_one_was_left() -> None:
+    leases, same = Leases(seconds), dict.fromkeys(EVERYTHING)
+    leases.begin()
+    leases.renewed(same, 100)
+    changes, hashed, found = leases.changes, Partition.__hash__, list[Partition]()
+
+    def noted(partition: Partition) -> int:
+        found.append(partition)
+        return hashed(partition)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Partition, "__hash__", noted)
+        leases.renewed(same, 200)
+    assert (found, leases.changes) == ([], changes)
+    await asyncio.sleep(150)
+    assert leases.holds(A, AP)
+    await leases.leave({partition_of(A, AP)})
+    assert not leases.holds(A, AP)
+    leases.renewed(same, 300)
+    assert leases.holds(A, AP)
+    assert leases.gained(A, AP).number == leases.gains, "a new gain, which says who had it before"
+
+
+@in_virtual_time
 async def test_what_is_done_under_a_lease_that_is_left_is_cancelled_and_waited_for() -> None:
     leases, told = leased(), list[str]()
 
