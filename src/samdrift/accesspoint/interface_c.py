@@ -64,8 +64,10 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
-_LONGEST_WAIT = 600.0
+_LONGEST_WAIT = 1800.0
 """Seconds that a poll without news may wait."""
+_SHORT_WAIT = 600.0
+"""Seconds up to which it waits although what is believed of the vault ends meanwhile."""
 
 _NOT_REGISTERED = "this client certificate is not registered here"
 _LARGEST_POLL = 64 * 1024
@@ -455,9 +457,15 @@ class Polling:
             poll = await self._look(principal, organisation, asked, small)
             if poll.events or poll.inbox:
                 return poll
-        if asked.wait and await self._news(organisation, count, asked.wait, still_registered):
+        within = min(asked.wait, max(_SHORT_WAIT, self._believed_for(organisation)))
+        if asked.wait and await self._news(organisation, count, within, still_registered):
             return await self._look(principal, organisation, replace(asked, taken=()), small)
         return Poll((), ())
+
+    def _believed_for(self, organisation: ParticipantIdentifier) -> float:
+        """Return the seconds for which nothing new is still believed to be there."""
+        _, since = self._nothing.get(organisation, (None, float("-inf")))
+        return _BELIEVED - (self._seconds() - since)
 
     async def _news(
         self,

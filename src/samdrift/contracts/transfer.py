@@ -127,6 +127,10 @@ class TransferUnavailable(Temporary):
 class AccessPoint(Protocol):
     """Interface C for one organisation: the client's certificate is the scope, no call names it."""
 
+    @property
+    def longest_wait(self) -> float:
+        """Return the seconds for which it is asked to wait for news at most."""
+
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
     ) -> Submission:

@@ -43,6 +43,7 @@ from samdrift.contracts.transfer import (
 )
 from samdrift.domibus.plugin import Plugin, PluginRefused, PluginUnclear, Retrieved
 from samdrift.domibus.wire import ErrorEntry, MessageStatus, OutgoingMessage
+from samdrift.net.interface_c import OVER_A_NETWORK
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -106,6 +107,7 @@ class DomibusAccessPoint:
     """
 
     def __init__(self, settings: DomibusSettings, plugin: Plugin, known: Known, clock: Clock) -> None:
+        self.longest_wait = OVER_A_NETWORK
         self._settings = settings
         self._plugin = plugin
         self._transfers = Transfers(plugin, Watch(known, clock), self._message_id, clock)

@@ -23,7 +23,7 @@ from samdrift.messageservice.lifecycle.transfers import under_way
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.inprocess import InProcess, LocalApplication
-from samdrift.net.interface_c import HttpAccessPoint
+from samdrift.net.interface_c import OVER_A_NETWORK, WITHIN_A_PROCESS, HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
@@ -87,6 +87,11 @@ class LaterAccessPoint:
         async with self._watched() as access_point:
             return await access_point.submit(envelope_id, conversation_id, body)
 
+    @property
+    def longest_wait(self) -> float:
+        """Return that of the access point, as far as it is known yet."""
+        return 0.0 if self._access_point is None else self._access_point.longest_wait
+
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         async with self._watched() as access_point:
             return await access_point.poll(after, wait, taken, past)
@@ -143,8 +148,9 @@ async def connected(
     if local is not None and is_own_listener(config, organisation.access_point):
         name = name or urlsplit(organisation.access_point).hostname or ""
         way = InProcess(local, tls, server_name=name, connections=CONNECTIONS_TO_ACCESS_POINT)
-        client = HttpClient(way, silence=_SILENCE)
+        client, longest_wait = HttpClient(way, silence=_SILENCE), WITHIN_A_PROCESS
     else:
+        longest_wait = OVER_A_NETWORK
         client = http_client(
             tls,
             public_only=False,
@@ -153,7 +159,7 @@ async def connected(
             server_name=name,
         )
     stack.push_async_callback(client.aclose)
-    return HttpAccessPoint(client, organisation.access_point)
+    return HttpAccessPoint(client, organisation.access_point, longest_wait)
 
 
 def is_own_listener(config: Config, access_point: str) -> bool:

@@ -26,6 +26,8 @@ from samdrift.net.client import HttpClient, NoAnswer
 T = TypeVar("T")
 
 _POLL_SLACK = 15.0
+OVER_A_NETWORK, WITHIN_A_PROCESS = 600.0, 1800.0
+"""Seconds for which an access point is asked to wait for news at most: a network may cut off silence."""
 _PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""
@@ -137,9 +139,10 @@ class HttpAccessPoint:
     Implements :class:`samdrift.contracts.transfer.AccessPoint`.
     """
 
-    def __init__(self, client: HttpClient, base: str) -> None:
+    def __init__(self, client: HttpClient, base: str, longest_wait: float = OVER_A_NETWORK) -> None:
         self._client = client
         self._base = base.rstrip("/") + "/c/v1"
+        self.longest_wait = longest_wait
 
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]

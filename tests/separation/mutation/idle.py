@@ -129,4 +129,11 @@ IDLE = (
         "        if self._read is None:",
         (f"{_IDLE}::test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_served",),
     ),
+    Mutant(
+        "a poll waits no longer than nothing is believed to be in a vault",
+        "accesspoint/interface_c.py",
+        "within = min(asked.wait, max(_SHORT_WAIT, self._believed_for(organisation)))",
+        "within = asked.wait",
+        (f"{_ANSWERS}::test_a_long_poll_waits_no_longer_than_nothing_is_believed_to_be_there",),
+    ),
 )

@@ -340,6 +340,35 @@ async def test_what_is_believed_since_the_start_ends_for_each_organisation_at_a_
     assert looks == [0, first + 1, first + 1802]
 
 
+async def test_a_long_poll_waits_no_longer_than_nothing_is_believed_to_be_there(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Of what was stored by a process that was killed before it told of it, nobody tells a poll that waits."""
+    waits, now = list[float](), [0.0]
+
+    class Silent(Signals):
+        async def beyond(self, organisation: ParticipantIdentifier, count: int, within: float) -> bool:
+            waits.append(within)
+            return False
+
+    signals = Silent()
+    polling = Polling(
+        installation.gate, signals, settling(installation.gate, signals), lambda: NOW, lambda: now[0]
+    )
+    who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
+    first = 1800 * (1 - phase(organisation))
+    for moment, wait in (
+        (0, 1800),
+        (first + 1, 1800),
+        (first + 301, 1800),
+        (first + 1601, 1800),
+        (first, 55),
+    ):
+        now[0] = moment
+        await polling.poll(who, organisation, PollRequest(0, wait, (), ""))
+    assert waits == pytest.approx([max(first, 600), 1800, 1500, 600, 55])
+
+
 async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

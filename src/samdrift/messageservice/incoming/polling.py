@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from math import ceil
+from math import ceil, inf
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -41,7 +41,6 @@ _BREATH = 0.2
 _MAX_HASTY = 10
 """Early answers without news in a row before there is a pause: our own access points may have a few."""
 
-_LONGEST_WAIT = 600.0
 _WHOLE = 0.9
 """Part of the time asked for, after which an answer without news has come in time."""
 
@@ -55,17 +54,17 @@ class Patience:
 
     least: float = 55.0
     now: float = 55.0
-    most: float = _LONGEST_WAIT
+    most: float = inf
 
     @classmethod
     def of(cls, least: float) -> Patience:
         """Begin with ``least`` seconds."""
-        return cls(least, least, max(least, _LONGEST_WAIT))
+        return cls(least, least)
 
-    def waited(self, seconds: float) -> None:
-        """Note that an answer without news came after ``seconds``."""
+    def waited(self, seconds: float, longest: float) -> None:
+        """Note that an answer without news came after ``seconds``; ``longest`` is what may be asked for."""
         if seconds >= self.now * _WHOLE:
-            self.now = min(self.now * 2, self.most)
+            self.now = min(self.now * 2, self.most, max(self.least, longest))
 
     def failed(self) -> None:
         """Note that no answer came."""
@@ -186,7 +185,7 @@ class Polling:
                 await self._transfers.apply(organisation, poll.events)
             state.place = poll.events[-1].sequence
         if not (poll.events or poll.inbox or state.deferred):
-            state.patience.waited(clock() - began)
+            state.patience.waited(clock() - began, self._access_points[organisation].longest_wait)
         early = clock() - began < wait * _HASTY
         state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
         if state.hasty > _MAX_HASTY:
