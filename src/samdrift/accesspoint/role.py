@@ -113,7 +113,7 @@ class AccessPointRole:
         role, gate = Role.ACCESS_POINT, self._gate
         rounds = Rounds(partial(gate.due, role), partial(gate.registry.worked_for, role), self._clock)
         dispatching = self._sending.run(rounds.due)
-        along = rounds.go_along(gate.visits.listen(), role, self._sending.dispatcher.wake)
+        along = rounds.go_along(gate.visits.listen(role), role, self._sending.dispatcher.wake)
         failed = failing("access-point", Temporary)
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
         counting = self._refusals.run(failed)

@@ -223,7 +223,7 @@ class Working:
 
         dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
         self._gate.leases.on_gain(dispatcher.look)
-        along = rounds.go_along(self._gate.visits.listen(), role, dispatcher.wake)
+        along = rounds.go_along(self._gate.visits.listen(role), role, dispatcher.wake)
         async with in_background(along, on_failure=on_failure):
             await dispatcher.run(due, _LOOK_EVERY)
 

@@ -152,7 +152,7 @@ class MessageServiceRole:
             for place, organisation in enumerate(self._profiles)
         ]
         along = rounds.go_along(
-            self._gate.visits.listen(), Role.MESSAGE_SERVICE, self._sender.dispatcher.wake
+            self._gate.visits.listen(Role.MESSAGE_SERVICE), Role.MESSAGE_SERVICE, self._sender.dispatcher.wake
         )
         work += [self._sender.run(rounds.due), along, self._listen(), self._poll_further()]
         failed = failing("message-service", Temporary)

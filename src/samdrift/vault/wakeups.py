@@ -217,7 +217,8 @@ class Visits:
     def __init__(self, after: float = _HEARD_AFTER) -> None:
         self._after = after
         self._known: dict[str, Hosted] = {}
-        self._listeners: set[Listener] = set()
+        self._listeners: dict[Listener, Role | None] = {}
+        """Each with the role whose vaults it looks into; of all roles without one."""
 
     def know(self, login: str, hosted: Hosted) -> None:
         """Know whose vault a login is to."""
@@ -229,12 +230,19 @@ class Visits:
         if hosted is not None and self._listeners:
             asyncio.get_running_loop().call_later(self._after, self._tell, hosted)
 
-    def listen(self) -> AsyncIterator[Hosted]:
-        """Yield vaults to which a connection stands, from now on: a look into them takes no login."""
-        listener = Listener(self._listeners.discard)
-        self._listeners.add(listener)
+    def listen(self, role: Role | None = None) -> AsyncIterator[Hosted]:
+        """Yield vaults to which a connection stands, from now on: a look into them takes no login.
+
+        Those in ``role`` alone, so that no other login wakes whoever looks into these.
+        """
+        listener = Listener(self._leave)
+        self._listeners[listener] = role
         return listener.heard()
 
+    def _leave(self, listener: Listener) -> None:
+        self._listeners.pop(listener, None)
+
     def _tell(self, hosted: Hosted) -> None:
-        for listener in self._listeners:
-            listener.tell(hosted)
+        for listener, role in self._listeners.items():
+            if role in (None, hosted[1]):
+                listener.tell(hosted)

@@ -343,7 +343,7 @@ async def test_what_is_believed_since_the_start_ends_for_each_organisation_at_a_
 async def test_a_long_poll_waits_no_longer_than_nothing_is_believed_to_be_there(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Of what was stored by a process that was killed before it told of it, nobody tells a poll that waits."""
+    """What a process stored that was killed before it told of it is found by looking."""
     waits, now = list[float](), [0.0]
 
     class Silent(Signals):

@@ -26,6 +26,20 @@ async def test_a_login_is_heard_of_a_moment_after_it_and_by_everybody_who_listen
     assert seconds() == 2
 
 
+@in_virtual_time
+async def test_whoever_looks_into_vaults_of_one_role_is_not_woken_by_a_login_to_another() -> None:
+    visits = Visits()
+    ours, others = visits.listen(AP), asyncio.create_task(anext(visits.listen(MT)))
+    visits.know("login", (ORGANISATION, AP))
+    visits.begun("login")
+    assert await anext(ours) == (ORGANISATION, AP)
+    await asyncio.sleep(60)
+    assert not others.done()
+    visits.know("other", (ORGANISATION, MT))
+    visits.begun("other")
+    assert await others == (ORGANISATION, MT)
+
+
 async def test_a_vault_is_heard_of_when_it_is_logged_in_to_and_not_when_its_connection_is_used_again(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

@@ -146,7 +146,7 @@ class Notices:
         gate.leases.on_gain(dispatcher.look)
         served = Served(self._settings.origins, works_for, lambda: gate.registry.version)
         rounds = Rounds(partial(gate.due, role), served, self._clock)
-        along = rounds.go_along(gate.visits.listen(), role, dispatcher.wake)
+        along = rounds.go_along(gate.visits.listen(role), role, dispatcher.wake)
         async with in_background(along, on_failure=on_failure):
             await dispatcher.run(rounds.due)
 
