@@ -59,6 +59,8 @@ _AT_ONCE = 64
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
 _LOOK_SECONDS = 5.0
 """Longest time until logs are noticed that are new here."""
+_EARLY_SECONDS = 0.002
+"""Time by which timers may be early: none is to wake the process twice for one turn."""
 _BURST_SECONDS = 2.0
 """Time within which what happens to a log after a silence has happened; its connection stands for longer."""
 _PAUSES_EVERY = timedelta(minutes=2)
@@ -231,7 +233,7 @@ class LogKeeper:
                     self._take_growth(place)
                     rounds.create_task(self._in_its_place(place))
                 along.clear()
-                await asyncio.sleep(turns.wait(now, _LOOK_SECONDS))
+                await asyncio.sleep(turns.wait(now, _LOOK_SECONDS) + _EARLY_SECONDS)
 
     async def _hear(self) -> None:
         """Note what other processes say of vaults whose logs are signed here, until cancelled."""

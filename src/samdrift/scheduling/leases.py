@@ -80,7 +80,7 @@ class Leases:
         self._held: dict[Partition, Gained] | None = None
         """``None`` where nobody keeps leases: the process is alone with its vaults."""
         self._renewed: Mapping[Partition, str | None] | None = None
-        """What was renewed last, as long as none of it was left since."""
+        """The partitions that were renewed last, as long as none of them was left since."""
         self._until = 0.0
         self._work: set[_Work] = set()
         self._changed = asyncio.Event()

@@ -95,7 +95,7 @@ class Looks(Generic[K]):
 
 
 class Served(Generic[K]):
-    """Those of some organisations that a process works for; gone through again when that has changed."""
+    """The organisations among some that a process works for, gone through again when that has changed."""
 
     def __init__(
         self, some: Collection[K], works_for: Callable[[K], bool], state: Callable[[], Hashable]

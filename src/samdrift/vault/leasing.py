@@ -88,7 +88,7 @@ class LeaseKeeper:
     _held: Mapping[Partition, str | None] = field(default_factory=dict)
     """The partitions in it, each with the process that had it before."""
     _surplus: set[Partition] = field(default_factory=set)
-    """Those of them that are more than this process's part."""
+    """The partitions among them that are more than this process's part."""
     _until: float = 0.0
     _lapsed: bool = False
     _away: bool = False
