@@ -25,6 +25,7 @@ import bench.soak
 import psutil
 import pytest
 from bench.exchange_pair import Processes
+from bench.idle_counts import KINDS
 from bench.idle_parts import Part, accounted
 from bench.measure import Row, against_floor, reported
 from bench.plot import drawn
@@ -109,6 +110,8 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
             number = self.found.number
             asked.append((number, command))
             of_all = {"server": 1.0, "logins": 1.5, "connections": 2.0, "tokens": 3.0, "memory": number * 1e6}
+            if command["do"] == "count":
+                return dict.fromkeys(KINDS, 4.0)
             parts = dict.fromkeys(Part, 0.5)
             return {**of_all, **parts, "cpu": 9.0, "wall": 11.0, "total": 10.0 if number == 3 else 12.5}
 
@@ -130,15 +133,18 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     ]
     assert bench.__main__.main([*arguments, "--idle-seconds", "5"]) == 0
     start, settle, idle = {"do": "start"}, {"do": "settle"}, {"do": "idle", "seconds": 5}
-    traffic = {"do": "traffic", "exchanges": 7}
+    count, traffic = {"do": "count", "seconds": 5}, {"do": "traffic", "exchanges": 7}
     rounds = [traffic] * 3  # The first is the cold one.
-    assert asked == [(number, command) for command in (start, settle, idle, *rounds) for number in (3, 300)]
+    assert asked == [
+        (number, command) for command in (start, settle, idle, count, *rounds) for number in (3, 300)
+    ]
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     warm = rows["300 organisations: traffic, warm"]
     assert (warm["floor"], warm["ratio"], warm["bar"], warm["reached"]) == (10.0, 1.25, 1.2, False)
     assert rows["300 organisations: start, logins per vault"]["reached"] is True
     assert rows["300 organisations: idle"]["reached"] is False
     assert rows["300 organisations: idle, new access tokens"]["work"] == 3.0
+    assert {rows[f"300 organisations: idle minute, {kind}"]["work"] for kind in KINDS} == {4.0}
     parts = {part: rows[f"300 organisations: idle, {part}"] for part in Part}
     assert {part: row["bar"] for part, row in parts.items()} == {
         Part.LOGS: 0.7,
