@@ -15,7 +15,7 @@ from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
 from samdrift.vault.coverkeeping import CoverKeeping
-from samdrift.vault.database.session import Row, Statement, Value, call
+from samdrift.vault.database.session import Row, Statement, Texts, Value, call
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.grounds import JudgingVault
@@ -371,7 +371,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         gone: list[list[Row]] = []
         if taken:
             self._work.use()
-            asked.insert(0, (_ACKNOWLEDGE_EACH, (list(taken), now)))
+            asked.insert(0, (_ACKNOWLEDGE_EACH, (Texts(taken), now)))
             *gone, events, waiting = await self._work.look_together(*asked)
         else:
             events, waiting = await self._work.see(*asked)
@@ -406,7 +406,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         async def all_of_it() -> None:
             await work()
             if taken:
-                await self._work.decide(_ACKNOWLEDGE_THESE, list(taken), now, list(taken.values()))
+                await self._work.decide(_ACKNOWLEDGE_THESE, Texts(taken), now, Texts(taken.values()))
 
         found = await self._work.suppose_and_see(all_of_it, *_news(after, past, limit, small))
         if found is None:

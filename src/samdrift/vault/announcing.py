@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from samdrift.audit.operations import failing
 from samdrift.contracts.errors import for_operator
-from samdrift.vault.database.session import Statement
+from samdrift.vault.database.session import Statement, Texts
 from samdrift.vault.errors import VaultError, VaultUnavailable
 
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 def notify(channels: Collection[str]) -> list[Statement]:
     """One transaction that notifies channels, and does nothing else where nothing is sent before it."""
-    return [("BEGIN", ()), (_NOTIFY, (list(channels),)), ("COMMIT", ())]
+    return [("BEGIN", ()), (_NOTIFY, (Texts(channels),)), ("COMMIT", ())]
 
 
 class Announcements:

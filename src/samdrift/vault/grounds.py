@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from samdrift.vault.database.session import call
+from samdrift.vault.database.session import Byteas, call
 from samdrift.vault.opening import Vault
 from samdrift.wire.verdicts import MAX_SIGNED, Grounds, SignedPart
 
@@ -30,7 +30,7 @@ class JudgingVault(Vault):
             return {}
         name, known, day = grounds.name, self._room.grounds, now.date()
         if not known.has(name, day):
-            self._work.arrange(_KEEP, [grounds.document, *grounds.pieces], now)
+            self._work.arrange(_KEEP, Byteas((grounds.document, *grounds.pieces)), now)
 
             async def remember() -> None:
                 known.add(name, day)
@@ -45,7 +45,7 @@ class JudgingVault(Vault):
         """
         if signed is None or len(signed.info) > MAX_SIGNED:
             return {}
-        self._work.arrange(_KEEP, [signed.info, signed.value], now)
+        self._work.arrange(_KEEP, Byteas((signed.info, signed.value)), now)
         return signed.facts
 
     async def grounds(self, names: Collection[str]) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from samdrift.contracts.transfer import UnderWay
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.database.session import Statement, call
+from samdrift.vault.database.session import Byteas, Statement, Texts, call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.holdings import HoldingsVault
@@ -315,12 +315,12 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
             message_id,
             direction.value,
             status.value,
-            [*_FINAL, *(each.value for each in unless)],
+            Texts((*_FINAL, *(each.value for each in unless))),
             now,
             deadline,
             [event.at for event in events],
-            [event.status.value for event in events],
-            [messagerows.sealed_event(event, message_id, direction, self._sealer) for event in events],
+            Texts(event.status.value for event in events),
+            Byteas(messagerows.sealed_event(event, message_id, direction, self._sealer) for event in events),
         )
         if moved:
             self._changed()

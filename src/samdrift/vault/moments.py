@@ -19,7 +19,7 @@ from psycopg import sql
 
 from samdrift.audit.operations import failing
 from samdrift.contracts.errors import for_operator
-from samdrift.vault.database.session import Statement
+from samdrift.vault.database.session import Int8s, Statement, Texts
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.logins import Connection
 
@@ -55,7 +55,7 @@ class Moment:
 def keep(moments: Mapping[str, Moment]) -> Statement:
     """The statement that keeps the moments of vaults in the registry."""
     found = moments.values()
-    return _KEEP, (list(moments), [each.number for each in found], [each.due for each in found])
+    return _KEEP, (Texts(moments), Int8s(each.number for each in found), [each.due for each in found])
 
 
 class Moments:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.witness import MARK_BYTES, Witness
 from samdrift.vault.coverkeeping import CoverKeeping
-from samdrift.vault.database.session import call
+from samdrift.vault.database.session import Texts, call
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.grounds import JudgingVault
@@ -115,7 +115,7 @@ class SessionKeys(JudgingVault, CoverKeeping):
         store, vault = self._room.keys, self._room.vault
         witness = store.witness(vault)
         own = self._sealer.session_mark(session_key)
-        marks = [own.hex()]
+        marks = Texts((own.hex(),))
         values = (
             *(envelope, now, created, _identity(recipient)),
             *(sender, now - limit.within, limit.most, witness and witness.mark.hex()),

@@ -63,6 +63,10 @@ class Byteas(list[bytes]):
     """A value of type ``bytea[]``."""
 
 
+class Texts(list[str]):
+    """A value of type ``text[]``, of strings that are known to be such."""
+
+
 class Int4s(list[int]):
     """A value of type ``int[]``."""
 
@@ -71,41 +75,72 @@ class Int8s(list[int]):
     """A value of type ``bigint[]``."""
 
 
+# A member of an enumeration takes longer to look up than the call that it is for.
+_BINARY, _AS_BINARY = pq.Format.BINARY, PyFormat.BINARY
+_SYNCHRONISED = pq.ExecStatus.PIPELINE_SYNC
+_DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+_BAD = pq.ConnStatus.BAD
+
+_LENGTH = struct.Struct("!i").pack
+_INT4 = struct.Struct("!ii").pack
+_INT8 = struct.Struct("!iq").pack
+
+
 class _Array(Dumper):
     """Writes a list of one type as a binary array (``array_send``).
 
     psycopg looks at every item of a list for the narrowest type, so that one statement is prepared for each
-    combination of types, and the server converts the items again. With every opening a log takes three lists.
+    combination of types, and the server converts the items again. An exchange takes some sixty lists.
     """
 
-    format = pq.Format.BINARY
+    format = _BINARY
     item_oid: ClassVar[int]
-    item: ClassVar[str] = ""
-    """Length and value of an item, as :mod:`struct` writes them; empty for bytes."""
 
     def dump(self, obj: Sequence[Any]) -> bytes:
         if not obj:
             return struct.pack("!3i", 0, 0, self.item_oid)
-        head = struct.pack("!5i", 1, 0, self.item_oid, len(obj), 1)
-        if not self.item:
-            return head + b"".join(part for each in obj for part in (struct.pack("!i", len(each)), each))
-        size = struct.calcsize(f"!{self.item}")
-        return head + b"".join(struct.pack(f"!i{self.item}", size, each) for each in obj)
+        return struct.pack("!5i", 1, 0, self.item_oid, len(obj), 1) + b"".join(map(self.item, obj))
+
+    @staticmethod
+    def item(value: Any) -> bytes:
+        """Return the length of a value, and the value."""
+        raise NotImplementedError
 
 
 class _Byteas(_Array):
     oid, item_oid = 1001, 17
 
+    @staticmethod
+    def item(value: bytes) -> bytes:
+        return _LENGTH(len(value)) + value
+
+
+class _Texts(_Array):
+    oid, item_oid = 1009, 25
+
+    @staticmethod
+    def item(value: str) -> bytes:
+        encoded = value.encode()
+        return _LENGTH(len(encoded)) + encoded
+
 
 class _Int4s(_Array):
-    oid, item_oid, item = 1007, 23, "i"
+    oid, item_oid = 1007, 23
+
+    @staticmethod
+    def item(value: int) -> bytes:
+        return _INT4(4, value)
 
 
 class _Int8s(_Array):
-    oid, item_oid, item = 1016, 20, "q"
+    oid, item_oid = 1016, 20
+
+    @staticmethod
+    def item(value: int) -> bytes:
+        return _INT8(8, value)
 
 
-for _kind, _dumper in ((Byteas, _Byteas), (Int4s, _Int4s), (Int8s, _Int8s)):
+for _kind, _dumper in ((Byteas, _Byteas), (Texts, _Texts), (Int4s, _Int4s), (Int8s, _Int8s)):
     psycopg.adapters.register_dumper(_kind, _dumper)
 
 
@@ -205,7 +240,7 @@ class Session:
                 dumped.append(((query, ()), (), None))
                 continue
             try:
-                data = transformer.dump_sequence(values, [PyFormat.BINARY] * len(values))
+                data = transformer.dump_sequence(values, [_AS_BINARY] * len(values))
             except (psycopg.DataError, UnicodeError, OverflowError):
                 raise VaultRefused from None
             dumped.append(((query, transformer.types or ()), data, transformer.formats))
@@ -222,7 +257,7 @@ class Session:
                 query, types = kind
                 self._pg.send_prepare(name, query.encode(), types)
                 results.append(kind)
-            self._pg.send_query_prepared(name, data, formats, pq.Format.BINARY)
+            self._pg.send_query_prepared(name, data, formats, _BINARY)
             results.append(None)
         self._pg.pipeline_sync()
         return results
@@ -253,18 +288,18 @@ class Session:
             return
         while self.on_notification is not None and (notification := self._pg.notifies()) is not None:
             self.on_notification(notification.relname.decode(), notification.be_pid)
-        if self._pg.status == pq.ConnStatus.BAD:
+        if self._pg.status == _BAD:
             self.close()
 
     def _collect(self) -> None:
         """Take the results that have arrived; wake the task when the last one has."""
         while self._answered is not None and not self._answered.done() and not self._pg.is_busy():
             result = self._pg.get_result()
-            if self._pg.status == pq.ConnStatus.BAD:
+            if self._pg.status == _BAD:
                 return
             if result is None:
                 continue
-            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            if result.status == _SYNCHRONISED:
                 self._answered.set_result(None)
             else:
                 self._results.append(result)
@@ -272,7 +307,7 @@ class Session:
     def _rows(self, prepared: Sequence[_Kind | None]) -> list[list[Row]]:
         rows: list[list[Row]] = []
         for position, (result, preparing) in enumerate(zip(self._results, prepared, strict=True)):
-            if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            if result.status not in _DONE:
                 self._forget(prepared[position:])
                 raise _error(result)
             if preparing is None:
@@ -282,7 +317,7 @@ class Session:
     def _load(self, result: pq.abc.PGresult) -> list[Row]:
         if result.ntuples == 0:
             return []
-        self._transformer.set_pgresult(result, format=pq.Format.BINARY)
+        self._transformer.set_pgresult(result, format=_BINARY)
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def _forget(self, prepared: Sequence[_Kind | None]) -> None:

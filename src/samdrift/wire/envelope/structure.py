@@ -376,19 +376,6 @@ class HeaderScanner:
 class _Strict(Checker):
     """A checker that raises what it finds."""
 
-    def start(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
-        wanted = super().start(tag, attributes)
-        self._raise_finding()
-        return wanted
-
-    def end(self) -> None:
-        super().end()
-        self._raise_finding()
-
-    def finish(self) -> None:
-        super().finish()
-        self._raise_finding()
-
-    def _raise_finding(self) -> None:
-        for finding in self.findings:
+    def _found(self, *findings: Finding) -> None:
+        for finding in findings:
             raise WireError(WireFault.STRUCTURE, finding.text, finding.path)

@@ -122,7 +122,7 @@ class XmlStream:
             raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
         if len(attributes) > MAX_ATTRIBUTES:
             raise WireError(WireFault.TOO_LARGE, f"an element with more than {MAX_ATTRIBUTES} attributes")
-        named = [(_expanded(key), attributes[key]) for key in attributes]
+        named = [(_expanded(key), attributes[key]) for key in attributes] if attributes else []
         if not self._listener.start(_expanded(tag), named):
             self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over
 
@@ -134,5 +134,4 @@ class XmlStream:
 
 def _expanded(name: str) -> str:
     """The name as lxml writes it; expat puts the namespace and a ``}`` before the local name."""
-    namespace, separator, local = name.rpartition("}")
-    return f"{{{namespace}}}{local}" if separator else name
+    return "{" + name if "}" in name else name

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.vault.database.server import Database
-from samdrift.vault.database.session import Byteas, Int4s, Int8s, Session
+from samdrift.vault.database.session import Byteas, Int4s, Int8s, Session, Texts
 from samdrift.vault.errors import EndedByDatabase, UnknownRecord, VaultRefused, VaultUnavailable
 from tests.vaults import NOW, Installation
 
@@ -72,6 +72,8 @@ async def test_values_come_back_as_they_were(session: Session, value: object) ->
     [
         (Byteas, []),
         (Byteas, [b"", bytes(range(256)), b"x" * 70_000]),
+        (Texts, []),
+        (Texts, ["", "åäö 🙂", '{"a",NULL}', "x" * 70_000]),
         (Int4s, []),
         (Int4s, [0, 1, -(2**31), 2**31 - 1]),
         (Int8s, []),
@@ -83,7 +85,7 @@ async def test_a_list_of_a_known_type_has_that_type_whatever_is_in_it(
     session: Session, kind: type[list[Any]], values: list[Any]
 ) -> None:
     """An array is compared with one of exactly its own type."""
-    name = {Byteas: "bytea[]", Int4s: "int4[]", Int8s: "int8[]"}[kind]
+    name = {Byteas: "bytea[]", Texts: "text[]", Int4s: "int4[]", Int8s: "int8[]"}[kind]
     ((row,),) = await session.run([(f"SELECT $1, $1 = '{{}}'::{name}", (kind(values),))])
     assert row == (values, not values)
 
