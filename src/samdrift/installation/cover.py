@@ -29,8 +29,7 @@ from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.records import read_on
 from samdrift.installation.covermetrics import CoverRow
 from samdrift.installation.events import RunEvent
-from samdrift.installation.health import Dependency
-from samdrift.installation.logkeeping import Watch
+from samdrift.installation.health import Dependency, Note
 from samdrift.net.background import in_background
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import ROLES, Function, Party
@@ -82,7 +81,7 @@ class CoverKeeper:
         gate: Gate,
         clock: Clock,
         roles: Collection[Role],
-        note: Watch = lambda *_: None,
+        note: Note = lambda *_: None,
         *,
         catalogues: Sequence[Catalogue] = (),
         per_organisation: bool = False,

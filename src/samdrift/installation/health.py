@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -72,7 +72,9 @@ class Dependency(StrEnum):
     """The mail server that takes notices, by its host."""
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
-    """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
+    """A log that is not signed or that a witness refuses, by its random name; and a witness that gives no
+    answer, by its name and place, once for all logs.
+    """
     TIME_STAMPS = "time-stamps"
     """The authority for time stamps on logs, by its host."""
     RECONCILIATION = "reconciliation"
@@ -80,7 +82,7 @@ class Dependency(StrEnum):
     AGREEMENTS = "agreements"
     """Agreements cover every function of the organisations that are served here."""
     LOG_SYSTEM = "log-system"
-    """An organisation's own log system, by the random name of the log that is handed over to it."""
+    """A log system of organisations, by host and port: it takes every log that is handed over to it."""
     WORKERS = "workers"
     """The processes that share the work of an installation with several: one of them serves."""
     WEBHOOK = "webhook"
@@ -279,6 +281,78 @@ class Health(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the current value of the metric."""
         yield from Gone(self._known.values()).collect()
+
+
+class Note(Protocol):
+    """Hears of a dependency, its place, and the reason why it is gone: empty when it is there, and ``None``
+    when it is no affair of this process any more (:meth:`Health.note`).
+    """
+
+    def __call__(
+        self, dependency: str, at: str, reason: str | None, began: datetime | None = None, /
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A service that was gone: when it was called last, and for whom it is gone since which call."""
+
+    called: float
+    gone_for: dict[object, float] = field(default_factory=dict)
+
+
+class SharedServices:
+    """Services that many logs call: each has one state, and one line, however many logs there are.
+
+    A service is gone with the first call that fails, and there again once a call has succeeded for everyone
+    for whom it was gone. One that is not called any more, since other processes have its logs or it was
+    replaced, is no affair of this process after a while: logs that are back sooner make no line of their own.
+    """
+
+    def __init__(
+        self,
+        dependency: Dependency,
+        note: Note,
+        uncalled: timedelta,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``uncalled`` is the time without a call after which a service is forgotten."""
+        self._dependency = dependency
+        self._note = note
+        self._uncalled = uncalled.total_seconds()
+        self._elapsed = elapsed
+        self._known: dict[str, _Shared] = {}
+
+    def note(self, at: str, reason: str, began: datetime | None = None, caller: object = None) -> None:
+        """Note how a call ended, by the reason why it failed, or none.
+
+        ``caller`` is for whom it was, where a service can be gone for one of them alone.
+        """
+        now = self._elapsed()
+        known = self._known.get(at)
+        if known is None:
+            if not reason:
+                return
+            known = self._known[at] = _Shared(now)
+        known.called = now
+        if reason:
+            known.gone_for[caller] = now
+        else:
+            known.gone_for.pop(caller, None)
+        if reason or not known.gone_for:
+            self._note(self._dependency, at, reason, began)
+
+    def forget(self) -> None:
+        """Forget services, and those for whom they are gone, of which there was no call for long."""
+        oldest = self._elapsed() - self._uncalled
+        for at, known in list(self._known.items()):
+            was_gone = bool(known.gone_for)
+            for caller in [one for one, called in known.gone_for.items() if called < oldest]:
+                del known.gone_for[caller]
+            if known.called < oldest:
+                del self._known[at]
+                if was_gone:
+                    self._note(self._dependency, at, None)
 
 
 class Gone(Collector):

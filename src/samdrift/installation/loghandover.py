@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import timedelta
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.logs import LogSystemConfig
@@ -18,8 +19,7 @@ from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.health import Dependency
-from samdrift.installation.logkeeping import Watch
+from samdrift.installation.health import Dependency, Note, SharedServices
 from samdrift.installation.logturns import LogPlace
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, Permits, any_address
@@ -49,6 +49,8 @@ _MOST = 2000
 """Entries of one connection."""
 _WHILE_GONE = 30.0
 """Seconds until a log system that took nothing is tried again."""
+_UNTRIED = timedelta(minutes=15)
+"""Time without a try after which a log system that is gone is no affair of this process any more."""
 
 
 class LogHandOver:
@@ -59,14 +61,14 @@ class LogHandOver:
         gate: Gate,
         systems: Mapping[ParticipantIdentifier, LogSystemClient],
         clock: Clock,
-        note: Watch = lambda *_: None,
+        note: Note = lambda *_: None,
         settle: float = SETTLE_SECONDS,
     ) -> None:
-        """``systems`` are the log systems, by organisation; ``note`` hears of each, by the log's name."""
+        """``systems`` are the log systems, by organisation; ``note`` hears of each, by its place."""
         self._gate = gate
         self._systems = systems
         self._clock = clock
-        self._note = note
+        self._away = SharedServices(Dependency.LOG_SYSTEM, note, _UNTRIED)
         self._settle = settle
         self._places = Turns(_AT_ONCE)
         self._place_of = defaultdict[ParticipantIdentifier, Turns](lambda: Turns(1))
@@ -84,6 +86,7 @@ class LogHandOver:
                         ours = self._gate.registry.works_for(organisation, role)
                         if ours and (place not in under_way or under_way[place].done()):
                             under_way[place] = rounds.create_task(self._in_its_place(organisation, role))
+                self._away.forget()
                 await asyncio.sleep(_EVERY)
 
     async def round(self, organisation: ParticipantIdentifier, role: Role) -> int:
@@ -98,9 +101,9 @@ class LogHandOver:
         try:
             await hand_over(system.connect, frames, self._settle)
         except NotTaken as outage:
-            self._note(Dependency.LOG_SYSTEM, origin, f"{system.place}: {outage}")
+            self._away.note(system.place, str(outage), caller=organisation)
             raise
-        self._note(Dependency.LOG_SYSTEM, origin, "")
+        self._away.note(system.place, "", caller=organisation)
         async with self._gate.open(workers.LOG_HAND_OVER, organisation, role, Purpose.MAINTAIN) as vault:
             await vault.tree.handed_over(rows[-1][0], self._clock())
         return len(rows)
@@ -137,7 +140,7 @@ def _entry(row: Row) -> HandedEntry:
 
 @contextlib.asynccontextmanager
 async def logs_handed_over(
-    config: Config, gate: Gate, clock: Clock, roles: Iterable[Role], note: Watch
+    config: Config, gate: Gate, clock: Clock, roles: Iterable[Role], note: Note
 ) -> AsyncIterator[None]:
     """Hand over logs to the log systems of the configuration while the context lasts."""
     permits: Permits = EnteredAddresses(config.logs.system_networks)

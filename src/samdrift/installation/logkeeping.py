@@ -33,7 +33,7 @@ from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import Dependency, Note, SharedServices
 from samdrift.installation.logturns import LogPlace, LogTurns
 from samdrift.installation.replaceable import current_organisations
 from samdrift.installation.timestamping import Stamper, stamper
@@ -57,6 +57,8 @@ from samdrift.wire.webaddress import web_address
 _AT_ONCE = 64
 """Logs whose witnesses are waited for at the same time."""
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
+_UNASKED = 3
+"""Cadences without a question after which a witness that is away is no affair of this process any more."""
 _LOOK_SECONDS = 5.0
 """Longest time until logs are noticed that are new here."""
 _EARLY_SECONDS = 0.002
@@ -76,10 +78,6 @@ class PolicyUnusable(Explained, ValueError):
 
 
 _Answer = Cosigned | WitnessRefused | WitnessUnanswered
-Watch = Callable[[str, str, str | None], None]
-"""Hears of a dependency, its place, and the reason why it is gone: empty when it is there, and ``None``
-when it is no affair of this process any more.
-"""
 OPERATORS = LogPlace()
 """The operator's own log."""
 
@@ -176,13 +174,13 @@ class LogKeeper:
         caller: Caller,
         clock: Clock,
         cadence: timedelta,
-        note: Watch = lambda *_: None,
+        note: Note = lambda *_: None,
         stamper: Stamper | None = None,
     ) -> None:
         """``witnesses`` returns those of a log, as they are chosen now; ``stamper`` has it time-stamped.
 
-        ``note`` hears of each log by its name that is not witnessed, and why, when it is again, and with
-        ``None`` when another process signs it.
+        ``note`` hears of witnesses that do not answer, and of each log by its name that is not signed or not
+        accepted, why, when it is again, and with ``None`` when another process signs it.
         """
         self.health = LogHealth()
         self._gate = gate
@@ -196,8 +194,8 @@ class LogKeeper:
         """Logs that have had a round since the start."""
         self._gone: dict[LogPlace, str] = {}
         """Names of the logs that were noted."""
-        self._apart: dict[str, str] = {}
-        """Witnesses whose clocks differ from ours, by their keys, as they were noted."""
+        self._away = SharedServices(Dependency.LOG, note, _UNASKED * cadence)
+        """Witnesses that do not answer, whichever log asks."""
         self._seen: dict[tuple[str, str], int] = {}
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -233,6 +231,7 @@ class LogKeeper:
                     self._take_growth(place)
                     rounds.create_task(self._in_its_place(place))
                 along.clear()
+                self._away.forget()
                 await asyncio.sleep(turns.wait(now, _LOOK_SECONDS) + _EARLY_SECONDS)
 
     async def _hear(self) -> None:
@@ -250,10 +249,6 @@ class LogKeeper:
     def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
         """Sign these logs from now on. What one has that is new here is not known."""
         new, gone = turns.follow(places, now)
-        if gone:  # No log that is left here may have such a witness: its next answer notes it again.
-            for at in self._apart.values():
-                self._note(Dependency.LOG, at, None)
-            self._apart.clear()
         for place in gone:
             self.health.forget(place)
             self._rounds.discard(place)
@@ -392,10 +387,8 @@ class LogKeeper:
         faults = [
             f"the witness {_place(one)} {_words(answer)}"
             for one, answer in zip(witnesses, answers, strict=True)
-            if not isinstance(answer, Cosigned) and not _is_of_clocks(answer)
+            if not isinstance(answer, Cosigned) and not _is_of_all_logs(answer)
         ]
-        for one, answer in zip(witnesses, answers, strict=True):
-            self._note_clock(one, answer)
         self._noted(place, state.origin, faults[0] if faults else "")
         return answers
 
@@ -434,15 +427,6 @@ class LogKeeper:
         else:
             self._gone.pop(place, None)
 
-    def _note_clock(self, witness: Member, answer: _Answer) -> None:
-        """Note that a witness's clock differs from ours, once for all logs, and once that it does not."""
-        key, at = str(witness.key), f"witness {_place(witness)}"
-        if _is_of_clocks(answer):
-            self._apart[key] = at
-            self._note(Dependency.LOG, at, answer.text)
-        elif isinstance(answer, Cosigned) and (noted := self._apart.pop(key, "")):
-            self._note(Dependency.LOG, noted, "")
-
     async def _asked(self, place: LogPlace, state: TreeState, witness: Member) -> _Answer:
         async def prove(old: int, new: int) -> Sequence[bytes]:
             if old in (0, new):
@@ -451,10 +435,15 @@ class LogKeeper:
                 return await tree.consistency(old, new)
 
         seen = self._seen.get((state.origin, str(witness.key)), 0)
+        began = self._clock()
+        answer: _Answer
         try:
-            return await cosign(self._caller, witness, state.note or b"", seen, prove, self._clock())
-        except (WitnessRefused, WitnessUnanswered) as answer:
-            return answer
+            answer = await cosign(self._caller, witness, state.note or b"", seen, prove, began)
+        except (WitnessRefused, WitnessUnanswered) as fault:
+            answer = fault
+        away = answer.text if _is_of_all_logs(answer) else ""
+        self._away.note(f"witness {_place(witness)}", away, began)
+        return answer
 
     @contextlib.asynccontextmanager
     async def _tree(self, place: LogPlace) -> AsyncIterator[LogTree]:
@@ -504,8 +493,8 @@ def _place(witness: Member) -> str:
     return f"{witness.key.name} at {where}"
 
 
-def _is_of_clocks(answer: _Answer) -> TypeGuard[WitnessUnanswered]:
-    return isinstance(answer, WitnessUnanswered) and answer.of_clocks
+def _is_of_all_logs(answer: _Answer) -> TypeGuard[WitnessUnanswered]:
+    return isinstance(answer, WitnessUnanswered) and answer.of_all
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:
@@ -517,7 +506,7 @@ def _words(answer: WitnessRefused | WitnessUnanswered) -> str:
 
 @contextlib.asynccontextmanager
 async def operators_log_kept(
-    config: Config, gate: Gate, keys: KeyStore, clock: Clock, note: Watch
+    config: Config, gate: Gate, keys: KeyStore, clock: Clock, note: Note
 ) -> AsyncIterator[LogHealth]:
     """Keep the operator's own log while the context lasts, and in it which vaults sign nothing."""
     async with (
@@ -557,7 +546,7 @@ async def logs_kept(
     clock: Clock,
     logs: Iterable[LogPlace],
     roles: Iterable[Role],
-    note: Watch,
+    note: Note,
 ) -> AsyncIterator[LogHealth]:
     """Keep logs signed and witnessed while the context lasts."""
     cadence = timedelta(seconds=config.logs.checkpoint_seconds)

@@ -28,8 +28,7 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
 from samdrift.installation.events import RunEvent
-from samdrift.installation.health import ClockDiffers, Dependency, SharedTime
-from samdrift.installation.logkeeping import Watch
+from samdrift.installation.health import ClockDiffers, Dependency, Note, SharedTime
 from samdrift.net.background import in_background
 from samdrift.scheduling.agenda import Agenda
 from samdrift.vault import logbook
@@ -65,7 +64,7 @@ class Reconciler:
 
     gate: Gate
     clock: Clock
-    note: Watch = lambda *_: None
+    note: Note = lambda *_: None
     agree: Callable[[], Awaitable[None]] | None = None
     """Compares this machine's clock with the database's; raises :class:`ClockDiffers`."""
     _due: Agenda[ParticipantIdentifier, datetime] = field(default_factory=Agenda)
@@ -239,7 +238,7 @@ def _next_night(organisation: ParticipantIdentifier, now: datetime) -> datetime:
 
 
 @contextlib.asynccontextmanager
-async def reconciled(gate: Gate, clock: Clock, note: Watch) -> AsyncIterator[Reconciler]:
+async def reconciled(gate: Gate, clock: Clock, note: Note) -> AsyncIterator[Reconciler]:
     """Compare the logs of the organisations each night while the context lasts."""
     shared = SharedTime(gate.reach, clock)
 

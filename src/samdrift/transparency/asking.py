@@ -27,6 +27,7 @@ AHEAD_SECONDS = 300
 LIMITS = FetchLimits(max_bytes=64 * 1024, seconds=10)
 """Most that a witness's answer may take."""
 
+_TOO_MANY = 429
 _ATTEMPTS = 3
 """Requests for one checkpoint: others may move the witness meanwhile (409)."""
 
@@ -82,12 +83,12 @@ class WitnessUnanswered(Temporary):
 
     service = "witness"
 
-    def __init__(self, witness: VerifierKey, text: str, *, of_clocks: bool = False) -> None:
-        """``of_clocks`` is true where its clock and ours differ, which is no affair of a single log."""
+    def __init__(self, witness: VerifierKey, text: str, *, of_all: bool = False) -> None:
+        """``of_all`` is true where all logs are concerned, as when it is away or its clock is wrong."""
         super().__init__(f"the witness {witness.name} has not answered: {text}")
         self.witness = witness
         self.text = text
-        self.of_clocks = of_clocks
+        self.of_all = of_all
 
 
 class Caller(Protocol):
@@ -122,7 +123,7 @@ async def cosign(
     made from there. :class:`WitnessRefused` or :class:`WitnessUnanswered` otherwise.
     """
     if witness.address is None:
-        raise WitnessUnanswered(witness.key, "the policy names no address for it")
+        raise WitnessUnanswered(witness.key, "the policy names no address for it", of_all=True)
     checkpoint = Checkpoint.parse(Note.parse(note).text)
     url = f"{witness.address.rstrip('/')}/add-checkpoint"
     old = min(seen, checkpoint.size)
@@ -134,7 +135,8 @@ async def cosign(
         if answer.status in _STATUSES:
             raise WitnessRefused(witness.key, _STATUSES[answer.status])
         if answer.status != 409:
-            raise WitnessUnanswered(witness.key, f"status {answer.status}")
+            outage = answer.status >= 500 or answer.status == _TOO_MANY
+            raise WitnessUnanswered(witness.key, f"it answers {answer.status}", of_all=outage)
         named = _size(witness.key, answer.body)
         if named > checkpoint.size:
             raise WitnessRefused(witness.key, Refusal.AHEAD, named)
@@ -148,9 +150,7 @@ async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes)
     try:
         return await caller.fetch(url, LIMITS, content=content, headers={"content-type": "text/plain"})
     except NoAnswer as failure:
-        fault = failure.fault.value
-        text = fault if failure.kind == fault else f"{fault} ({failure.kind})"
-        raise WitnessUnanswered(witness, text) from None
+        raise WitnessUnanswered(witness, failure.words, of_all=True) from None
 
 
 def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: datetime) -> Cosigned:
@@ -165,7 +165,7 @@ def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: da
     time = int.from_bytes(line.signature[:8])
     if not 0 < time <= now.timestamp() + AHEAD_SECONDS:
         text = "the time of its cosignature is not possible; compare the clocks"
-        raise WitnessUnanswered(witness, text, of_clocks=True)
+        raise WitnessUnanswered(witness, text, of_all=True)
     return Cosigned(bytes(line), time)
 
 

@@ -15,7 +15,15 @@ from samdrift.cli.status import _line
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.installation import health as module
 from samdrift.installation import metrics
-from samdrift.installation.health import GONE, Condition, Health, outcome, trying
+from samdrift.installation.health import (
+    GONE,
+    Condition,
+    Dependency,
+    Health,
+    SharedServices,
+    outcome,
+    trying,
+)
 from samdrift.vault.errors import VaultUnavailable
 from tests.vaults import NOW, until
 
@@ -195,6 +203,46 @@ def test_what_is_another_process_affair_now_has_no_state_here_and_no_line_says_i
     health.note("log", "unknown", None)
     assert health.conditions() == ()
     assert caplog.records == []
+
+
+def test_a_service_that_many_call_is_one_line_and_back_for_the_last_of_them(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    seconds = 0.0
+    health = Health(clock, elapsed=lambda: seconds)
+    shared = SharedServices(Dependency.LOG_SYSTEM, health.note, timedelta(minutes=5), elapsed=lambda: seconds)
+    shared.note("logs.example.se:6514", "", caller="one")
+    assert health.conditions() == (), "what never was gone has no state: there may be hundreds"
+    for caller in ("one", "other", "one"):
+        shared.note("logs.example.se:6514", "connection refused", caller=caller)
+    shared.note("logs.example.se:6514", "", caller="one")
+    assert len(caplog.messages) == 1, "it is gone for the other one"
+    shared.note("logs.example.se:6514", "", caller="other")
+    assert [text.rpartition(": ")[2] for text in caplog.messages] == ["connection refused", "back after 0 s"]
+
+
+def test_a_service_that_is_not_called_any_more_is_forgotten_and_not_before_that(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that lost its work for a moment had a second line about the same outage."""
+    now = [0.0]
+    health = Health(clock, elapsed=lambda: 0)
+    shared = SharedServices(Dependency.LOG, health.note, timedelta(minutes=5), elapsed=lambda: now[0])
+    shared.note("witness w", "connection refused", caller="one")
+    for now[0] in (250.0, 500.0):
+        shared.forget()
+        shared.note("witness w", "connection refused", caller="other")
+    shared.forget()
+    shared.note("witness w", "", caller="other")
+    assert [text.partition(" since")[0] for text in caplog.messages] == [
+        "log witness w: gone",
+        "log witness w: back after 0 s",
+    ], "of the one that does not call any more it need not be back"
+    shared.note("witness w", "connection refused")
+    now[0] = 801.0
+    shared.forget()
+    assert health.conditions() == ()
+    assert len(caplog.messages) == 3, "no line says that it is back"
 
 
 def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:

@@ -21,6 +21,7 @@ from samdrift.audit.policies import Member, Policy
 from samdrift.audit.proofs import WitnessRequest
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logexport import verify_log
+from samdrift.installation.health import Health
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -51,8 +52,9 @@ from tests.vaults import NOW, WORKER, Installation, until
 AP = Role.ACCESS_POINT
 ROLES = (AP,)
 MEMBER = Member(ONE.key, "https://witness.example.se")
-WITNESS = f"the witness {ONE.name} at witness.example.se"
+PLACE = f"witness {ONE.name} at witness.example.se"
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 OUTSIDER = Principal(PrincipalKind.SYSTEM, "outside", "0203:elsewhere.se")
 
 
@@ -86,7 +88,7 @@ class Scene:
             self,
             lambda: self.now,
             MINUTE,
-            lambda *noted: self.noted.append(noted),
+            lambda *noted: self.noted.append(noted[:3]),
         )
 
     async def fetch(
@@ -203,7 +205,7 @@ async def test_a_witness_whose_address_is_none_or_has_a_password_keeps_no_other_
         await scene.keeper.round(scene.place)
         state, answers = await scene.stands()
         assert {each.witness: each.size for each in answers}[str(ONE.key)] == state.size
-        assert scene.noted[-1][2] == f"the witness {TWO.name}{place} has not answered: forbidden"
+        assert scene.noted[-1] == ("log", f"witness {TWO.name}{place}", "forbidden")
 
 
 async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
@@ -221,12 +223,16 @@ async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
 async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(scene: Scene) -> None:
     await scene.known()
     await scene.keeper.round(scene.place)
-    scene.away, cosigned, away = True, scene.now, "has not answered: unreachable"
+    scene.away, cosigned = True, scene.now
     await scene.log(3)
     scene.now += MINUTE
     await scene.keeper.round(scene.place)
     state, (answer,) = await scene.stands()
-    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, away)
+    assert (answer.cosigned_at, answer.size, answer.fault) == (
+        int(cosigned.timestamp()),
+        2,
+        "has not answered: unreachable",
+    )
     assert state.signed == state.size == 5
     (age,) = [
         each
@@ -237,32 +243,62 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     scene.away = False
     await scene.keeper.round(scene.place)
     await scene.keeper.round(scene.place)
-    assert scene.noted == [("log", state.origin, f"{WITNESS} {away}"), ("log", state.origin, "")]
+    assert scene.noted == [("log", PLACE, "unreachable"), *[("log", PLACE, "")] * 2]
     assert (await scene.stands())[1][0].size == 5
 
 
-async def test_a_clock_that_differs_from_a_witness_s_is_noted_once_for_all_logs(scene: Scene) -> None:
-    """With a clock that was three hours behind, each log had a line of its own."""
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("away", "unreachable"),
+        ("busy", "it answers 503"),
+        ("ahead", "the time of its cosignature is not possible; compare the clocks"),
+    ],
+)
+async def test_a_witness_that_is_away_is_noted_once_for_all_logs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str, words: str
+) -> None:
+    """With 300 organisations it was a line for each of their logs."""
     other = LogPlace(await scene.installation.organisation([AP]), AP)
     first, places = scene.place, (scene.place, other)
     for scene.place in places:
         await scene.known()
-    scene.ahead = 3 * 60 * MINUTE
+    scene.place, health, asked = first, Health(lambda: scene.now, elapsed=lambda: 0), scene.fetch
+    monkeypatch.setattr(scene.keeper._away, "_note", health.note)
+
+    async def busy(url: str, limits: FetchLimits, **more: Any) -> Fetched:
+        return Fetched(503, "text/plain", b"")
+
+    for change, value in {"away": ("away", True), "busy": ("fetch", busy), "ahead": ("ahead", DAY)}.items():
+        if change == fault:
+            monkeypatch.setattr(scene, *value)
+    for _ in range(2):
+        for place in places:
+            await scene.keeper.round(place)
+        scene.now += MINUTE
+    (gone,) = [one for one in health.conditions() if one.gone_since]
+    assert (gone.dependency, gone.at, gone.reason) == ("log", PLACE, words)
+    scene.away, scene.ahead = False, timedelta()
+    monkeypatch.setattr(scene, "fetch", asked)
+    scene.now += 2 * DAY
     for place in places:
         await scene.keeper.round(place)
-    clocks = "the time of its cosignature is not possible; compare the clocks"
-    assert set(scene.noted) == {("log", f"witness {ONE.name} at witness.example.se", clocks)}
-    scene.place, scene.ahead, scene.now = first, timedelta(), scene.now + 4 * 60 * MINUTE
-    scene.noted.clear()
-    for place in places:
-        await scene.keeper.round(place)
-    assert scene.noted == [("log", f"witness {ONE.name} at witness.example.se", "")]
-    scene.ahead = 3 * 60 * MINUTE
-    turns = LogTurns(MINUTE)
-    scene.keeper._follow(turns, places, 0)
-    await scene.keeper.round(other)
-    scene.keeper._follow(turns, (), 60)
-    assert scene.noted[-1] == ("log", f"witness {ONE.name} at witness.example.se", None)
+    assert [line.partition(" since")[0] for line in caplog.messages] == [
+        f"log {PLACE}: gone",
+        f"log {PLACE}: back after 0 s",
+    ]
+
+
+async def test_a_witness_that_one_log_alone_gets_no_answer_of_is_noted_by_that_log(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def another_answer(url: str, limits: FetchLimits, **more: Any) -> Fetched:
+        return Fetched(400, "text/plain", b"")
+
+    await scene.known()
+    monkeypatch.setattr(scene, "fetch", another_answer)
+    state = await scene.keeper.round(scene.place)
+    assert scene.noted == [("log", state.origin, f"the {PLACE} has not answered: it answers 400")]
 
 
 async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene) -> None:
@@ -404,16 +440,16 @@ async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own
 
 
 async def test_a_log_that_another_process_signs_from_now_on_has_no_state_here(scene: Scene) -> None:
-    """Whoever signs it notes what its witnesses do; nobody here would ever note that they are back."""
+    """Whoever signs it notes who refuses it; nobody here would ever note that it is accepted again."""
     await scene.known()
     turns = LogTurns(MINUTE)
     scene.keeper._follow(turns, [scene.place], 0)
-    scene.away = True
+    scene.logs.clear()
     await scene.keeper.round(scene.place)
     state, _ = await scene.stands()
     scene.keeper._follow(turns, [], 60)
     assert scene.noted[-2:] == [
-        ("log", state.origin, f"{WITNESS} has not answered: unreachable"),
+        ("log", state.origin, f"the {PLACE} does not know this log: enter the log's origin and key there"),
         ("log", state.origin, None),
     ]
 
