@@ -26,7 +26,7 @@ from samdrift.vault.logtree import LastStamp, LogTree, TreeState
 
 _EVERY = timedelta(days=1)
 _AGAIN = timedelta(hours=1)
-_WHILE_GONE = timedelta(minutes=2)
+_WHILE_GONE = timedelta(seconds=30)
 """Time for which no log asks an authority that gave no stamp; then one does."""
 _BEFORE_END = timedelta(days=60)
 """Time before the end of the last stamp's certificates at which a silent log is stamped again."""
