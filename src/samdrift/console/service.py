@@ -28,6 +28,7 @@ from samdrift.contracts.errors import Explained
 from samdrift.contracts.phrases import Phrase
 from samdrift.contracts.principals import Proof
 from samdrift.entrance.signedin import LimitedEntries
+from samdrift.installation.health import Health
 from samdrift.installation.replaceable import server_identities
 from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
 from samdrift.installation.vaultsettings import key_store
@@ -107,7 +108,9 @@ async def _site(
     elif own.sign_in is not None:
         named, limits = {one.subject: one.name for one in own.staff}, session_limits(own.sign_in)
         issuers = own.sign_in.tls_issuers
-        client = await stack.enter_async_context(sign_in_client(config, own.networks, issuers))
+        client = await stack.enter_async_context(
+            sign_in_client(config, own.networks, issuers, Health(system_clock).note)
+        )
         service = oidc_service(own.sign_in, client, "console.sign_in")
     else:
         raise ConfigError("console.sign_in", "is missing")

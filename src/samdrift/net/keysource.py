@@ -23,6 +23,11 @@ _LOGGER = logging.getLogger("samdrift")
 class KeysUnavailable(Temporary):
     """The keys cannot be had now; the text names no content."""
 
+    def __init__(self, text: str, *, reported: bool = False) -> None:
+        """``reported`` is true where a dependency's own line in the log says why."""
+        super().__init__(text)
+        self.reported = reported
+
 
 Fetch = Callable[[], Awaitable[PublicKeys]]
 """Gets keys, or raises :class:`KeysUnavailable`."""
@@ -51,6 +56,8 @@ class KeptKeys:
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
         self._fetching: asyncio.Task[None] | None = None
+        self._failure = ""
+        """Why the last fetch failed."""
 
     async def fitting(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
         """Keys that may have signed ``token``; :class:`KeysUnavailable` when none can be had."""
@@ -101,8 +108,11 @@ class KeptKeys:
         try:
             self._keys = await self._fetch()
         except KeysUnavailable as failure:
-            _LOGGER.warning("keys of an issuer: %s", failure)
+            if not failure.reported and self._failure != str(failure):
+                _LOGGER.warning("keys of an issuer: %s", failure)
+            self._failure = str(failure)
         else:
+            self._failure = ""
             self._fetched_at = self._clock()
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 
+from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.web.signin.kept import Kept, ProviderUnavailable
+from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
+from samdrift.web.signin.saml.provider import SamlProvider, SamlSettings, from_address
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from tests.unit.messageservice.oauth.scene import curve_key, sign
 from tests.vaults import NOW
 
 
@@ -24,7 +30,7 @@ async def test_a_service_that_is_down_is_one_line_for_each_reason_and_outage(
             raise ProviderUnavailable(answer)
         return "metadata"
 
-    kept = Kept(fetch, clock)
+    kept = Kept(fetch, clock, "idp.habo.se:443")
     down, broken = "unreachable (connection refused)", "an answer of another shape"
     answers += [down, down, down, broken, "", down]
     for _ in range(4):
@@ -35,4 +41,54 @@ async def test_a_service_that_is_down_is_one_line_for_each_reason_and_outage(
         assert await kept.now() == "metadata"
         now += timedelta(hours=2)
     assert answers == []
-    assert caplog.messages == [f"metadata of a sign-in service: {each}" for each in (down, broken, down)]
+    told = "metadata of the sign-in service idp.habo.se:443: "
+    assert caplog.messages == [told + each for each in (down, broken, down)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "lines"),
+    [
+        (NoAnswer(HttpFault.UNREACHABLE, "connection refused"), 0),
+        (NoAnswer(HttpFault.TIMEOUT), 0),
+        (Fetched(503, "text/plain", b""), 0),
+        (Fetched(404, "text/plain", b""), 1),
+        (Fetched(200, "application/json", b"{}"), 1),
+        (NoAnswer(HttpFault.FORBIDDEN), 1),
+    ],
+)
+async def test_an_outage_has_its_dependency_s_line_alone_and_anything_else_its_own(
+    caplog: pytest.LogCaptureFixture, answer: Fetched | NoAnswer, lines: int
+) -> None:
+    """A minute without a sign-in service was four lines more, which did not say which it was."""
+
+    class Client:
+        metadata: Fetched | None = None
+
+        async def fetch(self, url: str, limits: FetchLimits, **more: object) -> Fetched:
+            if self.metadata is not None and url.endswith("openid-configuration"):
+                return self.metadata
+            if isinstance(answer, NoAnswer):
+                raise answer
+            return answer
+
+    client = Client()
+    settings = ProviderSettings("https://idp.habo.se/realm", "samdrift", ("loa3",))
+    provider = Provider(settings, by_secret("samdrift", "secret"), client, lambda: NOW)
+    read = from_address("https://idp.habo.se/metadata", client)
+    saml = SamlProvider(SamlSettings("https://idp.habo.se/saml", ("loa3",)), read, lambda: NOW)
+    for asked, place in (
+        (provider.metadata, "idp.habo.se:443"),
+        (saml.description, "https://idp.habo.se/saml"),
+    ):
+        caplog.clear()
+        with pytest.raises(ProviderUnavailable):
+            await asked()
+        assert [place in line for line in caplog.messages] == [True] * lines
+    caplog.clear()
+    described = {"issuer": settings.issuer, "jwks_uri": "https://idp.habo.se/keys"}
+    described |= dict.fromkeys(("authorization_endpoint", "token_endpoint"), "https://idp.habo.se/there")
+    client.metadata = Fetched(200, "application/json", json.dumps(described).encode())
+    provider = Provider(settings, by_secret("samdrift", "secret"), client, lambda: NOW)
+    with pytest.raises(ProviderUnavailable):
+        await provider.keys(UnverifiedJwt.read(sign({"iss": "x"}, curve_key(1))))
+    assert ["idp.habo.se:443" in line for line in caplog.messages] == [True] * lines

@@ -25,12 +25,21 @@ class ProviderUnavailable(Temporary):
 
     service = "sign-in"
 
+    def __init__(self, text: str, *, reported: bool = False) -> None:
+        """``reported`` is true where a line in the log says so already: of a dependency, or of a fetch."""
+        super().__init__(text)
+        self.reported = reported
+
 
 class Kept(Generic[T]):
     """A value that ``fetch`` returned, fetched again after ``fresh``, and used for a day while that fails."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Clock, *, fresh: timedelta = _FRESH) -> None:
+    def __init__(
+        self, fetch: Callable[[], Awaitable[T]], clock: Clock, place: str, *, fresh: timedelta = _FRESH
+    ) -> None:
+        """``place`` is where it is fetched, as the log names it."""
         self._fetch = fetch
+        self._place = place
         self._clock = clock
         self._fresh = fresh
         self._fetching = asyncio.Lock()
@@ -48,11 +57,11 @@ class Kept(Generic[T]):
                     self._value = await self._fetch()
                     self._fetched_at = now
                 except ProviderUnavailable as failure:
-                    if self._failure != str(failure):
-                        _LOGGER.warning("metadata of a sign-in service: %s", failure)
+                    if not failure.reported and self._failure != str(failure):
+                        _LOGGER.warning("metadata of the sign-in service %s: %s", self._place, failure)
                     self._failure = str(failure)
                 else:
                     self._failure = ""
         if self._value is None or now - self._fetched_at > _STALE:
-            raise ProviderUnavailable("the sign-in service does not answer")
+            raise ProviderUnavailable("the sign-in service does not answer", reported=True)
         return self._value

@@ -18,14 +18,14 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode
 
 from samdrift.contracts.clock import Clock
-from samdrift.net.client import Fetched, FetchLimits, NoAnswer
+from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.net.keysource import KeptKeys, KeysUnavailable
 from samdrift.web.signin.kept import Kept, ProviderUnavailable
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.errors import WireError
 from samdrift.wire.jose.jwt import UnverifiedJwt, client_assertion
 from samdrift.wire.jose.keys import Algorithm, PublicKey, PublicKeys
-from samdrift.wire.webaddress import web_address
+from samdrift.wire.webaddress import place_of, web_address
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)
@@ -140,7 +140,7 @@ class Provider:
         self._authenticate = authenticate
         self._client = client
         self._clock = clock
-        self._metadata = Kept(self._fetch_metadata, clock)
+        self._metadata = Kept(self._fetch_metadata, clock, place_of(settings.issuer))
         self._keys = KeptKeys(self._fetch_keys, clock)
 
     async def metadata(self) -> Metadata:
@@ -183,15 +183,21 @@ class Provider:
         issuer = self.settings.issuer
         answer = await self._call(issuer.rstrip("/") + WELL_KNOWN)
         if answer.status != 200:
-            raise ProviderUnavailable("the sign-in service has no metadata")
+            text = f"the sign-in service has no metadata: it answers {answer.status}"
+            raise ProviderUnavailable(text, reported=answer.status >= 500)
         return Metadata.read(answer.body, issuer)
 
     async def _fetch_keys(self) -> PublicKeys:
         try:
             answer = await self._call((await self.metadata()).keys)
-            return PublicKeys.read(answer.body if answer.status == 200 else b"")
+            if answer.status != 200:
+                text = f"in place of keys it answers {answer.status}"
+                raise ProviderUnavailable(text, reported=answer.status >= 500)
+            return PublicKeys.read(answer.body)
         except (ProviderUnavailable, ValueError) as failure:
-            raise KeysUnavailable(f"the sign-in service: {failure}") from None
+            reported = isinstance(failure, ProviderUnavailable) and failure.reported
+            place = place_of(self.settings.issuer)
+            raise KeysUnavailable(f"the sign-in service {place}: {failure}", reported=reported) from None
 
     async def _call(
         self, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -201,4 +207,5 @@ class Provider:
                 url, _LIMITS, content=content, headers={"accept": "application/json", **(headers or {})}
             )
         except NoAnswer as failure:
-            raise ProviderUnavailable(f"the sign-in service does not answer ({failure.kind})") from None
+            text = f"the sign-in service does not answer ({failure.kind})"
+            raise ProviderUnavailable(text, reported=failure.fault is not HttpFault.FORBIDDEN) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -106,6 +107,16 @@ async def test_an_issuer_that_is_down_is_bridged_for_so_long() -> None:
     source.down = False
     source.now += MINUTE
     assert await source.found() == 1
+
+
+async def test_an_issuer_that_is_down_is_one_line_for_each_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """It was one each quarter of a minute, as long as tokens came."""
+    source = Source()
+    for source.down in (True, True, True, False, True):
+        source.now += 5 * HOUR
+        with suppress(KeysUnavailable):
+            await source.found()
+    assert caplog.messages == ["keys of an issuer: down"] * 2
 
 
 async def test_who_stops_waiting_does_not_stop_the_fetch() -> None:

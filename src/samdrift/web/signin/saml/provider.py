@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from samdrift.contracts.clock import Clock
-from samdrift.net.client import FetchLimits, NoAnswer
+from samdrift.net.client import FetchLimits, HttpFault, NoAnswer
 from samdrift.web.signin.kept import Kept, ProviderUnavailable
 from samdrift.web.signin.provider import Fetches
 from samdrift.wire.errors import WireError
@@ -66,9 +66,11 @@ def from_address(url: str, client: Fetches) -> Read:
         try:
             answer = await client.fetch(url, _LIMITS, headers={"accept": "application/samlmetadata+xml"})
         except NoAnswer as failure:
-            raise ProviderUnavailable(f"their address does not answer ({failure.kind})") from None
+            text = f"their address does not answer ({failure.kind})"
+            raise ProviderUnavailable(text, reported=failure.fault is not HttpFault.FORBIDDEN) from None
         if answer.status != 200:
-            raise ProviderUnavailable("their address has none")
+            text = f"their address has none: it answers {answer.status}"
+            raise ProviderUnavailable(text, reported=answer.status >= 500)
         return answer.body
 
     return read
@@ -85,7 +87,7 @@ class SamlProvider:
         self._read = read
         self._clock = clock
         own = {} if settings.signers is not None else {"fresh": _FILE_FRESH}
-        self._kept = Kept(self._described, clock, **own)
+        self._kept = Kept(self._described, clock, settings.entity, **own)
 
     async def description(self) -> metadata.IdentityProvider:
         """Return what the service publishes of itself; :class:`ProviderUnavailable`."""
