@@ -74,14 +74,22 @@ class Objects:
     """The object store of all vaults; each uses the names that begin with its own id."""
 
     def __init__(self, place: ObjectPlace) -> None:
-        self._folder = private_folder(place) if isinstance(place, Path) else None
+        """A folder that is not there is gone, and not made here (:func:`make_place`)."""
+        self._folder = place if isinstance(place, Path) else None
+        self._opened: ObjectStore | None = None
         with _typed():
-            self._store: ObjectStore = (
-                remote_store(place) if not isinstance(place, Path) else LocalStore(place)
-            )
+            if not isinstance(place, Path):
+                self._opened = remote_store(place)
             self._uploads = Uploads(place) if isinstance(place, S3Settings) else None
         self._piece = _IN_A_FOLDER if self._folder is not None else _OVER_THE_NETWORK
         self._state = _State()
+
+    @property
+    def _store(self) -> ObjectStore:
+        """The store; a folder is one from the moment at which it is there."""
+        if self._opened is None:
+            self._opened = LocalStore(self._folder)
+        return self._opened
 
     def writer(self, name: str) -> ObjectWriter:
         """Begin an object; nothing is seen of it until it is closed."""
@@ -192,6 +200,13 @@ class Objects:
                 await asyncio.to_thread(_abort, self._uploads, prefix, before)
 
 
+def make_place(place: ObjectPlace) -> None:
+    """Make the folder of an installation that is new; :class:`VaultUnavailable` where that cannot be."""
+    if isinstance(place, Path):
+        with _typed():
+            private_folder(place)
+
+
 async def try_out(place: ObjectPlace) -> datetime:
     """Write an object, list it, read it and remove it; return the time of writing by the store's clock.
 
@@ -217,7 +232,7 @@ def _present(place: ObjectPlace) -> Objects:
 
 
 def _require_folder(folder: Path) -> None:
-    """Raise :class:`VaultUnavailable` for a folder that is gone, which a writer would make again.
+    """Raise :class:`VaultUnavailable` for a folder that is gone, which whoever writes might make again.
 
     What it had would come back over what had been written meanwhile, and hide that. What it has is not lost.
     """
@@ -271,6 +286,8 @@ class ObjectWriter:
     def _noted(self) -> Iterator[None]:
         """Note a failure: of a place that is not there, too, which is nothing that was altered."""
         try:
+            if self._folder is not None:
+                _require_folder(self._folder)  # It may have gone since the object was begun.
             yield
         except FAILURES as error:
             self._state.written = False

@@ -32,7 +32,7 @@ from samdrift.vault.errors import Entangled, UnknownRecord, VaultRefused, VaultU
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.inorder import Hosted, each_database, hosted, in_cluster, within
 from samdrift.vault.moments import catch_up
-from samdrift.vault.objects import Objects
+from samdrift.vault.objects import Objects, make_place
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import WITH_SESSIONS
 from samdrift.vault.registry import (
@@ -102,6 +102,9 @@ class Provisioner:
     async def install(self, *, beside_others: bool = False) -> None:
         """Make the registry, or bring it and every vault up to date; harmless when repeated.
 
+        While nobody is hosted, the folder of the object store is made, too. Later one that is gone, as one of
+        a file system that is not mounted, is not made again: what is there would be hidden, and looked for.
+
         Rights that were lost are given again and rights that others have got are taken away, as after
         a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be, and
         where another version of the program needs a form of the schemas that does not go with this one's.
@@ -130,6 +133,8 @@ class Provisioner:
             in_order = beside_others and await migrations.are_in_order(self._connection)
             await self._put_in_order(looks=not in_order)
         await self._end_strays()
+        if not await self.registrations():
+            make_place(self._settings.objects)
 
     async def registrations(self) -> tuple[Registration, ...]:
         """Read the registrations as administrator: the registry's own login may be out of order."""

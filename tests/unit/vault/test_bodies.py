@@ -14,7 +14,7 @@ import pytest
 from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.bodies import FRAME, IN_ROW, Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.errors import SealBroken, VaultClosed
-from samdrift.vault.objects import Objects
+from samdrift.vault.objects import Objects, make_place
 from samdrift.vault.sealing import Sealer
 
 KEYS = DataKeys((DataKey(1, bytes(range(32))),))
@@ -24,6 +24,7 @@ SEALED_FRAME = FRAME + 17
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
+    make_place(tmp_path / "objects")
     return Shelf("v1", Sealer("v1", KEYS), Objects(tmp_path / "objects"))
 
 

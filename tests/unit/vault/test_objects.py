@@ -14,13 +14,20 @@ from typing import Any
 import pytest
 
 from samdrift.vault.errors import SealBroken, VaultUnavailable
-from samdrift.vault.objects import Objects
-from tests.vaults import until
+from samdrift.vault.gate import Gate
+from samdrift.vault.objects import Objects, make_place
+from tests.vaults import Installation, until
 
 
 @pytest.fixture(params=["folder", "memory:///"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
-    return Objects(tmp_path / "objects" if request.param == "folder" else request.param)
+    return in_folder(tmp_path) if request.param == "folder" else Objects(request.param)
+
+
+def in_folder(tmp_path: Path) -> Objects:
+    """A store in a folder as a new installation has it."""
+    make_place(tmp_path / "objects")
+    return Objects(tmp_path / "objects")
 
 
 async def put(objects: Objects, name: str, data: bytes) -> None:
@@ -52,7 +59,7 @@ async def test_a_listing_holds_one_vault_alone(objects: Objects) -> None:
 
 async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path: Path) -> None:
     """As one of a file system that is not mounted: what was written there would be hidden when it is back."""
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     (tmp_path / "objects").rename(tmp_path / "aside")
     with pytest.raises(VaultUnavailable) as caught:
         await put(objects, "v1/one", b"1")
@@ -60,6 +67,44 @@ async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path
     assert not (tmp_path / "objects").exists()
     (tmp_path / "aside").rename(tmp_path / "objects")
     await put(objects, "v1/one", b"1")
+
+
+async def test_no_process_that_starts_meanwhile_makes_a_folder_anew_that_is_gone(
+    installation: Installation,
+) -> None:
+    """The doctor did, and what ran beside it wrote messages there, which what came back would have hidden."""
+    await installation.organisation()
+    folder = installation.settings.objects
+    assert isinstance(folder, Path)
+    aside = folder.rename(folder.with_name("aside"))
+    try:
+        await installation.provisioner.install()
+        gate = await Gate.start(installation.settings)
+        with pytest.raises(VaultUnavailable):
+            await gate.reach_objects()
+        await gate.close()
+        assert not folder.exists()
+    finally:
+        aside.rename(folder)
+
+
+@pytest.mark.parametrize("size", [1, 3 << 20])
+async def test_a_folder_that_goes_while_a_body_comes_is_not_made_anew_either(
+    tmp_path: Path, size: int
+) -> None:
+    """A message that was on its way made it, was accepted, and would have been hidden by what came back."""
+    objects = in_folder(tmp_path)
+    writer = objects.writer("v1/one")
+    (tmp_path / "objects").rename(tmp_path / "aside")
+
+    async def written() -> None:
+        await writer.write(bytes(size))
+        await writer.close()
+
+    with pytest.raises(VaultUnavailable) as caught:
+        await written()
+    assert caught.value.cause == "object store: its folder is not there"
+    assert not (tmp_path / "objects").exists()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +119,7 @@ async def test_a_disk_that_is_nearly_full_is_known_before_each_message_finds_out
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, cause: str
 ) -> None:
     """Some messages fit and others do not: callers were asked to come again, and nothing said why."""
-    objects, room = Objects(tmp_path / "objects"), {"free": 4096}
+    objects, room = in_folder(tmp_path), {"free": 4096}
 
     def statvfs(_: Path) -> SimpleNamespace:
         return SimpleNamespace(f_flag=0, f_bavail=room["free"], f_frsize=4096)
@@ -92,7 +137,7 @@ async def test_that_a_body_finds_no_room_is_a_warning_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of one large body the store does not tell, as long as it has room for others."""
-    writer = Objects(tmp_path / "objects").writer("v1/one")
+    writer = in_folder(tmp_path).writer("v1/one")
 
     async def full(data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -108,7 +153,7 @@ async def test_a_body_that_finds_no_room_where_that_is_known_is_no_warning_a_sec
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A minute of a full disk was seven lines, of which two said so."""
-    objects, room = Objects(tmp_path / "objects"), {"free": 0}
+    objects, room = in_folder(tmp_path), {"free": 0}
 
     def statvfs(_: Path) -> SimpleNamespace:
         return SimpleNamespace(f_flag=0, f_bavail=room["free"], f_frsize=4096)
@@ -134,7 +179,7 @@ async def test_a_body_that_finds_no_room_where_that_is_known_is_no_warning_a_sec
 
 async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: Path) -> None:
     """It waits for the object store, and is not looked at as something that was altered."""
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"1")
     (tmp_path / "objects").rename(tmp_path / "aside")
     with pytest.raises(VaultUnavailable) as caught:
@@ -143,7 +188,7 @@ async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: 
 
 
 async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
-    await put(Objects(tmp_path / "objects"), "v1/one", b"1")
+    await put(in_folder(tmp_path), "v1/one", b"1")
     assert {
         (tmp_path / "objects").stat().st_mode & 0o777,
         (tmp_path / "objects/v1").stat().st_mode & 0o777,
@@ -157,7 +202,7 @@ async def test_what_root_brings_in_belongs_to_the_user_of_the_vault(tmp_path: Pa
     os.chown(tmp_path / "objects" / "v1", 320_001, 320_002)
     former = os.umask(0o077)
     try:
-        await put(Objects(tmp_path / "objects"), "v1/one", b"1")
+        await put(in_folder(tmp_path), "v1/one", b"1")
     finally:
         os.umask(former)
     stored = (tmp_path / "objects" / "v1" / "one").stat()
@@ -165,7 +210,7 @@ async def test_what_root_brings_in_belongs_to_the_user_of_the_vault(tmp_path: Pa
 
 
 async def test_what_a_crash_left_half_written_is_dropped_when_it_is_old(tmp_path: Path) -> None:
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/whole", b"1")
     old, new = tmp_path / "objects/v1/old#1", tmp_path / "objects/v1/new#1"
     for draft in (old, new):
@@ -178,7 +223,7 @@ async def test_what_a_crash_left_half_written_is_dropped_when_it_is_old(tmp_path
 
 
 async def test_a_store_that_fails_is_a_typed_error_without_paths(tmp_path: Path) -> None:
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"1")
     (tmp_path / "objects/v1/blocked").mkdir()
     with pytest.raises(VaultUnavailable) as caught:
@@ -188,7 +233,7 @@ async def test_a_store_that_fails_is_a_typed_error_without_paths(tmp_path: Path)
 
 
 async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> None:
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     (tmp_path / "objects/v1").write_bytes(b"in the way")
     with pytest.raises(VaultUnavailable):
         objects.writer("v1/one")
@@ -196,7 +241,7 @@ async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> 
 
 async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: Path) -> None:
     """Its folder belongs to the process of its organisation, which somebody may have broken into."""
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"1")
     await put(objects, "v2/two", b"2")
     (tmp_path / "objects/v1/link").symlink_to(tmp_path / "objects/v2")
@@ -210,7 +255,7 @@ async def test_what_a_vaults_process_planted_among_its_objects_is_neither_follow
     tmp_path: Path,
 ) -> None:
     """Export and isolation check read objects as root, from a folder that is the worker's."""
-    objects, victim = Objects(tmp_path / "objects"), tmp_path / "victim"
+    objects, victim = in_folder(tmp_path), tmp_path / "victim"
     await put(objects, "v1/whole", b"content")
     await put(objects, "v2/other", b"another's")
     victim.write_bytes(b"what root alone reads")
@@ -240,7 +285,7 @@ async def test_who_stops_reading_takes_nothing_from_what_is_opened_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
 ) -> None:
     """A thread cannot be cancelled: the number of a file that is closed meanwhile is another's by then."""
-    objects, other = Objects(tmp_path / "objects"), tmp_path / "other"
+    objects, other = in_folder(tmp_path), tmp_path / "other"
     await put(objects, "v1/one", b"one")
     other.write_bytes(b"another organisation's")
     entered, go_on, ended = threading.Event(), threading.Event(), threading.Event()
@@ -282,7 +327,7 @@ def descriptors() -> int:
 
 
 async def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path) -> None:
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"x" * (3 << 20))
     read = 0
     async for piece in objects.pieces("v1/one"):
@@ -316,7 +361,7 @@ def planted(tmp_path: Path) -> Path:
 
 async def test_nothing_is_listed_or_removed_over_a_link(tmp_path: Path, planted: Path) -> None:
     """Root lists and sweeps there once an installation changes from level ``process`` to ``shared``."""
-    objects = Objects(tmp_path / "objects")
+    objects = in_folder(tmp_path)
     await put(objects, "v1/own", b"1")
     assert [stored.name for stored in await objects.under("v1")] == ["v1/own"]
     for name in ("v1/folder/passwd", "v1/../../elsewhere/passwd", "v1/link", "v1/nested/file", "v1/.."):
@@ -338,4 +383,4 @@ async def test_nothing_is_read_over_a_link_or_but_from_a_file(
     tmp_path: Path, planted: Path, name: str
 ) -> None:
     with pytest.raises((VaultUnavailable, SealBroken)):
-        _ = [piece async for piece in Objects(tmp_path / "objects").pieces(name)]
+        _ = [piece async for piece in in_folder(tmp_path).pieces(name)]
