@@ -77,6 +77,7 @@ time_stamps_trust = "{{roots}}"
 """
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
+_STAMPING = "time stamping"
 _DISK, _OBJECTS = "disk", "objects"
 """A folder with a small disk of its own, and that of the object store in it."""
 _FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -181,9 +182,10 @@ class Ground:
         return self.those.processes[0]
 
     def faults(self) -> list[Fault]:
-        """List everything that can be broken here, in the order of docs/outages.md."""
+        """List everything that can be broken here: time stamping first, while logs still want their stamps."""
         config = self.process.config
         return [
+            Fault(_STAMPING, name_of_tap(_STAMPING), self.taps[_STAMPING].broken),
             Fault("database", "database", lambda: crashed(config, self.process.gate), examined=False),
             *self._of_objects(),
             Fault("key store", "key-store", lambda: _aside(config.vaults.secrets)),
@@ -206,7 +208,11 @@ class Ground:
                 self.beside.mail_tap.broken,
                 lambda: self.beside.is_told(self.those.members[0]),
             ),
-            *(Fault(name, name_of_tap(name), tap.broken) for name, tap in self.taps.items()),
+            *(
+                Fault(name, name_of_tap(name), tap.broken)
+                for name, tap in self.taps.items()
+                if name != _STAMPING
+            ),
             *self._of_directories(),
             *(
                 Fault(
@@ -388,7 +394,7 @@ _SHARED = (
 
 def name_of_tap(name: str) -> str:
     """Return what health calls a service behind a port."""
-    return {"witness": "log", "log receiver": "log-system", "time stamping": "time-stamps"}[name]
+    return {"witness": "log", "log receiver": "log-system", _STAMPING: "time-stamps"}[name]
 
 
 def _get(listen: SocketAddress, path: str) -> bytes:
@@ -439,13 +445,13 @@ async def ground(
         await scanner.start()
         stack.callback(scanner.stop)
         stamps = TimeStamps(folder / "tsa")
-        taps = {"time stamping": await tapped(stack, await _stamping(stack, stamps))}
+        taps = {_STAMPING: await tapped(stack, await _stamping(stack, stamps))}
         logs = folder / "log-system"
         logs.mkdir()
         system = await stack.enter_async_context(LogSystem(logs).running())
         taps["log receiver"] = await tapped(stack, system.address.port)
         settings = SETTINGS[layout] + _SETTINGS.format(
-            stamps=taps["time stamping"].port, roots=stamps.folder / "root.pem"
+            stamps=taps[_STAMPING].port, roots=stamps.folder / "root.pem"
         )
         own = await stack.enter_async_context(beside(folder / "beside", _TOKEN.identifier))
         home = stack.enter_context(server_folder())

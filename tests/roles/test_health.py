@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from samdrift.config.reader import load
 from samdrift.contracts.messages import MessageStatus
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import Failure, Service
@@ -21,6 +22,7 @@ from samdrift.installation.health import Dependency, outcome
 from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reporting import ask_running
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.operations.doctor import Scope, examine
 from samdrift.operations.findings import State
 from samdrift.operations.machine import check_health
 from samdrift.vault.openkeys import open_keys
@@ -193,6 +195,11 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     assert "/health" in ended.complaints
     assert "UNKNOWN" in ended.output
     assert not re.search("nothing runs|NOT SERVED", ended.output)
+    found = {one.id: one for one in await examine(load(file), Scope(offline=True))}
+    assert found["health.key-store"].state is State.FAIL
+    assert found["health.key-store"].found.startswith(f"{secrets} is not there")
+    assert found["process"].state is State.SKIPPED, "its advice was to start what runs"
+    assert not secrets.exists()
 
 
 async def test_an_object_store_that_is_gone_is_named_with_its_place(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from samdrift.config.isolation import Isolation
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.installation.control import control_folder
+from samdrift.installation.control import control_folder, is_hidden
 from samdrift.installation.health import Condition
 from samdrift.installation.loop import run
 from samdrift.installation.reporting import Running, ask_running
@@ -41,7 +41,7 @@ def status(
         folder, wanted, secrets = control_folder(loaded.vaults), loaded.roles, loaded.vaults.secrets
         while True:
             running = run(_asked(loaded, folder))
-            unknown = not running and folder.is_relative_to(secrets) and not secrets.is_dir()
+            unknown = not running and is_hidden(loaded.vaults)
             if unknown:
                 # Where processes are asked is in the key store, unless the configuration says otherwise.
                 complain(f"key-store: {shown(secrets)} is not there, and with it the way to ask what runs:")

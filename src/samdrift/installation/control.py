@@ -49,6 +49,11 @@ def control_folder(config: VaultConfig) -> Path:
     return config.control or config.secrets / ".control"
 
 
+def is_hidden(config: VaultConfig) -> bool:
+    """Return whether that folder is in a key store that is gone: what runs cannot be asked, and goes on."""
+    return control_folder(config).is_relative_to(config.secrets) and not config.secrets.is_dir()
+
+
 def workers_folder(config: VaultConfig) -> Path:
     """Return the folder with those of workers, who hear their parent alone."""
     return control_folder(config) / "workers"

@@ -19,6 +19,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.installation.accesspoints import name_of_own
+from samdrift.installation.control import is_hidden
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import address_of
 from samdrift.installation.vaultsettings import vault_settings
@@ -63,7 +64,8 @@ async def examine(config: Config, scope: Scope) -> list[Finding]:
     findings += await _foundation(config, scope)
     findings += await _surroundings(config, scope)
     processes = await machine.running(config)
-    findings += await _all("process", lambda: machine.check_processes(processes))
+    hidden = is_hidden(config.vaults)
+    findings += await _all("process", lambda: machine.check_processes(processes, hidden=hidden))
     findings += await _all("health", lambda: machine.check_health(config))
     findings += await _listeners(config, running=bool(processes))
     findings += await _all("console", lambda: check_console(config, scope.clock()))

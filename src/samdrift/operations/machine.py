@@ -7,8 +7,10 @@ import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from samdrift.config.errors import shown
 from samdrift.config.model import Config
-from samdrift.installation.control import control_folder, listening_processes, workers_folder
+from samdrift.installation.control import control_folder, is_hidden, listening_processes, workers_folder
+from samdrift.installation.health import Dependency
 from samdrift.installation.reporting import ask_running
 from samdrift.operations.findings import Finding, Subject
 
@@ -32,6 +34,11 @@ async def check_health(config: Config) -> AsyncIterator[Finding]:
     """Check what running processes say of themselves: what they serve, and what they miss."""
     running = await ask_running(control_folder(config.vaults))
     if not running:
+        if is_hidden(config.vaults):
+            yield _of(Dependency.KEY_STORE).fail(
+                f"{shown(config.vaults.secrets)} is not there, and with it the way to ask what runs",
+                "docs/runbooks/key-store-lost.md; what runs answers at /health, where metrics.listen is",
+            )
         return
     served = {role for each in running for role in each.roles}
     away = sorted(name for each in running for name, serves in each.workers.items() if not serves)
@@ -39,7 +46,7 @@ async def check_health(config: Config) -> AsyncIterator[Finding]:
     fault = f"not served: {', '.join(missing)}" if missing else ""
     yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log says what is missing")
     for one in (one for each in running for one in each.conditions):
-        subject = Subject(f"health.{one.dependency}", "running processes cannot do without it")
+        subject = _of(one.dependency)
         name = f"{one.dependency} {one.at}".rstrip()
         if one.gone_since is None:
             yield subject.ok(f"{name} is there")
@@ -48,8 +55,20 @@ async def check_health(config: Config) -> AsyncIterator[Finding]:
             yield subject.fail(f"{name} is gone since {since}: {one.reason}", "samdrift status --watch")
 
 
-def check_processes(processes: list[int], groups: Path = _GROUPS) -> Iterator[Finding]:
-    """Check the limits of processes that run, or those that one would get from here."""
+def _of(dependency: str) -> Subject:
+    return Subject(f"health.{dependency}", "running processes cannot do without it")
+
+
+def check_processes(
+    processes: list[int], groups: Path = _GROUPS, *, hidden: bool = False
+) -> Iterator[Finding]:
+    """Check the limits of processes that run, or those that one would get from here.
+
+    ``hidden`` is true where the way to ask them is gone: then it is not known which run.
+    """
+    if hidden and not processes:
+        yield _RUNNING.skipped("what runs cannot be asked")
+        return
     if not processes:
         yield _RUNNING.fail(
             "none runs that hears the operator", "systemctl start samdrift; journalctl -u samdrift"
