@@ -182,7 +182,7 @@ class Ground:
         return self.those.processes[0]
 
     def faults(self) -> list[Fault]:
-        """List everything that can be broken here: time stamping first, while logs still want their stamps."""
+        """List everything that can be broken: time stamping first, while logs still want their stamps."""
         config = self.process.config
         return [
             Fault(_STAMPING, name_of_tap(_STAMPING), self.taps[_STAMPING].broken),
