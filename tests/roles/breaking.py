@@ -77,6 +77,7 @@ time_stamps_trust = "{{roots}}"
 """
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
+_SHORT_LEASE = "lease_seconds = 3\n"
 _STAMPING = "time stamping"
 _DISK, _OBJECTS = "disk", "objects"
 """A folder with a small disk of its own, and that of the object store in it."""
@@ -470,6 +471,9 @@ async def ground(
         reached = None if bucket is None else _reached(folder, bucket.settings(_BROKEN.folder))
 
         def changed(operator: DemoOperator, text: str) -> str:
+            # As long as in an installation: an attempt is not to be made again while it is under way.
+            assert _SHORT_LEASE in text
+            text = text.replace(_SHORT_LEASE, "")
             if operator is not _BROKEN:
                 return text
             text = _configured(text, scanner, port, system.identity, system.tls_issuers)
