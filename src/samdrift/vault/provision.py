@@ -102,14 +102,11 @@ class Provisioner:
     async def install(self, *, beside_others: bool = False) -> None:
         """Make the registry, or bring it and every vault up to date; harmless when repeated.
 
-        While nobody is hosted, the folder of the object store is made, too. Later one that is gone, as one of
-        a file system that is not mounted, is not made again: what is there would be hidden, and looked for.
-
-        Rights that were lost are given again and rights that others have got are taken away, as after
-        a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be, and
-        where another version of the program needs a form of the schemas that does not go with this one's.
-        With ``beside_others`` it looks into no vault while processes serve that did so at their start: it
-        would else take longer with each organisation.
+        Rights that were lost are given again and rights that others have got are taken away, as after a
+        restore; logins have their own settings again. The folder of the object store is made where nobody is
+        hosted. :class:`DatabaseUnfit` where that cannot be, and where another version of the program needs a
+        form of the schemas that does not go with this one's. With ``beside_others`` it looks into no vault
+        while processes serve that did so at their start: it would else take longer with each organisation.
         """
         password = self._database.registry().password
         async with self._transaction():
