@@ -303,7 +303,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "incident", "reached"), ("{own}", "{theirs}", *ASKED), 2),
     (("gov", "incident", "draft"), ("{own}", "{theirs}", "federation", "--out", "{folder}/draft", *ASKED), 2),
     (("gov", "incident", "shared", "open"), ("--organisation", "{own}", "--title", "X", *ASKED), 0),
-    (("gov", "count-doors"), ("{own}", *ASKED), 0),
+    (("gov", "count-doors"), ("--organisation", "{own}", *ASKED), 0),
     (("gov", "who-can"), ("{own}", "--json", *ASKED), 0),
     (("gov", "who-could"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),
     (("gov", "who-did"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),

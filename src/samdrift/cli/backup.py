@@ -349,14 +349,15 @@ def _complaints(manifest: Manifest) -> int:
 def _summary(manifest: Manifest) -> str:
     organisations = [each for each in manifest.files if each.organisation]
     size = sum(each.bytes for each in manifest.files)
-    what = "" if manifest.whole else ", no registry"
+    what = "" if manifest.whole else ", without the registry"
+    number = f"{len(organisations)} organisation{'' if len(organisations) == 1 else 's'}"
     missing = f", {len(manifest.missing)} missing" if manifest.missing else ""
-    return f"{len(organisations)} organisations{missing}{what}, {size} bytes"
+    return f"{number}{missing}{what}, {size} bytes"
 
 
 def _cells(path: Path, manifest: Manifest) -> tuple[str, ...]:
     organisations = sum(1 for each in manifest.files if each.organisation)
-    what = "everything" if manifest.whole else "no registry"
+    what = "everything" if manifest.whole else "organisations alone"
     size = sum(each.bytes for each in manifest.files)
     made = f"{manifest.made_at:%Y-%m-%d %H:%M:%S}Z"
     return shown(path), made, what, str(organisations), str(len(manifest.missing)), size_text(size)

@@ -45,6 +45,12 @@ app = typer.Typer(add_completion=False)
 _PRIVATE = ("secrets", "seals", "objects")
 
 
+def _help(question: str) -> str:
+    """Return a question as the help of its option."""
+    text = QUESTIONS[question]
+    return f"{text[0].upper()}{text[1:]}."
+
+
 @app.command("init")
 def init(
     folder: Annotated[
@@ -53,10 +59,10 @@ def init(
     answers: Annotated[
         Path | None, typer.Option("--answers", help="A TOML file with answers, by the names of the options.")
     ] = None,
-    environment: Annotated[str, typer.Option("--environment", help=QUESTIONS["environment"])] = "",
-    party: Annotated[str, typer.Option("--party", help=QUESTIONS["party"])] = "",
-    host: Annotated[str, typer.Option("--host", help=QUESTIONS["host"])] = "",
-    sml_zone: Annotated[str, typer.Option("--sml-zone", help=QUESTIONS["sml_zone"])] = "",
+    environment: Annotated[str, typer.Option("--environment", help=_help("environment"))] = "",
+    party: Annotated[str, typer.Option("--party", help=_help("party"))] = "",
+    host: Annotated[str, typer.Option("--host", help=_help("host"))] = "",
+    sml_zone: Annotated[str, typer.Option("--sml-zone", help=_help("sml_zone"))] = "",
     address_book: Annotated[
         str, typer.Option("--address-book", help="The address of the federation's address book.")
     ] = "",

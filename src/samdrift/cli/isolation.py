@@ -31,7 +31,7 @@ def isolation() -> None:
 def check(config: ConfigFile, by: Actor = None, as_json: Json = False) -> int:
     """Try everything with one canary against the other, both ways; the result goes into every log here.
 
-    Exit status 0 when nothing leaked, nothing that there is was left untried and every log is told; 1 else.
+    Exit status 0 when nothing leaked, nothing was left untried and every log has the result; 1 otherwise.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)

@@ -78,7 +78,12 @@ def list_keys(
     if as_json:
         print_json({"keys": rows})
     else:
-        print_rows(rows)
+        print_rows([row | {"until": _minute(row["until"])} for row in rows])
+
+
+def _minute(at: object) -> str | None:
+    """Return a moment of a document as lists show it."""
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%MZ}" if isinstance(at, str) else None
 
 
 @app.command()

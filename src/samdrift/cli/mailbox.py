@@ -186,7 +186,7 @@ def check(
 ) -> None:
     """Try the message service of an organisation: name, connection, access token, lists, address book.
 
-    It fetches, sends and changes nothing. Ends with 1 where a step does not work.
+    It fetches, sends and changes nothing. Exit status 1 where a step does not work.
     """
     with reported_as_usage_errors():
         tried = run(_check(load(config), organisation, asked(by, reason)))

@@ -82,11 +82,12 @@ def command_named(name: str) -> Any:
 class Commands(TyperGroup):
     """All commands; what is below one is imported when it is used."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: _Command(name=name, help=line) for name, line in COMMANDS.items()}
+
     def list_commands(self, ctx: object) -> list[str]:
         return list(COMMANDS)
-
-    def get_command(self, ctx: object, cmd_name: str) -> _Command | None:
-        return _Command(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
 
 app = typer.Typer(name="samdrift", cls=Commands, add_completion=False)

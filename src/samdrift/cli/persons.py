@@ -28,7 +28,7 @@ Actor = Annotated[
     str | None,
     typer.Option(
         "--by",
-        help="Your name, recorded in the logs; your login by default. Where the configuration has [[staff]],"
+        help="Your name, recorded in the logs; your login by default. Where the configuration names staff,"
         " your key proves it.",
     ),
 ]
@@ -37,7 +37,7 @@ PreparedBy = Annotated[
     typer.Option(
         "--prepared-by",
         help="Your name, of the operator's staff, who prepare what is signed; your login by default. Where"
-        " the configuration has [[staff]], your key proves it.",
+        " the configuration names staff, your key proves it.",
     ),
 ]
 Reason = Annotated[

@@ -187,7 +187,7 @@ def _plain(value: Any) -> str:
 def _read(file: Path) -> Config:
     """Read a configuration without its warnings, which the command itself says."""
     config, found = examine(file)
-    found.require_no_faults()
+    found.require_no_faults(file)
     require_owners_alone(config, file)
     return config
 

@@ -32,7 +32,7 @@ def routing(
 ) -> int:
     """Show issuers, message clients, and who gets what comes to each functional address.
 
-    Ends with status 1 when an organisation has message clients, and an address that none of them gets.
+    Exit status 1 when an organisation has message clients, and an address that none of them gets.
     """
     with reported_as_usage_errors():
         organisations = run(_organisations(load(config)))

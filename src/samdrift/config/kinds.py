@@ -43,7 +43,7 @@ def choice(type_: type[E]) -> Kind[E]:
 
     def read(value: Any) -> E:
         if text(value) not in allowed:
-            raise ValueError(f"is none of {', '.join(allowed)}")
+            raise ValueError(f"{text(value)!r} is none of {', '.join(allowed)}")
         return type_(value)
 
     return kind(" or ".join(f"`{each}`" for each in allowed), read)

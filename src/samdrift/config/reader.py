@@ -53,7 +53,7 @@ def load(path: Path) -> Config:
     config, found = examine(path)
     for warning in found.warnings:
         _LOGGER.warning("%s: %s", path, warning)
-    found.require_no_faults()
+    found.require_no_faults(path)
     return config
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samdrift.config.errors import shown
 from samdrift.contracts.errors import Explained
 
 
@@ -17,16 +18,25 @@ class ConfigError(Explained, ValueError):
     """A fault of the configuration: the key, the text and, where a file was read, the line."""
 
     def __init__(
-        self, where: str, text: str, *, line: int | None = None, others: Iterable[ConfigError] = ()
+        self,
+        where: str,
+        text: str,
+        *,
+        line: int | None = None,
+        others: Iterable[ConfigError] = (),
+        file: Path | None = None,
     ) -> None:
+        """``file`` is the installation's, in which ``others`` are; those of another kind are in the text."""
         self.where = where
         self.text = text
         self.line = line
         self.faults = (self, *others)
         """This one, and the other faults of the same file."""
-        more = len(self.faults) - 1
         notes = [f"line {line}"] if line else []
-        notes += [f"and {more} more, see samdrift config check"] if more else []
+        if file is not None and len(self.faults) > 1:
+            notes.append(f"and {len(self.faults) - 1} more, see samdrift config check {shown(file)}")
+        elif len(self.faults) > 1:
+            notes += [f"{each.where}: {each.text}" for each in self.faults[1:]]
         super().__init__(f"{where}: {text}" + (f" ({'; '.join(notes)})" if notes else ""))
 
 
@@ -56,11 +66,11 @@ class Findings:
         ends = (end for end in range(len(where), 0, -1) if where[end : end + 1] in ("", ".", "["))
         return next((self.lines[where[:end]] for end in ends if where[:end] in self.lines), None)
 
-    def require_no_faults(self) -> None:
-        """Raise the first fault, with all others in it, if there is any."""
+    def require_no_faults(self, file: Path | None = None) -> None:
+        """Raise the first fault, with all others in it, if there is any; ``file`` is an installation's."""
         if self.faults:
             first, *others = self.faults
-            raise ConfigError(first.where, first.text, line=first.line, others=others)
+            raise ConfigError(first.where, first.text, line=first.line, others=others, file=file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +124,16 @@ def read_file(path: Path) -> Table:
     except FileNotFoundError:
         raise ConfigError(str(path), "there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
+        raise ConfigError(str(path), _unreadable(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}") from None
     return Table(values, "", path.parent.resolve(), Findings(lines_of(document)))
+
+
+def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8"
+    return f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
 
 
 _TOKEN = re.compile(

@@ -86,8 +86,8 @@ async def _foundation(config: Config, scope: Scope) -> list[Finding]:
     findings += await _all("certificate", lambda: foundation.check_certificates(config, keys, now))
     if not scope.offline:
         findings += await _all("revocation", lambda: neighbours.check_revocation(config, keys, now))
-    if not base.database:
-        return [*findings, _ADMINISTRATION.skipped("the database cannot be asked")]
+    if base.unasked:
+        return [*findings, _ADMINISTRATION.skipped(base.unasked)]
     try:
         async with beside(config, keys) as installation:
             findings += await _hosted(installation, scope, now)

@@ -51,6 +51,7 @@ _S3_TODO = {
 }
 _HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
 _LOG_KEY = Subject("hsm.log-key", "whoever has the key of a log can sign another history of it")
+_NONE_YET = "no organisation was added yet"
 _FULL, _ALMOST_FULL = 0.98, 0.85
 
 
@@ -59,7 +60,8 @@ class Foundation:
     """The parts that others are examined with; ``None`` where they cannot be had."""
 
     keys: KeyStore | None
-    database: bool
+    unasked: str
+    """Reason why the database cannot be asked about organisations; empty where it can."""
 
 
 async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foundation]:
@@ -81,8 +83,13 @@ async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foun
     else:
         facts = await _database(settings, keys, findings)
     findings += [each async for each in _objects(settings.objects)]
-    there = facts is not None and facts.disordered is not None and not facts.outdated
-    return findings, Foundation(keys, there)
+    return findings, Foundation(keys, _unasked(facts))
+
+
+def _unasked(facts: DatabaseFacts | None) -> str:
+    if facts is None or facts.outdated:
+        return "the database cannot be asked"
+    return _NONE_YET if facts.disordered is None else ""
 
 
 async def _database(settings: VaultSettings, keys: KeyStore, findings: list[Finding]) -> DatabaseFacts | None:
@@ -107,7 +114,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
     else:
         yield _VERSION.ok(f"PostgreSQL {facts.version}")
     if facts.disordered is None:
-        yield _RIGHTS.skipped("no organisation was added yet")
+        yield _RIGHTS.skipped(_NONE_YET)
         return
     hardening = "samdrift database hardening ADMINISTRATOR prints what a superuser runs there"
     if facts.everybody_connects:

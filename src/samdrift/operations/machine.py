@@ -73,7 +73,7 @@ def check_processes(
         yield _RUNNING.fail(
             "none runs that hears the operator", "systemctl start samdrift; journalctl -u samdrift"
         )
-        yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE), used=0)
+        yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
         return
     yield _RUNNING.ok(f"{len(processes)} hears the operator: {', '.join(map(str, processes))}")
     for process in processes:
@@ -85,14 +85,18 @@ def check_processes(
             yield _DESCRIPTORS.skipped(f"process {process} has ended, or is another user's")
 
 
-def descriptors(soft: int, hard: int, *, used: int) -> Finding:
-    """Judge a limit of open descriptors; ``serve`` raises the soft one towards the hard one."""
+def descriptors(soft: int, hard: int, *, used: int | None = None) -> Finding:
+    """Judge a limit of open descriptors, and how many are in use where a process runs.
+
+    ``serve`` raises the soft limit towards the hard one.
+    """
     may = resource.RLIM_INFINITY if resource.RLIM_INFINITY in (soft, hard) else max(soft, hard)
-    text = f"{used} of {'any number' if may == resource.RLIM_INFINITY else may} are open"
+    number = "any number" if may == resource.RLIM_INFINITY else str(may)
+    text = f"{used} of {number} are open" if used is not None else f"a process from here may open {number}"
     todo = "LimitNOFILE=65536 in the unit, then systemctl daemon-reload and a restart"
     if may == resource.RLIM_INFINITY:
         return _DESCRIPTORS.ok(text)
-    if used >= _FULL * may:
+    if used is not None and used >= _FULL * may:
         return _DESCRIPTORS.fail(text, todo)
     return _DESCRIPTORS.warn(text, todo) if may < _LEAST_DESCRIPTORS else _DESCRIPTORS.ok(text)
 

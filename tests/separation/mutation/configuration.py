@@ -35,7 +35,7 @@ CONFIGURATION = (
     Mutant(
         "a configuration with faults is not used",
         "config/reader.py",
-        "    found.require_no_faults()\n",
+        "    found.require_no_faults(path)\n",
         "",
         ("tests/unit/config/test_reader.py::test_what_is_wrong_is_named_by_its_place",),
     ),

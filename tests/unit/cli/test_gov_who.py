@@ -133,7 +133,7 @@ async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_
     assert named(ended.output) == sorted({*left, str(other)})
     assert [await counted(each) for each in (desk.organisation, other)] == [2, 1]
     stranger = await installation.organisation([Role.MESSAGE_CLIENT])
-    ended = await asyncio.to_thread(in_process, "gov", *why, str(stranger))
+    ended = await asyncio.to_thread(in_process, "gov", *why, "--organisation", str(stranger))
     assert ended.status == 2
 
 

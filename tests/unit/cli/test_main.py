@@ -44,6 +44,12 @@ def test_every_command_has_help(name: str) -> None:
     assert f"samdrift {name}" in ended.output
 
 
+def test_a_command_that_is_mistyped_is_answered_with_the_one_that_was_meant() -> None:
+    ended = in_process("staus")
+    assert (ended.status, ended.output) == (2, "")
+    assert "No such command 'staus'. Did you mean 'status'?" in ended.complaints
+
+
 def test_version() -> None:
     assert samdrift("--version").output == f"samdrift {__version__}\n"
 

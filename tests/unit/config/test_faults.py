@@ -50,12 +50,13 @@ def test_all_faults_of_a_file_are_found_in_one_pass_each_with_its_line(tmp_path:
 
 
 def test_who_loads_such_a_file_gets_the_first_fault_and_all_others_with_it(tmp_path: Path) -> None:
+    file = write(tmp_path, WRONG)
     with pytest.raises(ConfigError) as caught:
-        load(write(tmp_path, WRONG))
+        load(file)
     assert len(caught.value.faults) == 7
     number = line(WRONG, "[federation]")
     assert str(caught.value) == (
-        f"federation.sml_zone: is missing (line {number}; and 6 more, see samdrift config check)"
+        f"federation.sml_zone: is missing (line {number}; and 6 more, see samdrift config check {file})"
     )
 
 
@@ -63,6 +64,19 @@ def test_a_syntax_error_is_reported_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is not TOML: .*line 2") as caught:
         examine(write(tmp_path, f"wrong = 1\nwrong\n{GOOD}"))
     assert len(caught.value.faults) == 1
+
+
+def test_a_folder_and_what_is_no_text_are_named_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: is a directory$"):
+        examine(tmp_path)
+    (tmp_path / "text").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"is not UTF-8$"):
+        examine(tmp_path / "text")
+
+
+def test_a_value_that_is_none_of_those_that_there_are_is_named(tmp_path: Path) -> None:
+    _, found = examine(write(tmp_path, GOOD.replace('roles = ["ap", "mt"]', 'roles = ["ap", "mb"]')))
+    assert [each.text for each in found.faults] == ["'mb' is none of ap, mt, mk, gov"]
 
 
 @pytest.mark.parametrize(

@@ -372,7 +372,8 @@ def test_files_of_the_same_name_are_told_by_their_folders(place: Place) -> None:
     [
         (
             ("sml_zone", "zone"),
-            "b.toml: federation.sml_zone: is missing (line 5; and 1 more, see samdrift config check)",
+            "b.toml: federation.sml_zone: is missing"
+            " (line 5; and 1 more, see samdrift config check {folder}/b.toml)",
         ),
         (('trust = "b/trust"', 'trust = "b"'), "b.toml: no certificate for access-point"),
         (('"b/database"', '"postgresql://[::1/x"'), "b.toml: the URL of the database cannot be read"),
@@ -381,7 +382,7 @@ def test_files_of_the_same_name_are_told_by_their_folders(place: Place) -> None:
 def test_a_file_that_cannot_be_used_is_named(place: Place, change: tuple[str, str], text: str) -> None:
     with pytest.raises(Unusable) as caught:
         read_apart([place.file("a"), place.file("b", change)])
-    assert str(caught.value) == f"{place.folder}/{text}"
+    assert str(caught.value) == f"{place.folder}/{text.format(folder=place.folder)}"
 
 
 def test_a_file_that_is_not_there_is_named_once(place: Place) -> None:

@@ -32,9 +32,9 @@ def test_a_process_with_few_descriptors(limited: int) -> None:
 
 
 def test_where_none_runs_the_limits_are_those_that_one_would_get() -> None:
-    found = {one.id: one.state for one in check_processes([])}
-    assert found["process"] is State.FAIL
-    assert "process.descriptors" in found
+    found = {one.id: one for one in check_processes([])}
+    assert found["process"].state is State.FAIL
+    assert found["process.descriptors"].found.startswith("a process from here may open ")
 
 
 def test_a_process_that_has_ended_ends_no_examination() -> None:

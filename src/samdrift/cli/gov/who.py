@@ -23,7 +23,14 @@ from samdrift.administration.governing import Governance
 from samdrift.administration.inventory import basis_of, count_doors, shown_names
 from samdrift.attestation.signatures import signed, signed_bytes
 from samdrift.cli.consenting import consented, shows_use
-from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation
+from samdrift.cli.org.options import (
+    AsJson,
+    ConfigFile,
+    FormerOrganisation,
+    OnlyOrganisation,
+    Organisation,
+    named,
+)
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable
@@ -163,15 +170,17 @@ def count(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
+    former: FormerOrganisation = None,
 ) -> int:
     """Count the ways into the data of each organisation with governance, as who-can does when it is asked.
 
     For a daily timer, so that the answer about a day does not lack what came and went between two
     questions. Exit status 1 if an organisation could not be counted, since its vaults are locked.
     """
+    only = named(organisation, former)
     with reported_as_usage_errors():
-        failed = run(_counted(config, organisation, asked(by, reason)))
+        failed = run(_counted(config, only, asked(by, reason)))
     for line in failed:
         print_line(line)
     return int(bool(failed))

@@ -258,7 +258,7 @@ def lost_marks(
 ) -> int:
     """Show which marks of session keys a restored database lacks, and whose envelopes could not be decrypted.
 
-    Ends with 1 while marks are missing that nobody has accepted.
+    Exit status 1 while marks are missing that nobody has accepted.
     """
 
     async def look(place: Workplace) -> tuple[tuple[LostMarks, ...], tuple[SenderRefusals, ...]]:

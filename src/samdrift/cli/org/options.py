@@ -31,12 +31,6 @@ Organisation = Annotated[
         parser=read_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
     ),
 ]
-OptionalOrganisation = Annotated[
-    ParticipantIdentifier | None,
-    typer.Argument(
-        parser=read_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."
-    ),
-]
 FormerOrganisation = Annotated[
     ParticipantIdentifier | None,
     typer.Argument(
