@@ -109,6 +109,8 @@ class Facts:
     """Losses of marks of session keys that are not accepted, in the vault of its message service."""
     server_certificates: tuple[x509.Certificate, ...] = ()
     """Certificates that the installation shows as a TLS server, the newest first."""
+    behind_proxy: tuple[Role, ...] = ()
+    """Roles whose pages are served to a proxy, which shows the certificate."""
     served: Asked[frozenset[Role]] = Asked(unknown="the installation was not asked")
     """Roles that a running process serves it in; none where no process runs."""
     cover: Mapping[Role, CoverStanding] = field(default_factory=dict)
@@ -143,7 +145,10 @@ def _configuration(facts: Facts) -> Items:
     if facts.entry is not None:
         yield Item(name, State.DONE, Phrase("has an entry in the configuration file"))
     else:
-        todo = Phrase("add the entry below to it, completed; a running serve takes it up")
+        todo = Phrase(
+            "samdrift org add %(organisation)s prints its entry: add it, completed; serve takes it up",
+            {"organisation": str(facts.organisation)},
+        )
         yield Item(name, State.MISSING, Phrase("has no entry in the configuration file"), todo)
 
 
@@ -319,7 +324,10 @@ def _hosts(facts: Facts) -> Items:
         if role not in facts.roles or not host:
             continue
         item = Phrase("host %(role)s", {"role": role.value})
-        if any(names_host(one, host) for one in facts.server_certificates):
+        if role in facts.behind_proxy:
+            text = Phrase("%(host)s is served to a proxy, which has the certificate", {"host": host})
+            yield Item(item, State.DONE, text)
+        elif any(names_host(one, host) for one in facts.server_certificates):
             yield Item(
                 item, State.DONE, Phrase("%(host)s is named in the server’s certificate", {"host": host})
             )
@@ -439,7 +447,9 @@ def _address_book(facts: Facts) -> Items:
     name, listed_addresses = Phrase("address book"), Phrase("addresses listed")
     listed = facts.listed.value
     if facts.listed.unknown:
-        todo = Phrase("ask again later, without --offline")
+        later = Phrase("ask again later, without --offline")
+        named = Phrase("name it in the configuration: address_book")
+        todo = named if facts.listed.unknown == str(NO_BOOK) else later
         yield Item(name, State.NOT_CHECKED, _as_told(facts.listed.unknown), todo)
         return
     if listed is None:
@@ -523,12 +533,13 @@ def _as_told(reason: str) -> Phrase:
     return next((each for each in REASONS if str(each) == reason), Phrase("%(reason)s", {"reason": reason}))
 
 
+NO_BOOK = Phrase("the configuration names no address book")
 REASONS = (
     Phrase("not asked"),
     Phrase("the federation was not asked"),
     Phrase("the installation was not asked"),
     Phrase("SML or SMP gave no answer in time"),
-    Phrase("the configuration names no address book"),
+    NO_BOOK,
     Phrase("the address book gave no answer in time"),
 )
 """Reasons that are the same each time; others name a service, and stay as it was told."""

@@ -133,6 +133,12 @@ def in_order(facts: Sequence[Facts]) -> list[Facts]:
     return [each for one in parts.get(None, ()) for each in (one, *parts.get(one.organisation, ()))]
 
 
+def _behind_proxy(config: Config) -> tuple[Role, ...]:
+    """Return the roles whose pages are served without TLS, to a proxy."""
+    pages = {Role.MESSAGE_CLIENT: config.message_client, Role.GOVERNANCE: config.governance}
+    return tuple(role for role, each in pages.items() if each is not None and each.plain)
+
+
 def _here(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime, roles: Sequence[Role]
 ) -> Facts:
@@ -150,6 +156,7 @@ def _here(
         _unassigned(entry) if entry else (),
         _own_certificates(installation),
         config.access_point.address if config.access_point else "",
+        behind_proxy=_behind_proxy(config),
         server_certificates=held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.TLS_SERVER),
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from samdrift.administration import readiness
-from samdrift.administration.checklist import REASONS, Asked, Facts, Item, State, checklist, ready
+from samdrift.administration.checklist import NO_BOOK, REASONS, Asked, Facts, Item, State, checklist, ready
 from samdrift.administration.keyholder import HeldKeys, sha256
 from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
@@ -151,6 +151,13 @@ def test_a_host_that_no_certificate_of_the_server_names_is_missing(host: str) ->
     assert "keys request tls-server" in item(facts, "host mk").next
 
 
+def test_pages_behind_a_proxy_have_its_certificate() -> None:
+    """The demonstration, whose pages are served so, was never ready."""
+    facts = replace(FOUR, server_certificates=(), behind_proxy=(Role.MESSAGE_CLIENT,))
+    assert wrong(facts) == {"host gov": State.MISSING}
+    assert "a proxy, which has the certificate" in item(facts, "host mk").text
+
+
 def test_a_vault_that_came_after_the_officer_is_missing_until_the_officer_opens_it_too() -> None:
     """Else the operator's passphrase opens it, where the organisation has decided otherwise."""
     facts = replace(FOUR, locked=(AP, MT))
@@ -274,6 +281,8 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         "change part_of in the configuration",
     ),
     ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask DIGG to change"),
+    ({"listed": Asked(unknown=str(NO_BOOK))}, {"address book": NOT_CHECKED}, "name it in the configuration"),
+    ({"entry": None}, {"configuration": MISSING}, "samdrift org add 0203:habo.se prints its entry"),
 ]
 
 
