@@ -6,7 +6,8 @@ The trust folder and bundles of issuers are followed where they are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samdrift.accesspoint.settings import Client, OwnKeys
@@ -16,7 +17,7 @@ from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.installation import rolesettings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
-from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.net.following import Followed, file_state
 from samdrift.net.tls import TlsIdentity
 from samdrift.wire.crypto.certificates import common_name
@@ -26,7 +27,8 @@ def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
     """The access point's keys; a certificate of another party is not one of its own."""
 
     def build() -> OwnKeys:
-        signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+        with _certified(store, KeyName.ACCESS_POINT):
+            signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
         if common_name(signing[0].certificate) != party:
             raise ConfigError("access_point.party", "is not the name in the access point's certificate")
         return OwnKeys(signing, store.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT))
@@ -46,17 +48,31 @@ def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
     try:
         return store.tls_client(OPERATOR_KEYS)
     except KeyStoreError:
-        return store.tls_server(OPERATOR_KEYS)
+        with _certified(store, KeyName.TLS_SERVER):
+            return store.tls_server(OPERATOR_KEYS)
 
 
 def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
     """Return what our servers show: the newest certificate that names the host which is asked for."""
 
     def identities() -> Sequence[TlsIdentity]:
-        servers = store.tls_servers(OPERATOR_KEYS)
+        with _certified(store, KeyName.TLS_SERVER):
+            servers = store.tls_servers(OPERATOR_KEYS)
         return [TlsIdentity(file, password=password) for file, password in servers]
 
     return identities
+
+
+@contextlib.contextmanager
+def _certified(store: KeyStore, name: KeyName) -> Iterator[None]:
+    """Name an operator's key that has no certificate yet, and the command that installs one."""
+    try:
+        yield
+    except KeyStoreError as error:
+        if error.fault is not KeyFault.MISSING or store.installed(OPERATOR_KEYS, name):
+            raise
+        todo = f"samdrift keys install {name} FILE; samdrift doctor says what else is missing"
+        raise KeyStoreError(KeyFault.MISSING, f"the key {name} has no certificate yet: {todo}") from None
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:

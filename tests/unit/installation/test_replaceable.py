@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.config.toml import ConfigError
-from samdrift.installation.replaceable import identity_for_peers, own_keys
+from samdrift.installation.replaceable import identity_for_peers, own_keys, server_identities
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
@@ -69,3 +69,16 @@ def test_peers_are_shown_the_certificate_for_clients_if_there_is_one(store: Soft
     assert identity_for_peers(store)[0].name == "tls-server-0001.pem"
     install(store, KeyName.TLS_CLIENT)
     assert identity_for_peers(store)[0].name == "tls-client-0001.pem"
+
+
+def test_a_key_without_a_certificate_is_named_with_what_to_do(store: SoftwareKeyStore) -> None:
+    """`serve` ended with the words that the vault has no key of that name in use."""
+    with pytest.raises(
+        KeyStoreError, match=r"the key access-point .* samdrift keys install access-point FILE"
+    ):
+        own_keys(store, PARTY)
+    for ask in (identity_for_peers, lambda keys: server_identities(keys)()):
+        with pytest.raises(
+            KeyStoreError, match=r"the key tls-server .* samdrift keys install tls-server FILE"
+        ):
+            ask(store)
