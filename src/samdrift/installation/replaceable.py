@@ -27,8 +27,7 @@ def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
     """The access point's keys; a certificate of another party is not one of its own."""
 
     def build() -> OwnKeys:
-        with _certified(store, KeyName.ACCESS_POINT):
-            signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+        signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
         if common_name(signing[0].certificate) != party:
             raise ConfigError("access_point.party", "is not the name in the access point's certificate")
         return OwnKeys(signing, store.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT))
@@ -36,7 +35,8 @@ def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
     def state() -> Hashable:
         return store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT)
 
-    return Followed("access point keys", build, state, seldom=True)
+    with _certified(store, KeyName.ACCESS_POINT):
+        return Followed("access point keys", build, state, seldom=True)
 
 
 def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
@@ -65,14 +65,15 @@ def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
 
 @contextlib.contextmanager
 def _certified(store: KeyStore, name: KeyName) -> Iterator[None]:
-    """Name an operator's key that has no certificate yet, and the command that installs one."""
+    """Name an operator's key that waits for its certificate, and the command that installs one."""
     try:
         yield
     except KeyStoreError as error:
-        if error.fault is not KeyFault.MISSING or store.installed(OPERATOR_KEYS, name):
+        certificates = [each.certificate for each in store.keys(OPERATOR_KEYS) if each.name is name]
+        if error.fault is not KeyFault.MISSING or not certificates or any(certificates):
             raise
         todo = f"samdrift keys install {name} FILE; samdrift doctor says what else is missing"
-        raise KeyStoreError(KeyFault.MISSING, f"the key {name} has no certificate yet: {todo}") from None
+        raise KeyStoreError(KeyFault.MISSING, f"the key {name} waits for its certificate: {todo}") from None
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:
