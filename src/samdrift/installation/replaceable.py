@@ -35,7 +35,7 @@ def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
     def state() -> Hashable:
         return store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT)
 
-    with _certified(store, KeyName.ACCESS_POINT):
+    with certified(store, KeyName.ACCESS_POINT):
         return Followed("access point keys", build, state, seldom=True)
 
 
@@ -48,7 +48,7 @@ def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
     try:
         return store.tls_client(OPERATOR_KEYS)
     except KeyStoreError:
-        with _certified(store, KeyName.TLS_SERVER):
+        with certified(store, KeyName.TLS_SERVER):
             return store.tls_server(OPERATOR_KEYS)
 
 
@@ -56,7 +56,7 @@ def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
     """Return what our servers show: the newest certificate that names the host which is asked for."""
 
     def identities() -> Sequence[TlsIdentity]:
-        with _certified(store, KeyName.TLS_SERVER):
+        with certified(store, KeyName.TLS_SERVER):
             servers = store.tls_servers(OPERATOR_KEYS)
         return [TlsIdentity(file, password=password) for file, password in servers]
 
@@ -64,7 +64,7 @@ def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
 
 
 @contextlib.contextmanager
-def _certified(store: KeyStore, name: KeyName) -> Iterator[None]:
+def certified(store: KeyStore, name: KeyName) -> Iterator[None]:
     """Name an operator's key that waits for its certificate, and the command that installs one."""
     try:
         yield

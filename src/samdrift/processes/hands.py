@@ -20,6 +20,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
 from samdrift.installation.lives import Lives
+from samdrift.installation.replaceable import certified
 from samdrift.keystore.durablefiles import NotPrivate, private_folder, read_private
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import (
@@ -96,7 +97,8 @@ class Hands:
         """Bring up to date what processes read by themselves while they run."""
         self.named = self._organisations()
         self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
-        installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
+        with certified(self._keys, KeyName.TLS_SERVER):
+            installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
             self._write_certificates()
             self._shown = installed

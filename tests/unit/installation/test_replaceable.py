@@ -75,7 +75,7 @@ def test_a_key_without_a_certificate_is_named_with_what_to_do(store: SoftwareKey
     """`serve` ended with the words that the vault has no key of that name in use."""
     for name in (KeyName.ACCESS_POINT, KeyName.TLS_SERVER):
         store.create_key(OPERATOR_KEYS, name, x509.Name([]), bits=2048)
-    with pytest.raises(KeyStoreError, match="the key access-point waits .*: samdrift keys install access-po"):
+    with pytest.raises(KeyStoreError, match="the key access-point waits for its certificate: "):
         own_keys(store, PARTY)
     todo = "the key tls-server waits for its certificate: samdrift keys install tls-server FILE"
     with pytest.raises(KeyStoreError, match=todo):
