@@ -153,11 +153,17 @@ def bench(
     _require(name, given)
     if name == _SOAK and exchanges is None:
         given["--exchanges"] = _EXCHANGES
-    command = [sys.executable, "-m", "bench", name, *(["--json"] if as_json else [])]
+    command = [sys.executable, "-m", "bench", name, *(["--json"] if as_json else []), *_arguments(given)]
+    return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode
+
+
+def _arguments(given: Given) -> list[str]:
+    """Return options as they are typed; a flag has no value, and a list follows its option."""
+    arguments: list[str] = []
     for option, value in given.items():
         values = value if isinstance(value, list) else [] if value is True else [value]
-        command += [] if value is None else [option, *map(str, values)]
-    return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode
+        arguments += [] if value is None else [option, *map(str, values)]
+    return arguments
 
 
 def _require(name: str, given: Given) -> None:

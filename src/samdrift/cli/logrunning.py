@@ -12,7 +12,7 @@ import typer
 
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration, administering, record_command
-from samdrift.administration.dualcontrol import Matter, TwoPersons, custodians_of, two_persons
+from samdrift.administration.dualcontrol import Matter, Persons, TwoPersons, custodians_of, two_persons
 from samdrift.cli.inputs import read_input
 from samdrift.cli.org.options import (
     AsJson,
@@ -166,10 +166,8 @@ def resolve(
             if known is None:
                 if by is None:
                     raise Unusable("--by: two custodians decide about this log")
-                what = f"sign the log {role.value} of {organisation.value} under another name: {text}"
-                matter = Matter("log resolve", organisation.value, what)
                 persons = present(by, other, by_file, other_file)
-                agreed = await two_persons(installation, matter, persons)
+                agreed = await _custodians_agree(installation, organisation, role, text, persons)
             else:
                 document = officers.document(place, origin, refusal, text)
                 if to_sign is not None:
@@ -186,6 +184,18 @@ def resolve(
         return
     print_line(f"the log goes on as {renamed}; enter that name and its key at the witnesses")
     print_line("its key: samdrift log status")
+
+
+async def _custodians_agree(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    role: Role,
+    decision: str,
+    persons: Persons,
+) -> TwoPersons:
+    """Ask two custodians to have a refused log go on under another name."""
+    what = f"sign the log {role.value} of {organisation.value} under another name: {decision}"
+    return await two_persons(installation, Matter("log resolve", organisation.value, what), persons)
 
 
 def _has_officers(config: Config, organisation: ParticipantIdentifier) -> bool:

@@ -199,13 +199,9 @@ def manning(
     read, days = [_hours(each) for each in hours or ()], _closed(closed or ())
 
     def changed(one: Manning) -> Manning:
-        week = list(one.hours)
-        for places, times in read:
-            for place in places:
-                week[place] = times
         return replace(
             one,
-            hours=tuple(week),
+            hours=_week(one.hours, read),
             closed=(frozenset() if open_again else one.closed) | days,
             holidays=one.holidays if holidays is None else holidays,
             escalate_after=one.escalate_after if escalate_after is None else escalate_after,
@@ -221,7 +217,11 @@ def manning(
         found = _worked(config, organisation, "manning", asked(by, reason), lambda one: one.manning(address))
     if as_json:
         print_json({"manning": found.content()})
-        return
+    else:
+        _print_manning(found)
+
+
+def _print_manning(found: Manning) -> None:
     for day, times in zip(_DAYS, found.hours, strict=True):
         print_line(f"{day}  {_times(times)}")
     print_line(f"holidays  {'closed' if found.holidays else 'manned'}")
@@ -524,6 +524,15 @@ def _hours(text: str) -> tuple[range, Hours]:
     if end < begin:
         raise Unusable("--hours names the days of a week in their order")
     return range(begin, end + 1), hours
+
+
+def _week(hours: Sequence[Hours], changes: Sequence[tuple[range, Hours]]) -> tuple[Hours, ...]:
+    """Return the hours of a week's days with the changes, of which the last one to a day holds."""
+    week = list(hours)
+    for days, times in changes:
+        for day in days:
+            week[day] = times
+    return tuple(week)
 
 
 def _closed(texts: Sequence[str]) -> frozenset[date]:

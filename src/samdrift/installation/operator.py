@@ -20,7 +20,12 @@ from samdrift.audit.operations import failing, unexpected
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.model import Config
 from samdrift.config.organisations import OrganisationConfig
-from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
+from samdrift.config.roles import (
+    AccessPointConfig,
+    GovernanceConfig,
+    MessageClientRoleConfig,
+    MessageServiceConfig,
+)
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
@@ -301,66 +306,71 @@ async def _serve_metrics(stack: AsyncExitStack, parts: Parts, measure: Callable[
 
 async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     """Run the roles that persons reach, at the hosts of their organisations."""
-    config, gate, doors = parts.config, parts.gate, parts.doors
+    config = parts.config
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
-        # What pages are made of takes a while to import, and most installations have none.
-        from samdrift.installation.mailing import notices
-        from samdrift.installation.signin import client_profiles, sites_of, used_services
-        from samdrift.messageclient.role import MessageClientRole
-        from samdrift.messageclient.working import Working
-
-        hosts = config.hosts(Role.MESSAGE_CLIENT)
-        sites = await stack.enter_async_context(
-            sites_of(config, config.message_client, gate, watch=parts.health.note)
-        )
-        public_only = not config.federation.private_addresses
-        book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        services = used_services(config, gate)
-        profiles = client_profiles(config, services)
-        every = config.message_client.poll_seconds
-        working = Working(gate, services, system_clock, every, parts.health.note)
-        role = MessageClientRole(
-            gate, hosts, sites, system_clock, book, profiles, working.service, working.states.away_since
-        )
-        await stack.enter_async_context(working.running(failing("fetching", Temporary)))
-        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, failing("the upkeep", Temporary))
-        await stack.enter_async_context(
-            in_background(left_behind, on_failure=failing("the upkeep", Temporary))
-        )
-        hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
-        await stack.enter_async_context(hearing)
-        if parts.workers is not None:
-            from samdrift.installation.presence import PRESENT, SharedPresence
-
-            presence = SharedPresence(parts.workers, role.live.presence)
-            parts.commands[PRESENT] = presence.hear
-            sharing = in_background(presence.share(), on_failure=unexpected("open pages"))
-            await stack.enter_async_context(sharing)
-        told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
-        failed = failing("notices", Temporary)
-        await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
-        disposing = role.disposing.run(failing("disposal", Temporary))
-        await stack.enter_async_context(in_background(disposing, on_failure=failing("disposal", Temporary)))
-        await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
-        stack.callback(role.live.close)
+        await _run_message_client(stack, parts, config.message_client)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
-        from samdrift.governance.pages.directory import ClientDirectory
-        from samdrift.governance.role import GovernanceRole
-        from samdrift.installation.callingout import calling_webhooks
-        from samdrift.installation.signin import sites_of
+        await _run_governance(stack, parts, config.governance)
 
-        directory = ClientDirectory(gate)
-        own = sites_of(config, config.governance, gate, Role.GOVERNANCE, directory.known, parts.health.note)
-        office = GovernanceRole(
-            gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
-        )
-        await doors.open(stack, Door.GOV, office.application(unexpected("governance")))
-        await stack.enter_async_context(calling_webhooks(config, gate, office.records, parts.health.note))
-        if any(one.directories for one in config.organisations):
-            from samdrift.installation.directories import reading_directories
 
-            reading = reading_directories(config, gate, office.records, parts.health.note)
-            await stack.enter_async_context(reading)
+async def _run_message_client(stack: AsyncExitStack, parts: Parts, pages: MessageClientRoleConfig) -> None:
+    # What pages are made of takes a while to import, and most installations have none.
+    from samdrift.installation.mailing import notices
+    from samdrift.installation.signin import client_profiles, sites_of, used_services
+    from samdrift.messageclient.role import MessageClientRole
+    from samdrift.messageclient.working import Working
+
+    config, gate = parts.config, parts.gate
+    hosts = config.hosts(Role.MESSAGE_CLIENT)
+    sites = await stack.enter_async_context(sites_of(config, pages, gate, watch=parts.health.note))
+    public_only = not config.federation.private_addresses
+    book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
+    services = used_services(config, gate)
+    profiles = client_profiles(config, services)
+    working = Working(gate, services, system_clock, pages.poll_seconds, parts.health.note)
+    role = MessageClientRole(
+        gate, hosts, sites, system_clock, book, profiles, working.service, working.states.away_since
+    )
+    await stack.enter_async_context(working.running(failing("fetching", Temporary)))
+    left_behind = keep_up(gate, Role.MESSAGE_CLIENT, failing("the upkeep", Temporary))
+    await stack.enter_async_context(in_background(left_behind, on_failure=failing("the upkeep", Temporary)))
+    hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
+    await stack.enter_async_context(hearing)
+    if parts.workers is not None:
+        from samdrift.installation.presence import PRESENT, SharedPresence
+
+        presence = SharedPresence(parts.workers, role.live.presence)
+        parts.commands[PRESENT] = presence.hear
+        sharing = in_background(presence.share(), on_failure=unexpected("open pages"))
+        await stack.enter_async_context(sharing)
+    told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
+    failed = failing("notices", Temporary)
+    await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
+    disposing = role.disposing.run(failing("disposal", Temporary))
+    await stack.enter_async_context(in_background(disposing, on_failure=failing("disposal", Temporary)))
+    await parts.doors.open(stack, Door.MK, role.application(unexpected("the message client")))
+    stack.callback(role.live.close)
+
+
+async def _run_governance(stack: AsyncExitStack, parts: Parts, pages: GovernanceConfig) -> None:
+    from samdrift.governance.pages.directory import ClientDirectory
+    from samdrift.governance.role import GovernanceRole
+    from samdrift.installation.callingout import calling_webhooks
+    from samdrift.installation.signin import sites_of
+
+    config, gate = parts.config, parts.gate
+    directory = ClientDirectory(gate)
+    own = sites_of(config, pages, gate, Role.GOVERNANCE, directory.known, parts.health.note)
+    office = GovernanceRole(
+        gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
+    )
+    await parts.doors.open(stack, Door.GOV, office.application(unexpected("governance")))
+    await stack.enter_async_context(calling_webhooks(config, gate, office.records, parts.health.note))
+    if any(one.directories for one in config.organisations):
+        from samdrift.installation.directories import reading_directories
+
+        reading = reading_directories(config, gate, office.records, parts.health.note)
+        await stack.enter_async_context(reading)
 
 
 async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:

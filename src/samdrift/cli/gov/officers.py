@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.administration.administration import administering
-from samdrift.administration.dualcontrol import Person
+from samdrift.administration.dualcontrol import Person, Persons
 from samdrift.administration.governing import LASTS, Governance, new_person
 from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.signing import Out, Why, moment, numbered, own_key, propose, read_file, subject
@@ -111,14 +111,7 @@ def enrol(
             return
         given = _role(role)
         persons = present(by, other, by_file, other_file)
-
-        async def bring_in() -> Enrolment:
-            async with administering(load(config)) as installation:
-                governance = Governance(installation, organisation)
-                await governance.bring_in(to, named, public, given, persons)
-                return (await governance.read()).keys.of_key(public.fingerprint)[-1]
-
-        made = run(bring_in())
+        made = run(_brought_in(config, organisation, to, named, public, given, persons))
     print_line(f"{made.act.to}  {made.act.name}  {made.key.fingerprint}")
     begins = made.begins
     if begins is not None and begins > system_clock():
@@ -230,6 +223,22 @@ def code(
     print_line("Write this code on paper, and keep it where your other keys are not:")
     print_line(f"  {made}")
     print_line(f"its public key is in {shown(out)}")
+
+
+async def _brought_in(
+    config: Path,
+    organisation: ParticipantIdentifier,
+    to: Subject,
+    name: str,
+    key: PublicKey,
+    role: Right | None,
+    persons: Persons,
+) -> Enrolment:
+    """Enrol a key, as two custodians sign, and return its enrolment."""
+    async with administering(load(config)) as installation:
+        governance = Governance(installation, organisation)
+        await governance.bring_in(to, name, key, role, persons)
+        return (await governance.read()).keys.of_key(key.fingerprint)[-1]
 
 
 async def _offered(

@@ -232,11 +232,6 @@ class Reading:
         query = f"?{'all' if everywhere else 'in'}={folder.value}"
         place = Place(box.id, folder, FOLDER_OF_ALL.get(folder, "") if everywhere else "")
         may_write = desk.may(Right.WRITE, one.mailbox)
-        others = [
-            each
-            for each in mailboxes
-            if each.id != box.id and Right.WRITE in each.rights and not each.retired
-        ]
         return await self._frame.page(
             request,
             desk,
@@ -264,12 +259,8 @@ class Reading:
             drafts=[
                 (draft, shown.person(draft.writer), draft.writer.id == desk.person.id) for draft in one.drafts
             ],
-            colleagues=[
-                (each.id, shown.person(each))
-                for each in (await desk.colleagues(box.id) if may_write else ())
-                if each.id != desk.person.id
-            ],
-            other_mailboxes=others if may_write else [],
+            colleagues=await _colleagues(shown, desk, box) if may_write else (),
+            other_mailboxes=_others_to_write_from(mailboxes, box) if may_write else (),
             notice=notice,
             note=note,
             note_open=note_open,
@@ -399,6 +390,18 @@ def _with_open(
     if one.messages and not any(row.current for row in rows):
         rows.append(shown.row_of(one, query))
     return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+
+
+async def _colleagues(shown: Shown, desk: Desk, box: Mailbox) -> Sequence[tuple[str, str]]:
+    """Return the people who may become the handler of a mailbox's conversation, but for whoever is here."""
+    people = await desk.colleagues(box.id)
+    return [(each.id, shown.person(each)) for each in people if each.id != desk.person.id]
+
+
+def _others_to_write_from(mailboxes: Sequence[Mailbox], box: Mailbox) -> Sequence[Mailbox]:
+    return [
+        each for each in mailboxes if each.id != box.id and Right.WRITE in each.rights and not each.retired
+    ]
 
 
 async def find(desk: Desk, mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbox:

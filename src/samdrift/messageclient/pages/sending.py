@@ -23,6 +23,7 @@ from samdrift.messageclient.mail import (
     DraftStage,
     Mailbox,
     Person,
+    Recipient,
     RecipientCheck,
     Review,
 )
@@ -233,11 +234,25 @@ def _answers(
     change: str = "",
 ) -> tuple[Answer, ...]:
     """Return a draft as rows to check; each leads to its field where it can be changed."""
-    content = draft.content
-    act = shown.say(Phrase("Change"))
-    rows: list[Answer] = []
+    rows = _Rows(shown, change)
+    _add_parties(rows, draft.content.recipients, mailbox, checks, sender)
+    _add_content(rows, draft)
+    if draft.approved_by is not None:
+        approved = Phrase("%(name)s has approved it", {"name": shown.person(draft.approved_by)})
+        rows.add(Phrase("Second person"), shown.say(approved), kind=Kind.GOOD)
+    return tuple(rows.added)
+
+
+class _Rows:
+    """The rows of a draft; ``change`` is the page on which its fields are, where it can be changed."""
+
+    def __init__(self, shown: Shown, change: str) -> None:
+        self.shown = shown
+        self.added: list[Answer] = []
+        self._change = change
 
     def add(
+        self,
         label: Phrase,
         value: str,
         beneath: str = "",
@@ -245,44 +260,49 @@ def _answers(
         field: str = "",
         cautions: tuple[str, ...] = (),
     ) -> None:
-        href = f"{change}#{field}" if change and field else ""
-        rows.append(Answer(shown.say(label), value, beneath, kind, href, act if href else "", cautions))
+        say = self.shown.say
+        href = f"{self._change}#{field}" if self._change and field else ""
+        act = say(Phrase("Change")) if href else ""
+        self.added.append(Answer(say(label), value, beneath, kind, href, act, cautions))
 
+
+def _add_parties(
+    rows: _Rows,
+    recipients: Sequence[Recipient],
+    mailbox: str,
+    checks: Sequence[RecipientCheck],
+    sender: Person,
+) -> None:
+    shown = rows.shown
     checked = {check.recipient: check for check in checks}
-    for recipient in content.recipients:
+    for recipient in recipients:
         check = checked.get(recipient)
         receipt = shown.receipt(check) if check else ""
         cautions = shown.cautions(check, CAUTIONS) if check else ()
-        add(Phrase("To"), party(recipient), receipt, field="find", cautions=cautions)
-    if not content.recipients:
-        add(Phrase("To"), shown.say(Phrase("Nobody yet")), field="find")
-    add(Phrase("From"), mailbox, shown.person(sender))
-    if content.confidential:
-        add(
-            Phrase("Confidentiality"),
-            shown.say(Phrase("Marked as confidential")),
-            kind=Kind.CONFIDENTIAL,
-            field="confidentiality",
-        )
-    else:
-        add(Phrase("Confidentiality"), shown.say(Phrase("Not confidential")), field="confidentiality")
+        rows.add(Phrase("To"), party(recipient), receipt, field="find", cautions=cautions)
+    if not recipients:
+        rows.add(Phrase("To"), shown.say(Phrase("Nobody yet")), field="find")
+    rows.add(Phrase("From"), mailbox, shown.person(sender))
+
+
+def _add_content(rows: _Rows, draft: Draft) -> None:
+    content, shown = draft.content, rows.shown
+    marked = Phrase("Marked as confidential") if content.confidential else Phrase("Not confidential")
+    kind = Kind.CONFIDENTIAL if content.confidential else None
+    rows.add(Phrase("Confidentiality"), shown.say(marked), kind=kind, field="confidentiality")
     ours = ", ".join(map(shown.reference, content.references))
     theirs = ", ".join(map(shown.reference, content.recipient_references))
     returned = (
         shown.say(Phrase("Theirs, quoted back: %(references)s", {"references": theirs})) if theirs else ""
     )
-    add(Phrase("References"), ours or shown.say(Phrase("None of ours")), returned, field="references")
+    rows.add(Phrase("References"), ours or shown.say(Phrase("None of ours")), returned, field="references")
     if content.persons:
         contact = ", ".join(f"{each.label}, {each.extension}" for each in content.persons)
-        add(Phrase("Our contact person"), contact, field="person-name")
-    add(Phrase("Subject"), shown.subject(content.subject), field="subject")
+        rows.add(Phrase("Our contact person"), contact, field="person-name")
+    rows.add(Phrase("Subject"), shown.subject(content.subject), field="subject")
     text = content.text.strip()
     short = text if len(text) <= _PREVIEW else f"{text[:_PREVIEW].rstrip()} …"
-    add(Phrase("Text"), message_text(short) if short else shown.say(Phrase("No text")), field="text")
+    rows.add(Phrase("Text"), message_text(short) if short else shown.say(Phrase("No text")), field="text")
     files = ", ".join(f"{each.name} ({shown.formats.size(each.size)})" for each in draft.files)
-    used = Phrase("%(used)s of 30 MB", {"used": shown.formats.size(draft.size)})
-    add(Phrase("Files"), files or shown.say(Phrase("None")), shown.say(used) if files else "", field="files")
-    if draft.approved_by is not None:
-        approved = Phrase("%(name)s has approved it", {"name": shown.person(draft.approved_by)})
-        add(Phrase("Second person"), shown.say(approved), kind=Kind.GOOD)
-    return tuple(rows)
+    used = shown.say(Phrase("%(used)s of 30 MB", {"used": shown.formats.size(draft.size)})) if files else ""
+    rows.add(Phrase("Files"), files or shown.say(Phrase("None")), used, field="files")

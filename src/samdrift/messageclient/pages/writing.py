@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere, TooManyKept
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
+    Correspondent,
     Draft,
     DraftContent,
     DraftStage,
@@ -416,11 +417,7 @@ class Writing:
             view = OpenPage(conversation=draft.conversation, writing=True)
             live = await self._frame.live(request, desk, view)
         mailboxes = await desk.mailboxes()
-        found = (
-            await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
-        )
-        lists = await desk.lists() if look or not draft.content.recipients else ()
-        chosen = {(each.organisation, each.address) for each in draft.content.recipients}
+        asks = look or not draft.content.recipients
         return await self._frame.page(
             request,
             desk,
@@ -439,17 +436,8 @@ class Writing:
             writer=shown.person(draft.writer),
             mailbox_name=next((box.name for box in mailboxes if box.id == draft.mailbox), ""),
             recipients=[(key_of(each), party(each)) for each in draft.content.recipients],
-            choices=[
-                (key_of(each.recipient), party(each.recipient), each)
-                for each in found
-                if (look or each.used or each.favourite)
-                and (each.recipient.organisation, each.recipient.address) not in chosen
-            ],
-            lists=[
-                (f"{LIST}{each.id}", each.name, len(each.recipients))
-                for each in lists
-                if form["find"].strip().casefold() in each.name.casefold()
-            ],
+            choices=await _choices(desk, draft, form["find"], look=look) if asks else (),
+            lists=await _lists(desk, form["find"]) if asks else (),
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
             person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
@@ -472,6 +460,28 @@ class Writing:
 
     async def _templates(self, desk: Desk, draft: Draft) -> Sequence[TextTemplate]:
         return await desk.text_templates(draft.mailbox) if desk.may(Right.WRITE, draft.mailbox) else ()
+
+
+async def _choices(
+    desk: Desk, draft: Draft, find: str, *, look: bool
+) -> Sequence[tuple[str, str, Correspondent]]:
+    """Return addresses to choose from; until the person looks for one, those that are used or favourites."""
+    chosen = {(each.organisation, each.address) for each in draft.content.recipients}
+    return [
+        (key_of(each.recipient), party(each.recipient), each)
+        for each in await desk.correspondents(find, _CHOICES)
+        if (look or each.used or each.favourite)
+        and (each.recipient.organisation, each.recipient.address) not in chosen
+    ]
+
+
+async def _lists(desk: Desk, find: str) -> Sequence[tuple[str, str, int]]:
+    """Return the distribution lists whose names contain what was looked for."""
+    return [
+        (f"{LIST}{each.id}", each.name, len(each.recipients))
+        for each in await desk.lists()
+        if find.strip().casefold() in each.name.casefold()
+    ]
 
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
