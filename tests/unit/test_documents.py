@@ -57,6 +57,22 @@ def test_there_are_seventeen_invariants_and_each_says_what_holds_it() -> None:
         assert re.search(r"tests/[\w/]+\.py|Not yet", entry), entry
 
 
+def test_rules_are_where_the_map_says() -> None:
+    section = (
+        (ROOT / "ARCHITECTURE.md").read_text().partition("\n## Where rules are\n")[2].partition("\n## ")[0]
+    )
+    rows = re.findall(r"^\| (?!rule|---)(.+) \| (.+) \|$", section, re.MULTILINE)
+    assert len(rows) == 10
+    for words, place in rows:
+        assert re.search(r"\*\*\w+", words), words
+        named = re.findall(r"((?:`\w+`(?:, | and | in )*)+)\[[^]]+\]\((src/[^)]+)\)", place)
+        assert named or "docs/keys.md" in place, words
+        for names, file in named:
+            for name in re.findall(r"\w+", names.replace(" and ", " ").replace(" in ", " ")):
+                defined = rf"^\s*(?:(?:async )?def |class )?{name}\b(?:\(|:| =)"
+                assert re.search(defined, (ROOT / file).read_text(), re.MULTILINE), (name, file)
+
+
 def test_every_decision_record_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     records = sorted(path.name for path in folder.glob("[0-9]*.md"))

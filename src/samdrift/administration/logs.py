@@ -42,7 +42,7 @@ KEPT_YEARS = {
     Retention.ACCESS: 5,
     Retention.ADMINISTRATION: 10,
 }
-"""Years for which facts are kept by default; less is a decision, and never under one."""
+"""Retention of logs: years before their facts are disposed of. Fewer take a decision, and never under one."""
 _OVERDUE = 2
 """Cadences after which a checkpoint or a cosignature is late."""
 

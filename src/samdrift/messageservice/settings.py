@@ -21,7 +21,7 @@ class MessageServiceSettings:
 
     federation: str
     submit_within: timedelta
-    """Time that a message may wait for SMP, CertPub or the access point before it has failed."""
+    """Time that a message may wait for SMP, CertPub or the access point before it expires."""
     transfer_within: timedelta
     """Time that the access point may take until the transport receipt is there or the transfer has failed."""
     receipt_within: timedelta
