@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,12 +17,15 @@ from tests.roles.stage import Stage
 from tests.throwawaykeys import keys_of_the_product
 from tests.vaults import server_folder
 
+HERE = Path(__file__).parent
+
 
 @pytest_asyncio.fixture(scope="package")
 async def house(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         # Keys of tests share primes: where memory is searched, one could be taken for another's.
-        if any("product_keys" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        here = [item for item in request.session.items if HERE in item.path.parents]
+        if any("product_keys" in getattr(item, "fixturenames", ()) for item in here):
             stack.enter_context(keys_of_the_product())
         folder = stack.enter_context(server_folder())
         settings = '[isolation]\nlevel = "process"\n' + (f"first_user = {FIRST_USER}\n" if ROOT else "")
