@@ -105,7 +105,7 @@ class Act:
         return text
 
     def digest(self, value: str) -> str:
-        """Return what the text has of a value that is not for logs, or too long for them."""
+        """Return the digest that stands for a value which is too long or too private for a log."""
         return f"sha256:{hashlib.sha256(f'{self.nonce}{value}'.encode()).hexdigest()}"
 
     def _text(self, parameters: Mapping[str, str]) -> bytes:

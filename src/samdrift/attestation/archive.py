@@ -1,4 +1,4 @@
-"""Files that are handed over: the tar archive of an export, and outputs that are whole or not there.
+"""Files that leave the installation: the tar archive of an export, and outputs written whole or not at all.
 
 Of the formats that are called tar, the archive has the plainest, POSIX ustar: regular
 files with short names. Each header is exactly what the writer makes of its name, size

@@ -17,7 +17,7 @@ from typing import Any
 from samdrift.audit.merkle import leaf_hash
 
 VERSION = 2
-"""The first byte of an entry; entries of the first form are no leaves (:mod:`samdrift.audit.chain`)."""
+"""The first byte of an entry; entries of the first form are not leaves (:mod:`samdrift.audit.chain`)."""
 
 _ENTRY_SIZE = 42
 

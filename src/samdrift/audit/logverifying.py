@@ -78,7 +78,7 @@ class LogVerdict:
     first: int
     """Number of the tree's first entry; 0 before it was read."""
     size: int
-    """Size of the tree at the last checkpoint that the policy accepts; nothing proves what comes after."""
+    """Size of the tree at the last checkpoint that the policy accepts; later entries are unproved."""
     root: bytes
     witnessed_at: int | None
     first_wrong: FirstWrong | None

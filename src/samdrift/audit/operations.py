@@ -127,7 +127,7 @@ def postponing(where: str) -> Callable[[Exception], None]:
 
     By type and, for an outage, its cause in our own words: one line a minute, however many call. So it is
     with what a person has caused and will end: a suspended organisation's peers call as often as they like.
-    An outage of a dependency, which has a line of its own, is no warning a second time.
+    An outage of a dependency, which has a line of its own, is not warned of twice.
     """
     told, known = _Minutely(logging.WARNING), _Minutely(logging.INFO)
 

@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False)
 @app.command("addressbook")
 def addressbook_command(
     config: Annotated[Path, typer.Option(help="The installation's configuration file (TOML).")],
-    text: Annotated[str, typer.Argument(help="Words of names, descriptions or keywords.")] = "",
+    text: Annotated[str, typer.Argument(help="Words to look for in names, descriptions and keywords.")] = "",
     organisation: Annotated[str, typer.Option(help="Only this organisation, like 0203:habo.se.")] = "",
     keyword: Annotated[str, typer.Option(help="A keyword or code, whole.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="The maximum number of rows.")] = 50,

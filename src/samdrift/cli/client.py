@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False)
 
 _REFUSED = 1
 _PAUSE = 5.0
-"""Seconds before a stream of events that has ended, or is broken, is taken up again."""
+"""Seconds before a stream of events that has ended, or is broken, is resumed."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The message client's configuration file (TOML).")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

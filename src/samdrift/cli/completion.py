@@ -163,7 +163,7 @@ class _Place:
 
     @classmethod
     def of(cls, words: Sequence[str]) -> _Place | None:
-        """Return the place behind ``words``; ``None`` where they are no command."""
+        """Return the place behind ``words``; ``None`` where they are not a command."""
         place = cls(_root())
         for word in words:
             below = place._after(word)

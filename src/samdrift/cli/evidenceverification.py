@@ -51,7 +51,7 @@ def verify(
     """Verify evidence offline: signature, digests, entries of logs, their proofs, receipts, the signer.
 
     Whoever is trusted with --trust may be another organisation: compare the name, or give --signer.
-    Exit status 0 when everything holds, 1 when something does not, 2 when the file is no evidence.
+    Exit status 0 when everything holds, 1 when something does not, 2 when the file is not evidence.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
     with reported_as_usage_errors():

@@ -88,7 +88,8 @@ def hints(
         datetime, typer.Option("--from", formats=["%H:%M"], help="When the working day begins.")
     ] = datetime(1900, 1, 1, 7),
     ends: Annotated[
-        datetime, typer.Option("--to", formats=["%H:%M"], help="When it ends; weekends have none.")
+        datetime,
+        typer.Option("--to", formats=["%H:%M"], help="When the working day ends; weekends have none."),
     ] = datetime(1900, 1, 1, 18),
     names: NamesFile = None,
     identity: Identity = None,
@@ -123,10 +124,10 @@ def outcome(
     text: Annotated[str, typer.Option("--outcome", help="The outcome, in one line and without names.")],
     by: Annotated[str, typer.Option("--by", help="The custodian who records it.")],
     config: ConfigFile,
-    period: Annotated[str, typer.Option("--period", help="The time that was looked through.")],
+    period: Annotated[str, typer.Option("--period", help="The period that was reviewed.")],
     seed: Annotated[str, typer.Option("--seed", help="The seed of the sample that was drawn.")] = "",
     entries: Annotated[
-        int, typer.Option("--entries", min=0, help="How many entries were looked at closely.")
+        int, typer.Option("--entries", min=0, help="Number of entries that were examined closely.")
     ] = 0,
     by_file: ByFile = None,
 ) -> None:

@@ -33,7 +33,7 @@ def export(
     by: Actor = None,
     organisation: OnlyOrganisation = None,
     role: Annotated[
-        Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
+        Role | None, typer.Option("--role", help="The role whose log it is; needed if there are several.")
     ] = None,
     consent: ConsentOption = "",
     former: FormerOrganisation = None,

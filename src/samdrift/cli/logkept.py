@@ -38,7 +38,7 @@ def kept(
     by: Actor = None,
     remove: Annotated[
         bool,
-        typer.Option("--remove", help="Remove those whose time is over."),
+        typer.Option("--remove", help="Remove those whose retention period is over."),
     ] = False,
     hand_over: Annotated[
         ParticipantIdentifier | None,

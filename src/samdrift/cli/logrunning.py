@@ -135,7 +135,8 @@ def resolve(
     by_file: ByFile = None,
     other_file: WithFile = None,
     to_sign: Annotated[
-        Path | None, typer.Option("--to-sign", help="Write here what two officers sign, and decide nothing.")
+        Path | None,
+        typer.Option("--to-sign", help="A new file for the text that two officers sign; nothing is decided."),
     ] = None,
     signed: Annotated[
         list[Path], typer.Option("--signed", help="An officer's signature under it; two are needed.")

@@ -46,7 +46,9 @@ def verify(
     ] = [],  # noqa: B006
     state: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keeps how far it came, so that an interrupted run goes on there."),
+        typer.Option(
+            metavar="FILE", help="A file that records progress, so that an interrupted run continues there."
+        ),
     ] = None,
     trust: Annotated[
         Path | None,

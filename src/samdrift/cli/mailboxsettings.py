@@ -81,7 +81,7 @@ def add_commands(app: typer.Typer) -> None:
 def backup_verified(
     organisation: Organisation,
     taken_at: Annotated[
-        str, typer.Option("--taken-at", help="The moment whose state the backup has, in ISO 8601.")
+        str, typer.Option("--taken-at", help="The moment of the state in the backup (ISO 8601).")
     ],
     reason: Reason,
     config: ConfigFile,

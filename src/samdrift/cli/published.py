@@ -20,7 +20,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
 Anyway = Annotated[
-    bool, typer.Option("--anyway", help="Also while SMP names its certificate, or cannot be asked.")
+    bool, typer.Option("--anyway", help="Proceed even while SMP names its certificate or cannot be asked.")
 ]
 REPLACE_FIRST = "have it replaced there first, or destroy the key all the same with --anyway"
 

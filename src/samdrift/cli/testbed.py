@@ -102,9 +102,7 @@ def run_cases(
 def evidence(
     case: Annotated[str, typer.Argument(metavar="CASE", help="Such as TF-09.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to attach; it is copied.")],
-    result: Annotated[
-        Result | None, typer.Option(help="How it went, where the logs have not decided it.")
-    ] = None,
+    result: Annotated[Result | None, typer.Option(help="The outcome, if the logs do not decide it.")] = None,
     comment: Annotated[str, typer.Option(help="A comment for DIGG.")] = "",
     folder: Folder = _FOLDER,
     by: By = None,

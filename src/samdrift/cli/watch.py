@@ -34,7 +34,7 @@ _LOGGER = logging.getLogger("samdrift")
 def watch(
     config: Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")],
     trial: Annotated[
-        bool, typer.Option("--trial", help="Send one mail now, to see that it arrives, and end.")
+        bool, typer.Option("--trial", help="Send one mail now, to see that it arrives, and exit.")
     ] = False,
 ) -> None:
     """Mail the operator when something is wrong with an installation, and when it is over.

@@ -235,7 +235,7 @@ class _Tree:
         self._characters = 0
 
     def leave_next_out(self) -> None:
-        """The value that comes next, with its name, is no part of the document."""
+        """The value that comes next, with its name, is not part of the document."""
         self._left_out = True
 
     def file_place(self) -> FilePlace | None:

@@ -119,7 +119,7 @@ class OutgoingDocument:
 class OutgoingMessage:
     """A message to send: content, recipient and conversation.
 
-    ``message_id`` is chosen by who sends, so that the same message can be sent
+    ``message_id`` is chosen by whoever sends, so that the same message can be sent
     again after an answer that never came, and still arrives once.
 
     Clauses: api-mt-mk 4.1 step 3.

@@ -280,7 +280,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An organisation as it is in the file."""
+    """An organisation, as the file describes it."""
 
     identifier: str
     name: str

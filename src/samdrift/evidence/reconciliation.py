@@ -554,7 +554,7 @@ def _subject(step: _Seen, named: str) -> str:
 
 
 def _values(log: ReadLog, wants: Mapping[AuditEvent, Names]) -> Iterator[str]:
-    """Yield what the wanted entries of a log are about."""
+    """Yield the subjects of the wanted entries of a log."""
     for event, names in wants.items():
         for step in log.entries.get(event, ()):
             yield from (step.ids[name] for name in names if name in step.ids)

@@ -177,7 +177,7 @@ class _File:
 async def verify_evidence(
     path: Path, trust: TrustFolder | None, signer: str | None = None, policy: Policy | None = None
 ) -> EvidenceVerdict:
-    """The verdict; :class:`MoveError` when the file is no evidence at all.
+    """The verdict; :class:`MoveError` when the file is not evidence at all.
 
     ``signer`` is the SHA-256 of the certificate that must have signed, where that is known. With
     ``policy`` every entry of a tree must be in a checkpoint that the policy accepts.

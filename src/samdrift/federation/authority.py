@@ -55,7 +55,7 @@ _RESPONDER = "ocsp"
 _SIGNER = "smp"
 
 MAX_NONCE = 128
-"""Bytes of a nonce that are taken at most (RFC 9654 2.1)."""
+"""Bytes of a nonce that are accepted at most (RFC 9654 2.1)."""
 
 BITS = 3072
 

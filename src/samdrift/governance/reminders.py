@@ -1,6 +1,6 @@
 """Matters that wait for people of an organisation until a moment, and the steps at which they hear. Pure.
 
-Each step is reached once: whoever looks later than that hears of the latest step alone.
+Each step is reached once: whoever looks later than that is notified of the latest step alone.
 """
 
 from __future__ import annotations

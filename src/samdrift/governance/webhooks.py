@@ -1,4 +1,4 @@
-"""An organisation's own webhook, at which it hears of an emergency within seconds.
+"""An organisation's own webhook, at which it is notified of an emergency within seconds.
 
 What is posted is a signed token (RFC 8417, pushed as RFC 8935 says) by the organisation's own key, whose
 public half stands at the origin of its governance. It names the statement of the emergency, and neither
@@ -111,7 +111,7 @@ class Webhooks:
         clock: Clock,
         watch: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
-        """``watch`` hears of a webhook's host and why it did not accept, or empty."""
+        """``watch`` is notified of a webhook's host and why it did not accept, or empty."""
         self._gate = gate
         self._vaults = gate.worker("webhook", Role.GOVERNANCE)
         self._records = records

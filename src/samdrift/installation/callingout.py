@@ -20,7 +20,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Note = Callable[[str, str, str], None]
-"""Hears of a dependency, where it is, and why it is gone."""
+"""Is notified of a dependency, its place, and why it is gone."""
 
 
 def targets(config: Config) -> dict[ParticipantIdentifier, Target]:
@@ -37,7 +37,7 @@ def targets(config: Config) -> dict[ParticipantIdentifier, Target]:
 
 @contextlib.asynccontextmanager
 async def calling_webhooks(config: Config, gate: Gate, records: Records, note: Note) -> AsyncIterator[None]:
-    """Have each organisation with a webhook hear of emergencies, while the context lasts.
+    """Notify each organisation with a webhook of emergencies, while the context lasts.
 
     A webhook is called at public addresses, and in the networks that the operator has listed for governance.
     """

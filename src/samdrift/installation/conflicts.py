@@ -38,7 +38,7 @@ _MAY_BE_SHARED = frozenset(
     | {"logs.time_stamps_trust", "vaults.s3.tls_issuers"}
     | {"console.certificates.issuers", "console.certificates.revocation_lists"}
 )
-"""Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
+"""Files that several installations may share, as a scanner does, which keeps nothing of what it sees."""
 
 
 class NotApart(Explained):

@@ -49,7 +49,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Note = Callable[[str, str, str], None]
-"""Hears of a dependency, where it is, and why it is gone."""
+"""Is notified of a dependency, its place, and why it is gone."""
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _WHILE_GONE = timedelta(minutes=1)
 """Time until a directory that is gone is asked again; a reading that failed late has it rest for longer."""

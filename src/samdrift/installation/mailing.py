@@ -22,7 +22,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Note = Callable[[str, str, str], None]
-"""Hears of a dependency, where it is, and why it is gone."""
+"""Is notified of a dependency, its place, and why it is gone."""
 
 
 def notices(

@@ -374,7 +374,7 @@ async def _run_governance(stack: AsyncExitStack, parts: Parts, pages: Governance
 
 
 async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:
-    """Have people of organisations with governance hear of what waits for them."""
+    """Notify people of organisations with governance of what waits for them."""
     config = parts.config
     asked = {Role.GOVERNANCE} | ({Role.MESSAGE_CLIENT} if config.mail is not None else set())
     roles = asked & parts.roles & config.roles

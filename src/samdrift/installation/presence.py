@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 3.0
 
 
 class SharedPresence:
-    """The part of one worker: it tells the others of its persons, and hears of theirs."""
+    """The part of one worker: it tells the others of its persons, and is notified of theirs."""
 
     def __init__(self, folder: Path, presence: Presence) -> None:
         """``folder`` has the control sockets of the workers."""

@@ -1,4 +1,4 @@
-"""Roles with pages as the configuration has them: sign-in of persons, and the message services in use."""
+"""Roles with pages as configured: sign-in of persons, and the message services in use."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ async def over_interface_c(
 ) -> None:
     """Each call by each actor, none of whom is the organisation.
 
-    That there is no answer is a denial to who shows no certificate, where others get one.
+    That there is no answer is a denial to whoever shows no certificate, where others get one.
     """
     for calls in CALLS.values():
         for call in calls:

@@ -29,7 +29,7 @@ Document = dict[str, Any]
 
 
 class NoResult(Explained, ValueError):
-    """A file that is no signed result of a check; the text says what is wrong with it."""
+    """A file that is not the signed result of a check; the text says why."""
 
 
 def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: datetime) -> Document:

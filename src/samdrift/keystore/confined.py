@@ -63,7 +63,7 @@ def is_made_here(path: Path) -> bool:
 def names(folder: Path) -> list[str]:
     """List the files in ``folder`` that the key store makes; none where the folder is missing.
 
-    ``TAMPERED`` where one of them is no regular file, or there are too many entries.
+    ``TAMPERED`` where one of them is not a regular file, or there are too many entries.
     """
     found = []
     for entry in _entries(folder):

@@ -106,7 +106,7 @@ class Requests:
         return tuple(sorted(found, key=lambda request: request.at))
 
     def unusable(self, now: datetime) -> tuple[str, ...]:
-        """Name the files that are no requests: damaged, not signed by a custodian, or dated in the future."""
+        """Return files that are not requests: damaged, not signed by a custodian, or dated in the future."""
         read = ((path.name, self._read(path)) for path in self._paths())
         return tuple(sorted(name for name, request in read if request is None or request.at > now))
 

@@ -336,7 +336,7 @@ class Desk(Protocol):
         """
 
     async def review(self, draft: str) -> Review:
-        """Return the draft as it would be sent, with what is in the way."""
+        """Return the draft as it would be sent, with the problems that prevent it."""
 
     async def ask_approval(self, draft: str, version: int) -> int:
         """Ask a second person to approve; nothing of the draft can change until they have answered."""

@@ -75,7 +75,7 @@ class ReadingDesk:
         self._scope = scope
 
     async def mailboxes(self) -> tuple[Mailbox, ...]:
-        """See :class:`~samdrift.messageclient.desk.Desk`; counts alone are no sight of content."""
+        """See :class:`~samdrift.messageclient.desk.Desk`; counts alone do not show content."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)

@@ -30,7 +30,7 @@ class MessageServiceSettings:
     """Pause before a step is tried again that failed for a reason that may pass."""
     lease: timedelta
     parallel: int = 4
-    """Messages in work at once for one organisation."""
+    """Messages in work at the same time for one organisation."""
     poll_wait: float = 55.0
     """Seconds that a poll of the access point may last."""
 

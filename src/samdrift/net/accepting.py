@@ -62,7 +62,7 @@ async def accepting(
     handshake: float,
     on_refused: Callable[[], None],
 ) -> AsyncIterator[Callable[[], object]]:
-    """Accept connections at ``sock`` while the context lasts; 0 connections per address is no limit.
+    """Accept connections at ``sock`` while the context lasts; 0 connections per address means no limit.
 
     ``on_refused`` is called for each connection that is closed because there are too many.
     Yields what stops accepting, and leaves the connections that there are.

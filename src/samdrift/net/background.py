@@ -13,7 +13,7 @@ async def in_background(
 ) -> AsyncIterator[None]:
     """Run ``work`` while the context lasts; what the context raises propagates unchanged.
 
-    ``on_failure`` hears of work that ended with an exception.
+    ``on_failure`` is notified of work that ended with an exception.
     """
     tasks = [asyncio.create_task(_watched(one, on_failure)) for one in work]
     try:

@@ -28,7 +28,7 @@ class Front:
     """Applications that hand on."""
 
     def __init__(self, forwarder: Forwarder, on_broken: Callable[[str], None]) -> None:
-        """``on_broken`` hears of each answer that broke off, with the name of the interface."""
+        """``on_broken`` is notified of each answer that broke off, with the name of the interface."""
         self._forwarder = forwarder
         self._on_broken = on_broken
 

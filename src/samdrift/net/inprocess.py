@@ -330,7 +330,7 @@ class _Call:
         return piece
 
     def close(self) -> None:
-        """Leave: the application hears of it where it listens, and what it still sends is dropped."""
+        """Leave: the application is notified where it listens, and what it still sends is dropped."""
         if self._left:
             return
         self._left = True

@@ -56,7 +56,7 @@ class ServerHello:
 
 
 class NotTls(Exception):
-    """An answer that is no server's hello and no refusal, or none at all; the text says which."""
+    """An answer that is neither a server's hello nor a refusal, or no answer; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class Post(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LetterSettings:
-    """Mails to the operator as the configuration has them."""
+    """Mails to the operator as configured."""
 
     sender: str
     recipients: tuple[str, ...]

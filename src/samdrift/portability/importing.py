@@ -136,7 +136,7 @@ async def take_in(installation: Administration, order: Order) -> Imported:
 async def _have_vaults(
     installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
 ) -> None:
-    """New vaults where there are none; they are suspended before the gate hears of them."""
+    """New vaults where there are none; they are suspended before the gate is notified of them."""
     registry = installation.gate.registry
     missing = [role for role in roles if registry.find(organisation, role) is None]
     if missing:

@@ -89,7 +89,7 @@ class MessageFolder:
         _make(path)
 
     async def write(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Write the message and its contents, and give on what was read."""
+        """Write the message and its contents, and pass on what was read."""
         contents = Contents(self)
         reading = True
         try:

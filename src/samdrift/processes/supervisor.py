@@ -306,7 +306,7 @@ class _House:
         await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
 
     def _announce(self) -> None:
-        """Send the front its routes when they have changed: that time goes by is no change."""
+        """Send the front its routes when they have changed; the passing of time is not a change."""
         conditions = [{**one.document(), "seconds": None} for one in self._health.conditions()]
         routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:

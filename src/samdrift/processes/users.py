@@ -96,7 +96,7 @@ class Users:
         return None if self._first is None else UnixUser(self._first + number, self._first + number)
 
     def _access_point(self, number: int) -> UnixUser | None:
-        """Access points have a group in common: that may read the operator's own keys."""
+        """Give access points a group in common, which may read the operator's own keys."""
         return self._worker(number, group=1)
 
     def _worker(self, number: int, group: int) -> UnixUser | None:

@@ -67,7 +67,7 @@ class Incident:
     closed: datetime | None = None
 
     def running(self, moment: datetime) -> tuple[Running, ...]:
-        """Return its clocks as they stood at a moment, in the order of :class:`Clock`."""
+        """Return the state of its clocks at a moment, in the order of :class:`Clock`."""
         return tuple(
             self._at(clock, moment)
             for clock in Clock

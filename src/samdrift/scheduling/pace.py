@@ -33,7 +33,7 @@ _TIMES = 1.5
 """The multiple of what another one uses, from which an organisation stays behind."""
 _JUDGED_EVERY = 0.02
 _AHEAD = 0.002
-"""Seconds by which a step in the lane may come early: the loop's timers are no finer."""
+"""Seconds by which a step in the lane may come early, since the loop's timers are not finer."""
 
 
 @dataclass(slots=True)

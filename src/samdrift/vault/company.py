@@ -28,7 +28,7 @@ _MOST = 16
 
 V = TypeVar("V", bound=Vault)
 Step = Callable[[V], Awaitable[Any]]
-"""Does something in an opening that is supposed to come about (:meth:`Vault.suppose`), and reads nothing."""
+"""Does something in an opening that is supposed to succeed (:meth:`Vault.suppose`), and reads nothing."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -536,7 +536,7 @@ class Gate:
         return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
-        """Note a log's new entries; others hear of messages' progress, and of what was stated."""
+        """Note a log's new entries; others are notified of messages' progress and of new statements."""
         self.growth.committed(registration)
         if any(each.event.startswith((MESSAGE_PROGRESS, VaultEvent.GOV_STATEMENT_KEPT)) for each in entries):
             self._announcements.ask(registration.channel)

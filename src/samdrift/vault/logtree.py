@@ -3,7 +3,7 @@
 A checkpoint is made from committed entries alone, which never change and whose numbers are in the order
 of commit: so one size has one root, whoever signs and wherever a process is killed. The right edge of the
 tree is kept with the last checkpoint, so that only what is new is read (RFC 9162 2.1; tlog-checkpoint).
-A checkpoint is no entry: a log to which nothing happens stays unchanged.
+A checkpoint is not an entry, so a log to which nothing happens stays unchanged.
 
 Nothing here talks to a witness. Whoever does keeps the answer with :meth:`LogTree.answered`, and a refusal
 with :meth:`LogTree.refuse`: from then on nothing is signed until people have decided.

@@ -161,7 +161,7 @@ class Vault:
         self._work.record(self._reason.happening(event, facts))
 
     def expect(self) -> None:
-        """Expect the next operation that changes something to come about, and to be the last one.
+        """Expect the next operation that changes something to succeed, and to be the last one.
 
         What is recorded and arranged from now on goes with it, in one round trip with the commit. The
         opening is over when the operation returns that it came about; where it returns anything else,

@@ -111,7 +111,7 @@ class UnitOfWork:
 
     @property
     def supposing(self) -> bool:
-        """Return whether all that is decided now is supposed to come about, and nothing of it answered."""
+        """Return whether all that is decided now is supposed to succeed, and nothing of it answered."""
         return self._supposing
 
     def check_open(self) -> None:
@@ -145,7 +145,7 @@ class UnitOfWork:
             raise
 
     def expect(self) -> None:
-        """Expect what is asked next with :meth:`decide`, as the last thing, to come about.
+        """Expect what is asked next with :meth:`decide`, as the last thing, to succeed.
 
         What is arranged and recorded from now on counts only then, and is sent and committed with it.
         """
@@ -160,7 +160,7 @@ class UnitOfWork:
         then: Sequence[Statement] = (),
         last: Sequence[Statement] = (),
     ) -> list[Row]:
-        """Query something that comes about when the first column of its row is ``outcome``.
+        """Query something that succeeds when the first column of its row is ``outcome``.
 
         In that case ``then`` is run, as by :meth:`later`, and ``last``, as by :meth:`last`. Where it was
         expected, all of it has been committed when this returns, and the opening is over. Where it was
@@ -195,7 +195,7 @@ class UnitOfWork:
     async def suppose(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do ``work`` as if each :meth:`decide` in it came about, and commit it all in one round trip.
 
-        The opening is over then. False where something of it did not come about: nothing of ``work`` is
+        The opening is over then. False where part of it failed: nothing of ``work`` is
         done, and the opening goes on. Nothing is asked in it, since there is no answer before the end.
         """
         return await self.suppose_and_see(work) is not None
@@ -205,7 +205,7 @@ class UnitOfWork:
     ) -> list[list[Row]] | None:
         """Do as :meth:`suppose` does, and ask questions about what is so then, in the same round trip.
 
-        ``None`` where something did not come about. The opening has an entry of its own, beside those of
+        ``None`` where something failed. The opening has an entry of its own, beside those of
         ``work``, where a row was found.
         """
         self.check_open()
@@ -229,7 +229,7 @@ class UnitOfWork:
     async def _wagered(
         self, statements: Sequence[Statement], last: Sequence[Statement], asked: Sequence[Statement] = ()
     ) -> list[list[Row]] | None:
-        """Run what is held back and statements that are expected to come about, ask, and commit.
+        """Run what is held back and statements that are expected to succeed, ask, and commit.
 
         ``None`` where they do not: what was held back has been done then, and nothing of the others.
         """

@@ -61,7 +61,7 @@ def application(
     *,
     on_outage: Callable[[Exception], None],
 ) -> ASGIApp:
-    """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
+    """Return the application; ``on_failure`` is notified of every unexpected exception, whose text is shown
     nowhere, and ``on_outage`` of each outage for which a person is asked to try again. ``answers`` are those
     of the role's own errors.
     """

@@ -52,7 +52,7 @@ class Refusal(StrEnum):
 
 
 HearsForged = Callable[[Session, Refusal], Awaitable[None]]
-"""Hears of a request in a session, and why it is refused."""
+"""Is notified of a request in a session, and why it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Site:
     """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
     welcome: Welcome = _TO_MESSAGES
     forged: HearsForged | None = None
-    """Hears of requests in a person's session that come from no page of ours, and are refused."""
+    """Is notified of requests in a person's session that come from no page of ours, and are refused."""
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]

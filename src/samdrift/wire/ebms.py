@@ -226,7 +226,7 @@ def format_time(at: datetime) -> str:
 
 
 def parse_time(spelling: str) -> datetime | None:
-    """The aware time in UTC, or None when ``spelling`` is no xsd:dateTime; without a zone it is UTC."""
+    """The aware time in UTC, or None when ``spelling`` is not an xsd:dateTime; without a zone it is UTC."""
     if not _XSD_DATE_TIME.fullmatch(spelling):
         return None
     try:

@@ -41,7 +41,7 @@ _KINDS: dict[str, tuple[Kind, _Validate]] = {
 
 
 def inspect(data: bytes) -> Inspection:
-    """The verdict on ``data``; :class:`WireError` when it is no usable XML or of no known kind."""
+    """The verdict on ``data``; :class:`WireError` when it is not usable XML or not of a known kind."""
     kind, validate = _kind(_root(data))
     return Inspection(kind, validate(data))
 

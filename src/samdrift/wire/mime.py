@@ -65,7 +65,7 @@ class ContentType:
 def parse_fields(block: bytes) -> Mapping[str, str]:
     """The fields of one header block by name in lower case; folded lines are joined.
 
-    :class:`WireError` (``MIME``) for a field twice, a line that is no field, or bytes
+    :class:`WireError` (``MIME``) for a field twice, a line that is not a field, or bytes
     outside printable ASCII.
     """
     fields: dict[str, str] = {}

@@ -107,7 +107,7 @@ def settle(
     out: Out,
     why: Why,
     ending: Annotated[
-        bool, typer.Option("--ending", help="Also where rights end by it that nobody has signed over.")
+        bool, typer.Option("--ending", help="Also end rights that nobody has signed over.")
     ] = False,
     prepared_by: PreparedBy = None,
 ) -> None:

@@ -50,7 +50,7 @@ def coverage(
     drawing: Annotated[
         Path | None, typer.Option("--picture", help="A new SVG file for the chain as a picture.")
     ] = None,
-    language: Annotated[str, typer.Option("--language", help="Words of the picture: sv or en.")] = "sv",
+    language: Annotated[str, typer.Option("--language", help="Language of the picture: sv or en.")] = "sv",
     as_json: AsJson = False,
 ) -> int:
     """Show whether each duty of each function is carried by agreements down to the last supplier.

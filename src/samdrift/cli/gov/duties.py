@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 CatalogueFile = Annotated[
     Path | None,
-    typer.Option("--catalogue", help="Another catalogue than the one that comes with this version."),
+    typer.Option("--catalogue", help="A catalogue to use in place of the one in this version."),
 ]
 Texts = Annotated[
     Path | None,
@@ -101,7 +101,7 @@ def show(
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A catalogue of duties (JSON).")],
     new: Annotated[
-        Path | None, typer.Argument(metavar="[NEW]", help="A later one; by default the one in use.")
+        Path | None, typer.Argument(metavar="[NEW]", help="A later catalogue; by default the one in use.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -36,9 +36,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 To = Annotated[
     str,
-    typer.Option(
-        "--to", help="The one who gets it: person:ID, system:ID, claim:... or group:DIRECTORY#NAME."
-    ),
+    typer.Option("--to", help="Recipient: person:ID, system:ID, claim:... or group:DIRECTORY#NAME."),
 ]
 Names = Annotated[
     str,
@@ -160,7 +158,7 @@ def list_grants(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
-    on: Annotated[str, typer.Option("--on", help="A day, whose end is meant; now by default.")] = "",
+    on: Annotated[str, typer.Option("--on", help="The state at the end of this day; now by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show who has which rights by signed statements, now or on a day."""

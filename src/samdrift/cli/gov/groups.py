@@ -33,7 +33,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Shrink = Annotated[
     bool,
     typer.Option(
-        "--shrink", help="Accept groups that lose more than half of many people, once checked; never all."
+        "--shrink",
+        help="Accept, once checked, that groups of many lose more than half of their people; never all.",
     ),
 ]
 Directory = Annotated[
@@ -52,7 +53,7 @@ def show(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
-    on: Annotated[str, typer.Option("--on", help="A day, whose end is meant; now by default.")] = "",
+    on: Annotated[str, typer.Option("--on", help="The state at the end of this day; now by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show every group that has rights: how many are in it, when that was read, and until when."""

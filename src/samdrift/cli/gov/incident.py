@@ -51,7 +51,7 @@ Of = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its number, or digi
 Title = Annotated[str, typer.Option("--title", help="A few words on what happened, without any content.")]
 Aware = Annotated[
     str,
-    typer.Option("--aware", help="When it became known, from which its clocks run; now by default."),
+    typer.Option("--aware", help="When it became known; its clocks run from then. Now by default."),
 ]
 Began = Annotated[str, typer.Option("--began", help="The moment at which it began; when known by default.")]
 Clocks = Annotated[
@@ -125,7 +125,10 @@ def note(
 def attach(
     organisation: Organisation,
     of: Of,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Such as what samdrift log export wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A file to attach, such as one that samdrift log export wrote."),
+    ],
     by: By,
     config: ConfigFile,
     out: Out,

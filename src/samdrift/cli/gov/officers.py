@@ -80,10 +80,10 @@ def enrol(
         str,
         typer.Option("--role", help="Role to grant with the key: administrator or security-officer."),
     ] = "",
-    paper: Annotated[bool, typer.Option("--paper", help="The key is that of a code on paper.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="The key belongs to a code on paper.")] = False,
     why: Why = "gov officer enrol",
     out: Annotated[
-        Path | None, typer.Option("--out", help="The file that the person signs who asks for it.")
+        Path | None, typer.Option("--out", help="A new file, which the person who asks signs.")
     ] = None,
     other: With = None,
     by_file: ByFile = None,
@@ -191,7 +191,7 @@ def lost(
     out: Out,
     why: Why,
     since: Annotated[
-        str, typer.Option("--since", help="When it was seen last: a day, or a time with its zone.")
+        str, typer.Option("--since", help="When the key was last seen: a day, or a time with its zone.")
     ],
     prepared_by: PreparedBy = None,
 ) -> None:

@@ -154,7 +154,7 @@ def list_reviews(
     text: Annotated[
         str, typer.Option("--find", help="Show those with this text: a person, a mailbox, a reason.")
     ] = "",
-    on: Annotated[str, typer.Option("--on", help="A day, as it was at its end; now by default.")] = "",
+    on: Annotated[str, typer.Option("--on", help="The state at the end of this day; now by default.")] = "",
     as_json: AsJson = False,
 ) -> int:
     """Show reviews, past ones too. Exit status 1 if the time of one is over and nobody has closed it."""

@@ -29,7 +29,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 By = Annotated[
     str, typer.Option("--by", help="The person who signs: an id of samdrift gov officer list, or person:ID.")
 ]
-Why = Annotated[str, typer.Option("--why", help="Why, in one line, such as the number of a decision.")]
+Why = Annotated[str, typer.Option("--why", help="The reason, in one line, such as the number of a decision.")]
 Out = Annotated[Path, typer.Option("--out", help="The file to be signed; it must not exist.")]
 MAX_FILE = 64 << 10
 _SWEDEN = ZoneInfo("Europe/Stockholm")

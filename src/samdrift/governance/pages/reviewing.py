@@ -48,7 +48,7 @@ class Line:
     """The statement that gives it."""
     use: Use
     asked: bool
-    """True when the person who looks can answer for it."""
+    """True when the person at the page can answer for it."""
     own: bool
     """True when it is the person's own, for which another answers."""
 

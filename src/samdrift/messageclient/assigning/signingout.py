@@ -63,7 +63,7 @@ class SigningOut:
         return self._page(request, visit, persons, Form(), ended=chosen.identity.name)
 
     async def _persons(self, visit: Visit) -> tuple[PersonRecord, ...]:
-        """Return everyone who is known, by name; nothing is here for who is no administrator."""
+        """Return all known persons, by name; administrators only."""
         async with self._vault(visit) as vault:
             allowed = visit.permissions.may(Right.ADMINISTRATOR)
             found = await vault.persons() if allowed else ()

@@ -240,7 +240,7 @@ class DisposalDesk:
     async def _lines(
         self, vault: MessageClientVault, mailbox: str, conversations: tuple[str, ...]
     ) -> tuple[Line, ...]:
-        """Return conversations as lines; they are sights of content, for who may read the mailbox."""
+        """Return conversations as lines; they are sights of content, for whoever may read the mailbox."""
         scope = self._scope
         if not conversations or not scope.may(Right.READ, mailbox):
             return ()

@@ -45,7 +45,7 @@ class Transfers:
         self._clock = clock
 
     async def place(self, organisation: ParticipantIdentifier) -> int:
-        """The sequence of the last event that was applied, for who begins to ask the access point.
+        """The sequence of the last event that was applied, for whoever begins to ask the access point.
 
         Before anything is fetched from there it is known whether marks of session keys are lost.
         """

@@ -155,7 +155,7 @@ class Pool:
             self._drop(next(iter(self._idle)))
 
     def _keep(self, name: str, line: _Line, session: Session) -> None:
-        """Hand a session to who waits for it, or let it be idle."""
+        """Hand a session to whoever waits for it, or let it be idle."""
         if line.hand(session):
             return
         self._idle[session] = (name, self._loop.time())

@@ -3,7 +3,7 @@
 An arrival begins once, for one export, and nothing else gets in by this way:
 outside of an arrival the database refuses. A page is stored whole or not at all,
 and one that is there already is known by its records, so that an arrival that
-was cut short is taken up again from its beginning.
+was cut short is resumed from its beginning.
 """
 
 from __future__ import annotations

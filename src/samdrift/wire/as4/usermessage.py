@@ -82,7 +82,7 @@ def user_message(
 class AddresseeReader:
     """Takes the beginning of a body until it knows, or knows that it will not.
 
-    Bad input is no error here: whoever judges the message says what is wrong with it.
+    Bad input is not an error here: whoever judges the message says what is wrong with it.
     """
 
     def __init__(self, content_type: str, limits: As4Limits = DEFAULT_LIMITS) -> None:

@@ -332,7 +332,7 @@ class Decrypted:
 def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> Decrypted:
     """The plaintext; :func:`failed` for a ciphertext that has no possible length.
 
-    A padding or tag that does not fit is no error: who judges the plaintext goes through
+    A padding or tag that does not fit is not an error: whoever judges the plaintext goes through
     the same steps with it. In pieces, so that a large ciphertext need not be held beside
     its plaintext.
     """

@@ -46,7 +46,7 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
     The payload is not looked into, nor is a signature: the one has rules of its
     own, the other :func:`samdrift.wire.envelope.verify`. :class:`WireError`
-    when the bytes are no XML that can be looked at.
+    when the bytes are not readable XML.
 
     Clauses: envelope-profile-xhe 2.5 b.
     """

@@ -1,4 +1,4 @@
-"""Public keys that tokens and assertions are verified with, and the algorithms that are taken.
+"""Public keys that verify tokens and assertions, and the algorithms that are accepted.
 
 One allow-list: what is not in :class:`Algorithm` is refused, whoever names it
 (RFC 8725 3.1). A key verifies what its own type and purpose are for, so that a

@@ -1,4 +1,4 @@
-"""Pieces that all documents of SAML share: names, times, and elements that must be there once."""
+"""Parts that all SAML documents share: names, times, and elements that occur exactly once."""
 
 from __future__ import annotations
 
