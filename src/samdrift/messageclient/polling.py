@@ -24,6 +24,7 @@ from samdrift.contracts.principals import Role
 from samdrift.messageclient.fetching import Fetching, NotHandedOut
 from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.scheduling.rounds import phase
+from samdrift.scheduling.ticks import last_tick
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -226,7 +227,7 @@ class Polling:
                 if asks:
                     await asyncio.sleep(max(due - time(), 0))
                 elif due - time() >= _TOGETHER:
-                    await asyncio.sleep(due - due % _TOGETHER - time())  # With others that look then.
+                    await asyncio.sleep(last_tick(due, _TOGETHER) - time())
 
     async def _ask(self, client: Client, seconds: float) -> None:
         """Ask the question of a round, the whole of it once in a while."""

@@ -57,17 +57,17 @@ ACTING = (
     Mutant(
         "who looks for a transfer opens no other organisation under their name",
         "administration/queue.py",
-        "            async with finder.open(organisation, Purpose.OPERATE) as vault:\n"
-        "                known = await vault.has_transfer(identifier)\n",
-        "            async with self._gate.operate(self._principal, organisation) as desk:\n"
-        "                known = await desk.history(identifier) is not None\n",
+        "                async with finder.open(organisation, Purpose.OPERATE) as vault:\n"
+        "                    known = await vault.has_transfer(identifier)\n",
+        "                async with self._gate.operate(self._principal, organisation) as desk:\n"
+        "                    known = await desk.history(identifier) is not None\n",
         (f"{_PROVING}::test_a_transfer_and_why_it_was_looked_for_is_in_its_own_organisations_log_alone",),
     ),
     Mutant(
         "who is reported stands in no log of those to whom they did nothing",
         "administration/peers.py",
-        "proof=self._proof.elsewhere()).refused(limit)",
-        "proof=self._proof).refused(limit)",
+        "self._refused(self._proof.elsewhere(), limit)",
+        "self._refused(self._proof, limit)",
         (f"{_PROVING}::test_a_peer_that_is_reported_is_named_in_the_logs_of_those_it_wrote_to_alone",),
     ),
     Mutant(
