@@ -235,10 +235,14 @@ async def _ended(exchange: Exchange, patience: float) -> list[str]:
         f"lost: {message_id} ended as {out}": out is not MessageStatus.ACCEPTED,
         f"lost: {message_id} came as {incoming}": incoming is not MessageStatus.NEW,
         f"no reason: {message_id}": not events[-1].title,
-        f"twice: {message_id} had a status again that it had before": statuses
-        != sorted(statuses, key=_ORDER.index),
     }
-    return [fault for fault, is_so in found.items() if is_so]
+    faults = [fault for fault, is_so in found.items() if is_so]
+    unusual = [f"{each.status}, {each.title}" for each in events if each.status not in _ORDER]
+    if unusual:
+        return [*faults, f"lost: {message_id} had the status {'; then '.join(unusual)}"]
+    if statuses != sorted(statuses, key=_ORDER.index):
+        faults.append(f"twice: {message_id} had a status again that it had before")
+    return faults
 
 
 async def _counted(exchange: Exchange) -> list[str]:
