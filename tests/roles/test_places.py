@@ -69,7 +69,10 @@ async def test_who_sends_too_much_at_once_is_asked_to_come_back_and_others_are_n
 async def test_all_that_is_done_for_an_organisation_passes_through_the_pace_of_its_process(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both ways of an exchange, at both message services and access points."""
+    """Both ways of an exchange, at both message services and access points.
+
+    An envelope is taken by itself, or judged together with what the same poll brought.
+    """
     passed, of = set[tuple[str, str]](), Pace.of
 
     async def noted(pace: Pace, organisation: ParticipantIdentifier, work: partial[Any]) -> Any:
@@ -79,9 +82,12 @@ async def test_all_that_is_done_for_an_organisation_passes_through_the_pace_of_i
     monkeypatch.setattr(Pace, "of", noted)
     sent = await stage.habo.send(stage.agency.address)
     assert await stage.habo.ends(sent) is MessageStatus.ACCEPTED
-    both = {"Submissions.take", "Polling.poll", "Sending._attempt", "Inbound._take", "Polling._take"}
+    both = {"Submissions.take", "Polling.poll", "Sending._attempt", "Inbound._take"}
+    taking = {"Polling._take", "Together._judged.<locals>.judge"}
     for member, own in ((stage.habo, "Sender.message"), (stage.agency, "Sender.receipt")):
-        assert {name for whose, name in passed if whose == member.organisation.value} >= {*both, own}
+        paced = {name for whose, name in passed if whose == member.organisation.value}
+        assert paced >= {*both, own}
+        assert paced & taking
 
 
 async def test_who_floods_with_junk_is_answered_slower_and_others_are_not(stage: Stage) -> None:
