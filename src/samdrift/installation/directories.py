@@ -186,15 +186,29 @@ class DirectoryKeeper:
             record = await self._records.read(place.organisation)
         except (Temporary, NotServed):
             return  # Locked, suspended or away: it is read when its time comes.
+        except Exception as error:
+            self._unexpected(error)
+            return
         now = max(self._clock(), record.last or self._clock())
         groups = wanted(record, place.own.name, now + timedelta(seconds=1))
         if any(record.state.memberships.reading(each, now) is None for each in groups):
             await self.look(place)
 
     async def look(self, place: Place) -> None:
-        """Read one directory, and note its state and when to read it again."""
+        """Read one directory, and note its state and when to read it again.
+
+        Whatever goes wrong ends neither what keeps this directory nor what keeps the others.
+        """
         began = self._clock()
         self._next[place] = began + timedelta(minutes=place.own.minutes)
+        try:
+            await self._read(place, began)
+        except (Temporary, NotServed):
+            pass  # Locked, suspended or away: nothing is known of the directory.
+        except Exception as error:
+            self._unexpected(error)
+
+    async def _read(self, place: Place, began: datetime) -> None:
         try:
             async with self._gate.leases.working(place.organisation, Role.GOVERNANCE):
                 await self._synchroniser.require_people(place.organisation)
@@ -207,10 +221,6 @@ class DirectoryKeeper:
             self._say(place, gone.cause if await self._out_of_date(place) else "")
         except ConfigError as unfit:
             self._gone(place, began, str(unfit))
-        except (Temporary, NotServed):
-            pass  # Locked, suspended or away: nothing is known of the directory.
-        except Exception as error:
-            self._unexpected(error)
         else:
             self._say(place, kept(done))
 

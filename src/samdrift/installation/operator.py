@@ -73,7 +73,7 @@ from samdrift.installation.services import (
 from samdrift.installation.unlocking import UNLOCK, unlock_again, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreAway, KeyStoreError
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -440,7 +440,7 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
         """Look for what was there at the start, too: a folder that is gone is read as one without keys."""
         for folder in (config.vaults.secrets, config.vaults.seals):
             if not folder.is_dir():
-                raise KeyStoreError(KeyFault.MISSING, f"{shown(folder)}: there is no such folder")
+                raise KeyStoreAway(shown(folder))
         if before and not keys.keys(OPERATOR_KEYS):
             secrets = shown(config.vaults.secrets)
             raise KeyStoreError(KeyFault.MISSING, f"{secrets}: the operator's keys are not there any more")

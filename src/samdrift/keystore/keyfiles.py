@@ -73,6 +73,17 @@ class HsmUnavailable(KeyStoreError, Temporary):
     hold = Hold.KEY
 
 
+class KeyStoreAway(KeyStoreError, Temporary):
+    """A folder of the key store is not there, as one that is not mounted: it is tried later."""
+
+    hold = Hold.KEY
+    reported = True
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(KeyFault.MISSING, "the key store is not there now")
+        self.cause = f"{folder}: there is no such folder"
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """One generation of a key: waiting (``.key``) or with its certificate (``.pem``)."""

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from samdrift.keystore import confined
 from samdrift.keystore.confined import BESIDE, DRAFT, Mark
 from samdrift.keystore.durablefiles import private_folder
-from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError
+from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreAway, KeyStoreError
 from samdrift.keystore.witness import forget_witness
 
 SECRET = "secret"  # noqa: S105
@@ -109,7 +109,7 @@ def writing(folder: Path) -> Iterator[None]:
     Not the key store's own: one that is not mounted just now would come back over what was written there.
     """
     if not folder.parent.is_dir():
-        raise KeyStoreError(KeyFault.MISSING, f"{folder.parent}: there is no such folder")
+        raise KeyStoreAway(str(folder.parent))
     descriptor = _locked(folder)
     try:
         confined.make(folder)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.keyfiles import KeyStoreAway
 
 MARKS = ".marks"
 """The folder in the key store that has one for each vault."""
@@ -76,7 +76,7 @@ def write_witness(folder: Path, witness: Witness) -> None:
     """Replace the witness of a vault; the key store's own folder, which may be gone, is not made for it."""
     store = folder.parent.parent
     if not folder.is_dir() and not store.is_dir():
-        raise KeyStoreError(KeyFault.MISSING, f"{store}: there is no such folder")
+        raise KeyStoreAway(str(store))
     at = int(witness.at.timestamp() * _MICROSECONDS)
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(private_folder(folder) / _FILE, flags, 0o600)

@@ -26,7 +26,9 @@ from samdrift.net.background import in_background
 from samdrift.net.directories import DirectoryUnavailable, GroupListing, LdapSecurity
 from samdrift.rights import Ended
 from samdrift.rights.groups import MembersListed, changes
+from samdrift.rights.record import Record
 from samdrift.rights.signing import Signed
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.secretfiles import secret_file
 from tests.slapd import PASSWORD, PEOPLE, READER, Slapd, group, person, requires_slapd
@@ -332,3 +334,34 @@ async def test_where_a_timer_reads_the_directory_it_is_gone_once_the_list_is_out
     world.house.now += OUT_OF_DATE + timedelta(minutes=1)
     await keeper.look(place)
     assert ground.state() == "the message client's vault is not open to this process"
+
+
+async def test_whatever_goes_wrong_a_directory_is_read_again_when_its_time_comes(
+    ground: Ground,
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where what nobody foresaw ended the work, no directory of any organisation was read from then on."""
+    monkeypatch.setattr(directories, "_PAUSE", timedelta(milliseconds=10))
+    monkeypatch.setattr(directories, "_SOON", timedelta(milliseconds=10))
+    world = await founded_world(installation, roles=(Role.GOVERNANCE,))
+    await enrol(world)
+    await give(world)
+    records, times = Records(installation.gate, lambda: world.house.now), 0
+
+    async def read(organisation: ParticipantIdentifier) -> Record:
+        nonlocal times
+        times += 1
+        raise ValueError("nobody foresaw this")
+
+    monkeypatch.setattr(records, "read", read)
+    place = replace(ground.place, organisation=world.organisation, own=replace(ground.place.own, minutes=0))
+    keeper = DirectoryKeeper(installation.gate, records, [place], ground.health.note, lambda: world.house.now)
+    ended: list[BaseException] = []
+    async with in_background(keeper.keep(), on_failure=ended.append):
+        async with asyncio.timeout(30):
+            while times < 3:
+                await asyncio.sleep(0.01)
+    assert ended == []
+    assert "unexpected ValueError in directories" in caplog.text

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from samdrift.keystore import vaultfolder
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreAway
 from samdrift.keystore.witness import MARK_BYTES, Witness, marks_folder, read_witness, write_witness
 
 
 def test_a_vaults_folder_is_not_made_in_a_key_store_that_is_gone(tmp_path: Path) -> None:
-    """What was written there would be hidden, and lost, when the key store is back."""
+    """What was written there would be hidden, and lost, when the key store is back: it is tried later."""
     store = tmp_path / "secrets"
-    with pytest.raises(KeyStoreError) as caught, vaultfolder.writing(store / "vault"):
+    with pytest.raises(KeyStoreAway) as caught, vaultfolder.writing(store / "vault"):
         pass
     assert caught.value.fault is KeyFault.MISSING
     assert not store.exists()
@@ -27,9 +27,11 @@ def test_a_vaults_folder_is_not_made_in_a_key_store_that_is_gone(tmp_path: Path)
 
 def test_a_mark_is_not_written_in_a_key_store_that_is_gone(tmp_path: Path) -> None:
     store, mark = tmp_path / "secrets", Witness(bytes(MARK_BYTES), datetime.now(UTC))
-    with pytest.raises(KeyStoreError) as caught:
+    with pytest.raises(KeyStoreAway) as caught:
         write_witness(marks_folder(store, "vault"), mark)
     assert caught.value.fault is KeyFault.MISSING
+    assert caught.value.cause == f"{store}: there is no such folder"
+    assert str(store) not in str(caught.value), "which peers and clients may read"
     assert not store.exists()
     store.mkdir(0o700)
     write_witness(marks_folder(store, "vault"), mark)
