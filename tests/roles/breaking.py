@@ -78,6 +78,7 @@ time_stamps_trust = "{{roots}}"
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
 _SHORT_LEASE = "lease_seconds = 3\n"
+_ATTEMPTS, _LASTING_ATTEMPTS = "attempts = 60\n", "attempts = 900\n"
 _STAMPING = "time stamping"
 _DISK, _OBJECTS = "disk", "objects"
 """A folder with a small disk of its own, and that of the object store in it."""
@@ -471,9 +472,11 @@ async def ground(
         reached = None if bucket is None else _reached(folder, bucket.settings(_BROKEN.folder))
 
         def changed(operator: DemoOperator, text: str) -> str:
-            # As long as in an installation: an attempt is not to be made again while it is under way.
+            # As long as in an installation: an attempt is not to be made again while it is under way, and
+            # attempts, which follow each other each second here, outlast an outage of a minute.
             assert _SHORT_LEASE in text
-            text = text.replace(_SHORT_LEASE, "")
+            assert _ATTEMPTS in text
+            text = text.replace(_SHORT_LEASE, "").replace(_ATTEMPTS, _LASTING_ATTEMPTS)
             if operator is not _BROKEN:
                 return text
             text = _configured(text, scanner, port, system.identity, system.tls_issuers)

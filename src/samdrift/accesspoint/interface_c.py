@@ -36,7 +36,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import Cover, NotCovered
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, Purpose, Role
-from samdrift.contracts.transfer import Poll, Submission
+from samdrift.contracts.transfer import OVER_A_NETWORK, WITHIN_A_PROCESS, Poll, Submission
 from samdrift.net.interface_c import (
     ENVELOPES,
     PollRequest,
@@ -46,7 +46,7 @@ from samdrift.net.interface_c import (
     encode_submission,
 )
 from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
-from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.net.server import CLIENT_CERTIFICATE, WITHIN_PROCESS
 from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.rounds import phase
@@ -64,8 +64,6 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
-_LONGEST_WAIT = 1800.0
-"""Seconds that a poll without news may wait."""
 _SHORT_WAIT = 600.0
 """Seconds up to which it waits although what is believed of the vault ends meanwhile."""
 
@@ -169,7 +167,8 @@ class InterfaceC:
         client = await self._client(request)
         with self._polls.taken(client.organisation):
             asked = await _poll_request(request)
-            asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
+            longest = WITHIN_A_PROCESS if request.scope.get(WITHIN_PROCESS) else OVER_A_NETWORK
+            asked = replace(asked, wait=min(asked.wait, longest))
             certificate = request.scope.get(CLIENT_CERTIFICATE) or ""
             poll = partial(
                 self._polling.poll,

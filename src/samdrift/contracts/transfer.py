@@ -124,6 +124,10 @@ class TransferUnavailable(Temporary):
         self.waits_for = waits_for
 
 
+OVER_A_NETWORK, WITHIN_A_PROCESS = 600.0, 1800.0
+"""Seconds for which an access point waits for news at most: a network, or a proxy, may cut off silence."""
+
+
 class AccessPoint(Protocol):
     """Interface C for one organisation: the client's certificate is the scope, no call names it."""
 

@@ -31,6 +31,7 @@ from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.transfer import (
+    OVER_A_NETWORK,
     InboxItem,
     Poll,
     Submission,
@@ -43,7 +44,6 @@ from samdrift.contracts.transfer import (
 )
 from samdrift.domibus.plugin import Plugin, PluginRefused, PluginUnclear, Retrieved
 from samdrift.domibus.wire import ErrorEntry, MessageStatus, OutgoingMessage
-from samdrift.net.interface_c import OVER_A_NETWORK
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -14,7 +14,14 @@ from samdrift.config.kinds import is_loopback
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
 from samdrift.contracts.hold import Hold
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
+from samdrift.contracts.transfer import (
+    OVER_A_NETWORK,
+    WITHIN_A_PROCESS,
+    AccessPoint,
+    Poll,
+    Submission,
+    TransferUnavailable,
+)
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
 from samdrift.installation.listeners import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.installation.replaceable import newest_identity
@@ -23,7 +30,7 @@ from samdrift.messageservice.lifecycle.transfers import under_way
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.inprocess import InProcess, LocalApplication
-from samdrift.net.interface_c import OVER_A_NETWORK, WITHIN_A_PROCESS, HttpAccessPoint
+from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate

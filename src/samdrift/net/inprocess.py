@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.types import ASGIApp, Message, Scope
 
 from samdrift.net.guard import ENDS
-from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE
+from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE, WITHIN_PROCESS
 from samdrift.net.tls import TlsContext
 from samdrift.wire.webaddress import web_address
 
@@ -201,6 +201,7 @@ def _scope(
         "state": {},
         CLIENT_CERTIFICATE: shown.fingerprint,
         SHOWN_CERTIFICATE: shown.certificate,
+        WITHIN_PROCESS: True,
     }
 
 

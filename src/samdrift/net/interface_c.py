@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import (
+    OVER_A_NETWORK,
     InboxItem,
     Poll,
     Submission,
@@ -26,8 +27,6 @@ from samdrift.net.client import HttpClient, NoAnswer
 T = TypeVar("T")
 
 _POLL_SLACK = 15.0
-OVER_A_NETWORK, WITHIN_A_PROCESS = 600.0, 1800.0
-"""Seconds for which an access point is asked to wait for news at most: a network may cut off silence."""
 _PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""

@@ -33,6 +33,8 @@ from samdrift.net.journal import Journal
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
 SHOWN_CERTIFICATE = "samdrift.shown-certificate"
 """The certificate itself in the scope, DER, for a process that hands requests on."""
+WITHIN_PROCESS = "samdrift.within-process"
+"""In the scope of a call by the same process: nothing lies between that cuts off a long silence."""
 
 _LINGER = 2.0
 """Seconds that a client has to read an answer which came before the end of its request."""

@@ -130,6 +130,16 @@ IDLE = (
         (f"{_IDLE}::test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_served",),
     ),
     Mutant(
+        "a poll over a network waits no longer than proxies let silence last",
+        "accesspoint/interface_c.py",
+        "longest = WITHIN_A_PROCESS if request.scope.get(WITHIN_PROCESS) else OVER_A_NETWORK",
+        "longest = WITHIN_A_PROCESS",
+        (
+            "tests/unit/accesspoint/test_interface_c_ways.py"
+            "::test_a_poll_waits_no_longer_than_what_lies_between_lets_silence_last[over the network]",
+        ),
+    ),
+    Mutant(
         "a poll waits no longer than nothing is believed to be in a vault",
         "accesspoint/interface_c.py",
         "within = min(asked.wait, max(_SHORT_WAIT, self._believed_for(organisation)))",

@@ -18,10 +18,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.accesspoint import interface_c
 from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.settings import Client
 from samdrift.contracts.principals import Role
-from samdrift.contracts.transfer import TransferReason, TransferRefused, TransferUnavailable
+from samdrift.contracts.transfer import (
+    OVER_A_NETWORK,
+    WITHIN_A_PROCESS,
+    TransferReason,
+    TransferRefused,
+    TransferUnavailable,
+)
 from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
 from samdrift.net.interface_c import HttpAccessPoint
@@ -34,7 +41,7 @@ from tests.roles.letters import header
 from tests.unit.accesspoint.ends import settling
 from tests.unit.accesspoint.test_interface_c_answers import SETTINGS, Idle, envelope
 from tests.unit.net.test_tls import CLIENTS, SECOND
-from tests.unit.net.ways import WAYS, Way
+from tests.unit.net.ways import NETWORK, WAYS, Way
 from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, until
 
 ROLES = (Role.ACCESS_POINT,)
@@ -229,3 +236,20 @@ async def test_a_poll_that_waits_ends_with_its_caller(place: Place) -> None:
                     assert (await callers.own.poll(0, 0)).inbox == ()
                     break
                 await asyncio.sleep(0.01)
+
+
+async def test_a_poll_waits_no_longer_than_what_lies_between_lets_silence_last(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies, and message services of others, are set up for ten minutes."""
+    waits = list[float]()
+
+    async def silent(organisation: ParticipantIdentifier, count: int, within: float) -> bool:
+        waits.append(within)
+        return False
+
+    monkeypatch.setattr(interface_c, "_SHORT_WAIT", WITHIN_A_PROCESS)
+    async with place.calling() as callers:
+        monkeypatch.setattr(callers.signals, "beyond", silent)
+        await callers.own.poll(0, 3600)
+    assert waits == [OVER_A_NETWORK if place.way.name == NETWORK else WITHIN_A_PROCESS]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from samdrift.contracts.transfer import OVER_A_NETWORK as NETWORK
+from samdrift.contracts.transfer import WITHIN_A_PROCESS
 from samdrift.messageservice.incoming.polling import Patience
-from samdrift.net.interface_c import OVER_A_NETWORK as NETWORK
-from samdrift.net.interface_c import WITHIN_A_PROCESS
 
 
 def test_a_quiet_access_point_is_asked_more_and_more_seldom() -> None:
