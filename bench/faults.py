@@ -23,7 +23,8 @@ from samdrift.federation.server import running
 from samdrift.installation.loop import run
 
 _SECONDS = 60.0
-_PATIENCE = 180.0
+_PATIENCE = 420.0
+"""Seconds: what an outage cuts off is taken up when its lease ends, after five minutes."""
 _SHOWN = 40
 """Different lines of the log of each fault that are printed."""
 
