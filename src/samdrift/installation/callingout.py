@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config, Environment
 from samdrift.governance.records import Records
 from samdrift.governance.webhooks import Target, Webhooks
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import Dependency, Note
 from samdrift.installation.signin import pages_origin
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.background import in_background
@@ -18,9 +18,6 @@ from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-Note = Callable[[str, str, str], None]
-"""Is notified of a dependency, its place, and why it is gone."""
 
 
 def targets(config: Config) -> dict[ParticipantIdentifier, Target]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +39,7 @@ from samdrift.governance.groups import (
     wanted,
 )
 from samdrift.governance.records import Records
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import Dependency, Note
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.directories import DirectoryUnavailable, LdapSecurity, LdapSettings
@@ -48,8 +48,6 @@ from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-Note = Callable[[str, str, str], None]
-"""Is notified of a dependency, its place, and why it is gone."""
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _WHILE_GONE = timedelta(minutes=1)
 """Time until a directory that is gone is asked again; a reading that failed late has it rest for longer."""

@@ -284,7 +284,7 @@ class Health(Collector):
 
 
 class Note(Protocol):
-    """Hears of a dependency, its place, and the reason why it is gone: empty when it is there, and ``None``
+    """Is notified of a dependency, its place, and the reason why it is gone: empty when it is there, ``None``
     when it is no affair of this process any more (:meth:`Health.note`).
     """
 

@@ -12,7 +12,7 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.entrance.sites import Sites
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import Dependency, Note
 from samdrift.installation.signin import pages_origin
 from samdrift.messageclient.notices.worker import Notices, NoticeSettings
 from samdrift.messageclient.permissions import Assignments
@@ -20,9 +20,6 @@ from samdrift.net.smtp import MailServer, MailServerSettings
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-Note = Callable[[str, str, str], None]
-"""Is notified of a dependency, its place, and why it is gone."""
 
 
 def notices(

@@ -5,8 +5,8 @@ a place in the organisation's log: who comes back with it misses nothing, since
 the log is in the order of commit. A client that was away learns the status as
 it is now, once, however many steps it missed.
 
-Where nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault. The
-token is verified again with each of them, before anything is told, and at its end.
+Where nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault.
+What the token allows is decided again with each of them, before anything is told, and at its end.
 """
 
 from __future__ import annotations
