@@ -12,12 +12,16 @@ link: one that leads elsewhere would have root remove what is there.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import errno
 import os
 import re
 import secrets
 import stat
+import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,6 +50,21 @@ _REACH = "reach"
 _SILENT = "object store: no answer in time"
 _DRAFT = "#"
 """In the name of an object in a folder that is not whole yet."""
+_LEAVING = 10.0
+"""Seconds that the end of a process waits at most: an answer is handed over within milliseconds."""
+
+
+@atexit.register
+def _leave_nobody_behind() -> None:
+    """Wait for threads of obstore that are still handing over an answer as the process ends.
+
+    Whoever waits for an answer is awake before the thread that brings it has left the interpreter; one that
+    has not when the interpreter is taken down aborts the process, whose work was done.
+    """
+    own = {thread.ident for thread in threading.enumerate()}
+    last = time.monotonic() + _LEAVING
+    while sys._current_frames().keys() - own and time.monotonic() < last:
+        time.sleep(0.001)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,13 @@ OPERATIONS = (
         ),
     ),
     Mutant(
+        "a process that has done its work is not aborted by a thread that is still handing over an answer",
+        "vault/objects.py",
+        "    while sys._current_frames().keys() - own and",
+        "    while False and",
+        ("tests/unit/vault/test_objects.py::test_a_process_that_ends_right_after_its_last_object_ends_well",),
+    ),
+    Mutant(
         "a file that a thread reads is not closed",
         "vault/objects.py",
         "        if reading is None or reading.done():\n",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -384,3 +386,27 @@ async def test_nothing_is_read_over_a_link_or_but_from_a_file(
 ) -> None:
     with pytest.raises((VaultUnavailable, SealBroken)):
         _ = [piece async for piece in in_folder(tmp_path).pieces(name)]
+
+
+_HANDED_OVER_AND_ENDED = """
+import asyncio, sys, time
+from pathlib import Path
+from samdrift.vault.objects import Objects
+
+async def main(folder):
+    loop = asyncio.get_running_loop()
+    wake = loop._write_to_self
+    loop._write_to_self = lambda: (wake(), time.sleep(0.002))
+    writer = Objects(Path(folder)).writer("v1/one")
+    await writer.write(bytes(1 << 20))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""A thread of the store's client that is still in the interpreter when nothing more is to be done."""
+
+
+def test_a_process_that_ends_right_after_its_last_object_ends_well(tmp_path: Path) -> None:
+    """It was aborted, status 134, with all done that it was started for: one command in a hundred."""
+    (tmp_path / "objects").mkdir()
+    command = [sys.executable, "-c", _HANDED_OVER_AND_ENDED, tmp_path / "objects"]
+    assert {subprocess.run(command, check=False, capture_output=True).returncode for _ in range(5)} == {0}
