@@ -107,7 +107,6 @@ async def test_what_is_to_be_signed_is_shown_whole(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     await known(desk)
     file, shown = await desk.signed("kim", "agreement enter", terms(desk), "--by", "kim")
     stated = json.loads(file.read_bytes())

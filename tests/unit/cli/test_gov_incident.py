@@ -14,7 +14,7 @@ from samdrift.governance.incidents import IncidentEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
-from tests.unit.cli.test_gov_signing import Desk, in_another_second, opened
+from tests.unit.cli.test_gov_signing import Desk, opened
 from tests.unit.cli.test_gov_who import consent
 from tests.vaults import Installation
 
@@ -32,7 +32,6 @@ async def test_an_officer_opens_tells_attaches_drafts_and_closes(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     opening = ("incident open", "--title", "Obehörig läsning", "--aware", ago(7), "--began", ago(8))
     first = await desk.state("kim", *opening, "--clocks", "concerned,personal-data", "--by", "kim")
     (row,) = json.loads(await desk.run("incident list", "--json"))["incidents"]

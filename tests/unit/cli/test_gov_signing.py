@@ -118,12 +118,13 @@ def two(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def opened(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
-    """An organisation whose first two officers were brought in by two custodians."""
+    """An organisation whose first two officers were brought in by two custodians, a second ago."""
     organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
     desk = Desk(config, organisation, folder)
     for name, role in (("kim", "administrator"), ("alex", "security-officer")):
         enrol = ("officer enrol", "--key", desk.key(name), "--name", name, "--person", name)
         await desk.run(*enrol, "--role", role, *two)
+    in_another_second()
     return desk
 
 
@@ -174,7 +175,6 @@ async def test_a_substitute_is_appointed_listed_and_ended_by_command(
 ) -> None:
     """Rights to content are the organisation's to give: a person signs, and the operator cannot."""
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     end = datetime.now(UTC) + timedelta(days=30)
     where = ("--mailbox", "skola", "--until", f"{end:%Y-%m-%d}", "--by", "kim")
     await desk.state("kim", "grant give", "--to", "dag", "--rights", "read,write", *where)
@@ -201,7 +201,6 @@ async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by
 ) -> None:
     """What is written to be signed is judged as it is when it is appended."""
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--by", "kim")
     await desk.signed("kim", *given, "--until", in_days(60))
     later = datetime.now(UTC) + 3 * timedelta(days=365)
@@ -217,7 +216,6 @@ async def test_a_statement_of_any_kind_is_proposed_from_a_file(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     act = tmp_path / "act.json"
     act.write_text(json.dumps({"kind": "end", "to": "person:dag"}))
     done = await desk.state("kim", "statement propose", act, "--by", "kim")
@@ -236,7 +234,6 @@ async def test_what_another_key_signed_is_refused_and_logged(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    in_another_second()
     desk.key("mallory")
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", in_days(60))
     file, _ = await desk.signed("mallory", *given, "--by", "kim")

@@ -46,7 +46,6 @@ async def asked(desk: Desk, question: str, *words: str | Path) -> dict[str, Any]
 async def given(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
     """Kim has given Dag a right, whose sign-in the message client knows."""
     desk = await opened(installation, config, two, folder)
-    in_another_second()
     await desk.state("kim", "grant give", "--to", "dag", *GIVEN, "--by", "kim")
     in_another_second()
     return desk
