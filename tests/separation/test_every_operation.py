@@ -527,6 +527,10 @@ async def give_back_claims(vault: AccessPointVault | MessageServiceVault, victim
     return await is_(0, vault.give_back_claims(now=NOW))
 
 
+async def resume(vault: AccessPointVault, victim: Victim) -> None:
+    vault.resume([victim.transfer.id], now=NOW)
+
+
 async def outgoing_body(vault: AccessPointVault, victim: Victim) -> object:
     return await unknown(vault.outgoing_body(victim.transfer.id))
 
@@ -1289,7 +1293,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     }
     | {case.__name__: case for case in (acknowledge,)}
     | {case.__name__: case for case in (waiting, backlog, has_transfer, status, attempts, proof, hasten)}
-    | {case.__name__: case for case in (release_claims, give_back_claims)}
+    | {case.__name__: case for case in (release_claims, give_back_claims, resume)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
     | FORGETTING
@@ -1436,6 +1440,7 @@ CHANGES = frozenset(
         "mark_processed",
         "record",
         "reschedule",
+        "resume",
         "schedule",
         "set_cursor",
         "store_log",

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -35,6 +35,7 @@ from samdrift.vault.errors import SealBroken, VaultLocked
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog, Transfer
+from samdrift.vault.transferrows import reason_and_detail
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -219,7 +220,7 @@ class Outbound:
     def _earlier(self, transfer: Transfer, route: Route) -> list[tuple[SignedReference, ...]]:
         """References of the attempts before this one; computed again where a crash kept them unstored.
 
-        One that has an outcome and no references was not made.
+        One that has an outcome and no references was not made; one that ended with its process has none.
 
         A peer may answer a resend with the receipt of the first transfer, whose
         digests are those of that attempt: its security timestamp, if any, was another.
@@ -229,7 +230,7 @@ class Outbound:
             if attempt.references
             else self._prepare(transfer, route, attempt.at).references
             for attempt in transfer.attempts[:-1]
-            if attempt.references or attempt.error is None
+            if attempt.references or reason_and_detail(attempt.error)[0] is TransferReason.NONE
         ]
 
     async def _record(
@@ -379,6 +380,7 @@ class Sending(InFlight):
         self._recipients[organisation].append(transfer.envelope.recipient)
         self._start(
             organisation,
+            transfer.id,
             partial(self._attempt, organisation, transfer, body),
             partial(self._recipients[organisation].remove, transfer.envelope.recipient),
         )
@@ -388,7 +390,9 @@ class Sending(InFlight):
     ) -> datetime | None:
         return await self._outbound.attempt(organisation, transfer, body)
 
-    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[str]
+    ) -> datetime | None:
         now, ended = self._clock(), self._leftovers.of(organisation)
         claimed: tuple[Transfer, ...] = ()
         hopeful: list[Transfer] = []
@@ -396,6 +400,7 @@ class Sending(InFlight):
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             if ended:
                 await vault.release_claims(ended, now=now)
+            vault.resume(cut, now=now)
             due = await vault.next_due()
             if due is not None and due <= now:
                 claimed = await self._claimed(organisation, vault, room, now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from samdrift.client.errors import InterfaceError, Refused
@@ -67,28 +67,42 @@ class Sending:
         self._service = service
         self._clock = clock
         self._hears = hears
+        self._under_way: set[str] = set()
+        """Messages that were claimed and, since an outage came between, not gone on with yet."""
+
+    async def release(self, ended: Collection[str]) -> None:
+        """Take up what processes had claimed: this one, too, where another was in charge meanwhile."""
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            await vault.release_claims(ended, now=self._clock())
+        self._under_way.clear()
 
     async def turn(self) -> datetime | None:
         """Do what is due, and return when more will be; ``None`` when nothing waits.
 
-        An outage of the message service delays its messages and is not raised.
+        An outage of the message service delays its messages and is not raised. One of the vault is, and the
+        next turn goes on with what it cut off.
         """
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.end_windows(now=self._clock())
             claimed = await vault.claim_mail(now=self._clock(), lease=LEASE, limit=_BATCH)
-            mail = await vault.mail(claimed) if claimed else ()
+            cut = frozenset(self._under_way)
+            mail = await vault.mail([*cut.union(claimed)]) if cut or claimed else ()
+        self._under_way = {one.id for one in mail}
         for one in mail:
             if one.stage == Stage.OUTBOX:
-                await self._send(one)
+                await self._send(one, again=one.id in cut or one.attempts > 1)
+                self._under_way.discard(one.id)
         await self._follow([one for one in mail if one.stage == Stage.HANDED_OVER])
+        self._under_way.clear()
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             return await vault.next_due()
 
     # --- to the message service ---------------------------------------------------------------------------
 
-    async def _send(self, mail: MailRecord) -> None:
+    async def _send(self, mail: MailRecord, *, again: bool) -> None:
+        """Hand a message over; ``again`` says that the message service may have it already."""
         try:
-            found = await self._look_for([mail]) if mail.attempts > 1 else {}
+            found = await self._look_for([mail]) if again else {}
             head = found.get(mail.id)
             if head is None and self._is_late(mail):
                 await self._end(mail, Stage.NOT_SENT, mail.delivery.get("reason", ""), "not taken in time")

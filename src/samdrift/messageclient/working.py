@@ -216,8 +216,7 @@ class Working:
         async def turn(organisation: ParticipantIdentifier) -> datetime | None:
             async with self._gate.leases.working(organisation, role):
                 if ended := left.of(organisation):
-                    async with vaults.open(organisation, Purpose.SEND) as vault:
-                        await vault.release_claims(ended, now=self._clock())
+                    await senders[organisation].release(ended)
                     left.done(organisation)
                 return await senders[organisation].turn()
 

@@ -14,7 +14,8 @@ import contextlib
 import heapq
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -39,6 +40,9 @@ _AGAIN_AFTER = 1.0
 
 _LAST_WORDS = 5.0
 """Seconds by which the end of a process is put off by claims that it gives back."""
+
+_CUT_AT_MOST = 5
+"""Times in a row that a claim is given back whose job an outage has cut off; then it waits for its lease."""
 
 _AT_ONCE = 4
 """Turns: one organisation whose vault is slow to open does not hold up the others."""
@@ -177,12 +181,25 @@ class Dispatcher:
             self._ready[organisation] = None
 
 
+@dataclass(slots=True)
+class _Cut:
+    """A job that an outage has cut off, and not the first time maybe."""
+
+    times: int
+    """In a row."""
+    at: datetime
+    gained: int
+    """The number of the gain by which its organisation's work was this process's."""
+    given_back: bool = False
+
+
 class InFlight(ABC):
     """Starts jobs, straight after they were stored or from the queue in the vault.
 
-    A job holds a lease in the vault: one that breaks comes back when its lease has ended (invariant 8).
-    What is in flight when the process stops is given back, and what a process had claimed that was killed is
-    taken up by the next one (:class:`~samdrift.scheduling.claims.Leftovers`).
+    A job holds a lease in the vault: one that breaks comes back when its lease has ended (invariant 8). What
+    an outage has cut off is given back with the next claims, and what is in flight when the process stops, at
+    once; what a process had claimed that was killed is taken up by the next one
+    (:class:`~samdrift.scheduling.claims.Leftovers`).
     """
 
     def __init__(
@@ -209,13 +226,20 @@ class InFlight(ABC):
         self._role = role
         self._leftovers = Leftovers(claimant or Claimant(), lease, clock, self._leases, role)
         self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
+        self._cut: defaultdict[ParticipantIdentifier, dict[Hashable, _Cut]] = defaultdict(dict)
         self._backlog: set[ParticipantIdentifier] = set()
         self._stopped = False
         self.dispatcher = Dispatcher(self._turn, clock, on_failure=on_failure)
 
     @abstractmethod
-    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
-        """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits."""
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[Any]
+    ) -> datetime | None:
+        """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits.
+
+        ``cut`` are things that this process has claimed and is not at any more, since an outage has cut their
+        jobs off: they are given back first.
+        """
 
     @abstractmethod
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:
@@ -271,16 +295,22 @@ class InFlight(ABC):
                         await self._give_back(organisation)
 
     def _start(
-        self, organisation: ParticipantIdentifier, job: Job, ended: Callable[[], None] = lambda: None
+        self,
+        organisation: ParticipantIdentifier,
+        claimed: Hashable,
+        job: Job,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start a job; ``ended`` is called when it is not under way any more, before anything follows."""
+        """Start a job for what was claimed; ``ended`` is called when it is not under way any more, before
+        anything follows.
+        """
         if self._stopped:
             ended()
             return
         task = asyncio.create_task(self._fly(organisation, job))
         self._flying[organisation].add(task)
         task.add_done_callback(lambda _: ended())
-        task.add_done_callback(lambda done: self._landed(organisation, done))
+        task.add_done_callback(lambda done: self._landed(organisation, claimed, done))
 
     async def _fly(self, organisation: ParticipantIdentifier, job: Job) -> None:
         if not self._leases.holds(organisation, self._role):
@@ -300,14 +330,31 @@ class InFlight(ABC):
             async with asyncio.timeout(_LAST_WORDS):
                 await self._give_back(organisation)
 
-    def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
+    def _landed(
+        self, organisation: ParticipantIdentifier, claimed: Hashable, task: asyncio.Task[None]
+    ) -> None:
         self._flying[organisation].discard(task)
+        times = cut.times if (cut := self._cut[organisation].pop(claimed, None)) else 0
         if not task.cancelled() and (failure := task.exception()) is not None:
             if not (isinstance(failure, Temporary) and failure.expected):
                 self._on_failure(failure)
+            if isinstance(failure, Temporary) and times < _CUT_AT_MOST:
+                self._cut[organisation][claimed] = _Cut(times + 1, self._clock(), self._gained(organisation))
+                self.dispatcher.wake_at(organisation, self._clock() + _AFTER_FAILURE)
             self.dispatcher.wake_at(organisation, self._clock() + self._lease)
         if organisation in self._backlog:
             self.dispatcher.wake(organisation)
+
+    def _gained(self, organisation: ParticipantIdentifier) -> int:
+        return self._leases.gained(organisation, self._role).number
+
+    def _cut_off(self, organisation: ParticipantIdentifier) -> dict[Hashable, _Cut]:
+        """Return what nobody is at, with a claim of this process that lasts and no other one can have had."""
+        known, lasts = self._cut[organisation], self._clock() - self._lease
+        for claimed in [each for each, cut in known.items() if cut.at < lasts]:
+            del known[claimed]
+        gained = self._gained(organisation)
+        return {each: cut for each, cut in known.items() if not cut.given_back and cut.gained == gained}
 
     async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
         async with self._leases.working(organisation, self._role, partial(self._left, organisation)):
@@ -316,4 +363,8 @@ class InFlight(ABC):
                 self._backlog.add(organisation)
                 return None
             self._backlog.discard(organisation)
-            return await self._pace.of(organisation, partial(self._claim, organisation, room))
+            cut = self._cut_off(organisation)
+            due = await self._pace.of(organisation, partial(self._claim, organisation, room, [*cut]))
+            for each in cut.values():
+                each.given_back = True
+            return due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -42,6 +42,7 @@ JOIN transfers t ON t.id = claimed.id ORDER BY claimed.created_at, claimed.id, c
 """
 _RELEASE = call("release_transfers", 4)
 _CUT_SHORT = error_text(TransferReason.NONE, "ended with its process, and counts for nothing")
+_CUT_OFF = error_text(TransferReason.NONE, "was cut off by an outage, and counts for nothing")
 _PARDONED = 5
 """Attempts in a row that may end with their process and count for nothing."""
 _OUTGOING_BODY = """
@@ -217,6 +218,11 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     async def _release(self, ended: Collection[str], now: datetime, most: int | None) -> int:
         ((number,),) = await self._work.look(_RELEASE, list(ended), now, most, _CUT_SHORT)
         return int(number)
+
+    def resume(self, transfers: Iterable[str], *, now: datetime) -> None:
+        """Give claims back whose attempts an outage has cut off: they count for nothing (invariant 8)."""
+        for transfer_id in transfers:
+            self._work.arrange(_SPARE, transfer_id, now, None, _CUT_OFF)
 
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
         """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""

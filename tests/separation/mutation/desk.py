@@ -400,7 +400,7 @@ DESK = (
     Mutant(
         "a message that may have been posted is looked for before it is posted again",
         "messageclient/sending.py",
-        "found = await self._look_for([mail]) if mail.attempts > 1 else {}",
+        "found = await self._look_for([mail]) if again else {}",
         "found = {}",
         (f"{_SENDING}::test_an_answer_that_never_came_sends_nothing_twice",),
     ),

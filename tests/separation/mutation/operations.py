@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.separation.mutation.mutant import Mutant
 
+_DISPATCH = "tests/unit/scheduling/test_dispatch.py"
+_MAIL_SENDING = "tests/unit/messageclient/test_sending.py"
 _DOCTOR = "tests/roles/test_doctor.py"
 _READS = (
     "tests/unit/cli/test_no_key_store.py"
@@ -148,6 +150,66 @@ OPERATIONS = (
         (
             "tests/unit/installation/test_loop.py"
             "::test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opened_later",
+        ),
+    ),
+    Mutant(
+        "what an outage cuts off does not wait for its lease",
+        "scheduling/dispatch.py",
+        "            if isinstance(failure, Temporary) and times < _CUT_AT_MOST:\n",
+        "            if False:\n",
+        (f"{_DISPATCH}::test_what_an_outage_cuts_off_does_not_wait_for_its_lease",),
+    ),
+    Mutant(
+        "what is cut off time and again waits for its lease",
+        "scheduling/dispatch.py",
+        "            if isinstance(failure, Temporary) and times < _CUT_AT_MOST:\n",
+        "            if isinstance(failure, Temporary):\n",
+        (f"{_DISPATCH}::test_what_is_cut_off_time_and_again_or_by_a_fault_waits_for_its_lease",),
+    ),
+    Mutant(
+        "what was cut off before another process was in charge is that one's",
+        "scheduling/dispatch.py",
+        "if not cut.given_back and cut.gained == gained}",
+        "if not cut.given_back}",
+        (f"{_DISPATCH}::test_what_was_cut_off_before_another_process_was_in_charge_is_not_given_back",),
+    ),
+    Mutant(
+        "what an access point has under way when an outage comes is given back",
+        "accesspoint/outbound.py",
+        "            vault.resume(cut, now=now)\n",
+        "",
+        (
+            "tests/unit/accesspoint/test_sending.py"
+            "::test_an_attempt_that_an_outage_cuts_off_does_not_wait_for_its_lease_and_counts_for_nothing",
+        ),
+    ),
+    Mutant(
+        "the receipt of an attempt that ended with its process counts",
+        "accesspoint/outbound.py",
+        "if attempt.references or reason_and_detail(attempt.error)[0] is TransferReason.NONE\n",
+        "if attempt.references or attempt.error is None\n",
+        (
+            "tests/unit/accesspoint/test_outbound.py"
+            "::test_the_receipt_of_an_attempt_that_ended_with_its_process_counts",
+        ),
+    ),
+    Mutant(
+        "a message that an outage cut off is looked for before it is sent again",
+        "messageclient/sending.py",
+        "again=one.id in cut or one.attempts > 1)",
+        "again=one.attempts > 1)",
+        (
+            f"{_MAIL_SENDING}::test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_for_first",
+        ),
+    ),
+    Mutant(
+        "a message that an outage cut off is not sent where another process was in charge meanwhile",
+        "messageclient/sending.py",
+        "            await vault.release_claims(ended, now=self._clock())\n        self._under_way.clear()\n",
+        "            await vault.release_claims(ended, now=self._clock())\n",
+        (
+            f"{_MAIL_SENDING}"
+            "::test_what_an_outage_cut_off_is_not_gone_on_with_where_another_process_was_in_charge",
         ),
     ),
     Mutant(

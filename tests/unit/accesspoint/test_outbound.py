@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -23,7 +24,7 @@ from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Attempt, Transfer
-from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
+from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error, build_receipt
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import NOT_SERVICED
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -117,7 +118,7 @@ class Listening:
 
     def __init__(self, answer: bytes = b"") -> None:
         self.bodies: list[bytes] = []
-        self._answer = answer
+        self.answer = answer
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -127,7 +128,7 @@ class Listening:
         yield self
 
     async def read(self, most: int) -> bytes:
-        return self._answer
+        return self.answer
 
 
 class Taking(Listening):
@@ -165,6 +166,34 @@ async def test_2_5_c_not_serviced_with_a_fault_and_status_500_ends_the_transfer_
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
     assert (event.reason, event.detail) == (TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED")
+
+
+async def test_the_receipt_of_an_attempt_that_ended_with_its_process_counts(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A peer that knows the message repeats its first receipt, whose security timestamp was another one.
+
+    What that attempt had signed was never stored.
+    """
+    later, profile = NOW + MINUTE, replace(AS4_1_0, security_timestamp=True)
+    sending = outbound(installation, peer := Listening(), profile, clock=lambda: later)
+    first, body = await claimed(installation, organisation)
+    signed = sending._prepare(first, await OneRoute(profile).find(), NOW).references
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.give_back_claims(now=later) == 1
+        (second,) = await vault.claim_transfers(now=later, lease=MINUTE, limit=1)
+    peer.status = 200
+    peer.answer = build_receipt(
+        user_message=cast(Any, SimpleNamespace(message_id=first.as4_message_id)),
+        references=signed,
+        message_id="receipt@peer.test",
+        now=NOW,
+        signer=SoftwareSigningKey(pki.key(1), CERTIFICATE),
+    ).body
+    assert await sending.attempt(organisation, second, body) is None
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        event = (await vault.events(0, 10))[-1]
+    assert (event.state, event.detail) == (TransferState.DELIVERED, "")
 
 
 def test_no_profile_has_a_security_timestamp() -> None:

@@ -10,11 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
+import pytest
+
 from samdrift.accesspoint.outbound import Sending
+from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.scheduling import dispatch
 from samdrift.scheduling.claims import Claimant
 from samdrift.vault.bodies import BodyReader
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
@@ -74,9 +79,12 @@ class Breaks:
 
 @contextlib.asynccontextmanager
 async def sending(
-    installation: Installation, organisation: ParticipantIdentifier, outbound: object
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    outbound: object,
+    settings: AccessPointSettings = SETTINGS,
 ) -> AsyncIterator[Sending]:
-    made = Sending(SETTINGS, installation.gate, cast(Any, outbound), settling(installation.gate), now)
+    made = Sending(settings, installation.gate, cast(Any, outbound), settling(installation.gate), now)
     running = asyncio.create_task(made.dispatcher.run(due_now(organisation)))
     try:
         yield made
@@ -89,13 +97,13 @@ async def told(
     installation: Installation, organisation: ParticipantIdentifier, ended: int
 ) -> tuple[TransferEvent, ...]:
     """The events, once so many transfers have ended."""
-    async with asyncio.timeout(60):
-        while True:
-            async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-                events = await vault.events(0, 100)
-            if sum(event.state is not TransferState.QUEUED for event in events) >= ended:
-                return events
-            await asyncio.sleep(0.01)
+    for _ in range(6000):
+        async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+            events = await vault.events(0, 100)
+        if sum(event.state is not TransferState.QUEUED for event in events) >= ended:
+            return events
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{ended} transfers do not end within a minute")
 
 
 async def test_what_waits_for_a_free_place_is_sent_as_soon_as_there_is_one(
@@ -136,6 +144,37 @@ async def test_invariant_8_a_transfer_whose_attempts_never_have_an_outcome_is_gi
         (entry,) = await vault.find_log(transfer.envelope.envelope_id)
     assert entry.event == VaultEvent.AP_TRANSFER_FAILED
     assert entry.ids["reason"] == "given-up"
+
+
+class Unrecorded(Delivers):
+    """Stands for outbound: the database goes before the first attempt is recorded."""
+
+    cut = False
+
+    async def attempt(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
+    ) -> datetime | None:
+        if not self.cut:
+            self.cut = True
+            raise VaultUnavailable("connection refused")
+        return await super().attempt(organisation, transfer, body)
+
+
+async def test_an_attempt_that_an_outage_cuts_off_does_not_wait_for_its_lease_and_counts_for_nothing(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process lives, and knows that it is at it no more."""
+    monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=10))
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault)
+    hour = replace(SETTINGS, lease=timedelta(hours=1))
+    async with sending(installation, organisation, Unrecorded(installation), hour):
+        (event,) = await told(installation, organisation, 1)
+    assert event.state is TransferState.DELIVERED
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        status = await vault.status(transfer.id)
+    assert status is not None
+    assert (status.attempts, status.spared) == (1, 1)
 
 
 class Hangs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,8 +34,11 @@ from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
 from samdrift.scheduling.claims import Claimant
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, Office
 from tests.vaults import WORKER, Installation, until
@@ -440,6 +444,63 @@ async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once
         await sending(office, client).turn()
         assert len(office.service.posted) == 1
         assert office.service.asked, "it may have been there"
+
+
+class Away(WorkerGate[MessageClientVault]):
+    """Vaults whose database goes away at the opening that records what was done."""
+
+    def __init__(self, office: Office, after: int) -> None:
+        self._gate = office.installation.gate.worker("sending", Role.MESSAGE_CLIENT)
+        self._left = after
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._gate, name)
+
+    def open(
+        self, organisation: ParticipantIdentifier, purpose: Purpose
+    ) -> AbstractAsyncContextManager[MessageClientVault]:
+        self._left -= 1
+        if self._left == 0:
+            raise VaultUnavailable("connection refused")
+        return self._gate.open(organisation, purpose)
+
+
+@pytest.mark.parametrize(("after", "posted"), [(2, 0), (3, 1)])
+async def test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_for_first(
+    office: Office, after: int, posted: int
+) -> None:
+    """It would wait for a quarter of an hour. The message service may have it by then."""
+    message = await sent(office)
+    office.pass_by(11)
+    async with office.service.running() as client:
+        worker = Sending(Away(office, after), office.organisation, client, office.clock)
+        with pytest.raises(VaultUnavailable):
+            await worker.turn()
+        assert len(office.service.posted) == posted
+        office.pass_by(5)
+        office.service.asked.clear()
+        office.service.careless = True
+        await worker.turn()
+        assert len(office.service.posted) == 1
+        assert office.service.asked[0].startswith("GET list"), "it may have been there"
+        assert await stage(office, message) is Stage.HANDED_OVER
+        asked = len(office.service.asked)
+        await worker.turn()
+        assert len(office.service.asked) == asked, "nothing is left"
+
+
+async def test_what_an_outage_cut_off_is_not_gone_on_with_where_another_process_was_in_charge(
+    office: Office,
+) -> None:
+    await sent(office)
+    office.pass_by(11)
+    async with office.service.running() as client:
+        worker = Sending(Away(office, 2), office.organisation, client, office.clock)
+        with pytest.raises(VaultUnavailable):
+            await worker.turn()
+        await worker.release(["another"])
+        await worker.turn()
+        assert office.service.posted == []
 
 
 async def test_a_message_that_ends_its_processes_waits_for_its_lease(office: Office) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
 from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.contracts.principals import Role
 from samdrift.scheduling.dispatch import Dispatcher, InFlight
+from samdrift.scheduling.leases import Leases, partition_of
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import due_now
@@ -239,9 +243,11 @@ class Slow(InFlight):
         super().__init__(now, parallel=1, lease=timedelta(seconds=60), on_failure=lambda _: None)
         self.begun = 0
 
-    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[str]
+    ) -> datetime | None:
         await asyncio.sleep(1)
-        self._start(organisation, self._job)
+        self._start(organisation, "one", self._job)
         return None
 
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:
@@ -274,8 +280,10 @@ class Cut(InFlight):
         self.given_back: list[ParticipantIdentifier] = []
         self._failures = [*failures]
 
-    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
-        self._start(organisation, self._job)
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[str]
+    ) -> datetime | None:
+        self._start(organisation, "one", self._job)
         return None
 
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:
@@ -300,3 +308,78 @@ async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Except
     assert work.room(A) == 0, "what is stored from now on is not begun here"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+class Breaks(InFlight):
+    """Has one thing to do, whose lease is an hour, and whose job breaks in a number of ways first."""
+
+    def __init__(self, failures: Sequence[Exception], leases: Leases | None = None) -> None:
+        super().__init__(
+            now,
+            parallel=1,
+            lease=timedelta(hours=1),
+            on_failure=lambda _: None,
+            leases=leases,
+        )
+        self.claimed: list[datetime] = []
+        self.given_back: list[list[str]] = []
+        self._failures = [*failures]
+        self._due = now()
+
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[str]
+    ) -> datetime | None:
+        if cut:
+            self.given_back.append([*cut])
+            self._due = now()
+        if self._due <= now():
+            self.claimed.append(now())
+            self._due = now() + self._lease
+            self._start(organisation, "one", self._job)
+        return None
+
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        pass
+
+    async def _job(self) -> datetime | None:
+        if self._failures:
+            raise self._failures.pop()
+        return None
+
+
+async def broken(work: Breaks, seconds: float) -> list[float]:
+    """Run for so long; returns the seconds from the start at which its thing was claimed."""
+    start = now()
+    task = asyncio.create_task(work.run(due_now()))
+    work.dispatcher.wake(A)
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return [round((each - start).total_seconds()) for each in work.claimed]
+
+
+@in_virtual_time
+async def test_what_an_outage_cuts_off_does_not_wait_for_its_lease() -> None:
+    work = Breaks([_Outage()] * 3)
+    assert await broken(work, 1800) == [0, 5, 10, 15]
+    assert work.given_back == [["one"]] * 3
+
+
+@in_virtual_time
+async def test_what_is_cut_off_time_and_again_or_by_a_fault_waits_for_its_lease() -> None:
+    assert await broken(Breaks([_Outage()] * 9), 1800) == [0, 5, 10, 15, 20, 25]
+    assert await broken(Breaks([RuntimeError()]), 1800) == [0]
+
+
+@in_virtual_time
+async def test_what_was_cut_off_before_another_process_was_in_charge_is_not_given_back() -> None:
+    """It may be at it: what this process had claimed is taken up by whoever gains the lease."""
+    work = Breaks([_Outage()], leases := Leases(lambda: asyncio.get_running_loop().time()))
+    leases.begin()
+    leases.renewed({partition_of(A, Role.ACCESS_POINT): None}, math.inf)
+    asyncio.get_running_loop().call_later(2, leases.renewed, {}, math.inf)
+    asyncio.get_running_loop().call_later(
+        3, leases.renewed, {partition_of(A, Role.ACCESS_POINT): "another"}, math.inf
+    )
+    assert await broken(work, 1800) == [0]
+    assert work.given_back == []

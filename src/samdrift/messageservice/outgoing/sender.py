@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -83,29 +83,36 @@ class Sender(InFlight):
     ) -> None:
         """Send a stored and claimed message, in the background."""
         job = partial(self.message, organisation, record, payload, scanned=scanned)
-        self._start(organisation, job)
+        self._start(organisation, (WorkKind.MESSAGE, record.id), job)
 
     def start_receipt(
         self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
     ) -> None:
         """Send a stored and claimed receipt, in the background."""
-        self._start(organisation, partial(self.receipt, organisation, record, payload))
+        job = partial(self.receipt, organisation, record, payload)
+        self._start(organisation, (WorkKind.RECEIPT, record.id), job)
 
-    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+    async def _claim(
+        self, organisation: ParticipantIdentifier, room: int, cut: Sequence[tuple[WorkKind, str]]
+    ) -> datetime | None:
         now, ended = self._clock(), self._leftovers.of(organisation)
         work: tuple[WorkItem, ...] = ()
-        jobs: list[Job] = []
+        jobs: dict[WorkItem, Job] = {}
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             if ended:
                 await vault.release_claims(ended, now=now)
+            for kind, record_id in cut:
+                await vault.reschedule(kind, record_id, next_attempt=now)
             due = await vault.next_due()
             if due is not None and due <= now:
                 work = await vault.claim_work(now=now, lease=self._lease, limit=room)
-                jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
+                for item in work:
+                    if job := await self._taken_up(organisation, vault, item, now):
+                        jobs[item] = job
                 due = await vault.next_due()
         self._leftovers.done(organisation)
-        for job in jobs:
-            self._start(organisation, job)
+        for item, job in jobs.items():
+            self._start(organisation, (item.kind, item.id), job)
         return now if len(work) == room else due
 
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:

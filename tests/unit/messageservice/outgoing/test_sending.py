@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
+
+import pytest
 
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.outgoing.sender import Sender
+from samdrift.scheduling import dispatch
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
@@ -84,3 +88,41 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
             await asyncio.sleep(0.01)
     running.cancel()
     await sender.stop()
+
+
+class Unsealed(HandsOver):
+    """The database goes during the first attempt at a message."""
+
+    cut = False
+
+    async def message(
+        self,
+        organisation: ParticipantIdentifier,
+        record: MessageRecord,
+        payload: bytes,
+        *,
+        scanned: bool = False,
+    ) -> datetime | None:
+        if not self.cut:
+            self.cut = True
+            raise VaultUnavailable("connection refused")
+        return await super().message(organisation, record, payload, scanned=scanned)
+
+
+async def test_what_an_outage_cuts_off_does_not_wait_for_its_lease(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is five minutes, and the process lives and knows that it is at it no more."""
+    monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=10))
+    assert SETTINGS.lease > 2 * MINUTE
+    async with installation.open(organisation, MT) as vault:
+        record = message()
+        assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
+    sender = Unsealed(installation)
+    running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
+    async with asyncio.timeout(60):
+        while not sender.done:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await sender.stop()
+    assert sender.done == [record.id]
