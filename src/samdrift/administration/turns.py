@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from samdrift.config.model import VaultConfig
 from samdrift.installation.control import control_folder
 from samdrift.keystore.durablefiles import private_folder
-from samdrift.keystore.holders import holder, sign
+from samdrift.keystore.holders import holder, signed
 
 _LOGGER = logging.getLogger("samdrift")
 _FILE = "turn"
@@ -36,8 +36,8 @@ async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
     descriptor = os.open(private_folder(control_folder(vaults)) / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         await _taken(descriptor)
-        sign(descriptor)
-        yield
+        with signed(descriptor):
+            yield
     finally:
         os.close(descriptor)
 

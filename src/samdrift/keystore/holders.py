@@ -6,18 +6,28 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 
-def sign(descriptor: int) -> None:
-    """Write into a file that this process has locked which command holds it; not where a disk is full."""
+@contextlib.contextmanager
+def signed(descriptor: int) -> Iterator[None]:
+    """Have a file that this process has locked say which command holds it; nothing where a disk is full.
+
+    Afterwards it says nothing: whoever holds it next may not sign it, and is not to be taken for this process.
+    """
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
 
 
 def holder(descriptor: int) -> str:
-    """Return who has signed a locked file last, in words."""
+    """Return who holds a locked file and has signed it, in words."""
     try:
         found = json.loads(os.pread(descriptor, 1000, 0))
         return f"{found['command']} (process {found['process']}, since {found['since']})"

@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from samdrift.keystore.durablefiles import let_through, sync_folder
-from samdrift.keystore.holders import holder, sign
+from samdrift.keystore.holders import holder, signed
 from samdrift.vault.database.capacity import embedded_room
 from samdrift.vault.errors import ServerBusy, ServerFailed
 
@@ -290,8 +290,8 @@ class EmbeddedPostgres:
         """While no other process starts or stops this server."""
         held = self._locked(_STARTING, fcntl.LOCK_EX)
         try:
-            sign(held)
-            yield
+            with signed(held):
+                yield
         finally:
             os.close(held)
 

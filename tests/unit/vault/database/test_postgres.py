@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -128,13 +129,13 @@ def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
 
 HOLDS = """
 import fcntl, sys, time
-from samdrift.keystore.holders import sign
+from samdrift.keystore.holders import signed
 sys.argv = ["samdrift", "serve", "--config", "/etc/secret.toml"]
 with open(FILE, "w+b") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
-    sign(lock.fileno())
-    print("holds", flush=True)
-    time.sleep(600)
+    with signed(lock.fileno()):
+        print("holds", flush=True)
+        time.sleep(600)
 """
 
 
@@ -174,6 +175,21 @@ def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
         server.stop()
         other.stop()
     assert not answers(address, "secret"), "nobody counts as using it who could not start it"
+
+
+def test_who_started_it_is_not_taken_for_another_one_that_holds_it_up_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute without the database was blamed on a doctor that had ended before it."""
+    monkeypatch.setattr(postgres, "_LOOKS", 3)
+    server = EmbeddedPostgres(folder, secret)
+    server.start()
+    server.stop()
+    with (folder / "starting").open("rb+") as unsigned:
+        fcntl.flock(unsigned, fcntl.LOCK_EX)
+        with pytest.raises(ServerBusy) as busy:
+            server.start()
+    assert "another command" in str(busy.value)
 
 
 def test_a_process_that_stops_it_for_long_is_named_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
