@@ -465,7 +465,7 @@ async def ground(
         taps["witness"] = await tapped(stack, witness.sock.getsockname()[1])
         for operator in (_BROKEN, _STEADY):
             (home / operator.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        own_disk = stack.enter_context(disk(home / _BROKEN.folder / _DISK, "256m"))
+        own_disk = stack.enter_context(disk(home / _BROKEN.folder / _DISK, "1g"))
         (own_disk.folder / _OBJECTS).mkdir(mode=0o700)
         policy = f"witness other {witness.key} http://{HOST}:{taps['witness'].port}\nquorum other\n"
         (home / _BROKEN.folder / POLICY).write_text(policy)
