@@ -60,15 +60,12 @@ def status(
 
 
 async def _asked(config: Config, folder: Path) -> tuple[Running, ...]:
-    """Ask what runs; at level ``process`` also the front for what the organisations' processes find."""
-    if config.isolation.level is not Isolation.PROCESS or config.metrics is None:
+    if config.isolation.level is not Isolation.PROCESS:
         return await ask_running(folder)
     # Imported here, since no other level needs a client of the network.
-    from samdrift.console.reports import processes_of
-    from samdrift.net.client import http_client
+    from samdrift.installation.reports import every_report
 
-    async with http_client(public_only=False) as client:
-        return await processes_of(config, client)()
+    return await every_report(config)
 
 
 _PAUSE = 2.0

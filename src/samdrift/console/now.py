@@ -17,12 +17,12 @@ from samdrift.console.availabilitypage import AvailabilityPage
 from samdrift.console.certificates import soonest
 from samdrift.console.frame import AVAILABILITY, CERTIFICATES, ORGANISATIONS, QUEUES, Frame, Visit
 from samdrift.console.opened import Open
-from samdrift.console.reports import Ask
 from samdrift.console.words import DEPENDENCIES, EXAMINE, REASONS, TO_DO, lasting
 from samdrift.contracts.errors import Explained, for_operator
 from samdrift.installation.health import Condition
 from samdrift.installation.keyrows import WARNED
 from samdrift.installation.reporting import Running
+from samdrift.installation.reports import Ask
 from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
 from samdrift.web.views import Kind

@@ -34,11 +34,11 @@ from samdrift.console.operatorslog import OperatorsLog
 from samdrift.console.organisations import OrganisationPages
 from samdrift.console.queues import QueuePages
 from samdrift.console.refusals import RefusalsPage
-from samdrift.console.reports import Ask
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch
 from samdrift.contracts.clock import Clock
 from samdrift.governance.incidents import IncidentEvent
+from samdrift.installation.reports import Ask
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.web import application as web
 from samdrift.web.assets import Assets

@@ -20,7 +20,6 @@ from samdrift.config.model import Config
 from samdrift.config.toml import ConfigError
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open, Opened
-from samdrift.console.reports import processes_of
 from samdrift.console.role import OperatorConsole
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch, reached
@@ -30,6 +29,7 @@ from samdrift.contracts.principals import Proof
 from samdrift.entrance.signedin import LimitedEntries
 from samdrift.installation.health import Health
 from samdrift.installation.replaceable import server_identities
+from samdrift.installation.reports import processes_of
 from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
 from samdrift.installation.vaultsettings import key_store
 from samdrift.net.background import in_background

@@ -19,11 +19,11 @@ from samdrift.config.model import Config, SocketAddress
 from samdrift.console.availability import Watched
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open
-from samdrift.console.reports import Ask
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.installation.metrics import NEEDED
+from samdrift.installation.reports import Ask
 
 EVERY = timedelta(seconds=4)
 """Time between two looks: a silence of ten seconds is two of them at least."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 def signed(descriptor: int) -> Iterator[None]:
     """Have a file that this process has locked say which command holds it; nothing where a disk is full.
 
-    Afterwards it says nothing: whoever holds it next may not sign it, and is not to be taken for this process.
+    Afterwards it says nothing: whoever holds it next may not sign it, and is not taken for this process.
     """
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)

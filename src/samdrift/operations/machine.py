@@ -11,7 +11,7 @@ from samdrift.config.errors import shown
 from samdrift.config.model import Config
 from samdrift.installation.control import control_folder, is_hidden, listening_processes, workers_folder
 from samdrift.installation.health import Dependency
-from samdrift.installation.reporting import ask_running
+from samdrift.installation.reports import every_report
 from samdrift.operations.findings import Finding, Subject
 
 _RUNNING = Subject("process", "nothing is accepted or sent while no process runs")
@@ -32,7 +32,7 @@ async def running(config: Config) -> list[int]:
 
 async def check_health(config: Config) -> AsyncIterator[Finding]:
     """Check what running processes say of themselves: what they serve, and what they miss."""
-    running = await ask_running(control_folder(config.vaults))
+    running = await every_report(config)
     if not running:
         if is_hidden(config.vaults):
             yield _of(Dependency.KEY_STORE).fail(

@@ -10,17 +10,26 @@ from functools import partial
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from samdrift.config.isolation import Isolation
 from samdrift.config.model import Config, MetricsConfig
 from samdrift.installation.control import control_folder
 from samdrift.installation.health import FOUND_BY_WORKERS, Condition, Dependency
 from samdrift.installation.metrics import HEALTH_PATH, HELD, PATH
 from samdrift.installation.reporting import Running, ask_running
-from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch, http_client
 from samdrift.scheduling.held import HeldNumber
 
 _LIMITS = FetchLimits(max_bytes=16 << 20, seconds=5.0)
 Ask = Callable[[], Awaitable[tuple[Running, ...]]]
 """Asks the processes that run how they are (:func:`~samdrift.installation.reporting.ask_running`)."""
+
+
+async def every_report(config: Config) -> tuple[Running, ...]:
+    """Ask what runs on this machine, and at level ``process`` the front for what the workers find, too."""
+    if config.isolation.level is not Isolation.PROCESS or config.metrics is None:
+        return await ask_running(control_folder(config.vaults))
+    async with http_client(public_only=False) as client:
+        return await processes_of(config, client)()
 
 
 def processes_of(config: Config, client: HttpClient) -> Ask:

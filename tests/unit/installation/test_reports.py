@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from samdrift.config.model import MetricsConfig, SocketAddress
-from samdrift.console.reports import with_found, with_held
+from samdrift.config.isolation import Isolation
+from samdrift.config.model import Config, MetricsConfig, SocketAddress
 from samdrift.contracts.principals import Role
+from samdrift.installation import reports
 from samdrift.installation.health import FOUND_BY_WORKERS, Condition
 from samdrift.installation.metrics import HeldMetrics, metrics_application, nothing_to_measure
 from samdrift.installation.reporting import Running
+from samdrift.installation.reports import with_found, with_held
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.server import listening_socket, serving
+from samdrift.operations.findings import State
+from samdrift.operations.machine import check_health
 from samdrift.scheduling.held import HeldNumber
 
 NUMBERS = (HeldNumber("ap", "peer-refused", 2), HeldNumber("mt", "scanner", 31))
@@ -80,3 +88,35 @@ async def test_what_the_organisations_processes_find_is_in_the_report_by_kind_an
         assert report.conditions == (scanner, Condition("hsm"), Condition("smp", "", SINCE, FOUND_BY_WORKERS))
         reported[:] = [Condition("a word of the front", "", SINCE)]
         assert await with_found([one, SHARED], metrics, client) == (one, SHARED)
+
+
+async def test_the_doctor_tells_what_the_organisations_processes_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said nothing of an SMP, a token or an address book that was away while health and status did."""
+
+    async def found() -> Iterable[Condition]:
+        return [Condition("smp", "", SINCE, FOUND_BY_WORKERS), Condition("revocation")]
+
+    async def asked(folder: Path) -> tuple[Running, ...]:
+        return (SUPERVISED,)
+
+    monkeypatch.setattr(reports, "ask_running", asked)
+    sock = listening_socket("127.0.0.1")
+    application = metrics_application(CollectorRegistry(), nothing_to_measure, found=found)
+    async with serving(application, sock):
+        config = cast(
+            Config,
+            SimpleNamespace(
+                roles=ROLES,
+                isolation=SimpleNamespace(level=Isolation.PROCESS),
+                metrics=MetricsConfig(SocketAddress("127.0.0.1", sock.getsockname()[1])),
+                vaults=SimpleNamespace(control=tmp_path, secrets=tmp_path),
+            ),
+        )
+        states = {one.id: (one.state, one.found) async for one in check_health(config)}
+    assert states["health.revocation"][0] is State.OK
+    assert states["health.smp"] == (
+        State.FAIL,
+        f"smp is gone since 2026-11-02 00:00:00Z: {FOUND_BY_WORKERS}",
+    )
