@@ -213,6 +213,15 @@ OPERATIONS = (
         ),
     ),
     Mutant(
+        "the doctor tells what the organisations' processes find",
+        "installation/reports.py",
+        "        return await processes_of(config, client)()\n",
+        "        return await ask_running(control_folder(config.vaults))\n",
+        (
+            "tests/unit/installation/test_reports.py::test_the_doctor_tells_what_the_organisations_processes_find",
+        ),
+    ),
+    Mutant(
         "a process that has done its work is not aborted by a thread that is still handing over an answer",
         "vault/objects.py",
         "    while sys._current_frames().keys() - own and",
