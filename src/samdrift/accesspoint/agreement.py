@@ -1,4 +1,4 @@
-"""Comparisons of what AS4 header, envelope, peer and clock must agree on. Pure."""
+"""Checks that AS4 header, envelope, peer and clock agree. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Disagreement(StrEnum):
 
 
 def participant(value: str | None) -> ParticipantIdentifier | None:
-    """The participant that an AS4 property names, or ``None`` when it names none."""
+    """The participant that an AS4 property names; ``None`` without one."""
     try:
         return ParticipantIdentifier.parse(value or "")
     except WireError:
@@ -50,12 +50,11 @@ def compare(message: UserMessage, envelope: EnvelopeHeader, federation: str) -> 
 
 
 def require_fresh(header: SignedHeader, now: datetime, tolerance: timedelta) -> None:
-    """Return when ``wsu:Timestamp`` is neither expired nor of the future (WSS 1.1, 10).
+    """Reject a ``wsu:Timestamp`` that has expired or lies in the future (WSS 1.1, 10).
 
-    DIGG has announced a test of it (accesspoint-test-cases 7.1). ``tolerance``
-    is how far the clocks of two access points may be apart. A message without a
-    timestamp, or without an end to it, says nothing that could be too old: some
-    peers send none, and what was received before is known by its MessageId.
+    DIGG has announced a test of it (accesspoint-test-cases 7.1). ``tolerance`` is how far the clocks of two
+    access points may differ. A message without a timestamp, or without its end, cannot be judged too old:
+    some peers send none, and replays are recognised by MessageId.
     """
     created, expires = header.security_timestamp, header.security_expires
     if created is not None and created > now + tolerance:

@@ -1,12 +1,12 @@
 """Peers that do not answer an organisation at present, so that its other transfers do not wait behind them.
 
-An attempt that meets nobody costs a signature, and one of the few places that an organisation has, for as
-long as a peer may take to answer. So when several in a row have met nobody, those that follow within a short
-time are taken to have met nobody either, but for one now and then that tries. They count as attempts: each
-would have been made in that time. Only the last attempt at a transfer waits for one that tries after its own
-moment (:mod:`samdrift.accesspoint.outbound`), so that nothing fails by what was found before.
+An unanswered attempt costs a signature, and holds one of the organisation's few places for as long as a peer
+may take to answer. So after several unanswered attempts in a row, those of the next short while are treated
+as unanswered too, except for an occasional probe. They count as attempts: each would have been made in that
+time. Only a transfer's last attempt waits for a probe made after it fell due
+(:mod:`samdrift.accesspoint.outbound`), so that no transfer fails by an earlier finding.
 
-What is known of a peer is kept for each organisation by itself: how another one fares is nobody's business.
+Findings about a peer are kept separately for each organisation, so that none learns how another fares.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 AFTER = 3
-"""Attempts in a row that met nobody, until those that follow are not made."""
+"""Unanswered attempts in a row after which further ones are not made."""
 _DOUBLINGS = 2
 _MOST = 1000
-"""Peers that are kept, before those are forgotten that nobody has tried for some time."""
+"""Number of peers kept before those that have not been tried for some time are forgotten."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Silence:
     hold: timedelta
     missed: int = 0
     until: datetime | None = None
-    """Moment until which no attempt is made; ``None`` while each one is."""
+    """Moment until which no attempt is made; ``None`` while every attempt is made."""
     why: str = ""
 
 
@@ -35,14 +35,14 @@ class Breaker:
     """Outcomes of each organisation's attempts at each peer."""
 
     def __init__(self, longest: timedelta) -> None:
-        """``longest`` is the time between two that try, at most; it doubles as they meet nobody."""
+        """``longest`` limits the time between two probes, which doubles with each unanswered one."""
         self.longest = longest
         self._silent: dict[Hashable, _Silence] = {}
 
     def open(self, peer: Hashable, now: datetime) -> str:
-        """Return why no attempt is made at a peer now, as the last one was told; empty where one is made.
+        """Return why no attempt is made at a peer now (the last attempt's finding); empty to make one.
 
-        Of those that ask when the time is over, the first is made; the others are told what was found before.
+        Once the time is over the first caller makes an attempt; the others get the previous finding.
         """
         silence = self._silent.get(peer)
         if silence is None or silence.until is None:
@@ -62,7 +62,7 @@ class Breaker:
         self._silent.pop(peer, None)
 
     def missed(self, peer: Hashable, why: str, now: datetime) -> None:
-        """Note that an attempt met nobody, and why."""
+        """Note that an attempt was not answered, and why."""
         if len(self._silent) >= _MOST:
             self._forget(now)
         silence = self._silent.setdefault(peer, _Silence(self.longest / 2**_DOUBLINGS))
@@ -74,6 +74,6 @@ class Breaker:
             silence.until = now + silence.hold
 
     def _forget(self, now: datetime) -> None:
-        """Forget peers whose time is over, and those that missed too few to have one."""
+        """Forget peers whose time is over, and those with too few misses to have one."""
         kept = {peer: one for peer, one in self._silent.items() if one.until is not None and now < one.until}
         self._silent = kept

@@ -1,4 +1,4 @@
-"""Ends what is under way at an access point when its organisation is closed here (invariant 8)."""
+"""Ends an access point's work in progress when its organisation is closed here (invariant 8)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _AT_ONCE = 200
 
 
 async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
-    """End some of what has not come to its end, each with status and reason in the log; returns how many.
+    """End a batch of unfinished items, each with status and reason in the log; return their number.
 
     A transfer fails, so that no peer gets the envelope. An envelope that waits to
-    be fetched is dropped: its sender gets no message receipt, and learns it from its
-    own deadline.
+    be fetched is dropped: its sender gets no message receipt and learns of it when its own deadline passes.
     """
     transfers = await vault.waiting(_AT_ONCE)
     for transfer in transfers:

@@ -41,8 +41,7 @@ def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) 
 def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) -> dict[str, str]:
     """Return the profile whose roles and property types a message has (transport-profile-as4 2.3.1).
 
-    All are accepted: the text of version 1.2 could not be had, and none of these
-    values decides anything here.
+    All are accepted: the text of version 1.2 was not available, and no decision depends on these values.
     """
     roles, types = _OTHER, _OTHER
     came = {each.type for each in message.properties if each.name in (ORIGINAL_SENDER, FINAL_RECIPIENT)}
@@ -60,11 +59,11 @@ def keep_peer(
     now: datetime,
     grounds: Grounds | None = None,
 ) -> dict[str, str]:
-    """Keep the certificate that an entry names by its SHA-256; nothing where the peer is not known yet.
+    """Keep the certificate that an entry names by its SHA-256; do nothing while the peer is unknown.
 
-    ``grounds`` is what it was judged by; returns the fact that names them.
+    ``grounds`` are the grounds of its verdict; returns the fact that names them.
 
-    With the entry and not before it, so that a long attempt locks no row that another waits for.
+    Called with the entry and not earlier, so that a long attempt does not lock rows that others need.
 
     Clauses: component-accesspoint 3.1.7 a, b, 3.4.1 sentence 1, sentence 2.
     """

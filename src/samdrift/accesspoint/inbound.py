@@ -199,7 +199,7 @@ class Inbound:
             await self._gate.operator_log(APEvent.AP_PEER_ALARM, **named)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
-        """Looked up for messages to organisations that are served here, and for no others."""
+        """Return possible signers; they are looked up only for messages to organisations served here."""
         documents = self._settings.documents(self._served(message))
         return await self._peers.certificates(message, documents)
 
@@ -323,9 +323,8 @@ class Inbound:
     ) -> None:
         """Log a refused message (component-accesspoint 3.2.1 a 1).
 
-        In the recipient's log once an authenticated peer has named an
-        organisation that is served here, else in the operator's, and there
-        within bounds: nobody unknown can fill either.
+        The entry goes to the recipient's log once an authenticated peer has named an organisation that is
+        served here, and otherwise, within bounds, to the operator's: no stranger can fill either.
 
         Clauses: component-accesspoint 3.2.1 step 1.
         """
@@ -382,7 +381,7 @@ class Reception:
                     return
 
     async def drain(self, most: int) -> None:
-        """Read what the peer still sends, so that it gets to read the answer; ``most`` bytes of it."""
+        """Read up to ``most`` further bytes from the peer, so that it gets round to reading the answer."""
         while not self._ended and most > 0:
             piece = await anext(self._body, None)
             self._ended = piece is None
@@ -425,5 +424,5 @@ class Answers:
         )
 
     def error(self, fault: As4Fault, now: datetime) -> Response:
-        """An error signal; its detail says what was wrong and never what the message held."""
+        """An error signal; its detail states what was wrong and never reveals content."""
         return build_error(fault.as_error(), message_id=self._new_id(), now=now, signer=self._keys().newest)

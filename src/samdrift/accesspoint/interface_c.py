@@ -1,8 +1,8 @@
 """Interface C: an organisation's systems submit, poll, fetch and acknowledge envelopes, over mutual TLS.
 
-The client's certificate is the scope: it names one organisation and one of its
-systems, and no path or parameter can name another. Each call can be repeated:
-an envelope is known by its id, and what was submitted once is not transferred twice.
+The client's certificate is the scope: it names one organisation and one of its systems, and no path or
+parameter can name another. Each call can be repeated: an envelope is recognised by its id, and is never
+transferred twice.
 """
 
 from __future__ import annotations
@@ -65,35 +65,35 @@ from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
 _SHORT_WAIT = 600.0
-"""Seconds up to which it waits although what is believed of the vault ends meanwhile."""
+"""Longest wait, in seconds, that is granted even if the belief about the vault expires during it."""
 
 _NOT_REGISTERED = "this client certificate is not registered here"
 _LARGEST_POLL = 64 * 1024
-"""Bytes of a poll's request."""
+"""Limit of the body of a poll's request, in bytes."""
 
 _SHARE_OF_ONE = 0.25
 """Share of the time of this process that one organisation's requests may take, after a burst."""
 _BURST = 0.25
 _COST_OF_REQUEST = 0.001
-"""Seconds that a request counts as, whatever comes of it."""
+"""Seconds that every request is charged, whatever its outcome."""
 
 _MAX_ITEMS = 50
 """Events, and envelopes, that one poll returns at most."""
 
 _BELIEVED = 1800.0
-"""Seconds for which nothing new is believed to be in a vault of which nobody tells: a process may be killed
-before it tells of what it has stored."""
+"""Seconds for which a vault without notifications is believed to have nothing new: a process may be killed
+after storing something and before notifying of it."""
 
 _TOGETHER = 0.25
-"""Seconds for which what is taken waits for news, so that one opening deletes the one and gives the other."""
+"""Seconds for which taken items wait for news, so that one opening deletes them and returns the news."""
 
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
-"""Limits of envelopes that are submitted at the same time, of all and of one organisation."""
+"""Limits of concurrent submissions, for all organisations together and for one."""
 
 _POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
-"""Limits of polls at the same time, likewise; a message service has one, in each of its processes."""
+"""Limits of concurrent polls, likewise; a message service has one in each of its processes."""
 
 _RECEIPTS = frozenset({RECEIPT_EXTENDED, RECEIPT_BASE})
 """Types of message receipts: answers, which are not new messages."""
@@ -370,9 +370,9 @@ class Submissions:
 
 
 def _not_covered(cover: Cover, header: EnvelopeHeader) -> Problem | None:
-    """Return what an envelope with a new message is refused with where agreements do not cover it.
+    """Return the refusal of an envelope whose new message is not covered by agreements.
 
-    Receipts are transferred; and one that is here already is not new, however often it is submitted.
+    Receipts are always transferred; and an envelope that is already here is not new when it is resubmitted.
     """
     if header.document in _RECEIPTS:
         return None
@@ -416,7 +416,7 @@ class Polling:
         self._nothing: dict[ParticipantIdentifier, tuple[tuple[int, str, int], float]] = {}
         """The ``after``, the ``past`` and the signal count at which nothing more was found last, and when."""
         self._told: dict[ParticipantIdentifier, int] = {}
-        """The signal count at which everything was told that there was."""
+        """The signal count at which everything present had been returned."""
         self._handed: dict[ParticipantIdentifier, dict[str, str]] = {}
         """The items whose envelopes came with the last answer, and the envelopes' ids."""
 
@@ -429,11 +429,11 @@ class Polling:
         *,
         small: int = 0,
     ) -> Poll:
-        """Acknowledge what is taken, then give what is new; waits as long as asked for something.
+        """Acknowledge taken items, then return what is new, waiting for it as long as requested.
 
-        Envelopes of up to ``small`` bytes come with the answer. A client that is not registered any more
-        when something comes gets nothing of it. One that waits, and has been told of everything, waits a
-        moment before what it has taken is acknowledged: more often than not there is news then.
+        Envelopes of up to ``small`` bytes come with the answer. A client whose registration has ended by the
+        time that something arrives gets nothing of it. For a waiting client that is up to date, the
+        acknowledgement is put off for a moment: usually there is news by then.
         """
         with self._settling.polled(organisation):
             return await self._poll(principal, organisation, asked, still_registered, small)
@@ -482,9 +482,9 @@ class Polling:
     async def _look(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> Poll:
-        """Acknowledge and return what is new; note where there is nothing more, for whoever asks from there.
+        """Acknowledge and return what is new; if there is nothing more, remember the place for the next poll.
 
-        Not while anything waits in the inbox: it waits until it is taken, however often it was told of.
+        It is not remembered while the inbox has items, which are returned until they are taken.
         """
         count = self._signals.count(organisation)
         news = await self._supposed(principal, organisation, asked, small)
@@ -516,9 +516,9 @@ class Polling:
     async def _supposed(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> News | None:
-        """Record the ends of transfers that wait, acknowledge, and return what is new, all in one round trip.
+        """Record waiting ends of transfers, acknowledge, and return what is new, all in one round trip.
 
-        ``None`` where there is nothing but to ask, or not all of it is as expected.
+        ``None`` when there is nothing to record or acknowledge, or something is not as expected.
         """
         async with self._settling.along(organisation) as along:
             handed = self._handed.get(organisation, {})

@@ -1,6 +1,6 @@
 """Counts and durations for the operator's monitoring, in the form of Prometheus.
 
-They tell how the platform works and nothing of who uses it: no metric names an
+They show how the platform performs and nothing about who uses it: no metric names an
 organisation, a peer or a message (invariant 9). An operator may turn on one
 label with the organisation, for its own monitoring.
 """

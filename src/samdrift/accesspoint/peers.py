@@ -51,11 +51,10 @@ class Peers:
         """Return the certificates that the signature of ``message`` may mean when it carries none (WSS X.509
         token profile 3.2).
 
-        The profile has the certificate in the message, but some peers only name
-        it. SMP knows it: what sends for an organisation also receives for it,
-        ``documents`` at least. Nothing of the message is verified yet, so it
-        decides where to look and nothing else. :class:`PeerUndecided` when SML
-        or SMP gives no answer.
+        The profile puts the certificate in the message, but some peers only name it. SMP has it: the access
+        point that sends for an organisation also receives for it, ``documents`` at least. Nothing of the
+        message is verified yet, so it only decides where to look. :class:`PeerUndecided` when SML or SMP does
+        not answer.
         """
         sender = participant(message.property(ORIGINAL_SENDER))
         if sender is None:
@@ -77,11 +76,10 @@ class Peers:
         return [endpoint.certificate for endpoint in metadata.endpoints]
 
     async def require_trusted(self, header: SignedHeader, now: datetime) -> Grounds | None:
-        """Return when the sender is an approved access point of this federation and environment, and what
-        that was found from.
+        """Require an approved access point of this federation and environment; return the grounds.
 
-        Chain and revocation (transport-profile-as4 2.10 c, d). :class:`PeerUndecided` when nothing can
-        be said of them now.
+        Checks chain and revocation (transport-profile-as4 2.10 c, d). :class:`PeerUndecided` when they cannot
+        be determined now.
 
         Clauses: accesspoint-test-cases 4.3.1 TF-03; transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9,
         step 18; transport-model-extended 3.3.1 step 12, step 24, 3.3.2 step 13, step 24.

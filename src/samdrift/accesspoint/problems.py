@@ -75,7 +75,7 @@ async def answer_unavailable(request: Request, error: Exception) -> Response:
 
 
 async def answer_full(request: Request, error: Exception) -> Response:
-    """The problem document for an organisation that has as many requests at once as it may."""
+    """The problem document for an organisation that has reached its limit of concurrent requests."""
     assert isinstance(error, NoPlace)
     return _document(ProblemKind.UNAVAILABLE, "too many requests at once; try again later", _SOON)
 

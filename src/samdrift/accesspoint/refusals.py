@@ -1,12 +1,12 @@
-"""Refused messages: what the operator's log says of them, and when a peer's are too many.
+"""Refused messages: their entries in the operator's log, and when a peer has too many.
 
-Whoever reaches interface A can have messages refused as fast as the network carries
-them, and the log is kept for years. So only a limited number is logged one by one
-(:class:`Refusals`), and the rest are counted: a stranger cannot fill the log.
+Anyone who reaches interface A can cause refusals as fast as the network carries them, and the log is kept for
+years. So only a limited number is logged individually (:class:`Refusals`), and the rest are counted: a
+stranger cannot fill the log.
 
-A peer whose messages break the rules is reported to DIGG (operator-common-rules 4.1.1 a).
-:class:`PeerWatch` counts only refusals of peers whose certificate was trusted: a message
-with no certificate, or one that somebody made in a peer's name, is not that peer's.
+A peer whose messages break the rules is reported to DIGG (operator-common-rules 4.1.1 a). :class:`PeerWatch`
+counts only refusals of peers whose certificate was trusted: a message without a certificate, or forged in a
+peer's name, is not held against that peer.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Refusals:
 
 
 class _Allowance:
-    """A number of entries at once, and one more every few seconds."""
+    """A token bucket of entries: a burst, then one more every few seconds."""
 
     def __init__(self, now: datetime) -> None:
         self._left = float(_AT_ONCE)
@@ -121,7 +121,7 @@ class _Allowance:
 
 
 def clauses_of(reason: str) -> tuple[str, ...]:
-    """Return the clauses that a refusal with this reason in the log is about, the narrowest that is known.
+    """Return the narrowest known clauses that concern a refusal logged with this reason.
 
     Clauses: accesspoint-test-cases 6.2.4 TF-09.
     """
@@ -135,10 +135,10 @@ def clauses_of(reason: str) -> tuple[str, ...]:
 
 
 def is_of_peer(facts: Mapping[str, str], *, in_organisations_log: bool) -> bool:
-    """Return whether a refusal is of the peer that its entry names.
+    """Return whether a refusal can be attributed to the peer that its entry names.
 
-    What is in an organisation's log was refused after the peer was authenticated, even in entries from
-    before they say so. The operator's log has strangers too.
+    Refusals in an organisation's log were made after the peer was authenticated, even where older entries do
+    not state it. The operator's log includes strangers' messages.
     """
     return "certificate" in facts and (in_organisations_log or AUTHENTICATED.items() <= facts.items())
 
@@ -150,7 +150,7 @@ class _Count:
 
 
 class PeerWatch:
-    """Counts each peer's refusals in this process, and says once per period that there are too many."""
+    """A count of each peer's refusals in this process; it reports once per period when there are too many."""
 
     def __init__(self, alarm_at: int, within: timedelta) -> None:
         """``alarm_at`` is the number of refusals of one peer that is too many; 0 for no alarm."""
@@ -159,7 +159,7 @@ class PeerWatch:
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     def refused(self, certificate: str, now: datetime) -> bool:
-        """Count a refusal of the peer with that certificate; return whether it is the one too many."""
+        """Count a refusal of the peer with that certificate; return whether it triggers the alarm."""
         count = self._counts.get(certificate)
         if count is None or now - count.since >= self._within:
             count = self._counts[certificate] = _Count(now)

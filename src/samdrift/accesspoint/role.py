@@ -109,7 +109,7 @@ class AccessPointRole:
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Send what is due, and hear what other processes stored, while the context lasts."""
+        """Send transfers as they fall due, and listen for other processes' ones, while the context lasts."""
         role, gate = Role.ACCESS_POINT, self._gate
         rounds = Rounds(partial(gate.due, role), partial(gate.registry.worked_for, role), self._clock)
         dispatching = self._sending.run(rounds.due)

@@ -107,7 +107,7 @@ class Routes:
         return Route(endpoint.address, endpoint.certificate, party, profile, grounds)
 
     def _profile(self, identifier: str, party: str) -> TransportProfile:
-        """The transport profile of an endpoint, with what the operator decided for this one peer."""
+        """The transport profile of an endpoint, with the operator's settings for this peer."""
         profile = next(one for one in self._settings.profiles if one.identifier == identifier)
         timestamp = profile.security_timestamp or party in self._settings.timestamp_peers
         return replace(profile, security_timestamp=timestamp)

@@ -29,8 +29,9 @@ class RetryPolicy:
     attempt may come earlier or later, so that a peer that comes back is not met
     by all senders simultaneously.
 
-    An attempt is spent when it has an outcome. One that met a restart of our own, or ended with its process,
-    counts for nothing, within limits (``outbound._MOST_SPARED``, ``vault.accesspoint._PARDONED``).
+    An attempt is used up when it has an outcome. An attempt that our own restart interrupted, or that ended
+    with its process, does not count, within limits (``outbound._MOST_SPARED``,
+    ``vault.accesspoint._PARDONED``).
 
     Clauses: component-accesspoint 3.2.5 a.
     """
@@ -41,7 +42,7 @@ class RetryPolicy:
 
     @property
     def most(self) -> int:
-        """Attempts in all, with those that ended with their process and so have no outcome."""
+        """Limit of all attempts, including those without an outcome because their process ended."""
         return 2 * self.attempts
 
     def next_attempt(self, made: int, now: datetime, chance: float) -> datetime | None:
@@ -92,11 +93,10 @@ class AccessPointSettings:
     """Transfers in flight at the same time for one organisation."""
 
     def patience(self, size: int) -> timedelta:
-        """Return the time that a peer may take to answer a body of ``size`` bytes.
+        """Return the time within which a peer must answer a body of ``size`` bytes.
 
-        Some need minutes for what others need a second for, and a message that is
-        given up meanwhile has been delivered all the same (docs/compatibility.md).
-        Not so long that the lease ends first.
+        Some peers need minutes where others need a second, and a message that is given up meanwhile may have
+        been delivered all the same (docs/compatibility.md). It is short enough to end before the lease.
         """
         longer = self.answer_within + _PER_MEGABYTE * (size / 1e6)
         return max(self.answer_within, min(longer, self.lease * 0.8))
@@ -123,14 +123,14 @@ class OwnKeys:
 
     @property
     def newest(self) -> SigningKey:
-        """Return the key that signs what this access point says of itself."""
+        """Return the key that signs this access point's own messages."""
         return self.signing[0]
 
     def of(self, certificate: x509.Certificate) -> SigningKey:
         """Return the key that signs the receipt for a message that was encrypted for ``certificate``.
 
-        Its sender found that one in SMP, and takes the receipt of no other
-        (transport-profile-as4 2.10 a).
+        The sender found that certificate in SMP, and accepts a receipt only from it (transport-profile-as4
+        2.10 a).
         """
         return next((key for key in self.signing if key.certificate == certificate), self.newest)
 

@@ -1,9 +1,9 @@
-"""Transfers that were delivered, recorded together: in the opening of the poll that tells of them.
+"""Delivered transfers, recorded together in the opening of the poll that reports them.
 
-Each by itself is an opening of the vault that nobody but a poll waits for. So where polls of the
-organisation come here, the end of a transfer waits a moment for the next one, which records it and tells of
-it (:mod:`samdrift.vault.company`). Until then a transfer has its claim: where its process is killed, it is
-sent again, and the receiver answers with the receipt that it has given.
+Recorded alone, each would cost an opening of the vault, for the sake of the next poll. So where this process
+serves the organisation's polls, the end of a transfer waits a moment for the next one, which records and
+reports it (:mod:`samdrift.vault.company`). Until then the transfer stays claimed: if its process is killed,
+it is sent again, and the receiver returns the same receipt.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Settling:
         return self._company.along(organisation)
 
     async def finish(self) -> None:
-        """Record at once what waits."""
+        """Record waiting ends immediately."""
         await self._company.finish()
 
     @contextlib.contextmanager

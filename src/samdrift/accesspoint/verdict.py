@@ -1,4 +1,4 @@
-"""The meaning of a peer's answer for a transfer: pure decisions."""
+"""Interpretation of a peer's answer to an attempt at a transfer: pure decisions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MAX_DETAIL = 2000
 class Answer:
     """The outcome of one attempt.
 
-    ``receipt`` holds the bytes of a receipt that proves delivery, and
-    ``signature`` the value of the signature on it; without a receipt there is a
-    reason, and ``final`` tells whether another attempt is pointless.
+    ``receipt`` holds the bytes of a receipt that proves delivery, and ``signature`` the value of the
+    signature on it; without a receipt there is a reason, and ``final`` is true when another attempt would be
+    pointless.
     """
 
     reason: TransferReason = TransferReason.NONE
@@ -51,10 +51,9 @@ def judge(
 ) -> Answer:
     """Read the synchronous answer to an attempt.
 
-    Only a receipt that the peer named in SMP signed, over what was sent, counts
-    as delivery. An error is information for the operator; most are tried again,
-    since they are often unsigned, but that the recipient is not served there is
-    final (transport-profile-as4 2.5 c).
+    Only a receipt that the peer named in SMP signed, over what was sent, counts as delivery. An error is
+    information for the operator; after most of them another attempt is made, since they are often unsigned.
+    Only the error that the recipient is not served there is final (transport-profile-as4 2.5 c).
     """
     try:
         signal = read_response(content_type, body)

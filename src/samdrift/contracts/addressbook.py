@@ -14,19 +14,19 @@ class Listing(Enum):
 
     LISTED = auto()
     NOT_LISTED = auto()
-    """The address book itself says so, not only a copy that may be old."""
+    """The address book itself answered so, and not only a copy that may be outdated."""
     NOT_KNOWN = auto()
-    """There is no copy with the address, and the address book cannot be asked."""
+    """No copy contains the address, and the address book cannot be reached."""
     NO_BOOK = auto()
     """This installation is configured without an address book."""
 
 
 class AddressBook(Protocol):
-    """A copy to search in, and the address book itself for what is not in the copy."""
+    """A local copy that is searched first, and the address book itself for addresses missing from it."""
 
     @property
     def copy(self) -> AddressBookCopy | None:
-        """The latest copy; ``None`` as long as there has been none."""
+        """The latest copy; ``None`` before the first one."""
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
         """Return whether ``address`` is a functional address of ``organisation``."""

@@ -6,6 +6,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 Clock = Callable[[], datetime]
-"""Gives the present time, with time zone UTC."""
+"""A function that returns the current time, in UTC."""
 APART = timedelta(seconds=30)
 """Difference from which on a clock is wrong, to a time server or to the database, which all hosts share."""

@@ -2,7 +2,7 @@
 since when.
 
 Which agreements cover what is decided elsewhere, from the role's own verified copy of what was stated
-(:mod:`samdrift.installation.cover`); a role that works asks whoever was put into its gate.
+(:mod:`samdrift.installation.cover`); a running role asks the object that was placed in its gate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OF_FUNCTION = frozenset(
         Purpose.AUTHORISE,
     }
 )
-"""Purposes for which a role's vault opens only where its function is covered; the others see to the vault."""
+"""Purposes for which a role's vault opens only while its function is covered; the others are upkeep."""
 
 
 class Mode(StrEnum):
@@ -36,9 +36,9 @@ class Mode(StrEnum):
 
     ON = "on"
     RECEIVING = "receiving"
-    """Cover has ended and the organisation chose that new sending stops then: receiving goes on."""
+    """Cover has ended, and the organisation had chosen to stop sending in that case: receiving continues."""
     UNCOVERED = "uncovered"
-    """Cover has ended and the organisation chose beforehand that everything goes on."""
+    """Cover has ended, but the organisation had chosen beforehand to continue with everything."""
     OFF = "off"
     """There has never been cover."""
 
@@ -57,7 +57,7 @@ class NotCovered(Explained):
     """A new message that is not sent, since no agreement covers the function any more."""
 
     title = "New messages are not sent: no agreement covers it"
-    """Words of the step with which a message ends; what follows says since when."""
+    """Title of the step that ends a message; the text after it names the date since when."""
 
     def __init__(self, since: datetime | None) -> None:
         when = f" since {since:%Y-%m-%d %H:%M:%S}Z" if since is not None else ""

@@ -24,7 +24,7 @@ class CertificatePurpose(StrEnum):
 
 
 class DiscoveryError(Explained):
-    """A lookup that gave no answer to act on; ``text`` names no organisation and no content."""
+    """A lookup without a usable answer; ``text`` names neither organisation nor content."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

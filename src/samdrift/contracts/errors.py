@@ -1,7 +1,7 @@
-"""One hierarchy of errors: what is explained to a person, and what may be better later.
+"""One hierarchy of errors: those explained to a person, and those that a later retry may cure.
 
-A text names what is wrong, where, and what to do. It names no content, no personal
-data and no key: it may are recorded in a log or in an answer to a peer.
+A text states what is wrong, where, and what to do. It never contains message content, personal data or keys,
+since it may end up in a log or in an answer to a peer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class NotServed(Explained):
 
 
 class Temporary(Explained):
-    """An outage: the same call may succeed later, so that retry loops catch this and nothing is final."""
+    """An outage: the same call may succeed later. Retry loops catch this and treat nothing as final."""
 
     expected = False
-    """True when a person caused it and will end it: there is no failure to report."""
+    """True when a person caused the outage and will end it, so that there is no failure to report."""
     service = ""
-    """Name of what is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
+    """Name of the service that is down, for a waiting sender (``SMP``); empty where the text suffices."""
     cause = ""
     """Words of ours for what failed and where (``connection refused at 192.0.2.1:5432``), for the operator:
     no answer to a peer or client has them."""
     reported = False
-    """True when what is down is a dependency, whose own line in the log says so with this cause."""
+    """True when a dependency is down whose outage has its own line in the log, with this cause."""
     announced = False
     """True when its end is announced to the waiting worker, which need not try before that."""
 

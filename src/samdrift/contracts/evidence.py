@@ -11,14 +11,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A message as it was sent or came in, byte for byte."""
+    """A message exactly as it was sent or received, byte for byte."""
 
     size: int
     pieces: AsyncIterable[bytes]
 
 
 class MessageEvidence(Protocol):
-    """Puts evidence together; whoever calls has asked who may have it, and has recorded that they get it."""
+    """A source of evidence; callers check who may have it, and record its release, before they ask."""
 
     async def package(
         self,
@@ -29,5 +29,6 @@ class MessageEvidence(Protocol):
     ) -> AsyncIterator[bytes] | None:
         """Return the package in pieces, with the original where it is given; its size is not known before.
 
-        ``None`` where the organisation's logs know no such message, or no longer. ``by`` is who asks.
+        ``None`` when the organisation's logs do not, or no longer, contain the message. ``by`` names the
+        requester.
         """

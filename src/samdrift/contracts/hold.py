@@ -1,4 +1,4 @@
-"""Reasons for which a message waits in a message service: a closed list, for counts that name nobody."""
+"""Reasons for which a message waits in a message service: a closed list, for counts that name no one."""
 
 from __future__ import annotations
 

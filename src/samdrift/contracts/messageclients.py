@@ -10,7 +10,7 @@ from typing import Self
 AUTH_ID = "urn:sdk.digg.se:auth_id"
 """The claim with functional addresses or patterns of them (api-mt-mk 5.2)."""
 CONNECTIONS = 16
-"""Connections of one organisation's message client, one of which waits for events."""
+"""Connections that one organisation's message client opens, one of them to wait for events."""
 LONGEST_SECONDS = 30 * 60
 """Time that an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
 
@@ -45,7 +45,7 @@ class AddressPattern:
 
     before: str
     after: str | None
-    """The text after the ``*``; ``None`` if there is none and the address is literal."""
+    """The text after the ``*``; ``None`` for a literal address without one."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -38,7 +38,7 @@ class MessageStatus(StrEnum):
 
 
 _FINAL = frozenset({MessageStatus.NEW, MessageStatus.ACCEPTED, MessageStatus.MESSAGE_EXCHANGE_ERROR})
-"""Statuses in which a message is final: one that came in, at once; one that went out, by receipt or end."""
+"""Final statuses: an incoming message has one from the start, an outgoing one by its receipt or its end."""
 
 
 class ReceiptState(StrEnum):

@@ -16,8 +16,8 @@ class Role(StrEnum):
 
 
 ORGANISATIONS_OWN = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.MESSAGE_CLIENT, Role.GOVERNANCE)
-"""The order in which an organisation's vaults are taken for what concerns all of it: its log-signing key, and
-what was done about it. The first that it has is used.
+"""The order in which a vault is chosen for matters of the whole organisation: its log-signing key, and the
+log of operations on it. The first one that the organisation has is used.
 """
 
 
@@ -44,19 +44,19 @@ class ProofKind(StrEnum):
     ELSEWHERE = "operator-log"
     """A signature that the operator's log has: its text is about something of another organisation."""
     NONE = "none"
-    """No proof: the name is what was typed."""
+    """No proof: the name is only what the person typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The sign-in that a session of the console came from, for whoever asks the sign-in service about it."""
+    """The sign-in behind a console session, for inquiries at the sign-in service."""
 
     issuer: str
     """The sign-in service, or the issuer of the person's certificate."""
     level: str
     """Level of assurance that the service gave (``acr``)."""
     at: str
-    """The moment at which it says that they did (``auth_time``), in ISO 8601."""
+    """The time of the sign-in according to the service (``auth_time``), in ISO 8601."""
     certificate: str = ""
     """SHA-256 of the certificate that the person showed, where that signed them in."""
 
@@ -68,17 +68,17 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The proof of who runs a command, as an entry of a log has it, for whoever verifies it later."""
+    """The proof of who ran a command, in the form in which a log entry keeps it for later verification."""
 
     kind: ProofKind
     text: str = ""
-    """The text that was signed: the command, about what and why, by whom and when."""
+    """The signed text: the command, its subject and reason, who ran it and when."""
     signature: str = ""
     """Its signature in OpenSSH's form, base64 without its first and last line."""
     account: str = ""
     """The account of the operating system, where nothing proves the name and it is another."""
     signed_in: SignedIn | None = None
-    """The sign-in of a session, which the platform has seen, and nobody can verify by the entry alone."""
+    """The sign-in of a session: witnessed by the platform, and not verifiable from the entry alone."""
 
     def facts(self) -> dict[str, str]:
         """Return it as facts of an entry."""
@@ -88,7 +88,7 @@ class Proof:
         return {"proof": self.kind.value, **signed, **signed_in, **account}
 
     def elsewhere(self) -> Proof:
-        """Return what the log of an organisation has that the text is not about: where the text is."""
+        """Return the proof for the log of an organisation that the text does not concern: a pointer to it."""
         return Proof(ProofKind.ELSEWHERE) if self.text else self
 
 
@@ -134,10 +134,10 @@ class Purpose(StrEnum):
     EXPORT = "export"
     """Everything of the organisation is taken out, for it to keep or to move."""
     CLOSE = "close"
-    """Ending what is under way, since the organisation is closed here."""
+    """Ending work in progress because the organisation is being closed here."""
     MEASURE = "measure"
     """Lengths of queues, for the operator's monitoring."""
     ADMINISTER = "administer"
     """The operator's staff see to the organisation's vaults and keys, without opening them."""
     IMPORT = "import"
-    """Storing what the organisation had at another supplier."""
+    """Storing data that the organisation brings from another supplier."""

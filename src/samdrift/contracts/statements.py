@@ -1,9 +1,8 @@
-"""Statements of who may what, as they travel between roles: numbered bytes, and what a role answers about
-its copy.
+"""Statements of rights as they travel between roles: numbered bytes, and a role's answer about its copy.
 
 Their form and their meaning are in :mod:`samdrift.rights`. No role opens another's vault to decide: the
-command that states something writes it to the vault of every role that needs it, with its number, and a
-role that has not got a number yet says so rather than deciding without it.
+command that makes a statement writes it, numbered, to the vault of every role that needs it, and a role that
+still lacks a number reports that rather than deciding without it.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ class StatementCopy(Protocol):
         ...
 
     async def append_statements(self, statements: Sequence[NumberedStatement]) -> int:
-        """Store those that continue the copy, and return its last number then.
+        """Append the statements that continue the copy, and return its new last number.
 
-        Some that are there already change nothing; one that has the number of another raises.
+        Statements that are already there change nothing; a different one under the same number raises.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Interface C: what a message service and an access point say to each other about one organisation."""
+"""Interface C: the messages between a message service and an access point about one organisation."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class InboxItem:
     """Party identifier of the access point that sent it."""
     received_at: datetime
     size: int
-    """Bytes of the envelope; 0 where the access point does not tell."""
+    """Size of the envelope in bytes; 0 if the access point does not report it."""
     envelope: bytes | None = field(default=None, repr=False)
     """The envelope itself, where it is small enough to come with the news of it; else it is fetched."""
 
@@ -118,7 +118,7 @@ class TransferUnavailable(Temporary):
     hold = Hold.ACCESS_POINT
 
     def __init__(self, text: str, waits_for: str = "") -> None:
-        """``waits_for`` is the :class:`Hold` that the access point itself waits for, where it says so."""
+        """``waits_for`` is the :class:`Hold` that the access point itself waits for, if it reports one."""
         super().__init__(text)
         self.text = text
         self.waits_for = waits_for
@@ -141,14 +141,13 @@ class AccessPoint(Protocol):
         """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
-        """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news.
+        """Return the inbox and the events numbered above ``after``; wait up to ``wait`` seconds for news.
 
-        An access point that numbers nothing gives all its events the sequence ``after``.
+        An access point without numbering returns all its events with the sequence ``after``.
 
-        ``taken`` are items that the message service has durably: the access
-        point deletes their envelopes, as with :meth:`acknowledge`. The inbox
-        begins after the item ``past``, so that those which the message service
-        cannot take over now hide none of the others.
+        ``taken`` lists items that the message service has stored durably: the access point deletes their
+        envelopes, as with :meth:`acknowledge`. The inbox begins after the item ``past``, so that items which
+        the message service cannot take over now do not hide the others.
         """
 
     def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
