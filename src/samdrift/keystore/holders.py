@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 
 @contextlib.contextmanager
 def signed(descriptor: int) -> Iterator[None]:
-    """Have a file that this process has locked say which command holds it; nothing where a disk is full.
+    """Write into a file that this process has locked which command holds it, unless the disk is full.
 
-    Afterwards it says nothing: whoever holds it next may not sign it, and is not taken for this process.
+    Afterwards the file is emptied: its next holder may not sign it, and must not be mistaken for this
+    process.
     """
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)

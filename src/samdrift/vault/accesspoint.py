@@ -154,11 +154,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         now: datetime,
         lease: timedelta | None,
     ) -> tuple[Transfer, bool]:
-        """Store an envelope to be sent; the one stored before, and false, when its id is known.
+        """Store an envelope to be sent; return the earlier one, and false, when its id is known.
 
-        ``body`` is the envelope as AS4 sends it, with its digest.
-        With a lease it is born claimed with its first attempt begun at ``now``;
-        without one it waits in the queue.
+        ``body`` is the envelope as AS4 sends it, with its digest. With a lease the transfer is stored as
+        claimed, its first attempt begun at ``now``; without one it waits in the queue.
         """
         if body.sha256 is None:
             raise ValueError("a transfer needs the digest of its body")
@@ -194,9 +193,9 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     ) -> tuple[Transfer, ...]:
         """Take over transfers that are due, each with a new attempt begun at ``now``.
 
-        They come in turns of their recipients, in the order of their identifiers from the one that follows
-        ``after``. ``busy`` has the recipient of each attempt that is under way: of these and the new ones,
-        one recipient has at most ``of_one``.
+        Recipients take turns, in the order of their identifiers and starting after ``after``. ``busy`` lists
+        the recipient of each attempt under way; with the new ones, a recipient has at most ``of_one``
+        attempts.
         """
         most_of_one = limit if of_one is None else of_one
         named = [each.value for each in busy]
@@ -204,10 +203,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return tuple(transfers(rows))
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Take up what processes had claimed that have ended; returns how much.
+        """Release the transfers that ended processes had claimed; return their number.
 
-        The attempts that ended with them count for nothing. A transfer that this happens to time and again
-        may be what ends the processes: it waits for its lease, and its attempts count (invariant 8).
+        The attempts that ended with them do not count. A transfer to which this happens repeatedly may itself
+        be what ends the processes: it waits for its lease, and its attempts count (invariant 8).
         """
         return await self._release(ended, now, _PARDONED)
 
@@ -273,9 +272,9 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         references: Sequence[bytes] = (),
         spared: bool = False,
     ) -> bool:
-        """Give the claim back until ``next_attempt``; ``references`` is what this attempt had signed.
+        """Give the claim back until ``next_attempt``; ``references`` is what this attempt signed.
 
-        One that is ``spared`` counts for nothing. False when the transfer is final.
+        A ``spared`` attempt does not count. False when the transfer is final.
         """
         signed, error = list(references) or None, error_text(reason, detail)
         statement = _SPARE if spared else _POSTPONE
@@ -287,7 +286,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     async def next_due(self) -> datetime | None:
         """Return when the next transfer may be claimed, or ``None`` when none waits.
 
-        To have asked this and nothing else leaves no entry in the log.
+        An opening that asks only this leaves no entry in the log.
         """
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
@@ -350,9 +349,9 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return rows[0][0] if rows else None
 
     async def inbox(self, limit: int, past: str = "") -> tuple[InboxItem, ...]:
-        """Envelopes that wait to be fetched, the oldest first, from the one after the item ``past``.
+        """Return the envelopes that wait to be fetched, oldest first, starting after the item ``past``.
 
-        All of them when no item ever had that id.
+        Without an item of that id, all of them.
         """
         return tuple(InboxItem(*row) for row in await self._found(_INBOX, limit, past))
 
@@ -370,8 +369,9 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
 
         With nothing to delete, that round trip ends the opening.
 
-        Envelopes of up to ``small`` bytes come with their items, as far as they are in their rows and not
-        too much together. One that does not open is left to :meth:`incoming_body`, so that it hides no other.
+        Envelopes of up to ``small`` bytes come with their items, if they are stored in their rows and within
+        a limit for all together. An envelope that does not open is left to :meth:`incoming_body`, so that it
+        does not block others.
         """
         asked = _news(after, past, limit, small)
         gone: list[list[Row]] = []
@@ -403,10 +403,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         small: int,
         now: datetime,
     ) -> News | None:
-        """Do ``work`` as :meth:`suppose` does, and then as :meth:`news`, in the round trip that ends this.
+        """Do ``work`` like :meth:`suppose`, then :meth:`news`, in the round trip that ends this opening.
 
-        ``taken`` has the envelope of each item; they are expected to wait, and in their rows. ``None`` where
-        anything is not so: then nothing is done, and the opening shows nothing.
+        ``taken`` maps each item to its envelope; they are expected to be waiting, stored in their rows.
+        ``None`` if anything differs: then nothing is done, and the opening shows nothing.
         """
 
         async def all_of_it() -> None:
@@ -433,11 +433,11 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return item
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
-        """A waiting envelope, or ``None`` when none waits under that id."""
+        """The waiting envelope with that id, or ``None``."""
         return await self._body(_INCOMING_BODY, item_id)
 
     async def acknowledge(self, item_id: str, *, now: datetime) -> str | None:
-        """Delete a waiting envelope and keep its facts; gives the envelope's id, ``None`` when none waits."""
+        """Delete a waiting envelope but keep its facts; return its id, or ``None`` when none waits."""
         ((envelope_id, body),) = await self._work.query(_ACKNOWLEDGE, item_id, now)
         self._drop_object(body)
         return None if envelope_id is None else str(envelope_id)
@@ -473,7 +473,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return bool((await self._work.peek(_HAS_TRANSFER, identifier))[0][0])
 
     async def attempts(self, transfer_id: str) -> tuple[Attempt, ...]:
-        """Every attempt at a transfer, the first one first, without what was signed."""
+        """Every attempt at a transfer, in order, without the signed references."""
         return tuple(Attempt(*row) for row in await self._work.query(_ATTEMPTS, transfer_id))
 
     async def proof(self, transfer_id: str) -> bytes | None:

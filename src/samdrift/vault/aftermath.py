@@ -1,8 +1,8 @@
-"""The aftermath of a process of the installation that is gone without having ended in order.
+"""The aftermath of a process of the installation that ended without a shutdown.
 
-It had a few moments' commits of which it told nobody: when something is due in a vault, and that something
-new waits there. Requests come to every process, so that these may be in any organisation's vaults. So what is
-due is read from all of them, and then all processes are told that something may wait in each.
+Other processes were not notified of its last commits: that something is due in a vault, or that something new
+waits there. Every process serves requests of all organisations, so any vault may be concerned. So the due
+moments are read from all vaults, and then all processes are notified that something may wait in each.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Aftermath:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """End what is under way: another process finds the next loss, and this one's end."""
+        """Stop: another process will find the next loss, and the end of this one."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

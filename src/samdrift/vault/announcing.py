@@ -1,11 +1,10 @@
 """Notifies other processes, after a commit, that something waits in a vault.
 
-The queue of notifications is the whole cluster's: whoever may log in can fill it
-and keep it full, and a full one refuses the commit of every transaction that
-notifies. So no transaction that stores anything does, but for moments on their way to the registry, which
-are sent again without it where it is refused (:mod:`samdrift.vault.moments`). A notification that fails is
-counted, logged once, and sent later; meanwhile work is found by polling. While the database is away that is
-told by its own line.
+The whole cluster shares one queue of notifications: any login can fill it and keep it full, and while it is
+full every transaction that notifies fails to commit. So a transaction that stores something does not notify,
+except for moments on their way to the registry, which are sent again without a notification if that fails
+(:mod:`samdrift.vault.moments`). A notification that fails is counted, logged once, and sent later; meanwhile
+work is found by polling. An outage of the database has a line of its own in the log.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from samdrift.vault.errors import VaultError, VaultUnavailable
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0
-"""Seconds by which the end of a process is put off by what it has not notified yet."""
+"""Seconds by which pending notifications may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
 
 def notify(channels: Collection[str]) -> list[Statement]:
-    """One transaction that notifies channels, and does nothing else where nothing is sent before it."""
+    """Return a transaction that only notifies channels."""
     return [("BEGIN", ()), (_NOTIFY, (Texts(channels),)), ("COMMIT", ())]
 
 

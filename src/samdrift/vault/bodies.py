@@ -77,7 +77,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A finished body that an operation may store. It goes away with the opening if none does."""
+    """A finished body for an operation to store. It is removed with the opening if none does."""
 
     id: str
     size: int
@@ -123,7 +123,7 @@ class BodyReader:
         yield opener.finish()
 
     async def read_all(self) -> bytes:
-        """The whole body; for those that fit in memory."""
+        """The whole body, for bodies that fit in memory."""
         if self._sealed is not None:  # A page has hundreds of them: no step for each piece.
             opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
             return b"".join((*opener.feed(self._sealed), opener.finish()))
@@ -176,7 +176,7 @@ class BodyWriter:
         return self._body
 
     async def discard(self) -> None:
-        """Drop what was written; nothing happens when it is dropped already."""
+        """Remove what was written; harmless when repeated."""
         self._over = True
         self._held.clear()
         stored, self._object = self._object, None
@@ -207,7 +207,7 @@ class _Opener:
         self._begun = False
 
     def feed(self, sealed: bytes) -> list[bytes]:
-        """Whole frames of plaintext, except the last one, which :meth:`finish` gives."""
+        """Yield whole frames of plaintext, except the last one, which :meth:`finish` returns."""
         self._waiting += sealed
         if not self._begun and len(self._waiting) >= _BEGINNING:
             self._begin()

@@ -1,9 +1,8 @@
-"""The end of an organisation in the registry: what there was, what was decided, what was signed.
+"""An organisation's end in the registry: what it had, the decision, and the signed certificate.
 
-A closing is a row that is written before anything is destroyed and completed
-when everything is. It survives a kill at any moment, and says how much there
-was (counts, fingerprints, the head of the log) and nothing of what it said.
-Runs as the database's administrator.
+A closing is a row that is written before anything is destroyed and completed when everything is. It survives
+a kill at any moment, and records quantities (counts, fingerprints, the head of the log) but no content. Runs
+as the database's administrator.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ Inside = Callable[[str], AbstractAsyncContextManager[Connection]]
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Number of records in a vault; nothing of what they say."""
+    """Numbers of records in a vault, without any content."""
 
     role: Role
     vault: str
@@ -90,12 +89,12 @@ class Stock:
     exported: bool
     """The log was exported after the vault had been suspended for the last time."""
     ended: tuple[Happening, ...]
-    """Entries of the log about what was under way and ended for the closing."""
+    """Log entries about work in progress that was ended for the closing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An organisation's end, under way as long as there is no certificate of it."""
+    """An organisation's closing, unfinished until it has a certificate."""
 
     number: int
     organisation: ParticipantIdentifier

@@ -1,8 +1,8 @@
-"""Steps that nobody waits for by themselves, and that an opening of the same vault takes along.
+"""Steps that can wait, and are done in the next opening of the same vault.
 
-An opening costs about the same whatever is done in it. So a step may wait a moment for one that somebody
-else makes, which does it in its transaction. Where none comes, steps that wait are done together; and
-where one of them is not as expected, each is done by itself.
+An opening costs about the same whatever is done in it. So a step may wait a moment for an opening by another
+worker, which includes it in its transaction. If none comes, waiting steps are done together; and if one of
+them does not turn out as expected, each is done by itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Step = Callable[[V], Awaitable[Any]]
 class _Waiting(Generic[V]):
     step: Step[V]
     durable: asyncio.Future[bool]
-    """True when it was done with others; if not, it is to be done by itself."""
+    """True when the step was done with others; otherwise it must be done by itself."""
 
 
 class Along(Generic[V]):
@@ -64,7 +64,7 @@ class Company(Generic[V]):
         self._waiting: defaultdict[ParticipantIdentifier, list[_Waiting[V]]] = defaultdict(list)
 
     async def joins(self, organisation: ParticipantIdentifier, step: Step[V]) -> bool:
-        """Have a step done with others; it is durable when this returns true, and left undone when false."""
+        """Have a step done with others; it is durable when this returns true, and not done when false."""
         mine = _Waiting(step, asyncio.get_running_loop().create_future())
         waiting = self._waiting[organisation]
         waiting.append(mine)
@@ -84,9 +84,9 @@ class Company(Generic[V]):
 
     @contextlib.asynccontextmanager
     async def along(self, organisation: ParticipantIdentifier) -> AsyncIterator[Along[V]]:
-        """Give what waits to an opening of somebody else; what is not durable then is done by itself.
+        """Hand waiting steps to another worker's opening; any not durable afterwards are done by themselves.
 
-        What it records says that this worker did it, for its purpose.
+        Their log entries name this worker and its purpose.
         """
         taken = self._waiting.pop(organisation, [])
 
@@ -102,7 +102,7 @@ class Company(Generic[V]):
                     each.durable.set_result(along.durable)
 
     async def finish(self) -> None:
-        """Do at once what waits: nothing takes it along any more."""
+        """Do the waiting steps now, since no further opening will include them."""
         for organisation in list(self._waiting):
             await self._together(organisation, 1)
 

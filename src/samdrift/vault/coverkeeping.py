@@ -1,5 +1,5 @@
-"""The facts that cover by agreements rests on in one vault, beside the signed statements: what was inherited
-from the time before agreements, and which state the log tells of last.
+"""Facts in one vault on which cover by agreements rests, in addition to the signed statements: what was
+inherited from the time before agreements, and the state that the log reported last.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from samdrift.vault.database.session import call
 from samdrift.vault.signedstatements import SignedStatementKeeping
 
 INHERITED = timedelta(days=90)
-"""Time for which what was inherited covers an organisation (sql/cover-1.sql)."""
+"""Time for which the inherited agreement covers an organisation (sql/cover-1.sql)."""
 _FACTS = """
 SELECT c.inherited_from, c.inherited_until, c.noted,
     (SELECT coalesce(max(s.number), 0) FROM signed_statements s),
@@ -28,7 +28,7 @@ class CoverFacts:
     inherited: tuple[datetime, datetime] | None
     """The beginning and end of the inherited agreement; ``None`` where there never was one."""
     noted: str
-    """The state that the log tells of last, in the words of whoever keeps it; empty before the first."""
+    """The state that the log reported last, in the keeper's own words; empty before the first."""
     statements: int
     """Number of the last signed statement."""
     witnessed: datetime | None
@@ -39,12 +39,12 @@ class CoverKeeping(SignedStatementKeeping):
     """A vault whose function is covered by agreements, or not: every vault is."""
 
     async def cover_facts(self) -> CoverFacts:
-        """Return the facts; alone, this leaves no entry in the log, since it shows nothing of anybody."""
+        """Return the facts; alone, this leaves no entry in the log, since it reveals nothing about anyone."""
         ((start, end, noted, statements, witnessed),) = await self._work.peek(_FACTS)
         inherited = None if start is None or end is None else (start, end)
         return CoverFacts(inherited, noted, int(statements), witnessed)
 
     async def note_cover(self, before: str, after: str) -> bool:
-        """Keep the state that the log tells of from now on; false where another process has told of it."""
+        """Keep the state that the log now reports; false if another process has reported it already."""
         ((noted,),) = await self._work.look(_NOTE, before, after)
         return bool(noted)

@@ -1,10 +1,8 @@
-"""One vault turned against another, with all that the processes of its organisation can hold.
+"""Attacks by one vault on another, with everything that its organisation's processes can hold.
 
-For the check of isolation that runs in production
-(:mod:`samdrift.isolationcheck`): two organisations that are canaries, and no
-gate between. What is tried must be denied by the database, by the encryption and
-by the key files themselves. Each statement is rolled back, so that an attempt
-that succeeds shows a leak and changes nothing.
+For the isolation check that runs in production (:mod:`samdrift.isolationcheck`): two canary organisations,
+without the gate in between. Every attempt must be denied by the database, the encryption and the key files
+themselves. Each statement is rolled back, so that an attempt that succeeds shows a leak and changes nothing.
 """
 
 from __future__ import annotations
@@ -156,9 +154,9 @@ class Crossings:
         return Hosted(vault, schema, login, database, secret, channel, Shelf(vault, sealer, self._objects))
 
     async def in_database(self, mine: Hosted, theirs: Hosted, role: Role) -> list[Attempt]:
-        """With one vault's login at everything of another's, at the server, and at either log.
+        """Attack another vault's objects, the server and both logs with one vault's login.
 
-        In the other's database, if the login is let in there, which itself is a leak; else in its own.
+        Runs in the other's database if it admits the login, which is itself a leak; otherwise in its own.
         """
         names = {
             "mine": mine.schema,

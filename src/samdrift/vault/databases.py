@@ -1,9 +1,9 @@
 """Makes and drops the databases of organisations (decision record 0020), as the database's administrator.
 
-Each is a copy of an empty one, the template, that is hardened once. A copy does not say who may connect, and
-PostgreSQL lets everybody connect to a new database: it is made with connections refused, until that right is
-taken away. No database can be made in a transaction. So its name is put on record before, and whatever is
-called here can be called again where it was cut short.
+Each is a copy of an empty one, the template, that is hardened once. A copy does not inherit who may connect,
+and PostgreSQL lets everybody connect to a new database: it is made with connections disabled until that right
+is revoked. A database cannot be made in a transaction. So its name is recorded first, and every function here
+can be repeated if it was cut short.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAY_MAKE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = CURREN
 
 
 async def make_template(connection: Connection, database: Database) -> None:
-    """Make the template where it is missing, and take from everybody what no vault needs."""
+    """Make the template if it is missing, and revoke public rights that no vault needs."""
     name = database.template
     if not await _rows(connection, _STATE, name):
         await _check_may_make(connection)
@@ -58,9 +58,9 @@ async def reserved(connection: Connection, organisation: ParticipantIdentifier) 
 
 
 async def make(connection: Connection, database: Database, name: str) -> None:
-    """Make a database that nobody may connect to but the administrator; one that is there is only closed.
+    """Make a database to which only the administrator may connect; an existing one is only closed to others.
 
-    :class:`VaultUnavailable` while somebody looks into the template.
+    :class:`VaultUnavailable` while a session is connected to the template.
     """
     known = await _rows(connection, _STATE, name)
     if not known:
@@ -74,7 +74,7 @@ async def make(connection: Connection, database: Database, name: str) -> None:
 
 
 async def drop(connection: Connection, name: str) -> None:
-    """Drop a database, and end the sessions of whoever is connected to it."""
+    """Drop a database, and end all sessions that are connected to it."""
     await logins.run(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
@@ -85,17 +85,17 @@ FORMER = "former"
 async def name_beside(connection: Connection, purpose: str, organisation: str) -> str:
     """Return the name of a database beside the organisation's own, always the same for a purpose.
 
-    It says as little as other names do, since it is made from a random one, and what a killed process has
-    left is found by it again.
+    Derived from a random name, it reveals as little as others do, and a database left by a killed process is
+    found by it again.
     """
     ((channel,),) = await _rows(connection, "SELECT channel FROM registry.installation")
     return "d" + hashlib.sha256(f"samdrift {purpose} {channel} {organisation}".encode()).hexdigest()[:32]
 
 
 async def rename(connection: Connection, name: str, new: str) -> None:
-    """Rename a database that nobody is connected to; nothing happens when there is none.
+    """Rename a database without connections; do nothing when there is none.
 
-    :class:`VaultUnavailable` while somebody is.
+    :class:`VaultUnavailable` while a session is connected to it.
     """
     if not await _rows(connection, _STATE, name):
         return

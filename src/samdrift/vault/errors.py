@@ -38,9 +38,7 @@ class VaultUnavailable(VaultError, Temporary):
 
 
 class Entangled(VaultUnavailable):
-    """A transaction and another one wait for each other, and the database has ended this one; begun again it
-    goes on.
-    """
+    """Two transactions waited for each other, and the database ended this one; it can be begun again."""
 
 
 class EndedByDatabase(VaultUnavailable):
@@ -83,7 +81,7 @@ class VaultLocked(VaultUnavailable):
 
 
 class VaultSuspended(VaultUnavailable):
-    """The organisation is served here, but not now: for those who may open it, what can be tried later."""
+    """The organisation is served here, but suspended: callers who may open it can try again later."""
 
     text = "the organisation is suspended here"
     hold = Hold.SUSPENDED
@@ -145,4 +143,4 @@ class ServerFailed(VaultError):
 
 
 class DatabaseUnfit(ServerFailed):
-    """The operator's own cluster, or what is said of it, is not what vaults may be in; ``text`` says why."""
+    """The operator's own cluster, or its configuration, is not fit for vaults; ``text`` says why."""

@@ -6,12 +6,12 @@ from samdrift.audit.events import AuditEvent
 
 
 class VaultEvent(AuditEvent):
-    """An event that the vault writes, whoever asked for it."""
+    """An event that the vault itself writes, for any caller."""
 
     LOG_KEY_ANNOUNCED = "log:key:announced"
     """The key that checkpoints are signed with from now on; by the key before it, where there was one."""
     LOG_WITNESS_REFUSED = "log:witness:refused"
-    """A witness has seen another history of the log: nothing is signed until people have decided."""
+    """A witness has seen a different history of the log: signing stops until people have decided."""
     LOG_WITNESS_RESOLVED = "log:witness:resolved"
     """Two people have decided about that; the log goes on under another name."""
     LOG_SIGNING_PAUSED = "log:signing:paused"
@@ -26,7 +26,7 @@ class VaultEvent(AuditEvent):
     ORGANISATION_MOVED_BACK = "org:database:moved-back"
     """They were moved back into the installation's database; in the operator's log."""
     ORGANISATION_EXPORT_BEGUN = "org:organisation:export-begun"
-    """Two persons have all of it read, for a recipient; whether it came to an end is told apart."""
+    """Two persons started an export of everything, for a recipient; its completion is a separate event."""
     ORGANISATION_EXPORTED = "org:organisation:exported"
     ORGANISATION_ENDED = "org:organisation:ended"
     """Something that was under way, since the organisation was closed here."""

@@ -1,7 +1,7 @@
 """Facts about the database that the vaults are in, for an operator who wants to know; nothing is changed.
 
-A start puts in order whatever it may, and refuses the rest. So what an operator has undone while
-everything runs is seen here first.
+A start repairs what it may, and refuses to run with the rest. So changes that an operator makes while
+everything runs show here first.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DatabaseFacts:
     loses: tuple[str, ...]
     """Settings that are off, so that a crash may lose what was committed."""
     failover_loses: bool
-    """Sign that a standby that takes the server's place may lack what was committed: the URL names one."""
+    """True when the URL names a standby that, taking over, may lack committed transactions."""
 
     @property
     def outdated(self) -> bool:

@@ -1,8 +1,8 @@
 """Forgetting, in access point and message service: facts that find duplicates, and proofs of exchanges.
 
-The two have rules of their own (:mod:`samdrift.vault.retention`). A fact that finds a duplicate goes by
-itself when no sender can repeat what it is about. What proves an exchange stays for as long as the log
-says what it proves, and goes by the decision that disposes of that.
+Both have rules of their own (:mod:`samdrift.vault.retention`). A fact that finds duplicates is removed
+automatically once no sender can repeat the item. A proof of an exchange is kept for as long as the log entry
+that it proves, and is disposed of by the same decision.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ class ForgettingVault(Vault):
     """A vault with facts about what came and went."""
 
     async def forget_duplicates(self, *, limit: int = STEP) -> bool:
-        """Remove a step of the facts that find duplicates and are too old; true while there may be more.
+        """Remove a batch of outdated facts that find duplicates; true while there may be more.
 
-        The database refuses to remove what is younger, whatever the clock of this process says. Where nothing
-        is removed, that it was looked for leaves no entry in the log.
+        The database refuses to remove younger ones, whatever this process's clock shows. When nothing is
+        removed, the search leaves no entry in the log.
         """
         return await self._remove(_FORGET, self._reason.clock() - DUPLICATE_WINDOW - _CLOCKS, limit)
 
     async def dispose_proofs(self, before: datetime, *, limit: int = STEP) -> bool:
-        """Remove a step of the proofs of exchanges from before a moment; true while there may be more.
+        """Remove a batch of the proofs of exchanges from before a moment; true while there may be more.
 
-        For whoever has disposed of the facts of transfers in the log. The database refuses the last year's.
+        Called after the facts of transfers in the log were disposed of. The database refuses to remove the
+        last year's.
         """
         return await self._remove(_DISPOSE, before, limit)
 

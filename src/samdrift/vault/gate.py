@@ -80,17 +80,16 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, even of a suspended organisation."""
 _NEWS_TOGETHER = 0.05
-"""Seconds for which news of a vault waits for others: each notification wakes every process that listens."""
+"""Seconds for which a vault's notifications are gathered: each one wakes every process that listens."""
 _LOGGER = logging.getLogger("samdrift")
 
 
 class Gate:
     """Opens vaults for those who may; one per process, or one per role in it.
 
-    Who may: a worker of this platform, the vaults of the roles that the gate was
-    started for; a system or a user, those of its own organisation alone; the
-    operator's staff, none: :meth:`operate` gives them transfers without content
-    (invariant 10).
+    A worker of this platform may open vaults of the roles that the gate was started for; a system or a user,
+    only those of its own organisation; the operator's staff, none: :meth:`operate` shows them transfers
+    without content (invariant 10).
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class Gate:
         claimant: Claimant | None = None,
     ) -> None:
         self.leases = Leases()
-        """Leases of work that comes by itself; of everybody's, unless they are kept."""
+        """Leases of recurring work; for all organisations unless a keeper limits them."""
         self.registry = Registry(self._forget, only, self.leases)
         self.claimant = claimant or Claimant()
         """This process as its claims name it."""
@@ -147,7 +146,7 @@ class Gate:
         only: Collection[str] | None = None,
         claimant: Claimant | None = None,
     ) -> Self:
-        """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
+        """Connect to the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
         The registry must have been made (:meth:`Provisioner.install`). ``keys`` is the open key store of
         ``settings``, ``database`` one that another process keeps running, and ``only`` the vaults that the
@@ -169,7 +168,7 @@ class Gate:
         return gate
 
     def lease_keeper(self, roles: Collection[Role]) -> LeaseKeeper:
-        """Return what shares work that comes by itself, in these roles, with other processes."""
+        """Return the keeper that shares recurring work in these roles with other processes."""
         keeper = LeaseKeeper(self._wakeups.ask, self.leases, self.claimant, roles)
         keeper.announce = lambda: self._announcements.ask(self._wakeups.registry_channel)
         keeper.found_gone = self._aftermath.ask
@@ -187,7 +186,7 @@ class Gate:
         return self._database
 
     async def reach(self) -> float:
-        """Return the database's time, in seconds of POSIX; :class:`VaultUnavailable` when it gives none."""
+        """Return the database's time as a POSIX timestamp; :class:`VaultUnavailable` without an answer."""
         return float((await self._run(self._operator, [(NOW, ())]))[0][0][0])
 
     async def reach_objects(self) -> None:
@@ -195,7 +194,7 @@ class Gate:
         await self._objects.reach()
 
     async def close(self) -> None:
-        """Hang up; what is open then fails with :class:`VaultUnavailable`."""
+        """Close all connections; openings still in progress fail with :class:`VaultUnavailable`."""
         await self._aftermath.stop()
         await self._announcements.stop()
         await self._moments.stop()
@@ -249,10 +248,10 @@ class Gate:
     ) -> AbstractAsyncContextManager[Any]:
         """Open the organisation's vault for one unit of work.
 
-        Everything done in it is committed when the block ends and rolled back when it raises, with the
-        entry that tells who opened it and why. Raises :class:`VaultDenied` when the block is entered, after
-        the denial is in the log; :class:`VaultSuspended`, to those who may, while the organisation is
-        suspended: that is nobody's attempt at anything, and is recorded in the log once.
+        Everything done in it is committed when the block ends and rolled back when it raises, with the entry
+        that records who opened it and why. Raises :class:`VaultDenied` when the block is entered, after the
+        denial is in the log; :class:`VaultSuspended`, to authorised callers, while the organisation is
+        suspended: that is not an attempted intrusion, and is logged only once.
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
@@ -283,9 +282,9 @@ class Gate:
     async def operate(
         self, principal: Principal, organisation: ParticipantIdentifier
     ) -> AsyncIterator[TransferDesk]:
-        """Open what the operator's staff may do in the organisation's access point, for one unit of work.
+        """Open the access point operations that the operator's staff may perform, for one unit of work.
 
-        As with :meth:`open`; for a principal of kind ``OPERATOR`` and no other.
+        Like :meth:`open`, but only for principals of kind ``OPERATOR``.
         """
         role, reason = Role.ACCESS_POINT, Reason(principal, Purpose.OPERATE, self._clock)
         allowed = principal.kind is PrincipalKind.OPERATOR
@@ -302,9 +301,9 @@ class Gate:
         kind: type[D],
         facts: Mapping[str, str],
     ) -> AsyncIterator[D]:
-        """Read all that the organisation has in a vault as it is at this moment, for its move; for workers.
+        """Read everything that a vault holds, in one snapshot, for the organisation's move; for workers only.
 
-        That it is done is recorded in its log, with ``facts``, before anything is read.
+        The reading is recorded in its log, with ``facts``, before it begins.
         """
         async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
             vault.record(VaultEvent.ORGANISATION_EXPORT_BEGUN, **facts)
@@ -314,7 +313,7 @@ class Gate:
     def arrive(
         self, principal: Principal, organisation: ParticipantIdentifier, kind: type[A]
     ) -> AbstractAsyncContextManager[A]:
-        """Open a vault to store what the organisation brings, for one unit of work; as :meth:`open`."""
+        """Open a vault to store what the organisation brings, for one unit of work; like :meth:`open`."""
         reason = Reason(principal, Purpose.IMPORT, self._clock)
         allowed = _may(principal, organisation, Purpose.IMPORT)
         return Opening(partial(self._admit, kind, organisation, kind.role, reason, allowed))
@@ -322,7 +321,7 @@ class Gate:
     def covered_by(self, covers: Covers) -> None:
         """Ask ``covers`` from now on before a role's vault is opened for its function.
 
-        Without this, as in a command beside what runs, agreements are not asked.
+        Without this, as in a command that runs separately, agreements are not checked.
         """
         self._covers = covers
 
@@ -364,11 +363,10 @@ class Gate:
         facts: Mapping[str, str],
         roles: Sequence[Role] = ORGANISATIONS_OWN,
     ) -> bool:
-        """Write what was done about an organisation in its own log, even while it is suspended.
+        """Record an operation on an organisation in its own log, even while it is suspended.
 
-        In the vault of the first of ``roles`` that it has here. False when that cannot be:
-        it has none, or the vault waits for its officer. The vault is not opened: nothing of
-        it can be read this way.
+        The entry goes to the vault of the first of ``roles`` that it has here. False when it has none of
+        them, or the vault waits for its officer. The vault is not opened: nothing in it can be read this way.
         """
         found = [self.registry.find(organisation, role) for role in roles]
         registration = next((one for one in found if one is not None), None)
@@ -395,9 +393,9 @@ class Gate:
         return LogTree(ask, ask, keep, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
 
     async def pause_signing(self, registration: Registration, reason: str | None) -> None:
-        """Record in the operator's log that a vault signs no checkpoints, or, without a reason, does again.
+        """Log for the operator that a vault has stopped signing checkpoints or, without a reason, resumed.
 
-        Once for each change, even when it is told often and by several processes.
+        One entry per change, even when several processes report it repeatedly.
         """
         ((new,),) = await self._ask_operator(logbook.PAUSE, registration.vault, reason, self._clock())
         if new:
@@ -414,7 +412,7 @@ class Gate:
         return await self._read_operator_log((logbook.REFUSED, (limit,)))
 
     async def without_reader(self) -> frozenset[str | None]:
-        """Vaults whose worker has no login to the registry; ``None`` among them stands for nobody's."""
+        """Vaults whose worker lacks a login to the registry; ``None`` stands for the catch-all worker."""
         (rows,) = await self._run(self._operator, [(_WITHOUT_READER, ())])
         return frozenset(vault for (vault,) in rows)
 
@@ -451,10 +449,10 @@ class Gate:
         role: Role,
         reason: Reason,
     ) -> NoReturn:
-        """Log a denial twice: with all that is known for the operator, and in the vault's own log.
+        """Log a denial twice: in full detail for the operator, and in the vault's own log.
 
-        The organisation's log does not name another organisation: that this one
-        is a customer is not its business. A reference connects the two entries.
+        The organisation's log does not name another organisation, which need not be known to be a customer. A
+        reference connects the two entries.
         """
         self.denials += 1
         principal, event = reason.principal, VaultEvent.VAULT_OPENING_DENIED
@@ -471,7 +469,7 @@ class Gate:
         raise VaultDenied
 
     def _forget(self) -> None:
-        """Keep no key of a vault that is no longer hosted, and connections for those that are."""
+        """Drop the keys of vaults that are no longer hosted, and size the connections for those that are."""
         hosted = {one.vault for one in self.registry.all()}
         self._adjust(sum(one.role in self._roles for one in self.registry.all()))
         for vault in self._hosted - hosted:
@@ -589,7 +587,7 @@ class Gate:
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:
-    """Return whether a principal may open a vault of ``organisation``. Nobody may who is not named here."""
+    """Return whether a principal may open a vault of ``organisation``; whatever is not listed is denied."""
     if principal.kind is PrincipalKind.WORKER:
         return principal.organisation in (None, organisation.value)
     if purpose in _OF_MOVES:

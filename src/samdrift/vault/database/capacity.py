@@ -1,10 +1,10 @@
 """Number and idle time of a process's database connections, by the number of vaults that it serves.
 
-The same traffic over more vaults comes to each of them less often, and a connection that was closed
-meanwhile costs a login and a cold server process. So there is one for each vault, and some for bursts,
-as far as the server has room; and the more vaults there are, the longer an unused one stays. A server process
-takes memory, so that none stays for longer than some minutes, and one that was needed only once or twice, as
-for a look into a vault that has nothing to do, goes sooner.
+The same traffic over more vaults comes to each of them less often, and a connection that was closed meanwhile
+costs a login and a cold server process. So there is one connection per vault, and some for bursts, as far as
+the server has room; and the more vaults there are, the longer an unused one stays open. A server process
+takes memory, so none stays for more than some minutes, and a connection that was used only once or twice, as
+for a look into an idle vault, is closed sooner.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from datetime import timedelta
 BURSTS = 64
 """Connections in addition to one for each vault."""
 SPARE = 64
-"""Connections of the server that are left to commands and to those who listen.
+"""Connections of the server that are reserved for commands and listeners.
 
-Twice as many as one vault's login may open: whoever has its password cannot take all of them.
+Twice as many as one vault's login may open, so that a stolen password cannot exhaust them.
 """
 LEAST_ROOM = 300
 _LEAST_IDLE, _LONGEST_IDLE = timedelta(seconds=60), timedelta(minutes=5)
@@ -43,13 +43,13 @@ class Capacity:
     """Limits of a pool."""
 
     most: int
-    """Connections at once."""
+    """Limit of concurrent connections."""
     idle: timedelta
     """Time that an unused one stays open."""
     idle_at_first: timedelta
     """Time after one use; it grows with the square of the number of uses, up to the whole of it."""
     missing: int = 0
-    """Connections that the server lacks for what is wanted."""
+    """Number of wanted connections that the server has no room for."""
 
     @classmethod
     def of(cls, vaults: int, room: int, most: int | None = None, idle: timedelta | None = None) -> Capacity:
@@ -60,7 +60,7 @@ class Capacity:
         return cls(may, idle or by_vaults, idle or _IDLE_AT_FIRST, wanted - may)
 
     def shortage(self, vaults: int) -> str:
-        """Return what the operator reads where the server lacks room."""
+        """Return the operator's warning that the server lacks room."""
         return (
             f"for {vaults} vaults the server lacks room for {self.missing} connections: raise its"
             f" max_connections by that, or set vaults.connections to {self.most}; an embedded server is"

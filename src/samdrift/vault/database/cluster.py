@@ -1,7 +1,7 @@
 """Requirements on the operator's own PostgreSQL before vaults are made in it, and how to reach it.
 
-Samdrift does not set such a cluster up, so it looks: what it cannot see, its
-administrator is told in docs/database.md.
+Samdrift does not set up such a cluster, so it checks it; requirements that it cannot check are in
+docs/database.md.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ WHERE error IS NULL ORDER BY rule_number
 
 
 def check_address(address: str) -> None:
-    """:class:`DatabaseUnfit` when the URL does not say enough, or would send what must not be heard."""
+    """Raise :class:`DatabaseUnfit` for a URL that is incomplete, or would send secrets in clear."""
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}
     except psycopg.ProgrammingError:
@@ -81,7 +81,7 @@ def _of_this_machine(host: str) -> bool:
 
 
 def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
-    """Why nobody could log in: a server that does not ask as it should is not one to wait for."""
+    """The error for a failed login: a server with the wrong authentication is unfit, not unavailable."""
     if _NO_SCRAM in str(error):
         return DatabaseUnfit(
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
@@ -124,10 +124,9 @@ async def check_server(connection: psycopg.AsyncConnection[Any], database: str) 
 def open_doors(rules: Iterable[tuple[Any, ...]], database: str) -> list[int]:
     """Lines of pg_hba.conf, of those that can count for the vaults' logins, that ask for no password.
 
-    The first rule that fits a connection decides. So nothing after one counts that
-    fits everybody who comes that way. ``password`` has it sent in clear. ``peer``
-    is let pass: it lets in a user of the operating system under its own name, and
-    logins have names that no user has.
+    The first rule that fits a connection decides. So rules after one that fits every connection of that type
+    do not count. ``password`` sends the password in clear. ``peer`` is accepted: it admits an operating
+    system user under its own name, and no user has a login's name.
     """
     closed: set[str] = set()
     found = []
@@ -142,7 +141,7 @@ def open_doors(rules: Iterable[tuple[Any, ...]], database: str) -> list[int]:
 
 
 def _fits(entry: str, database: str) -> bool:
-    """Return whether an entry of pg_hba.conf is about a database; one that cannot be read may be."""
+    """Return whether an entry of pg_hba.conf applies to a database; an unreadable one may."""
     if not entry.startswith("/"):
         return entry in (_EVERYBODY, database)
     try:

@@ -1,7 +1,7 @@
-"""The hosts of a database that is replicated, of which one takes what is stored.
+"""The hosts of a replicated database, one of which is the primary.
 
-A URL may name several. A login goes to the one that is no standby, and asks first the one that let the last
-login in: a host that has gone down and answers nobody would else be waited for at each.
+A URL may name several. A login goes to the host that is not a standby, and first tries the one that accepted
+the last login: otherwise each login would wait for a host that is down.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _LISTS = ("host", "hostaddr", "port")
 
 
 class Hosts:
-    """Memory of which host of each address let the last login in."""
+    """A memory of which host of each address accepted the last login."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, ...], int] = {}
 
     def ordered(self, address: str) -> str:
-        """Return a connection string whose hosts begin with the one that let the last login in."""
+        """Return a connection string whose first host is the one that accepted the last login."""
         if "," not in address or not (lists := _lists(address)):
             return address
         first = self._last.get(_key(lists), 0)
         return make_conninfo(address, **{name: ",".join(_from(first, each)) for name, each in lists.items()})
 
     def let_in(self, address: str, host: str, hostaddr: str, port: str) -> None:
-        """Note which host of an address, as it was written, has let a login in."""
+        """Note which host of an address, as written, accepted a login."""
         if "," not in address or not (lists := _lists(address)):
             return
         number = len(next(iter(lists.values())))

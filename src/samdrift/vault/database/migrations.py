@@ -257,7 +257,7 @@ async def migrate(
 async def allow(connection: Connection, schema: str, login: str) -> None:
     """Let ``login`` read everything in ``schema`` and run its functions, and nothing else.
 
-    A function whose name begins with an underscore is for other functions. Everybody may nothing.
+    Functions whose name begins with an underscore are internal. PUBLIC has no rights.
     """
     names = {"schema": sql.Identifier(schema), "login": sql.Identifier(login)}
     await connection.execute(sql.SQL(_ALLOW).format(**names))

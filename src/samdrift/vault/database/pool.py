@@ -1,11 +1,10 @@
 """Connections of many logins: opened on demand, kept while they are used, closed when idle.
 
-A login belongs to one vault, so that a connection is never lent to another. A connection costs a
-login and a cold server process, several times what an opening costs. So a login that has one waits a
-moment for it to come back before it opens another; a few logins are opened at once, in turns that are
-fair between vaults; and at the limit of the whole process room is made by what is not in use: first by
-what a login has more than one of, then by what has been idle longest. A vault that is busy keeps its
-connection for as long as others can wait.
+A login belongs to one vault, so that a connection is never lent to another. A connection costs a login and a
+cold server process, several times what an opening costs. So a login that has one waits a moment for it to
+come back before it opens another; a few connections are opened at a time, in fair turns between vaults; and
+at the limit of the process, idle ones are closed to make room: first where a login has more than one, then
+the one idle longest. A busy vault keeps its connection for as long as others can wait.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class Patience:
     others: float = 1.0
     """Wait for a vault that is not busy; then the longest idle connection makes room, even a busy vault's."""
     rest: float = 1.0
-    """Time without use that parts two uses: what one moment needs, often several openings, is one."""
+    """Idle time after which a new use begins: openings in quick succession count as one use."""
 
 
 @dataclass(slots=True)
@@ -62,12 +61,12 @@ class _Line:
     """The connections of one login, and who waits for one of them."""
 
     open: int = 0
-    """Number of connections, with those that are being opened."""
+    """Number of connections, including those being opened."""
     idle: list[Session] = field(default_factory=list)
     waiting: deque[asyncio.Future[Session | None]] = field(default_factory=deque)
 
     def hand(self, session: Session | None) -> bool:
-        """Give a session, or the news that there is none, to who waits longest; false when nobody does."""
+        """Hand a session, or ``None`` to open another, to the longest waiting caller; false without one."""
         while self.waiting:
             given = self.waiting.popleft()
             if not given.done():
@@ -147,7 +146,7 @@ class Pool:
             self._keep(login.name, line, session)
 
     def close(self) -> None:
-        """Hang up on everything idle; what is lent is closed when it comes back."""
+        """Close all idle sessions now, and those in use when they are returned."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -155,7 +154,7 @@ class Pool:
             self._drop(next(iter(self._idle)))
 
     def _keep(self, name: str, line: _Line, session: Session) -> None:
-        """Hand a session to whoever waits for it, or let it be idle."""
+        """Hand a session to the next waiting caller, or keep it idle."""
         if line.hand(session):
             return
         self._idle[session] = (name, self._loop.time())
@@ -169,7 +168,7 @@ class Pool:
         return min(self.idle, self.idle_at_first * self._uses.get(session, 1) ** 2).total_seconds()
 
     def _waiting(self, name: str, line: _Line) -> Session | None:
-        """The session of this login that was used last, if one still stands."""
+        """The login's most recently used idle session, if one is still connected."""
         while line.idle:
             session = line.idle.pop()
             _, since = self._idle.pop(session)
@@ -243,7 +242,7 @@ class Pool:
             self._notify()
 
     def _spare(self, *, patient: bool) -> Session | None:
-        """The idle session to do without: one of several, else the one that has been idle longest."""
+        """The idle session to close: one of a login with several, else the one idle longest."""
         for session, (name, _) in self._idle.items():
             if self._lines[name].open > 1:
                 return session

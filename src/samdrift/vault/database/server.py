@@ -109,12 +109,12 @@ class Database:
 
     @property
     def registry_login(self) -> str:
-        """The login that reads the registry: the one of the newest password."""
+        """The login that reads the registry: the one with the newest password."""
         return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
 
     @property
     def registry_group(self) -> str:
-        """The role that the registry's login is a member of, and no other but one that is being replaced."""
+        """The role whose only members are the registry's login and one that it is replacing."""
         return f"samdrift_registries_{self.name}"
 
     @property
@@ -135,9 +135,9 @@ class Database:
     async def registry_session(self) -> Session:
         """A session of that login, with whichever of its passwords opens now.
 
-        The newest is kept before it is set, so that it may not open yet; an older one may
-        no longer open by the time that it is tried. So the newest is tried once more after
-        the others, and all of them while there are newer ones.
+        The newest is kept before it is set, so it may not work yet; an older one may have stopped working by
+        the time it is tried. So the newest is tried once more after the others, and all are tried again while
+        newer ones appear.
         """
         tried: tuple[str, ...] = ()
         while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
@@ -162,7 +162,7 @@ class Database:
         return self.administrators()[0]
 
     def administrators(self) -> tuple[str, ...]:
-        """The same with each password that was kept, the newest first: its change may have been cut short.
+        """The administrator's logins, one per kept password, newest first: a change may have been cut short.
 
         A password for the URL's is handed in as a file in the key store's folder; it
         goes into the key store at once, and the file is removed.
@@ -180,7 +180,7 @@ class Database:
 
     @property
     def template(self) -> str:
-        """The name of the empty database that those of organisations are copies of."""
+        """The name of the empty database of which organisations' databases are copies."""
         return f"{self.name}_template"
 
     async def checked_connection(self) -> AsyncConnection[tuple[Any, ...]]:
@@ -197,8 +197,8 @@ class Database:
     async def administrators_connection(self, where: str | None = None) -> AsyncConnection[tuple[Any, ...]]:
         """A connection of the administrator, by whichever of its passwords opens.
 
-        To an organisation's database, or the installation's own.
-        :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
+        To an organisation's database, or the installation's own. :class:`LoginRefused` with advice when no
+        password works, :class:`VaultUnavailable` when the server does not answer.
         """
         # A start visits every database: the key store is not read for each, while its last answer opens.
         if self._opened is not None and not self._handed_in.is_file():
@@ -270,7 +270,7 @@ class HandedDatabase(Database):
 def databases_of(address: str) -> frozenset[tuple[str, str, str]]:
     """Host, port and name of the database that a URL leads to, for each host; :class:`ServerFailed` for none.
 
-    Two URLs with one of them in common lead to the same database, whatever else they say.
+    Two URLs with an element in common lead to the same database, whatever their other parts.
     """
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}

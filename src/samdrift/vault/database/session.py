@@ -2,7 +2,7 @@
 
 An opening of a vault costs two round trips, whatever it does in between: its
 first statement travels with the ``BEGIN``, its last ones with the log entry and
-the ``COMMIT``. It costs one where what it does is expected to come about.
+the ``COMMIT``. It costs one where its statements are expected to succeed.
 psycopg's cursors make four of them and two to three times the work, which is
 why this drives libpq's pipeline mode through psycopg's own :mod:`psycopg.pq`
 (decision record 0003). Everything else, connecting, types and errors, is psycopg's.
@@ -51,7 +51,7 @@ _BROKE = "the connection to the database broke"
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
 _GOES_AWAY = ("08", "57P")
-"""Classes among these with which the server itself is not there any more, or not yet."""
+"""Classes among these that mean that the server itself has gone, or is not up yet."""
 
 
 def call(function: str, arguments: int) -> str:
@@ -186,7 +186,7 @@ class Session:
         return cls(connection)
 
     async def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run them in order and give the rows of each; the first error ends it.
+        """Run statements in order and return the rows of each; the first error ends the run.
 
         Raises :class:`VaultUnavailable`, :class:`UnknownRecord` or
         :class:`VaultRefused`. When it is cancelled, or the connection breaks, the
@@ -247,7 +247,7 @@ class Session:
         return dumped
 
     def _send(self, statements: Sequence[_Dumped]) -> list[_Kind | None]:
-        """Queue everything; gives, for each result to come, the statement that it prepares, if it does."""
+        """Queue all statements; return for each expected result the statement that it prepares, if any."""
         results: list[_Kind | None] = []
         for kind, data, formats in statements:
             name = self._names.get(kind)
@@ -276,7 +276,7 @@ class Session:
                 raise VaultUnavailable(_BROKE)
 
     def _readable(self) -> None:
-        """Take what has arrived; of a connection that broke all of it, for uvloop tells of that once."""
+        """Read arrived data; all of it when the connection broke, since uvloop reports that only once."""
         try:
             self._pg.consume_input()
             self._collect()
