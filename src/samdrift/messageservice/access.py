@@ -31,7 +31,7 @@ class Access:
 
     @property
     def principal(self) -> Principal:
-        """The one who acts: the person through the client, or the client itself."""
+        """The acting principal: a person acting through the client, or the client itself."""
         if self.person:
             return Principal(PrincipalKind.USER, self.person, self.organisation.value, self.client)
         return Principal(PrincipalKind.SYSTEM, self.client, self.organisation.value)
@@ -57,10 +57,10 @@ class Unauthorized(Exception):
 
 
 class Authorization(Protocol):
-    """Resolves access tokens, of whichever issuer, to what they open."""
+    """A resolver of access tokens, from any issuer, to the access that they grant."""
 
     async def access(self, token: str) -> Access:
-        """Return what the bearer of ``token`` may do now; :class:`Unauthorized` if nothing."""
+        """Return the access that ``token`` grants its bearer now; :class:`Unauthorized` if none."""
 
 
 class AuthorizationUnavailable(Temporary):

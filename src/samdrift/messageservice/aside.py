@@ -15,13 +15,13 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 T = TypeVar("T")
 _AWAY_FROM_THE_LOOP = 256 * 1024
 AT_ONCE = min(4, os.cpu_count() or 1)
-"""Large pieces of work at the same time; the others wait."""
+"""Limit of large computations at a time; further ones wait."""
 _LARGE = ThreadPoolExecutor(AT_ONCE, "large")
-"""Threads of their own, so that those of the event loop are left to what is small, however much is large."""
+"""Separate threads, so that large work never occupies those that the event loop uses for small work."""
 
 
 async def digest(data: bytes) -> bytes:
-    """Return the SHA-256 of what may be large."""
+    """Return the SHA-256 of data that may be large."""
     return await aside(len(data), lambda: sha256(data).digest())
 
 

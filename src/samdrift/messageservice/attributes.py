@@ -35,7 +35,7 @@ def attributes(message: SdkMessage) -> str:
 
 
 def of_record(record: MessageRecord) -> str:
-    """The attributes that are kept of a message; of one without, what its record tells."""
+    """The attributes kept for a message; if there are none, those known from its record."""
     if record.attributes:
         return record.attributes
     return _text(
@@ -81,7 +81,7 @@ def _attention(attention: Attention | None) -> Members | None:
 
 
 def _labelled(identifier: Ii | None, label: str | None) -> Members:
-    """A person or a reference. The API demands what the message may lack: that is empty."""
+    """A person or a reference. Members that the API requires and the message lacks are empty."""
     return {
         "root": identifier.root if identifier else "",
         "extension": identifier.extension if identifier else "",

@@ -20,10 +20,10 @@ class MTEvent(AuditEvent):
     MT_MESSAGE_LATE = "mt:message:late"
     """A step arrived for a message that already had a final status."""
     MT_MESSAGE_HELD = "mt:message:held"
-    """It waits for a service that is down: its sender or, of one that came in, the log says for which."""
+    """A message waits for a service that is down, named to its sender or, if incoming, only in the log."""
     MT_MALWARE_FOUND = "mt:malware:found"
     MT_SENDER_LIMITED = "mt:sender:limited"
-    """Too many of a sender's envelopes meant nothing when decrypted: its others wait."""
+    """Too many of a sender's envelopes were meaningless when decrypted: its others wait."""
     MT_SENDER_NOT_LISTED = "mt:sender:not-listed"
     """An accepted message came from a functional address that the copy of the address book has not."""
     MT_MESSAGE_NEW = "mt:message:new"
@@ -42,7 +42,7 @@ class MTEvent(AuditEvent):
     """A message client has shown who it is, and got an access token."""
     MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105
     MT_CLIENT_DENIED = "mt:client:denied"
-    """A message client asked for what is not there for it, or may not do what it asked."""
+    """A message client asked for something out of its reach, or for an action that it may not perform."""
 
 
 STEPS = frozenset(

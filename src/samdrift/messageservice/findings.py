@@ -105,8 +105,8 @@ def malicious(place: str) -> Finding:
 def of_origin(origin: tuple[str, str] | None, header: EnvelopeHeader) -> list[Finding]:
     """A decrypted payload is a message that names its envelope's own id and sender.
 
-    Until it does, nobody knows who wrote it, and these findings are all that is said of it:
-    they stand here, whatever was decrypted (content-specification 5.3, rows 2 and 13).
+    Until that is certain the author is unknown, and only these findings are reported: they are fixed,
+    whatever was decrypted (content-specification 5.3, rows 2 and 13).
     """
     if origin is None:
         return [NO_MESSAGE]
@@ -136,10 +136,9 @@ def _differs(place: str) -> Finding:
 
 
 def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
-    """Report codes of the envelope that announce another payload than an SDK message in XML.
+    """Report envelope codes that announce a payload other than an SDK message in XML.
 
-    content-specification 3.2. Values of a code list, so the answer is that of
-    content-specification 5.3 row 5.
+    content-specification 3.2. They are values of a code list, so content-specification 5.3 row 5 applies.
 
     Clauses: content-specification 3.2 sentence 7, sentence 8; envelope-profile-xhe 2.2 sentence 8, sentence
     10.
@@ -159,7 +158,7 @@ def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
 
 
 def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:
-    """Report an address that the organisation does not have, or that is not the envelope's.
+    """Report an address that the organisation does not have, or that differs from the envelope's.
 
     An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). For one
     that differs the text prescribes two answers, and the sender gets both (content-specification 3.2
@@ -189,7 +188,7 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
 
 
 def of_files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
-    """Files are of types that the organisation takes and sends, and are what they are said to be.
+    """Report files whose type the organisation does not accept or send, or differs from the stated one.
 
     Clauses: content-specification 4.3.3.3 sentence 5, answer 1, 5.3 row 8.
     """
@@ -217,10 +216,10 @@ _MAX_UNITS = 256
 
 
 def labels_in_utf16(message: SdkMessage) -> tuple[Finding, ...]:
-    """Return what is wrong with labels that only some recipients accept.
+    """Return findings about labels that only some recipients accept.
 
-    A label has at most 256 characters. Recipients that count as Java and .NET do, in units of UTF-16, count
-    an emoji twice and reject what others accept: what is sent fits both.
+    A label has at most 256 characters. Recipients that count UTF-16 units, as Java and .NET do, count an
+    emoji twice and reject labels that others accept; outgoing labels satisfy both.
 
     Clauses: content-specification 4.3.2 answer 7.
     """

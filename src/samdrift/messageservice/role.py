@@ -141,7 +141,7 @@ class MessageServiceRole:
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Send what is due and take over what comes in, while the context lasts."""
+        """Send due messages and take over incoming ones while the context lasts."""
         rounds = Rounds(
             partial(self._gate.due, Role.MESSAGE_SERVICE),
             Served(self._profiles, self._works_for, lambda: self._gate.registry.version),

@@ -27,9 +27,9 @@ class Malware:
 
 
 class Screening:
-    """Asks the scanner, in turns: one organisation's files wait behind its own and not behind each other's.
+    """Asks the scanner in fair turns: an organisation's files wait only behind its own, not behind another's.
 
-    What is packed in a file is the scanner's to unpack.
+    Unpacking archives is left to the scanner.
     """
 
     def __init__(self, scanner: MalwareScanner) -> None:

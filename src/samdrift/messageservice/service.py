@@ -32,7 +32,7 @@ from samdrift.wire.sdkmessage import Prepared, SdkMessage
 
 
 class MessageInvalid(Exception):
-    """A message that may not be sent as it is; the findings say what to change."""
+    """A message that may not be sent in its current form; the findings state what to change."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("; ".join(f"{finding.text} ({finding.path})" for finding in findings))
@@ -130,7 +130,7 @@ class MessageService:
         return prepared, found or self._sender_findings(organisation, message, document)
 
     async def _require_listed(self, message: SdkMessage) -> bool:
-        """Return false when nobody can say whether the recipient's functional address is in the address book.
+        """Return false when the recipient's functional address cannot be checked against the address book.
 
         (architecture-sad 5.4, api-mt-mk status 1.) While the address book cannot be asked, the message is
         sent, and its sender is informed: its recipient checks the address too.
@@ -147,9 +147,7 @@ class MessageService:
     async def _scan(
         self, principal: Principal, organisation: ParticipantIdentifier, message: SdkMessage
     ) -> bool:
-        """Return whether the message is known to hold no malicious code; where that cannot be told now, it
-        waits.
-        """
+        """Return whether the message was scanned and found clean; false when it cannot be scanned now."""
         try:
             malware = await self._screening.malware(organisation, message)
         except ScannerUnavailable:
@@ -211,7 +209,7 @@ class MessageService:
 
 
 def not_covered(refused: NotCovered) -> Finding:
-    """Return what a message client is answered while agreements do not cover new messages."""
+    """Return the answer to a message client while agreements do not cover new messages."""
     text = f"{refused} ({TransferReason.NOT_COVERED.value}). {refused.detail}"
     return Finding(Reason.RULE, Detail.NOT_SUPPORTED, text)
 

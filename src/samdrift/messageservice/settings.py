@@ -35,7 +35,7 @@ class MessageServiceSettings:
     """Seconds that a poll of the access point may last."""
 
     meaningless_most: int = 20
-    """Number of envelopes of one sender that may mean nothing when decrypted, until its others wait."""
+    """Number of a sender's envelopes that may be meaningless when decrypted before its others wait."""
     meaningless_within: timedelta = timedelta(hours=1)
     """Within which time they are counted, from the first one on."""
 
@@ -46,7 +46,7 @@ class MessageServiceSettings:
 
     @property
     def sent_within(self) -> timedelta:
-        """Return the time that what is to be sent may wait for submission, whatever keeps it (invariant 8).
+        """Return the time that an item may wait for submission, whatever delays it (invariant 8).
 
         Longer than ``submit_within``: a passing failure is reported under its own name.
         """
@@ -63,7 +63,7 @@ class OrganisationProfile:
     organisation: ParticipantIdentifier
     name: str
     functional_addresses: frozenset[str]
-    """Addresses that belong to the organisation; others are unknown (receipt ``not-found``)."""
+    """The organisation's own addresses; others are answered as unknown (receipt ``not-found``)."""
     file_types: frozenset[str] = frozenset({"application/pdf"})
     """Types of attachments that are taken and sent, as :func:`samdrift.wire.filetypes.canonical` names
     them; PDF always is (content-specification 4.3.3.3, contentType).

@@ -1,6 +1,6 @@
-"""Incoming messages: what waits at the access point is judged, stored, answered, and only then acknowledged.
+"""Incoming messages: each is judged, stored, answered, and only then acknowledged to the access point.
 
-A message that is not durable here stays at the access point. What waits is found by
+A message that is not durable here stays at the access point. Waiting messages are found by
 :mod:`samdrift.messageservice.incoming.polling`.
 """
 
@@ -55,7 +55,7 @@ from samdrift.wire.xml import LARGE
 Answer = tuple[ReceiptRecord, bytes]
 """A receipt that is to be sent, and the document."""
 Storing = Callable[[], Awaitable[None]]
-"""Stores what was judged, and reads nothing."""
+"""A function that stores a judged item without reading anything."""
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
 
 
@@ -106,7 +106,7 @@ class Inbox:
     async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
         """Take over one envelope: durable when it returns, so that the access point may delete its own.
 
-        Raises what must wait; the envelope then stays at the access point.
+        Raises if it must wait; the envelope then stays at the access point.
 
         Clauses: certpub-rest-binding 3.2 step 1b.
         """
@@ -143,10 +143,10 @@ class Inbox:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """Judge an envelope; one that cannot be judged may wait as long as its sender waits for the receipt
+        """Judge an envelope; if that is impossible it may wait while its sender waits for a receipt
         (invariant 8).
 
-        So may what fails as nobody expected; of that only the kind is told (invariant 9).
+        So may one that fails unexpectedly; only the kind of that failure is logged (invariant 9).
         """
         try:
             return await self._judging.judge(data, item, self._profiles[organisation], vault, now)
@@ -247,7 +247,7 @@ class Inbox:
         envelope: bytes,
         now: datetime,
     ) -> None:
-        """Log what came in and what is answered, and plan for when the answer has not come through."""
+        """Log the message and its answer, and plan for an answer that is not delivered in time."""
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         message = await digest(new.payload) if new.payload else None
         committed = commitments(vault, message=message, envelope=envelope)
@@ -256,11 +256,10 @@ class Inbox:
             vault.record(MTEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
 
     def _listed(self, new: NewMessage) -> bool:
-        """Return whether the copy of the address book has the sender's functional address, if there is a
-        copy.
+        """Return whether the copy of the address book, if any, lists the sender's functional address.
 
-        The architecture has the sender checked against the address book (architecture-sad 5.3.6);
-        no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
+        The architecture requires checking the sender against the address book (architecture-sad 5.3.6), but
+        prescribes no receipt for an unlisted one, and a copy may be outdated: the result is only noted.
 
         Clauses: architecture-sad 5.3.6.2 step 6, 5.4 step 1b.
         """
@@ -283,10 +282,10 @@ def refuse(vault: MessageServiceVault, item: InboxItem, judgement: Unanswerable)
 
 
 async def fetched(access_point: AccessPoint, item_id: str) -> bytes:
-    """A whole envelope, which is at no time held twice.
+    """A whole envelope, which is never held in memory twice.
 
-    Of one that is larger than an envelope may be, as much as shows that: an access
-    point of somebody else might never come to its end.
+    Reading stops as soon as the size limit is exceeded: another supplier's access point might send without
+    end.
     """
     data = io.BytesIO()
     async with contextlib.aclosing(access_point.fetch(item_id)) as pieces:
@@ -306,8 +305,8 @@ async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
 async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
     """Reject a message that refers to a failed one (content-specification 5.3 row 11).
 
-    A message between others counts as unknown to this sender: the answer must not
-    tell one organisation what became of another's (invariant 1).
+    A message between other parties counts as unknown to this sender: the answer must not reveal to one
+    organisation the fate of another's message (invariant 1).
 
     Clauses: content-specification 5.3 row 7.
     """
@@ -414,9 +413,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 
 def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: datetime) -> dict[str, str]:
-    """Return the signer's certificate for the log: subject, SHA-256, and what it was judged by, which is
-    kept, as the signature is.
-    """
+    """Keep the signature and its certificate's grounds; return the facts that name them in the log."""
     if new.signer is None:
         return {}
     return {
@@ -434,9 +431,9 @@ async def match_receipt(
     now: datetime,
     envelope: bytes | None = None,
 ) -> None:
-    """Give the message that a receipt names, if we sent one, its final status.
+    """Set the final status of the message that a receipt names, if we sent it.
 
-    ``envelope`` is the digest of what the receipt came in.
+    ``envelope`` is the digest of the receipt's envelope.
 
     A receipt for no message of ours to that party is only noted, and so is one
     under another transport model, which may lack the signature that the message's

@@ -47,7 +47,7 @@ from samdrift.wire.verdicts import CertificateVerdict, Grounds, SignedPart
 
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
 _UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
-"""The one reason for whatever went wrong with an encrypted payload: which it was would be an oracle."""
+"""The only reason given for any failure with an encrypted payload: a more exact one would be an oracle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,21 @@ class NewMessage:
     payload: bytes
     findings: tuple[Finding, ...]
     signer: x509.Certificate | None = None
-    """The certificate whose signature held; ``None`` in the base transport model or if none did."""
+    """The certificate of the valid signature; ``None`` in the base transport model or if none was valid."""
     grounds: Grounds | None = None
     """The grounds on which that certificate is trusted."""
     signed: SignedPart | None = None
     """The signature that held."""
     malware: str = ""
-    """The scanner's name of what it found, for the log."""
+    """The scanner's name for the malware, for the log."""
     meaningless: bool = False
     """It decrypted to something that does not name its envelope's id and sender: that is counted."""
 
     @property
     def authentic(self) -> bool:
-        """Return whether the message is its sender's, as far as its transport model can tell.
+        """Return whether the message comes from its sender, as far as its transport model can show.
 
-        Only then is its id taken: nobody can use it up before the sender does.
+        Only then is its id marked as used: nobody else can use it up before the sender does.
         """
         return self.signer is not None or not self.header.document.requires_protection
 
@@ -105,7 +105,7 @@ class Unanswerable:
 
 
 class SenderLimited(Temporary):
-    """Too many envelopes of the sender meant nothing when decrypted: its others wait."""
+    """Too many of the sender's envelopes were meaningless when decrypted: its others wait."""
 
     text = "too many envelopes of this sender could not be decrypted; this one waits"
     hold = Hold.LIMIT
@@ -208,10 +208,10 @@ class Judging:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """Decrypt a payload whose session key opens this envelope alone (invariant 13).
+        """Decrypt a payload whose session key opens only this envelope (invariant 13).
 
-        Where the key cannot be unwrapped, or belongs to another envelope, everything is done
-        with a random one: the sender cannot tell from anything which of it was so.
+        If the key cannot be unwrapped, or belongs to another envelope, the same steps are done with a random
+        key: nothing shows the sender which case it was.
         """
         header, size, keys = verified.header, len(data), vault.keys().decryption
         try:
@@ -263,11 +263,11 @@ def _refused(header: EnvelopeHeader, found: Sequence[Finding]) -> Judgement:
 
 
 def _open(locked: LockedPayload, header: EnvelopeHeader, profile: OrganisationProfile) -> Judgement:
-    """Decrypt and judge, in the same steps whatever the ciphertext is.
+    """Decrypt and judge, in the same steps for every ciphertext.
 
-    What does not decrypt, or to something that is not well-formed, gets no receipt
-    (message-receipt 2.1.2). Nothing of what came out is told before it is well-formed to its
-    end and a message that names its envelope's own id and sender.
+    A payload that does not decrypt, or not to well-formed XML, gets no receipt (message-receipt 2.1.2).
+    Nothing about the plaintext is reported until it is wholly well-formed and a message that names its own
+    envelope's id and sender.
 
     Clauses: certpub-rest-binding 3.2 step 5b; content-specification 5.3 row 14; transport-model-extended
     3.3.1 step 18.

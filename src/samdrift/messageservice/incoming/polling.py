@@ -27,7 +27,8 @@ from samdrift.scheduling.pace import Pace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PASSING = (DiscoveryError, Temporary)
-"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
+"""Errors that may pass: the other end can mend an untrusted or missing lookup; others are marked as
+temporary."""
 
 _PAUSE = timedelta(seconds=5)
 """Time until the access point is asked again, where that failed."""
@@ -47,9 +48,9 @@ _WHOLE = 0.9
 
 @dataclass(slots=True)
 class Patience:
-    """Seconds for which an access point is asked to wait for news: longer where nothing happens.
+    """Seconds for which an access point is asked to wait for news: longer while nothing happens.
 
-    What lies between the two may cut off a silent connection. So a wait that failed is not asked for again.
+    Middleboxes may cut off a silent connection. So a duration that failed once is not requested again.
     """
 
     least: float = 55.0
@@ -62,7 +63,7 @@ class Patience:
         return cls(least, least)
 
     def waited(self, seconds: float, longest: float) -> None:
-        """Note that an answer without news came after ``seconds``; ``longest`` is what may be asked for."""
+        """Note that an answer without news came after ``seconds``; ``longest`` limits the wait."""
         if seconds >= self.now * _WHOLE:
             self.now = min(self.now * 2, self.most, max(self.least, longest))
 
@@ -87,13 +88,13 @@ class _State:
     """Answers in a row that came early and had no news."""
     patience: Patience = field(default_factory=Patience)
     past: str = ""
-    """The item after which to go on reading the inbox: deferred ones hide no others."""
+    """The item after which to continue reading the inbox, so that deferred items do not hide others."""
 
     def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
         """The items to take over now.
 
-        When there are none, the next poll looks past these; else, and when there is
-        nothing further on, from the beginning, where an older one may have come in late.
+        If there are none, the next poll begins after these. Otherwise, or once nothing follows, it begins at
+        the start, since an older item may have arrived late.
         """
         self.deferred = {item: when for item, when in self.deferred.items() if when > now}
         due = [item for item in inbox if item.id not in self.deferred]

@@ -1,8 +1,8 @@
-"""Taking over what one poll brought in one opening of the vault, where all of it is as usual.
+"""Takes over the ordinary results of one poll in a single opening of the vault.
 
-Each envelope and each event by itself is an opening with round trips of its own, and all of them would
-lock the head of the same log. What is unusual, or cannot be judged now, is left to
-:class:`~samdrift.messageservice.incoming.inbox.Inbox`, and holds up nothing else.
+Taken over one by one, each envelope and each event would cost an opening with its own round trips, and all of
+them would lock the head of the same log. Anything unusual, or that cannot be judged now, is left to
+:class:`~samdrift.messageservice.incoming.inbox.Inbox`, and does not delay the rest.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _Judged = tuple[InboxItem, bytes, Judgement]
 
 
 class Together:
-    """Takes over what a poll brought, as far as it is as usual."""
+    """A handler that takes over the ordinary part of a poll's results."""
 
     def __init__(
         self, gate: Gate, inbox: Inbox, transfers: Transfers, sender: Sender, clock: Clock, pace: Pace
@@ -77,10 +77,10 @@ class Together:
         events: Sequence[TransferEvent],
         items: Sequence[InboxItem],
     ) -> Taken:
-        """Apply events and take envelopes over, durably when it returns; what is left is as it was.
+        """Apply events and take envelopes over, durably when it returns; the others are left untouched.
 
-        One thing by itself is left too: it gains nothing here. Of several items with one id the first one
-        counts, as it does where each is taken by itself: an access point of somebody else may send such.
+        A single item is left, too: it gains nothing here. Of several items with the same id, which another
+        supplier's access point may send, the first counts, as when each is taken by itself.
         """
         small = list(_first_of_each(item for item in items if item.envelope is not None))[:_MOST]
         if len(small) + bool(events) < 2:

@@ -1,8 +1,7 @@
 """Interface D over HTTP: the four operations of the contract, and what is offered beyond them.
 
-A client is whom its access token says; each operation needs its scope
-(api-mt-mk 5.1). The token is the scope of everything: it names one organisation
-and some of its addresses, and no path or parameter can name another.
+A client is identified by its access token; each operation needs its scope (api-mt-mk 5.1). The token limits
+everything: it names one organisation and some of its addresses, and no path or parameter can name another.
 """
 
 from __future__ import annotations
@@ -56,9 +55,9 @@ _SHARE_OF_READING = 0.25
 """Share of the time of this process that one organisation's documents may take, after a burst."""
 _BURST = 0.25
 _COST_OF_REFUSAL = 0.01
-"""Seconds that a document which is refused counts as, so that junk comes no faster than others can bear."""
+"""Seconds charged for a refused document, so that junk is limited to a rate that others can bear."""
 _COST_OF_REQUEST = 0.001
-"""Seconds that a request counts as, whatever comes of it."""
+"""Seconds that every request is charged, whatever its outcome."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?:$|[,;])", re.ASCII)
@@ -108,7 +107,7 @@ class InterfaceD:
         )
 
     def application(self, also: Sequence[BaseRoute] = ()) -> Starlette:
-        """The routes of interface D, and others to be found beside them."""
+        """The routes of interface D, and additional ones at the same address."""
         application = Starlette(
             routes=[
                 *also,
@@ -239,9 +238,9 @@ class InterfaceD:
         )
 
     async def _log(self, request: Request, access: Access) -> Response:
-        """Show a log of the organisation, which leaves no entry in it: else it would never come to an end.
+        """Show a log of the organisation, without logging that: otherwise reading would never reach the end.
 
-        The log of a vault that another process has is served by that one, to which the front goes on.
+        The log of another process's vault is served by that process, to which the front forwards.
         """
         role, resource = request.path_params["role"], request.path_params["resource"]
         if role in _OTHERS and request.scope.get(BEHIND_FRONT):
@@ -261,8 +260,8 @@ class InterfaceD:
 class _Promising:
     """Puts the promises of what was committed for a request into its answer's header.
 
-    An entry is committed when its opening ends, which is before the first byte leaves. What is logged
-    later, while a list or a stream of events goes on, has no header to stand in.
+    An entry is committed when its opening ends, before the first byte is sent. Entries logged later, while a
+    list or a stream of events continues, are too late for a header.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -285,7 +284,7 @@ class _Promising:
 
 
 def _token(request: Request) -> str:
-    """The bearer token (RFC 6750 2.1); a request without one is told how to ask, not what is wrong."""
+    """The bearer token (RFC 6750 2.1); a request without one is told only how to authenticate."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("an access token is needed", "")
@@ -307,7 +306,7 @@ def _last_event(given: str | None, end: int) -> int:
 
 
 def _wait_preferred(header: str) -> float | None:
-    """Return the seconds that a client can wait for something (RFC 7240 4.3); ``None`` unless it says so."""
+    """Return the seconds that a client offers to wait (RFC 7240 4.3); ``None`` if it does not state any."""
     found = _WAIT.search(header)
     return float(found[1]) if found else None
 

@@ -1,7 +1,7 @@
 """The contract for a created message, as data, and the check of a document against it.
 
-``messageCreateAttributesDef`` of the OpenAPI file, with what the text of
-api-mt-mk and the SDK message itself demand beyond it (docs/interface-d.md).
+``messageCreateAttributesDef`` of the OpenAPI file, with the further demands of the text of api-mt-mk and of
+the SDK message itself (docs/interface-d.md).
 
 Clauses: api-mt-mk message sentence 1, sentence 3.
 """
@@ -20,7 +20,7 @@ Value = Any
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, of at most so many characters; ``only`` is the one that it can be."""
+    """A text with a maximum length; ``only`` is its sole permitted value, if there is one."""
 
     longest: int | None = None
     only: str | None = None

@@ -27,7 +27,7 @@ _OWN: Final = f"{{{Namespace.SDK_MESSAGE}}}"
 async def documents(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
     """``digitalDocument`` of the message whose XML comes in ``pieces``: a list, in pieces of its own.
 
-    Nothing is yielded before the first of ``pieces`` is there.
+    Nothing is yielded before the first of ``pieces`` has arrived.
     """
     writer = _Writer()
     parser = xml.stream_parser(writer)

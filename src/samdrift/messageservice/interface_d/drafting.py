@@ -1,4 +1,4 @@
-"""From a checked document to an SDK message, and from a place in the one to that in the other: pure.
+"""Converts a checked document to an SDK message, and places in the message to places in the document: pure.
 
 (api-mt-mk, Informationsobjekt, Meddelanden: each attribute is mapped to the
 content specification.)
@@ -18,7 +18,7 @@ Members = dict[str, Any]
 
 
 def draft(data: Members, *, message_id: str, conversation_id: str, created: str) -> SdkMessage:
-    """The message in ``data``; ids and time stamp stand in for those that it leaves out.
+    """The message in ``data``, with generated ids and time stamp where it has none.
 
     Clauses: api-mt-mk message sentence 7, sentence 8; content-specification 4.2 sentence 1, 4.3.2 sentence 7,
     sentence 9.
@@ -39,7 +39,7 @@ def draft(data: Members, *, message_id: str, conversation_id: str, created: str)
 
 
 def own_id(data: Members) -> str | None:
-    """The id that the client gave the message; the resource's where it names no other.
+    """The id that the client gave the message; by default the resource's.
 
     Clauses: api-mt-mk message sentence 2.
     """
@@ -66,7 +66,7 @@ def _ii(members: Members) -> Ii:
 
 
 def _person(members: Members) -> Person:
-    """Fill in as empty what the contract demands and the message may lack, as we do when writing it.
+    """Add empty values that the contract demands and the message may lack, as is done when writing it.
 
     Clauses: architecture-sad 5.3.5 step 3; content-specification 4.3.2.3 sentence 1, sentence 2.
     """

@@ -1,8 +1,8 @@
 """Filters and pages of a list of messages, from the query (api-mt-mk 3).
 
-The names of attributes are taken in any case: the text writes ``messagestatus``
-and the OpenAPI file ``messageStatus``. What is not understood is refused, so
-that nobody takes all messages for some.
+The names of attributes are case-insensitive: the text writes ``messagestatus`` and the OpenAPI file
+``messageStatus``. Unknown filters are refused, so that an unfiltered list is never mistaken for a filtered
+one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Filters:
     stop: datetime | None = None
 
     def fit(self, record: MessageRecord) -> bool:
-        """Return whether one message is among what they narrow down to.
+        """Return whether a message matches the filters.
 
         Clauses: api-mt-mk 3 sentence 5.
         """
@@ -70,7 +70,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a list that is asked for: all of it, when there is no size."""
+    """The requested part of a list; the whole list without a size."""
 
     size: int | None = None
     after: Place | None = None

@@ -1,12 +1,11 @@
 """Progress of messages as server-sent events (an addition to the contract).
 
-An event says which message and what its status is now, nothing else. Its id is
-a place in the organisation's log: who comes back with it misses nothing, since
-the log is in the order of commit. A client that was away learns the status as
-it is now, once, however many steps it missed.
+An event contains only a message's id and its current status. The event's id is a place in the organisation's
+log: a client that returns with it misses nothing, since the log is in the order of commit. A client that was
+away gets the current status once, however many steps it missed.
 
-Where nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault.
-What the token allows is decided again with each of them, before anything is told, and at its end.
+While nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault. The
+token's rights are checked again with each of them, before any event is sent, and when it ends.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from samdrift.vault.records import Changes, MessageRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MOST_STREAMS = 5
-"""Streams of one client at once."""
+"""Limit of one client's concurrent streams."""
 
 _AT_ONCE = 200
 _ALIVE = 15.0
@@ -76,12 +75,12 @@ class Following:
     async def follow(
         self, token: str, access: Access, after: int, alive: float | None = None
     ) -> AsyncIterator[str]:
-        """Yield events after that place, as they happen; :class:`TooManyStreams` immediately if so.
+        """Yield events after that place, as they happen; :class:`TooManyStreams` before the first one.
 
         ``alive`` are the seconds that the client can be without a sign of life.
 
-        Ends when the token does, or what it opens. It has begun when it is given:
-        nobody has to read it for it to be counted out.
+        Ends when the token or its rights end. The stream has begun when it is returned, so that its slot is
+        freed even if nobody reads it.
         """
         client = (access.organisation, access.client)
         if self._streams[client] >= MOST_STREAMS:

@@ -1,9 +1,8 @@
-"""Reads a JSON document as it arrives, within bounds: nothing is kept but what the document says.
+"""Reads a JSON document as it arrives, within bounds: only its values are kept.
 
-White space, and what is refused, never fill the memory. A document that says a
-member twice says two things at once and is refused (RFC 8259 4). It is parsed in
-short steps, between which others have their turn, and judged by the contract's
-shape while it is read: junk ends where it shows to be junk.
+White space and refused content never fill the memory. A document with a duplicate member is ambiguous and is
+refused (RFC 8259 4). It is parsed in short steps, between which other requests get their turn, and checked
+against the contract's shape while it is read: junk is refused as soon as it is recognised.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Value = Any
 """``None``, ``bool``, ``str``, ``float``, ``list`` and ``dict`` of such."""
 
 MAX_BYTES: Final = 48 << 20
-"""Limit of a document: a message of 30 MB, its base64 escaped as some libraries do, and room beside it."""
+"""Limit of a document: a message of 30 MB, its base64 escaped as some libraries do, and some margin."""
 
 MAX_VALUES: Final = 10_000
 """Names and values of a document; a person or a reference has seven."""
@@ -46,7 +45,7 @@ Step = Callable[[], AbstractAsyncContextManager[None]]
 
 
 async def read(stream: AsyncIterable[bytes], length: int | None = None, step: Step | None = None) -> Value:
-    """The document in ``stream``, which says that it has ``length`` bytes; :class:`Refused` otherwise."""
+    """The document in ``stream``, whose declared length is ``length`` bytes; :class:`Refused` otherwise."""
     if length is not None and length > MAX_BYTES:
         raise Refused([sdkmessage.too_long()])
     step = step or contextlib.nullcontext
@@ -98,14 +97,14 @@ def _refusing() -> Iterator[None]:
 
 
 class _Tree:
-    """Takes what the parser finds, makes values of it, and counts what has no place in the contract."""
+    """Builds values from the parser's events, and counts those that have no place in the contract."""
 
     def __init__(self) -> None:
         self.document: Value = None
         self.events = 0
         self._open: list[dict[str, Value] | list[Value]] = []
         self._shapes: list[Shape | None] = []
-        """Shapes of what is open; ``None`` inside what has no place."""
+        """Shapes of the open values; ``None`` inside one without a place in the contract."""
         self._names: list[str] = []
         self._values = 0
         self._stray = 0
@@ -171,7 +170,7 @@ class _Tree:
                 return None
 
     def _count(self, value: Value) -> None:
-        """No message that can be sent says as much (content-specification 4.3.3.3)."""
+        """Refuse more values than any message that can be sent (content-specification 4.3.3.3)."""
         self._values += 1
         if self._values > MAX_VALUES:
             raise Refused([broken(f"More than {MAX_VALUES} values", NOTHING)])
@@ -182,7 +181,7 @@ class _Tree:
 
 
 def _fits(value: Value, shape: Shape | None) -> bool:
-    """Compare kinds alone; what the contract says beyond that is checked when the document is whole."""
+    """Compare only kinds; the contract's other rules are checked when the document is complete."""
     match shape:
         case Members():
             return isinstance(value, dict)

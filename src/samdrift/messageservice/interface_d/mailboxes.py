@@ -1,7 +1,7 @@
 """Listing, reading and deleting messages in the mailboxes of a message client's addresses.
 
-Everything else is as if it were not there, and that somebody asked for it
-is recorded in the organisation's log (invariants 1 to 3).
+Everything else appears not to exist, and requests for it are recorded in the organisation's log (invariants 1
+to 3).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Mailboxes:
         self._gate = gate
 
     async def page(self, access: Access, filters: Filters, size: int, after: Place | None) -> Listing:
-        """The newest messages that fit, not so many where they say much, and whether there are more.
+        """The newest matching messages, fewer if they are large, and whether there are more.
 
         Clauses: api-mt-mk 3 sentence 6.
         """
@@ -97,7 +97,7 @@ class Mailboxes:
                 after = place(listed[-1][0])
 
     async def find(self, access: Access, message_id: str, filters: Filters) -> Found | None:
-        """One message with its content; ``None`` when there is none for the client. It is logged."""
+        """A message with its content; ``None`` when the client has none of that id. Either is logged."""
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
@@ -113,9 +113,9 @@ class Mailboxes:
     async def evidenced(
         self, access: Access, message_id: str, filters: Filters, *, original: bool
     ) -> Found | None:
-        """Record that the client is given evidence about a message; ``None`` when there is none for it.
+        """Record that the client gets evidence about a message; ``None`` when it has none of that id.
 
-        The content is there where the ``original`` is asked for and may be fetched.
+        The content is included if the ``original`` is requested and may be fetched.
         """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
@@ -166,9 +166,9 @@ async def _own(vault: MessageServiceVault, access: Access) -> tuple[str, ...]:
 async def _reached(
     vault: MessageServiceVault, access: Access, message_id: str, filters: Filters
 ) -> MessageRecord | None:
-    """The message of that id in a mailbox of the client's: the one that was sent before the one that came in.
+    """The message of that id in one of the client's mailboxes; a sent one takes precedence.
 
-    What is not found is a denial in the log, whether or not it is in a mailbox of others.
+    A message that is not found is logged as a denial, whether or not it is in another client's mailbox.
     """
     known = is_uuid(message_id)
     if known:
@@ -182,8 +182,8 @@ async def _reached(
 
 
 async def _body(vault: MessageServiceVault, record: MessageRecord) -> BodyReader | None:
-    """The content, if it may be fetched: of what came in when its sender has been told, or never will be
-    (Meddelandestatus 11); of what was sent unless it held malicious code.
+    """The content, if it may be fetched: of an incoming message once its sender has been informed or never
+    will be (Meddelandestatus 11); of an outgoing one unless it held malicious code.
     """
     if record.direction is Direction.IN and not record.status.final:
         return None

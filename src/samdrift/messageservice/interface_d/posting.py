@@ -68,7 +68,7 @@ class Posting:
         return message_id
 
     async def _conversation(self, access: Access, attributes: Members) -> str | None:
-        """An answer goes on in the conversation of what it answers, if the client can know that.
+        """An answer continues the conversation of the message that it answers, if the client can see it.
 
         (content-specification 4.3.2 conversationId)
 
@@ -95,10 +95,9 @@ class Posting:
             vault.record(MTEvent.MT_CLIENT_DENIED, **ids, reason="sends from an address that is not its own")
 
     async def _is_repeated(self, access: Access, message: SdkMessage, given: Members) -> bool:
-        """Return whether this very message has been sent under its id; what we made up then makes no
-        difference.
+        """Return whether this same message was sent under its id before, apart from generated values.
 
-        What may have changed since, such as the address book, makes none either.
+        Things that may have changed since, such as the address book, make no difference either.
         """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE

@@ -60,9 +60,9 @@ def broken(text: str, where: str) -> Finding:
 
 
 def bad_request(refused: Refused) -> Response:
-    """Return 400, with what is wrong in ``eventIssues``, each with its time and what it is about.
+    """Return 400, with the faults in ``eventIssues``, each with its time and subject.
 
-    What names no message gets an id of its own, by which a client can speak of this answer.
+    Without a message to name, the answer gets an id of its own, by which a client can refer to it.
 
     Clauses: api-mt-mk event sentence 1.
     """

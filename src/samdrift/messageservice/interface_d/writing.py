@@ -70,7 +70,7 @@ def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
 
 
 def _beginning(record: MessageRecord) -> StatusEvent:
-    """The first step of every life; the vault keeps only those that follow."""
+    """The first step of every message; the vault keeps only those that follow."""
     if record.direction is Direction.OUT:
         return StatusEvent(record.created_at, MessageStatus.SCHEDULED, "Message scheduled for sending")
     return StatusEvent(record.created_at, MessageStatus.RETRIEVED, "Message received and valid")

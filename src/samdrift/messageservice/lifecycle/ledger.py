@@ -53,7 +53,7 @@ async def advance(
 
 
 def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str, str]:
-    """Keep digests of a message, envelope or receipt; return what the log says of each: the commitment."""
+    """Keep digests of a message, envelope or receipt; return the commitments to them, for the log."""
     return {
         f"{what}_commitment": vault.keep_digest(digest)
         for what, digest in digests.items()
@@ -86,7 +86,7 @@ async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, n
 
 
 async def receipt_failed(vault: MessageServiceVault, record: ReceiptRecord, why: str, now: datetime) -> None:
-    """The sender cannot be told: the message's exchange has failed (api-mt-mk, Meddelandestatus 6)."""
+    """End the exchange of a message whose sender cannot be informed (api-mt-mk, Meddelandestatus 6)."""
     await vault.set_receipt_state(record.id, ReceiptState.FAILED, now=now, deadline=None)
     vault.record(MTEvent.MT_RECEIPT_FAILED, envelope=record.id, message=record.message_id, reason=why)
     if record.status is ReceiptStatus.ACCEPTED:
@@ -114,9 +114,9 @@ _EVER = timedelta(days=36500)
 
 
 async def end_some(vault: MessageServiceVault, why: str, now: datetime) -> int:
-    """End some of what has not come to its end, each with status and reason in the log; returns how many.
+    """End a batch of unfinished items, each with status and reason in the log; return their number.
 
-    All that is not final has work or a deadline to come: that is how it is found.
+    Every unfinished item has pending work or a deadline, by which it is found.
     """
     work = await vault.claim_work(now=now + _EVER, lease=timedelta(0), limit=_AT_ONCE)
     for record_id in dict.fromkeys(item.id for item in work):

@@ -37,7 +37,7 @@ class Progress:
     deadline: datetime | None = None
     reason: str = ""
     overtaken_by: frozenset[MessageStatus] = frozenset()
-    """Statuses that may have come before this step was told of, and that it must not undo."""
+    """Statuses that may already have been reached when this step is reported, and that it must not undo."""
 
 
 _AFTER_SUBMITTED = frozenset(
@@ -46,7 +46,7 @@ _AFTER_SUBMITTED = frozenset(
 
 
 def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
-    """The access point has the envelope durably; it may have told of the transfer already."""
+    """The access point has the envelope durably; it may already have reported the transfer."""
     return Progress(
         MessageStatus.SUBMITTED,
         (StatusEvent(at, MessageStatus.SUBMITTED, "Message handed over to the access point"),),
@@ -88,7 +88,7 @@ def unchecked(at: datetime) -> StatusEvent:
 
 
 def failed(at: datetime, title: str, detail: str) -> Progress:
-    """The message is not delivered, or nobody can tell that it was.
+    """The message was not delivered, or its delivery cannot be shown.
 
     Clauses: api-mt-mk message sentence 5.
     """
@@ -186,7 +186,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
 
 
 def rejection(event: StatusEvent) -> tuple[str, str] | None:
-    """The codes of the finding in a receipt that an event tells of: reason and detail."""
+    """Codes of the finding in a receipt that an event reports: reason and detail."""
     if event.status is not MessageStatus.REJECTED:
         return None
     reason, _, detail = event.title.partition(" ")

@@ -1,4 +1,4 @@
-"""Follows what the access point tells about the transfers of messages and receipts."""
+"""Follows the access point's reports on the transfers of messages and receipts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Un
 class Transfers:
     """Applies events in order; the place in their sequence is kept in the same transaction.
 
-    What is transferred is ours. A receipt that came in has the id that its sender
-    chose, which may be that of a message of ours.
+    Transfers concern only what we sent. An incoming receipt has an id that its sender chose, which may equal
+    that of one of our messages.
     """
 
     def __init__(self, settings: MessageServiceSettings, gate: Gate, clock: Clock) -> None:
@@ -45,9 +45,9 @@ class Transfers:
         self._clock = clock
 
     async def place(self, organisation: ParticipantIdentifier) -> int:
-        """The sequence of the last event that was applied, for whoever begins to ask the access point.
+        """The sequence of the last event applied, from which polling of the access point begins.
 
-        Before anything is fetched from there it is known whether marks of session keys are lost.
+        Lost marks of session keys are detected here, before anything is fetched.
         """
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             lost = await vault.look_after_marks(now=self._clock())

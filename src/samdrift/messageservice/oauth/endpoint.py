@@ -32,7 +32,7 @@ _FORM = "application/x-www-form-urlencoded"
 _NOT_KEPT = {"cache-control": "no-store", "pragma": "no-cache"}
 _MINUTE = timedelta(minutes=1)
 _FAILURES = 10
-"""Failures of one client in a minute that are answered as what they are; further ones are told to wait."""
+"""Failures of one client per minute that are answered individually; after that it is asked to wait."""
 _LONGEST_NAME = 128
 """Characters of a client's name that failures are counted under; no registered name is as long."""
 _LOGGED = 60
@@ -87,7 +87,7 @@ class AuthorizationServer:
     async def _refused(
         self, organisation: ParticipantIdentifier, asked: TokenRequest | None, error: OAuthError
     ) -> Response:
-        """Log and answer a failure. A client is never locked out by the failures of others in its name."""
+        """Log and answer a failure. A client is never locked out by others' failures under its name."""
         claimed, now = _claimed(asked), self._clock()
         if not self._logged.exceeded(organisation, now):
             registered = claimed in self._registered().of(organisation).clients
@@ -150,7 +150,7 @@ async def _form(request: Request) -> bytes:
 
 
 def _claimed(asked: TokenRequest | None) -> str:
-    """The client that a request says it is from, which nothing has shown."""
+    """The client that a request claims to come from, unverified."""
     try:
         return UnverifiedJwt.read(asked.assertion).issuer[:_LONGEST_NAME] if asked else ""
     except JwtInvalid:

@@ -57,7 +57,7 @@ class TokenRequest:
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read the form; :class:`OAuthError` for what is none, or is another kind of request."""
+        """Read the form; :class:`OAuthError` for anything else, or for another kind of request."""
         fields = _fields(body)
         grant = fields.get("grant_type")
         if grant is None:
@@ -77,7 +77,7 @@ class TokenRequest:
 
 
 def _fields(body: bytes) -> dict[str, str]:
-    """The fields of a form; one that comes twice could be read either way (RFC 6749 3.2)."""
+    """The fields of a form; a repeated one is refused as ambiguous (RFC 6749 3.2)."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST, errors="strict")
     except ValueError:
@@ -100,7 +100,7 @@ _UNKNOWN = "the client could not be authenticated"
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An access token, and what the client is told about it (RFC 6749 5.1)."""
+    """An access token, and the response about it (RFC 6749 5.1)."""
 
     token: str
     seconds: int
@@ -113,7 +113,7 @@ class _Shown:
 
     client: MessageClient
     mark: bytes
-    """Stands for its assertion, which is good once."""
+    """Mark of the assertion, which is valid only once."""
     until: datetime
 
 
@@ -185,9 +185,8 @@ class TokenIssuing:
     async def _authenticated(self, organisation: ParticipantIdentifier, request: TokenRequest) -> _Shown:
         """The client that made the assertion (RFC 7523 3).
 
-        Until the signature holds, every failure looks the same, and takes the same
-        work: nobody learns which clients there are. After that the client is told
-        what is wrong.
+        Until the signature is verified, every failure looks the same and takes the same work, so that it does
+        not reveal which clients exist. After that the client is told what is wrong.
         """
         clients = self._registered().of(organisation).clients
         try:
@@ -231,7 +230,7 @@ class TokenIssuing:
 
 
 def _another(clients: Mapping[str, MessageClient]) -> PublicKeys:
-    """Keys to try in place of those of a client that is not there, so that it takes as long."""
+    """Keys to try for a client that does not exist, so that the refusal takes as long."""
     held = (client.keys for client in clients.values())
     return next((keys for keys in held if isinstance(keys, PublicKeys)), PublicKeys(()))
 

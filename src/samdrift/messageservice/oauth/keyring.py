@@ -1,7 +1,7 @@
 """Keys that verify tokens: those of our own issuers, of other issuers and of registered clients.
 
-Where keys of others are fetched is in the operator's configuration, or in metadata
-at the issuer itself; a token never names it (RFC 8725 3.10).
+The addresses of others' keys come from the operator's configuration or the issuer's own metadata, never from
+a token (RFC 8725 3.10).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Keyring:
         return await self._keep(keys, lambda: fetched_keys(self._client_for, keys)).fitting(token)
 
     def seen(self, organisation: ParticipantIdentifier, keys: Iterable[TokenKey]) -> None:
-        """Keep the keys of the organisation's issuer here, which somebody has in an open vault."""
+        """Remember the keys of the organisation's issuer, which the caller has from an open vault."""
         self._own(organisation).take(_public(keys))
 
     def _own(self, organisation: ParticipantIdentifier) -> KeptKeys:
@@ -149,7 +149,7 @@ def _keys_address(issuer: str, metadata: bytes) -> str:
 
 
 async def _get(client: HttpClient, address: str) -> bytes | None:
-    """Return what is published there; ``None`` if nothing is."""
+    """Return the document published there; ``None`` without one."""
     try:
         answer = await fetch(client, address, _LIMITS, headers={"accept": "application/json"})
     except NoAnswer as failure:

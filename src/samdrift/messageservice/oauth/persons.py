@@ -1,7 +1,7 @@
 """Persons for whom an organisation's systems act, where its authorisation server names them (RFC 8693 4.1).
 
 A token whose claim ``act`` names the acting system has the person in ``sub``. Each gets a random id in the
-organisation's vault, by which the log names them; what the token calls them is sealed beside it.
+organisation's vault, by which the log names them; their name in the token is sealed next to it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import Claims, JwtInvalid
 
 MAX_NAME = 256
-"""Most characters of what a token calls a person."""
+"""Most characters of a person's name in a token."""
 _MOST_KNOWN = 10_000
 _KNOWN_FOR = timedelta(minutes=10)
 

@@ -5,7 +5,7 @@ token, an assertion or a key of one organisation means nothing to another (docs/
 0007). The address of an issuer cannot be guessed: trying addresses does not show
 which organisations are served here.
 
-A client is registered here whichever server vouches for it, our own or the organisation's
+A client is registered here regardless of which server vouches for it, our own or the organisation's
 (:class:`Registrations`). So a token never opens more than its registration does, routing
 knows every client and its addresses, and a client that is removed is refused
 immediately, also with a token that has not yet ended.
@@ -87,10 +87,9 @@ class Share:
 class Routing:
     """The shares of all message clients of one organisation.
 
-    A client has the addresses that its patterns cover. Where patterns of several
-    clients cover an address, all of them see its messages. An address that no
-    pattern covers belongs to the one client that is the default, so that no
-    message lies where nobody looks.
+    A client has the addresses that its patterns cover. Where patterns of several clients cover an address,
+    all of them see its messages. An address that no pattern covers belongs to the one client that is the
+    default, so that every message is in someone's mailbox.
 
     Clauses: content-specification 2.1 sentence 1.
     """
@@ -102,9 +101,7 @@ class Routing:
             raise ValueError("only one message client can be the default")
 
     def clients(self, address: str) -> tuple[str, ...]:
-        """Return the clients that get messages to ``address``; none if no pattern covers it and there is no
-        default.
-        """
+        """Return the clients that get messages to ``address``: those that cover it, or the default."""
         covering = tuple(share.client for share in self._shares if share.covers(address))
         return covering or tuple(share.client for share in self._shares if share.default)
 
@@ -131,7 +128,7 @@ class MessageClient:
     keys: PublicKeys | KeysAt | None = None
     """The keys of its assertions; without them, the organisation's own server vouches for it."""
     default: bool = False
-    """True when it gets what comes to addresses that no client's patterns cover."""
+    """True for the client that gets messages to addresses covered by no client's patterns."""
 
 
 _OF_READERS = frozenset({Scope.LIST, Scope.READ, Scope.DELETE})
@@ -178,4 +175,4 @@ class Registrations:
 _NONE = OrganisationClients()
 
 Registered = Callable[[], Registrations]
-"""Gives what is registered now."""
+"""A function that returns the current registrations."""

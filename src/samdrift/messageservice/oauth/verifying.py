@@ -1,7 +1,7 @@
 """Verification of access tokens, of our own issuers and the organisations' (RFC 9068 4, RFC 8725).
 
-The issuer decides the organisation, by the operator's configuration and never
-by a claim. What a token opens is at most what its client is registered for.
+The issuer determines the organisation, by the operator's configuration and never by a claim. A token never
+opens more than its client is registered for.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class TokenVerifying:
 
 
 def _the_same(known: tuple[PublicKey, ...], keys: tuple[PublicKey, ...]) -> bool:
-    """Return whether keys are those that are known: the same objects, and not what a library finds equal."""
+    """Return whether keys are the known ones: identical objects, not only equal by a library's comparison."""
     return len(known) == len(keys) and all(map(operator.is_, known, keys))
 
 

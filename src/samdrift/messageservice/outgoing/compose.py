@@ -1,4 +1,4 @@
-"""From what a person or a system wants to say to an SDK message: pure."""
+"""Composes SDK messages from the input of a person or a system: pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from samdrift.wire.sdkmessage import (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An organisation's functional address, with the names that the address book gives."""
+    """An organisation's functional address, with its names in the address book."""
 
     organisation: ParticipantIdentifier
     organisation_name: str
@@ -81,7 +81,7 @@ def reply(
 def complete(
     draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
 ) -> SdkMessage:
-    """More to the same recipient about a message that was sent, in its conversation; it may be done often.
+    """A supplement to a sent message, to the same recipient in the same conversation; can be repeated.
 
     A completion refers to the message that it completes, as a reply does to the
     one that it answers (architecture-sad 5.3.7.7).
@@ -102,10 +102,10 @@ def complete(
 def compose_each(
     draft: Draft, sender: Address, recipients: Sequence[Address], *, new_id: Callable[[], str], at: datetime
 ) -> tuple[SdkMessage, ...]:
-    """The same to several recipients: a message of its own to each (architecture-sad 5.3.7.8).
+    """The same content to several recipients, as a separate message to each (architecture-sad 5.3.7.8).
 
-    Each opens a conversation of its own, although the content specification lets
-    them share one: so no recipient can tell that there are others.
+    Each opens a conversation of its own, although the content specification lets them share one, so that no
+    recipient can see that there are others.
     """
     return tuple(compose(draft, sender, each, message_id=new_id(), at=at) for each in recipients)
 

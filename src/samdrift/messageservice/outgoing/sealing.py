@@ -1,4 +1,4 @@
-"""From a message or a receipt to an envelope: lookups, encryption, signature.
+"""Turns a message or a receipt into an envelope: lookups, encryption, signature.
 
 The order is that of transport-model-extended 3.3.1, steps 3 to 6: the
 recipient's published key is looked up, the payload encrypted, the envelope
@@ -31,7 +31,7 @@ from samdrift.wire.verdicts import Grounds
 
 @dataclass(frozen=True, slots=True)
 class SealedMessage:
-    """An envelope, and the recipient's certificate that it is encrypted for, where it is encrypted."""
+    """An envelope and, if it is encrypted, the recipient's certificate that it is encrypted for."""
 
     envelope: bytes
     certificate: x509.Certificate | None = None

@@ -1,4 +1,4 @@
-"""Messages and receipts on their way to the access point, and what else waits in the vaults: deadlines."""
+"""Sends messages and receipts to the access point, and handles the deadlines that wait in the vaults."""
 
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ class Sender(InFlight):
     async def _taken_up(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
     ) -> Job | None:
-        """The job for ``item``. One that cannot be taken up holds up no other: it waits for its deadline."""
+        """The job for ``item``. An item that cannot be processed delays no other: it waits for its
+        deadline."""
         try:
             return await self._job(organisation, vault, item, now)
         except VaultError as failure:
@@ -208,7 +209,7 @@ class Sender(InFlight):
     async def _drop(
         self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime
     ) -> None:
-        """End the exchange of a message that was taken while there was no scanner; its content goes."""
+        """End the exchange of a message that was accepted without a scan; its content is removed."""
         vault.record(MTEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
         await vault.drop_content(record.id, Direction.OUT)
         step = progress.failed(now, malware.finding.text, malware.finding.path)
@@ -261,9 +262,10 @@ class Sender(InFlight):
         conversation_id: str,
         envelope: bytes,
     ) -> dict[str, str]:
-        """Hand over; return what the log is to say of the envelope.
+        """Hand over; return the facts about the envelope for the log.
 
-        Nothing when the access point had one under that id, sealed before a crash: that one is transferred.
+        Nothing if the access point already had one under that id, sealed before a crash: that one is
+        transferred.
 
         Clauses: architecture-sad 5.3.6.2 step 3; certpub-rest-binding 3.2 step 6; content-specification
         4.3.2 sentence 4; transport-model-base 3.3.1 step 4, 3.3.2 step 4; transport-model-extended 3.3.1
@@ -298,7 +300,7 @@ class Sender(InFlight):
 
 
 def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime) -> dict[str, str]:
-    """Return the certificate that a message is encrypted for, and what it was judged by, which is kept."""
+    """Keep the grounds of the recipient's certificate; return the facts that name both."""
     if sealed.certificate is None:
         return {}
     named = {"certificate": fingerprint(sealed.certificate)}
