@@ -1,7 +1,7 @@
 """``samdrift as4 inspect``: what is in a captured AS4 message, receipt or error?
 
-For the operator who has a capture from a proxy, a log or a peer's administrator.
-Nothing is asked of the network, and whether a certificate is trusted is not judged.
+For an operator who has a capture from a proxy, a log or a peer's administrator. It works offline, and does
+not judge whether a certificate is trusted.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def inspect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Show what a capture is, its ids and parties, each error, and whether and by whom it is signed.
+    """Show a capture's type, ids and parties, its errors, and whether and by whom it is signed.
 
     FILE holds SOAP or MIME, with or without HTTP headers. Neither trust nor the age of a message is judged.
 
-    Exit status 0 when the signature holds, wholly or but for an encrypted attachment, 1 when it does not
-    or is absent, 2 when the file cannot be used.
+    Exit status 0 when the signature is valid, at least apart from an encrypted attachment, 1 when it is
+    invalid or absent, 2 when the file cannot be used.
     """
     keys = [*(_key(key) if key else ()), *(_own_keys(config) if config else ())]
     candidates = read_certificates(signer) if signer else ()
@@ -238,7 +238,7 @@ def _payload_line(payload: OpenedPayload) -> str:
 
 
 def _print_lines(lines: Sequence[tuple[str, str | None]]) -> None:
-    """Print what is there; every value may be a peer's."""
+    """Print the contents; every value may come from a peer."""
     for label, value in lines:
         if value:
             print_line(f"  {label:<16}{value}")

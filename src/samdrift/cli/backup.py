@@ -95,8 +95,8 @@ def create_backup(
 ) -> int:
     """Copy database, objects and registry into a new folder, encrypted, while messages flow.
 
-    A file for each organisation. The copy is as encrypted as what it is of: it opens nothing. Keys and
-    seals are not in it (docs/keys.md). Exit status 1 when an organisation could not be copied.
+    One file per organisation. The copied content stays encrypted as it is stored, and the backup contains
+    neither keys nor seals to open it (docs/keys.md). Exit status 1 when an organisation could not be copied.
     """
     with _reported():
         named = [] if to_file is None else agefile.lines_of(read_input(to_file, agefile.LARGEST_KEY_FILE))
@@ -114,7 +114,7 @@ def create_backup(
 
 @app.command("list")
 def list_backups(folder: Folder, config: ConfigFile, signer: Signer = None, as_json: AsJson = False) -> int:
-    """List the backups in a folder: when, of whom, how large. Exit status 1 when one cannot be used."""
+    """List the backups in a folder: time, organisations, size. Exit status 1 when one cannot be used."""
     with _reported():
         known = _signers(load(config), signer)
         paths = backupset.found_in(folder)
@@ -200,11 +200,11 @@ def restore_backup(
     signer: Signer = None,
     as_json: AsJson = False,
 ) -> int:
-    """Put back one organisation while others send, or all. What they did since the backup is lost here.
+    """Restore one organisation while others send, or all. Their work since the backup is lost here.
 
-    They are suspended afterwards. What waited to be sent is ended and listed, since it may have been sent
-    since. Read docs/backup.md before `samdrift org resume`. Exit status 1 when an organisation was not put
-    back.
+    They are suspended afterwards. Messages that waited to be sent are ended and listed, since they may have
+    been sent after the backup. Read docs/backup.md before `samdrift org resume`. Exit status 1 when an
+    organisation was not put back.
     """
     if everything is (organisation is not None):
         raise Unusable("name one organisation with --organisation, or all with --everything")
@@ -268,7 +268,7 @@ async def _restore(
     organisation: ParticipantIdentifier | None,
     officer: bytes | None,
 ) -> tuple[list[Restored], list[tuple[str, str]]]:
-    """Return what was put back, and which organisations were not, with the reason."""
+    """Return what was restored, and the organisations that were not, with the reason."""
     if organisation is None:
         async with in_turn(config.vaults), provisioning(vault_settings(config)) as (store, provisioner):
             backup, keys = await asyncio.to_thread(opened, store)
@@ -297,7 +297,7 @@ async def _restore(
 def _asked(
     by: str | None, reason: str, backup: Path, identity: Path, signer: str | None
 ) -> tuple[Asked, Callable[[KeyStore], Opened]]:
-    """Return who asks, and what opens the backup: the one whose list they have signed for, and no other."""
+    """Return who asks, and the identity that opens the backup: the one whose list they have signed for."""
     digest = digest_of_input(backup, backupset.MANIFEST) if backupset.has_list(backup) else ""
     return asked(by, reason), partial(_opened, backup, digest, identity, signer)
 
@@ -311,7 +311,7 @@ def _opened(backup: Path, digest: str, identity: Path, signer: str | None, store
 
 
 def _bytes(backup: BackupSet, only: ParticipantIdentifier | None) -> int:
-    """Return how much of a backup is read, as far as it is about one organisation or about all."""
+    """Return the number of bytes to be read of a backup, for one organisation or for all."""
     if only is not None:
         return backup.manifest.of(only.value).bytes
     return sum(each.bytes for each in backup.manifest.files)
@@ -337,7 +337,7 @@ def _reported() -> Iterator[None]:
 
 
 def _complaints(manifest: Manifest) -> int:
-    """Complain of what is not in a backup; the exit status."""
+    """Report what a backup lacks; return the exit status."""
     for each in manifest.missing:
         complain(f"{each.organisation} is not in the backup: {each.reason}")
     for file in manifest.files:

@@ -1,7 +1,7 @@
-"""`samdrift bench`: how much more than the bare cryptography the work takes, measured in one run.
+"""`samdrift bench`: the cost of the work relative to the bare cryptography, measured in one run.
 
-`bench soak`, `restarts` and `faults` measure nothing: they count what is lost under kill -9, own restarts and
-outages, and fail when that is not nothing.
+`bench soak`, `restarts` and `faults` measure nothing: they count losses under kill -9, restarts and outages,
+and fail if there are any.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RESTARTS = "restarts"
 _FAULTS = "faults"
 _EXCHANGES = 1000
 _PLAYED = ("exchange", _ISOLATION, "neighbour", _BACKLOG, _ROLLING, _RESTARTS, _FAULTS, _SOAK)
-"""Benchmarks that play operators and peers as the tests do, and need what these need."""
+"""Benchmarks that play operators and peers as the tests do, with the same requirements."""
 _BENCHES = (
     "wire",
     "exchange",
@@ -167,7 +167,7 @@ def _arguments(given: Given) -> list[str]:
 
 
 def _require(name: str, given: Given) -> None:
-    """Raise :class:`Unusable` for what a benchmark does not take, and where it cannot run."""
+    """Raise :class:`Unusable` for options that a benchmark does not accept, and if it cannot run."""
     for option, value in given.items():
         if value is not None and name not in (whose := _TAKE[option]):
             raise Unusable(f"{option} is not for {name}, but for {' and '.join(whose)}")

@@ -1,6 +1,6 @@
 """``samdrift build``: never reached through ``./samdrift``, whose launcher starts ``release/build.py``.
 
-Here for the help, and for whoever runs an installed ``samdrift``, which has nothing to build.
+Exists for the help, and for users of an installed ``samdrift``, which has nothing to build.
 """
 
 from __future__ import annotations

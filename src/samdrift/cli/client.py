@@ -1,6 +1,6 @@
 """`samdrift client`: send and fetch messages over interface D, from a terminal or a script.
 
-What an integrator tries first, and what a small organisation's scripts may go on using.
+A first try for integrators, and a tool that a small organisation's scripts may keep using.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def get(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Show a message with its text, its status and what has happened to it."""
+    """Show a message with its text, status and history."""
 
     files = view.StoredFiles(save) if save else None
 

@@ -1,4 +1,4 @@
-"""How `samdrift client` shows messages of interface D, and what it makes of one that is answered."""
+"""Display of interface D's messages for `samdrift client`, and the making of answers to them."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def page(message: Document) -> Iterator[str]:
 class StoredFiles:
     """Stores attached files in a folder while the message is read; names come when it is whole.
 
-    Names are the sender's: only their last part counts, and nothing is replaced. A context: what has no
-    name at its end is removed.
+    Names come from the sender: only their last part counts, and no file is replaced. As a context it removes,
+    at its end, files that have no name yet.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""`samdrift completion`: words that the shell types for a person: commands, options, choices, organisations.
+"""`samdrift completion`: shell completion of commands, options, choices and organisations.
 
 The shell's part is a few lines, which ask this command for candidates; these come from the same parser as the
-help, so that no list of words is kept beside it. Organisations are taken from the configuration that the line
-names, which is read as text: no key is opened and nothing is asked of what runs.
+help, so that no separate list is kept. Organisations are taken from the configuration named on the line,
+which is read as text: no key is opened and no running process is asked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 _FILES = ":files"
 """The answer that has the shell look for files itself; no candidate begins like this."""
 _IDENTIFIER = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:_-]{0,199}")
-"""Identifiers that a shell reads as they are; no other one is offered."""
+"""Identifiers that a shell reads literally; others are not offered."""
 
 _BASH = """\
 _samdrift() {
@@ -100,7 +100,7 @@ def completion(
     line: Annotated[str | None, typer.Option("--line", hidden=True)] = None,
     whole: Annotated[str, typer.Option("--whole", hidden=True)] = "",
 ) -> None:
-    """Print what the shell runs at its start, to complete commands, options and organisations.
+    """Print the script that a shell runs at its start, to complete commands, options and organisations.
 
     For bash: samdrift completion bash > /etc/bash_completion.d/samdrift. For zsh: a file _samdrift in a
     folder of $fpath. For fish: ~/.config/fish/completions/samdrift.fish.
@@ -124,9 +124,9 @@ class Candidate:
 
 
 def candidates(line: str, whole: str) -> list[Candidate] | None:
-    """Return the words that fit at the end of ``line``, which begins with the program; ``None`` for files.
+    """Return the completions at the end of ``line``, which begins with the program; ``None`` for files.
 
-    ``whole`` has what stands behind the cursor too, where the configuration may be named.
+    ``whole`` includes the text behind the cursor, which may name the configuration.
     """
     words = _words(line)
     current = "" if not words or line[-1:].isspace() else words.pop()
@@ -151,7 +151,7 @@ def organisations(configurations: Iterable[Path]) -> list[str]:
 
 
 class _Place:
-    """The place of the cursor in the command line: a command, and what is wanted of it next."""
+    """The cursor's place in the command line: a command, and what it expects next."""
 
     def __init__(self, command: Any) -> None:
         self._command = command
@@ -246,7 +246,7 @@ def _root() -> Any:
 
 
 def _subcommands(command: Any) -> list[tuple[str, str]] | None:
-    """Return names and help of what is below a command; ``None`` where nothing is. Nothing is imported."""
+    """Return names and help of a command's subcommands without importing them; ``None`` without any."""
     from samdrift.cli.main import COMMANDS, Commands
 
     if isinstance(command, Commands):

@@ -30,8 +30,8 @@ def check(
 ) -> int:
     """Check configuration files, and list every fault with its line. Nothing is started or changed.
 
-    Files that have no faults by themselves are checked against each other too, as `serve` does:
-    certificates and keys that they name must be there then.
+    Files without faults of their own are also checked against each other, as `serve` does: for this, the
+    certificates and keys that they name must exist.
 
     Exit status 0 when there is no fault, 1 otherwise.
     """

@@ -21,7 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 async def consented(
     config: Config, gate: Gate, organisation: ParticipantIdentifier, wanted: Wanted, caller: Caller
 ) -> AsyncIterator[Session]:
-    """Open a session of what a command shows; say on standard error where nobody could consent to it.
+    """Open a session of what a command shows; warn on standard error if nobody could consent to it.
 
     The organisations of a demonstration are invented: there a session is in the log, and nobody is asked
     unless a consent is named.
@@ -47,10 +47,10 @@ async def shows_use(
     wanted: Wanted,
     caller: Caller,
 ) -> bool:
-    """Open a session on ``stack`` for the moments at which the organisation's people last did something.
+    """Open a session on ``stack`` for the times of last use by the organisation's people.
 
-    False, without a session, where no consent covers that: the answer then leaves these moments out. A
-    consent that is named has to cover it.
+    False, without a session, if no consent covers that: the answer then omits these times. A consent that is
+    named must cover it.
     """
     if config.environment is not Environment.DEMONSTRATION and not caller.consent:
         try:

@@ -1,4 +1,4 @@
-"""`samdrift console`: serve the operator's console of an installation, beside what runs."""
+"""`samdrift console`: serve the operator's console of an installation, as a process of its own."""
 
 from __future__ import annotations
 

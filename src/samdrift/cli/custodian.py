@@ -47,9 +47,10 @@ def custodian() -> None:
 
 @app.command()
 def key(name: Name, config: ConfigFile, passphrase_file: OwnFile = None) -> None:
-    """Make the key of a person who is to become a custodian: the person alone types the passphrase.
+    """Make the key of a future custodian, who alone types the passphrase.
 
-    Shows its fingerprint, which the person tells the custodians who are to agree (samdrift custodian add).
+    Shows its fingerprint, which that person passes on to the custodians who are to agree (samdrift custodian
+    add).
     """
     with reported_as_usage_errors():
         loaded = load(config)
@@ -71,8 +72,9 @@ def add(
 ) -> None:
     """Add a custodian. The first two add themselves; later two custodians agree to the person's key.
 
-    The key is the one that samdrift custodian key has made, or is made here if the person is here.
-    What the custodians agree to names its fingerprint: compare it with what the person was shown.
+    The key is the one that samdrift custodian key has made, or is made here if the person is here. The
+    request that the custodians approve names its fingerprint: compare it with the one that the person was
+    shown.
     """
     with reported_as_usage_errors():
         loaded = load(config)
@@ -113,7 +115,7 @@ def restart(
 
 @app.command("list")
 def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
-    """Show the custodians, and what they have asked for and not done yet."""
+    """Show the custodians, and their pending requests."""
     with reported_as_usage_errors():
         store = load(config).vaults.secrets
         custodians, now = Custodians(store), datetime.now(UTC)
@@ -164,7 +166,7 @@ def _new_key(config: Config, name: str, file: Path | None) -> PublicKey:
 
 
 def _key_of(config: Config, name: str, file: Path | None) -> PublicKey:
-    """The key that waits, or a new one; a passphrase that is given must be the one of a key that waits."""
+    """The pending key, or a new one; a given passphrase must open the pending key."""
     waiting = Custodians(config.vaults.secrets).waiting(name, datetime.now(UTC))
     if waiting is None:
         return _new_key(config, name, file)

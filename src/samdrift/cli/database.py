@@ -68,7 +68,7 @@ def hardening(
         str, typer.Argument(help="The login in the database's URL, which creates vaults.")
     ],
 ) -> None:
-    """Print what a superuser runs in the database of the operator's own cluster (docs/database.md)."""
+    """Print the SQL that a superuser runs in the operator's own cluster (docs/database.md)."""
     print_text(migrations.hardening_for(administrator))
 
 

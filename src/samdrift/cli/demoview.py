@@ -57,7 +57,7 @@ class Steps:
 
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Steps]:
-    """A display of what is being done, while the context lasts."""
+    """A display of the current step while the context lasts."""
     status = console.status("")
     try:
         yield Steps(console, status)

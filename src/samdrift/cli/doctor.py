@@ -1,4 +1,4 @@
-"""`samdrift doctor`: everything that an installation stands on, and what is wrong with it."""
+"""`samdrift doctor`: checks everything that an installation depends on."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def doctor(
         bool, typer.Option("--offline", help="Ask nothing outside of this machine, its scanner and database.")
     ] = False,
     time_server: Annotated[
-        str, typer.Option("--time-server", help="The NTP server that the clock is compared with.")
+        str, typer.Option("--time-server", help="The NTP server to compare the clock with.")
     ] = Scope.time_server,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Examine an installation: say what is wrong, why it matters, and what to type. Nothing is changed.
+    """Examine an installation: show what is wrong, why it matters, and what to type. Changes nothing.
 
-    Run it as the user that serves, even while it does.
+    Run it as the user that serves, even while it serves.
 
-    Exit status 0 when nothing is wrong, 1 when something has to be seen to soon, 2 when something fails.
+    Exit status 0 when nothing is wrong, 1 when something needs attention soon, 2 when something fails.
     """
     with reported_as_usage_errors():
         loaded = load(config)

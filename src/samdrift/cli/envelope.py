@@ -1,8 +1,7 @@
-"""``samdrift envelope verify``: who signed an envelope, does it hold, and is the signer trusted?
+"""``samdrift envelope verify``: who signed an envelope, is the signature valid, and is the signer trusted?
 
-The checks of transport-model-extended 3.3.1 steps 12 and 17 by hand and
-offline: the signature over the whole envelope, and the certificate's chain to
-anchors that the caller gives. Nothing is decrypted.
+The checks of transport-model-extended 3.3.1 steps 12 and 17 by hand and offline: the signature over the whole
+envelope, and the certificate's chain to given anchors. Nothing is decrypted.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def verify(
 ) -> int:
     """Verify an envelope's signature and, with --trust, its signer; revocation is not checked.
 
-    Exit status 0 when it holds, 1 when it is not valid or not trusted, 2 when the file cannot be used.
+    Exit status 0 when it is valid and trusted, 1 when it is not, 2 when the file cannot be used.
     """
     if at is not None and trust is None:
         raise Unusable("--at says when to judge certificates and needs --trust")

@@ -1,4 +1,4 @@
-"""`samdrift evidence`: what an organisation can show of one message, and whether it holds."""
+"""`samdrift evidence`: export an organisation's evidence about a message, and verify it."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ app = typer.Typer(cls=group_of("samdrift.cli", _COMMANDS), add_completion=False)
 
 @app.callback()
 def evidence() -> None:
-    """Evidence about one message, without what the message says: export it, verify it anywhere."""
+    """Evidence about one message, without its content: export it, verify it anywhere."""

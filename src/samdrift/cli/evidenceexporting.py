@@ -1,4 +1,4 @@
-"""`samdrift evidence export`: what the logs and receipts of an organisation say of one message."""
+"""`samdrift evidence export`: an organisation's log entries and receipts about one message."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def export_evidence(
     consent: ConsentOption = "",
     by: Actor = None,
 ) -> int:
-    """Write what the organisation's logs and receipts say of a message, signed with its key.
+    """Write the organisation's log entries and receipts about a message, signed with its key.
 
-    Within a consent of the organisation. Exit status 1 when its logs know no such message.
+    Requires a consent of the organisation. Exit status 1 when its logs do not contain the message.
     """
     if not is_uuid(message_id):
         raise Unusable("the message id is not a UUID")

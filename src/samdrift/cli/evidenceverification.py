@@ -1,4 +1,4 @@
-"""`samdrift evidence verify`: evidence about one message, verified without trust in whoever made it."""
+"""`samdrift evidence verify`: evidence about one message, verified without trust in its maker."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def verify(
 ) -> int:
     """Verify evidence offline: signature, digests, entries of logs, their proofs, receipts, the signer.
 
-    Whoever is trusted with --trust may be another organisation: compare the name, or give --signer.
-    Exit status 0 when everything holds, 1 when something does not, 2 when the file is not evidence.
+    A certificate that --trust accepts may belong to another organisation: compare the name, or give --signer.
+    Exit status 0 when everything is valid, 1 when something is not, 2 when the file is not evidence.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
     with reported_as_usage_errors():

@@ -81,8 +81,8 @@ def init(
 ) -> None:
     """Set up a new installation: configuration, folders, keys, certificate requests, unit, database script.
 
-    Answers that are neither options nor in the file are asked for at the terminal. Nothing that is there is
-    replaced. What is left to do is printed in order.
+    Answers that are neither options nor in the file are asked for at the terminal. Existing files are not
+    replaced. The remaining steps are printed in order.
     """
     options = {
         "environment": environment,
@@ -124,7 +124,7 @@ def _given(answers: Path | None) -> dict[str, str]:
 
 
 def _asked(given: dict[str, str]) -> dict[str, str]:
-    """Ask at the terminal for what is missing, where there is one."""
+    """Ask for missing answers at the terminal, if there is one."""
     missing = [name for name in QUESTIONS if not given.get(name)]
     if not missing or not sys.stdin.isatty():
         return {}

@@ -1,9 +1,9 @@
-"""Files that a command is given to read: what was signed is what is read.
+"""A command's input files: the content read is the content that was signed.
 
-Who signs a command signs the SHA-256 of each file that it reads (:mod:`samdrift.cli.proving`). A small file
-is read once, here, and its digest is of those very bytes; of a large one, which is read as it is needed, the
-digest is taken before, and its reader compares what was read. So a file that is changed or replaced in
-between, itself or what a symbolic link leads to, is refused, and never used unsigned.
+Signing a command includes the SHA-256 of each file that it reads (:mod:`samdrift.cli.proving`). A small file
+is read once, here, and its digest is of those very bytes; a large one, which is read as needed, is hashed in
+advance, and its reader compares. So a file that is changed or replaced in between, directly or through a
+symbolic link, is refused, and never used unsigned.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_input(file: Path, most: int = MAX_FILE) -> bytes:
 def digest_of_input(file: Path, listing: str = "") -> str:
     """Return the SHA-256 of a file of any size, or of a folder's ``listing``, which has those of its files.
 
-    :class:`Unusable` for a file that cannot be read, or is another one than it was before.
+    :class:`Unusable` for a file that cannot be read, or has changed since it was hashed.
     """
     try:
         with (file / listing).open("rb") as opened:
@@ -57,12 +57,12 @@ def note_folder(folder: Path, files: Sequence[Path]) -> None:
 
 
 def known_digest(file: Path) -> str | None:
-    """Return the digest of a file that this command has read or signed; ``None`` for one that it has not."""
+    """Return the digest of a file if this command has read or signed it, else ``None``."""
     return _kept().get(file.absolute())
 
 
 def require_unchanged(file: Path) -> None:
-    """Refuse a file that is not as it was read; a pipe can be read once alone, and was then."""
+    """Refuse a file that has changed since it was read; a pipe can only be read once, and is not checked."""
     try:
         if stat.S_ISREG(file.stat().st_mode):
             digest_of_input(file)
@@ -71,7 +71,7 @@ def require_unchanged(file: Path) -> None:
 
 
 def changed(file: Path) -> Unusable:
-    """Return the refusal of a file that is not what was signed."""
+    """Return the refusal of a file that differs from the signed one."""
     return Unusable(f"{shown(file)}: was changed while the command ran; nothing was done with it")
 
 

@@ -1,4 +1,4 @@
-"""Configuration files that are to run beside each other, read and checked before anything starts."""
+"""Configuration files of installations that run side by side, read and checked before anything starts."""
 
 from __future__ import annotations
 

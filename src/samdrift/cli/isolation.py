@@ -29,7 +29,7 @@ def isolation() -> None:
 
 @app.command()
 def check(config: ConfigFile, by: Actor = None, as_json: Json = False) -> int:
-    """Try everything with one canary against the other, both ways; the result goes into every log here.
+    """Attack each canary with the other by every known way; the result is recorded in every log here.
 
     Exit status 0 when nothing leaked, nothing was left untried and every log has the result; 1 otherwise.
     """
@@ -55,9 +55,9 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Verify the signature of a result that `isolation check --json` printed, and show what it says.
+    """Verify the signature of a result that `isolation check --json` printed, and show the result.
 
-    Exit status 0 when it is signed and says that everything held, 1 otherwise, 2 when it is no result.
+    Exit status 0 when it is validly signed and everything held, 1 otherwise, 2 when the file is not a result.
     """
     try:
         found, certificate = result.verify(read_document(file))

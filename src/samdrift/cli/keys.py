@@ -1,8 +1,8 @@
 """`samdrift keys`: certificates of the operator itself, replaced while everything runs.
 
-The access point's and those of TLS. A key is made in the key store and never
-leaves it: what goes out is a certificate request, what comes back a certificate. One
-that was made elsewhere can be brought, and is kept like the others from then on.
+These are the access point's and those of TLS. A key is made in the key store and never leaves it: a
+certificate request goes out, and a certificate comes back. A key made elsewhere can be imported, and is then
+kept like the others.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def install(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
+    """Put a new key to use with its certificate. It signs from now on; the old one keeps decrypting."""
     with reported_as_usage_errors():
         loaded = load(config)
         own, *chain = read_certificates(certificate, read_input)
@@ -237,10 +237,10 @@ def retire(
 
 
 def _record(config: Config, store: KeyStore, entry: Happening) -> None:
-    """Write in the operator's log who does something with the operator's own keys, before it is done.
+    """Record in the operator's log who uses the operator's own keys, and how, before it happens.
 
-    Before the first organisation is added there is no log. One that cannot be written stops nobody: a
-    certificate may have ended because of which nothing runs. The terminal says so.
+    Before the first organisation is added there is no log. A log that cannot be written only causes a
+    warning: an expired certificate may be why nothing runs.
     """
     settings = vault_settings(config)
     if not made(settings):
@@ -272,7 +272,7 @@ def _require_party(config: Config, key: Which, certificate: x509.Certificate, fi
 
 
 def _named(config: Config, store: KeyStore, number: int) -> str:
-    """Why peers still encrypt for an access point's key, as far as SMP tells."""
+    """The reason why peers still encrypt for an access point's key, as far as SMP shows."""
     held = store.keys(OPERATOR_KEYS)
     certificates = [
         one.certificate for one in held if (one.name, one.number) == (KeyName.ACCESS_POINT, number)
@@ -284,7 +284,7 @@ def _named(config: Config, store: KeyStore, number: int) -> str:
 
 
 def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
-    """A key as it is told of."""
+    """A key as it is listed."""
     row: dict[str, object] = {"key": key.name.value, "number": key.number}
     if key.certificate is None:
         return row | {"state": "waits for its certificate", "until": None, "sha256": None}

@@ -194,7 +194,7 @@ def _row(entry: LogEntry, named: Callable[[str], str]) -> dict[str, Any]:
 
 
 def _line(values: Iterable[str]) -> str:
-    """Return a line of CSV; what a spreadsheet would take for a formula is text."""
+    """Return a line of CSV; values that a spreadsheet would read as formulas are written as text."""
     made = io.StringIO()
     csv.writer(made).writerow(map(harmless, values))
     return made.getvalue().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""`samdrift log export`: a log as a file, for whom its organisation gives it to."""
+"""`samdrift log export`: a log as a file, for recipients that its organisation chooses."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def export(
 ) -> None:
     """Write a log to a file that anybody can verify; without an organisation the operator's own.
 
-    An organisation's log within its consent to metadata of all time.
-    The file has every fact of the log, and is for whom the organisation gives it to.
+    An organisation's log requires its consent to metadata of all time. The file has every fact of the log,
+    and is only for recipients that the organisation chooses.
     """
     who = asked(by, reason)
     organisation = named(organisation, former)

@@ -46,7 +46,7 @@ def names(
 ) -> None:
     """Write the names of the persons in an organisation's logs, encrypted for whom it chose. Two persons.
 
-    Within the organisation's consent to metadata of all time.
+    Requires the organisation's consent to metadata of all time.
     Logs and exports of logs have random ids in their place.
     """
     with reported_as_usage_errors():

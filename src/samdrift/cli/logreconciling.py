@@ -64,7 +64,7 @@ def reconcile_logs(
 
     Access point against message service, transfers against receipts, messages against readings, and with
     --other one organisation's logs against another's. Each log is verified first.
-    Exit status 0 when they agree, 1 when they do not or one does not hold, 2 when a file cannot be used.
+    Exit status 0 when they agree, 1 when they do not or one is invalid, 2 when a file cannot be used.
     """
     begin = None if since is None else since.replace(tzinfo=UTC)
     with reported_as_usage_errors():

@@ -143,10 +143,10 @@ def resolve(
     ] = [],  # noqa: B006
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Record what two people decide about a log that a witness refused; it goes on under another name.
+    """Record two people's decision about a log that a witness refused; it continues under another name.
 
-    They are the organisation's own officers, where the configuration names them, who sign with ssh-keygen
-    what one of the operator's staff prepares and carries out; otherwise two custodians.
+    They are the organisation's own officers, if the configuration names any, who sign with ssh-keygen a
+    decision that one of the operator's staff prepares and carries out; otherwise two custodians.
     """
     text = one_line("--decision", decision)
     with reported_as_usage_errors():

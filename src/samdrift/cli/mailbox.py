@@ -62,7 +62,7 @@ def add(
     reason: Reason,
     by: Actor = None,
 ) -> None:
-    """Make a mailbox for a functional address; one that is there gets the name. It gives no rights."""
+    """Make a mailbox for a functional address, or rename an existing one. Gives nobody rights to it."""
     with reported_as_usage_errors():
         loaded = load(config)
         name = one_line("NAME", name)
@@ -101,7 +101,7 @@ def change(
     ] = None,
     by: Actor = None,
 ) -> None:
-    """Change the settings of a mailbox; what is not named stays unchanged."""
+    """Change the settings of a mailbox; settings that are not given stay unchanged."""
     chosen = {
         "name": name and one_line("--name", name),
         "needs_approval": second_person,

@@ -1,6 +1,6 @@
 """`samdrift mailbox`: manning, notices, templates, rules, distribution lists, disposal and deletion.
 
-Each says who runs it and why: both are in the organisation's log first. None shows a message.
+Each command records who runs it and why in the organisation's log before it acts. None shows a message.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(rf"({'|'.join(_DAYS)})(?:-({'|'.join(_DAYS)}))?=(?:(\d\d):(\d\d)-(\d\d):(\d\d)|closed)")
 
 Address = Annotated[str, typer.Argument(help="The functional address of the mailbox.")]
-Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
+Id = Annotated[str, typer.Argument(help="Its id, as shown in the list.")]
 Which = Annotated[str, typer.Option("--id", help="The id of the one to change; by default one is created.")]
 
 texts = typer.Typer(add_completion=False, no_args_is_help=True, help="Text templates of a mailbox.")
@@ -89,8 +89,8 @@ def backup_verified(
 ) -> None:
     """Note that a backup of the message client's vault was verified: restored elsewhere, and read.
 
-    It has database, object store and keys as of that moment. What it has may then be deleted at the message
-    service, where the entry of the organisation says so (`delete_after_days`).
+    It must contain database, object store and keys as of that moment. Messages in it may then be deleted at
+    the message service, if the organisation's entry says so (`delete_after_days`).
     """
 
     async def work(settings: MailboxSettings) -> str:
@@ -102,7 +102,7 @@ def backup_verified(
 def deletion(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """Show what is deleted at the message service, and what stands in the way of it."""
+    """Show what is deleted at the message service, and what prevents it."""
     found = _worked(
         config, organisation, "deletion", asked(by, reason), lambda settings: settings.deletions()
     )
@@ -131,7 +131,7 @@ def disposal_rule(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Set the rule for disposal of a mailbox. Its managers propose and agree to what goes, on the pages."""
+    """Set a mailbox's rule for disposal. Its managers propose and approve each disposal on the pages."""
     decided = one_line("--decision", decision)
 
     async def work(settings: MailboxSettings) -> None:
@@ -184,7 +184,9 @@ def manning(
     ] = None,
     escalate_after: Annotated[
         int | None,
-        typer.Option("--escalate-after", min=0, help="Manned hours until an address is notified; 0: never."),
+        typer.Option(
+            "--escalate-after", min=0, help="Manned hours until an address is notified; 0 for never."
+        ),
     ] = None,
     escalate_to: Annotated[str | None, typer.Option("--escalate-to", help="Mail address to notify.")] = None,
     acknowledge: Annotated[
@@ -239,7 +241,7 @@ def notices(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List by id who is notified of which mailboxes by mail, without addresses; or end that."""
+    """List by id who is notified of which mailboxes by mail, without addresses; or end such notices."""
     if stop:
         _worked(
             config, organisation, "notices", asked(by, reason), lambda settings: settings.stop_notices(stop)
@@ -411,7 +413,7 @@ def list_recipients(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the distribution lists of a mailbox; those of its persons are their own."""
+    """List the distribution lists of a mailbox; persons' own lists are not shown."""
     found = _worked(
         config, organisation, "recipients list", asked(by, reason), lambda settings: settings.lists(address)
     )
@@ -527,7 +529,7 @@ def _hours(text: str) -> tuple[range, Hours]:
 
 
 def _week(hours: Sequence[Hours], changes: Sequence[tuple[range, Hours]]) -> tuple[Hours, ...]:
-    """Return the hours of a week's days with the changes, of which the last one to a day holds."""
+    """Return a week's hours with the changes applied; the last change to a day counts."""
     week = list(hours)
     for days, times in changes:
         for day in days:

@@ -1,9 +1,8 @@
-"""The command line: which commands there are, and how every one of them ends.
+"""The command line: the list of commands, and how each of them ends.
 
-A command is one module in :mod:`samdrift.cli` with a ``typer`` object
-called ``app``, and one row in :data:`COMMANDS`. The module is imported when its
-command is used, so that ``./samdrift --help`` stays quick however much the
-others need. A command returns its exit status, or nothing for success.
+A command is one module in :mod:`samdrift.cli` with a ``typer`` object called ``app``, and one row in
+:data:`COMMANDS`. The module is imported when its command is used, so that ``./samdrift --help`` stays quick
+whatever the commands import. A command returns its exit status, or nothing for success.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def command_named(name: str) -> Any:
 
 
 class Commands(TyperGroup):
-    """All commands; what is below one is imported when it is used."""
+    """All commands; the subcommands of each are imported when it is used."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)

@@ -1,8 +1,8 @@
 """The only way to a terminal: results on standard output, complaints as one line on standard error.
 
-Much of what commands print comes from a peer: names in certificates, texts of receipts, answers of
-services. Whatever could move the cursor, colour, hide or reorder what stands on the screen is
-escaped here, in one place, so that no command can forget it.
+Much of what commands print comes from a peer: names in certificates, texts of receipts, answers of services.
+Characters that could move the cursor, or colour, hide or reorder text on the screen, are escaped here, in one
+place, so that no command can forget it.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def print_verdict(before: str, verdict: str, *, good: bool) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text of ours that has several lines, each of which may name something of a peer's."""
+    """Print a text of our own with several lines, each of which may contain names from a peer."""
     sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a list in columns below their headers, which are capitals; nothing where there are no rows."""
+    """Print a list in columns below their headers, in capitals; print nothing without rows."""
     shown_rows = [[printable(cell) for cell in row] for row in rows]
     if not shown_rows:
         return
@@ -84,7 +84,7 @@ def size_text(size: int) -> str:
 
 
 def print_screen(text: str) -> None:
-    """Print a text in place of what is on the screen; below it where that is no terminal."""
+    """Print a text in place of the screen's content; without a terminal, below the last one."""
     if sys.stdout.isatty():
         sys.stdout.write("\x1b[H\x1b[2J")
     print_text(text)
@@ -99,7 +99,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal's standard error how far long work has come; what is called says how far."""
+    """Show the progress of long work on a terminal's standard error; call the result to report it."""
     # Imported here, since every command imports this module and few have long work.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -120,5 +120,5 @@ def require_new(path: Path) -> None:
 
 
 def _json_shown(each: str) -> str:
-    """Around texts there is nothing that cannot be printed: what is escaped is in one."""
+    """Escape a JSON document for the terminal; unprintable characters occur only within its texts."""
     return each if each.isprintable() else json.dumps(each)[1:-1]

@@ -53,7 +53,7 @@ ConsentOption = Annotated[
 ]
 _LOGIN = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1
-"""Kept by the kernel of what nobody has logged in for, such as a service."""
+"""The kernel's value for processes without a login, such as a service."""
 By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
     str | None,
@@ -83,9 +83,9 @@ def present(by: str, other: str | None, by_file: Path | None, other_file: Path |
 
 
 def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
-    """A passphrase from a file, or from a person, whom nobody sees typing; a new one is asked for twice.
+    """A passphrase from a file, or typed without echo; a new one is asked for twice.
 
-    Without white space around it, so that one is the same typed and in a file.
+    Surrounding white space is removed, so that a typed one equals one in a file.
     """
     if file is not None:
         text = _read(file)
@@ -111,7 +111,7 @@ def _read(file: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """The one of the operator's staff who runs a command, and what proves it."""
+    """The member of the operator's staff who runs a command, with the proof."""
 
     name: str
     proof: Proof
@@ -143,17 +143,17 @@ def acting(by: str | None) -> Acting:
 
 
 def asked(by: str | None, reason: str) -> Asked:
-    """Return who runs a command and why, as it is recorded; without a name it is the login's."""
+    """Return who runs a command and why, as recorded; by default the name is the login's."""
     why = one_line("--reason", reason)
     who = acting(by)
     return Asked(who.name, why, login(), who.proof)
 
 
 def preparing(by: str | None, why: str, option: str = "--why") -> Asked:
-    """Return who prepares what another person signs, as they have proven it, and why that is to be signed.
+    """Return who prepares a text for another person to sign, with their proof and the reason.
 
-    A preparation decides nothing, but it reads the organisation's record, and words what is put before
-    someone to be signed: the organisation's log has whose work that is.
+    A preparation decides nothing, but it reads the organisation's record and words the text that someone is
+    to sign: the organisation's log records its author.
     """
     reason_given = one_line(option, why)
     who = acting(by)
@@ -161,10 +161,10 @@ def preparing(by: str | None, why: str, option: str = "--why") -> Asked:
 
 
 def bringing(by: str | None) -> Asked:
-    """Return who brings what others have signed, as they have proven it.
+    """Return who brings others' signed statements, with their proof.
 
-    The signature says whose a statement is and why it was made. Who appended it decides nothing, but chose
-    the moment: the organisation's log has whose work that is.
+    The signature shows a statement's author and reason. The person who appends it decides nothing, but
+    chooses the moment: the organisation's log records who it was.
     """
     who = acting(by)
     return Asked(who.name, "", login(), who.proof)
@@ -179,9 +179,9 @@ def agreeing(by: str, reason: str) -> Asked:
 
 
 def login(kept: Path = _LOGIN) -> str:
-    """The name of whoever runs the command, as the operating system knows it.
+    """The operating system's name of the user who runs the command.
 
-    It is the account that was logged in to, which the kernel keeps also where `sudo` has made it another.
+    It is the account of the login, which the kernel keeps even when `sudo` switches to another.
     """
     try:
         number = int(kept.read_text())

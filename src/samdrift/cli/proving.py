@@ -1,4 +1,4 @@
-"""Signatures of those who run a command: made with a key in an agent or a file, or asked for."""
+"""Signatures of the people who run commands: made with a key in an agent or a file, or asked for."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ UNSIGNED = frozenset(
         "code_file",
     }
 )
-"""Parameters of commands that the signed text does not have: how the answer looks, where the installation and
-passphrases are, and the name, which has its own place there. All others decide what is done.
+"""Parameters left out of the signed text: format of the answer, location of the installation and passphrases,
+and the name, which has its own place there. All others determine what is done.
 """
 _PREPARER = "prepared_by"
 """The name, in commands that prepare a statement: their `by` is who is to sign that."""
 WRITTEN = frozenset(
     {"cedar", "csv", "drawing", "folder", "html", "openfga", "oscal", "out", "pdf", "to_sign"}
 )
-"""Parameters that name what a command writes: there is no content to sign."""
+"""Parameters that name a command's output: there is no content to sign."""
 KEYS = frozenset({"bundle_file", "identity", "key_file"})
-"""Parameters that name files with keys: what they open is signed or recorded, and logs have no digest of a
-secret.
+"""Parameters that name files with keys: what these open is signed or recorded, but a secret's digest must not
+be in a log.
 """
 _PROVEN = "samdrift.cli.proving "
 _END = "-----END SSH SIGNATURE-----"
@@ -67,10 +67,11 @@ _MAX_LINES = 100
 
 
 def prove(name: str) -> Proof:
-    """Return the proof that ``name`` runs the command that runs now.
+    """Return the proof that ``name`` runs the current command.
 
-    Where the configuration names nobody of the staff there is none, which the logs say, and in production
-    standard error. Otherwise a name that is not proven ends the command, with an entry in the operator's log.
+    If the configuration does not list the staff there is no proof, which the logs record, and in production a
+    warning on standard error reports. Otherwise an unproven name ends the command, with an entry in the
+    operator's log.
     """
     command, context = _running()
     before: Proof | None = context.meta.get(f"{_PROVEN}{name}")
@@ -117,7 +118,7 @@ def _proven(act: Act) -> Proof:
 
 @contextlib.contextmanager
 def _refusals(config: Config, act: Act) -> Iterator[None]:
-    """Write in the operator's log of an installation that someone was refused there."""
+    """Record in an installation's operator log that a person was refused."""
     try:
         yield
     except NotOfTheStaff as refused:
@@ -147,7 +148,7 @@ def signed(command: Any, parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_files(parameters: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
-    """Return the files that a run reads, by parameter: those whose content decides what is done."""
+    """Return a run's input files, by parameter: those whose content determines what is done."""
     left_out = UNSIGNED | WRITTEN | KEYS
     given = {
         name: tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -158,7 +159,7 @@ def read_files(parameters: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
 
 
 def _digest(file: Path) -> str:
-    """Return the digest of what was read of a file, or is going to be."""
+    """Return the digest of a file's content that was read or is about to be read."""
     return known_digest(file) or digest_of_input(file)
 
 
@@ -185,7 +186,7 @@ def _plain(value: Any) -> str:
 
 
 def _read(file: Path) -> Config:
-    """Read a configuration without its warnings, which the command itself says."""
+    """Read a configuration without its warnings, which the command itself prints."""
     config, found = examine(file)
     found.require_no_faults(file)
     require_owners_alone(config, file)
@@ -249,9 +250,9 @@ def _missing() -> str:
 
 
 def _signed(file: Path, text: bytes) -> str | None:
-    """Sign with the key of a file, which OpenSSH may ask a passphrase or a touch for at the terminal.
+    """Sign with a key file, for which OpenSSH may request a passphrase or a touch at the terminal.
 
-    ``None`` where that leads to no signature: the key or the program is not here, or nobody opened it.
+    ``None`` without a signature: the key or the program is missing, or the key was not opened.
     """
     ended = _openssh("ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(file), given=text)
     if ended is None or ended.returncode:
@@ -269,7 +270,7 @@ def _keys_of_agent() -> set[str]:
 
 
 def _in_home(key: SshKey) -> Path | None:
-    """Return the file of a public key beside which its private half is, as OpenSSH names the two."""
+    """Return the public key's file that has its private half next to it, as OpenSSH names the two."""
     for file in sorted((Path.home() / ".ssh").glob("*.pub")):
         with contextlib.suppress(OSError, UnicodeError):
             if " ".join(file.read_text().split()[:2]) == key.line and file.with_suffix("").is_file():

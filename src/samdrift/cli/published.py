@@ -1,7 +1,7 @@
 """Looks up whether a certificate is still published before its key is destroyed.
 
-Peers encrypt for, and verify by, what SMP and certificate publishing name: once the key is
-gone, what comes in for it cannot be opened and gets no receipt.
+Peers encrypt for, and verify by, what SMP and certificate publishing name: once the key is gone, messages
+encrypted for it cannot be opened and get no receipt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHOWN = 3
 async def still_named(
     config: Config, certificate: x509.Certificate, participants: Sequence[ParticipantIdentifier]
 ) -> str:
-    """Return why the certificate's key must stay: SMP names it, or cannot be asked; empty if neither.
+    """Return why the certificate's key must be kept: SMP names it, or is unreachable; else empty.
 
     Certificate publishing answers in the same metadata (certpub-rest-binding 3). Every type of
     message is asked for, including one that a participant is not configured for any more.

@@ -1,4 +1,4 @@
-"""`samdrift queue`: the transfers that wait, the reason, and what the operator does about them.
+"""`samdrift queue`: waiting transfers, their reasons, and what the operator can do about them.
 
 Each transfer and each refusal is shown as lines for people, or with `--json` as a document
 for programs; neither has anything of a message's content.
@@ -65,7 +65,7 @@ Reason = Annotated[
 
 @app.callback()
 def queue() -> None:
-    """See to transfers. The organisation's log says who looks or acts; content is not shown."""
+    """Inspect and manage transfers. The organisation's log records who did so; content is not shown."""
 
 
 @app.command("list")
@@ -100,7 +100,7 @@ def why(
     by: Actor = None,
     as_json: Json = False,
 ) -> int:
-    """Every attempt at a transfer, with what the peer or the way there answered."""
+    """Show every attempt at a transfer, with the answer of the peer or of the way there."""
     found, unreached = _with_queues(config, organisation, by, lambda queues: queues.history(identifier))
     if found is None:
         complain(_ANSWERS[Standing.UNKNOWN])
@@ -118,7 +118,7 @@ def why(
 def retry(
     identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: Actor = None
 ) -> int:
-    """Attempt a waiting transfer now, and say what it waits for. This counts as one of its attempts."""
+    """Attempt a waiting transfer now, and show what it waits for. Counts as one of its attempts."""
     now = datetime.now(UTC)
     retried, unreached = _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now))
     if retried.stood is Standing.UNDER_WAY and retried.status is not None:
@@ -151,7 +151,7 @@ def refused(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> int:
-    """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept.
+    """Show refused incoming envelopes, the latest first: only facts, since their content is not kept.
 
     Exit status 1 where an organisation's vault cannot be reached, which is named; the others are listed.
     """
@@ -171,7 +171,7 @@ def _under_way(status: TransferStatus) -> str:
 
 
 def _waits_for(config: Path, retried: Retried) -> str:
-    """Describe what a transfer waits for that is due: a process that serves, or nothing."""
+    """Describe what a due transfer waits for: a serving process, or nothing."""
     # What asks a running process takes a while to import, and no other command here asks one.
     from samdrift.installation.control import ControlRefused, control_folder
     from samdrift.installation.reporting import ask_running

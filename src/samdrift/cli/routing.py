@@ -30,9 +30,9 @@ def routing(
     config: Annotated[Path, typer.Option(help="The installation's configuration file (TOML).")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Show issuers, message clients, and who gets what comes to each functional address.
+    """Show issuers, message clients, and the clients that get messages to each functional address.
 
-    Exit status 1 when an organisation has message clients, and an address that none of them gets.
+    Exit status 1 when an organisation has message clients, but an address that none of them covers.
     """
     with reported_as_usage_errors():
         organisations = run(_organisations(load(config)))

@@ -1,4 +1,4 @@
-"""`samdrift serve`: run the roles of one installation, or of several that are apart, until told to stop."""
+"""`samdrift serve`: run the roles of one installation, or of several separate ones, until stopped."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class _Rolling:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """Begin one; one that is under way goes on."""
+        """Start one; a run in progress continues."""
         task = asyncio.ensure_future(self._watched())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,6 +1,6 @@
-"""`samdrift storage`: what each organisation uses, of what, since when, and by which rule it ends.
+"""`samdrift storage`: each organisation's usage by kind, with its age and the rule by which it ends.
 
-Counts, sizes and times of vaults, of logs of closed organisations, and of backups; nothing of any content.
+Counts, sizes and times of vaults, of closed organisations' logs, and of backups; never content.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands of a group, each imported when it is used, so that it starts without what the others need."""
+"""Subcommands of a group, each imported when used, so that it starts without the others' imports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``samdrift test``: never reached through ``./samdrift``, whose launcher installs and starts the tests.
 
-Here for the help, and for whoever runs an installed ``samdrift``, which has no tests.
+Exists for the help, and for users of an installed ``samdrift``, which has no tests.
 """
 
 from __future__ import annotations

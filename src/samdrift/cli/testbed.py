@@ -72,11 +72,11 @@ def run_cases(
     by: By = None,
     as_json: AsJson = False,
 ) -> int:
-    """Run the test cases, and print what is expected, what was seen, and what the event log says.
+    """Run the test cases, and print the expected result, the observed one, and the event log's.
 
-    By default against an access point of this version, in a federation on this machine. With --against, an
-    installation that runs sends to DIGG's test bed and gets what DIGG's test leader sends; the protocol is
-    kept between runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
+    By default against an access point of this version, in a federation on this machine. With --against, a
+    running installation exchanges messages with DIGG's test bed and test leader; the protocol is kept between
+    runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
     """
     if against is None and participants is not None:
         raise Unusable("--participants is for --against")
@@ -108,7 +108,7 @@ def evidence(
     by: By = None,
     as_json: AsJson = False,
 ) -> int:
-    """Attach evidence to a case, and say how it went: a report to DIGG, an answer of the test leader.
+    """Attach evidence to a case, and record its result: a report to DIGG, an answer of the test leader.
 
     Exit status 0 when the case has passed, 1 when it has not, or not yet.
     """
@@ -127,7 +127,7 @@ def evidence(
 
 
 def _protocol(folder: Path, subject: Subject, tester: str) -> TestProtocol:
-    """The one that is kept, which must be of the same access point and participant, or a new one."""
+    """The existing protocol, which must be for the same access point and participant, or a new one."""
     new = subject.protocol(tester)
     kept = protocols.load(folder)
     if kept is None:

@@ -64,7 +64,7 @@ def trace_command(
 ) -> int:
     """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
 
-    Within a consent of the organisation. Its logs say who has looked, and why. Without --config the
+    Requires a consent of the organisation. Its logs record who has looked, and why. Without --config the
     installations of the demonstration are asked. Exit status 1 when the logs know no such message, and
     with --why when it has not arrived.
     """
@@ -162,7 +162,7 @@ def _passage(found: Passage) -> dict[str, Any]:
 
 
 def _print_way(found: Sequence[Passage]) -> None:
-    """Print each place that the message has passed, and what to do at the first one that it has not."""
+    """Print each place that the message has passed, and what to do at the first that it has not reached."""
     if not found:
         print_line("the organisation's logs know no such message: it neither came here nor was sent here")
     for each in found:

@@ -1,7 +1,7 @@
 """``samdrift validate``: is this an SDK message, envelope or receipt that a receiver would accept?
 
-Checks what needs no lookup and no key: structure and rules, with the receipt
-codes that content-specification 5.3 gives to each violation.
+Checks only what needs neither lookups nor keys: structure and rules, with the receipt codes that
+content-specification 5.3 assigns to each violation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`samdrift witness`: a witness for the logs of others, on a machine that their operator does not run."""
+"""`samdrift witness`: a witness for other operators' logs, on a machine that these do not run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 
 @app.callback()
 def witness() -> None:
-    """Witness the logs of others: cosign each checkpoint that continues the last one, and no other."""
+    """Witness other operators' logs: cosign only checkpoints that continue the last one."""
 
 
 @app.command()
@@ -47,7 +47,7 @@ def serve(
         "127.0.0.1:7380"
     ),
 ) -> None:
-    """Run a witness: the protocol of c2sp.org/tlog-witness, without trust in those whose logs it sees."""
+    """Run a witness: the protocol of c2sp.org/tlog-witness, without trusting the logs' operators."""
     write_lines(LogLines.TEXT)
     host, port = _address(listen)
     with reported_as_usage_errors(), ExitStack() as stack:

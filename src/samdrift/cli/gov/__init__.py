@@ -1,6 +1,6 @@
 """`samdrift gov`: who has agreed to what, who may do what, and what follows from it.
 
-One module for each thing that can be done; this one puts them together.
+Each subject has a module; this one registers them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`samdrift gov party` and `agreement`: what is stated about parties and what they have agreed to."""
+"""`samdrift gov party` and `agreement`: statements about parties and their agreements."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def extend(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask that an agreement goes on for a fixed time; another officer approves."""
+    """Ask for an agreement to be extended for a fixed time; another officer approves."""
     with reported_as_usage_errors():
         last = moment("--until", until)
         propose(
@@ -200,7 +200,7 @@ def at_end(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Choose whether sending stops or goes on when cover ends; receiving goes on either way."""
+    """Choose whether sending stops or continues when cover ends; receiving continues either way."""
     with reported_as_usage_errors():
         choice = Chosen(_one_of("CHOICE", sending, AtEnd))
         propose(config, organisation, by, why, lambda record, at: choice, out, prepared_by)
@@ -236,7 +236,7 @@ def list_agreements(
     on: On = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show agreements, those that wait to be countersigned, and notices; now or at the end of a day."""
+    """Show agreements, those awaiting a countersignature, and notices; now or at the end of a day."""
     with reported_as_usage_errors():
         register = _register(organisation, config, "agreement list", asked(by, reason), on)
     rows = [

@@ -71,10 +71,10 @@ class Known:
     """The beginning and end of the inherited agreement that covers the organisation here."""
 
     def basis(self, catalogue: Catalogue, day: date, performers: Mapping[Function, Party | None]) -> Basis:
-        """Return what coverage rests on, with ``catalogue`` as the newest.
+        """Return the facts that coverage rests on, with ``catalogue`` as the newest.
 
-        One that does not come with this version applies on the day that is asked about already, so that it
-        is seen what agreements lack.
+        A catalogue that did not come with this version applies from the day in question, so that it shows
+        what agreements lack.
         """
         known = [each for each in shipped() if each.label != catalogue.label]
         ours = len(known) < len(shipped())

@@ -45,8 +45,9 @@ def board(
 ) -> int:
     """Show a joint board or municipal federation the status of each duty at its members, and nothing else.
 
-    Each member must have countersigned an agreement with the board that is in force, and has a newest report
-    (samdrift gov report). Exit status 1 if a member has a gap, evidence that is too old, or no report.
+    Each member must have countersigned an agreement with the board that is in force, and must have a report
+    (samdrift gov report); its newest counts. Exit status 1 if a member has a gap, evidence that is too old,
+    or no report.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")

@@ -42,7 +42,7 @@ Folder = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rights of an organisation that nobody signed, and its record."""
+    """An organisation's unsigned rights, and its record."""
 
     record: Record
     unsigned: Unsigned
@@ -52,7 +52,7 @@ class Found:
 def unsigned(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> int:
-    """Show every right in the message client that nobody signed. Exit status 1 while there is one."""
+    """Show every unsigned right in the message client. Exit status 1 while there is one."""
     with reported_as_usage_errors():
         found = run(_unsigned(config, organisation, "grant unsigned", asked(by, reason)))
     rows, settled = _rows(found, found.unsigned.holdings), found.unsigned.copy.settled
@@ -76,9 +76,10 @@ def sign_over(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement for every right that nobody signed, each to be read and signed by an officer.
+    """Write a statement for every unsigned right, each to be read and signed by an officer.
 
-    An officer states again what others have: what that person has, and roles, another officer gives.
+    An officer restates the rights of others: the officer's own rights, and roles, are given by another
+    officer.
     """
     with reported_as_usage_errors():
         require_new(folder)
@@ -111,7 +112,7 @@ def settle(
     ] = False,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask that rights which nobody signed end, and none counts from then on; another officer approves it."""
+    """Ask for all unsigned rights to end, and to be ignored from then on; another officer approves it."""
     with reported_as_usage_errors():
         require_new(out)
         who, preparer = subject("--by", by), preparing(prepared_by, why)

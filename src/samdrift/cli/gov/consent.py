@@ -1,4 +1,5 @@
-"""`samdrift gov consent`: what the operator's staff ask to see of an organisation, and who agrees to it."""
+"""`samdrift gov consent`: requests of the operator's staff to see data of an organisation, and its
+answers."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ def approve(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Approve a request as it is shown."""
+    """Approve a request exactly as shown."""
     with reported_as_usage_errors():
         propose(
             config,
@@ -109,7 +110,7 @@ def revoke(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Decline a request, or end a consent or an emergency: nothing more is read a second later."""
+    """Decline a request, or end a consent or an emergency: reading stops within a second."""
     with reported_as_usage_errors():
         propose(config, organisation, by, why, lambda record, at: _ended(record, of), out, prepared_by)
 
@@ -122,9 +123,9 @@ def list_consents(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show everything that was asked for, and who can approve what waits; nothing is ever left out.
+    """Show every request ever made, and who can approve the pending ones.
 
-    Exit status 1 when something is red: nobody can consent, or no account of an emergency was given in time.
+    Exit status 1 when something is red: nobody can consent, or an account of an emergency is overdue.
     """
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "consent list", asked(by, reason)))

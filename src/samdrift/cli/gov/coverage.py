@@ -55,7 +55,7 @@ def coverage(
 ) -> int:
     """Show whether each duty of each function is carried by agreements down to the last supplier.
 
-    Exit status 1 if something is missing: each gap is named with duty, function, party and what is missing.
+    Exit status 1 if there is a gap: each is shown with duty, function, party and what is missing.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")

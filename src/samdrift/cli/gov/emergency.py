@@ -105,9 +105,9 @@ def list_emergencies(
 def reach(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> int:
-    """Show what an emergency cannot reach, and what root can do, by what opens each vault.
+    """Show for each vault what opens it, what an emergency cannot reach, and what root can do.
 
-    Exit status 1 where root could read content.
+    Exit status 1 if root could read content.
     """
     with reported_as_usage_errors():
 

@@ -50,7 +50,8 @@ From = Annotated[str, typer.Option("--from", help="The first moment; now by defa
 For = Annotated[str, typer.Option("--for", help="The absent person whose rights a substitute gets.")]
 Of = Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of a statement, or its digest.")]
 Asked = Annotated[
-    bool, typer.Option("--ask", help="Ask for it, and another approves; roles are always asked for.")
+    bool,
+    typer.Option("--ask", help="Only request it, for another officer to approve; roles always need that."),
 ]
 
 
@@ -132,7 +133,7 @@ def end(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """End what a statement gives, or an objection."""
+    """End a right that a statement gives, or an objection."""
     _about(organisation, of, by, config, out, why, lambda digest: Ended(of=digest), prepared_by)
 
 

@@ -1,4 +1,4 @@
-"""`samdrift gov incident`: what happened, who must be told by when, what was reached, and drafts."""
+"""`samdrift gov incident`: what happened, who must be notified by when, what was reached, and drafts."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ Of = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its number, or digi
 Title = Annotated[str, typer.Option("--title", help="A few words on what happened, without any content.")]
 Aware = Annotated[
     str,
-    typer.Option("--aware", help="When it became known; its clocks run from then. Now by default."),
+    typer.Option("--aware", help="When it became known, which starts its clocks; now by default."),
 ]
-Began = Annotated[str, typer.Option("--began", help="The moment at which it began; when known by default.")]
+Began = Annotated[str, typer.Option("--began", help="When it began; by default when it became known.")]
 Clocks = Annotated[
     str,
     typer.Option("--clocks", help=f"Those who must be notified, separated by commas: {', '.join(Clock)}."),
@@ -69,12 +69,12 @@ Whose = Annotated[
 
 @app.callback()
 def incident() -> None:
-    """Keep a record of incidents with their clocks, and draft what is sent."""
+    """Keep a record of incidents with their clocks, and draft notifications."""
 
 
 @shared.callback()
 def of_operator() -> None:
-    """Incidents of the operator's, each told to the organisations that it concerns, apart from each other."""
+    """Incidents of the operator, each reported separately to every organisation that it concerns."""
 
 
 @app.command("open")
@@ -196,7 +196,7 @@ def list_incidents(
 ) -> int:
     """Show the incidents with their clocks running. Exit status 1 if a clock has run out.
 
-    Those that the operator has told the organisation of are among them.
+    They include those that the operator has reported to the organisation.
     """
     with reported_as_usage_errors():
         known = run(_read(config, organisation, "incident list", asked(by, reason)))
@@ -220,7 +220,7 @@ def draft(
     reason: Reason,
     by: Actor = None,
 ) -> None:
-    """Write a draft of what is sent to those of a clock; what the platform does not know is left blank."""
+    """Draft the notification that a clock demands; facts unknown to the platform are left blank."""
     with reported_as_usage_errors():
         require_new(out)
         named = _clock(clock)
@@ -241,7 +241,7 @@ def reached(
 ) -> None:
     """Show what was done from the beginning of an incident to its end, or until now: who, what, where.
 
-    Within the organisation's consent to metadata of that time.
+    Requires the organisation's consent to metadata of that time.
     """
     with reported_as_usage_errors():
         who = asked(by, reason)
@@ -269,7 +269,8 @@ def open_shared(
 ) -> int:
     """Open an incident, recorded in the operator's log and in that of each organisation that it concerns.
 
-    Exit status 1 if one could not be told in its log, since no vault of it opens now: tell it otherwise.
+    Exit status 1 if an organisation's log could not be written, since none of its vaults opens now: notify it
+    by other means.
     """
     with reported_as_usage_errors():
         act, who = _opened(title, aware, began, clocks)(_now()), asked(by, reason)
@@ -315,7 +316,7 @@ def tell_shared(
 
 @shared.command("close")
 def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -> None:
-    """Close one of the operator's incidents; running clocks go on."""
+    """Close one of the operator's incidents; its running clocks continue."""
     with reported_as_usage_errors():
         _shared(config, of, IncidentClosed, by, reason)
 

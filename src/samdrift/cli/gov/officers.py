@@ -57,7 +57,7 @@ Key = Annotated[
 
 @app.callback()
 def officer() -> None:
-    """Enrol, list and end the keys with which people sign what they decide."""
+    """Enrol, list and end the keys with which people sign their decisions."""
 
 
 @app.command()
@@ -83,7 +83,7 @@ def enrol(
     paper: Annotated[bool, typer.Option("--paper", help="The key belongs to a code on paper.")] = False,
     why: Why = "gov officer enrol",
     out: Annotated[
-        Path | None, typer.Option("--out", help="A new file, which the person who asks signs.")
+        Path | None, typer.Option("--out", help="A new file, to be signed by the requesting officer.")
     ] = None,
     other: With = None,
     by_file: ByFile = None,
@@ -92,7 +92,7 @@ def enrol(
 ) -> None:
     """Enrol a person's key: the first ones by two custodians, others by two officers of the organisation.
 
-    With --out an officer asks: the file is signed by that person and appended, and another one approves.
+    With --out an officer requests it: that officer signs the file and appends it, and another approves.
     """
     with reported_as_usage_errors():
         if (key is None) == (not offered) or (offered and (person or paper)):
@@ -121,12 +121,12 @@ def enrol(
 @app.command()
 def confirm(
     organisation: Organisation,
-    of: Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of what an officer asked for.")],
+    of: Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of the officer's request.")],
     by: Annotated[str, typer.Option("--by", help="The custodian who approves it.")],
     config: ConfigFile,
     by_file: ByFile = None,
 ) -> None:
-    """Approve as a custodian what an officer has asked for and signed, where there is no second officer."""
+    """Approve as a custodian an officer's signed request, if there is no second officer."""
     with reported_as_usage_errors():
         person = Person(by, passphrase(f"Passphrase of {by}", by_file))
 

@@ -15,9 +15,9 @@ from samdrift.governance.operatorview import lines, page
 def operator_view(
     language: Annotated[str, typer.Option("--language", help="sv or en.")] = "en", as_json: AsJson = False
 ) -> None:
-    """Print what the operator sees of an organisation without asking: by commands, routes, metrics, log.
+    """Print what the operator sees of an organisation without consent: by commands, routes, metrics, log.
 
-    For each, whether it opens a vault and in whose log that is. In Markdown; needs no installation.
+    Each with whether it opens a vault, and in whose log that is recorded. In Markdown; needs no installation.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")

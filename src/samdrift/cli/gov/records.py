@@ -79,7 +79,7 @@ def verify(
 ) -> int:
     """Verify every signature and every rule of a record, without an installation. Exit status 1 if it fails.
 
-    The record begins with the keys of custodians: compare their fingerprints with those that you were told.
+    The record begins with the custodians' keys: compare their fingerprints with those given to you.
     """
     with reported_as_usage_errors():
         lines = _lines(file)
@@ -140,7 +140,7 @@ _NOBODY: dict[str, Any] = {"organisation": "", "last": "", "custodians": []}
 
 
 def _logged(log: Path) -> dict[int, str]:
-    """Return the SHA-256 of each statement that the log says was stored."""
+    """Return the SHA-256 of each statement that is stored according to the log."""
     try:
         return {
             int(entry.ids["statement"]): entry.ids["sha256"]

@@ -59,10 +59,10 @@ def make_report(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
-    """Report for each duty whether it is held, by which evidence, and how old that is.
+    """Report for each duty whether it is fulfilled, by which evidence, and how old that is.
 
-    Nothing is held without evidence. The organisation's pages show the newest report. Exit status 1 if
-    something is a gap or rests on evidence that is too old.
+    No duty counts as fulfilled without evidence. The organisation's pages show the newest report. Exit status
+    1 if something is a gap or rests on evidence that is too old.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")
@@ -101,7 +101,7 @@ def declare(
 ) -> int:
     """Answer DIGG's declaration of conformity for access point operators, as far as reports support it.
 
-    What the reports of all organisations do not show is left blank, with the duties that are lacking. Exit
+    Answers that the organisations' reports do not support are left blank, with the lacking duties. Exit
     status 1 if something is blank.
     """
     with reported_as_usage_errors():

@@ -1,4 +1,4 @@
-"""`samdrift gov review`: rights are looked at again, and what nobody answers for is removed."""
+"""`samdrift gov review`: reviews of rights, after which unanswered ones are removed."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ Of = Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of a st
 Mailbox = Annotated[str, typer.Option("--mailbox", help="The id of the mailbox whose rights are reviewed.")]
 Reviewer = Annotated[str, typer.Option("--reviewer", help="The person who answers.")]
 StandIn = Annotated[str, typer.Option("--stand-in", help="The person who answers where the other cannot.")]
-Until = Annotated[str, typer.Option("--until", help="The last day; what has no answer then is removed.")]
+Until = Annotated[
+    str, typer.Option("--until", help="The last day, after which unanswered rights are removed.")
+]
 
 
 @app.callback()
 def review() -> None:
-    """Review rights: no removes at once, and silence removes at the end."""
+    """Review rights: a no removes a right immediately, silence at the end."""
 
 
 @app.command("open")
@@ -74,7 +76,7 @@ def open_review(
 ) -> None:
     """Write a statement that opens a review of a mailbox, of systems or of roles, to be signed.
 
-    It has all rights that are in force now, at most 200, without those of a review that goes on.
+    It covers all rights in force now, at most 200, except those in another open review.
     """
     with reported_as_usage_errors():
         if sum((bool(mailbox), systems, roles)) != 1:
@@ -128,10 +130,10 @@ def close(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement that closes a review, to be signed: what has no answer is removed.
+    """Write a statement that closes a review, to be signed: unanswered rights are removed.
 
-    Before its last day only when everything has an answer; never while a vault of the organisation is
-    locked. A custodian or one of the operator's staff closes one, too, whose time is over.
+    Before its last day only when everything is answered; never while a vault of the organisation is locked.
+    An overdue review can also be closed by a custodian or one of the operator's staff.
     """
     with reported_as_usage_errors():
         propose(
@@ -157,7 +159,7 @@ def list_reviews(
     on: Annotated[str, typer.Option("--on", help="The state at the end of this day; now by default.")] = "",
     as_json: AsJson = False,
 ) -> int:
-    """Show reviews, past ones too. Exit status 1 if the time of one is over and nobody has closed it."""
+    """Show reviews, including past ones. Exit status 1 if one is overdue for closing."""
     with reported_as_usage_errors():
         when = moment("--on", on) if on else _now()
         record, found = run(_read(config, organisation, "review list", when, asked(by, reason)))
@@ -183,9 +185,9 @@ def show(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show one review with each right, its use, and what was answered.
+    """Show a review with each right, its use and its answer.
 
-    When each was last used is shown within the organisation's consent to metadata of the last 90 days.
+    Times of last use require the organisation's consent to metadata of the last 90 days.
     """
     with reported_as_usage_errors():
         who_asks = asked(by, reason)

@@ -78,7 +78,7 @@ def propose(
     out: Path,
     prepared_by: str | None,
 ) -> Record:
-    """Write what a person is to sign, and show it in words with the command that signs it.
+    """Write a text for a person to sign, and show it in words with the command that signs it.
 
     ``act`` is asked for what is stated, by the record and the moment. The record is returned.
     """

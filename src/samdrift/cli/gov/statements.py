@@ -104,8 +104,8 @@ def append(
 ) -> None:
     """Append a signed statement to the organisation's record; every role has it when this returns.
 
-    What does not hold, comes too late or would have no effect is refused, with an entry in the log. Who runs
-    this is in the log, too: the signature says whose the statement is, not who brought it.
+    A statement that is invalid, late or without effect is refused, with an entry in the log. The log also
+    names who ran this command: the signature shows the statement's author, not who brought it.
     """
     with reported_as_usage_errors():
         stated = read_statement(file)

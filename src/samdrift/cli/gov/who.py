@@ -103,10 +103,10 @@ def who_can(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who can reach what the organisation has, by which path, since when, from whom, and last used.
+    """Show who can reach the organisation's data, by which path, since when, from whom, and last used.
 
-    When each was last used is shown within the organisation's consent to metadata of the 90 days before.
-    Now, or at the end of a day; with --from and --to what came and what went between the ends of two days.
+    Times of last use require the organisation's consent to metadata of the 90 days before. Now, or at the end
+    of a day; with --from and --to, changes between the ends of two days.
     """
     with reported_as_usage_errors():
         if on and (first or last):
@@ -132,9 +132,9 @@ def who_could(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who could reach what the organisation has at any moment of a day, or from one day to another.
+    """Show who could reach the organisation's data at any moment of a day, or of a range of days.
 
-    When each was last used is shown within the organisation's consent to metadata, as of who-can.
+    Times of last use require the organisation's consent to metadata, as for who-can.
     """
     with reported_as_usage_errors():
         days = _span(on, first, last)
@@ -158,7 +158,7 @@ def who_did(
 ) -> None:
     """Show who did what on a day, or from one day to another: how often, when first and when last.
 
-    Within the organisation's consent to metadata of that time.
+    Requires the organisation's consent to metadata of that time.
     """
     with reported_as_usage_errors():
         days = _span(on, first, last)
@@ -173,10 +173,10 @@ def count(
     organisation: OnlyOrganisation = None,
     former: FormerOrganisation = None,
 ) -> int:
-    """Count the ways into the data of each organisation with governance, as who-can does when it is asked.
+    """Count the ways into the data of each organisation with governance, as who-can does on request.
 
-    For a daily timer, so that the answer about a day does not lack what came and went between two
-    questions. Exit status 1 if an organisation could not be counted, since its vaults are locked.
+    For a daily timer, so that answers about a day include ways that came and went between two requests. Exit
+    status 1 if an organisation could not be counted, since its vaults are locked.
     """
     only = named(organisation, former)
     with reported_as_usage_errors():
@@ -344,7 +344,7 @@ async def _key(installation: Administration, organisation: ParticipantIdentifier
 
 
 def _write(file: Path, content: bytes, key: SigningKey | None) -> None:
-    """Write a file, and its signature beside it."""
+    """Write a file and, next to it, its signature."""
     file.write_bytes(content)
     if key is not None:
         _beside(file).write_text(signed_bytes(content, key), encoding="utf-8")

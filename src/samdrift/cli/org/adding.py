@@ -1,4 +1,5 @@
-"""`samdrift org add` and `show`: from a participant identifier to ready, and what is missing till then."""
+"""`samdrift org add` and `show`: from a participant identifier to a ready organisation, with what is still
+missing."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def add(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make the vaults of an organisation, and show what else it needs. Can be repeated at any time.
+    """Make an organisation's vaults, and show what else it needs. Can be repeated at any time.
 
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
@@ -75,7 +76,7 @@ def show(
 
 
 def _roles(config: Config, organisation: ParticipantIdentifier, given: str) -> tuple[Role, ...]:
-    """The roles to add it in; what the configuration says is not contradicted."""
+    """The roles to add the organisation in; they must not contradict the configuration."""
     try:
         wanted = tuple(Role(each.strip()) for each in given.split(",")) if given else ()
     except ValueError:

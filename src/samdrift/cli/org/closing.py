@@ -65,9 +65,9 @@ def close_organisation(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy everything of a suspended organisation: keys, messages, log. Two persons; not to be undone.
+    """Destroy everything of a suspended organisation: keys, messages, log. Irreversible; takes two people.
 
-    Prints the certificate of destruction. Interrupted, it is repeated, and goes on.
+    Prints the certificate of destruction. If interrupted, run it again to continue.
     """
     with reported_as_usage_errors():
         decided = one_line("--decision", decision)
@@ -114,7 +114,7 @@ def verify_closing(
 ) -> int:
     """Verify a certificate of destruction: its signature and, with --trust, its signer.
 
-    Exit status 0 when it holds, 1 when it does not or the signer is not trusted, 2 when it cannot be read.
+    Exit status 0 when it is valid, 1 when it is not or the signer is not trusted, 2 when it cannot be read.
     """
     verdict = closing.verify(read_document(file))
     trusted = _trusted(verdict, trust)

@@ -49,7 +49,7 @@ def vouched_for(config: Config, certificate: x509.Certificate, at: datetime) -> 
 def lines(
     manifest: Manifest, digest: str, certificate: x509.Certificate, *, vouched: bool, named: bool
 ) -> Iterator[str]:
-    """Date, where the logs end, digest and signer: by these an older export is told from the last one."""
+    """Date, end of the logs, digest and signer, which distinguish the last export from older ones."""
     state = "suspended" if manifest.suspended else "running"
     yield f"made       {manifest.made_at.isoformat(timespec='seconds')}, the organisation {state}"
     for role, log in sorted(manifest.logs.items()):

@@ -24,11 +24,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 def use_hsm(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
-    """Have the organisation's vaults open with its token from now on, and its next keys made there.
+    """Open the organisation's vaults with its HSM from now on, and make its next keys there.
 
-    The token is the one of its entry in the configuration file. Nothing that was copied of
-    the key store before opens any more. Where its vaults open with the token already, but its logs are
-    signed with keys in files, that is done with keys in the token from now on, if it makes such.
+    The HSM is the one in its entry in the configuration file. Earlier copies of the key store no longer open.
+    If the vaults already open with the HSM but the logs are signed with keys in files, they are signed with
+    keys in the HSM from now on, if it makes such keys.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)

@@ -87,9 +87,9 @@ def backup(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """Write the organisation's keys to a file that opens with both custodians' passphrases, and no other way.
+    """Write the organisation's keys to a file that opens only with the passphrases of both custodians.
 
-    Both must be here. Keys in a hardware token are not in it.
+    Both must be present. Keys in an HSM are not included.
     """
     number = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(3)}"
 
@@ -145,10 +145,10 @@ def restore(
     agreed_by_file: AgreedByFile = None,
     agreed_with_file: AgreedWithFile = None,
 ) -> None:
-    """Bring back an organisation's keys, where they or their seals are lost. Takes both its custodians.
+    """Restore an organisation's keys if they or their seals are lost. Takes both its custodians.
 
-    Only a file that both have signed, by the keys that they have here, is restored. One that version 0.1
-    made, or whose custodians are no longer custodians, takes --accept-unsigned and two who are.
+    Only a file signed by both, with the keys that they have here, is restored. A file that version 0.1 made,
+    or whose custodians have left, takes --accept-unsigned and two current ones.
     """
     with reported_as_usage_errors():
         loaded = load(config)
@@ -201,7 +201,7 @@ async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Pe
 
 
 async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
-    """Refuse to restore what was destroyed by a decision; without the database that cannot be known."""
+    """Refuse to restore keys that were destroyed by decision; without the database that is unknown."""
     try:
         async with administering(config) as installation:
             closed = closed_vaults(await installation.provisioner.closings.all())

@@ -69,7 +69,7 @@ class Workplace:
     keeper: Keeper
 
     async def note(self, event: AuditEvent, by: str, **facts: str) -> None:
-        """Write what is done in the operator's log and the organisation's."""
+        """Record the operation in the operator's log and the organisation's."""
         await note(self.installation, event, by, self.organisation, facts)
 
     def held(self, name: KeyName, number: int) -> HeldKey:
@@ -87,7 +87,7 @@ async def _workplace(config: Path, organisation: ParticipantIdentifier) -> Async
 
 
 def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Workplace], Awaitable[T]]) -> T:
-    """Do ``work`` at an organisation's keys; what goes wrong is reported in one line."""
+    """Do ``work`` on an organisation's keys; a failure is reported in one line."""
 
     async def doing() -> T:
         async with _workplace(config, organisation) as place:

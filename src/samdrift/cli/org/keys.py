@@ -55,7 +55,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False)
 _THERE = (Standing.IN_USE, Standing.PLANNED, Standing.WAITS)
-"""Standings of a key that needs no other one now."""
+"""Standings of a key that needs no successor now."""
 
 
 @app.callback()
@@ -169,7 +169,7 @@ def install(
     start: From = None,
     by: Actor = None,
 ) -> None:
-    """Put a key to use with its certificate, which is checked first: at once, or from a day on."""
+    """Put a key to use with its certificate, which is checked first: immediately, or from a given day."""
     with reported_as_usage_errors():
         own, *chain = read_certificates(certificate, read_input)
         at = read_time(start) if start is not None else None
@@ -264,7 +264,7 @@ def revoke(
     ] = False,
     by: Actor = None,
 ) -> None:
-    """Use a key for nothing new from now on. What was encrypted for it still opens, unless compromised."""
+    """Stop using a key for anything new. Content encrypted for it still opens, unless it is compromised."""
 
     async def work(place: Workplace) -> bool:
         place.held(key.key, number)
@@ -327,7 +327,7 @@ def publish(
     text: Annotated[bool, typer.Option("--text", help="A text in Swedish to print and sign.")] = False,
     by: Actor = None,
 ) -> None:
-    """Write what is handed in for certificate publishing: certificates (JSON), or fingerprints to compare."""
+    """Write the submission for certificate publishing: certificates (JSON), or fingerprints to compare."""
 
     async def work(place: Workplace) -> str:
         now, installation = datetime.now(UTC), place.installation
@@ -369,7 +369,7 @@ def rotate_data_key(
     ] = False,
     by: Actor = None,
 ) -> None:
-    """Encrypt what is stored from now on under a new data key; what is there stays readable."""
+    """Encrypt newly stored content under a new data key; existing content stays readable."""
 
     async def work(place: Workplace) -> None:
         registry, keys = place.installation.gate.registry, place.installation.keys
@@ -389,7 +389,7 @@ def rotate_data_key(
 def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
     """Sign the organisation's logs with new keys from now on; each is announced by the one before it.
 
-    A vault that opens with an HSM has the new key in it, where the HSM makes such keys.
+    For a vault that opens with an HSM the new key is made in the HSM, if that makes such keys.
     """
 
     async def work(place: Workplace) -> list[str]:
@@ -421,7 +421,7 @@ app.command("restore")(keybackup.restore)
 
 
 def _lacking(place: Workplace) -> list[Which]:
-    """Return the keys of which none is in use, waits for its certificate or for its day."""
+    """Return the names without a key that is in use, or waits for its certificate or its day."""
     rows = key_rows(place.installation.keys.keys(place.keeper.vault), datetime.now(UTC))
     there = {row.name for row in rows if row.standing in _THERE}
     return [each for each in Which if place.keeper.keeps(each.key) and each.key not in there]
@@ -484,7 +484,7 @@ def _check(
 
 
 def _next(key: Which, own: x509.Certificate, at: datetime | None, *, first: bool) -> list[str]:
-    """Return the next step, for a person; ``first`` where there is no former key beside it."""
+    """Return the next step, in words; ``first`` if there is no earlier key."""
     when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
     match key:
         case Which.SIGNING if first:
@@ -518,7 +518,7 @@ def _standing(
 
 
 def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) -> dict[str, Any]:
-    """A key as it is shown; the third column is what the log of the service calls the organisation."""
+    """A key as a row; the third column is the organisation's reference in the log of the service."""
     certificate = row.key.certificate if row.key is not None else None
     start = row.key.state.active_from if row.key is not None else None
     return {
@@ -537,7 +537,7 @@ def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) 
 
 
 async def _named(place: Workplace, held: HeldKey) -> str:
-    """Why peers still use the key, as far as SMP tells; certificates of others are not published."""
+    """The reason why peers still use the key, as far as SMP shows; other certificates are not published."""
     if held.name not in (KeyName.SIGNING, KeyName.ENCRYPTION) or held.certificate is None:
         return ""
     return await still_named(place.installation.config, held.certificate, [place.organisation])

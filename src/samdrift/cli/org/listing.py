@@ -22,8 +22,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
     """Show every organisation of this installation, under-organisations below theirs, and those closed.
 
-    The federation is not asked: samdrift org show does that for one. Exit status 1 when something that
-    can be told from here is missing.
+    The federation is not asked: samdrift org show does that for one organisation. Exit status 1 when
+    something that can be determined locally is missing.
     """
     with reported_as_usage_errors():
         facts, closings = run(_known(load(config)))
@@ -45,7 +45,7 @@ async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
 
 
 def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any]:
-    """One line; of an organisation that is closed here nothing is missing, and its entry is left over."""
+    """One line; a closed organisation lacks nothing, and its entry is a remnant."""
     closed = not facts.vaults and facts.organisation in gone
     missing = [item.name for item in checklist(facts) if item.state is State.MISSING and not closed]
     return {

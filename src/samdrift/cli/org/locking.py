@@ -73,12 +73,11 @@ def lock(
     operator: Operator = False,
     by: Actor = None,
 ) -> None:
-    """Have the organisation's officer open its vaults from now on, with a passphrase of the officer's own.
+    """Let only the organisation's officer open its vaults from now on, with the officer's own passphrase.
 
-    The operator cannot open them then, nor a copy of the key store that was made before. Whoever
-    opened such a copy before has its keys: so what is written from now on is sealed with a new data
-    key, the database's login and password are new, and the private keys that are older are listed,
-    which have to be replaced one by one.
+    The operator can then open neither them nor an earlier copy of the key store. Anyone who opened such a
+    copy before has its keys: so new content is sealed with a new data key, the database's login and password
+    are replaced, and older private keys are listed, to be replaced one by one.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)
@@ -154,7 +153,7 @@ async def _lock(
 
 
 async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: Path | None) -> None:
-    """Open a vault that has an officer, by one of these, or by what is asked for then, which joins them."""
+    """Open a vault that has an officer with one of these passphrases, or ask for one and add it to them."""
     for one in passphrases:
         if not keys.locked(vault):
             return

@@ -50,9 +50,9 @@ def export_organisation(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write all that an organisation has here in one file, encrypted for whom it goes to. Two persons.
+    """Write all data of an organisation into one file, encrypted for its recipient. Takes two people.
 
-    Within the organisation's consent to content of all time, which takes two of its officers.
+    Requires the organisation's consent to content of all time, which takes two of its officers.
     Messages, receipts, evidence and logs, in open formats; no private keys. The
     file is opened with age, tar and openssl: see docs/moving.md.
     """
@@ -125,10 +125,10 @@ def import_organisation(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in what an organisation brings from its former supplier; repeated when it was interrupted.
+    """Import an organisation's data from its former supplier; if interrupted, run it again.
 
-    All of it is checked before anything is stored. The organisation is suspended
-    here until it is resumed. --take-over needs --manifest.
+    Everything is checked before anything is stored. The organisation is suspended here until it is resumed.
+    --take-over needs --manifest.
     """
     signer = fingerprint("--signer", signer)
     digest = None if manifest is None else fingerprint("--manifest", manifest)

@@ -1,7 +1,7 @@
 """`samdrift org sign-in`: the keys by which an organisation's pages are known to its sign-in service.
 
-Those of SAML are made, handed over, replaced and destroyed here (`list`, `renew`, `metadata`, `retire`);
-`jwks` prints the public half of those that show other services who its message client is.
+SAML keys are made, handed over, replaced and destroyed here (`list`, `renew`, `metadata`, `retire`); `jwks`
+prints the public keys by which its message client identifies itself to other services.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def retire(
 def _worked(
     config: Path, organisation: ParticipantIdentifier, work: Callable[[SignInKeyring], Awaitable[T]]
 ) -> T:
-    """Do ``work`` at an organisation's keys; what goes wrong is reported in one line."""
+    """Do ``work`` on an organisation's keys; a failure is reported in one line."""
 
     async def doing() -> T:
         async with administering(load(config)) as installation:

@@ -1,4 +1,4 @@
-"""`samdrift org suspend` and `resume`: an organisation stands still for a while, and nothing is lost."""
+"""`samdrift org suspend` and `resume`: pause an organisation for a while, without loss."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def suspend(
 ) -> None:
     """Suspend an organisation: work waits, peers and clients are asked to retry later.
 
-    Nothing is lost, but deadlines go on: what has not been sent or answered in time has failed.
+    Nothing is lost, but deadlines keep running: messages not sent or answered in time fail.
     """
     _set(organisation, config, role, RegistrationState.SUSPENDED, by, why)
 
