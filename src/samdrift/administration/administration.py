@@ -41,9 +41,9 @@ class Administration:
 async def administering(
     config: Config, *, begin: bool = False, changes: bool = True
 ) -> AsyncIterator[Administration]:
-    """Open the installation beside whatever runs; an older one, or one that does not run, is put in order.
+    """Open an installation, running or not; one that is older or not running is brought up to date.
 
-    A new one is made where ``begin`` says so, for commands that put something into it. Who ``changes``
+    With ``begin`` a new one is made, for commands that store something in it. A command that ``changes``
     something waits for others that do.
     """
     settings = vault_settings(config)
@@ -58,7 +58,7 @@ async def administering(
 
 @contextlib.asynccontextmanager
 async def beside(config: Config, keys: KeyStore) -> AsyncIterator[Administration]:
-    """Open an installation as it is, to look at it: nothing is made, repaired or brought up to date."""
+    """Open an installation for reading only: nothing is made, repaired or brought up to date."""
     settings = vault_settings(config)
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -75,7 +75,7 @@ async def beside(config: Config, keys: KeyStore) -> AsyncIterator[Administration
 async def provisioning(
     settings: VaultSettings, *, begin: bool = False
 ) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
-    """Enter like :func:`administering` by the administrator's login alone, whatever the others' state."""
+    """Like :func:`administering`, but only with the administrator's login, whatever the others' state."""
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -92,10 +92,10 @@ async def note(
     organisation: ParticipantIdentifier | None,
     facts: Mapping[str, str],
 ) -> None:
-    """Write what the operator's staff did in the operator's log, and in the organisation's it concerns.
+    """Record an action of the operator's staff in the operator's log, and in the organisation's concerned.
 
-    While a vault waits for its organisation's officer, or is not there, nothing can be
-    written in its log; the operator's says so.
+    While a vault waits for its organisation's officer, or does not exist, nothing can be written to its log;
+    the operator's log notes that.
     """
     about = {}
     if organisation is not None:
@@ -114,11 +114,11 @@ async def record_command(
     roles: Sequence[Role] = tuple(Role),
     **about: str,
 ) -> None:
-    """Write who runs a command and why in each of the organisation's logs in some roles, before it begins.
+    """Record who runs a command and why in the organisation's logs of some roles, before it begins.
 
-    Where it has none of the roles, in the first of its logs: that it was asked about is not lost. In the
-    operator's log for a command about the whole installation, and where no log of the organisation can be
-    written, since its vaults wait for its officer or it has none. ``about`` says what the command is run on.
+    If it has none of these roles, the first of its logs gets the entry, so that the request is not lost. The
+    operator's log gets it for a command about the whole installation, and when no log of the organisation can
+    be written, since its vaults wait for its officer or it has none. ``about`` names the command's subject.
     """
     gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
     facts = {"command": command, **about, **asked.facts()}
@@ -139,11 +139,11 @@ async def record_command(
 
 
 Check = Callable[[], Awaitable[None]]
-"""Asked before each part of what is read of an organisation; raises when no more may be."""
+"""A check before each part of an organisation's data is read; raises when reading must stop."""
 
 
 async def nothing_to_check() -> None:
-    """Return: nobody has to consent to what is read."""
+    """Allow everything: no consent is needed for what is read."""
 
 
 def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:

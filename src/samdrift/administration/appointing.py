@@ -48,7 +48,7 @@ LASTS = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class MessageClients:
-    """The message client of one organisation, as the operator's commands reach it beside what runs."""
+    """An organisation's message client, as the operator's commands access it next to running processes."""
 
     installation: Administration
     organisation: ParticipantIdentifier
@@ -70,7 +70,7 @@ class MessageClients:
             return await vault.mailboxes()
 
     async def add_mailbox(self, address: str, name: str) -> str:
-        """Make a mailbox for a functional address and return its id; one that is there gets the name."""
+        """Make a mailbox for a functional address, or rename an existing one, and return its id."""
         async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
             if known is None:
@@ -127,7 +127,7 @@ class MessageClients:
         return await self._assignments.now(self.organisation)
 
     async def _require_no_officers(self) -> None:
-        """Return where custodians alone can appoint; an appointment of theirs is no way around officers."""
+        """Refuse an appointment by custodians where there are officers, so that it cannot bypass them."""
         records = Records(self.installation.gate, system_clock)
         record, witnessed = await records.read_with_time(self.organisation)
         if officers(record, moment_of(record, system_clock(), witnessed)):

@@ -1,7 +1,7 @@
 """The checklist of an organisation: each item that it needs to be ready, in order, judged from facts. Pure.
 
-An item that could not be looked at is reported as not checked, and an organisation
-with one is not ready: what is not known is never passed.
+An item that could not be examined is reported as not checked, and an organisation with such an item is not
+ready: an unknown state never passes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist: what there is, and what to do next or whom to ask."""
+    """One line of the checklist: the current state, and what to do next or whom to ask."""
 
     label: Phrase
     state: State
@@ -65,7 +65,7 @@ class Item:
 
     @property
     def next(self) -> str:
-        """The next step; empty where there is none."""
+        """The next step; empty without one."""
         return "" if self.todo is None else str(self.todo)
 
 
@@ -92,7 +92,7 @@ class Facts:
     unassigned: tuple[str, ...] = ()
     """Functional addresses whose messages no message client would get."""
     certificates: tuple[x509.Certificate, ...] = ()
-    """Our access point's, the newest first; empty where there is none here."""
+    """Our access point's certificates, newest first; empty without an access point here."""
     address: str = ""
     """Address at which peers reach our access point, as the configuration has it."""
     registrations: Mapping[DocumentIdentifier, Asked[ServiceMetadata]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Facts:
     served: Asked[frozenset[Role]] = Asked(unknown="the installation was not asked")
     """Roles that a running process serves it in; none where no process runs."""
     cover: Mapping[Role, CoverStanding] = field(default_factory=dict)
-    """Cover of its roles by agreements, of those whose vaults could be looked at."""
+    """Cover by agreements of those of its roles whose vaults could be examined."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -133,7 +133,7 @@ def checklist(facts: Facts) -> tuple[Item, ...]:
 
 
 def ready(items: Iterable[Item]) -> bool:
-    """Return whether nothing is missing, and nothing unknown."""
+    """Return whether everything is known and present."""
     return all(item.state in (State.DONE, State.SOON) for item in items)
 
 
@@ -174,7 +174,7 @@ def _vaults(facts: Facts) -> Items:
 
 
 def _served(facts: Facts) -> Items:
-    """Return whether a process serves it now: what is all there is not ready while nobody answers."""
+    """Return whether a process serves it now: a complete organisation is not ready while none does."""
     for role in facts.roles:
         name = Phrase("served %(role)s", {"role": role.value})
         if facts.vaults.get(role) is not RegistrationState.ACTIVE:
@@ -189,7 +189,7 @@ def _served(facts: Facts) -> Items:
 
 
 def _agreements(facts: Facts) -> Items:
-    """Return whether agreements cover each role: what was inherited does so for a time, and has an end."""
+    """Return whether agreements cover each role; an inherited agreement does so only for a limited time."""
     todo = Phrase(
         "samdrift gov agreement enter %(organisation)s; samdrift gov coverage names the gaps",
         {"organisation": facts.organisation},
@@ -211,9 +211,7 @@ def _agreements(facts: Facts) -> Items:
 
 
 def _token(facts: Facts) -> Items:
-    """Return whether the token that the entry names is used: nothing else tells that keys are still in
-    files.
-    """
+    """Return whether the HSM in the entry is used: nothing else shows keys that are still in files."""
     named = facts.entry is not None and facts.entry.hsm is not None
     for role in facts.vaults:
         item = Phrase("token %(role)s", {"role": role.value})
@@ -270,7 +268,7 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
 
 
 def _again(facts: Facts, which: dict[str, Any]) -> Phrase:
-    """Return how a key is made: with all others, where the organisation has none yet."""
+    """Return the command that makes a key: together with all others if the organisation has none yet."""
     if facts.keys.keys:
         return Phrase(
             "two persons: samdrift org keys create %(organisation)s %(name)s; then have the request"
@@ -407,7 +405,7 @@ def _registered(facts: Facts, name: Phrase, answer: Asked[ServiceMetadata]) -> I
 
 
 def _published(facts: Facts) -> Items:
-    """CertPub: what is encrypted for us we can open, and what we sign others can verify."""
+    """Check CertPub: we can decrypt what is encrypted for us, and others can verify our signatures."""
     if not facts.message_service or not any(answer.value for answer in facts.registrations.values()):
         return
     for document, answer in facts.registrations.items():
@@ -542,7 +540,7 @@ REASONS = (
     NO_BOOK,
     Phrase("the address book gave no answer in time"),
 )
-"""Reasons that are the same each time; others name a service, and stay as it was told."""
+"""Reasons with a fixed text; others name a service, and are shown as reported."""
 
 
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
@@ -560,7 +558,7 @@ ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _published,
     _address_book,
 )
-"""The items in their order: first what is done here, then what others do."""
+"""The items in order: first the steps done here, then those of others."""
 
 
 def _is_receipt(document: DocumentIdentifier) -> bool:

@@ -1,14 +1,13 @@
 """Closing an organisation: all of it is destroyed, by a decision, and signed for (architecture-sad 4.3.2).
 
-Each step can be repeated. Up to the point where the closing is put on record
-nothing is lost, and whatever stops it leaves a suspended organisation. After that
-the organisation's vaults open for nobody, and running the same command again
-after a crash continues where it stopped, until there is a certificate.
+Each step can be repeated. Up to the point where the closing is put on record nothing is lost, and an
+interruption leaves a suspended organisation. After that the organisation's vaults no longer open, and running
+the same command again after a crash continues where it stopped, until there is a certificate.
 
-The certificate of destruction is one JSON document for programs, with the same in
-Swedish for people, under one signature of the operator's. It names what was
-destroyed by counts, fingerprints and the head of the log, and repeats nothing of
-what the log said. The logs of transfers are kept for a year (:mod:`samdrift.administration.keptlogs`).
+The certificate of destruction is one JSON document for programs, with the same in Swedish for people, under
+one signature of the operator's. It names what was destroyed by counts, fingerprints and the head of the log,
+and repeats no content of the log. The logs of transfers are kept for a year
+(:mod:`samdrift.administration.keptlogs`).
 """
 
 from __future__ import annotations
@@ -68,12 +67,12 @@ _ENDINGS: Mapping[Role, Callable[[Any, str, datetime], Awaitable[int]]] = {
     Role.ACCESS_POINT: ap.end_some,
     Role.MESSAGE_SERVICE: mt.end_some,
 }
-"""Ends some of what is under way, in the roles in which something can be."""
+"""Functions that end a batch of work in progress, for the roles that can have any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order to close an organisation: by which decision, and what is accepted to be lost with it."""
+    """An order to close an organisation: the decision behind it, and the losses that it accepts."""
 
     organisation: ParticipantIdentifier
     decision: str
@@ -101,10 +100,10 @@ class Order:
 
 
 async def close(installation: Administration, order: Order, persons: Persons | None, clock: Clock) -> bytes:
-    """Close an organisation, or go on with that; the certificate of destruction.
+    """Close an organisation, or continue its closing; return the certificate of destruction.
 
-    One that is closed already gives the certificate that there is. :class:`Unusable`
-    says what is in the way, ``CustodyError`` that another person must approve.
+    For a closed one the existing certificate is returned. :class:`Unusable` states what prevents it,
+    ``CustodyError`` that another person must approve.
     """
     closings = installation.provisioner.closings
     key = _operators_key(installation)
@@ -196,10 +195,10 @@ def _open_parts(installation: Administration, organisation: ParticipantIdentifie
 async def _end_unfinished(
     installation: Administration, order: Order, stock: Sequence[Stock], clock: Clock
 ) -> None:
-    """End what is under way, so that no message is left without a status and a reason.
+    """End work in progress, so that every message has a status and a reason.
 
-    Not in a vault that is locked: nobody reads there what became of a message, and
-    an officer who has forgotten the passphrase keeps nothing from being destroyed.
+    A locked vault is skipped: no one can read a message's fate in it, and an officer who has forgotten the
+    passphrase cannot prevent the destruction.
     """
     why = f"the organisation was closed here, decided {order.decision}"
     able = [one for one in stock if one.role in _ENDINGS and not installation.keys.locked(one.vault)]
@@ -265,7 +264,7 @@ def _ended_facts(role: Role, ended: Happening) -> dict[str, str]:
 
 
 async def _destroy(installation: Administration, closing: Closing, key: SigningKey, clock: Clock) -> bytes:
-    """Destroy what there still is, the keys of every vault first, and sign for it."""
+    """Destroy everything that is left, the keys of every vault first, and sign the certificate."""
     provisioner, organisation = installation.provisioner, closing.organisation
     stock = await provisioner.closings.stock(organisation)
     for one in stock:
@@ -301,7 +300,8 @@ def _operators_key(installation: Administration) -> SigningKey:
 async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[dict[str, Any]]:
     """Number, time and custodians of each, the earliest first, as the operator's log has them.
 
-    That is read, and not the organisation's own, since a vault that waits for its officer does not open.
+    The operator's log is read, not the organisation's own, since a vault that waits for its officer does not
+    open.
     """
     found: list[dict[str, Any]] = []
     after = 0

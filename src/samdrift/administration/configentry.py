@@ -13,7 +13,7 @@ from samdrift.wire.crypto.certificates import fingerprint
 
 
 def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> str:
-    """TOML that can be appended to the file as it is; a JSON string is a TOML string."""
+    """TOML to be appended to the file; a JSON string is also a TOML string."""
     lines = [
         "[[organisations]]",
         f"identifier = {_text(facts.organisation.value)}",

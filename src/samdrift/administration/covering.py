@@ -1,5 +1,5 @@
-"""Cover by agreements of an organisation, as a command sees it beside what runs: by the record of its
-governance, and by what each of its vaults has inherited.
+"""An organisation's cover by agreements, as a command determines it: from the record of its governance, and
+from the agreement that each of its vaults inherited.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def standings(
 ) -> Standings:
     """Return how an organisation's roles stand by its record.
 
-    A vault's error where one is locked or away; the record's where it does not hold.
+    Raises the vault's error if one is locked or unreachable, and the record's if it is invalid.
     """
     find, operator = installation.gate.registry.find, operator_of(installation.config)
     agreements, number = Agreements.of(State(organisation.value)), 0

@@ -1,6 +1,6 @@
-"""Adding and removing custodians, judged and done in one turn, and logged before it is done.
+"""Addition and removal of custodians: checked and done under one lock, and logged beforehand.
 
-Nobody is added alone once there have been two custodians. Where fewer are left, since files were
+Once there have been two custodians, one person alone cannot add another. If fewer are left, since files were
 removed by hand or are damaged, only :func:`restart` begins again, which is recorded in every log.
 """
 
@@ -77,9 +77,9 @@ async def restart(
 async def _note_restart(
     installation: Administration, by: str, organisation: ParticipantIdentifier, facts: dict[str, str]
 ) -> None:
-    """Record a restart in an organisation's log; while its vault is out of reach, in the operator's alone.
+    """Record a restart in an organisation's log or, while its vault is unreachable, only in the operator's.
 
-    An HSM that is away keeps its own organisation from being told, and no other.
+    An unavailable HSM prevents the entry for its own organisation only.
     """
     event = AdminEvent.CUSTODY_RESTARTED
     try:

@@ -1,4 +1,4 @@
-"""Dual control: what is done only when two custodians agree, and is recorded in the logs with both names.
+"""Dual control: operations that need two custodians' agreement, logged with both names.
 
 Used by a command like this::
 
@@ -8,11 +8,10 @@ Used by a command like this::
         agreed = await two_persons(installation, matter, persons)
         ...                                                  # agreed.first, agreed.second
 
-With both persons present, :func:`two_persons` returns at once. With one, it
-raises ``CustodyError`` (``ASKED``), which names the request to approve; once
-another custodian has run ``samdrift custodian approve``, the first one's same
-command goes through, once, within a day. What is agreed to is the matter word by
-word: so its text says exactly what will be done.
+With both persons present, :func:`two_persons` returns at once. With one, it raises ``CustodyError``
+(``ASKED``), which names the request to approve; once another custodian has run ``samdrift custodian
+approve``, the first one's same command goes through, once, within a day. The custodians agree to the matter
+word by word: so its text states exactly what will be done.
 """
 
 from __future__ import annotations
@@ -66,10 +65,9 @@ def requests_of(installation: Administration) -> Requests:
 
 
 async def two_persons(installation: Administration, matter: Matter, persons: Persons) -> TwoPersons:
-    """Return when two custodians agree to ``matter``; :class:`CustodyError` says why they do not.
+    """Require two custodians' agreement to ``matter``; :class:`CustodyError` states why it is missing.
 
-    That they agreed is in the operator's log, and in the organisation's that the
-    matter concerns, when this returns.
+    When this returns, their agreement is in the operator's log, and in that of the organisation concerned.
     """
     try:
         if len(custodians_of(installation).able()) < NEEDED:
@@ -88,7 +86,7 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
 
 
 async def approve(installation: Administration, identifier: str, person: Person) -> Request:
-    """Agree to what another custodian has asked for; what was agreed to."""
+    """Approve another custodian's request, and return its matter."""
     requests, now = requests_of(installation), datetime.now(UTC)
     request = requests.find(identifier, now)
     try:
@@ -105,7 +103,7 @@ async def approve(installation: Administration, identifier: str, person: Person)
 async def record(
     installation: Administration, event: AuditEvent, name: str, matter: Matter, facts: dict[str, str]
 ) -> None:
-    """Write what a custodian did in the operator's log, and in the organisation's that it concerns."""
+    """Record a custodian's action in the operator's log, and in that of the organisation concerned."""
     facts = {"action": matter.action, "what": matter.text} | facts
     organisation = ParticipantIdentifier(matter.organisation) if matter.organisation else None
     await note(installation, event, name, organisation, facts)

@@ -1,4 +1,4 @@
-"""Events of what people decide about organisations, keys and logs."""
+"""Events of people's decisions about organisations, keys and logs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class AdminEvent(AuditEvent):
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
     COMMAND_REFUSED = "org:command:refused"
-    """Someone was named who did not prove to be of the operator's staff; the command was not run."""
+    """A person was named without proof of being on the operator's staff; the command was not run."""
     ORGANISATION_COMMAND = "org:command:run"
-    """A person of the operator's ran a command about it; the entry says which, and why."""
+    """One of the operator's staff ran a command about the organisation; the entry states which, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_CLOSED = "org:organisation:closed"

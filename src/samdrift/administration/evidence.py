@@ -31,7 +31,7 @@ from samdrift.vault.logtree import SigningStopped
 
 
 class NoAuthority(Explained):
-    """A time stamp is wanted, and the configuration names no authority for it."""
+    """A time stamp was requested, but the configuration names no authority."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -47,10 +47,10 @@ async def export_evidence(
     stamped: bool = False,
     check: Check = nothing_to_check,
 ) -> bool:
-    """Write ``out``, a new file; false, and none, when the organisation's logs know no such message.
+    """Write evidence to the new file ``out``; false, and no file, if the logs do not contain the message.
 
-    ``stamped`` puts it into a container with a time stamp over it (ASiC-S). ``check`` is asked before each
-    part, and raises when no more may be read.
+    ``stamped`` puts it into a container with a time stamp over it (ASiC-S). ``check`` is called before each
+    part, and raises when reading must stop.
     """
     if stamped and trusted_authority(installation.config.logs) is None:
         raise NoAuthority
@@ -79,7 +79,7 @@ async def export_evidence(
 
 
 async def _token(installation: Administration, content: bytes) -> bytes:
-    """Return a time stamp over some content; ``StampUnavailable`` where the authority gives none."""
+    """Return a time stamp over some content; ``StampUnavailable`` if the authority issues none."""
     config = installation.config.logs
     trusted = trusted_authority(config)
     if trusted is None or config.time_stamps is None:

@@ -1,8 +1,7 @@
-"""Governance of one organisation, as the operator's commands reach it: its people bring statements that
-they signed.
+"""Governance of one organisation, as the operator's commands access it: its people bring signed statements.
 
-The operator appends what others have signed and signs nothing for them. Custodians sign with their own
-keys, which bring an organisation's first officers in.
+The operator appends statements that others have signed, and signs none for them. Custodians sign with their
+own keys, and so enrol an organisation's first officers.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ LASTS = timedelta(days=365)
 
 @dataclass(frozen=True)
 class Governance:
-    """The governance of one organisation beside what runs."""
+    """An organisation's governance, accessed next to running processes."""
 
     installation: Administration
     organisation: ParticipantIdentifier
@@ -56,7 +55,7 @@ class Governance:
         return await self.records.read(self.organisation)
 
     async def read_now(self) -> tuple[Record, datetime]:
-        """Return the record, and the moment of what is stated now."""
+        """Return the record, and the moment for a statement made now."""
         return await self.records.read_now(self.organisation)
 
     async def append(self, *signed: Signed) -> tuple[Entry, ...]:
@@ -132,7 +131,7 @@ class Governance:
         return await self.append(*signing.signed)
 
     async def confirm(self, of: str, person: Person) -> tuple[Entry, ...]:
-        """Approve as a custodian what an officer has asked for, where there is no second officer yet."""
+        """Approve an officer's request as a custodian, if there is no second officer yet."""
         known = custodians_of(self.installation)
         custodian = await asyncio.to_thread(known.prove, person.name, person.passphrase)
         signing = _Signing(self.organisation.value, *await self.read_now())
@@ -142,7 +141,7 @@ class Governance:
 
 
 def new_person() -> Subject:
-    """Return a subject for a person who is not known yet: a random id, which says nothing."""
+    """Return a subject for a new person: a random, meaningless id."""
     return Subject(SubjectKind.PERSON, secrets.token_hex(16))
 
 
@@ -168,7 +167,7 @@ class _Signing:
         self.approve(second, self._state(first, act).digest)
 
     def approve(self, custodian: Custodian, of: str) -> None:
-        """Have a custodian approve what was asked for."""
+        """Approve a request as a custodian."""
         self._state(custodian, Approved(of))
 
     def _state(self, custodian: Custodian, act: Act) -> Statement:

@@ -1,4 +1,4 @@
-"""Incidents beside what runs: those of one organisation, and the operator's own, told to each concerned."""
+"""Incidents of one organisation, and the operator's own, which are reported to each one concerned."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PAGE = 2000
 async def incidents_of(
     installation: Administration, organisation: ParticipantIdentifier
 ) -> tuple[Known, ...]:
-    """Return the incidents of an organisation: its own, and those that its operator has told it of."""
+    """Return an organisation's incidents: its own, and those that the operator has reported to it."""
     record = Record(organisation.value)
     if installation.gate.registry.find(organisation, Role.GOVERNANCE) is not None:
         record = await Governance(installation, organisation).read()
@@ -75,9 +75,9 @@ async def open_for(
     organisations: Sequence[ParticipantIdentifier],
     asked: Asked,
 ) -> tuple[str, list[str]]:
-    """Open an incident that concerns several organisations, and tell each in its log.
+    """Open an incident that concerns several organisations, and report it in each one's log.
 
-    Returns its id, and the organisations whose log does not have it, since no vault of theirs opens.
+    Returns its id, and the organisations whose logs could not be written, since none of their vaults opens.
     """
     known = {one.organisation for one in installation.gate.registry.all()}
     strangers = [str(each) for each in organisations if each not in known]

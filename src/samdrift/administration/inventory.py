@@ -1,6 +1,6 @@
-"""Ways into one organisation's data as an installation has them, counted; and what its logs say was done.
+"""An inventory of the ways into an organisation's data, and of their use according to its logs.
 
-What is counted is recorded in governance's log, so that an answer about an earlier day can be had again.
+The counts are recorded in governance's log, so that an answer about an earlier day can be repeated.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _PAGE = 2000
 _SLACK = timedelta(minutes=5)
-"""Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
+"""Entries are in the order of commit: an entry's time may be this much earlier than its neighbour's."""
 
 
 async def basis_of(
     installation: Administration, organisation: ParticipantIdentifier, since: datetime, last: datetime
 ) -> Basis:
-    """Gather what an answer about a time until ``last`` rests on; of the logs what is after ``since``."""
+    """Gather the basis for an answer about the time until ``last``; of the logs, entries after ``since``."""
     record = await Governance(installation, organisation).read()
     copy, _ = await _rights(installation, organisation, record)
     uses = Uses(since, last)
@@ -62,7 +62,7 @@ async def basis_of(
 
 
 async def count_doors(installation: Administration, organisation: ParticipantIdentifier) -> None:
-    """Count the ways that are there now, and record what is new or gone since the last time.
+    """Count the current ways, and record which are new or gone since the last count.
 
     Copies that left since then are found in the logs; at the first count, in all of them.
     """

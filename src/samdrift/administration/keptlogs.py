@@ -1,9 +1,9 @@
-"""Logs of organisations that are closed: their transfers stay readable for as long as the rules want.
+"""Logs of closed organisations: their transfers stay readable for as long as the rules require.
 
 DIGG has event logs of an access point kept for at least twelve months, even of an organisation that has left
 (information-security 6.6). Closing destroys vault and keys; before that, the logs that have transfers are
-written to files, as :mod:`samdrift.evidence.logexport` has them, which anybody can verify. What they are is
-in the record of the closing, so that a file that is missing or was changed shows.
+written to files, as :mod:`samdrift.evidence.logexport` has them, which anybody can verify. The record of the
+closing lists them, so that a missing or changed file is noticed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class KeptState(StrEnum):
     MISSING = "missing"
     CHANGED = "changed"
     NEVER = "never-written"
-    """Its vault waited for an officer when it was closed, so that nobody could read it."""
+    """The vault was waiting for its officer at the closing, so that it could not be read."""
     OVER = "over"
     """Its time is over, and it may be removed."""
 
@@ -86,9 +86,9 @@ async def keep(
     decision: str,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Write the logs that have transfers, and return what the record of the closing says of them.
+    """Write the logs that have transfers, and return their entries for the record of the closing.
 
-    Whatever a closing wrote that did not come as far as being on record is written again.
+    Files of a closing that was interrupted before they were on record are written again.
     """
     folder = folder_of(installation.config)
     kept = []
@@ -120,7 +120,7 @@ async def _written(
     decision: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """Write a log with a last checkpoint over it, and verify the file as it is."""
+    """Write a log with a last checkpoint over it, and verify the file."""
     async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
         facts = {"by": by[0], "with": by[1], "reason": f"closing, decided {decision}"}
         vault.record(AdminEvent.LOG_EXPORTED, **facts)
@@ -153,7 +153,7 @@ def _digest(file: Path) -> str:
 
 
 def kept_logs(config: Config, closings: Iterable[Closing], now: datetime) -> Iterator[KeptLog]:
-    """Yield the logs that closings say are kept, as they are now."""
+    """Yield the logs that are kept according to closings, with their current state."""
     folder = folder_of(config)
     for closing in closings:
         facts = json.loads(closing.facts)
@@ -187,7 +187,7 @@ def _found(file: Path | None, digest: str) -> KeptState:
 
 
 async def remove_over(installation: Administration, kept: Iterable[KeptLog], by: str, why: str) -> int:
-    """Remove the files whose time is over; the operator's log says which, who and why. Return how many."""
+    """Remove expired files, recording which, by whom and why in the operator's log; return their number."""
     removed = 0
     for one in kept:
         if one.state is KeptState.OVER and one.file is not None and one.file.is_file():
@@ -204,7 +204,7 @@ class KeptUnusable(Explained, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The receipt for a kept log: what the operator's log says of it."""
+    """The receipt for a kept log: its entry in the operator's log."""
 
     organisation: str
     role: Role

@@ -111,5 +111,5 @@ def held_keys(store: KeyStore, vault: str) -> HeldKeys:
 
 
 def sha256(key: HeldKey) -> str | None:
-    """The fingerprint of its certificate, as others know the key by."""
+    """The fingerprint of its certificate, by which others know the key."""
     return fingerprint(key.certificate) if key.certificate is not None else None

@@ -37,10 +37,10 @@ class Exported:
 async def export_log(
     installation: Administration, place: LogPlace, asked: Asked, out: Path, check: Check = nothing_to_check
 ) -> Exported:
-    """Write ``out``, a new file; who asks and why is recorded in the log itself first.
+    """Write a log to the new file ``out``, after recording in the log itself who asks and why.
 
-    ``check`` is asked before each page, and raises when no more may be read.
-    Where a witness has refused the log nothing is signed, and the file has what was signed before.
+    ``check`` is called before each page, and raises when reading must stop. If a witness has refused the log
+    nothing is signed, and the file contains only what was signed before.
     """
     begins = await _recorded(installation, place, asked)
     with contextlib.suppress(SigningStopped):

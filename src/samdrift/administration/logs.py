@@ -169,7 +169,7 @@ async def state_key(
 
 
 async def require_log(installation: Administration, place: LogPlace) -> None:
-    """Return where a log is open here, so that nobody is asked to decide about one that is not."""
+    """Require that a log is open here, before people are asked to decide about it."""
     async with opened(installation, place) as tree:
         await tree.state()
 
@@ -182,9 +182,9 @@ async def dispose(
     decision: str,
     agreed: TwoPersons,
 ) -> int:
-    """Dispose of the facts of a class from before a moment, as two people decide; return of how many.
+    """Dispose of a class's facts from before a moment, by two people's decision; return their number.
 
-    With those of transfers go what the certificates in them were judged by, and what proves the exchanges.
+    Facts of transfers take along the grounds of their certificates, and the proofs of the exchanges.
     """
     if place.organisation is None or place.role is None:
         tree = installation.gate.operator_tree()
@@ -240,9 +240,9 @@ async def resolve(
     now: datetime,
     proof: Mapping[str, str],
 ) -> str:
-    """Record the decision of two people about a refusal; return the name under which the log goes on.
+    """Record two people's decision about a refusal; return the name under which the log continues.
 
-    ``proof`` is what they have signed, where they are the organisation's own.
+    ``proof`` is the text that they have signed, if they are the organisation's own officers.
     :class:`NothingToResolve` where no witness has refused.
     """
     async with opened(installation, place) as tree:

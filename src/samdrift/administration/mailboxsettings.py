@@ -65,7 +65,7 @@ class MailboxSettings:
     async def verified_backup(self, taken_at: datetime) -> str:
         """Note that a backup of the vault, with its objects, as of a moment was verified; returns its id.
 
-        From then on what it has may be deleted at the message service, where the organisation wants that.
+        From then on its messages may be deleted at the message service, if the organisation wants that.
         """
         now = system_clock()
         if taken_at > now + _AHEAD:
@@ -95,7 +95,7 @@ class MailboxSettings:
     # --- disposal -----------------------------------------------------------------------------------------
 
     async def set_disposal_rule(self, address: str, since: str, days: int, decision: str) -> None:
-        """Set the rule of a mailbox; what it takes is proposed and agreed to by its managers."""
+        """Set a mailbox's rule; its managers propose and approve each disposal."""
         async with self._mailbox(address) as (vault, box):
             content = {"decision": decision, "by": self.by}
             vault.keep_disposal_rule(DisposalRule(box.id, since, days, "", system_clock(), content))
@@ -164,7 +164,7 @@ class MailboxSettings:
             )
 
     async def lists(self, address: str) -> tuple[RecipientList, ...]:
-        """Return the distribution lists of a mailbox, not those of its persons."""
+        """Return the distribution lists of a mailbox, without those of its persons."""
         async with self._mailbox(address) as (vault, box):
             return tuple(list_of(one, "") for one in await vault.presets(PresetKind.LIST, [box.id]))
 

@@ -1,11 +1,11 @@
-"""People of an organisation who decide about its logs: what they sign, and whether two of them have.
+"""An organisation's officers who decide about its logs: the text that two of them sign, and its check.
 
 Each has an Ed25519 key of OpenSSH on a machine of the organisation, and signs the decision there::
 
     ssh-keygen -Y sign -f KEY -n samdrift-log-resolution DOCUMENT
 
-So the operator can carry a decision out, and not make one. The log records the document and both signatures,
-which whoever reads it verifies with ``ssh-keygen -Y verify``.
+So the operator can carry out a decision, but not make one. The log records the document and both signatures,
+which its readers verify with ``ssh-keygen -Y verify``.
 """
 
 from __future__ import annotations

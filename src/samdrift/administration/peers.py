@@ -1,7 +1,7 @@
 """Peers whose messages do not conform: collected from the logs, and reported to DIGG.
 
-:class:`PeerRefusals` opens each organisation of the installation for itself, and the
-organisation's log records who asked.
+:class:`PeerRefusals` opens each organisation of the installation separately, and the organisation's log
+records who asked.
 
 :func:`write_report` makes the report about one peer (operator-common-rules 4.1.1 a), which can be
 sent as it is: a text in Swedish, the same as JSON, the peer's certificate, and the entries of the
@@ -84,8 +84,8 @@ class PeerRefusals:
     async def of(self, peer: str, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return what :meth:`since` does of one peer, by its party or the SHA-256 of its certificate.
 
-        The proof names the peer, with which other organisations may have nothing to do: their logs say that
-        they were looked at, and that the operator's log has the proof.
+        The proof names the peer, with which other organisations may have nothing to do: their logs record
+        that they were searched, and refer to the operator's log for the proof.
         """
         facts = {"command": "peers report", "by": self._name, **self._proof.facts()}
         await self._gate.operator_log(AdminEvent.ORGANISATION_COMMAND, **facts)

@@ -1,15 +1,13 @@
 """The data that an organisation submits to have its certificates published (component-certpub 2.7.1).
 
-Certificate publishing has no interface for registrations (component-certpub 2.9):
-an administrator of the federation enters what the organisation has handed over
-in a secure way, and has to verify that it is the organisation's. So there is a
-file with the certificates, and a text in Swedish to print and sign, with
-fingerprints that two persons compare over the telephone.
+Certificate publishing has no interface for registrations (component-certpub 2.9): an administrator of the
+federation enters the data that the organisation has handed over securely, and has to verify its origin. So
+there is a file with the certificates, and a text in Swedish to print and sign, with fingerprints that two
+persons compare over the telephone.
 
-A signing certificate that is used from a later day on is published beside the
-one in use: peers take a signature by either (certpub-rest-binding 2.2). Of the
-certificates for encryption only the newest is published, since a sender takes
-one, and its key decrypts already.
+A signing certificate that is used from a later day on is published beside the one in use: peers take a
+signature by either (certpub-rest-binding 2.2). Of the certificates for encryption only the newest is
+published, since a sender uses one, and its key already decrypts.
 """
 
 from __future__ import annotations

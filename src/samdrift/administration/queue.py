@@ -1,9 +1,9 @@
 """The operator's view of transfers over all organisations of an installation, and actions on them.
 
-Each organisation is opened for itself, and its log says who asked. A transfer that is named without its
-organisation is looked for first, which shows nothing of the others and leaves nothing in their logs: the
-proof of who asks names the transfer, and is the business of its own organisation alone. A vault that cannot
-be reached hides no other organisation's transfers, and is named.
+Each organisation is opened separately, and its log records who asked. A transfer that is named without its
+organisation is first searched for, which reveals nothing about the other organisations and leaves no entry in
+their logs: the requester's proof names the transfer, and concerns only its own organisation. A vault that
+cannot be reached is named, and does not hide other organisations' transfers.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class TransferQueues:
         return sorted(found, key=lambda refusal: refusal.entry.at, reverse=True)[:limit]
 
     async def _owner(self, identifier: str) -> ParticipantIdentifier | None:
-        """Return the organisation that has a transfer: the one that is named, or the one that knows it."""
+        """Return the organisation that has a transfer: the one named, or the one where it is found."""
         if self._only is not None:
             return self._only
         finder = self._gate.worker(f"queue by {self._principal.name}", Role.ACCESS_POINT)
@@ -118,7 +118,7 @@ class TransferQueues:
 
     @contextmanager
     def _each(self, organisation: ParticipantIdentifier) -> Iterator[None]:
-        """Note that an organisation's vault cannot be asked, and go on, where others are asked too."""
+        """Note an unreachable vault, and continue if several organisations are asked."""
         try:
             yield
         except VaultError as error:

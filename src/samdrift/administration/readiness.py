@@ -1,4 +1,4 @@
-"""Gathers what the checklist of an organisation is judged by: from here, and from the federation itself."""
+"""Gathers the facts for an organisation's checklist, from here and from the federation itself."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
 
 @contextlib.asynccontextmanager
 async def discovering(config: Config) -> AsyncIterator[Discovery]:
-    """SML and SMP to ask; with a trust folder that is not usable every answer is that nothing is known."""
+    """A client for SML and SMP; without a usable trust folder every answer is that nothing is known."""
     try:
         read_policies(config.federation.trust)
     except TrustFolderError as error:
@@ -77,7 +77,7 @@ async def discovering(config: Config) -> AsyncIterator[Discovery]:
 
 
 class _Untold:
-    """Used where there is no service to ask."""
+    """A stand-in for a service that is not available."""
 
     def __init__(self, why: str) -> None:
         self._why = why
@@ -97,7 +97,7 @@ async def gather(
 ) -> Facts:
     """Everything known of the organisation; without ``federation``, only what is known here.
 
-    ``roles`` are those that it is meant to have where the configuration has no entry of it yet.
+    ``roles`` are the intended ones, if the configuration has no entry for it yet.
     """
     facts = replace(
         _here(installation, organisation, now, roles),
@@ -166,7 +166,7 @@ def _here(
 async def _cover(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> Mapping[Role, Standing]:
-    """Return how its roles stand; nothing of vaults that do not open now, which are said to be so."""
+    """Return the cover of its roles, except for vaults that do not open now, which are reported."""
     if organisation in canaries_of(installation.config):
         return {}
     try:
@@ -207,7 +207,7 @@ def _unassigned(entry: OrganisationConfig) -> tuple[str, ...]:
 
 
 def _own_certificates(installation: Administration) -> tuple[x509.Certificate, ...]:
-    """Our access point's, the newest first."""
+    """Our access point's certificates, newest first."""
     if installation.config.access_point is None:
         return ()
     return held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.ACCESS_POINT)
@@ -216,7 +216,7 @@ def _own_certificates(installation: Administration) -> tuple[x509.Certificate, .
 async def registration(
     discovery: Discovery, organisation: ParticipantIdentifier, document: DocumentIdentifier
 ) -> Asked[ServiceMetadata]:
-    """Look up one registration; nothing where there is none, and why where that cannot be known."""
+    """Look up a registration; ``None`` without one, and the reason if that cannot be determined."""
     try:
         async with asyncio.timeout(_PATIENCE):
             return Asked(await discovery.service(organisation, document))
@@ -229,7 +229,7 @@ async def registration(
 
 
 async def _address_book(config: Config, now: datetime) -> Asked[AddressBookCopy]:
-    """The whole address book, as it is now."""
+    """The whole address book, in its current state."""
     if config.address_book is None:
         return Asked(unknown="the configuration names no address book")
     try:

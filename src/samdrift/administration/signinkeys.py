@@ -1,7 +1,7 @@
 """Keys by which an organisation's pages are known to its sign-in service, and its message client to others.
 
-Those of SAML are made here, certified by themselves, since a service knows them by our metadata; those of
-signed statements make and replace themselves in the vault.
+SAML keys are made here and self-signed, since a service knows them by our metadata; keys for signed
+statements are made and replaced automatically in the vault.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SignInKeyring:
 
     @classmethod
     def of(cls, installation: Administration, organisation: ParticipantIdentifier, clock: Clock) -> Self:
-        """Return those of an organisation; :class:`Unusable` when it has no message client here."""
+        """Return an organisation's keys; :class:`Unusable` when it has no message client here."""
         found = installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT)
         if found is None:
             raise Unusable("that organisation has no message client here")
@@ -54,7 +54,7 @@ class SignInKeyring:
         return key_rows(self.installation.keys.keys(self.vault), self.clock(), NAMES)
 
     async def renew(self, persons: Persons, by: str, start: datetime | None) -> None:
-        """Make a new key of each kind; until ``start`` requests are signed by the one before."""
+        """Make a new key of each kind; until ``start``, requests are still signed by the previous one."""
         name = subject(owner(self.installation.config, self.organisation))
         text = f"make new sign-in keys of {self.organisation}"
         await two_persons(

@@ -1,9 +1,9 @@
 """Proof of which of the operator's staff runs a command: a signature over the command, with their own key.
 
-The text that is signed names the command, its parameters, by whom and when. It is kept with its
-signature in each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without
-Samdrift, who ran what. Nobody without the person's key can make it; whose keys count is what the
-configuration says, so that it binds the staff, and not whoever can write that file.
+The text that is signed names the command, its parameters, by whom and when. It is kept with its signature in
+each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without Samdrift, who ran
+what. It cannot be made without the person's key; the accepted keys are in the configuration, so that this
+binds the staff, but not someone who can write that file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NotOfTheStaff(Explained):
 
 
 def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> StaffKeysConfig:
-    """Return the one of the staff who is called that and may run the command."""
+    """Return the member of the staff with that name, if they may run the command."""
     own = name.removeprefix(f"{PrincipalKind.OPERATOR}:")  # As statements name the operator's staff.
     found = next((each for each in staff if each.name == own), None)
     if found is None:
@@ -74,7 +74,7 @@ class Act:
     by: str
     command: str
     parameters: Mapping[str, str]
-    """Everything that decides what is done, by the names of the command's parameters."""
+    """Everything that determines what is done, by the names of the command's parameters."""
     configs: Sequence[Config]
     """The installations that it is run in, mostly one."""
     at: datetime
@@ -86,8 +86,8 @@ class Act:
     def text(self) -> bytes:
         """Return the text that is signed, in canonical JSON.
 
-        What a person is called, or a message, is not for logs, and long values have no room in them: in their
-        place is the SHA-256 of nonce and value, which whoever has the value compares.
+        Names of persons, messages and long values do not belong in logs: they are replaced by the SHA-256 of
+        nonce and value, which anyone with the value can compare.
         """
         parameters = dict(self.parameters)
         for name in PRIVATE & parameters.keys():
@@ -105,7 +105,7 @@ class Act:
         return text
 
     def digest(self, value: str) -> str:
-        """Return the digest that stands for a value which is too long or too private for a log."""
+        """Return the digest that replaces a value too long or too private for a log."""
         return f"sha256:{hashlib.sha256(f'{self.nonce}{value}'.encode()).hexdigest()}"
 
     def _text(self, parameters: Mapping[str, str]) -> bytes:

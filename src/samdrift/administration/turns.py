@@ -1,4 +1,4 @@
-"""Commands that change an installation go in turn: one that has to wait says which it waits for.
+"""Commands that change an installation take turns: a waiting one reports which it waits for.
 
 The lock is the operating system's, on a file beside the control sockets, so that a command that is killed
 leaves none behind. Between several machines with one cluster, the database keeps changes of rights and
@@ -28,7 +28,7 @@ _BETWEEN_LOOKS = 0.2
 async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
     """Be the only command that changes the installation while the context lasts.
 
-    Where there is no key store yet there is nothing to change, and nothing is made.
+    Without a key store there is nothing to change yet, and no lock file is made.
     """
     if not await asyncio.to_thread(vaults.secrets.is_dir):
         yield
@@ -43,7 +43,7 @@ async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
 
 
 async def _taken(descriptor: int) -> None:
-    """Wait until nobody else holds the lock, and say once who does."""
+    """Wait until the lock is free, and report once who holds it."""
     told = False
     while True:
         try:
