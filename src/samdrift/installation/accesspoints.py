@@ -65,10 +65,10 @@ def connected_later(
 
 
 class LaterAccessPoint:
-    """An access point that is connected with when it is first used.
+    """An access point to which a connection is opened on first use.
 
-    An organisation that is suspended, is not ready yet, or whose vault is locked
-    keeps no other from being served: what is to be said to its access point waits.
+    An organisation that is suspended, not ready yet, or whose vault is locked does not prevent others from
+    being served: requests to its access point wait.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ async def connected(
 def is_own_listener(config: Config, access_point: str) -> bool:
     """Return whether this is where interface C of this installation listens, host and port alike.
 
-    Another name of the same host is not: whoever answers there may be another one.
+    Another name of the same host does not count: a different server may answer there.
     """
     own, where = config.access_point, urlsplit(access_point)
     here = own is not None and (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)

@@ -33,7 +33,7 @@ class Authorizing:
 
     issuers: OwnIssuers
     server: AuthorizationServer
-    """Its routes are to be mounted beside interface D's own."""
+    """Its routes are mounted in addition to interface D's own."""
     tokens: TokenVerifying
 
 
@@ -46,9 +46,9 @@ async def authorizing(
 ) -> AsyncIterator[Authorizing]:
     """The authorisation servers and the verification of tokens, while the context lasts.
 
-    ``profiles`` are those of the organisations that are served, whenever that is asked.
-    :class:`~samdrift.config.toml.ConfigError` when files of clients cannot be used, or,
-    in production, when messages would lie where nobody looks.
+    ``profiles`` returns the profiles of the organisations served at the time.
+    :class:`~samdrift.config.toml.ConfigError` when files of clients cannot be used or, in production, when
+    messages would be in a mailbox that no client reads.
     """
     check_routing(config)
     known = registered(config, profiles.keys())
@@ -66,8 +66,8 @@ async def authorizing(
 class _Clients:
     """One HTTP client for each bundle of TLS issuers.
 
-    Where they may connect is for the operator to say, who has configured the
-    addresses: an organisation's own server may be reached in private.
+    They may connect wherever the operator has configured: an organisation's own server may have a private
+    address.
     """
 
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:

@@ -1,9 +1,9 @@
-"""Whether installations on one machine are strictly apart, before any of them starts.
+"""Conflicts between installations on one machine, found before any of them starts.
 
-One access point is one party in one federation and environment, isolated from
-every other one (transport-profile-as4 2.10 e). What an installation would use
-is gathered here, and two that would use the same thing are refused: places and
-addresses, but also keys, and the issuer that tells whose access points are let in.
+One access point is one party in one federation and environment, isolated from every other one
+(transport-profile-as4 2.10 e). The resources that an installation would use are gathered here, and two
+installations with one in common are refused: files and addresses, but also keys, and the issuer that
+determines which access points are accepted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MAY_BE_SHARED = frozenset(
     | {"logs.time_stamps_trust", "vaults.s3.tls_issuers"}
     | {"console.certificates.issuers", "console.certificates.revocation_lists"}
 )
-"""Files that several installations may share, as a scanner does, which keeps nothing of what it sees."""
+"""Files and services that several installations may share, such as a scanner, which keeps nothing."""
 
 
 class NotApart(Explained):
@@ -58,7 +58,7 @@ class Claims:
     places: Mapping[str, Path]
     """Folders and files, with links resolved."""
     addresses: Mapping[str, SocketAddress]
-    """Addresses that it listens on."""
+    """Addresses that the installation listens on."""
     databases: frozenset[tuple[str, str, str]] = frozenset()
     """Host, port and name of a database elsewhere; several hosts of the same one are possible."""
     objects: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ def require_apart(claims: Sequence[Claims]) -> None:
 
 
 def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
-    """Every setting by which they are not apart, and what it shares."""
+    """Every setting by which they conflict, and what they would share."""
     if one.environment == other.environment:
         yield "federation.identifier", "both are in the same federation and environment"
     for (setting, place), (where, there) in itertools.product(one.places.items(), other.places.items()):
@@ -142,13 +142,13 @@ def _inside(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _same_address(one: SocketAddress, other: SocketAddress) -> bool:
-    """Return whether both cannot be listened on at once; port 0 is any that is free."""
+    """Return whether both cannot be listened on at the same time; port 0 stands for any free port."""
     hosts = {_host(one.host), _host(other.host)}
     return one.port == other.port != 0 and (len(hosts) == 1 or "" in hosts)
 
 
 def _host(host: str) -> str:
-    """One spelling of an address; empty for all addresses of the machine."""
+    """The canonical spelling of an address; empty for all addresses of the machine."""
     try:
         parsed = ip_address("127.0.0.1" if host.lower() == "localhost" else host)
     except ValueError:
@@ -157,7 +157,7 @@ def _host(host: str) -> str:
 
 
 def claims_of(config: Config, file: Path) -> Claims:
-    """Gather what an installation would use; a trust folder or key file that is unusable is told as ever."""
+    """Gather an installation's resources; an unusable trust folder or key file raises its usual error."""
     settings = [(name, value) for name, value in _settings_of(config) if name not in _MAY_BE_SHARED]
     vaults = config.vaults
     places = {name: value.resolve() for name, value in settings if isinstance(value, Path)}
@@ -247,7 +247,7 @@ def _steps(url: str) -> tuple[str, ...]:
 
 
 def _public_keys(folder: Path) -> frozenset[bytes]:
-    """The keys of the access point, old ones included; their files tell without the passphrase."""
+    """The access point's public keys, old ones included; their files reveal them without the passphrase."""
     files = [file for file in key_files(current(folder) or folder, KeyName.ACCESS_POINT) if file.installed]
     found = (decode_certificate(confined.read(file.path)).public_key() for file in files)
     return frozenset(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in found)

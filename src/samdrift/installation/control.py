@@ -1,9 +1,8 @@
 """The operator's commands to running processes: a socket for each, in a folder for the operator alone.
 
-One line of JSON in, one out. The operating system tells who asks: the user that
-the process runs as, and root, and nobody else. It tells who listens too, before
-anything is said: the user whose folder it is, or root. A passphrase goes this way, so
-that it stands neither in a file nor in an argument of a process.
+One line of JSON in, one out. The operating system identifies the caller: only the user that the process runs
+as, and root, are accepted. It identifies the listener too, before anything is sent: the folder's owner, or
+root. Passphrases are sent this way, so that they are neither in a file nor in an argument of a process.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from samdrift.contracts.errors import Explained
 from samdrift.keystore.durablefiles import private_folder, remove
 
 Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
-"""Does what it is told with the values of the line, and gives those of the answer."""
+"""A function that carries out a command with the values of its line, and returns the answer's."""
 
 _PEER = struct.Struct("3i")
 _SILENCE = 60.0
@@ -34,7 +33,7 @@ _LONGEST_ANSWER = 16 << 20
 
 
 class ControlRefused(Explained):
-    """A running process does not do what it is told; the text says why, and carries no secret."""
+    """A running process refuses a command; the text states why, and contains no secret."""
 
 
 class Unanswered(ControlRefused):
@@ -50,18 +49,18 @@ def control_folder(config: VaultConfig) -> Path:
 
 
 def is_hidden(config: VaultConfig) -> bool:
-    """Return whether that folder is in a key store that is gone: what runs cannot be asked, and goes on."""
+    """Return whether that folder is in a key store that has gone: processes run on, but cannot be asked."""
     return control_folder(config).is_relative_to(config.secrets) and not config.secrets.is_dir()
 
 
 def workers_folder(config: VaultConfig) -> Path:
-    """Return the folder with those of workers, who hear their parent alone."""
+    """Return the folder with the workers' sockets, at which they accept only their parent."""
     return control_folder(config) / "workers"
 
 
 @contextlib.asynccontextmanager
 async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Do what is told by these commands, while the context lasts."""
+    """Carry out these commands while the context lasts."""
     path = _socket_of(folder, os.getpid())
     server = await asyncio.start_unix_server(_Answering(commands), sock=_listening(path))
     try:
@@ -73,7 +72,7 @@ async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIter
 
 
 def _listening(path: Path) -> socket.socket:
-    """A socket in a folder of ours; one that is there already is left of a process that was killed."""
+    """A socket in a folder of our own; an existing one is the remnant of a killed process."""
     private_folder(path.parent)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -138,7 +137,7 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
 async def tell_process(
     folder: Path, process: int, command: str, seconds: float = _SILENCE, **values: str
 ) -> dict[str, Any] | None:
-    """The answer of one process, even where that is a refusal; ``None`` when it does not listen.
+    """The answer of a process, even if it is a refusal; ``None`` when the process does not listen.
 
     :class:`Unanswered` when it listens and has not answered after ``seconds``.
     """

@@ -1,5 +1,5 @@
-"""Cover by agreements of the organisations that a process serves, decided for each role from its own copy of
-what was signed, and asked before a vault is opened for a role and before a new message is sent.
+"""Cover by agreements of the organisations that a process serves: decided for each role from its own copy of
+the signed statements, and checked before a vault is opened for a role and before a new message is sent.
 
 A state that changes, and each warning before an end, is an entry in the log of the vault that it concerns,
 and in the operator's: once, whichever process sees it first. A copy that cannot be read to its end could lack
@@ -46,7 +46,7 @@ _FRESH = 1.0
 _EVERY = timedelta(minutes=10)
 """Time between two rounds: what could not be looked at is looked at again."""
 _NET = timedelta(hours=2)
-"""Time after which an organisation is looked at although nothing is known to have changed."""
+"""Time after which an organisation is examined even without a known change."""
 _SOON = timedelta(seconds=1)
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
@@ -54,12 +54,12 @@ _CANARY = {"state": "canary"}
 
 @dataclass(slots=True)
 class _Kept:
-    """The cover of one organisation in one role as it was seen last."""
+    """The cover of one organisation in one role at the last look."""
 
     record: Record
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     looked: float = 0.0
-    """Moment of the last look, by a clock that nobody sets."""
+    """Moment of the last look, by a monotonic clock."""
     moment: datetime | None = None
     """Moment for which it was decided."""
     turn: datetime | None = None
@@ -131,7 +131,7 @@ class CoverKeeper:
         return kept
 
     async def _noting(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
-        """Look, and keep a failure for those who wait for the same."""
+        """Look, and keep a failure for other waiting callers."""
         try:
             return await self._look(organisation, role, kept)
         except Temporary as failure:
@@ -179,7 +179,7 @@ class CoverKeeper:
     async def _continue(
         self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
     ) -> RightsBehind | None:
-        """Verify what was stated since; returns what is at fault with the copy."""
+        """Verify newer statements; return the fault of the copy, if any."""
         if last < kept.record.number:  # The database is of a backup.
             kept.record, kept.standing, kept.past = Record(organisation.value, FOLDS), None, Past()
         record = kept.record
@@ -221,14 +221,14 @@ class CoverKeeper:
             self._lacking.add(function)
 
     def _notice(self) -> None:
-        """Have health say whether a function lacks cover; it names nobody."""
+        """Report to health whether any function lacks cover, without naming organisations."""
         reason = f"{len(self._lacking)} functions of organisations are not covered: see samdrift doctor"
         self._note(Dependency.AGREEMENTS, "", reason if self._lacking else "")
 
     async def keep(self) -> None:
         """Look at every organisation once, and when something ends, until cancelled.
 
-        What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
+        New statements are announced (:meth:`hear`), so that no vault is opened in vain.
         """
         while True:
             for role in self._roles:
@@ -305,7 +305,7 @@ class CoverKeeper:
 
 
 def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[str, str]:
-    """Return what the log says of a state; what says something else is worth another entry."""
+    """Return a state's facts for the log; different facts are worth another entry."""
     facts = {"state": _INHERITED if found.inherited else found.mode.value}
     if found.since is not None:
         facts["since"] = found.since.isoformat()

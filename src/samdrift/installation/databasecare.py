@@ -19,7 +19,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
 
 _BETWEEN_TRIES = 2.0
-"""Seconds until a database that was not there is tried again."""
+"""Seconds until an unreachable database is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ async def cared_for(
 ) -> AsyncIterator[Care]:
     """Put the database's rights in order, then keep its queue of notifications moving.
 
-    A database that cannot be reached is waited for, however long that takes: it may be starting, too.
-    ``heard`` is notified at each try why it is not there, or nothing when it is.
+    An unreachable database is waited for indefinitely: it may still be starting. ``heard`` is notified at
+    each try why it is unreachable, or with an empty text when it is reached.
     :class:`~samdrift.vault.errors.DatabaseUnfit` where everybody may connect and that cannot be changed.
     """
     provisioner = await _when_there(settings, keys, heard)
@@ -70,7 +70,7 @@ async def _when_there(settings: VaultSettings, keys: KeyStore, heard: Callable[[
 
 
 async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:
-    """Install in a session of its own, since the server keeps in memory what a session saw of each vault."""
+    """Install in a session of its own, since the server caches what a session has seen of each vault."""
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
         await provisioner.install()

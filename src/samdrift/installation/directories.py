@@ -1,8 +1,8 @@
 """Directories of organisations, from the configuration: their groups are read while governance is served.
 
-Each directory is read every few minutes, as a rule each minute while it is gone, and when a group has a right
-that was never read. The state of each is that of its last reading: answered in full, or why not; that a group
-is kept as it was is a reason, too.
+Each directory is read every few minutes, usually every minute while it is unreachable, and when a group that
+was never read gets a right. Its state is that of its last reading: answered in full, or the reason why not; a
+group that was left unchanged is also such a reason.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _WHILE_GONE = timedelta(minutes=1)
 """Time until a directory that is gone is asked again; a reading that failed late has it rest for longer."""
 _REST = 20
-"""Times as long as a reading took that failed: what a directory sends takes a processor that all share."""
+"""Multiple of a failed reading's duration for which to wait: reading takes a processor that all share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Place:
 
     @property
     def host(self) -> str:
-        """Its name in health, log and metrics: that of its server."""
+        """Its name in health, log and metrics: its server's."""
         return self.own.host
 
 
@@ -146,7 +146,7 @@ class DirectoryKeeper:
     async def keep(self) -> None:
         """Read each directory when its time has come, until cancelled.
 
-        Each by itself, here and in :meth:`hear`: one that does not answer holds up no other organisation's.
+        They are independent, here and in :meth:`hear`: one that does not answer does not delay others.
         """
         async with asyncio.TaskGroup() as tasks:
             for place in self._places:
@@ -195,7 +195,7 @@ class DirectoryKeeper:
     async def look(self, place: Place) -> None:
         """Read one directory, and note its state and when to read it again.
 
-        Whatever goes wrong ends neither what keeps this directory nor what keeps the others.
+        No failure ends the reading of this directory or of others.
         """
         began = self._clock()
         self._next[place] = began + timedelta(minutes=place.own.minutes)
@@ -223,13 +223,13 @@ class DirectoryKeeper:
             self._say(place, kept(done))
 
     async def _out_of_date(self, place: Place) -> bool:
-        """Return whether nobody else reads it either: a timer does where this process cannot name people."""
+        """Return whether no one else reads it either: a timer does if this process cannot name people."""
         record = await self._records.read(place.organisation)
         now = max(self._clock(), record.last or self._clock())
         return out_of_date(record, place.own.name, now)
 
     def _gone(self, place: Place, began: datetime, why: str) -> None:
-        """Note that a directory is gone, which is asked again soon: whoever mends it waits to see that."""
+        """Note that a directory is unreachable, and retry it soon: its administrator waits to see it work."""
         now = self._clock()
         self._next[place] = min(self._next[place], now + max(_WHILE_GONE, _REST * (now - began)))
         self._say(place, why)

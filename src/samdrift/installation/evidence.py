@@ -14,14 +14,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _IN_ORDER = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 _WAITING = 4
-"""Pieces that are made before the one before them was taken."""
+"""Pieces that may be produced ahead of the reader."""
 
 
 class VaultsEvidence:
     """Fills :class:`~samdrift.contracts.evidence.MessageEvidence`.
 
-    Of the access point where its vault is in this process, which it is not at isolation level ``process``.
-    No checkpoint is signed for it: the entries after the last one have no proof yet.
+    Includes the access point's if its vault is in this process, which is not so at isolation level
+    ``process``. No checkpoint is signed for it: the entries after the last one have no proof yet.
     """
 
     def __init__(self, gate: Gate, roles: Collection[Role]) -> None:
@@ -58,7 +58,7 @@ class _Sink:
 
 
 async def _pieces(write: Callable[[Writing], Awaitable[None]]) -> AsyncIterator[bytes]:
-    """Yield what is written, as it is written; the writer waits for the reader."""
+    """Yield pieces as they are written; the writer waits for the reader."""
     queue: asyncio.Queue[bytes | Exception] = asyncio.Queue(_WAITING)
 
     async def run() -> None:

@@ -1,7 +1,7 @@
 """Certificates that are about to expire: reported in the log once a day, and in the metrics all the time.
 
-The log of the service names no organisation: it says the reference that
-``samdrift org keys list`` shows beside each organisation.
+The log of the service does not name organisations: it contains the reference that ``samdrift org keys list``
+shows with each one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Expiries:
             self._measure(self.gauge, found, now)
 
     async def watch(self) -> None:
-        """Look at once and then every hour."""
+        """Check immediately and then every hour."""
         log = unexpected(_LOOK)
         while True:
             try:

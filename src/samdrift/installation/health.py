@@ -1,8 +1,8 @@
-"""The state of each dependency of a process: there or gone, since when and why; a change writes one line.
+"""The state of each dependency of a process: up or down, since when and why; a change writes one line.
 
-Dependencies that are this machine's own, or answer it alone, are tried every few seconds, so that an
-outage is known though nobody needs them. Services of the federation are not called for that: their state is
-that of the last call that was made anyway.
+Dependencies on this machine, or that serve only it, are tried every few seconds, so that an outage is noticed
+even while they are not needed. Services of the federation are not called for that: their state is that of the
+last ordinary call.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from samdrift.scheduling.ticks import tick
 
 _LOGGER = logging.getLogger("samdrift")
 _MOST = 200
-"""Dependencies that are kept: a recipient's SMP is one, and anybody may name any number of these."""
+"""Limit of dependencies kept: a recipient's SMP is one, and anyone can cause any number of these."""
 _EVERY, _WHILE_GONE = 10.0, 2.0
-"""Seconds between two tries of a dependency, and while it is gone."""
+"""Seconds between two tries of a dependency, normally and while it is down."""
 _PATIENCE = 15.0
 _LONGEST = 200
 _PARTLY = "it answers a part of the calls alone: {}"
@@ -53,9 +53,9 @@ class Dependency(StrEnum):
 
     DATABASE = "database"
     CLOCK = "clock"
-    """This machine's clock, which goes as the database's does."""
+    """This machine's clock, compared with the database's."""
     LEASES = "leases"
-    """This process's part of the work; none while its clock is wrong and that of another process is right."""
+    """This process's share of the work: none while its clock is wrong and another process's is right."""
     OBJECTS = "object-store"
     KEY_STORE = "key-store"
     HSM = "hsm"
@@ -69,7 +69,7 @@ class Dependency(StrEnum):
     MESSAGE_SERVICE = "message-service"
     """A message service that message clients use over interface D, by its host."""
     MAIL = "mail"
-    """The mail server that takes notices, by its host."""
+    """The mail server for notices, by its host."""
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log that is not signed or that a witness refuses, by its random name; and a witness that gives no
@@ -146,7 +146,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _is_of_an_outage_before(began: datetime | None, there: Condition, now: datetime) -> bool:
-    """Return whether a call that got no answer began before the dependency was there again, as it is now."""
+    """Return whether a failed call began before the dependency recovered to its current state."""
     return began is not None and there.there_since is not None and began < there.there_since <= now
 
 
@@ -202,7 +202,7 @@ class Health(Collector):
         self._falls: dict[tuple[str, str], _Falls] = {}
 
     def conditions(self) -> tuple[Condition, ...]:
-        """Every dependency that has been needed or tried, those that are gone first."""
+        """Every dependency that has been used or tried, those that are down first."""
         known = sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
         return tuple(replace(one, gone_seconds=self._gone_seconds(one)) for one in known)
 
@@ -213,11 +213,11 @@ class Health(Collector):
     def note(
         self, dependency: str, at: str = "", reason: str | None = "", began: datetime | None = None
     ) -> None:
-        """Note that it answered, or the reason why it did not; a line where that is another state.
+        """Note that a dependency answered, or why it did not; a change of state writes a line.
 
-        With ``None`` it is no affair of this process any more, and has no state here. ``began`` is when a
-        call began of many that are made at the same time: one that got no answer while a later one did says
-        nothing about the dependency.
+        With ``None`` the process no longer uses it, and it has no state here. ``began`` is the start of one
+        of many concurrent calls: one that failed while a later one succeeded proves nothing about the
+        dependency.
         """
         key, now = (dependency, at), self._clock()
         if reason is None:

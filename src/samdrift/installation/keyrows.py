@@ -1,4 +1,4 @@
-"""How the keys of an organisation stand, and what somebody has to see to. Pure."""
+"""The state of an organisation's keys, and which of them need attention. Pure."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class KeyRow:
 def key_rows(
     held: Iterable[HeldKey], now: datetime, names: Iterable[KeyName] = tuple(PURPOSES)
 ) -> list[KeyRow]:
-    """Every key, by name and the newest first, and a row for each name of which no key is in use."""
+    """Every key, by name and newest first, and a row for each name without a key in use."""
     held = list(held)
     return [row for name in names for row in _rows(name, [key for key in held if key.name is name], now)]
 
 
 def not_used(key: HeldKey, held: Iterable[HeldKey], at: datetime) -> str:
-    """Why a key would not be the one in use then, whatever is decided about it; empty when it would."""
+    """The reason why a key could not be the one in use then, regardless of decisions; empty if it could."""
     if key.certificate is None:
         return "that key has no certificate yet"
     if key.state.revoked:

@@ -142,7 +142,7 @@ def served_doors(config: Config, roles: Collection[Role]) -> list[Door]:
 def bound_sockets(config: Config, roles: Collection[Role]) -> Iterator[Mapping[Door, socket.socket]]:
     """Bind the addresses of all doors, and leave those that are not opened when the context ends.
 
-    Errors are those of :func:`bound_socket`. Nobody is answered before a door opens.
+    Errors are those of :func:`bound_socket`. Connections are not answered before a door opens.
     """
     with contextlib.ExitStack() as stack:
         yield {

@@ -1,10 +1,10 @@
-"""The processes of an installation that live, and those that have ended.
+"""The living and the ended processes of an installation.
 
 Each start of a process has a file of its own, which the process holds locked for as long as it lives: the
-operating system lets go of the lock when it ends, however that comes about, and at no other time. So whoever
-starts later knows which claims in the vaults nobody is at any more (:mod:`samdrift.scheduling.claims`), and
-takes none for left that another process is at. A process on another machine, with a folder of its own, is
-not known here: what it had claimed waits for the end of its lease.
+operating system lets go of the lock when it ends, however that comes about, and at no other time. So a
+process that starts later knows which claims in the vaults are abandoned (:mod:`samdrift.scheduling.claims`),
+and does not mistake a living process's claim for one. A process on another machine, with a folder of its own,
+is not known here: what it had claimed waits for the end of its lease.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LONGEST_LEASE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One start of a process: its claims carry the name, and whoever has the file open lives."""
+    """One start of a process: its claims carry the name, and it lives as long as the file is open."""
 
     name: str
     file: BinaryIO
@@ -60,7 +60,7 @@ class Lives:
     def begin(self, vault: str = _ALL) -> Life:
         """Begin a life, of a process for one vault or for several; it lasts until the file is closed.
 
-        The file gets its name when it is locked: what has a name and is not locked has ended.
+        The file gets its name once it is locked: a named file without a lock belongs to an ended process.
         """
         private_folder(self._folder)
         name = secrets.token_hex(16)

@@ -1,7 +1,7 @@
-"""The logs of organisations that have a log system of their own, each handed over to it as it grows.
+"""Hands each organisation's log, as it grows, over to the organisation's own log system, if it has one.
 
-What one log system does concerns its organisation alone: entries wait in the log until they are taken, and a
-place in the vault, which no restart changes, says up to where they were.
+A failing log system affects only its organisation: entries wait in the log until they are accepted, and a
+place in the vault, which survives restarts, marks the last one that was.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _AT_ONCE = 16
 _MOST = 2000
 """Entries of one connection."""
 _WHILE_GONE = 30.0
-"""Seconds until a log system that took nothing is tried again."""
+"""Seconds until a log system that accepted nothing is tried again."""
 _UNTRIED = timedelta(minutes=15)
 """Time without a try after which a log system that is gone is no affair of this process any more."""
 
@@ -90,7 +90,7 @@ class LogHandOver:
                 await asyncio.sleep(_EVERY)
 
     async def round(self, organisation: ParticipantIdentifier, role: Role) -> int:
-        """Hand over what is new in a log, and return how many entries that were; :class:`NotTaken`."""
+        """Hand over a log's new entries, and return their number; :class:`NotTaken` if they are refused."""
         async with self._gate.open(workers.LOG_HAND_OVER, organisation, role, Purpose.MAINTAIN) as vault:
             origin, rows = await vault.tree.to_hand_over(_MOST)
         if not rows:
@@ -161,7 +161,7 @@ async def logs_handed_over(
 
 
 class LogSystemClient:
-    """An organisation's log system; files of its configuration that cannot be used stop no other's."""
+    """An organisation's log system; unusable files in its configuration do not affect others."""
 
     def __init__(self, config: LogSystemConfig, permits: Permits, stack: contextlib.AsyncExitStack) -> None:
         self._config = config

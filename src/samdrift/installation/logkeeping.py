@@ -84,10 +84,10 @@ OPERATORS = LogPlace()
 
 @dataclass(slots=True)
 class LogHealth:
-    """The state of the logs of this process, for metrics: counts and ages, and nobody's name."""
+    """The state of this process's logs, for metrics: counts and ages, without names."""
 
     stopped: set[LogPlace] = field(default_factory=set)
-    """Logs of which nothing is signed since a witness refused."""
+    """Logs whose signing stopped because a witness refused."""
     failures: int = 0
     """Rounds that ended without a checkpoint since the start, for another reason than a locked vault."""
     witnessed: dict[LogPlace, datetime] = field(default_factory=dict)
@@ -247,7 +247,7 @@ class LogKeeper:
                 along.append(place)
 
     def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
-        """Sign these logs from now on. What one has that is new here is not known."""
+        """Sign these logs from now on. It is unknown which of them have new entries."""
         new, gone = turns.follow(places, now)
         for place in gone:
             self.health.forget(place)
@@ -286,7 +286,7 @@ class LogKeeper:
         return [place for place in grown if turns.rested(place, now) and self._wanted(place)]
 
     async def round(self, place: LogPlace) -> TreeState:
-        """Sign what is new in a log, and ask each of its witnesses; return how the log stands then.
+        """Sign a log's new entries, and ask each of its witnesses; return the state of the log then.
 
         One opening where nothing is new, and nothing waits for its commit: witnesses are asked while it holds
         no connection. :class:`SigningStopped` where a witness has refused, now or before.
@@ -359,7 +359,7 @@ class LogKeeper:
         return self._gate.growth.take(place.organisation, place.role)
 
     def _failed(self, place: LogPlace, error: Exception) -> None:
-        """Count a round that ended without a checkpoint, and log a fault that is not said elsewhere."""
+        """Count a round that ended without a checkpoint, and log a fault that is not logged elsewhere."""
         match error:
             case SigningStopped():
                 self.health.stopped.add(place)
@@ -395,7 +395,7 @@ class LogKeeper:
     async def _keep(
         self, tree: LogTree, state: TreeState, witnesses: Sequence[Member], answers: Sequence[_Answer]
     ) -> bool:
-        """Keep what the witnesses answered; return whether one of them ends the signing."""
+        """Keep the witnesses' answers; return whether one of them ends the signing."""
         stopped = False
         for one, answer in zip(witnesses, answers, strict=True):
             now = self._clock()
@@ -411,7 +411,7 @@ class LogKeeper:
         return stopped
 
     async def _signed(self, place: LogPlace, tree: LogTree) -> TreeState:
-        """Sign what is new; note a log of which nothing is signed."""
+        """Sign new entries; note a log whose signing has stopped."""
         try:
             return await tree.sign(self._clock())
         except (SigningStopped, HsmUnavailable) as fault:

@@ -49,7 +49,7 @@ class LogTurns:
         self._at = -math.inf
 
     def follow(self, places: Iterable[LogPlace], now: float) -> tuple[set[LogPlace], set[LogPlace]]:
-        """Have turns for these logs from now on and for no others; return those that are new, and gone."""
+        """Schedule turns for exactly these logs from now on; return the added and the removed ones."""
         wanted = set(places)
         new, gone = wanted - self._phases.keys(), self._phases.keys() - wanted
         for place in gone:

@@ -19,7 +19,7 @@ _LOGGER = logging.getLogger("samdrift")
 _CLOSED = "the handler is closed"
 _unexpected = unexpected("the event loop")
 _SWITCH_SECONDS = 0.001
-"""Longest time that a thread with a large message keeps the event loop waiting each time that it goes on."""
+"""Longest time for which a thread with a large message may block the event loop at a stretch."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -55,7 +55,7 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -
 
 
 def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what nothing else caught, without its text, which may hold content (invariant 9).
+    """Log an otherwise uncaught error, without its text, which may hold content (invariant 9).
 
     That uvloop wrote to a connection which its peer had reset is not a fault: whoever used it hears of it.
     """

@@ -26,7 +26,7 @@ def registrations(config: Config) -> Registrations:
 
 
 def check_routing(config: Config) -> None:
-    """No message lies where nobody looks: refuse that in production, warn of it elsewhere."""
+    """Require that a client reads every mailbox: refuse a gap in production, warn of it elsewhere."""
     for where, text in _unassigned(config):
         if config.environment is Environment.PRODUCTION:
             raise ConfigError(where, text)

@@ -95,7 +95,7 @@ from samdrift.wire.as4 import DEFAULT_LIMITS
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SILENCE = 14.0
-"""Seconds in which the database answers a try at all; a try of anything has a second more."""
+"""Seconds within which the database must answer a try; a try of anything else has a second more."""
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
 """Roles that ask the shared services of the federation."""
 
@@ -125,7 +125,7 @@ async def running(
     clients: Authorization | None = None,
     shared: SharedPart | None = None,
 ) -> AsyncIterator[Operator]:
-    """Run the configured ones of ``roles`` in this process; all is reachable when the context is entered.
+    """Run the configured ones of ``roles`` in this process; all are reachable when the context is entered.
 
     ``clients`` tells whom interface D is for, instead of those who are configured for that. ``shared`` is
     what a worker got from its parent, who looks after the database and answers for all workers.
@@ -232,7 +232,7 @@ class Parts:
         return self.doors.tls(door) if self.workers is None else None
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
-        """The numbers of what waits now, by role and reason."""
+        """Numbers of waiting items, by role and reason."""
         return self.held.numbers(system_clock())
 
 

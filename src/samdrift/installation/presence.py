@@ -1,7 +1,7 @@
 """Presence over several workers: each tells the others which conversations its persons have open.
 
-It goes from process to process on one machine, over their control sockets, and is stored nowhere. What a
-worker has told counts for a while, so that nobody is shown as there whose worker was killed.
+It is sent between processes on one machine, over their control sockets, and is not stored. A worker's report
+counts for a while, so that persons of a killed worker are not shown as present.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Reminders:
     async def keep(self) -> None:
         """Look at every organisation once, and when a step is reached, until cancelled.
 
-        What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
+        New statements are announced (:meth:`hear`), so that no vault is opened in vain.
         """
         version = (-1, -1)
         while True:

@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 HEALTH = "health"
 """The command's name."""
 Workers = Callable[[], Mapping[str, bool]]
-"""Function that tells, by its name in the log, if each worker serves."""
+"""Function that returns for each worker, by its name in the log, whether it serves."""
 
 
 def answering_health(

@@ -95,7 +95,7 @@ async def address_book(
 
 
 class NoAddressBook:
-    """Stands where the configuration names none."""
+    """A placeholder for an address book that is not configured."""
 
     @property
     def copy(self) -> AddressBookCopy | None:
@@ -126,7 +126,7 @@ def malware_scanner(config: MalwareConfig, watch: Watch = unwatched) -> MalwareS
 
 
 class _WatchedScanner:
-    """A scanner of whose answers ``watch`` is told."""
+    """A scanner that notifies ``watch`` of each answer or failure."""
 
     def __init__(self, scanner: MalwareScanner, watch: Watch) -> None:
         self._scanner = scanner
@@ -143,7 +143,7 @@ class _WatchedScanner:
 
 
 class _NoScanner:
-    """Calls everything clean, where the configuration says that nothing is scanned."""
+    """A scanner that finds everything clean, for a configuration without scanning."""
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
         return ScanVerdict()

@@ -1,7 +1,7 @@
 """Signed statements that a worker appended, copied to the other roles by the process that has all keys.
 
-At isolation level `process` a worker opens the vaults of its own role alone: what an officer signs on a page
-of governance reaches the other roles from here, as soon as the database notifies of it.
+At isolation level `process` a worker opens only the vaults of its own role: statements that an officer signs
+on governance's pages reach the other roles from here, as soon as the database notifies of them.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def wanted(state: TreeState, last: LastStamp | None, now: datetime) -> bool:
 def stamper(
     config: LogsConfig, caller: Caller, clock: Clock, note: Callable[[str, str, str], None]
 ) -> Stamper | None:
-    """Return what the configuration wants; ``None`` where it names no authority."""
+    """Return the configured stamper; ``None`` if the configuration names no authority."""
     if config.time_stamps is None or config.time_stamps_trust is None:
         return None
     file, policy = config.time_stamps_trust, config.time_stamps_policy

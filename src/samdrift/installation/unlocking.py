@@ -1,4 +1,4 @@
-"""An organisation's officer unlocks its vaults in a running process, which goes on with them at once."""
+"""Unlocking of vaults by an organisation's officer in a running process, which then resumes their work."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 def unlocking(gate: Gate, keys: KeyStore) -> Command:
-    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone.
+    """The command that accepts an officer's passphrase; the opened keys stay only in memory.
 
-    Its answer names the roles whose vaults were locked and are open now, and why it is not all of them, or
-    what could not be done besides.
+    Its answer names the roles whose vaults were unlocked, and the reason if some were not, or a further step
+    failed.
     """
 
     async def unlock(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
 
 
 async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
-    """Unlock what officers have unlocked before this process began, before it takes connections or work.
+    """Unlock vaults that officers unlocked before this process began, before it accepts connections or work.
 
     Where that takes too long the start goes on, and the parent has the rest unlocked once it is over:
     other organisations do not wait for it.

@@ -1,8 +1,7 @@
 """Blocking calls in threads of their own, each with a time limit.
 
-A call that hangs, on a disk or in a token's library, keeps its own thread and
-nobody else: neither the event loop, nor a pool of threads that others wait for,
-nor the end of the process.
+A call that hangs, on a disk or in an HSM's library, blocks only its own thread: not the event loop, not a
+pool of threads that others wait for, and not the end of the process.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ async def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 class Looks(Generic[T]):
-    """One look at each of several things, repeatedly: one that hangs or fails is that thing's alone."""
+    """Repeated looks at several things: a look that hangs or fails affects only its own thing."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Looks(Generic[T]):
         hanging: Callable[[str], T],
         failed: Callable[[str, BaseException], T],
     ) -> None:
-        """``hanging`` and ``failed`` give what counts instead of what a look would have given.
+        """``hanging`` and ``failed`` return the result to use in place of the look's.
 
         A thing whose look hangs is not looked at again before that look has ended.
         """

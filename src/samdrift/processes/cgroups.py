@@ -31,10 +31,10 @@ class ControlGroup:
         self._folder = folder
 
     def end(self) -> int:
-        """Kill all that is left in the group, remove it, and return how many processes there were.
+        """Kill all remaining processes in the group, remove it, and return their number.
 
-        In one step by the kernel, so that a process that starts others as fast as it can does not outrun
-        it. An :class:`OSError` when they are not gone in ten seconds.
+        In one step by the kernel, so that a process that starts others as fast as it can does not outrun it.
+        An :class:`OSError` when they are not gone in ten seconds.
         """
         left = (self._folder / "cgroup.procs").read_text().split()
         (self._folder / "cgroup.kill").write_text("1")
@@ -72,7 +72,7 @@ class ControlGroups:
         return sorted(self._own.glob(f"{self._prefix}*/"))
 
     def end_all(self) -> int:
-        """End what is left of a supervisor that was killed, and return how many processes there were."""
+        """End the processes left by a killed supervisor, and return their number."""
         ended = 0
         for folder in self.folders():
             with contextlib.suppress(FileNotFoundError):

@@ -1,9 +1,8 @@
 """Several installations on one machine, each in an operating-system process of its own.
 
-A process has the secrets of its own installation in memory and no other one's,
-and inherits nothing but the standard streams. Its standard input is a channel
-to the supervisor: the process says there that it serves, and ends when the
-supervisor is gone, however that came about.
+A process has only the secrets of its own installation in memory, and inherits only the standard streams. Its
+standard input is a channel to the supervisor: on it the process reports that it serves, and it ends when the
+supervisor has gone for any reason.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ _LONGEST_PAUSE = 60.0
 _LONGEST_START = 300.0
 """Seconds after which a process that neither serves nor has ended never will."""
 _NOT_STARTED = 127
-"""Stands for the exit status of what could not even be started, as in a shell."""
+"""Exit status for a program that could not even be started, as in a shell."""
 _LONGEST_HAND = 60.0
-"""Seconds in which what a process is handed must have been made."""
+"""Seconds within which the things handed to a process must be ready."""
 _LONGEST_LINE = 64 << 20
 _LOOK_SECONDS = 5.0
 """Between two looks at whether a process has ended whose end of the channel is held open."""
@@ -44,7 +43,7 @@ _STEADY = 60.0
 
 
 class NotStarted(Explained):
-    """A process ended before it served; the text names it. What was wrong it has said itself."""
+    """A process ended before it served; the text names it. The process itself has reported the cause."""
 
 
 def pause(failures: int) -> float:
@@ -115,7 +114,7 @@ class Child:
     async def start(self) -> bool:
         """Start it; returns whether it serves, as soon as it does or has ended.
 
-        One that does neither for long is killed: whatever it hangs in, it would hang for ever.
+        A process that does neither for long is killed: it hangs, and would do so for ever.
         """
         try:
             if self._prepare is not None:
@@ -161,9 +160,9 @@ class Child:
         return handed
 
     async def _unmade(self) -> None:
-        """Wait for what was being made when a start was cut short, and close it.
+        """Wait for the handover that was in preparation when a start was cut short, and close it.
 
-        Its sockets take the places of those that the next process is given: nobody would reach that one.
+        Its sockets replace those of the next process, which would be unreachable.
         """
         handing, self._handing = self._handing, None
         if handing is None:
@@ -273,7 +272,7 @@ class Child:
         return status
 
     def _end_rest(self, group: ControlGroup) -> None:
-        """End what it had started and left behind."""
+        """End processes that it started and left behind."""
         try:
             if ended := group.end():
                 _LOGGER.error("ALARM: %s: %d processes outlived it, and were ended", self.name, ended)
@@ -354,9 +353,9 @@ class Supervisor:
         return bytes(line), sockets
 
     async def hear(self, told: Callable[[bytes], None] | None = None) -> None:
-        """Report that this process serves, and return when the supervisor is gone.
+        """Report that this process serves, and return when the supervisor has gone.
 
-        ``told`` gets each line that the supervisor says meanwhile.
+        ``told`` gets each line that the supervisor sends meanwhile.
         """
         reader, writer = await asyncio.open_connection(sock=self._channel, limit=_LONGEST_LINE)
         writer.write(_SERVES)

@@ -16,7 +16,7 @@ _LARGEST_FILE = 4 << 30
 
 
 def leave_no_trace() -> None:
-    """Leave no core behind, let no process of the same user look into the memory, gain no rights again."""
+    """Disable core dumps, access to the memory by processes of the same user, and regaining rights."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     if sys.platform == "linux":
@@ -26,7 +26,7 @@ def leave_no_trace() -> None:
 
 
 def take_no_more_than(limits: Limits) -> None:
-    """Bound memory, descriptors, processes and the size of files; what is less already stays less."""
+    """Limit memory, descriptors, processes and the size of files; lower limits are kept."""
     _lower(resource.RLIMIT_DATA, limits.memory)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
     _lower(resource.RLIMIT_FSIZE, _LARGEST_FILE)
@@ -47,9 +47,9 @@ _LARGE = 16 << 20
 def give_large_pieces_back() -> None:
     """Have the C library return large pieces to the system as soon as they are free.
 
-    glibc learns from each large piece that it may keep such pieces: after a few
-    messages of 30 MB a process held several times what it used. A size that is set
-    is not learned any more. Other C libraries are left alone.
+    glibc learns from each large piece that it may keep such pieces: after a few messages of 30 MB a process
+    held several times what it used. Setting the size turns that learning off. Other C libraries are left
+    alone.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

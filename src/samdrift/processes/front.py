@@ -1,7 +1,7 @@
-"""The front: the addresses of an installation, and for each request the worker that it is for.
+"""The front: listens at the addresses of an installation, and forwards each request to its worker.
 
-It holds the TLS server's key, and no secret of an organisation. What it reads
-of a request is not verified here.
+It holds the TLS server's key, and no secret of an organisation. The parts of a request that it reads are not
+verified here.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Directory:
         return place_of(self._folder, self.routes.of(ROLES[door]).get(named, NOBODY), door)
 
     def _log_of(self, whose: str, role: str) -> Path | None:
-        """Return the socket at which an organisation's worker serves its log; ``None`` where it has none."""
+        """Return the socket at which an organisation's worker serves its log; ``None`` without one."""
         worker = self.routes.workers.get(role, {}).get(whose)
         return None if worker is None else place_of(self._folder, worker, Door.LOG)
 

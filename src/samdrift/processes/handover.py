@@ -39,7 +39,7 @@ class Routes:
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
     conditions: Sequence[Mapping[str, str | int | None]] = ()
-    """Dependencies as the supervisor finds them; the front serves what it says."""
+    """Dependencies as the supervisor finds them, for the front to publish."""
 
     @classmethod
     def read(cls, line: bytes) -> Self:

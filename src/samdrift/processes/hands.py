@@ -58,7 +58,7 @@ WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOV
 
 
 class Hands:
-    """Gives to each what is its own."""
+    """Gives each process the things that it needs, and no others."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Hands:
         users: Users,
         readers: Readers,
     ) -> None:
-        """``organisations`` returns those that the configuration names now."""
+        """``organisations`` returns the currently configured organisations."""
         if config.file is None:
             raise LookupError("the processes read the configuration from its file")
         self.users = users
@@ -106,7 +106,8 @@ class Hands:
     def opening(self, vault: str) -> bytes | None:
         """Return a digest of the key and PIN that open a vault; empty if nothing opens it now.
 
-        ``None`` while the organisation's token is away: whoever opened the vault before can go on.
+        ``None`` while the organisation's HSM is unavailable: a process that opened the vault before
+        continues.
         """
         try:
             if self._keys.locked(vault) or not self._keys.has_data_key(vault):
@@ -184,7 +185,7 @@ class Hands:
         self._keys.renew_token_keys(vault, system_clock().date())
 
     def _user(self, registration: Registration | None, roles: tuple[Role, ...]) -> UnixUser | None:
-        """Return the Unix user of a worker, once nothing of its former life runs any more."""
+        """Return a worker's Unix user once no process of its former life is running."""
         if registration is None:
             user = self.users.nobody()
             end_survivors(user)
@@ -222,7 +223,7 @@ class Hands:
         user: UnixUser | None,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> None:
-        """Give a worker its own copy of a file that others read too."""
+        """Give a worker its own copy of a file that others also read."""
         folder = private_folder(copy_folder(file, worker))
         if user is not None:
             self.users.let_pass(folder)
@@ -293,9 +294,9 @@ def _own(path: Path, user: UnixUser | None) -> None:
 
 
 def _let_enter(folder: Path, user: UnixUser | None) -> None:
-    """Let a process come to what is in ``folder``, and put nothing there.
+    """Let a process read in ``folder``, but put nothing there.
 
-    Whoever could put a link there would have root write, and give away, what it leads to.
+    A process that could put a link there would make root write to, and give away, its target.
     """
     if user is not None:
         os.chown(folder, os.geteuid(), user.group)
@@ -317,7 +318,7 @@ class Readers:
         self._one_at_a_time = asyncio.Lock()
 
     async def renew(self, vault: str | None) -> ReaderLogin:
-        """Make another login for the worker of a vault, or nobody's; the former one is dropped."""
+        """Make another login for a vault's worker, or the catch-all worker; the former one is dropped."""
         async with self._one_at_a_time:
             provisioner = await Provisioner.connect(self._settings, keys=self._keys)
             try:
@@ -327,5 +328,5 @@ class Readers:
         return made
 
     def last(self, vault: str | None) -> ReaderLogin:
-        """The one that was made last."""
+        """The login that was made last."""
         return self._last[vault]

@@ -1,6 +1,6 @@
 """The door by which the front reaches a worker's log: each worker serves the log of its own vault.
 
-Interface C's requests come with the client's certificate, which is judged here as the access point does.
+Interface C's requests come with the client's certificate, which is checked here as the access point does it.
 Those of interface D were judged by the message service of the same organisation, which alone has the keys
 of access tokens; the front names the client that it found (:data:`~samdrift.net.forwarding.VOUCHED`).
 """
@@ -57,7 +57,7 @@ class LogDoor:
         return await log_answer(self._gate, client, request)
 
     async def _vouched(self, request: Request) -> Response:
-        """Answer as interface D does: what is not there, is not there for this client."""
+        """Answer as interface D does: a log out of the client's reach appears not to exist."""
         name, path = request.scope.get(VOUCHED), request.path_params["resource"]
         if name is None:
             raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""How much memory each process takes, told by itself: its own neighbours cannot look."""
+"""The memory that each process uses, reported by itself, since other processes cannot see it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Whose(Protocol):
 
 
 class MemoryMetrics(Collector):
-    """Memory of this process, under what it is for; the organisation is named if the operator wants that."""
+    """Memory of this process, by its purpose; the organisation is named if the operator wants that."""
 
     def __init__(self, whose: Whose, *, named: bool) -> None:
         self._labels = {"kind": whose.kind}

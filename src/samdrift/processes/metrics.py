@@ -1,9 +1,8 @@
-"""The metrics of all processes as one, for a monitoring that knows one address.
+"""The metrics of all processes combined, for a monitoring system with one address.
 
-A worker may be controlled by an attacker, and what it answers stops nobody: a
-few kilobytes of metrics that we make, under labels that are its own, read
-outside the front's event loop. An answer that does not fit is that worker's
-absence. Which processes there are is the supervisor's word, not theirs.
+A worker may be controlled by an attacker, so its answer must do no harm: a few kilobytes of known metrics,
+under its own labels, read outside the front's event loop. A worker with an unfit answer counts as absent. The
+list of processes comes from the supervisor, not from them.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from samdrift.processes.memory import MEMORY, PROCESSES
 
 _SECONDS = 5.0
 MAX_BYTES = 24 << 10
-"""The largest answer of a worker; one that works has half of it."""
+"""The largest answer of a worker; an ordinary one is half as large."""
 _MAX_LINES = 400
 _MAX_LINE = 300
 _MAX_VALUE = 64
@@ -76,7 +75,7 @@ _DEPENDENCIES = frozenset(one.value for one in Dependency)
 
 
 class Misfit(ValueError):
-    """An answer that no worker of ours gives."""
+    """An answer that a genuine worker never sends."""
 
 
 class Gathered(Collector):
@@ -106,7 +105,7 @@ class Gathered(Collector):
         self.registry.register(self)
 
     async def gather(self) -> None:
-        """Ask every process; one that is away is missing from the sums, and from the count of processes."""
+        """Ask every process; an unreachable one is missing from the sums and from the count of processes."""
         workers = list(self._workers())
         texts = await asyncio.gather(*(self._text(worker.place) for worker in workers))
         answers = list(zip(workers, texts, strict=True))
@@ -167,7 +166,7 @@ class Gathered(Collector):
 
 
 def fitting(answer: bytes, worker: Worker) -> str:
-    """Return a worker's metrics; :class:`Misfit` for anything that it does not measure, or not of itself."""
+    """Return a worker's metrics; :class:`Misfit` for any that it does not measure, or not of itself."""
     lines = answer.decode().split("\n")
     if not answer or len(answer) > MAX_BYTES or len(lines) > _MAX_LINES or max(map(len, lines)) > _MAX_LINE:
         raise Misfit
@@ -197,7 +196,7 @@ def _require_fit(name: str, labels: Mapping[str, str], value: float, worker: Wor
 
 
 def _typed(text: str) -> str:
-    """Put our own words and types before the samples, which the worker has no say in."""
+    """Put our own descriptions and types before the samples, so that the worker cannot choose them."""
     heads = [f"# HELP {name} {one.words}\n# TYPE {name} {one.kind}" for name, one in _known().items()]
     by_name: dict[str, list[str]] = {name: [] for name in _known()}
     for line in filter(None, text.split("\n")):

@@ -2,8 +2,8 @@
 
 The parent binds the addresses, starts the embedded database and looks after it, and answers the operator and
 monitoring for all of them. Workers inherit the addresses: each takes connections as it has time, so that one
-that dies leaves none unanswered that it had not taken. Each answers for every organisation; which of them
-does what comes by itself is the affair of leases (:mod:`samdrift.scheduling.leases`).
+that dies leaves none unanswered that it had not taken. Each answers for every organisation; leases decide
+which of them does recurring work (:mod:`samdrift.scheduling.leases`).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 _LOOK_SECONDS = 2.0
 """Between two questions to the workers how they are."""
 _HEALTH_SECONDS = 3.0
-"""Seconds that a worker has to answer how it is; one that does not, counts as not serving."""
+"""Seconds within which a worker must report its health; otherwise it counts as not serving."""
 _LONGEST_SILENCE = 30.0
 """Seconds after which a worker that does not answer is killed, and another one is started."""
 _ANSWER_SECONDS = 60.0
@@ -176,7 +176,7 @@ class _Pool:
         await self._look()
 
     async def stop(self) -> None:
-        """Have all of them end: what they have under way is given back, and their leases."""
+        """Stop all of them: their unfinished work and their leases are given back."""
         tasks = [*self._keeping.values(), *self._unlocking]
         for task in tasks:
             task.cancel()
@@ -187,7 +187,7 @@ class _Pool:
     async def roll(self) -> None:
         """Start one worker after the other again, each when the one before serves.
 
-        Ends at the first that does not come to serve, which is tried again as after any failure.
+        Ends at the first worker that fails to serve, which is restarted as after any failure.
         """
         if self._rolling.locked():
             _LOGGER.warning("workers: a rolling restart is under way already")
@@ -211,7 +211,7 @@ class _Pool:
             sock.close()
 
     def _hand(self, number: int) -> Handed:
-        """Make what a worker is handed: copies of the listeners, and a place for its metrics."""
+        """Make the handover for a worker: copies of the listeners, and a place for its metrics."""
         place = self.place(number)
         place.unlink(missing_ok=True)
         measured = socket.socket(socket.AF_UNIX)
@@ -226,7 +226,7 @@ class _Pool:
         return self._folder / f"{number}.sock"
 
     async def _keep(self, child: Child) -> None:
-        """Start a worker again each time it ends, and bring it what came meanwhile."""
+        """Restart a worker each time it ends, and pass on what arrived meanwhile."""
 
         def serves() -> None:
             self._unlock_aside(self._unlock_again(child))
@@ -249,7 +249,7 @@ class _Pool:
         self._reports = [each for each in answers if each is not None]
 
     async def _report(self, child: Child) -> dict[str, Any] | None:
-        """Ask a worker how it is; ``None`` when it does not say that now."""
+        """Ask a worker for its health; ``None`` without an answer now."""
         answer = None
         if child.serves and child.pid is not None:
             try:
@@ -383,7 +383,7 @@ class _Pool:
         return found
 
     def held(self) -> list[HeldNumber]:
-        """The numbers of what waits, in all workers."""
+        """Numbers of waiting items, over all workers."""
         numbers: dict[tuple[str, str], int] = {}
         for one in (HeldNumber.read(each) for report in self._reports for each in report["held"]):
             numbers[one.role, one.reason] = numbers.get((one.role, one.reason), 0) + one.number
@@ -443,7 +443,7 @@ class _Together(Collector):
         self._metrics: Sequence[Metric] = ()
 
     async def gather(self) -> None:
-        """Ask every worker; one that does not answer is missing from the sums and the count of processes."""
+        """Ask every worker; without an answer it is missing from the sums and the count of processes."""
         texts = [*await self._pool.texts(), generate_latest(self._own).decode()]
         found = await asyncio.to_thread(merged, texts)
         self._metrics = [each for each in found if each.name != GONE]

@@ -1,7 +1,8 @@
 """The supervisor: opens the key store, and starts a front and workers with what each of them needs.
 
 It is the only process with all keys, so it listens nowhere but at the socket for the operator's own commands,
-and reads no request, message or envelope. What others wrote and it reads is in docs/isolation.md.
+and reads no request, message or envelope. Inputs written by others that it reads are listed in
+docs/isolation.md.
 """
 
 from __future__ import annotations
@@ -58,24 +59,24 @@ from samdrift.vault.registry import Registration
 _LOGGER = logging.getLogger("samdrift")
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.processes.process")
 _LOOK_SECONDS = 1.0
-"""Between two looks at who is served here, and at what was replaced."""
+"""Seconds between two looks at the organisations served here, and at replaced files."""
 _LOOK_PATIENCE = 10.0
 """Seconds for one look at a vault's keys."""
 _REFRESH_SECONDS = 60.0
 _RENEW_SECONDS = 3600.0
 _CLEAR_SECONDS = 30.0
 _ORDER = tuple(Role)
-"""The order in which workers are started: each calls those before it."""
+"""The order in which workers are started: each calls earlier ones."""
 
 
 @contextlib.asynccontextmanager
 async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Run the configured ones of ``roles``; everything has been started when the context is entered.
+    """Run the configured ones of ``roles``; all have been started when the context is entered.
 
-    Yields what starts one process after the other again.
+    Yields a function that restarts one process after the other.
 
-    :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker
-    that cannot keeps its own organisation waiting, and no other.
+    :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker that cannot serve
+    delays only its own organisation.
     """
     require_rights(config.isolation, root=os.geteuid() == 0)
     require_protected_links()
@@ -128,7 +129,7 @@ class _Kept:
     tried: asyncio.Event
     """Set when it serves, or has failed to for the first time."""
     opened_with: bytes
-    """Fingerprint of what opens its vault, to notice when that has changed."""
+    """Fingerprint of the secret that opens its vault, to notice changes."""
     ending: asyncio.Task[None] | None = None
 
 
@@ -185,7 +186,7 @@ class _House:
         self._level = self._blind = logging.NOTSET
 
     async def start(self) -> None:
-        """Start the front and who answers for nobody, and then a worker for each vault that is open."""
+        """Start the front and the catch-all worker, and then a worker for each vault that is open."""
         await within(_REFRESH_SECONDS, self._hands.refresh)
         known = [one.vault for one in self._gate.registry.all()]
         await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
@@ -198,7 +199,7 @@ class _House:
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
 
     def _end_left_behind(self) -> None:
-        """End what a supervisor that was killed has left: it would hold the addresses and the vaults."""
+        """End processes left by a killed supervisor, which would hold the addresses and the vaults."""
         if self._groups is not None and (ended := self._groups.end_all()):
             _LOGGER.warning("supervisor: %d processes of a former life were ended", ended)
 
@@ -225,9 +226,9 @@ class _House:
         return ""
 
     def _note_look(self, fault: str) -> None:
-        """Write once that the supervisor cannot follow what changes, and once that it can again.
+        """Log once that the supervisor cannot follow changes, and once that it can again.
 
-        That is no warning where the database is away, which its own line says.
+        It is not a warning while the database is down, which has a line of its own.
         """
         if fault and self._level > self._blind:
             text = "supervisor: changes of organisations, keys and certificates are not followed now: %s"
@@ -239,10 +240,10 @@ class _House:
             self._blind = logging.NOTSET
 
     async def roll(self) -> None:
-        """Start one process after the other again, each when the one before serves: workers, then the front.
+        """Restart one process after the other, each when the one before serves: workers, then the front.
 
-        Ends at the first that does not come to serve, which is tried again as after any failure: whatever it
-        lacks, the others go on as they are.
+        Ends at the first process that fails to serve, which is restarted as after any failure: the others
+        continue unchanged.
         """
         if self._rolling.locked():
             _LOGGER.warning("supervisor: a rolling restart is under way already")
@@ -281,7 +282,7 @@ class _House:
         return new.child.serves
 
     async def _again(self, child: Child) -> bool:
-        """End one that is not an organisation's, and start it again; true when it serves."""
+        """Restart a process that is not an organisation's; true when it serves."""
         self._keeping[child].cancel()
         await child.stop()
         await self._cleared(child)
@@ -295,7 +296,7 @@ class _House:
         return {child.name: child.serves for child in children}
 
     async def stop(self) -> None:
-        """Have all of them end: the front first, so that what is under way can still be answered."""
+        """Stop all of them: the front first, so that requests in progress can still be answered."""
         kept = self._workers.values()
         for task in (*self._keeping.values(), *(one.keeping for one in kept), *(one.ending for one in kept)):
             if task is not None:
@@ -314,10 +315,10 @@ class _House:
             self._front.tell(routes.line())
 
     async def _update(self) -> None:
-        """Have a worker for each vault that is open, which was given what opens it now.
+        """Keep a worker for each open vault, started with the secret that opens it now.
 
-        One that ends takes its time, and one that hangs a minute; nobody else waits
-        for it. Tokens may be far away, so that they are asked aside.
+        Ending a worker takes time, a minute if it hangs, but delays no other. HSMs may be far away, so they
+        are asked in threads.
         """
         hosted = {one.vault: one for one in self._hosted()}
         openings = await self._opened(hosted)
@@ -332,7 +333,7 @@ class _House:
                 self._workers[vault] = _Kept(child, keeping, tried, opening)
 
     async def _opened(self, vaults: Collection[str]) -> Mapping[str, bytes | None]:
-        """Look at what opens vaults now, in turn with others who ask."""
+        """Look up the secrets that open vaults now, in turn with other callers."""
         async with self._looking:
             return await self._openings.at(vaults)
 
@@ -344,7 +345,7 @@ class _House:
         del self._workers[vault]
 
     async def _cleared(self, child: Child) -> None:
-        """End what a process that has ended had started."""
+        """End the processes that an ended process had started."""
         try:
             await within(_CLEAR_SECONDS, partial(end_survivors, child.user))
         except OSError as error:
@@ -434,7 +435,7 @@ def _routes(hosted: list[Registration]) -> Routes:
 
 @contextlib.contextmanager
 def _sockets(config: Config) -> Iterator[Path]:
-    """A folder that nobody else may enter."""
+    """A folder that no other user may enter."""
     if config.isolation.sockets is not None:
         yield private_folder(config.isolation.sockets)
         return

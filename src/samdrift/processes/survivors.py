@@ -81,7 +81,7 @@ def end_all_of(user: int) -> int:
 
 
 def end_survivors(user: UnixUser | None) -> None:
-    """End what a process's user still runs: before the process starts, and when it has ended."""
+    """End the remaining processes of a process's user: before it starts, and when it has ended."""
     if user is not None and (ended := end_all_of(user.user)):
         _LOGGER.error(
             "ALARM: %d processes of user %d outlived their worker, and were ended", ended, user.user
@@ -104,7 +104,7 @@ async def end_left_behind(config: Config, registry: Registry, organisation: Part
 
 
 def _running_as(user: int) -> Iterator[int]:
-    """The processes with ``user`` as one of their users, but for those that have ended already."""
+    """The processes with ``user`` as one of their users, except those that have already ended."""
     for entry in os.listdir("/proc"):
         if entry.isdecimal():
             with contextlib.suppress(OSError):

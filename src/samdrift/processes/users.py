@@ -1,6 +1,6 @@
 """Unix users of their own for the processes: a number each, where root can give them.
 
-A user here is a number and no more: nobody logs in as it. Which number belongs
+A user here is only a number: it has no login. Which number belongs
 to which vault is recorded in the group of the vault's folder in the key store.
 The folder itself is root's: the user reads its keys, and writes nothing that
 root reads. A number that a vault has had is never given to another one, also
@@ -40,7 +40,7 @@ class Users:
         return self._numbered(0)
 
     def nobody(self) -> UnixUser | None:
-        """The worker for nobody is an access point too."""
+        """The catch-all worker counts as an access point."""
         return self._access_point(1)
 
     def of_vault(self, vault: str, *, access_point: bool) -> UnixUser | None:
@@ -73,8 +73,8 @@ class Users:
     def let_in(self, operator: Path) -> None:
         """Let the processes reach what belongs to them: access points may read the folder ``operator``.
 
-        A folder that is gone, as one of a file system that is not mounted any more, is not made again: an
-        empty one in its place would look as if all were well.
+        A missing folder, as on a file system that is no longer mounted, is not made again: an empty one in
+        its place would hide the fault.
         """
         if self._first is None:
             return
@@ -109,7 +109,7 @@ class Users:
         return self._first is not None and self._first + 1 < number < self._first + USERS
 
     def _number(self, folder: Path) -> int:
-        """The number that the vault has, or a new one; either way nobody else gets it again."""
+        """The vault's number, or a new one; either way it is never given to another vault."""
         assert self._first is not None
         known = self.known(folder.name)
         if known is not None:
@@ -126,7 +126,7 @@ class Users:
 
 
 def _let_read(folder: Path, group: int) -> None:
-    """Let a group read a folder of keys, which is root's own. Once: what is made there inherits it."""
+    """Let a group read a folder of keys, which belongs to root. Needed once: new files there inherit it."""
     owner = folder.parent.stat().st_uid
     found = folder.lstat()
     if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (owner, group, 0o750):

@@ -1,4 +1,4 @@
-"""A worker: one organisation in one role, with the keys of that vault and no others; or nobody's."""
+"""A worker: one organisation in one role, with only that vault's keys; or the catch-all worker."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def working(
 ) -> AsyncIterator[Callable[[bytes], None]]:
     """Run what was handed over; everything is reachable when the context is entered.
 
-    Yields what takes a line with another login to the registry.
+    Yields a function that accepts a line with another login to the registry.
     """
     config = narrowed(load(handed.config), handed)
     write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
