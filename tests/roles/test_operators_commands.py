@@ -23,6 +23,7 @@ from tests.roles.letters import Envelope, changed, enclose, letter
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
 from tests.roles.stage import Stage
+from tests.roles.test_life import suspended
 from tests.unit.cli.commandline import Ended, in_process
 
 HOUR = timedelta(hours=1)
@@ -232,4 +233,20 @@ async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_other_transf
     assert (unknown.status, silent in unknown.complaints) == (1, True), "it may be in that vault"
     alone = await queue(stage.habo, "list", "--organisation", stage.mullsjo.organisation.value)
     assert (alone.status, alone.output) == (2, "")
+    assert (await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "x")).status == 0
+
+
+async def test_a_suspended_organisation_is_named_and_not_left_out(
+    stage: Stage, parked: tuple[Parked, Peer]
+) -> None:
+    """Its transfers wait as well: an empty list would read as if nothing did."""
+    waiting, _ = parked
+    named = f"{stage.habo.organisation} could not be asked, and is not in this answer: the organisation"
+    async with suspended(stage.habo, AP):
+        listed = await queue(stage.mullsjo, "list")
+        assert (listed.status, named in listed.complaints) == (1, True)
+        refused = await queue(stage.mullsjo, "refused")
+        assert (refused.status, named in refused.complaints) == (1, True)
+        why = await queue(stage.mullsjo, "why", waiting.transfer_id)
+        assert (why.status, named in why.complaints) == (1, True), "it is in that vault"
     assert (await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "x")).status == 0

@@ -129,4 +129,4 @@ class TransferQueues:
     def _organisations(self) -> Sequence[ParticipantIdentifier]:
         if self._only is not None:
             return (self._only,)
-        return self._gate.registry.organisations(Role.ACCESS_POINT)
+        return self._gate.registry.hosted(Role.ACCESS_POINT)

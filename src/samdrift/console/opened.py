@@ -72,7 +72,7 @@ async def at_each(
     Returns the answers, and why others gave none: a vault that is locked hides nobody else's transfers.
     """
     answers, silent = [], []
-    for organisation in gate.registry.organisations(Role.ACCESS_POINT):
+    for organisation in gate.registry.hosted(Role.ACCESS_POINT):
         try:
             answers.append((organisation, await ask(TransferQueues(gate, name, organisation, proof))))
         except VaultError as error:

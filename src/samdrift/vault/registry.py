@@ -126,6 +126,11 @@ class Registry:
         """Return the organisations that are served in ``role``."""
         return self._served.get(role, ())
 
+    def hosted(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
+        """Return the organisations with a vault in ``role``: suspended ones too, none that is closing."""
+        kept = (one for one in self.all() if one.role is role)
+        return tuple(one.organisation for one in kept if one.state is not RegistrationState.CLOSING)
+
     @property
     def version(self) -> tuple[int, int]:
         """Return a value that changes when other organisations may be served or worked for here."""
