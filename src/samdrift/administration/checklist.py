@@ -163,7 +163,10 @@ def _vaults(facts: Facts) -> Items:
         elif state is RegistrationState.ACTIVE:
             yield Item(name, State.DONE, Phrase("is there"))
         elif state is RegistrationState.SUSPENDED:
-            todo = _command(f"samdrift org resume {facts.organisation}")
+            todo = Phrase(
+                "samdrift org resume %(organisation)s --why REASON, once what it is suspended for is settled",
+                {"organisation": facts.organisation},
+            )
             yield Item(name, State.MISSING, Phrase("is suspended"), todo)
         elif state is RegistrationState.CLOSING:
             todo = _command(f"samdrift org close {facts.organisation}")

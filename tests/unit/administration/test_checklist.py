@@ -192,7 +192,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
     (
         {"vaults": {AP: RegistrationState.ACTIVE, MT: RegistrationState.SUSPENDED}},
         {"vault mt": MISSING},
-        "org resume",
+        "--why REASON, once what it is suspended for is settled",
     ),
     (
         {"keys": with_keys(ENCRYPTION, CLIENT)},
