@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from samdrift.config.errors import Unusable
+from samdrift.config.errors import Unusable, printable
 from samdrift.config.isolation import Isolation
 from samdrift.config.model import Environment
 from samdrift.config.reference import sections
@@ -33,6 +33,13 @@ FIRST_USER = 210_000
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _PARTY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_FORMS = {
+    "party": (_PARTY, "letters, digits, dots, hyphens and underscores, such as AP0001-SDK-TEST"),
+    "host": (_HOST, "a name with its domain, such as ap.example.se"),
+    "sml_zone": (_HOST, "a zone in DNS, such as sml.example.se"),
+    "user": (_USER, "lower-case letters, digits, hyphens and underscores, such as samdrift"),
+}
+"""The form of each answer that is a name, and what is said of one that has another."""
 _CLUSTER = re.compile(r"postgresql://[a-z_][a-z0-9_]{0,62}@[^\s/\"\\]+/[a-z_][a-z0-9_]{0,62}(\?[^\s\"\\]*)?")
 
 
@@ -87,9 +94,9 @@ class Answers:
     def _require(self) -> None:
         if self.environment not in FEDERATIONS:
             raise Unusable("environment: is production or test; samdrift demo makes a demonstration")
-        for name, form in (("party", _PARTY), ("host", _HOST), ("sml_zone", _HOST), ("user", _USER)):
+        for name, (form, must) in _FORMS.items():
             if not form.fullmatch(getattr(self, name)):
-                raise Unusable(f"{name}: cannot be that")
+                raise Unusable(f"{name}: {printable(getattr(self, name))} cannot be used: {must}")
         if self.address_book and not self.address_book.startswith("https://"):
             raise Unusable("address_book: begins with https://")
         if self.database != EMBEDDED and not _CLUSTER.fullmatch(self.database):

@@ -175,6 +175,20 @@ def test_an_answer_that_cannot_be_used(name: str, value: str) -> None:
         answers(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "such_as"),
+    [
+        ("party", "AP 0001", "AP0001-SDK-TEST"),
+        ("host", "localhost", "ap.example.se"),
+        ("sml_zone", "zone", "sml.example.se"),
+        ("user", "root; rm", "samdrift"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_shown_with_one_that_can(name: str, value: str, such_as: str) -> None:
+    with pytest.raises(Unusable, match=f"^{name}: {value} cannot be used: .*such as {such_as}$"):
+        answers(**{name: value})
+
+
 def test_production_is_set_up_with_a_scanner_and_with_every_answer() -> None:
     assert answers(environment="production").scanner
     with pytest.raises(Unusable, match="scanner"):
