@@ -105,6 +105,13 @@ async def test_an_operator_sees_what_nobody_gets(stage: Stage) -> None:
     assert "NOBODY" in ended.output
 
 
+async def test_a_client_that_gets_the_rest_alone_is_shown_without_an_and(stage: Stage) -> None:
+    file = configuration(stage, "*")
+    file.write_text(file.read_text().replace('addresses = ["*"]', "default = true"))
+    ended = await asyncio.to_thread(in_process, "routing", "--config", file)
+    assert "  client journal: all addresses that are no other client's\n" in ended.output
+
+
 async def test_without_an_address_for_clients_there_is_nothing_to_show(stage: Stage) -> None:
     file = stage.habo.config.vaults.secrets.parent / f"no-clients-{uuid4()}.toml"
     file.write_text(without_clients(stage))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,8 +97,14 @@ def _organisation(
 def _show(one: dict[str, Any]) -> None:
     print_line(f"{one['organisation']}  tokens at {one['token_endpoint']}")
     for client in one["clients"]:
-        patterns = " ".join(client["addresses"]) + ("  and all other addresses" if client["default"] else "")
-        print_line(f"  client {client['id']}: {patterns.strip()}")
+        print_line(f"  client {client['id']}: {_addresses(client['addresses'], client['default'])}")
         print_line(f"    by {client['issuer']}")
     for address, names in one["addresses"].items():
         print_line(f"  {address} -> {', '.join(names) or ('NOBODY' if one['clients'] else 'no client')}")
+
+
+def _addresses(patterns: Sequence[str], default: bool) -> str:
+    """Describe the addresses of a client: those that fit its patterns, and the rest where it is default."""
+    if not patterns:
+        return "all addresses that are no other client's" if default else "no address"
+    return " ".join(patterns) + ("  and all other addresses" if default else "")
