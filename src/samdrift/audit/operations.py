@@ -126,16 +126,17 @@ def postponing(where: str) -> Callable[[Exception], None]:
     """Return what logs that somebody was asked to come again, since no organisation's log could tell it.
 
     By type and, for an outage, its cause in our own words: one line a minute, however many call. So it is
-    with what a person has caused and will end: a suspended organisation's peers call as often as they like.
+    with what a person has caused and will end, in its own words, which are the same for every organisation:
+    a suspended organisation's peers call as often as they like.
     An outage of a dependency, which has a line of its own, is not warned of twice.
     """
     told, known = _Minutely(logging.WARNING), _Minutely(logging.INFO)
 
     def log(why: Exception) -> None:
-        cause = getattr(why, "cause", "")
+        cause, expected = getattr(why, "cause", ""), getattr(why, "expected", False)
+        reason = str(why) if expected else f"{type(why).__name__}{f': {cause}' if cause else ''}"
         (known if getattr(why, "reported", False) else told)(
-            f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}",
-            each=not cause and not getattr(why, "expected", False),
+            f"{where} asked to come again: {reason}", each=not cause and not expected
         )
 
     return log

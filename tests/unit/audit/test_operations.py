@@ -61,7 +61,7 @@ def test_what_a_person_has_caused_is_one_line_however_many_call(caplog: pytest.L
     log = postponing("interface A")
     for _ in range(100):
         log(VaultSuspended())
-    assert caplog.messages == ["interface A asked to come again: VaultSuspended"]
+    assert caplog.messages == ["interface A asked to come again: the organisation is suspended here"]
 
 
 def test_what_the_database_refused_is_told_by_its_state_and_not_in_its_words(
