@@ -224,7 +224,7 @@ class Ground:
         if self.bucket is None:
             return [
                 Fault("object store", "object-store", lambda: _aside(objects)),
-                Fault("disk of the object store", "object-store", self._full),
+                Fault("disk of the object store", "object-store", _in_a_thread(self.disk.full)),
             ]
         ways = {
             "bucket, server stopped": self.bucket.stopped,
@@ -262,11 +262,6 @@ class Ground:
                 self.clock.set(0)
 
         return broken
-
-    @asynccontextmanager
-    async def _full(self) -> AsyncIterator[None]:
-        with self.disk.full():
-            yield
 
     @asynccontextmanager
     async def _no_scanner(self) -> AsyncIterator[None]:
