@@ -23,7 +23,7 @@ class AttendingDesk:
         self._scope = scope
 
     async def watch(self, view: OpenPage) -> Watch:
-        """Return the state of what a page shows."""
+        """Return the state of a page's content."""
         async with self._scope.open(Purpose.READ) as vault:
             return await self._watch(vault, view)
 
@@ -59,7 +59,7 @@ class AttendingDesk:
         return await scope.live.follow(scope.organisation, following)
 
     async def _watch(self, vault: MessageClientVault, view: OpenPage) -> Watch:
-        """Return what a page watches; the rights are asked for first, and an attempt without is recorded."""
+        """Return a page's subject after checking the rights; an attempt without them is recorded."""
         scope = self._scope
         if view.mailbox:
             require_id("mailbox", view.mailbox)

@@ -2,9 +2,9 @@
 
 Clauses: content-specification 4.2 sentence 1.
 
-A message service may be another supplier's, with only what the published file makes mandatory: what is left
-out, or is of another type than it should be, reads as empty. Only what makes a message impossible to show is
-:class:`Unreadable`.
+A message service may be another supplier's, with only the members that the published file makes mandatory:
+one that is missing or of the wrong type reads as empty. Only a fault that makes a message impossible to show
+is :class:`Unreadable`.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ _LEFT = "left_at_service"
 
 
 def left_at_service(mail: MailRecord) -> MailRecord:
-    """Return a message that was too large to be fetched: what it says is at the message service alone."""
+    """Return a message that was too large to be fetched: its content is only at the message service."""
     return replace(mail, content={**mail.content, _LEFT: True})
 
 
 def is_left_at_service(mail: MailRecord) -> bool:
-    """Return whether what a message says was too large to be fetched."""
+    """Return whether a message's content was too large to be fetched."""
     return bool(mail.content.get(_LEFT))
 
 
@@ -209,7 +209,7 @@ def _event(issue: Json) -> DeliveryEvent | None:
 
 
 def status_of(code: str) -> MessageStatus | None:
-    """Return the status of a code, ``None`` for one that is in no code list."""
+    """Return the status of a code, ``None`` for a code that is not in the code list."""
     try:
         return MessageStatus(code)
     except ValueError:
@@ -251,12 +251,12 @@ def recipient_of(content: Json) -> Recipient:
 
 
 def address_key(recipient: Recipient) -> tuple[str, str]:
-    """Return what tells one address from others."""
+    """Return the key that distinguishes an address from others."""
     return recipient.organisation, recipient.address
 
 
 def address_mark(recipient: Recipient) -> str:
-    """Return the text of which the vault marks an address."""
+    """Return the text from which the vault makes an address's mark."""
     return " ".join(address_key(recipient))
 
 

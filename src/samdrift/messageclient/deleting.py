@@ -2,10 +2,10 @@
 
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
-Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
-reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same
-rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no answer,
-finds it gone the next time and knows why.
+A message is deleted there only after a verified backup of the vault contains it, and never at an address that
+another client also reads, which would lose it as well. Messages disposed of here are deleted there too, by
+the same rules. A message is marked before its deletion is requested, so that a process that was killed, or
+got no answer, knows why it is gone at the next try.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Reading(StrEnum):
     """The clients that read an address, as far as known."""
 
     ALONE = "alone"
-    """This client alone reads it: nobody misses what is deleted."""
+    """Only this client reads it: deleted messages are missed by no other."""
     OTHERS = "others"
     UNCONFIRMED = "unconfirmed"
-    """At another supplier's message service, an administrator has to confirm that nobody else does."""
+    """At another supplier's message service, an administrator must confirm that no other client reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class DeletionRule:
     """``None`` for another supplier's message service, whose clients only the organisation knows."""
 
     def may(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> bool:
-        """Return whether nobody else reads the address of a mailbox, as far as that is known."""
+        """Return whether, as far as is known, no other client reads a mailbox's address."""
         return self.state(mailbox, confirmed) is Reading.ALONE
 
     def state(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> Reading:
-        """Return what is known of who reads the address of a mailbox."""
+        """Return the knowledge about the readers of a mailbox's address."""
         if self.others is not None:
             return Reading.OTHERS if self.others(mailbox.address) else Reading.ALONE
         known = confirmed.get(mailbox.id)
@@ -83,7 +83,7 @@ class _Claimed:
     remote_id: str
     attempt: int
     disposed: bool
-    """True for one that is not here any more."""
+    """True for a message that is no longer stored here."""
 
 
 class Deleting:
@@ -104,7 +104,7 @@ class Deleting:
         self._clock = clock
 
     async def turn(self) -> int:
-        """Delete what is due and return the number of messages that are gone there.
+        """Delete due messages, and return the number of those now gone there.
 
         An outage of the message service delays it, and is raised.
         """

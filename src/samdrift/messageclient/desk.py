@@ -1,4 +1,4 @@
-"""The desk: all that one signed-in person sees and does in one organisation, as pages use it.
+"""The desk: everything that a signed-in person can see and do in one organisation, for the pages.
 
 A desk is the scope: no method takes an organisation or a person. Every method asks the person's
 :class:`Permissions` first, and what it shows is in the organisation's log before it returns. What does not
@@ -47,7 +47,7 @@ from samdrift.rights import Right
 
 
 class NotHere(Explained):
-    """There is nothing under that id for this person, whatever there is for others.
+    """No such object for this person, whether or not it exists for others.
 
     ``kind`` and ``asked`` are for the organisation's log; the text is the same for all.
     """
@@ -69,7 +69,7 @@ class Changed(Explained):
 
 
 class DraftTaken(Explained):
-    """Another person writes in this draft now. Nothing was saved; what was typed is still the caller's."""
+    """Another person writes in this draft now. Nothing was saved; the caller still has the typed text."""
 
     def __init__(self, writer: Person, since: datetime) -> None:
         super().__init__("a colleague writes in this draft now; take it over to go on")
@@ -93,7 +93,7 @@ class TooLate(Explained):
 
 
 class NotReady(Explained):
-    """A draft that cannot be sent; ``problems`` say what is wrong with which field."""
+    """A draft that cannot be sent; ``problems`` name the faulty fields and their faults."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("the draft cannot be sent as it is")
@@ -108,7 +108,8 @@ class OwnApproval(Explained):
 
 
 class ReasonAsked(Explained):
-    """The mailbox asks why a person who does not work in it opens what is marked; nothing was shown."""
+    """A person who does not work in the mailbox must give a reason to open marked messages; none was
+    shown."""
 
     def __init__(self, conversation: str) -> None:
         super().__init__("say why you open this conversation before it is shown")
@@ -179,7 +180,7 @@ class Upload(Protocol):
         """Keep the file, which is whole; :class:`NotReady` where its content is of no type that is sent."""
 
     async def discard(self) -> None:
-        """Forget the file, of which only a part came."""
+        """Discard the incomplete file."""
 
 
 class Desk(Protocol):
@@ -194,10 +195,10 @@ class Desk(Protocol):
         """Moment since which the message service cannot be used; ``None`` while it can."""
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
-        """Return whether the person has a right, so that a page shows only what can be done."""
+        """Return whether the person has a right, so that a page offers only permitted actions."""
 
     async def refuse(self, kind: str, asked: str) -> NoReturn:
-        """Record that the person asked for what is not here for them, and raise :class:`NotHere`."""
+        """Record a request for something that does not exist for the person, and raise :class:`NotHere`."""
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -207,16 +208,16 @@ class Desk(Protocol):
     async def lines(
         self, folder: Folder, mailbox: str | None = None, *, after: str = "", limit: int = 50
     ) -> Lines:
-        """Return conversations, the latest first; without ``mailbox`` those of all that may be read."""
+        """Return conversations, latest first; without ``mailbox`` those of all readable mailboxes."""
 
     async def conversation(self, conversation: str, before: str = "") -> Conversation:
-        """Open a conversation: each message that is shown counts as read by the person from now on.
+        """Open a conversation: each shown message counts as read by the person from now on.
 
-        These are its latest ones, or those before a message: as many as one page has room for.
+        Shown are its latest messages, or those before a given one, as many as fit on a page.
         """
 
     async def way(self, message: str) -> Message:
-        """Return a message without what it says, to see the way that it took: nobody has read it by that."""
+        """Return a message without its content, to see the way that it took; does not count as reading."""
 
     async def printed(self, conversation: str, before: str = "") -> Conversation:
         """Open a conversation in order to print it, as far as one page has room."""
@@ -225,15 +226,15 @@ class Desk(Protocol):
         """Open a file of a message."""
 
     async def raw(self, message: str) -> FileContent:
-        """Open a message as the message service wrote it, for one that cannot be shown."""
+        """Open a message that cannot be shown in the form in which the message service sent it."""
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
         """Record why a conversation is opened, after :class:`ReasonAsked`; valid for an hour."""
 
     async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
-        """Return a message without what it says, and who has seen it, and how; the latest first.
+        """Return a message without its content, with those who have seen it, and how; latest first.
 
-        Whoever looks at that alone has not read it.
+        Looking at this does not count as reading.
         """
 
     async def handed_over(
@@ -244,7 +245,7 @@ class Desk(Protocol):
     # --- what an open page learns ---------------------------------------------------------------------------
 
     async def watch(self, view: OpenPage) -> Watch:
-        """Return the state of what a page shows; no sight of content, and not recorded."""
+        """Return the state of a page's content; shows no content, and is not recorded."""
 
     async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
         """Return what has changed since a page was made in that state of list and conversation.
@@ -264,7 +265,8 @@ class Desk(Protocol):
         """Return the persons who may write in a mailbox, by name."""
 
     async def take(self, conversation: str, version: int) -> int:
-        """Become the handler. These return the new version, and raise :class:`Changed` for an old one."""
+        """Become the handler. Each change returns the new version, and raises :class:`Changed` for an old
+        one."""
 
     async def release(self, conversation: str, version: int) -> int:
         """Have no handler."""
@@ -293,13 +295,13 @@ class Desk(Protocol):
         """Return drafts that are not sent, the latest first."""
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
-        """Begin a message. These raise :class:`TooManyKept` where the person has too many in the mailbox."""
+        """Begin a message; :class:`TooManyKept`, as for every new draft, if the person has too many here."""
 
     async def reply(self, message: str) -> Draft:
         """Begin an answer: recipient, subject and references of both sides are filled in."""
 
     async def send_again(self, message: str) -> Draft:
-        """Begin a new message with the content and files of one that was sent; it refers to that one."""
+        """Begin a new message with the content and files of a sent one, to which it refers."""
 
     async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
         """Return the text templates of a mailbox in which the person writes, by title."""
@@ -308,14 +310,14 @@ class Desk(Protocol):
         """Open a draft."""
 
     async def save_draft(self, draft: str, version: int, content: DraftContent) -> int:
-        """Save what was typed, and return the new version.
+        """Save the typed text, and return the new version.
 
-        :class:`DraftTaken` when another writes in it, :class:`Changed` for an old version,
+        :class:`DraftTaken` when another person writes in it, :class:`Changed` for an old version,
         :class:`DraftClosed`.
         """
 
     async def take_over_draft(self, draft: str) -> Draft:
-        """Become its writer; the one before learns it at the next saving."""
+        """Become the draft's writer; the previous one is told at the next save."""
 
     async def discard_draft(self, draft: str, version: int) -> None:
         """Delete a draft with its files."""
@@ -332,7 +334,7 @@ class Desk(Protocol):
     async def news_read(self, draft: str, messages: int) -> None:
         """Note that the person has read the conversation that the draft answers up to ``messages``.
 
-        Only what was shown counts: a message that came meanwhile stops sending once more.
+        Only shown messages count: one that arrived meanwhile stops sending again.
         """
 
     async def review(self, draft: str) -> Review:
@@ -348,7 +350,7 @@ class Desk(Protocol):
         """Send a draft back to its writer, with a reason."""
 
     async def withdraw(self, draft: str, version: int) -> int:
-        """Withdraw what the writer asked a second person for; the draft can be changed again."""
+        """Withdraw the request for a second person's approval; the draft can be changed again."""
 
     async def submit(self, draft: str, version: int) -> Submitted:
         """Send: from now on nothing changes, and for a short time it can be undone.
@@ -361,15 +363,15 @@ class Desk(Protocol):
         """Undo sending and return the draft as it was; :class:`TooLate`."""
 
     async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
-        """Return messages that are not handed over yet, or could not be, the latest first.
+        """Return messages that have not been, or could not be, handed over, latest first.
 
-        As lines of a list: without documents, and nobody has read one by that.
+        They are lines of a list, without documents, and do not count as read.
         """
 
     # --- finding ------------------------------------------------------------------------------------------
 
     async def begin_search(self, search: Search) -> str:
-        """Keep what is asked for, sealed, and return the random token that it is found under."""
+        """Keep a search, sealed, and return the random token by which it is found."""
 
     async def found(self, token: str) -> tuple[Search, Found]:
         """Search what the person may read; stops at a time limit."""
@@ -402,7 +404,7 @@ class Desk(Protocol):
         """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
-        """Return addresses that fit, whatever their accents, those that are used most first."""
+        """Return matching addresses, regardless of accents, the most used first."""
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
         """Keep an address as a favourite of the person, or not."""

@@ -1,7 +1,7 @@
 """Drafts as the vault keeps them, as pages show them, and as they are sent. Pure.
 
-What is in the way of sending is found here, by the rules that the message service will apply, so that a
-person learns it while everything typed is still there (content-specification 4.3).
+Obstacles to sending are found here, by the rules that the message service will apply, so that a person learns
+of them while everything typed is still there (content-specification 4.3).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DOCUMENT_NAME = "Meddelande"
 
 
 def draft_content(typed: DraftContent, kind: DraftKind, declined: str = "") -> dict[str, Any]:
-    """Return what was typed as the vault keeps it, with what the draft was begun as."""
+    """Return the typed text in the vault's form, with the kind that the draft was begun as."""
     return {
         "kind": kind.value,
         "recipients": [
@@ -127,7 +127,7 @@ def answer_to(mail: MailRecord) -> DraftContent:
 
 
 def once_more(mail: MailRecord, texts: Sequence[str]) -> DraftContent:
-    """Begin a message with all that one says which was sent."""
+    """Begin a message with the whole content of a sent one."""
     here, there = _sides(mail)
     return DraftContent(
         recipients=(_recipient(there),),
@@ -152,7 +152,7 @@ def _recipient(party: Party) -> Recipient:
 
 
 def problems(draft: DraftContent, files: Sequence[FileRecord]) -> tuple[Problem, ...]:
-    """Return what is in the way of sending, in the order of the fields."""
+    """Return the obstacles to sending, in the order of the fields."""
     return tuple(_problems(draft, files))
 
 

@@ -2,10 +2,10 @@
 
 Clauses: api-mt-mk 4.2.
 
-The status ``NEW`` is asked for, page after page, never by time: filters of time go by the sender's own time
-stamp. A message streams into the vault, its files sealed as they come, and is stored in one transaction; one
-that cannot be read is kept as it came, and is not fetched again either. What is stored stays at the message
-service, whose own rules say for how long.
+Messages are queried by the status ``NEW``, page after page, and never by time, since time filters use the
+sender's own time stamp. A message streams into the vault, its files sealed as they arrive, and is stored in
+one transaction; an unreadable one is kept as received, and is not fetched again either. Stored messages stay
+at the message service for as long as its own rules say.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class NotHandedOut(Temporary):
 
 @dataclass(slots=True)
 class _Trouble:
-    """A listed message that could not be had so far."""
+    """A listed message that could not be fetched so far."""
 
     since: datetime
     times: int = 0
@@ -91,7 +91,7 @@ class _Trouble:
 
 
 class Fetching:
-    """Fetches what is new for one organisation."""
+    """Fetches new messages for one organisation."""
 
     def __init__(
         self, vaults: Vaults, organisation: ParticipantIdentifier, service: Mailbox, clock: Clock
@@ -107,7 +107,7 @@ class Fetching:
         """Messages that are listed and could not be had, by their ids at the message service."""
 
     async def look(self, *, whole: bool = True, seconds: float = math.inf) -> Round:
-        """Fetch what is new, one message at least, and no other after so many ``seconds``.
+        """Fetch new messages: at least one, and no further one after ``seconds``.
 
         A list is read to its end when it is ``whole``; else only until a batch of it is known, which is
         enough where the message service lists in the order of arrival, as most do.
@@ -124,7 +124,7 @@ class Fetching:
     async def take(self, remote_ids: Collection[str]) -> bool:
         """Fetch new messages by the ids that events have named, which costs the same however many lie there.
 
-        False where one could not be had in that way: a list says more of it.
+        False if one could not be fetched in that way: a list has more information.
         """
         asked = [each for each in remote_ids if each not in self._here]
         if not asked:
@@ -189,7 +189,7 @@ class Fetching:
             yield batch
 
     async def _missing(self, batch: list[Head], direction: Direction) -> list[Head]:
-        """Return those that are not stored, the last of the list first, since the newest begins it."""
+        """Return the messages that are not stored, from the end of the list, which begins with the newest."""
         asked = [each for each in batch if each.remote_id not in self._here]
         if not asked:
             return []
@@ -205,20 +205,20 @@ class Fetching:
         return missing
 
     def _due(self, missing: list[Head]) -> list[Head]:
-        """Return those that may be fetched now; those that failed before come last."""
+        """Return the messages that may be fetched now; earlier failures come last."""
         now = self._clock()
         waits = {each for each, one in self._troubled.items() if one.again is not None and one.again > now}
         due = [each for each in missing if each.remote_id not in waits]
         return sorted(due, key=lambda each: each.remote_id in self._troubled)
 
     def _remember(self, remote_ids: set[str]) -> None:
-        """Keep in mind what is stored; beyond a number, start over rather than grow."""
+        """Remember stored messages; beyond a limit, start over rather than grow."""
         if len(self._here) + len(remote_ids) > _MAX_REMEMBERED:
             self._here.clear()
         self._here |= remote_ids
 
     async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
-        """Fetch one after the other; one that cannot be had holds up no other, an outage ends it.
+        """Fetch messages one by one; a failing message does not delay others, an outage ends the run.
 
         One that is refused or fails time and again is asked for ever more rarely. One that is answered with
         something else than a message, :class:`NotHandedOut`, is kept as it is in the end.
@@ -246,7 +246,7 @@ class Fetching:
             raise failed
 
     async def _trouble_with(self, listed: Head, failure: InterfaceError) -> None:
-        """Note that a message could not be had; the log has it once it is not for the first time."""
+        """Note that a message could not be fetched; it is logged from the second time on."""
         now = self._clock()
         if len(self._troubled) == _MAX_REMEMBERED:
             self._troubled.clear()
@@ -277,7 +277,7 @@ class Fetching:
         self._remember({listed.remote_id})
 
     def _is_its_own(self, listed: Head) -> bool:
-        """Return whether a message was answered with something else so often that this is what it is."""
+        """Return whether a message was answered with something else so often that it must be accepted."""
         one = self._troubled.get(listed.remote_id)
         return one is not None and one.times + 1 >= _CERTAIN and self._clock() - one.since >= _CERTAIN_AFTER
 
@@ -446,7 +446,7 @@ async def _written(vault: MessageClientVault, data: bytes) -> Body:
 
 
 async def _mailbox(vault: MessageClientVault, address: str, name: str) -> str:
-    """Return the mailbox of an address; one that nobody has set up is begun, and nobody has rights to it."""
+    """Return the mailbox of an address; a missing one is made, with rights for nobody."""
     for mailbox in await vault.mailboxes():
         if mailbox.address == address:
             return mailbox.id

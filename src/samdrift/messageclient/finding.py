@@ -1,7 +1,7 @@
-"""Finding: messages by their words, and addresses to write to. What is searched for is sealed.
+"""Finding: messages by their words, and addresses to write to. Searches are stored sealed.
 
-There is no index at rest: a search decrypts what the person may read, the latest first, until its time is
-over, and says how far it came.
+There is no index at rest: a search decrypts the messages that the person may read, latest first, until its
+time is over, and reports how far it came.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from samdrift.wire.addressbook import FunctionalAddress
 _USUAL = "\u0308\u030a\u0301\u0300\u0302\u0303\u0327"
 """Accents of å, ä, ö, é, à, ô, ñ and ç, apart from their letters."""
 _LARGE = 1 << 16
-"""Characters, or bytes, of a text that nobody else is to wait for."""
+"""Characters, or bytes, from which a text is large enough to be processed in a thread."""
 _FEW_ACCENTS = 16
 """Kinds of accents up to which a text is read once for each."""
 _ESCAPED = frozenset('"\\')
-"""Characters that JSON writes otherwise; a word with one is looked for in what was read."""
+"""Characters that JSON escapes; a word with one is searched for in the parsed text."""
 _WORD = re.compile(r"\w+")
 _SHORTEST, _LONG, _LONGEST = 4, 8, 40
 """Letters from which on a word may have one slip, and two; and above which it may have none."""
@@ -64,7 +64,7 @@ class FindingDesk:
         self._scope = scope
 
     async def begin_search(self, search: Search) -> str:
-        """Keep what is asked for, sealed, and return the random token that it is found under."""
+        """Keep a search, sealed, and return the random token by which it is found."""
         scope, token = self._scope, secrets.token_hex(16)
         words = search.words[:MAX_WORDS]
         kept = {"words": words, "whole_text": search.whole_text, "mailbox": search.mailbox}
@@ -122,16 +122,16 @@ class FindingDesk:
         return list(hits), of, of
 
     async def _aside(self, work: Callable[[], T]) -> T:
-        """Do work of some tenths of a second beside the event loop, when it is the organisation's turn."""
+        """Do work of some tenths of a second in a thread, when it is the organisation's turn."""
         async with _ASIDE.turn(self._scope.organisation):
             return await asyncio.to_thread(work)
 
     # --- addresses ----------------------------------------------------------------------------------------
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
-        """Return addresses that fit, whatever their accents, those that are used most first.
+        """Return matching addresses, regardless of accents, the most used first.
 
-        Where none fits, those that nearly do: as they were meant, and not quite written.
+        If none matches, return near matches, for misspelt input.
         """
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
@@ -177,7 +177,7 @@ class FindingDesk:
 
 
 def _nearly_fitting(wanted: Sequence[str], texts: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
-    """Return the texts that have each word that is wanted, or one that is nearly it."""
+    """Return the texts that contain each wanted word, or one close to it."""
     words = {key: frozenset(_WORD.findall(text)) for key, text in texts.items()}
     every = frozenset[str]().union(*words.values())
     near = [(one, frozenset(_nearly(one, every))) for one in wanted]
@@ -194,7 +194,7 @@ def _slips(wanted: str) -> int:
 
 
 def _nearly(wanted: str, words: Iterable[str]) -> Collection[str]:
-    """Return the words that begin nearly as what is wanted: a letter more, less, another, or swapped."""
+    """Return the words that begin like the wanted one but for a letter added, lost, changed or swapped."""
     most = _slips(wanted)
     if not most:
         return ()
@@ -234,7 +234,7 @@ def _rank(one: Correspondent) -> tuple[object, ...]:
 
 
 class _Sieve:
-    """A look at the JSON of messages, of which few have all words anywhere in it: only these are read."""
+    """A filter on the raw JSON of messages: only the few that contain all words anywhere are parsed."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(word for word in words if word.isprintable() and not set(word) & _ESCAPED)
@@ -246,18 +246,18 @@ class _Sieve:
 
 
 def _has(sieve: _Sieve, words: Sequence[str], head: bytes, body: bytes | None) -> bool:
-    """Return whether a message has all words, of which the sieve sorts most out."""
+    """Return whether a message contains all words; the sieve rejects most messages early."""
     return sieve.lets_through(head, body or b"") and _fits(words, head, body)
 
 
 def _fits(words: Sequence[str], head: bytes, body: bytes | None) -> bool:
-    """Return whether all words are in what is shown of a message."""
+    """Return whether all words are in the displayed part of a message."""
     text = folded(f"{_head(json.loads(head))} {'' if body is None else _words(body)}")
     return all(word in text for word in words)
 
 
 def _words(body: bytes) -> str:
-    """Return what the documents of a message say."""
+    """Return the texts in a message's documents."""
     return " ".join(
         text for document in json.loads(body)["documents"] for text in (document["name"], *document["texts"])
     )
@@ -286,7 +286,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def folded(text: str) -> str:
-    """Return a text without accents and capitals, as it is compared.
+    """Return a text without accents and capitals, for comparison.
 
     A long one is folded in parts, between which other threads run.
     """

@@ -1,6 +1,6 @@
-"""Handling: who has a conversation, whether it is done, where it lies, and notes in it.
+"""Handling: a conversation's handler, whether it is done, its mailbox, and its notes.
 
-Every change names the version that it was decided on; where a colleague was faster nothing is done.
+Every change names the version on which it was decided; if a colleague was faster nothing is done.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class HandlingDesk:
         return await self._change(conversation, version, act, lambda one: replace(one, done=done))
 
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
-        """Put into another mailbox; a handler who may not write there is not its handler any more."""
+        """Put into another mailbox; a handler who may not write there stops being its handler."""
 
         def moved(one: ConversationRecord) -> ConversationRecord:
             scope = self._scope

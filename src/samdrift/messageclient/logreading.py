@@ -26,9 +26,9 @@ PAGE = 100
 """Entries on a page."""
 _BATCH = 1000
 SECONDS = 2.0
-"""Time of one page, after which it goes on from where it came: a person may have few of very many entries."""
+"""Time for one page, after which the next continues: a person's entries may be few among very many."""
 _SLACK = timedelta(minutes=5)
-"""Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
+"""Entries are in the order of commit: an entry's time may be this much earlier than its neighbour's."""
 _PERSON = "person:"
 """Begins a person as the author of a statement."""
 FAILED = frozenset(

@@ -1,6 +1,6 @@
-"""Mailboxes: making them, and changing their settings, each change in the log as what it is.
+"""Mailboxes: making them and changing their settings, each change logged as its own kind.
 
-Who may do it is for the caller to ask: the pages ask for rights, the operator's commands are the operator's.
+Callers check who may do it: the pages check rights, the operator's commands run for the operator.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ async def make_mailbox(vault: MessageClientVault, address: str, name: str, **fac
 async def change_mailbox(
     vault: MessageClientVault, before: MailboxRecord, after: MailboxRecord, **facts: str
 ) -> None:
-    """Store the changed settings of a mailbox; nothing, and no entry, where none changed.
+    """Store the changed settings of a mailbox; without a change nothing is stored or logged.
 
-    An address goes with the messages that came to it: that of a mailbox which has some stays.
+    An address belongs with the messages sent to it: a mailbox that has any keeps its address.
     """
     if before == after:
         return

@@ -1,6 +1,6 @@
 """Management of an organisation's message client by its own people: mailboxes, figures, text templates.
 
-An administrator manages every mailbox, a manager those of their own; neither sees content by that. Every call
+An administrator manages every mailbox, a manager only their own; neither sees content by that. Every call
 goes through the scope of one person, and raises :class:`NotHere` for what that person does not manage.
 """
 
@@ -30,7 +30,7 @@ MAX_CONFIRMATION = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A mailbox with what is known of who reads its address, and who has confirmed that."""
+    """A mailbox with the knowledge about its address's readers, and who has confirmed it."""
 
     mailbox: MailboxRecord
     state: Reading
@@ -182,7 +182,7 @@ class Management:
     # --- deletion at the message service --------------------------------------------------------------------
 
     async def deletion(self, rule: DeletionRule) -> Deletion:
-        """Return what is deleted at the message service by a rule, and what it waits for; administrators."""
+        """Return what a rule deletes at the message service, and what that waits for; for administrators."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             self._require_administrator()
             backup, confirmed = await vault.last_backup(), await vault.sole_readers()

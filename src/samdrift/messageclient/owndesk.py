@@ -48,11 +48,11 @@ class OwnDesk(
         return self._scope.away_since
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
-        """Return whether the person has a right, so that a page shows only what can be done."""
+        """Return whether the person has a right, so that a page offers only permitted actions."""
         return self._scope.may(right, mailbox)
 
     async def refuse(self, kind: str, asked: str) -> NoReturn:
-        """Record that the person asked for what is not here for them, and raise :class:`NotHere`."""
+        """Record a request for something that does not exist for the person, and raise :class:`NotHere`."""
         await self._scope.refuse(kind, asked)
 
 
@@ -78,11 +78,11 @@ def desk(
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
-    ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
-    listed; ``names`` returns the names of persons, and needs no entry in the log. ``uploads`` are the turns
-    of all desks of a process; ``renewed`` is asked for the rights again after what took long; ``proofs`` is
-    the organisation's message service, where it has one, which may be ``away_since`` a moment. ``live`` are
-    the open pages of the process.
+    ``permissions`` are the current ones; ``book`` names organisations and reports whether an address is
+    listed; ``names`` returns persons' names, without an entry in the log. ``uploads`` are the turns of all
+    desks of a process; ``renewed`` returns the rights again after a long operation; ``proofs`` is the
+    organisation's message service, if it has one, which may be ``away_since`` a moment. ``live`` are the open
+    pages of the process.
     """
     uploads = uploads or Uploads()
     scope = Scope(

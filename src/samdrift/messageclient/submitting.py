@@ -188,7 +188,7 @@ class SubmittingDesk:
             return await change_draft(vault, decided, "declined" if declined else "approved")
 
     async def withdraw(self, draft: str, version: int) -> int:
-        """Withdraw what the writer asked a second person for; the draft can be changed again."""
+        """Withdraw the request for a second person's approval; the draft can be changed again."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)

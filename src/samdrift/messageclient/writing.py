@@ -133,9 +133,9 @@ class WritingDesk:
             return await self._begin(vault, begun)
 
     async def send_again(self, message: str) -> Draft:
-        """Begin a new message with the content and files of one that was sent; it refers to that one.
+        """Begin a new message with the content and files of a sent one, to which it refers.
 
-        A message that is on its way out is not here for this: it is sent once.
+        A message that is still on its way out does not count: it is sent once.
         """
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
@@ -188,7 +188,7 @@ class WritingDesk:
     # --- changing -----------------------------------------------------------------------------------------
 
     async def save_draft(self, draft: str, version: int, content: DraftContent) -> int:
-        """Save what was typed, and return the new version; the same one where nothing is new."""
+        """Save the typed text, and return the new version, which is unchanged if the text is."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -210,7 +210,7 @@ class WritingDesk:
             )
 
     async def take_over_draft(self, draft: str) -> Draft:
-        """Become its writer; the one before learns it at the next saving."""
+        """Become the draft's writer; the previous one is told at the next save."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)

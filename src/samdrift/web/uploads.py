@@ -44,7 +44,7 @@ class FileSink(Protocol):
         """Keep the file, which is whole."""
 
     async def discard(self) -> None:
-        """Forget the file, of which only a part came."""
+        """Discard the incomplete file."""
 
 
 OpenSink = Callable[[FilePart], Awaitable[FileSink]]

@@ -74,7 +74,7 @@ RouteOf = tuple[str, str, Handler, Seen]
 
 
 class Access:
-    """Finds out who asks and what they may."""
+    """Determines who makes a request, and their rights."""
 
     def __init__(
         self, sites: Sites, records: Records, gate: Gate, clock: Clock, directory: Directory

@@ -1,6 +1,6 @@
 """The accessibility statement (lagen om tillgänglighet till digital offentlig service, 13 §), for everyone.
 
-What it says of tests is what the last run of them stored (``accessibility.json``), written by
+Its statements about tests come from their last run (``accessibility.json``), stored by
 ``tests/browser/test_accessibility.py``.
 """
 
@@ -28,7 +28,7 @@ class Result:
 
     at: datetime
     engine: str
-    """Name and version of what looked for faults."""
+    """Name and version of the tool that looked for faults."""
     pages: int
     checks: int
     """Pages, each in both languages, in light, dark and forced colours, narrow and wide."""
@@ -38,7 +38,7 @@ class Result:
 
 @cache
 def last_result() -> Result:
-    """Return what the last run of the tests stored."""
+    """Return the stored result of the last test run."""
     kept = json.loads(RESULT.read_text())
     return Result(
         datetime.fromisoformat(kept["at"]),

@@ -133,7 +133,7 @@ class Frame:
     def page(
         self, request: Request, office: Office, template: str, status: int = 200, **context: Any
     ) -> Response:
-        """Return a page with the ways through the administration beside it."""
+        """Return a page with the navigation of the administration next to it."""
         context["sections"] = sections(self.pages, request, office.held)
         return self.pages.page(request, template, status, **context)
 

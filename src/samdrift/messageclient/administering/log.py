@@ -1,6 +1,6 @@
 """The log as the security officer reads it, by person and by period, as a page and as CSV.
 
-What is asked for is posted: no person and no day is in an address.
+Queries are posted, so that no address contains a person or a day.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ EVENTS: Mapping[str, Phrase] = {
 }
 """Entries in words, by event; an event that is not here is shown by its name."""
 SERVICE = "service"
-"""Stands for the service itself, where a form names a person."""
+"""Value for the service itself, in a form's field for a person."""
 _ABOUT = {
     "mailbox": Phrase("mailbox"),
     "folder": Phrase("list"),
@@ -102,7 +102,7 @@ _ABOUT = {
 
 
 _IN_WORDS = frozenset({"action", "kind", "asked"})
-"""Facts whose values are words of the program; those of the others are ids."""
+"""Facts whose values are the program's words; all others have ids."""
 _VALUES: Mapping[str, Phrase] = {
     "made": Phrase("made it"),
     "changed": Phrase("changed it"),
@@ -151,7 +151,7 @@ _VALUES: Mapping[str, Phrase] = {
     "draft": Phrase("draft"),
     "file": Phrase("file"),
 }
-"""Words of the program in those of people; one that is not here is shown as it is."""
+"""Wording for people of the program's words; any other word is shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Log:
         return await self._page(request, office, form)
 
     async def show(self, request: Request, office: Office) -> Response:
-        """Show what the log has of a person and a period."""
+        """Show the log's entries about a person and a period."""
         form = await received(request)
         asked = _question(form)
         if asked is None:
@@ -219,7 +219,7 @@ class Log:
 
 
 def _question(form: Form) -> LogQuestion | None:
-    """Return what a form asks; ``None`` where a day of it is not one."""
+    """Return the query in a form; ``None`` if one of its days is invalid."""
     since, until = (form.day(name, Phrase("Choose a day")) for name in ("since", "until"))
     if since is None or until is None:
         return None

@@ -387,7 +387,7 @@ def _figures(one: WeekRecord, mailbox: str) -> Figures:
 
 
 def _duration(seconds: float | None) -> Phrase | None:
-    """Return a time in words, as exact as somebody needs it who looks at a week."""
+    """Return a duration in words, as exact as needed when looking at a week."""
     if seconds is None:
         return None
     minutes = round(seconds / 60)

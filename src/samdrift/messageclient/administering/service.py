@@ -124,7 +124,7 @@ class Service:
         )
 
     async def show(self, request: Request, office: Office) -> Response:
-        """Show the message service, and what is to be handed over to its supplier."""
+        """Show the message service, and the data to be handed over to its supplier."""
         await self._record(office, "looked at")
         return await self._page(request, office, ())
 

@@ -1,4 +1,4 @@
-"""Handlers of the pages about rights; each asks what the person may, and what is stated is judged again."""
+"""Handlers of the pages about rights; each checks the person's rights, and each statement is judged again."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class WayLine:
     listed: bool = False
     """True for a group of a directory, whose list has an age."""
     read_at: datetime | None = None
-    """Moment at which that list was read last."""
+    """Moment at which the list was last read."""
 
 
 class RightsPages:
@@ -283,12 +283,12 @@ class RightsPages:
         return _see(mailbox)
 
     async def end_form(self, request: Request, visit: Visit) -> Response:
-        """Ask whether what a decision gives is to end."""
+        """Ask whether to end the rights that a decision gave."""
         mailbox = await self._mailbox(request, visit, to_give=True)
         return await self._end_page(request, visit, mailbox, Form())
 
     async def end(self, request: Request, visit: Visit) -> Response:
-        """End what a decision gives, from the next request on."""
+        """End the rights that a decision gave, from the next request on."""
         form = await received(request)
         mailbox = await self._mailbox(request, visit, to_give=True)
         digest = _decision(
@@ -384,7 +384,7 @@ class RightsPages:
             return await vault.mailboxes()
 
     async def _mailbox(self, request: Request, visit: Visit, *, to_give: bool = False) -> MailboxRecord:
-        """Return the mailbox that a page is about; one that may not be seen is answered like none."""
+        """Return a page's mailbox; one that the person may not see is answered as non-existent."""
         asked = request.path_params["mailbox"]
         may = _may_give if to_give else _may_see
         for one in await self._mailboxes(visit):
@@ -407,7 +407,8 @@ def rights_routes(pages: Pages, access: Access, assignments: Assignments, gate: 
 
 
 def _may_see(visit: Visit, mailbox: str) -> bool:
-    """Return whether a person may see who reads a mailbox: all in it, and those who give and watch rights."""
+    """Return whether a person may see a mailbox's readers: its members, and those who give or watch
+    rights."""
     may = visit.permissions.may
     return (
         any(may(right, mailbox) for right in OF_MAILBOX)
@@ -459,7 +460,7 @@ def _persons(assigned: Assigned) -> list[tuple[str, str]]:
 
 
 def _coming(assigned: Assigned, mailbox: str, names: dict[str, str]) -> list[Line]:
-    """Return what begins later, each with the one who gets it: a group is named by its way."""
+    """Return rights that begin later, each with its recipient; a group is named by its way."""
     return [
         Line(
             names.get(who, who if way.through is Through.ASSIGNMENT else ""),

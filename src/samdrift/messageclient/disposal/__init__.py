@@ -1,1 +1,1 @@
-"""Disposal of conversations: rules of mailboxes, proposals that two agree to, and a record of what went."""
+"""Disposal of conversations: rules of mailboxes, proposals that two people approve, and records of each."""

@@ -1,7 +1,7 @@
 """Disposal at the desk of a mailbox's manager: a rule with its decision, a proposal, and a second person.
 
-Who manages a mailbox decides; what a conversation is about is shown to those alone who may read it too. The
-second person is another manager of the mailbox; where it has one manager alone, that one confirms it again.
+A mailbox's managers decide; the subject of a conversation is shown only to those who may also read it. The
+second person is another manager of the mailbox; a sole manager confirms a second time.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class DisposalDesk:
         return tuple(sorted(found, key=lambda one: (one.mailbox.name.casefold(), one.mailbox.id)))
 
     async def mailbox(self, mailbox: str) -> tuple[MailboxDisposal, Due | None]:
-        """Return a mailbox, and what its rule would take now, where it has one and nothing is under way."""
+        """Return a mailbox, and what its rule would remove now, if it has one and no disposal is in
+        progress."""
         scope = self._scope
         async with scope.open(Purpose.ADMINISTER) as vault:
             one = await self._of(vault, await self._one(vault, mailbox))
@@ -147,7 +148,7 @@ class DisposalDesk:
             )
 
     async def propose(self, mailbox: str) -> str:
-        """Propose to dispose of what the rule takes now; :class:`UnderWay`."""
+        """Propose to dispose of everything that the rule covers now; :class:`UnderWay`."""
         scope, disposal = self._scope, new_id()
         async with scope.open(Purpose.DISPOSE) as vault:
             one = await self._one(vault, mailbox)
@@ -199,7 +200,7 @@ class DisposalDesk:
             )
 
     async def record(self, mailbox: str, disposal: str) -> AsyncIterator[DisposedRecord]:
-        """Return the record of what went by a disposal, to be read a page at a time."""
+        """Return the record of a disposal, to be read a page at a time."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             found = self._disposal(await self._of(vault, await self._one(vault, mailbox)), disposal)
             vault.record(MKEvent.MK_DISPOSAL_SHOWN, mailbox=found.mailbox, disposal=found.id)

@@ -1,4 +1,4 @@
-"""Pages of disposal: the rule of each mailbox that a person manages, proposals, and records of what went."""
+"""Pages of disposal: the rule of each mailbox that a person manages, proposals, and records of disposals."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ GOES_THERE = Phrase(
 )
 
 Notify = Callable[[ParticipantIdentifier], None]
-"""Has what an organisation agreed to be done."""
+"""A function that has an organisation's approved disposals carried out."""
 
 
 class DisposalPages:
-    """Handlers; each opens the disposal of what the person manages."""
+    """Handlers; each opens disposal for the mailboxes that the person manages."""
 
     def __init__(self, frame: Frame, notify: Notify, profiles: Profiles) -> None:
         self._frame = frame
@@ -88,7 +88,7 @@ class DisposalPages:
         return self._frame.page(request, office, "disposal.html", mailboxes=found, since=SINCE, stages=STAGES)
 
     async def mailbox(self, request: Request, office: Office) -> Response:
-        """Show the rule of a mailbox, what it would take now, and what it has taken."""
+        """Show a mailbox's rule, what it would remove now, and what it has removed."""
         return await self._mailbox(request, office, None)
 
     async def rule(self, request: Request, office: Office) -> Response:
@@ -109,7 +109,7 @@ class DisposalPages:
         return see(f"{DISPOSAL}/{mailbox}")
 
     async def propose(self, request: Request, office: Office) -> Response:
-        """Propose to dispose of what is due."""
+        """Propose to dispose of everything that is due."""
         await received(request)
         mailbox = request.path_params["mailbox"]
         try:
@@ -120,7 +120,7 @@ class DisposalPages:
         return see(f"{DISPOSAL}/{mailbox}/{disposal}")
 
     async def disposal(self, request: Request, office: Office) -> Response:
-        """Show a disposal: what it takes, who proposed it, and what has become of it."""
+        """Show a disposal: its conversations, who proposed it, and its progress."""
         return await self._disposal(request, office)
 
     async def decide(self, request: Request, office: Office) -> Response:
@@ -143,7 +143,7 @@ class DisposalPages:
         return see(f"{DISPOSAL}/{params['mailbox']}/{params['disposal']}")
 
     async def record(self, request: Request, office: Office) -> Response:
-        """Answer with the record of what went, as a table."""
+        """Answer with the record of the disposal, as a table."""
         params = request.path_params
         found = await DisposalDesk(office.scope).record(params["mailbox"], params["disposal"])
         return StreamingResponse(

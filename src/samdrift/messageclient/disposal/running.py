@@ -1,4 +1,4 @@
-"""The worker of disposal: removes what was agreed to, a conversation at a time, and goes on after a kill."""
+"""The worker of disposal: removes approved conversations one at a time, and resumes after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 100
 _EVERY = timedelta(hours=11)
-"""Time after which all vaults are looked at again: what was agreed to in this process is done at once."""
+"""Time after which all vaults are checked again; disposals approved in this process begin immediately."""
 _RETRY = timedelta(minutes=1)
 """Time after which a vault that could not be opened is tried again."""
 _BREATH = 0.1
@@ -30,7 +30,7 @@ _BREATH = 0.1
 
 
 class Disposing:
-    """Does what was agreed to, for the organisations that are served in this process."""
+    """Carries out approved disposals, for the organisations that are served in this process."""
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self._gate = gate
@@ -130,7 +130,7 @@ async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, 
 async def _content(
     vault: MessageClientVault, one: MailRecord, files: list[FileRecord], number: str, home: str
 ) -> dict[str, Any]:
-    """Return what is recorded of a message: ids, sizes and digests, and nothing that it says."""
+    """Return the record of a message: ids, sizes and digests, without content."""
     return {
         "home": home,
         "message_id": one.content["message_id"],

@@ -1,6 +1,6 @@
-"""Access of the person who is signed in: rights, asked for again with each request.
+"""Access of the signed-in person: rights, checked again with each request.
 
-A person whose last right has ended is signed out at the next request, and told so.
+A person whose last right has ended is signed out at the next request, and informed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class NoRights(Explained):
     def __init__(self, *, ended: bool = False) -> None:
         super().__init__("the person has no right in the organisation")
         self.ended = ended
-        """True when the person has had one that was ended."""
+        """True when the person had rights that were ended."""
         self.form: Form | None = None
         """The form with which the person asked, where it was read before that was found."""
 
@@ -79,7 +79,7 @@ Handler = Callable[[Request, Visit], Awaitable[Response]]
 
 
 class Access:
-    """Finds out who asks and what they may."""
+    """Determines who makes a request, and their rights."""
 
     def __init__(self, sites: Sites, assignments: Assignments, gate: Gate) -> None:
         self._sites = sites
@@ -87,7 +87,7 @@ class Access:
         self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
 
     def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Return the endpoint of a page, for whoever is signed in."""
+        """Return the endpoint of a page for the signed-in person."""
 
         async def answer(request: Request) -> Response:
             return await handler(request, await self.visit(request))
@@ -129,13 +129,13 @@ class Access:
 
 
 def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) -> OnError:
-    """Return the answer to a person who has no right, or none any more.
+    """Return the answer to a person who has no rights, or no longer any.
 
-    What they typed in the form with which they asked is given back, to be copied, since it is nowhere else:
-    ``typed_in`` says what of a form that is. It is neither saved nor sent. Nothing leaks by it: the page has
-    what this browser sent a moment ago, by a page of ours and with the token of its session, and nothing out
-    of the vault, not even whether there is such a draft. A form of another site, or of another session, is
-    not read back. As any page it is kept in no cache, and its session has ended.
+    The text that they typed in the posted form is returned for copying, since it exists nowhere else:
+    ``typed_in`` extracts it from a form. It is neither saved nor sent. Nothing leaks: the page shows only
+    what this browser sent a moment ago, from a page of ours and with the token of its session, and nothing
+    from the vault, not even whether such a draft exists. A form of another site, or of another session, is
+    not read back. Like any page it is not cached, and its session has ended.
     """
 
     async def answer(request: Request, error: Exception) -> Response:
@@ -151,7 +151,7 @@ def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) ->
 
 
 async def _form(request: Request) -> Form | None:
-    """Return the form of a request that nobody has read; ``None`` for one that is not of this session."""
+    """Return the form of a request whose body is unread; ``None`` if it is not of this session."""
     try:
         return await received(request, _pass_over)
     except (Forged, FormTooLarge):
@@ -159,7 +159,7 @@ async def _form(request: Request) -> Form | None:
 
 
 class _Nowhere:
-    """A place for files of which nothing is kept."""
+    """A sink for files that are discarded."""
 
     async def write(self, piece: bytes) -> None:
         """Pass over a piece."""

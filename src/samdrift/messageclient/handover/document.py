@@ -1,4 +1,4 @@
-"""A hand-over as the document that is set: in Swedish whoever hands over, for Swedish records."""
+"""A hand-over as the document to be typeset: always in Swedish, for Swedish records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACTS = {
 
 
 class Document:
-    """Puts a hand-over into words. All texts of others have their hidden characters made visible."""
+    """Puts a hand-over into words. Hidden characters in others' texts are made visible."""
 
     def __init__(self, shown: Shown, handover: HandOver, site: str, digests: Mapping[str, str]) -> None:
         """``shown`` has Swedish words that last; ``site`` names the organisation; ``digests`` are by file."""

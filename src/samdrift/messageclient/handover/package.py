@@ -1,7 +1,7 @@
 """The package of a hand-over: one ZIP file that is made while it is sent, and is never on a disk here.
 
-Nothing of it is held whole but the PDF, which is set before the first byte leaves. The manifest comes last,
-with the digest of every other file.
+Only the PDF, which is typeset before the first byte is sent, is held in memory whole. The manifest comes
+last, with the digest of every other file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PIECE = 1 << 16
 
 @dataclass(slots=True)
 class _Out:
-    """Bytes of the ZIP file that nobody has taken yet."""
+    """Bytes of the ZIP file that have not been read yet."""
 
     held: list[bytes] = field(default_factory=list)
 
@@ -117,7 +117,7 @@ class _Writing:
         self._messages: list[dict[str, Any]] = []
 
     async def message(self, number: int, message: Message) -> AsyncIterator[bytes]:
-        """Write all of one message that goes along."""
+        """Write everything to be included of a message."""
         handover, folder = self._handover, f"meddelande-{number}"
         files: dict[str, str] = {}
         for document in message.documents:
@@ -164,7 +164,7 @@ class _Writing:
     async def _proofs(
         self, message: Message, folder: str, said: dict[str, str], missing: dict[str, str]
     ) -> AsyncIterator[bytes]:
-        """Write what the message service has: evidence, with the original in it, or the original alone."""
+        """Write the message service's part: evidence including the original, or the original alone."""
         wanted = self._handover.parts & {Part.EVIDENCE, Part.ORIGINAL}
         proofs, remote = self._handover.proofs, self._handover.remote.get(message.id)
         if not wanted:
@@ -195,7 +195,7 @@ class _Writing:
             yield piece
 
     def manifest(self) -> dict[str, Any]:
-        """Return what is in the package, and where it comes from."""
+        """Return the package's contents, and their origin."""
         handover, conversation = self._handover, self._handover.conversation
         registered = conversation.registered
         return {

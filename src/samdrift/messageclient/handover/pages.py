@@ -1,4 +1,4 @@
-"""Pages of hand-over: what is to go along, the package, and the number in the organisation's own records."""
+"""Pages of hand-over: choice of content, the package, and the number in the organisation's own records."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class HandOverPages:
         )
 
     async def choice(self, request: Request, desk: Desk) -> Response:
-        """Show what can go along, and whether the conversation is registered."""
+        """Show what can be included, and whether the conversation is registered."""
         usual = _USUAL if self._typesetter.available else _USUAL - {Part.PDF}
         form = Form(("parts", part.value) for part in sorted(usual))
         return await self._page(request, desk, form)

@@ -17,9 +17,9 @@ from samdrift.scheduling.places import Turns
 
 _PROGRAM = "samdrift.messageclient.handover.typesetting"
 _AT_ONCE, _AT_ONCE_OF_ONE = 2, 1
-"""Documents that one process has set at the same time, and those of one organisation.
+"""Limits of documents typeset at a time, for one process and for one organisation.
 
-Each takes a core and some 100 MB, for a moment or for two minutes, and others are not to wait for that.
+Each takes a core and some 100 MB, for a moment or for two minutes, and others should not wait for that.
 """
 _MOST_WANTED = 16
 """Documents of one organisation that are set or wait for it: each is in memory meanwhile."""
@@ -28,7 +28,7 @@ _MAX_PDF = 64 << 20
 
 
 class NoPdf(Explained):
-    """A document that could not be set; what it is a part of can be had without it."""
+    """A document that could not be typeset; the package can be made without it."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the PDF could not be made: {why}. All else can be had without it")

@@ -22,7 +22,7 @@ _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 
 
 def main() -> int:
-    """Set what comes on standard input; status 1 where that cannot be done, without a word of the content."""
+    """Typeset the document on standard input; status 1 if that fails, without revealing content."""
     limit = resource.RLIM_INFINITY
     for kind, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS)):
         _, hard = resource.getrlimit(kind)
@@ -60,7 +60,7 @@ def typeset(document: str, file: Path = TEMPLATE) -> bytes:
 
 
 def _characters_in(diagnostic: str) -> set[str]:
-    """Return the characters of which a compilation said that no font has them."""
+    """Return the characters that, according to a compilation, no font contains."""
     texts = _WITHOUT_GLYPH.findall(diagnostic)
     characters = {each for text in texts for each in _ESCAPED.sub(_unescaped, text)}
     return {each for each in characters if each > "\x7f"}

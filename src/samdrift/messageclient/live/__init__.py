@@ -1,1 +1,1 @@
-"""Open pages: that what they show has changed, and who else is there. Kept in memory, and nowhere else."""
+"""Open pages: notice that their content has changed, and who else is there. Kept only in memory."""

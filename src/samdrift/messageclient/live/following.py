@@ -1,7 +1,7 @@
 """Following: streams of open pages, which say that something changed and never what.
 
 A change wakes all streams of an organisation, and one question to its vault answers all of them. A stream
-ends with its session or its person's rights, whoever ended them: the vault wakes this process for another.
+ends with its session or its person's rights, even if another process ended them: the vault wakes this one.
 """
 
 from __future__ import annotations

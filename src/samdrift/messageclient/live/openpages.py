@@ -1,4 +1,4 @@
-"""Open pages: what one shows, whom else it names, and what it is told of."""
+"""Open pages: what each shows, the other people that it names, and the changes that it is notified of."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Watch:
 
     @property
     def mailboxes(self) -> frozenset[str]:
-        """All mailboxes of which it shows something."""
+        """All mailboxes of which the page shows something."""
         return frozenset(filter(None, (*self.listed, self.mailbox)))
 
     def states(
@@ -74,7 +74,7 @@ class News:
 
 
 class Change(StrEnum):
-    """Kinds of things that an open page is told of."""
+    """Kinds of changes that an open page is notified of."""
 
     NEWS = "news"
     """The list or the conversation has changed."""

@@ -1,8 +1,8 @@
-"""Presence: the persons who have a conversation open now, and those of them who write in it.
+"""Presence: the persons who have a conversation open now, and which of them are writing in it.
 
 It is kept in the memory of the processes that serve an organisation's pages, ends with the page, and is never
-recorded: that somebody is here is no reading, and the reading is in the log already. Where several processes
-do, each hears from the others (:mod:`samdrift.installation.presence`).
+recorded: presence is not reading, and reading is already in the log. Where several processes do, each hears
+from the others (:mod:`samdrift.installation.presence`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POLLED_FOR = timedelta(seconds=45)
 _MAX_STAYS = 5_000
 """Pages of one organisation that are kept in mind; further ones are open unseen."""
 _MAX_TOLD = 100
-"""Pages of one organisation that other processes are told of."""
+"""Limit of one organisation's pages that are reported to other processes."""
 _MAX_LINE = 59_000
 """Bytes of them in that line, as a text in JSON: of a longer one than 64 KiB nothing is heard."""
 
@@ -44,7 +44,7 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """Pages that are open at another process, as it has told."""
+    """Pages that are open at another process, according to its report."""
 
     stays: frozenset[Stay]
     until: datetime
@@ -59,7 +59,7 @@ class Presence:
         self._stays: defaultdict[ParticipantIdentifier, dict[Stay, int]] = defaultdict(dict)
         self._polled: defaultdict[ParticipantIdentifier, dict[Stay, datetime]] = defaultdict(dict)
         self.changes = Signals()
-        """Raised for an organisation when somebody comes or goes."""
+        """Notified for an organisation when a person comes or goes."""
         self._elsewhere: defaultdict[ParticipantIdentifier, dict[int, _Heard]] = defaultdict(dict)
         self._untold: set[ParticipantIdentifier] = set()
         self._something = asyncio.Event()
@@ -114,7 +114,7 @@ class Presence:
         return untold
 
     def own(self, organisation: ParticipantIdentifier) -> list[list[Any]]:
-        """Return who is here in this process, for the others."""
+        """Return the persons present in this process, for the others."""
         told, room = list[list[Any]](), _MAX_LINE
         for each in dict.fromkeys(self._here(organisation)):
             page = [each.person.id, each.person.name, each.mailbox, each.conversation, each.writing]
@@ -125,7 +125,7 @@ class Presence:
         return told
 
     def hear(self, process: int, organisation: ParticipantIdentifier, told: Sequence[Sequence[Any]]) -> None:
-        """Note who is at another process, until it tells otherwise, or nothing for a while."""
+        """Note who is present at another process, until its next report or a while of silence."""
         stays = frozenset(
             Stay(Person(str(person), str(name)), str(mailbox), str(conversation), bool(writing))
             for person, name, mailbox, conversation, writing in told

@@ -1,8 +1,8 @@
 """Automatic acknowledgements: one answer to a conversation's first message, where its mailbox has a text.
 
-Two machines that answer each other would never end. So none goes to what answers something, to what says that
-it is automatic itself, or to the organisation itself, and one a day at most to the same address: a machine
-that begins a new conversation with each answer, and does not say what it is, gets no second one.
+Two machines that answer each other would never stop. So none is sent in response to an answer, to a message
+marked as automatic, or to the organisation itself, and at most one a day to the same address: an unmarked
+machine that begins a new conversation with each answer does not get a second one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AGAIN_AFTER = timedelta(days=1)
 
 
 def is_automatic(mail: MailRecord) -> bool:
-    """Return whether a message says of itself that no person wrote it, by its subject."""
+    """Return whether a message's subject marks it as written by a machine."""
     return _AUTOMATIC.match(mail.content["subject"]) is not None
 
 

@@ -26,7 +26,7 @@ OFFICE: tuple[Hours, ...] = ((480, 1020),) * 5 + (None, None)
 
 @dataclass(frozen=True, slots=True)
 class Lain:
-    """Messages in a mailbox that nobody has opened for longer than is allowed there."""
+    """Messages in a mailbox that have been unopened for longer than is allowed there."""
 
     messages: int
     hours: int
@@ -48,7 +48,7 @@ class Manning:
     escalate_after: int = 0
     """Manned hours for which a message may lie unread; 0 for any number."""
     escalate_to: str = ""
-    """Mail address that is told then."""
+    """Mail address to notify then."""
     acknowledge: str = ""
     """Text that automatically answers the first message of a conversation; empty for no answer."""
 
@@ -78,7 +78,7 @@ class Manning:
         return None
 
     def lain_since(self, now: datetime) -> datetime | None:
-        """Return the arrival up to which what is unread has lain too long; ``None`` where nothing has."""
+        """Return the time before which an unread message has waited too long; ``None`` if none has."""
         if not self.escalate_after:
             return None
         left = timedelta(hours=self.escalate_after)

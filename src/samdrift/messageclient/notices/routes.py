@@ -86,7 +86,7 @@ class NoticePages:
         return self._choices(request, visit, mailboxes, Form(_fields_of_choice(kept)))
 
     async def choose(self, request: Request, visit: Visit) -> Response:
-        """Keep what the person wants to be told of."""
+        """Keep the person's choice of notices."""
         form = await received(request)
         async with self._opened(visit, Purpose.PROCESS) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
@@ -150,7 +150,7 @@ class NoticePages:
         return self._pages.page(request, template, status, **context)
 
     async def _managed(self, request: Request, visit: Visit) -> tuple[MailboxRecord, Manning]:
-        """Return the mailbox that is asked for; one that the person does not manage is answered like none."""
+        """Return the requested mailbox; one that the person does not manage is answered as non-existent."""
         asked, may = request.path_params["mailbox"], visit.permissions.may
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes, kept = await vault.mailboxes(), await vault.manning()
@@ -193,7 +193,7 @@ def _fields_of_manning(manning: Manning) -> Iterator[tuple[str, str]]:
 
 
 def _manning_of(form: Form) -> Manning | None:
-    """Return what was typed; ``None`` where something in it is refused."""
+    """Return the typed settings; ``None`` if any of them is refused."""
     hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()

@@ -1,4 +1,4 @@
-"""The worker of notices: looks at mailboxes into which something came, and sends what persons chose.
+"""The worker of notices: checks mailboxes with new messages, and sends the notices that persons chose.
 
 A mail says that there is something to read and where to sign in: no sender, no subject, no mailbox, no
 number. A person gets one for all that is new, at most every quarter of an hour, or one a day; none where
@@ -40,7 +40,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _COMMITTED = timedelta(minutes=1)
 """Time by which a message is here that came before a mailbox was looked at."""
 _WITHIN = timedelta(hours=24)
-"""Time in which a notice is tried; one that is older is no longer news."""
+"""Time within which a notice is attempted; an older one is no longer news."""
 
 
 class Kind(StrEnum):
@@ -107,7 +107,7 @@ class Notices:
     ) -> None:
         """Without ``post`` nobody is notified by mail.
 
-        ``watch`` is called with the reason why the mail server is gone, or an empty text.
+        ``watch`` is called with the reason why the mail server is unreachable, or an empty text.
         """
         self._vaults = vaults
         self._assignments = assignments
@@ -117,7 +117,7 @@ class Notices:
         self._watch = watch
 
     async def turn(self, organisation: ParticipantIdentifier) -> datetime | None:
-        """Do what is due, and return when more will be; ``None`` when nothing waits."""
+        """Do due work, and return when more falls due; ``None`` when nothing waits."""
         now = self._clock()
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             watches = await vault.due_watches(now=now)
@@ -310,7 +310,7 @@ def _notice(kind: Kind, person: str | None, began: datetime, due: datetime, to: 
 
 
 def _due(how: How, hour: int, last: datetime | None, now: datetime) -> datetime:
-    """Return when a person is told: soon, but not again before a while has passed, or at their hour."""
+    """Return when to notify a person: soon but not too often, or at their chosen hour."""
     if how is How.DAILY:
         return next_at(hour, now)
     return now if last is None else max(now, last + _AT_MOST_EVERY)
