@@ -257,7 +257,7 @@ class Inbound:
                     await writer.write(event.data)
             else:
                 return self._arrived(event, scanner, problem, header)
-        raise AssertionError("the payload ends with Complete or a fault")
+        raise AssertionError("the payload must end with Complete or a fault")
 
     def _arrived(
         self, complete: Complete, scanner: HeaderScanner, problem: str, header: SignedHeader

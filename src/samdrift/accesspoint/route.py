@@ -100,7 +100,7 @@ class Routes:
         if party is None:
             raise NoRoute(
                 TransferReason.PEER_UNTRUSTED,
-                "certificate of the receiving access point: no common name to send to",
+                "certificate of the receiving access point: no common name to address",
                 final=True,
             )
         profile = self._profile(endpoint.transport_profile, party)

@@ -57,7 +57,7 @@ class MessageClients:
     def vaults(self) -> WorkerGate[MessageClientVault]:
         """The gate for its vault; :class:`Unusable` where it has none."""
         if self.installation.gate.registry.find(self.organisation, Role.MESSAGE_CLIENT) is None:
-            raise Unusable(f"{self.organisation} has no message client here: samdrift org list shows who has")
+            raise Unusable(f"{self.organisation} has no message client here: see samdrift org list")
         return self.installation.gate.worker("administration", Role.MESSAGE_CLIENT)
 
     @property

@@ -47,7 +47,7 @@ class Governance:
     def records(self) -> Records:
         """The records; :class:`Unusable` where the organisation has no governance here."""
         if self.installation.gate.registry.find(self.organisation, Role.GOVERNANCE) is None:
-            raise Unusable(f"{self.organisation} has no governance here: samdrift org list shows who has")
+            raise Unusable(f"{self.organisation} has no governance here: samdrift org list shows which do")
         return Records(self.installation.gate, system_clock)
 
     async def read(self) -> Record:

@@ -42,7 +42,7 @@ class Keeper:
     def require(self, name: KeyName) -> None:
         """Raise :class:`Unusable` for a key that is elsewhere."""
         if not self.keeps(name):
-            raise Unusable("the organisation's message service is not here, and that key is where it is")
+            raise Unusable("the organisation's message service, which holds that key, is not here")
 
 
 def keeper(installation: Administration, organisation: ParticipantIdentifier) -> Keeper:

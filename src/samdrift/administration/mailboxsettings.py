@@ -130,7 +130,7 @@ class MailboxSettings:
         """Stop notifying a person, and forget the mail address."""
         async with self._opened() as vault:
             if person not in await vault.notice_choices():
-                raise Unusable("nobody of that id is told of anything: samdrift mailbox notices shows who is")
+                raise Unusable("no person with that id gets notices: samdrift mailbox notices shows who does")
             vault.keep_notice_choice(person, {"address": "", "mailboxes": {}, "hour": 8})
             vault.record(MKEvent.MK_NOTICE_CHOSEN, person=person, mailboxes="", **self._facts)
 

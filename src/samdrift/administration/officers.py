@@ -49,7 +49,7 @@ class Officers:
                 continue
             found = _LINE.fullmatch(line.strip())
             if found is None:
-                raise Unusable(f"{shown(file)}, line {place}: is not a name and an ssh-ed25519 key")
+                raise Unusable(f"{shown(file)}, line {place}: must be a name and an ssh-ed25519 key")
             names[found["key"]] = found["name"]
         if len(set(names.values())) < 2:
             raise Unusable(f"{shown(file)}: a decision takes two officers, and there are not two here")

@@ -58,11 +58,11 @@ def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> Staff
     own = name.removeprefix(f"{PrincipalKind.OPERATOR}:")  # As statements name the operator's staff.
     found = next((each for each in staff if each.name == own), None)
     if found is None:
-        text = f"{name} names nobody of the operator's staff: [[staff]] in the configuration has their names"
+        text = f"{name} is not one of the operator's staff: [[staff]] in the configuration lists their names"
         raise NotOfTheStaff(StaffFault.UNKNOWN, text)
     if found.commands and command not in found.commands:
         allowed = ", ".join(found.commands)
-        text = f"{name} is a service, which runs {allowed} and nothing else"
+        text = f"{name} is a service, which may only run {allowed}"
         raise NotOfTheStaff(StaffFault.SERVICE, text)
     return found
 

@@ -243,7 +243,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     try:
         _lock(descriptor, out)
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise MoveError(MoveFault.TARGET, f"{shown(draft)}: is somebody else's")
+            raise MoveError(MoveFault.TARGET, f"{shown(draft)}: belongs to another user")
         os.fchmod(descriptor, 0o700)
         try:
             _empty(draft)

@@ -215,7 +215,7 @@ class LogVerifier:
             state = _State.read(saved)
             self._tree = Frontier.parse(bytes.fromhex(state.tree))
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Malformed("it is not the state of a verification") from None
+            raise Malformed("not the state of a verification") from None
         self._state = state
 
     @property

@@ -86,7 +86,7 @@ def follow(
     with reported_as_usage_errors():
         rules = read_policy(policy)
         if client is not None and (certificate or key or issuers):
-            raise Unusable("--client: its file names all that is needed; leave out the other options")
+            raise Unusable("--client: its file contains everything needed; omit the other options")
         own = None if certificate is None else TlsIdentity(certificate, key)
         caller = (
             EnteredAddressClient(any_address, client_tls(own, issuers))

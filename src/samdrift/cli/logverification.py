@@ -130,7 +130,7 @@ def _checkpoint(file: Path, policy: Policy) -> SignedCheckpoint:
     try:
         return SignedCheckpoint.parse(_content(file, MAX_NOTE), [member.key for member in policy.logs])
     except (Malformed, Unverified) as fault:
-        raise Unusable(f"{shown(file)}: it is not a checkpoint of a log of the policy: {fault}") from None
+        raise Unusable(f"{shown(file)}: not a checkpoint of a log in the policy: {fault}") from None
 
 
 def _content(file: Path, most: int) -> bytes:

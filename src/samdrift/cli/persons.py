@@ -94,7 +94,7 @@ def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
     else:
         text = getpass.getpass(f"{printable(prompt)}: ")
         if again and getpass.getpass(f"{printable(prompt)}, again: ") != text:
-            raise Unusable("the two are not the same")
+            raise Unusable("the two passphrases differ")
     if not text.strip():
         raise Unusable("the passphrase is empty")
     return text.strip().encode()

@@ -79,7 +79,7 @@ def run_cases(
     runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
     """
     if against is None and participants is not None:
-        raise Unusable("--participants is for --against")
+        raise Unusable("--participants needs --against")
     if against is None:
         return _run_here(case, as_json)
     if participants is None:

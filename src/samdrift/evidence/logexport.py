@@ -299,7 +299,7 @@ class _Reading:
         except FileNotFoundError:
             return False
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise Malformed("it is not the state of a verification", str(state)) from None
+            raise Malformed("not the state of a verification", str(state)) from None
         return True
 
     def put_down(self, state: Path, about: str) -> None:

@@ -288,7 +288,7 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
     if own.listen_d is not None:
         whom = clients or (authorization.tokens if authorization else None)
         if whom is None:
-            raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
+            raise ConfigError("message_service.address_d", "is missing, but required with listen_d")
         interface_d = role.interface_d(whom, VaultsEvidence(gate, parts.roles))
         beside = authorization.server.routes() if authorization else []
         application = guarded(interface_d.application(beside), unexpected("interface D"))

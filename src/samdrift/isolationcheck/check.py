@@ -185,7 +185,7 @@ async def _over_interface_c(
 ) -> None:
     serves = ground.gate.registry.serves
     if ground.config.access_point is None or not serves(theirs.identifier, Role.ACCESS_POINT):
-        why = "the access point is not here"
+        why = "this installation has no access point"
         ledger.untried(interface_c.INTERFACE, "all", _EVERYBODY, why, expected=True)
         return
     if not (serves(mine.identifier, Role.MESSAGE_SERVICE) and theirs.access_point):

@@ -68,7 +68,7 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise NoResult("is not a signed result of an isolation check") from None
     if kind != FORMAT:
-        raise NoResult("is not a signed result of an isolation check that this version knows")
+        raise NoResult("is not a signed result of an isolation check in a form that this version knows")
     if certificate is None:
         raise NoResult("has been changed since it was signed, or was signed with another key")
     if stated != digest(found):

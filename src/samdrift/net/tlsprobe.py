@@ -196,7 +196,7 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]
         try:
             data += await reader.readexactly(length)
         except asyncio.IncompleteReadError:
-            raise NotTls("the answer breaks off") from None
+            raise NotTls("the answer was cut off") from None
 
 
 def _read(message: bytes | None) -> ServerHello | None:

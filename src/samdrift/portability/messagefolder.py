@@ -85,7 +85,7 @@ class MessageFolder:
         self._texts = 0
         self._open: list[BinaryIO] = []
         if path.exists():
-            raise damaged("a message comes twice")
+            raise damaged("a message occurs twice")
         _make(path)
 
     async def write(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

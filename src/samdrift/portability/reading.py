@@ -69,7 +69,7 @@ class Statement:
             text = "the export is signed with another certificate than the one that was named (--signer)"
             raise MoveError(MoveFault.OTHER_SIGNER, text)
         if not holds(self.encoded, self.signature, self.certificate):
-            raise MoveError(MoveFault.SIGNATURE, "the signature on the export does not hold")
+            raise MoveError(MoveFault.SIGNATURE, "the signature on the export is not valid")
 
     def check_digest(self, sha256: str | None) -> None:
         """:class:`MoveError` unless it is the export whose manifest was named, if one was.

@@ -38,7 +38,7 @@ class SettlementAsked:
         """Read the act of a statement; :class:`StatementError` with the field at fault."""
         number = fields.take("number")
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MOST:
-            raise StatementError("the number of unsigned statements is wanted", "number")
+            raise StatementError("expected the number of unsigned statements", "number")
         return cls(number, fields.digest("listing"))
 
 

@@ -35,7 +35,7 @@ def written(folder: Path, *lines: str) -> Path:
         ((KIM,), "two officers"),
         ((KIM, KIM), "two officers"),
         ((KIM, f"kim {public_line(KEYS[1])}"), "two officers"),
-        ((KIM, "alex ssh-rsa AAAA"), "line 2: is not a name and an ssh-ed25519 key"),
+        ((KIM, "alex ssh-rsa AAAA"), "line 2: must be a name and an ssh-ed25519 key"),
         ((KIM, f"* {public_line(KEYS[1])}"), "line 2"),
         ((KIM, f"alex cert-authority {public_line(KEYS[1])}"), "line 2"),
         ((KIM, f'alex namespaces="git" {public_line(KEYS[1])}'), "line 2"),

@@ -264,7 +264,7 @@ def test_a_file_of_participants_that_cannot_be_used_says_where(tmp_path: Path, t
     ("arguments", "says"),
     [
         (("--against", "x.toml"), "--against needs --participants"),
-        (("--participants", "p"), "--participants is for --against"),
+        (("--participants", "p"), "--participants needs --against"),
         (("--against", "x.toml", "--participants", "p", "--again"), "--again needs --case"),
         (("--against", "x.toml", "--participants", "p"), "there is no such file"),
     ],

@@ -62,7 +62,7 @@ def coverage(
     if (config is None) == (statements is None):
         raise Unusable("one of --config and --statements is wanted")
     if config is not None and reason is None:
-        raise Unusable("--reason is wanted with --config: it is recorded in the organisation's log")
+        raise Unusable("--config needs --reason, which is recorded in the organisation's log")
     with reported_as_usage_errors():
         if drawing is not None:
             require_new(drawing)

@@ -194,7 +194,7 @@ async def _counted(config: Path, organisation: ParticipantIdentifier | None, who
             if one.role is Role.GOVERNANCE and one.state is not RegistrationState.CLOSING
         }
         if organisation is not None and organisation not in governed:
-            raise Unusable(f"{organisation} has no governance here: samdrift org list shows who has")
+            raise Unusable(f"{organisation} has no governance here: samdrift org list shows which do")
         failed = []
         for each in sorted(governed if organisation is None else {organisation}, key=str):
             try:

@@ -93,6 +93,6 @@ async def _change(
 def _require(organisation: ParticipantIdentifier, role: Role | None, hosted: list[Registration]) -> None:
     if not hosted:
         where = f" in role {role.value}" if role else ""
-        raise Unusable(f"{organisation} has no vault here{where}: samdrift org list shows who has")
+        raise Unusable(f"{organisation} has no vault here{where}: samdrift org list shows which do")
     if any(one.state is RegistrationState.CLOSING for one in hosted):
         raise Unusable(f"{organisation} is being closed, which cannot be undone: samdrift org close goes on")

@@ -93,7 +93,7 @@ def alone(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise Unusable(f"{shown(folder)}: another command is writing this test protocol") from None
+        raise Unusable(f"{shown(folder)}: another command is writing to this test protocol") from None
     finally:
         os.close(descriptor)
 

@@ -76,6 +76,6 @@ class Hsm:
         token = self._tokens.get(HsmLock.read(uri).label)
         if token is None:
             raise HsmUnavailable(
-                KeyFault.UNAVAILABLE, "the vault's keys are in a token that the configuration does not name"
+                KeyFault.UNAVAILABLE, "the vault's keys are in an HSM that the configuration does not name"
             )
         return token
