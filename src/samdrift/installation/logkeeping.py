@@ -94,7 +94,7 @@ class LogHealth:
     """Moment at which all witnesses had cosigned last, or of the first attempt where they never have."""
 
     def forget(self, place: LogPlace) -> None:
-        """Know nothing of a log that is not signed here any more."""
+        """Forget a log that is no longer signed here."""
         self.stopped.discard(place)
         self.witnessed.pop(place, None)
 

@@ -67,7 +67,7 @@ async def make(connection: Connection, database: Database, name: str) -> None:
         try:
             await logins.run(connection, COPY, name, database.template)
         except psycopg.errors.ObjectInUse:
-            raise VaultUnavailable("somebody is connected to the template of databases") from None
+            raise VaultUnavailable("a session is connected to the template of databases") from None
     if known != [(True,)]:
         await logins.run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
         await logins.run(connection, "ALTER DATABASE {} ALLOW_CONNECTIONS true", name)
@@ -102,7 +102,7 @@ async def rename(connection: Connection, name: str, new: str) -> None:
     try:
         await logins.run(connection, "ALTER DATABASE {} RENAME TO {}", name, new)
     except psycopg.errors.ObjectInUse:
-        raise VaultUnavailable("somebody is connected to the database of an organisation") from None
+        raise VaultUnavailable("a session is connected to the database of an organisation") from None
 
 
 async def drop_unused(connection: Connection) -> None:

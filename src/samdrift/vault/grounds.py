@@ -1,4 +1,4 @@
-"""Vaults of roles that judge certificates of others, and keep what they were judged by, and the signatures.
+"""Vaults of roles that judge others' certificates, and keep the grounds and the signatures.
 
 An entry of the log names grounds and signatures by their SHA-256; the log is witnessed, so that nobody can
 put others in their place later.
@@ -19,12 +19,12 @@ _READ = "SELECT sha256, content FROM grounds WHERE sha256 = ANY($1::text[])"
 
 
 class JudgingVault(Vault):
-    """A vault with the grounds of what its log says of other parties' certificates."""
+    """A vault with the grounds of its log's verdicts on other parties' certificates."""
 
     def keep_grounds(self, grounds: Grounds | None, *, now: datetime) -> dict[str, str]:
-        """Keep what a certificate was judged by, and return the fact that names it in an entry.
+        """Keep the grounds of a certificate's verdict, and return the fact that names them in an entry.
 
-        No fact where there are no grounds. Each is stored once, however often its peer sends or receives.
+        No fact without grounds. Each is stored once, however often its peer sends or receives.
         """
         if grounds is None:
             return {}
@@ -41,7 +41,7 @@ class JudgingVault(Vault):
     def keep_signature(self, signed: SignedPart | None, *, now: datetime) -> dict[str, str]:
         """Keep another party's signature with the grounds, and return the facts that name it in an entry.
 
-        No facts where there is none, or where what is signed is longer than anybody's.
+        No facts without a signature, or if the signed content is implausibly long.
         """
         if signed is None or len(signed.info) > MAX_SIGNED:
             return {}
@@ -49,7 +49,7 @@ class JudgingVault(Vault):
         return signed.facts
 
     async def grounds(self, names: Collection[str]) -> dict[str, bytes]:
-        """Return those of these pieces and documents that are kept, by SHA-256 in hex."""
+        """Return the kept ones of these pieces and documents, by SHA-256 in hex."""
         return dict(await self._work.query(_READ, list(names)))
 
     async def dispose_grounds(self, before: datetime) -> int:

@@ -1,7 +1,7 @@
-"""Logs that have entries which no checkpoint covers, so that no vault is opened in order to find none.
+"""Logs with entries that no checkpoint covers yet, known without opening vaults in vain.
 
-A process hears of its own commits from the gate. An entry that was committed where its log is not signed, as
-by a command, is announced on the vault's channel, as other news of the vault is.
+A process hears of its own commits from the gate. An entry committed by a process that does not sign the log,
+such as a command, is announced on the vault's channel, like other news of the vault.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ class Growth:
         return [hosted for hosted, since in self._grown.items() if since < before]
 
     def forget(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Know nothing of a log that is not signed here any more."""
+        """Forget a log that is no longer signed here."""
         self._grown.pop((organisation, role), None)

@@ -1,7 +1,8 @@
-"""Counts of what a vault uses: rows by table, bodies by what they belong to. Counts, sizes and times alone.
+"""A vault's usage: rows by table, bodies by their owners. Only counts, sizes and times.
 
-Nothing is read of a row but its time, so that whoever pays for the disk can ask without seeing anything of an
-organisation. Each vault counts itself, through its own login; the administrator asks how large tables are.
+Only the time of a row is read, so that the operator, who pays for the disk, can ask without seeing anything
+of an organisation. Each vault counts itself, through its own login; the administrator asks how large tables
+are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class TableHolding:
     table: str
     count: int
     oldest: datetime | None
-    """``None`` where there are no rows, or rows have no age."""
+    """Time of the oldest row; ``None`` without rows, or if rows have no age."""
 
 
 class Owner(StrEnum):
@@ -41,7 +42,7 @@ class Owner(StrEnum):
     FILE = "files"
     """Files of messages that came or were sent."""
     DRAFT = "drafts"
-    """Files of drafts, uploaded by whoever writes."""
+    """Files of drafts, uploaded by their writers."""
     NOBODY = "left behind"
     """Objects that no row knows: on their way in, or left by a process that was killed."""
 
@@ -83,7 +84,7 @@ _BODIES: Mapping[Role, str] = {
         SELECT NULL::text AS body, NULL::text AS owner, NULL::timestamptz AS at WHERE false
     """,
 }
-"""Bodies of each role with what they belong to, and since when."""
+"""Bodies of each role with their owners and ages."""
 
 
 _SIZES = """
@@ -131,7 +132,7 @@ class HoldingsVault(Vault):
     async def holdings(self) -> Holdings:
         """Count what this vault uses in database and object store.
 
-        It shows nothing of anybody, and alone leaves no entry in the log.
+        It reveals nothing about anyone, and alone leaves no entry in the log.
         """
         tables = await self._work.peek(_count_tables(self._role))
         bodies = await self._work.peek(_stored_bodies(self._role))

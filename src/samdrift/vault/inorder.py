@@ -89,7 +89,7 @@ async def hosted(connection: Connection, only: str | None = None) -> list[Hosted
 
 
 async def out_of_order(connection: Connection, database: Database) -> list[Hosted]:
-    """Return the vaults that lack something, or of which somebody has got something."""
+    """Return the vaults that lack something, or to which others have gained rights."""
     vaults = await hosted(connection)
     right = await in_cluster(connection, database, vaults)
     found = [each for each in vaults if each not in right]
@@ -150,7 +150,7 @@ async def in_cluster(connection: Connection, database: Database, vaults: Sequenc
 
 
 async def within(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
-    """Return those of the vaults in a database whose schema is in order there."""
+    """Return the vaults in a database whose schema is in order."""
     values = {"schemas": [each.schema for each in vaults], "logins": [each.login for each in vaults]}
     right = {schema for (schema,) in await _rows(inside, _RIGHTS, values)}
     return await _current(inside, [each for each in vaults if each.schema in right])

@@ -1,10 +1,10 @@
 """The keeper of leases: renews in the registry what this process is in charge of.
 
 The registry has the clock (sql/leases-1.sql). This process measures a lease from before it asked for it, by a
-clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever has become of it and of
-the way to the database, nobody else is in charge as long as it believes to be. One that ends in order gives
-its leases back; of one that is killed they end by themselves, or as soon as a process that starts on the
-same machine knows that it has ended (:mod:`samdrift.installation.lives`).
+clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever happens to it and to
+the connection, no other process is in charge as long as it believes to be. A process that ends in order gives
+its leases back; those of a killed one expire, or end as soon as a process that starts on the same machine
+knows that it has ended (:mod:`samdrift.installation.lives`).
 
 A process whose own clock differs from the database's is set aside by the registry as long as another one is
 right (sql/lease-clocks-1.sql): it gives back what it has, and takes nothing until its clock is right again.
@@ -36,10 +36,10 @@ GROUP BY role, former, surplus ORDER BY role, former, surplus
 """Returns the partitions together, which are the same each time while no process begins or ends."""
 _END = "SELECT end_leases($1)"
 _OWN = ""
-"""The role under which the registry has what is the installation's own."""
+"""The role under which the registry keeps the installation's own leases."""
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0
-"""Seconds by which the end of a process is put off by leases that it gives back."""
+"""Seconds by which giving back leases may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
 Ask = Callable[..., Awaitable[list[Row]]]
@@ -79,7 +79,7 @@ class LeaseKeeper:
     of_day: Clock = now
     """The clock by which this process puts work off."""
     _given: set[Partition] = field(default_factory=set)
-    """Partitions that nobody works on here any more, to be given back."""
+    """Partitions on which no work is left here, to be given back."""
     _leaving: set[Partition] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,7 +92,7 @@ class LeaseKeeper:
     _until: float = 0.0
     _lapsed: bool = False
     _away: bool = False
-    """True while the registry's database is away, which its own line in the log says."""
+    """True while the registry's database is down, which has its own line in the log."""
     _aside: bool = False
     _task: asyncio.Task[None] | None = None
 
@@ -116,7 +116,7 @@ class LeaseKeeper:
         self._asked.set()
 
     async def stop(self) -> None:
-        """Stop what is still done under leases, and give them back; others hear of it."""
+        """Stop work that is still done under leases, and give them back; others are notified."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, *self._tasks, return_exceptions=True)

@@ -108,9 +108,9 @@ def append_statement(happenings: Sequence[Happening]) -> Statement:
 
 
 def are_of(rows: Sequence[Row], contents: Sequence[bytes]) -> bool:
-    """Return whether rows of :data:`LAST_LEAVES` are the entries with these contents, which were appended.
+    """Return whether rows of :data:`LAST_LEAVES` are the entries with these contents, just appended.
 
-    They are others where somebody has replaced what appends by something that keeps nothing.
+    They differ if the appending function was replaced by one that keeps nothing.
     """
     return len(rows) == len(contents) and all(
         salt is not None and commitment(salt, content) == hashed

@@ -116,11 +116,11 @@ async def members(connection: Connection, group: str) -> list[str]:
 
 
 async def end_login(connection: Connection, login: str) -> None:
-    """Let nobody in by the login any more, end its sessions, and drop it; nothing happens when there is none.
+    """Disable a login, end its sessions, and drop it; does nothing when there is none.
 
-    Outside of any transaction. A password that is replaced leaves the login to whoever holds
-    a session of it, or an exchange of SCRAM that began before: both can set the next one. So
-    a new password comes with a new login, and the former one goes.
+    Outside of any transaction. Replacing only the password would leave the login to the holder of an open
+    session, or of a SCRAM exchange already begun: both can set the next one. So a new password comes with a
+    new login, and the former one is dropped.
     """
     name = sql.Identifier(login)
     try:
@@ -136,7 +136,7 @@ async def end_login(connection: Connection, login: str) -> None:
 
 
 async def shut_out(connection: Connection, login: str) -> None:
-    """Let nobody in by the login, and end its sessions; :class:`VaultUnavailable` where one does not end."""
+    """Disable a login, and end its sessions; :class:`VaultUnavailable` if one does not end."""
     await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(login)))
     for _ in range(_TRIES):
         if not await _rows(connection, _END, login):

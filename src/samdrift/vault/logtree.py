@@ -115,7 +115,7 @@ class OpenRefusal:
 
 @dataclass(frozen=True, slots=True)
 class TreeState:
-    """A log's tree as it stands: how far the log goes, and up to where it is signed."""
+    """The state of a log's tree: the log's size, and how far it is signed."""
 
     origin: str
     edge: Frontier
@@ -194,7 +194,7 @@ class LogTree:
         record: Callable[[AuditEvent, Mapping[str, str]], Awaitable[None]],
         keys: Callable[[], Sequence[LogKey]],
     ) -> None:
-        """``keep`` writes what nobody waits for, at the latest with the commit.
+        """``keep`` runs a statement without waiting for its result, at the latest with the commit.
 
         ``keys`` are those that the log is signed with, the newest first.
         """
@@ -207,7 +207,7 @@ class LogTree:
         """A checkpoint was signed here. It may leave once that is committed, and not before."""
 
     async def state(self) -> TreeState:
-        """Return how the tree stands; one row, whatever the size of the log."""
+        """Return the state of the tree: one row, whatever the size of the log."""
         ((origin, edge, checked, first, end, signed, note, at, key, stated, *refused),) = await self._read(
             _STATE
         )
@@ -232,10 +232,10 @@ class LogTree:
         return tuple(WitnessState(*row) for row in await self._read(_WITNESSES))
 
     async def sign(self, now: datetime) -> TreeState:
-        """Sign a checkpoint of all entries that are committed now, and return how the tree stands then.
+        """Sign a checkpoint of all entries committed so far, and return the new state of the tree.
 
-        A key that was not announced is announced first, by an entry that the next checkpoint has in its
-        tree. Where nothing is new, nothing is signed. :class:`SigningStopped` after a refusal.
+        A new key is announced first, by an entry that the next checkpoint covers. Without new entries,
+        nothing is signed. :class:`SigningStopped` after a refusal.
         """
         state = await self.state()
         if state.refusal is not None:
@@ -287,7 +287,7 @@ class LogTree:
     async def refuse(
         self, state: TreeState, witness: VerifierKey, reason: str, seen: int | None, at: datetime
     ) -> bool:
-        """End the signing, as an entry of the log tells; false where it has ended already."""
+        """Stop the signing, as an entry of the log records; false if it had stopped already."""
         size = state.signed or 0
         ((new,),) = await self._write(
             "SELECT keep_refusal($1, $2, $3, $4, $5::bigint, $6)",
@@ -303,10 +303,10 @@ class LogTree:
     async def resolve(
         self, decision: str, first: str, second: str, at: datetime, proof: Mapping[str, str] = _NO_FACTS
     ) -> str | None:
-        """End a refusal by a decision of two people, as an entry of the log tells; ``None`` without one.
+        """End a refusal by two people's decision, as an entry of the log records; ``None`` without one.
 
-        The log goes on under another name, which is returned, beside the history that the witness knows.
-        ``proof`` is what the two have signed.
+        The log continues under another name, which is returned, next to the history that the witness knows.
+        ``proof`` is the text that the two have signed.
         """
         before = (await self.state()).origin
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
@@ -442,7 +442,7 @@ class LogTree:
         return b"".join(leaf.hash for leaf in leaves)
 
     async def _announce(self, key: VerifierKey, state: TreeState, keys: Sequence[LogKey]) -> None:
-        """Announce the key in use by the one before it, where that is still here."""
+        """Announce the key in use, signed by the previous one if that is still here."""
         announced = await signing(keys, lambda: announcement(key, state.key, keys))
         await self._write("SELECT keep_log_key($1, $2::bytea)", str(key), announced)
         facts = {"key": str(key)}
@@ -451,7 +451,7 @@ class LogTree:
         await self._record(VaultEvent.LOG_KEY_ANNOUNCED, facts)
 
     async def _extend(self, edge: Frontier, first: int, size: int) -> None:
-        """Read what is new and hash it on."""
+        """Read new entries and add them to the tree."""
         while edge.size < size:
             after = first + edge.size - 1
             rows = await self._read(_LEAVES, after, first + size - 1, _MOST_LEAVES)

@@ -255,14 +255,14 @@ class Mail(StatementKeeping):
         return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def conversations_by_id(self, conversations: Sequence[str]) -> tuple[ConversationRecord, ...]:
-        """Return those of some conversations that are there."""
+        """Return the existing ones of some conversations."""
         rows = await self._work.query(f"{_CONVERSATIONS} WHERE id = ANY($1::text[])", list(conversations))
         return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def change_conversation(
         self, conversation: ConversationRecord, *, handler: str | None, done: bool, mailbox: str
     ) -> int:
-        """Change what is done about a conversation; the new version, or less than 0 if it has another."""
+        """Change a conversation's handling; return the new version, or less than 0 if its version differs."""
         bound = self._sealer.mark(conversation_bond(conversation.id, conversation.home, mailbox))
         values = (conversation.id, conversation.version, handler, done, mailbox, bound)
         ((version,),) = await self._work.query(_CHANGE, *values)
@@ -272,7 +272,7 @@ class Mail(StatementKeeping):
         return int(version)
 
     async def new_to(self, person: str, conversations: Sequence[str]) -> frozenset[str]:
-        """Return those in which something came that the person has not opened."""
+        """Return the conversations with messages that the person has not opened."""
         rows = await self._work.query(_NEW_TO, list(conversations), person)
         return frozenset(conversation for (conversation,) in rows)
 
@@ -345,7 +345,7 @@ class Mail(StatementKeeping):
         )
 
     async def mail(self, messages: Sequence[str]) -> tuple[MailRecord, ...]:
-        """Return those of some messages that are there."""
+        """Return the existing ones of some messages."""
         return await self._mail(f"{_MESSAGES} WHERE id = ANY($1::text[])", list(messages))
 
     async def mail_of(self, conversation: str) -> tuple[MailRecord, ...]:

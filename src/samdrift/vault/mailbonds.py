@@ -18,22 +18,22 @@ from samdrift.vault.sealing import Sealer
 
 
 def conversation_bond(conversation: str, home: str, mailbox: str) -> str:
-    """Return the text of which a conversation's mark is made."""
+    """Return the text from which a conversation's mark is made."""
     return f"bond conversation {conversation} of {home} in {mailbox}"
 
 
 def mail_bond(message: str, conversation: str, draft: str | None, body: str) -> str:
-    """Return the text of which a message's mark is made; the files of its draft are its own."""
+    """Return the text from which a message's mark is made; it covers the files of its draft."""
     return f"bond message {message} in {conversation} from {draft or '-'} with {body}"
 
 
 def file_bond(file: str, owner: str, body: str) -> str:
-    """Return the text of which a file's mark is made."""
+    """Return the text from which a file's mark is made."""
     return f"bond file {file} of {owner} with {body}"
 
 
 def session_bond(mark: bytes, used: datetime) -> str:
-    """Return the text of which the mark of a session's last use is made."""
+    """Return the text from which the mark of a session's last use is made."""
     return f"bond session {mark.hex()} used {used.astimezone(UTC).isoformat()}"
 
 
@@ -46,7 +46,7 @@ def approval_bond(
 
 
 def require_bond(bound: bytes | None, bond: str, sealer: Sealer) -> None:
-    """Raise :class:`SealBroken` for a row that somebody else has put where it is."""
+    """Raise :class:`SealBroken` for a row that was moved by others."""
     if bound is None or not hmac.compare_digest(bound, sealer.mark(bond)):
         raise SealBroken
 

@@ -1,8 +1,8 @@
 """Deletion at the message service of what is stored in a message client's vault.
 
-The database decides what may be deleted there, in the transaction in which it is claimed: what lies here
-since before a verified backup of this vault, was opened, is final, and is not exempt from disposal; and what
-was disposed of here, which a verified backup has, or has the record of.
+The database decides what may be deleted there, in the transaction in which it is claimed: messages that were
+stored here before a verified backup of this vault, were opened, are final, and are not exempt from disposal;
+and messages disposed of here that a verified backup contains, itself or their record.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class MailDeletion(MailWriting):
         return None
 
     def keep_sole_reader(self, mailbox: str, person: str, content: Content | None, *, now: datetime) -> None:
-        """Keep the confirmation that nobody else reads a mailbox's address, or take it back."""
+        """Keep the confirmation that no other client reads a mailbox's address, or withdraw it."""
         place = _reader_place(mailbox, person)
         value = None if content is None else sealed(content, place, self._sealer)
         self._work.later(_KEEP_READER, mailbox, person, now, value)
@@ -122,7 +122,7 @@ class MailDeletion(MailWriting):
     ) -> dict[str, int]:
         """Take over messages to delete at the message service; returns the number of the attempt for each.
 
-        Of messages to and from the addresses of some mailboxes those that ``backup`` has.
+        Only messages to and from the addresses of some mailboxes, and contained in ``backup``.
         """
         backed_up = backup.taken_at - _STORING
         values = (list(homes), stored_before, backed_up, now, now + lease, limit)

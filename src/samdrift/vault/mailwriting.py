@@ -187,9 +187,10 @@ class MailWriting(Mail):
         return tuple(message for (message,) in await self._work.look(_CLAIM, now, now + lease, limit))
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Take up messages and notices that processes had claimed that have ended; returns how many.
+        """Release the messages and notices that ended processes had claimed; return their number.
 
-        What this happens to time and again may be what ends the processes: it waits for the end of its lease.
+        An item to which this happens repeatedly may itself be what ends the processes: it waits for its lease
+        to end.
         """
         ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
         return int(number)
@@ -222,7 +223,7 @@ class MailWriting(Mail):
         return bool(moved)
 
     def put_off_mail(self, messages: Collection[str], *, due: datetime) -> None:
-        """Have the status of messages asked for again then; nothing of them has changed."""
+        """Schedule another query of messages' status; nothing about them has changed."""
         self._work.arrange(_PUT_OFF, list(messages), due)
 
     async def next_due(self) -> datetime | None:

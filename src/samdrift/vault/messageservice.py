@@ -142,9 +142,9 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
             raise
 
     def tls_client(self) -> Callable[[], tuple[Path, str]]:
-        """Gives file and password of the key and certificate that the organisation shows on interface C (R4).
+        """A function that returns file and password of the organisation's identity on interface C (R4).
 
-        Whenever it is called: of those that are in use then.
+        Each call returns those in use at that time.
         """
         self._work.use()
         return partial(self._room.keys.tls_client, self._room.vault)
@@ -203,9 +203,9 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def answered_by(
         self, item_id: str, message_id: str, *, now: datetime
     ) -> tuple[bool, MessageRecord | None]:
-        """Remember that the access point's item, a receipt, needs nothing more; return what it answers.
+        """Record that a receipt at the access point is processed; return the message that it answers.
 
-        That is a message that was sent. False, and nothing, where the item needed nothing more already.
+        That is a sent one. False, and no message, if the item had been processed already.
         """
         asked: list[Statement] = [(_TAKE, (item_id, now)), (_MESSAGE, (message_id, Direction.OUT.value))]
         ((taken,),), rows = (await self._work.look_together(*asked))[-2:]
@@ -385,14 +385,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipts(self, receipt_ids: Collection[str]) -> dict[str, ReceiptRecord]:
-        """Return those of some receipts that exist, by their ids."""
+        """Return the existing ones of some receipts, by id."""
         rows = await self._work.query(_RECEIPTS, list(receipt_ids))
         return {record.id: record for record in (messagerows.receipt(row, self._sealer) for row in rows)}
 
     async def concerned(
         self, receipt_ids: Collection[str], message_ids: Collection[str]
     ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
-        """Return those of some receipts and sent messages that exist, by their ids.
+        """Return the existing ones of some receipts and sent messages, by id.
 
         In one round trip.
         """
@@ -489,9 +489,10 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return tuple(WorkItem(WorkKind(kind), record_id, attempts) for kind, record_id, attempts in rows)
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Take up what processes had claimed that have ended; returns how much.
+        """Release the work that ended processes had claimed; return its amount.
 
-        What this happens to time and again may be what ends the processes: it waits for the end of its lease.
+        An item to which this happens repeatedly may itself be what ends the processes: it waits for its lease
+        to end.
         """
         ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
         return int(number)
@@ -553,7 +554,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
 
 
 def _planned(kind: WorkKind, record_id: str, now: datetime, lease: timedelta | None) -> Statement:
-    """Have something done now: by the caller, who has a lease, or by whoever claims it."""
+    """Plan work for now: for the caller, if it has a lease, or for any process that claims it."""
     if lease is None:
         return _PLAN, (kind.value, record_id, now, 0)
     return _PLAN, (kind.value, record_id, now + lease, 1)

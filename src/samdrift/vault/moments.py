@@ -1,4 +1,4 @@
-"""When something is due in vaults, brought to the registry after the commit that changed it.
+"""The due moments of vaults, sent to the registry after the commit that changed them.
 
 A vault keeps its moment itself (sql/moment-1.sql), and gives each a number. No transaction spans a vault
 and the registry: the process that committed sends the moment afterwards, several together, and a later number
@@ -32,7 +32,7 @@ _AGAIN_AFTER = 1.0
 _TOGETHER = 0.1
 """Seconds for which a moment waits for others: an exchange changes a queue a dozen times."""
 _LAST_WORDS = 2.0
-"""Seconds by which the end of a process is put off by what it has not sent yet."""
+"""Seconds by which unsent moments may delay the end of a process."""
 _AT_ONCE = 100
 """Vaults whose moments are read in one question."""
 _LOGGER = logging.getLogger("samdrift")
@@ -95,7 +95,7 @@ class Moments:
         self._asked.set()
 
     async def bring(self) -> None:
-        """Send now what waits; :class:`VaultUnavailable` where that cannot be, and it goes on waiting."""
+        """Send waiting moments now; on :class:`VaultUnavailable` they keep waiting."""
         async with self._sending:
             failure = await self._look()
             await self._send()

@@ -85,12 +85,12 @@ class Noticing(MailMarking):
     """Notices, and what they follow from."""
 
     async def notice_choices(self) -> dict[str, Content]:
-        """Return what each person wants to be told of, by the person's id."""
+        """Return each person's choice of notices, by the person's id."""
         rows = await self._work.peek(_CHOICES)
         return {person: opened(value, f"notice choice {person}", self._sealer) for person, value in rows}
 
     def keep_notice_choice(self, person: str, content: Content) -> None:
-        """Store what a person wants to be told of."""
+        """Store a person's choice of notices."""
         self._work.later(_KEEP_CHOICE, person, sealed(content, f"notice choice {person}", self._sealer))
 
     async def manning(self, *mailboxes: str) -> dict[str, Content]:

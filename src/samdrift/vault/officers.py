@@ -71,7 +71,7 @@ class GovernanceVault(People, HoldingsVault):
     async def rename_person(self, known: str, person: str) -> bool:
         """Have the person with the id ``known`` be ``person``, as the record calls them; sessions end.
 
-        ``False``, and nothing happens, where somebody else is known by that id already.
+        ``False``, without any change, if another person is already known by that id.
         """
         for one in await self.persons():
             if one.id == known:
@@ -96,12 +96,12 @@ class GovernanceVault(People, HoldingsVault):
         return tuple(found)
 
     async def withdraw_key(self, person: str) -> bool:
-        """Remove what a person offers; ``False`` where there is nothing."""
+        """Remove the key that a person offers; ``False`` without one."""
         ((withdrawn,),) = await self._work.query(_WITHDRAW, person)
         return bool(withdrawn)
 
     async def told_incidents(self) -> tuple[LogEntry, ...]:
-        """Return the entries by which the operator told of its incidents, the oldest first."""
+        """Return the entries with which the operator reported its incidents, oldest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.INCIDENTS)))
 
     def keep_report(self, at: datetime, report: bytes) -> None:

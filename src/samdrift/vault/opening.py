@@ -93,7 +93,7 @@ class Room:
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
     grown: Callable[[Sequence[Happening]], None] = lambda entries: None
-    """Notes that its log has, or may have, these entries more."""
+    """A function to note that the log has, or may have, these further entries."""
     claimant: str = ""
     """The name of this process, as its claims carry it."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
@@ -182,7 +182,7 @@ class Vault:
         return False
 
     def within(self, reason: Reason) -> Self:
-        """Return this opening as one for another reason, which what is done through it is recorded with.
+        """Return this opening under another reason, with which everything done through it is recorded.
 
         It is one transaction with this one, which ends it.
         """
@@ -288,7 +288,7 @@ class Vault:
         await self._discard(self._writers.keys() - self._kept)
 
     async def _promise(self) -> None:
-        """Give the promises of what was committed to whoever gathers them, if the log's key is here."""
+        """Pass the promises of committed entries to their collector, if the log's key is here."""
         if self._promises is None or not self._work.committed:
             return
         origin = self._work.committed[0][0]

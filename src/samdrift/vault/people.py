@@ -183,11 +183,11 @@ class People(RecordKeepingVault):
         return self._ended(await self._work.look(_END_FROM_OUTSIDE, who, which, begun_by), "sign-in service")
 
     async def end_sessions_of(self, person: str, why: str) -> int:
-        """End all sessions of a person, for a reason that the log gives; returns how many."""
+        """End all sessions of a person, for a reason that is logged; return their number."""
         return self._ended(await self._work.look(_END_OF, person), why)
 
     async def end_all_sessions(self, why: str) -> int:
-        """End all sessions, for a reason that the log gives; returns how many."""
+        """End all sessions, for a reason that is logged; return their number."""
         ((ended,),) = await self._work.look(_END_ALL)
         if ended:
             self.record(VaultEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
@@ -244,11 +244,11 @@ class StatementKeeping(People):
         return await self._after_of(ASSIGNED, number, limit)
 
     async def append_statements(self, statements: Sequence[NumberedStatement]) -> int:
-        """Store those that continue the copy, and return its last number then.
+        """Append the statements that continue the copy, and return its new last number.
 
-        Some that are there already change nothing;
+        Statements that are already there change nothing;
         :class:`~samdrift.vault.signedstatements.StatementTaken` for one that has the number of another, or
-        that leaves a gap.
+        leaves a gap.
         """
         await self._append_to(ASSIGNED, statements)
         return await self._last_of(ASSIGNED)

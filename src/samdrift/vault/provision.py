@@ -528,7 +528,7 @@ class Provisioner:
             _LOGGER.warning("database: notifications cannot be sent now: processes read the registry later")
 
     async def _run(self, statement: LiteralString, *identifiers: str) -> None:
-        """A statement in which ``{}`` stands for identifiers."""
+        """Run a statement with identifiers in place of ``{}``."""
         await logins.run(self._connection, statement, *identifiers)
 
     async def _rows(self, statement: str, *values: object) -> Sequence[Row]:
@@ -536,9 +536,9 @@ class Provisioner:
         return await cursor.fetchall() if cursor.description is not None else []
 
     async def _end_strays(self) -> int:
-        """Drop logins that were replaced, with their sessions. Returns how many it were.
+        """Drop replaced logins, with their sessions, and return their number.
 
-        They are looked for with nobody else making any: one that is just being made is on no record yet.
+        The search runs while no other process makes any, since a login in the making is not recorded yet.
         """
         async with self.alone():
             strays = await rights.strays(self._connection, self._database)
@@ -592,7 +592,7 @@ def _moved(event: VaultEvent, organisation: str, vaults: int) -> Happening:
 
 
 def _name(kind: str) -> str:
-    """A name that says nothing, 128 random bits."""
+    """A meaningless name of 128 random bits."""
     return kind + secrets.token_hex(16)
 
 

@@ -1,4 +1,4 @@
-"""The rule by which the rows of every table end, so that nothing grows for ever without one.
+"""The rule by which each table's rows end, so that nothing grows for ever.
 
 A test compares this list with the tables of a database: a table without a rule fails the build. What an
 organisation uses is counted by the same list (:mod:`samdrift.vault.holdings`), so that a figure never stands
@@ -26,7 +26,7 @@ NOTICED = timedelta(days=30)
 
 
 class Kind(StrEnum):
-    """Purposes of rows, in the words of whoever asks why they are there."""
+    """Purposes of rows, as an answer to why they are there."""
 
     MESSAGES = "messages"
     DRAFTS = "drafts"

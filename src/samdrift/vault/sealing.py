@@ -37,7 +37,7 @@ class Generation:
     """The keys of one generation."""
 
     number: bytes
-    """Number that what is sealed begins with."""
+    """Number with which sealed values begin."""
     values: bytes = field(repr=False)
     bodies: bytes = field(repr=False)
     """The key of the streams that bodies are."""
@@ -57,13 +57,13 @@ class Sealer:
         self._current = current
         self._marks = _derive(keys.first.key, b"marks")
         self.session_marks = _derive(keys.first.key, b"session")
-        """The key of marks of session keys. It goes along when the organisation moves: with it alone
-        nothing can be opened, only a session key that one has be told again."""
+        """The key of marks of session keys. It moves with the organisation: alone it opens nothing, and only
+        recognises a known session key."""
         self.pages_key = _derive(keys.first.key, b"pages")
-        """The key of what an organisation's pages give to browsers; it does not move along."""
+        """The key for values that an organisation's pages give to browsers; it does not move along."""
         self._generations: dict[bytes, Generation] = {}
         self.newest = self._learn(keys)
-        """Seals what is written."""
+        """The generation that seals new values."""
 
     def context(self, place: str) -> bytes:
         """Return the context that binds a value to ``place`` in this vault."""

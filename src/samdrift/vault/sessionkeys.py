@@ -43,7 +43,7 @@ class Claim(StrEnum):
     USED = "used"
     """It opens another one, or could have: nothing may be decrypted with it."""
     LIMITED = "limited"
-    """Too many envelopes of the sender meant nothing: nothing is done with this one for now."""
+    """Too many of the sender's envelopes were meaningless: this one is not processed for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LostMarks:
     """Session keys of a time that were marked once, or never, and are not now."""
 
     since: datetime | None
-    """Moment of the last mark that is left; ``None`` when none is."""
+    """Moment of the last remaining mark; ``None`` without one."""
     until: datetime
     found_at: datetime
     accepted_at: datetime | None

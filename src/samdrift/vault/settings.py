@@ -44,7 +44,7 @@ class VaultSettings:
     secrets: Path
     """The key store's folder."""
     seals: Path
-    """A folder that no backup contains: what is destroyed in it makes older copies unreadable."""
+    """A folder that no backup contains: destroying a seal in it makes older copies unreadable."""
     passphrase: bytes = field(repr=False)
     vaults: int = 0
     """Vaults that are expected, for which an embedded server is started with room enough."""
@@ -53,7 +53,7 @@ class VaultSettings:
     processes: int = 1
     """Processes of the installation that share the server's room for connections, evenly."""
     connections_per_vault: int = 8
-    """Most of them for one vault, so that one cannot starve the others."""
+    """Limit of connections for one vault, so that it cannot starve the others."""
     idle: timedelta | None = None
     """Time for which an unused connection stays open; by the number of vaults when it is ``None``."""
     tokens: HsmSettings | None = None

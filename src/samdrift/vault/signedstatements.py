@@ -79,11 +79,10 @@ class SignedStatementKeeping(Vault):
         return await self._after_of(SIGNED, number, limit)
 
     async def append_signed_statements(self, statements: Sequence[NumberedStatement], **facts: str) -> int:
-        """Store those that continue what is there, and return the last number then.
+        """Append the statements that continue the stored ones, and return the new last number.
 
-        Each that is new is an entry of the log, with its number, its SHA-256 and ``facts``. Some that are
-        there already change nothing; :class:`StatementTaken` for one that has the number of another, or that
-        leaves a gap.
+        Each new one is logged with its number, its SHA-256 and ``facts``. Statements that are already there
+        change nothing; :class:`StatementTaken` for one that has the number of another, or leaves a gap.
         """
         for one in await self._append_to(SIGNED, statements):
             digest = sha256(one.content).hexdigest()

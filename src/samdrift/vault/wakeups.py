@@ -1,8 +1,7 @@
 """Hears from the database what other processes stored, and when registrations change.
 
-A notification carries nothing but the name of its channel, and that is random:
-whoever listens on a guess learns nothing. What this process stored itself it
-knows already, so that its own notifications are dropped.
+A notification carries only the name of its channel, which is random: listening on a guess reveals nothing.
+This process already knows what it stored itself, so its own notifications are dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _AGAIN_AFTER = 1.0
 _LOOK_SECONDS = 30.0
 """After which the registry is read also when no notification came: one may have been lost."""
 _HEARD_AFTER = 2.0
-"""Seconds after a login until others hear of it: whoever has logged in comes first."""
+"""Seconds after a login until others hear of it, so that its maker comes first."""
 
 
 class Wakeups:
@@ -193,7 +192,7 @@ class Listener:
         self._told.set()
 
     async def heard(self) -> AsyncIterator[Hosted]:
-        """Yield the vaults that were told of, until cancelled."""
+        """Yield the notified vaults until cancelled."""
         try:
             while True:
                 await self._told.wait()

@@ -26,8 +26,8 @@ _ROLLBACK: Statement = ("ROLLBACK", ())
 _SAVEPOINT: Statement = ("SAVEPOINT expected", ())
 _BACK: Statement = ("ROLLBACK TO SAVEPOINT expected", ())
 _NOT_SO = "22012"
-"""SQLSTATE of a division by zero: so a statement ends what was sent with it when it finds something else than
-was expected. SQL has no assertion."""
+"""SQLSTATE of a division by zero: by this a statement aborts the batch when its expectation fails, since SQL
+has no assertion."""
 _SETTLE: Statement = ("SET CONSTRAINTS ALL IMMEDIATE", ())
 """Has the vault keep its moment now (``_keep_moment()`` in the schema), so that it can be asked for."""
 _OUTCOME: Statement = (
@@ -111,7 +111,7 @@ class UnitOfWork:
 
     @property
     def supposing(self) -> bool:
-        """Return whether all that is decided now is supposed to succeed, and nothing of it answered."""
+        """Return whether all current decisions are assumed to succeed, without answers."""
         return self._supposing
 
     def check_open(self) -> None:
@@ -125,7 +125,7 @@ class UnitOfWork:
         return await self.look(sql, *values)
 
     async def look(self, sql: str, *values: Value) -> list[Row]:
-        """Query as :meth:`query` does, to find out if there is anything to do."""
+        """Query like :meth:`query`, to find out whether there is anything to do."""
         return (await self.look_together((sql, values)))[-1]
 
     async def look_together(self, *asked: Statement) -> list[list[Row]]:
@@ -282,19 +282,19 @@ class UnitOfWork:
         return await self._alone(sql, values)
 
     async def peek(self, sql: str, *values: Value) -> list[Row]:
-        """Run a question that shows nothing of anybody: alone, it leaves no entry in the log."""
+        """Run a query that reveals nothing about anyone: alone, it leaves no entry in the log."""
         self.check_open()
         if self._session is not None or self._held:
             return await self.look(sql, *values)
         return await self._alone(sql, values)
 
     def later(self, sql: str, *values: Value) -> None:
-        """Run a statement whose rows nobody waits for, at the latest with the commit."""
+        """Run a statement whose rows are not needed, at the latest with the commit."""
         self._used = True
         self.arrange(sql, *values)
 
     def arrange(self, sql: str, *values: Value) -> None:
-        """Do as :meth:`later` does, for when and by whom something is to be done."""
+        """Like :meth:`later`, for statements on when and by whom work is to be done."""
         self.check_open()
         self._held.append((sql, values))
 
@@ -367,7 +367,7 @@ class UnitOfWork:
         if session is None:
             raise RuntimeError("nothing has begun")
         if self._promising and entries and if_seen:
-            raise RuntimeError("what is promised does not depend on what is seen")
+            raise RuntimeError("a promise must not depend on content that is seen in the same opening")
         logged = [append_statement(entries)] if entries else []
         if if_seen:
             sql, values = append_statement(if_seen)

@@ -35,9 +35,9 @@ class WorkerGate(Generic[V_co]):
         return self._opened(organisation, purpose)
 
     def within(self, vault: V, purpose: Purpose) -> V:
-        """Return somebody else's opening of a vault of that role, for what this worker does in it.
+        """Return another worker's opening of a vault of that role, for this worker's part in it.
 
-        What it records there says that the worker did it, and for that purpose.
+        Entries recorded through it name this worker and its purpose.
         """
         return vault.within(self._reason(purpose))
 

@@ -69,7 +69,7 @@ class Arrival(Vault):
         return ArrivalStanding(standing)
 
     async def known(self, part: Part, keys: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
-        """Return those of these records that are there already."""
+        """Return the records that are already there."""
         key = ", ".join(part.key)
         sql = f"SELECT {key} FROM {part.name} WHERE {part.key[0]} = ANY($1::text[])"  # noqa: S608
         return set(await self._work.query(sql, [each[0] for each in keys])) & set(keys)

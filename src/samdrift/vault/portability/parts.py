@@ -59,19 +59,19 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of records of the vault in one role; ``key`` orders them and tells them apart."""
+    """One kind of records in one role's vault; ``key`` orders and identifies them."""
 
     role: Role
     name: str
     key: tuple[str, ...]
     facts: tuple[Fact, ...]
     contents: tuple[str, ...] = ()
-    """Names of what a record may have besides facts."""
+    """Names of the contents that a record may have besides facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One record on its way."""
+    """One record in transit."""
 
     facts: Facts
     contents: Mapping[str, Content] = field(default_factory=dict)
@@ -305,7 +305,7 @@ def records_part(role: Role) -> Part:
 def persons_part(role: Role) -> Part:
     """Persons, each under the id by which statements and logs name them; ``claims`` is JSON.
 
-    In message client and governance those who sign in, in the message service those for whom systems act.
+    In message client and governance, people who sign in; in the message service, people for whom systems act.
     """
     named = map(Fact, ("id", "issuer", "subject", "name", "claims"))
     return Part(role, "persons", ("id",), (*named, Fact("seen_at", _TIME, optional=True)))

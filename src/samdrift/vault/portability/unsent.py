@@ -1,4 +1,4 @@
-"""Ends in a restored vault what waited to be sent when the backup was made: it may have been sent since.
+"""Ends items in a restored vault that waited to be sent at the backup: they may have been sent since.
 
 Runs in the restored database, as its administrator, before anybody else gets in. Messages end, each with
 its reason in the log: whoever wrote one sees that it was not sent from here, and sends it again if it never
@@ -61,7 +61,7 @@ class Unsent:
 async def end_unsent(
     connection: Connection, role: Role, schema: str, why: str, event: AuditEvent, now: datetime
 ) -> list[Unsent]:
-    """End what waits to be sent in a vault, in a transaction of the caller's, and log each of it there."""
+    """End a vault's unsent items, in a transaction of the caller's, and log each of them there."""
     try:
         found = await _ended(connection, role, sql.Identifier(schema), why, now)
     except psycopg.Error as error:
