@@ -172,7 +172,7 @@ async def test_notices_are_listed_without_addresses_and_ended(desk: Desk) -> Non
     assert await desk.json("notices") == {
         "notices": [{"person": "person-1", "mailboxes": {"sdk.soc": "soon"}}]
     }
-    with pytest.raises(Unusable, match="nobody of that id"):
+    with pytest.raises(Unusable, match="no person with that id"):
         await desk.run("notices", "--stop", "person-2", *WHY)
     assert await desk.run("notices", "--stop", "person-1", *WHY) == ""
     async with desk.installation.open(desk.organisation, MK) as vault:
