@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -288,6 +289,9 @@ class HttpClient:
 
 _CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 _BREAKING = (errno.ECONNRESET, errno.EPIPE)
+_OTHER_NAME = "names another host"
+_DISTRUST = {9: "is not valid yet", 10: "has expired", 62: _OTHER_NAME, 64: _OTHER_NAME}
+"""Faults of a server's certificate in words, by OpenSSL's code (X509_V_ERR_…)."""
 
 
 def host_of(url: str) -> str:
@@ -306,8 +310,18 @@ def no_connection(error: OSError) -> str:
 
 def _connecting(error: aiohttp.ClientConnectorError) -> str:
     """Return the same of what aiohttp raises, which has kinds of its own for certificates."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _distrust(error.certificate_error)
     plain = type(error) is aiohttp.ClientConnectorError and error.os_error.errno in _CONNECTING
     return no_connection(error.os_error) if plain else type(error).__name__
+
+
+def _distrust(error: Exception) -> str:
+    """Return why the certificate of a server is not accepted, in OpenSSL's words where we have none."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return type(error).__name__
+    words = _DISTRUST.get(error.verify_code)
+    return f"its certificate {words}" if words else f"its certificate is refused: {error.verify_message}"
 
 
 @contextlib.contextmanager

@@ -116,6 +116,29 @@ async def test_the_name_of_the_server_is_checked(place: Place) -> None:
         assert not await greets(client_tls(trust=place.trust), url)
 
 
+async def test_why_the_certificate_of_a_server_is_refused_is_in_words(place: Place) -> None:
+    """Whoever is woken reads what is wrong with it, and not the name of a class."""
+
+    async def refused(trust: Path) -> str:
+        async with (
+            answering(hello, server_tls(place.server).serving()) as url,
+            http_client(client_tls(trust=trust), public_only=False) as client,
+        ):
+            with pytest.raises(NoAnswer) as told:
+                await fetch(client, url, LIMITS)
+        return told.value.words
+
+    assert await refused(place.clients) == (
+        "unreachable (its certificate is refused: unable to get local issuer certificate)"
+    )
+    elsewhere = [x509.DNSName("elsewhere")]
+    identity(place.server.certificate, certified(FIRST, "elsewhere", elsewhere))
+    assert await refused(place.trust) == "unreachable (its certificate names another host)"
+    ended = {"not_before": pki.NOW - 300 * pki.DAY, "not_after": pki.NOW - pki.DAY}
+    identity(place.server.certificate, FIRST.issue("localhost", **ended))
+    assert await refused(place.trust) == "unreachable (its certificate has expired)"
+
+
 async def test_a2_mutual(place: Place) -> None:
     """Clauses: transport-profile-as4 2.4.2 A2."""
     known, unknown = place.client("known", CLIENTS), place.client("unknown", SECOND)
