@@ -19,6 +19,7 @@ from samdrift.console.frame import AVAILABILITY, CERTIFICATES, ORGANISATIONS, QU
 from samdrift.console.opened import Open
 from samdrift.console.words import DEPENDENCIES, EXAMINE, REASONS, TO_DO, lasting
 from samdrift.contracts.errors import Explained, for_operator
+from samdrift.installation.expiry import Expiry
 from samdrift.installation.health import Condition
 from samdrift.installation.keyrows import WARNED
 from samdrift.installation.reporting import Running
@@ -84,11 +85,18 @@ class NowPage:
         self, running: Sequence[Running], now: datetime, wording: Wording
     ) -> tuple[list[Figure], str]:
         """Return the figures, and why those that take the database are not among them; empty if they are."""
+        number, ends, suspended, unopened = wording.formats.number, list[Expiry](), set[object](), ""
+        try:
+            installation = await self._opened()
+            ends = await asyncio.to_thread(soonest, installation, now)
+            suspended = {one.organisation for one in installation.gate.registry.all() if one.suspended}
+        except Explained as error:
+            unopened = for_operator(error)
         served = [
-            all(any(each.serves(one.identifier, role) for each in running) for role in one.roles)
+            one.identifier not in suspended
+            and all(any(each.serves(one.identifier, role) for each in running) for role in one.roles)
             for one in self._config.organisations
         ]
-        number = wording.formats.number
         text = (
             Phrase("organisations, all served")
             if all(served)
@@ -104,10 +112,8 @@ class NowPage:
             values = {"month": wording.formats.month(now), "goal": number(GOAL * 100)}
             share = Phrase("reached in %(month)s, goal %(goal)s", values)
             found.append(Figure(f"{number(_floored(month.availability))} %", share, AVAILABILITY))
-        try:
-            ends = await asyncio.to_thread(soonest, await self._opened(), now)
-        except Explained as error:
-            return found, for_operator(error)
+        if unopened:
+            return found, unopened
         soon = sum(each.until - now <= WARNED for each in ends)
         found.append(
             Figure(

@@ -59,10 +59,14 @@ class Registration:
         """Return whether the vault may be opened."""
         return self.state is RegistrationState.ACTIVE
 
+    @property
+    def suspended(self) -> bool:
+        """Return whether it is served here, but not now."""
+        return self.state is RegistrationState.SUSPENDED
+
     def opens_for(self, purpose: Purpose) -> bool:
         """Return whether the vault may be opened now for that."""
-        suspended = self.state is RegistrationState.SUSPENDED
-        return self.active or (suspended and purpose in WHILE_SUSPENDED)
+        return self.active or (self.suspended and purpose in WHILE_SUSPENDED)
 
     @property
     def public_name(self) -> str:

@@ -29,6 +29,7 @@ from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
+from samdrift.vault.registry import RegistrationState
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.administration.closings import certify_operator
@@ -44,7 +45,7 @@ from tests.unit.console.scene import (
     stuck,
 )
 from tests.unit.web.provider import SignInService
-from tests.vaults import Installation
+from tests.vaults import Installation, until
 
 ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 ORIGIN = "https://console.test"
@@ -84,6 +85,20 @@ async def test_now_shows_that_nothing_runs_and_what_to_type(scene: Scene) -> Non
     assert answer.status_code == 200
     assert "Inget är i gång. Skriv: systemctl start samdrift" in words(answer.text)
     assert "organisationer, 1 inte i drift" in words(answer.text)
+
+
+async def test_a_suspended_organisation_is_not_among_those_that_are_all_served(scene: Scene) -> None:
+    """Its processes run as ever, and refuse what they are asked."""
+    (one, *_) = scene.config.organisations
+    async with scene.visit() as visitor:
+        assert "organisationer, alla i drift" in words((await visitor.get("/")).text)
+        administration = await scene.opened()
+        await administration.provisioner.set_state(
+            one.identifier, Role.ACCESS_POINT, RegistrationState.SUSPENDED
+        )
+        registry = administration.gate.registry
+        await until(lambda: not registry.serves(one.identifier, Role.ACCESS_POINT))
+        assert "organisationer, 1 inte i drift" in words((await visitor.get("/")).text)
 
 
 async def test_now_is_shown_while_the_database_is_away_and_other_pages_say_so(scene: Scene) -> None:
