@@ -6,7 +6,7 @@ As far as the logs that were asked show it. Further along, silence means nothing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,6 +53,8 @@ class _Leg:
     todo: str
 
 
+_ID = "MESSAGE-ID"
+"""Stands for the message's id in what to do."""
 _OUT = (
     _Leg(
         "sender",
@@ -78,7 +80,7 @@ _OUT = (
         (APEvent.AP_TRANSFER_DELIVERED, MTEvent.MT_MESSAGE_ACKNOWLEDGED),
         (APEvent.AP_TRANSFER_POSTPONED, VaultEvent.AP_TRANSFER_FAILED),
         "Its first transfer has not ended yet",
-        "docs/runbooks/peer-refuses.md: samdrift queue why MESSAGE-ID",
+        f"docs/runbooks/peer-refuses.md: samdrift queue why {_ID}",
     ),
     _Leg(
         "recipient",
@@ -131,7 +133,7 @@ def passages(steps: Sequence[Step], message_id: str) -> tuple[Passage, ...]:
     if not own:
         return ()
     way = _OUT if any(step.what in _SENT for step in own) else _IN
-    return tuple(_walk(own, way))
+    return tuple(replace(each, todo=each.todo.replace(_ID, message_id)) for each in _walk(own, way))
 
 
 def arrived(found: Sequence[Passage]) -> bool:

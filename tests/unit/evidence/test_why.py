@@ -74,6 +74,11 @@ def test_the_walk_stops_at_the_first_place_that_it_has_not_passed(
     assert last.reason == ("peer-unreachable" if more else "")
 
 
+def test_what_to_type_about_a_transfer_names_the_message() -> None:
+    found = passages(steps_of(HABO, ended(AT_PEER, HABO, APEvent.AP_TRANSFER_POSTPONED)), MESSAGE)
+    assert found[-1].todo == f"docs/runbooks/peer-refuses.md: samdrift queue why {MESSAGE}"
+
+
 def test_what_went_wrong_before_it_went_on_does_not_stop_it() -> None:
     held = (MTEvent.MT_MESSAGE_HELD, *HANDED_OVER[-1:], APEvent.AP_TRANSFER_DELIVERED)
     found = passages(steps_of(HABO, ended(HANDED_OVER, HABO, *held)), MESSAGE)
