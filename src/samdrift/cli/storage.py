@@ -73,7 +73,9 @@ async def _gathered(config: Path, only: ParticipantIdentifier | None, folders: l
 def _print(stored: Stored) -> None:
     made = stored.backups
     told = f"{made.count} backups made, the latest {_day(made.latest)}" if made else "no backup was ever made"
-    print_line(f"{stored.organisation}: {size_text(stored.bytes)}; {told}")
+    unread = ", ".join(role.value for role, _ in stored.unread)
+    without = f" without {unread}, which could not be asked" if unread else ""
+    print_line(f"{stored.organisation}: {size_text(stored.bytes)}{without}; {told}")
     print_table(_HEADERS, [_row(use) for use in stored.uses if use.count])
     print_line()
 

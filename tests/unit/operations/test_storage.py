@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from samdrift.administration.administration import Administration
+from samdrift.cli.storage import _print as show
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.operations import backupset
@@ -126,6 +127,14 @@ async def test_backups_are_counted_where_they_lie_and_known_from_the_operators_l
     assert found.backups is not None
     assert found.backups.count == 1
     assert {each.role for each in found.uses} == {*Role, None}
+
+
+def test_what_could_not_be_asked_is_not_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reads the line sees that a suspended organisation uses more than what was counted."""
+    suspended = "the organisation is suspended here"
+    show(Stored("0203:habo.se", (), ((AP, suspended), (Role.MESSAGE_SERVICE, suspended))))
+    printed = capsys.readouterr().out
+    assert printed.startswith("0203:habo.se: 0 B without ap, mt, which could not be asked; no backup")
 
 
 async def test_an_organisation_that_is_not_here_is_said_so(
