@@ -8,7 +8,7 @@ from os import fspath
 
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.inputs import reason
-from samdrift.contracts.errors import Explained
+from samdrift.contracts.errors import Explained, Temporary
 
 
 @contextlib.contextmanager
@@ -22,4 +22,10 @@ def reported_as_usage_errors() -> Iterator[None]:
     except Unusable:
         raise
     except Explained as error:
-        raise Unusable(printable(str(error))) from None
+        raise Unusable(printable(_with_cause(error))) from None
+
+
+def _with_cause(error: Explained) -> str:
+    """Return what does not work, and for an outage what failed and where, unless the text has it."""
+    text, cause = str(error), error.cause if isinstance(error, Temporary) else ""
+    return f"{text} ({cause})" if cause and cause not in text else text

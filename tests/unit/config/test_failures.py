@@ -14,7 +14,7 @@ from samdrift.federation.store import FederationError
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.server import listening_socket
 from samdrift.net.trustfolder import TrustFolderError
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import ServerBusy, VaultUnavailable
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,15 @@ from samdrift.vault.errors import VaultUnavailable
         (TrustFolderError("no certificate for tls"), "no certificate for tls"),
         (KeyStoreError(KeyFault.LOCKED, "the passphrase is another"), "the passphrase is another"),
         (VaultUnavailable(), "the vault cannot be reached now"),
+        (
+            VaultUnavailable("connection refused at 192.0.2.1:5432"),
+            "the vault cannot be reached now (connection refused at 192.0.2.1:5432)",
+        ),
+        (
+            ServerBusy("serve (process 7)"),
+            "serve (process 7) is starting or stopping the embedded PostgreSQL: wait until that is done;"
+            " where it does not end, see data/server.log in its folder",
+        ),
     ],
 )
 def test_what_keeps_an_installation_from_running_is_told(failure: Exception, text: str) -> None:
