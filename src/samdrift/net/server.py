@@ -62,6 +62,8 @@ AsgiApp = Callable[..., Any]
 
 _OF_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
 """Beginnings of lines that anybody on the network can have uvicorn write."""
+_OF_ENDING = ("Shutting down", "Waiting for connections to close", "Waiting for background tasks")
+"""Beginnings of lines about a server that ends; some advise to type at a terminal, which is not there."""
 _journal = Journal()
 
 
@@ -74,9 +76,9 @@ class _Lines(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.msg == "Shutting down":
-            return False
         line = str(record.msg)
+        if line.startswith(_OF_ENDING):
+            return False
         if line.startswith(_OF_STRANGERS):
             _journal(line)
             return False

@@ -100,6 +100,7 @@ async def test_an_answer_that_an_outage_broke_off_is_reported_by_what_is_away_al
 async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "uvicorn.error")
     asked = asyncio.Event()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +111,7 @@ async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_err
     sock = listening_socket("127.0.0.1")
     address = f"http://127.0.0.1:{sock.getsockname()[1]}/"
     async with httpx.AsyncClient(timeout=60) as client:
-        async with serving(guarded(application, failures.append), sock, stop_within=0):
+        async with serving(guarded(application, failures.append), sock, stop_within=1):
             asking = asyncio.create_task(client.get(address))
             await asked.wait()
         assert (await asking).status_code == 503
@@ -119,6 +120,7 @@ async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_err
         (record.levelname, record.getMessage()) for record in caplog.records if record.levelno > logging.INFO
     ]
     assert said == [("WARNING", "Cancel 1 running task(s), timeout graceful shutdown exceeded")]
+    assert not any("CTRL+C" in line for line in caplog.messages), "there is no terminal to type it at"
 
 
 async def test_an_answer_that_has_begun_when_the_server_ends_stays_without_its_end() -> None:
