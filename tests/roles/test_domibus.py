@@ -180,7 +180,7 @@ async def test_a_domibus_with_a_certificate_that_nobody_vouches_for_is_told_noth
     unknown = replace(own, domibus=replace(own.domibus, issuers=None))
     async with AsyncExitStack() as stack:
         access_point = await connected(stack, unknown, members[0].operator.gate, customers.config)
-        with pytest.raises(TransferUnavailable, match="Certificate"):
+        with pytest.raises(TransferUnavailable, match="its certificate is refused"):
             await access_point.poll(0, 0)
 
 

@@ -164,7 +164,7 @@ def _vaults(facts: Facts) -> Items:
             yield Item(name, State.DONE, Phrase("is there"))
         elif state is RegistrationState.SUSPENDED:
             todo = Phrase(
-                "samdrift org resume %(organisation)s --why REASON, once what it is suspended for is settled",
+                "samdrift org resume %(organisation)s, with the reason by --why, once the cause is settled",
                 {"organisation": facts.organisation},
             )
             yield Item(name, State.MISSING, Phrase("is suspended"), todo)

@@ -192,7 +192,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
     (
         {"vaults": {AP: RegistrationState.ACTIVE, MT: RegistrationState.SUSPENDED}},
         {"vault mt": MISSING},
-        "--why REASON, once what it is suspended for is settled",
+        "with the reason by --why, once the cause is settled",
     ),
     (
         {"keys": with_keys(ENCRYPTION, CLIENT)},

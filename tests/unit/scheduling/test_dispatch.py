@@ -12,6 +12,7 @@ import pytest
 
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Role
+from samdrift.scheduling import dispatch
 from samdrift.scheduling.dispatch import Dispatcher, InFlight
 from samdrift.scheduling.leases import Leases, partition_of
 from samdrift.vault.errors import VaultDenied
@@ -310,6 +311,12 @@ async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Except
     await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.fixture
+def five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time after a failure as it is, which tests with a clock of the world make shorter."""
+    monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(seconds=5))
+
+
 class Breaks(InFlight):
     """Has one thing to do, whose lease is an hour, and whose job breaks in a number of ways first."""
 
@@ -358,6 +365,7 @@ async def broken(work: Breaks, seconds: float) -> list[float]:
     return [round((each - start).total_seconds()) for each in work.claimed]
 
 
+@pytest.mark.usefixtures("five_seconds")
 @in_virtual_time
 async def test_what_an_outage_cuts_off_does_not_wait_for_its_lease() -> None:
     work = Breaks([_Outage()] * 3)
@@ -365,12 +373,14 @@ async def test_what_an_outage_cuts_off_does_not_wait_for_its_lease() -> None:
     assert work.given_back == [["one"]] * 3
 
 
+@pytest.mark.usefixtures("five_seconds")
 @in_virtual_time
 async def test_what_is_cut_off_time_and_again_or_by_a_fault_waits_for_its_lease() -> None:
     assert await broken(Breaks([_Outage()] * 9), 1800) == [0, 5, 10, 15, 20, 25]
     assert await broken(Breaks([RuntimeError()]), 1800) == [0]
 
 
+@pytest.mark.usefixtures("five_seconds")
 @in_virtual_time
 async def test_what_was_cut_off_before_another_process_was_in_charge_is_not_given_back() -> None:
     """It may be at it: what this process had claimed is taken up by whoever gains the lease."""
