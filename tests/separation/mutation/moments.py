@@ -25,6 +25,13 @@ MOMENTS = (
         (f"{_CLAIMS}::test_claims_of_a_process_that_lives_are_left_to_it",),
     ),
     Mutant(
+        "a transfer that nobody has claimed does not wait for the hour of a clock that was ahead",
+        "vault/sql/accesspoint-due-1.sql",
+        "coalesce(claimed_until, least(at, clock_timestamp()))",
+        "coalesce(claimed_until, at)",
+        (f"{_CLAIMS}::test_what_nobody_has_claimed_while_a_clock_was_ahead_is_due_when_it_is_right_again",),
+    ),
+    Mutant(
         "a message service's claims of another process that lives are left to it",
         "vault/sql/messageservice-claims-1.sql",
         "WHERE w.claimed_by = ANY (ended)",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.net.clock import system_clock
 from samdrift.scheduling.claims import Claimant
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, submitted
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, outgoing, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ROLES = (AP, MT)
@@ -249,3 +251,19 @@ async def test_a_worker_that_is_started_again_knows_that_something_is_due_althou
         assert dict(await worker.due(AP, LATER)) == {organisation: LATER}
     finally:
         await worker.close()
+
+
+async def test_what_nobody_has_claimed_while_a_clock_was_ahead_is_due_when_it_is_right_again(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A minute with a clock three hours ahead left ten transfers that waited for that hour."""
+    right = system_clock()
+    ahead = right + timedelta(hours=3)
+    async with installation.open(organisation, AP) as vault:
+        stored = await body(vault, b"<xhe/>")
+        await vault.submit(outgoing(), stored, as4_message_id="ahead@ap.test", now=ahead, lease=None)
+        due = await vault.next_due()
+        assert due is not None
+        assert due - right < MINUTE
+        (claimed,) = await vault.claim_transfers(now=system_clock(), lease=MINUTE, limit=9)
+    assert claimed.created_at == ahead

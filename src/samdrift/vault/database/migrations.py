@@ -55,6 +55,7 @@ VAULT = {
         "accesspoint-claims",
         "accesspoint-forgetting",
         "accesspoint-turns",
+        "accesspoint-due",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
