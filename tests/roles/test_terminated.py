@@ -58,6 +58,8 @@ def test_the_demonstration_leaves_nothing_behind(place: Path, moment: Callable[[
         until(moment, place)
         demo.send_signal(signal.SIGTERM)
         _, complaints = demo.communicate(timeout=PATIENCE)
-    assert (demo.returncode, complaints) == (128 + signal.SIGTERM, "")
+    assert demo.returncode == 128 + signal.SIGTERM
+    # Where much else runs, one of its own services may take its time: that is an outage, and is logged.
+    assert [line for line in complaints.splitlines() if not line.endswith(": no answer in time")] == []
     assert using(place) == []
     assert [*(place / "temporary").iterdir()] == []
