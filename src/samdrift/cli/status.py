@@ -34,7 +34,7 @@ def status(
 ) -> int:
     """Show what a running installation serves, and the state of each thing that it depends on.
 
-    Exit status 0 when everything is up, 1 when something is down or not served, 2 when nothing runs.
+    Exit status 0 when nothing is gone, 1 when something is gone or not served, 2 when nothing runs.
     """
     with reported_as_usage_errors():
         loaded = load(config)

@@ -20,6 +20,7 @@ from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import NotCovered
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.contracts.statements import RightsBehind
@@ -35,6 +36,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 20
 LEASE = timedelta(minutes=15)
+_CUT_AT_MOST = 5
+"""Times in a row that a message which an outage has cut off does not wait for its lease."""
 """Time for which claimed messages are this process's: longer than any answer of the message service takes."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
@@ -67,33 +70,37 @@ class Sending:
         self._service = service
         self._clock = clock
         self._hears = hears
-        self._under_way: set[str] = set()
-        """Messages that were claimed and, since an outage came between, not gone on with yet."""
+        self._cut: dict[str, int] = {}
+        """Claimed messages that an outage of the vault has cut off, and how many times in a row."""
 
     async def release(self, ended: Collection[str]) -> None:
         """Take up what processes had claimed: this one, too, where another was in charge meanwhile."""
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.release_claims(ended, now=self._clock())
-        self._under_way.clear()
+        self._cut.clear()
 
     async def turn(self) -> datetime | None:
         """Do what is due, and return when more will be; ``None`` when nothing waits.
 
         An outage of the message service delays its messages and is not raised. One of the vault is, and the
-        next turn goes on with what it cut off.
+        next turn goes on with what it cut off, a few times; what a fault breaks off waits for its lease.
         """
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.end_windows(now=self._clock())
             claimed = await vault.claim_mail(now=self._clock(), lease=LEASE, limit=_BATCH)
-            cut = frozenset(self._under_way)
-            mail = await vault.mail([*cut.union(claimed)]) if cut or claimed else ()
-        self._under_way = {one.id for one in mail}
-        for one in mail:
-            if one.stage == Stage.OUTBOX:
-                await self._send(one, again=one.id in cut or one.attempts > 1)
-                self._under_way.discard(one.id)
-        await self._follow([one for one in mail if one.stage == Stage.HANDED_OVER])
-        self._under_way.clear()
+            wanted = [*{*self._cut, *claimed}]
+            mail = await vault.mail(wanted) if wanted else ()
+        cut, self._cut = self._cut, {}
+        left = {one.id: cut.get(one.id, 0) for one in mail}
+        try:
+            for one in mail:
+                if one.stage == Stage.OUTBOX:
+                    await self._send(one, again=one.id in cut or one.attempts > 1)
+                    del left[one.id]
+            await self._follow([one for one in mail if one.stage == Stage.HANDED_OVER])
+        except Temporary:
+            self._cut = {message: times + 1 for message, times in left.items() if times < _CUT_AT_MOST}
+            raise
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             return await vault.next_due()
 

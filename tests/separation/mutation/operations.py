@@ -203,9 +203,16 @@ OPERATIONS = (
         ),
     ),
     Mutant(
+        "a message that cannot be read holds up the others a few times at most",
+        "messageclient/sending.py",
+        "for message, times in left.items() if times < _CUT_AT_MOST}",
+        "for message, times in left.items()}",
+        (f"{_MAIL_SENDING}::test_one_message_that_cannot_be_read_holds_up_the_others_a_few_times_at_most",),
+    ),
+    Mutant(
         "a message that an outage cut off is not sent where another process was in charge meanwhile",
         "messageclient/sending.py",
-        "            await vault.release_claims(ended, now=self._clock())\n        self._under_way.clear()\n",
+        "            await vault.release_claims(ended, now=self._clock())\n        self._cut.clear()\n",
         "            await vault.release_claims(ended, now=self._clock())\n",
         (
             f"{_MAIL_SENDING}"

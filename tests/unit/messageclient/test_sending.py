@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import pytest_asyncio
@@ -34,7 +36,7 @@ from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
 from samdrift.scheduling.claims import Claimant
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import SealBroken, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -487,6 +489,49 @@ async def test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_
         asked = len(office.service.asked)
         await worker.turn()
         assert len(office.service.asked) == asked, "nothing is left"
+
+
+class Broken(Away):
+    """Vaults in which the body of a message is lost: by an outage, or altered."""
+
+    def __init__(self, office: Office, failure: Exception) -> None:
+        super().__init__(office, 0)
+        self._failure = failure
+        self.read = 0
+
+    def open(
+        self, organisation: ParticipantIdentifier, purpose: Purpose
+    ) -> AbstractAsyncContextManager[MessageClientVault]:
+        return self._opened(organisation, purpose)
+
+    @asynccontextmanager
+    async def _opened(
+        self, organisation: ParticipantIdentifier, purpose: Purpose
+    ) -> AsyncIterator[MessageClientVault]:
+        async def lost(*asked: object) -> NoReturn:
+            self.read += 1
+            raise self._failure
+
+        async with self._gate.open(organisation, purpose) as vault:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(vault, "mail_body", lost)
+                yield vault
+
+
+@pytest.mark.parametrize(("failure", "times"), [(VaultUnavailable("object store"), 6), (SealBroken(), 1)])
+async def test_one_message_that_cannot_be_read_holds_up_the_others_a_few_times_at_most(
+    office: Office, failure: Exception, times: int
+) -> None:
+    """It waits for its lease then, and the next turns are the others'."""
+    await sent(office)
+    office.pass_by(11)
+    async with office.service.running() as client:
+        worker = Sending(broken := Broken(office, failure), office.organisation, client, office.clock)
+        for _ in range(9):
+            with contextlib.suppress(VaultUnavailable, SealBroken):
+                await worker.turn()
+            office.pass_by(5)
+    assert broken.read == times
 
 
 async def test_what_an_outage_cut_off_is_not_gone_on_with_where_another_process_was_in_charge(
