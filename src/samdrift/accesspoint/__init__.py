@@ -1,1 +1,1 @@
-"""Role AP: transfers envelopes between organisations over AS4, and knows nothing of their content."""
+"""Role AP: transfers envelopes between organisations over AS4, without knowledge of their content."""

@@ -1,4 +1,4 @@
-"""Checks that AS4 header, envelope, peer and clock agree. Pure."""
+"""Checks that AS4 header, envelope, peer and clock agree, as pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Disagreement(StrEnum):
-    """A difference between header and envelope; its words are recorded in the event log as the reason."""
+    """A difference between header and envelope; its text is logged as the reason."""
 
     RECIPIENT = "finalRecipient differs from the envelope's ToParty"
     SENDER = "originalSender differs from the envelope's FromParty"
@@ -23,7 +23,7 @@ class Disagreement(StrEnum):
 
 
 def participant(value: str | None) -> ParticipantIdentifier | None:
-    """The participant that an AS4 property names; ``None`` without one."""
+    """Return the participant that an AS4 property names, or ``None`` if it names none."""
     try:
         return ParticipantIdentifier.parse(value or "")
     except WireError:
@@ -31,10 +31,10 @@ def participant(value: str | None) -> ParticipantIdentifier | None:
 
 
 def compare(message: UserMessage, envelope: EnvelopeHeader, federation: str) -> tuple[Disagreement, ...]:
-    """Every way in which the AS4 header and the envelope disagree (component-accesspoint 3.1.6 a, b, c).
+    """Return every disagreement between AS4 header and envelope (component-accesspoint 3.1.6 a, b, c).
 
-    The federation is compared too, since an access point forwards within one
-    federation only (transport-profile-as4 2.6 sentence 1, 2.10 e).
+    The federation is compared too, since an access point forwards within one federation only
+    (transport-profile-as4 2.6 sentence 1, 2.10 e).
 
     Clauses: accesspoint-test-cases 6.2.5 TF-10.
     """
@@ -52,9 +52,9 @@ def compare(message: UserMessage, envelope: EnvelopeHeader, federation: str) -> 
 def require_fresh(header: SignedHeader, now: datetime, tolerance: timedelta) -> None:
     """Reject a ``wsu:Timestamp`` that has expired or lies in the future (WSS 1.1, 10).
 
-    DIGG has announced a test of it (accesspoint-test-cases 7.1). ``tolerance`` is how far the clocks of two
-    access points may differ. A message without a timestamp, or without its end, cannot be judged too old:
-    some peers send none, and replays are recognised by MessageId.
+    DIGG has announced a test of this (accesspoint-test-cases 7.1). ``tolerance`` is the accepted difference
+    between the clocks of two access points. A message without a timestamp, or without its end, is never
+    rejected as too old: some peers send none, and replays are recognised by MessageId.
     """
     created, expires = header.security_timestamp, header.security_expires
     if created is not None and created > now + tolerance:

@@ -1,4 +1,4 @@
-"""Ends an access point's work in progress when its organisation is closed here (invariant 8)."""
+"""Ending of an access point's work in progress when its organisation is closed here (invariant 8)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _AT_ONCE = 200
 async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
     """End a batch of unfinished items, each with status and reason in the log; return their number.
 
-    A transfer fails, so that no peer gets the envelope. An envelope that waits to
-    be fetched is dropped: its sender gets no message receipt and learns of it when its own deadline passes.
+    A transfer fails, so that no peer receives the envelope. An envelope that waits to be fetched is dropped:
+    its sender gets no message receipt and notices this when its own deadline passes.
     """
     transfers = await vault.waiting(_AT_ONCE)
     for transfer in transfers:

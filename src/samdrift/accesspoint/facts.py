@@ -1,4 +1,4 @@
-"""The facts of a transfer that the event log must hold (component-accesspoint 3.4.1)."""
+"""Facts about a transfer that the event log must contain (component-accesspoint 3.4.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _OTHER = "other"
 
 
 def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) -> dict[str, str]:
-    """Return who sent what to whom, by which of ``profiles``, from a header whose signature holds.
+    """Return sender, recipient and other facts of a received message from its verified header.
+
+    ``profiles`` are the transport profiles that the message is compared with.
 
     Clauses: component-accesspoint 3.1.7 b, 3.4.1 sentence 2; transport-model-base 3.3.1 step 11, step 20,
     3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15, step 26.
@@ -39,9 +41,9 @@ def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) 
 
 
 def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) -> dict[str, str]:
-    """Return the profile whose roles and property types a message has (transport-profile-as4 2.3.1).
+    """Return the profile whose roles and property types a message uses (transport-profile-as4 2.3.1).
 
-    All are accepted: the text of version 1.2 was not available, and no decision depends on these values.
+    All values are accepted: the text of version 1.2 was not available, and no decision depends on them.
     """
     roles, types = _OTHER, _OTHER
     came = {each.type for each in message.properties if each.name in (ORIGINAL_SENDER, FINAL_RECIPIENT)}
@@ -59,11 +61,10 @@ def keep_peer(
     now: datetime,
     grounds: Grounds | None = None,
 ) -> dict[str, str]:
-    """Keep the certificate that an entry names by its SHA-256; do nothing while the peer is unknown.
+    """Store the certificate that a log entry names by its SHA-256; do nothing while the peer is unknown.
 
-    ``grounds`` are the grounds of its verdict; returns the fact that names them.
-
-    Called with the entry and not earlier, so that a long attempt does not lock rows that others need.
+    ``grounds`` are the reasons for trusting it; the fact that names them is returned. Called together with
+    the entry, not earlier, so that a long attempt does not lock rows that others need.
 
     Clauses: component-accesspoint 3.1.7 a, b, 3.4.1 sentence 1, sentence 2.
     """
@@ -73,17 +74,17 @@ def keep_peer(
 
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
-    """Return the access point at the other end, and the SHA-256 of the certificate that names it."""
+    """Return the name of the peer's access point, and the SHA-256 of the certificate with that name."""
     return {"peer": common_name(certificate) or "", "certificate": fingerprint(certificate)}
 
 
 def signature_facts(signature: bytes) -> dict[str, str]:
-    """The value of the peer's signature, in base64: over the message that came in, or on its receipt."""
+    """Return the value of the peer's signature in base64: on the received message, or on its receipt."""
     return {"signature": b64encode(signature).decode()}
 
 
 def transfer_facts(transfer: Transfer) -> dict[str, str]:
-    """Return who sends what to whom and when, before the peer is known.
+    """Return sender, recipient, time and other facts of a transfer, before the peer is known.
 
     Clauses: component-accesspoint 3.1.7 a, 3.4.1 sentence 1; transport-model-base 2.9.2 sentence 1, 3.3.1
     step 11, step 20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15,

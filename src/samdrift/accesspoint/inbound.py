@@ -1,9 +1,9 @@
 """Interface A, receiving: one AS4 message in, one receipt or error out.
 
-The order is the protection. The signature over the SOAP part is verified and
-the peer's certificate judged before anything is decrypted (invariant 6); what
-is decrypted is held aside until its integrity is proved; the receipt leaves
-only after the envelope is durable in the recipient's vault (invariant 7).
+The order of the steps is the protection. The signature over the SOAP part is verified and the peer's
+certificate checked before anything is decrypted (invariant 6); decrypted data is not used until its integrity
+is proved; the receipt is sent only after the envelope is stored durably in the recipient's vault (invariant
+7).
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ from samdrift.wire.verdicts import Grounds
 PATH = "/as4"
 LATER = {"retry-after": "60"}
 _SHARE_OF_STRANGER = 0.2
-"""Share of the time of this process that answers to one address may take, after a burst of _BURST seconds."""
+"""Share of this process's time for answers to one address, after a burst of _BURST seconds."""
 _BURST = 1.0
 _COST_OF_REFUSAL = 0.02
-"""Seconds that an error counts as: reading the message, a signature, an entry in the log."""
+"""Seconds charged for an error: reading the message, a signature, an entry in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A payload that came in whole: the proof, and the envelope's header or why it has none."""
+    """A payload that was received completely: its proof, and the envelope's header or the fault in it."""
 
     complete: Complete
     envelope: EnvelopeHeader | None
@@ -83,7 +83,7 @@ class _Arrived:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """The outcome of a message that came in whole, and the receipt for it."""
+    """The result of a message that was received completely, and the receipt for it."""
 
     receipt: Response
     event: AuditEvent
@@ -123,11 +123,11 @@ class Inbound:
         self._strangers = Shares(_SHARE_OF_STRANGER, _BURST)
 
     def application(self) -> Starlette:
-        """Return the application of interface A: the address that other access points post to."""
+        """Return the application of interface A, to which other access points post messages."""
         return Starlette(routes=[Route(PATH, self._answer, methods=["POST"])])
 
     async def _answer(self, request: Request) -> HttpResponse:
-        """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
+        """Answer with a signal, or with 503 if nothing could be stored or decided: the peer resends."""
         try:
             answer = await self.receive(
                 request.headers.get("content-type", ""),
@@ -140,13 +140,13 @@ class Inbound:
         return HttpResponse(answer.body, media_type=None, headers={"content-type": answer.content_type})
 
     async def receive(self, content_type: str, body: AsyncIterable[bytes], source: str = "") -> Response:
-        """Take one HTTP request from the address ``source``, and give the AS4 signal to answer with.
+        """Process one HTTP request from the address ``source``, and return the AS4 signal to answer with.
 
-        An error costs a signature. One for a sender that has not shown who it is waits
-        until its address has used no more than its share of the time.
+        An error costs a signature. One for a sender that is not authenticated waits until its address has
+        used no more than its share of the time.
 
-        Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and
-        ``VaultUnavailable`` when the peer should come back later.
+        Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and ``VaultUnavailable`` when the peer should
+        try again later.
 
         Clauses: accesspoint-test-cases 4.3.1 TF-04; component-accesspoint 3.1.2 b.
         """
@@ -187,7 +187,7 @@ class Inbound:
                 return self._answers.error(fault, now)
 
     async def _watch(self, facts: dict[str, str], now: datetime) -> None:
-        """Count a message of an approved peer that does not conform, and raise the alarm once it is too much.
+        """Count a nonconforming message of an approved peer, and raise the alarm once there are too many.
 
         Clauses: transport-model-base 2.9.5 sentence 1.
         """
@@ -204,7 +204,10 @@ class Inbound:
         return await self._peers.certificates(message, documents)
 
     def _served(self, message: UserMessage) -> ParticipantIdentifier:
-        """Clauses: component-accesspoint 3.2.1 a, step 2, step 3; transport-profile-as4 2.5 a, b."""
+        """Return the recipient of a message, which must be served here and active.
+
+        Clauses: component-accesspoint 3.2.1 a, step 2, step 3; transport-profile-as4 2.5 a, b.
+        """
         recipient = participant(message.property("finalRecipient"))
         registration = self._gate.registry.find(recipient, Role.ACCESS_POINT) if recipient else None
         if (
@@ -226,7 +229,10 @@ class Inbound:
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
-        """Clauses: accesspoint-test-cases 6.2.4 TF-09; component-accesspoint 3.2.2 step 1, step 2."""
+        """Receive the payload of a message from an authenticated peer, and store or refuse its envelope.
+
+        Clauses: accesspoint-test-cases 6.2.4 TF-09; component-accesspoint 3.2.2 step 1, step 2.
+        """
         async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
             addressed = reception.open_with(self._keys().decryption)
@@ -241,10 +247,10 @@ class Inbound:
             return await self._accept(vault, writer, arrived.envelope, receipt, peer, grounds, facts, now)
 
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
-        """Store the pieces as they come while the envelope's header is read from them.
+        """Store the pieces as they arrive while the envelope's header is read from them.
 
-        A broken envelope is read to its end all the same: the answer speaks of
-        the transfer alone, never of payload validation (transport-profile-as4 2.9).
+        A broken envelope is still read to its end: the answer concerns only the transfer, never payload
+        validation (transport-profile-as4 2.9).
 
         Clauses: component-accesspoint 3.2.2 a; transport-profile-as4 2.6 a.
         """
@@ -262,7 +268,10 @@ class Inbound:
     def _arrived(
         self, complete: Complete, scanner: HeaderScanner, problem: str, header: SignedHeader
     ) -> _Arrived:
-        """Clauses: component-accesspoint 3.1.6 d."""
+        """Return the complete payload with its envelope's header, or the fault found in the envelope.
+
+        Clauses: component-accesspoint 3.1.6 d.
+        """
         if problem:
             return _Arrived(complete, None, problem)
         try:
@@ -285,7 +294,9 @@ class Inbound:
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
-        """Clauses: transport-model-base 3.3.1 step 12, step 21, 3.3.2 step 12, step 21;
+        """Store an envelope and its receipt; a duplicate is answered with the receipt already sent.
+
+        Clauses: transport-model-base 3.3.1 step 12, step 21, 3.3.2 step 12, step 21;
         transport-model-extended 3.3.1 step 15, step 27, 3.3.2 step 16, step 27; transport-profile-as4 2.9
         sentence 1.
         """
@@ -323,8 +334,8 @@ class Inbound:
     ) -> None:
         """Log a refused message (component-accesspoint 3.2.1 a 1).
 
-        The entry goes to the recipient's log once an authenticated peer has named an organisation that is
-        served here, and otherwise, within bounds, to the operator's: no stranger can fill either.
+        The entry goes to the recipient's log if an authenticated peer named an organisation that is served
+        here, otherwise, within limits, to the operator's log: no unknown sender can fill either.
 
         Clauses: component-accesspoint 3.2.1 step 1.
         """
@@ -346,11 +357,11 @@ def _scan(scanner: HeaderScanner, data: bytes) -> str:
 
 
 FindSigners = Callable[[UserMessage], Awaitable[Sequence[x509.Certificate]]]
-"""Certificates that the signature of a message, which is not verified yet, may mean without carrying them."""
+"""Returns certificates that may verify a message, if it names its signer's without including it."""
 
 
 class Reception:
-    """One message on its way in. Memory does not grow with its size."""
+    """One message being received; memory use does not grow with its size."""
 
     def __init__(self, reader: As4Reader, body: AsyncIterable[bytes]) -> None:
         self._reader = reader
@@ -358,7 +369,7 @@ class Reception:
         self._ended = False
 
     async def header(self, find_signers: FindSigners) -> SignedHeader:
-        """The SOAP part with its signature verified; :class:`As4Fault` otherwise."""
+        """Return the SOAP part with its signature verified; raise :class:`As4Fault` if that fails."""
         while not isinstance(event := self._reader.next_event(), SignedHeader):
             if isinstance(event, SignerWanted):
                 return self._reader.signed_by(await find_signers(event.user_message))
@@ -366,11 +377,14 @@ class Reception:
         return event
 
     def open_with(self, keys: Sequence[DecryptionKey]) -> x509.Certificate:
-        """Begin to decrypt; the certificate of the key that the message is for, or :class:`As4Fault`."""
+        """Start to decrypt, and return the certificate that the message is encrypted for.
+
+        Raises :class:`As4Fault` if none of ``keys`` fits.
+        """
         return self._reader.decrypt_with(*keys).certificate
 
     async def payload(self) -> AsyncIterator[Payload | Complete]:
-        """Decrypted pieces, not to be trusted before the :class:`Complete` that ends them."""
+        """Yield decrypted pieces, which must not be trusted before the final :class:`Complete`."""
         while True:
             event = self._reader.next_event()
             if isinstance(event, NeedData):
@@ -381,7 +395,7 @@ class Reception:
                     return
 
     async def drain(self, most: int) -> None:
-        """Read up to ``most`` further bytes from the peer, so that it gets round to reading the answer."""
+        """Read up to ``most`` further bytes from the peer, so that it gets to read the answer."""
         while not self._ended and most > 0:
             piece = await anext(self._body, None)
             self._ended = piece is None
@@ -408,7 +422,7 @@ class Answers:
         addressed: x509.Certificate,
         now: datetime,
     ) -> Response:
-        """A receipt with non-repudiation information for every signed part.
+        """Return a receipt with non-repudiation information for every signed part.
 
         ``addressed`` is the certificate of ours that the message was encrypted for.
 
@@ -424,5 +438,5 @@ class Answers:
         )
 
     def error(self, fault: As4Fault, now: datetime) -> Response:
-        """An error signal; its detail states what was wrong and never reveals content."""
+        """Return an error signal; its detail describes the fault and never reveals content."""
         return build_error(fault.as_error(), message_id=self._new_id(), now=now, signer=self._keys().newest)

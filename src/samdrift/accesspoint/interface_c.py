@@ -1,6 +1,6 @@
 """Interface C: an organisation's systems submit, poll, fetch and acknowledge envelopes, over mutual TLS.
 
-The client's certificate is the scope: it names one organisation and one of its systems, and no path or
+The client's certificate is the scope: it identifies one organisation and one of its systems, and no path or
 parameter can name another. Each call can be repeated: an envelope is recognised by its id, and is never
 transferred twice.
 """
@@ -65,42 +65,44 @@ from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
 _SHORT_WAIT = 600.0
-"""Longest wait, in seconds, that is granted even if the belief about the vault expires during it."""
+"""Longest wait in seconds that is granted even if the assumption of an empty vault expires during it."""
 
 _NOT_REGISTERED = "this client certificate is not registered here"
 _LARGEST_POLL = 64 * 1024
-"""Limit of the body of a poll's request, in bytes."""
+"""Maximum size of the body of a poll request, in bytes."""
 
 _SHARE_OF_ONE = 0.25
-"""Share of the time of this process that one organisation's requests may take, after a burst."""
+"""Share of this process's time that one organisation's requests may take, after a burst."""
 _BURST = 0.25
 _COST_OF_REQUEST = 0.001
-"""Seconds that every request is charged, whatever its outcome."""
+"""Seconds charged for every request, regardless of its outcome."""
 
 _MAX_ITEMS = 50
-"""Events, and envelopes, that one poll returns at most."""
+"""Maximum number of events, and of envelopes, that one poll returns."""
 
 _BELIEVED = 1800.0
-"""Seconds for which a vault without notifications is believed to have nothing new: a process may be killed
-after storing something and before notifying of it."""
+"""Seconds for which a vault without notifications is assumed to contain nothing new.
+
+The assumption expires because a process may be killed after storing something and before notifying of it.
+"""
 
 _TOGETHER = 0.25
 """Seconds for which taken items wait for news, so that one opening deletes them and returns the news."""
 
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
-"""Limits of concurrent submissions, for all organisations together and for one."""
+"""Limits on concurrent submissions, for all organisations together and for each."""
 
 _POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
-"""Limits of concurrent polls, likewise; a message service has one in each of its processes."""
+"""Limits on concurrent polls; a message service has one poll in each of its processes."""
 
 _RECEIPTS = frozenset({RECEIPT_EXTENDED, RECEIPT_BASE})
-"""Types of message receipts: answers, which are not new messages."""
+"""Types of message receipts, which are answers and not new messages."""
 
 
 class InterfaceC:
-    """The application."""
+    """The HTTP application of interface C."""
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class InterfaceC:
         )
 
     async def _client(self, request: Request) -> Client:
-        """Return whose request it is, when it is that organisation's turn.
+        """Return the client that sent a request, once it is the turn of its organisation.
 
         Clauses: architecture-sad 6.5 sentence 1; transport-model-base 2.5 sentence 2.
         """
@@ -210,7 +212,7 @@ class InterfaceC:
 
 
 async def log_answer(gate: Gate, client: Client, request: Request) -> Response:
-    """Show a log of the organisation, which leaves no entry in it: else it would never come to an end."""
+    """Answer with part of an organisation's log, without logging that, or reading would never end."""
     path = request.path_params["resource"]
     try:
         role = Role(request.path_params["role"])
@@ -221,7 +223,7 @@ async def log_answer(gate: Gate, client: Client, request: Request) -> Response:
 
 
 def _item_id(request: Request) -> str:
-    """The id in the path; what cannot be one is not there, whatever characters it has."""
+    """Return the id in the path; an impossible one is answered as not found, whatever its characters."""
     item_id: str = request.path_params["item_id"]
     if not is_uuid(item_id):
         raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
@@ -236,7 +238,7 @@ async def _pieces(first: bytes, others: AsyncGenerator[bytes, None]) -> AsyncIte
 
 
 async def _unless_gone(request: Request, work: Coroutine[None, None, Poll]) -> Poll | None:
-    """The result of ``work``, or ``None`` when the client has hung up meanwhile."""
+    """Return the result of ``work``, or ``None`` if the client disconnects first."""
     working = asyncio.create_task(work)
     gone = asyncio.create_task(_disconnected(request))
     try:
@@ -272,10 +274,10 @@ async def _poll_request(request: Request) -> PollRequest:
 
 
 class Submissions:
-    """Takes envelopes from message services, stores them compressed, and starts their transfer.
+    """Accepts envelopes from message services, stores them compressed, and starts their transfer.
 
-    They are compressed on arrival since AS4 sends them so: digest and size are
-    then known before an attempt, and each attempt reads the body once.
+    They are compressed on arrival because AS4 sends them compressed: digest and size are then known before an
+    attempt, and each attempt reads the body once.
     """
 
     def __init__(
@@ -295,11 +297,10 @@ class Submissions:
         conversation_id: str | None,
         stream: AsyncIterable[bytes],
     ) -> Submission:
-        """Store the envelope durably; :class:`Problem` when it cannot be transferred as it is.
+        """Store the envelope durably; raise :class:`Problem` if it cannot be transferred.
 
-        ``conversation_id`` becomes the AS4 ConversationId. Without one it is
-        the envelope's id (transport-profile-as4 2.7 a; content-specification
-        4.3.2 asks for the message's).
+        ``conversation_id`` becomes the AS4 ConversationId. Without one the envelope's id is used
+        (transport-profile-as4 2.7 a; content-specification 4.3.2 requires the message's).
 
         Clauses: transport-model-base 3.3.1 step 17, 3.3.2 step 17; transport-model-extended 3.3.1 step 23,
         3.3.2 step 23.
@@ -353,7 +354,7 @@ class Submissions:
         return Submission(header.id, transfer.id, created)
 
     def _check(self, header: EnvelopeHeader, organisation: ParticipantIdentifier, envelope_id: str) -> None:
-        """An organisation sends as itself, within this federation, what this access point transfers.
+        """Refuse envelopes of other senders or federations, and types of message not transferred here.
 
         Clauses: envelope-profile-xhe 2.2 sentence 5; transport-profile-as4 2.6 sentence 1.
         """
@@ -370,9 +371,9 @@ class Submissions:
 
 
 def _not_covered(cover: Cover, header: EnvelopeHeader) -> Problem | None:
-    """Return the refusal of an envelope whose new message is not covered by agreements.
+    """Return the refusal of a new message that no agreement covers, or ``None``.
 
-    Receipts are always transferred; and an envelope that is already here is not new when it is resubmitted.
+    Receipts are always transferred; an envelope that is already here is not new when it is resubmitted.
     """
     if header.document in _RECEIPTS:
         return None
@@ -384,7 +385,10 @@ def _not_covered(cover: Cover, header: EnvelopeHeader) -> Problem | None:
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
-    """Clauses: component-accesspoint 3.1.4 a; transport-profile-as4 2.6 a."""
+    """Store an envelope compressed while it arrives, and return its header.
+
+    Clauses: component-accesspoint 3.1.4 a; transport-profile-as4 2.6 a.
+    """
     scanner, gzip = HeaderScanner(), Gzip()
     async for piece in stream:
         scanner.feed(piece)
@@ -414,11 +418,11 @@ class Polling:
         self._clock = clock
         self._seconds = seconds
         self._nothing: dict[ParticipantIdentifier, tuple[tuple[int, str, int], float]] = {}
-        """The ``after``, the ``past`` and the signal count at which nothing more was found last, and when."""
+        """``after``, ``past`` and signal count of the last poll that found nothing more, and its time."""
         self._told: dict[ParticipantIdentifier, int] = {}
         """The signal count at which everything present had been returned."""
         self._handed: dict[ParticipantIdentifier, dict[str, str]] = {}
-        """The items whose envelopes came with the last answer, and the envelopes' ids."""
+        """Items whose envelopes were included in the last answer, with the envelopes' ids."""
 
     async def poll(
         self,
@@ -429,11 +433,11 @@ class Polling:
         *,
         small: int = 0,
     ) -> Poll:
-        """Acknowledge taken items, then return what is new, waiting for it as long as requested.
+        """Acknowledge taken items, then return news, waiting for it as long as requested.
 
-        Envelopes of up to ``small`` bytes come with the answer. A client whose registration has ended by the
-        time that something arrives gets nothing of it. For a waiting client that is up to date, the
-        acknowledgement is put off for a moment: usually there is news by then.
+        Envelopes of up to ``small`` bytes are included in the answer. A client whose registration ends before
+        something arrives receives none of it. For a waiting client that is up to date, the acknowledgement is
+        delayed for a moment, because there is usually news by then.
         """
         with self._settling.polled(organisation):
             return await self._poll(principal, organisation, asked, still_registered, small)
@@ -462,7 +466,7 @@ class Polling:
         return Poll((), ())
 
     def _believed_for(self, organisation: ParticipantIdentifier) -> float:
-        """Return the seconds for which nothing new is still believed to be there."""
+        """Return the seconds for which the vault may still be assumed to contain nothing new."""
         _, since = self._nothing.get(organisation, (None, float("-inf")))
         return _BELIEVED - (self._seconds() - since)
 
@@ -473,7 +477,7 @@ class Polling:
         within: float,
         still_registered: Callable[[], bool],
     ) -> bool:
-        """Wait until something may be new; false when it took too long."""
+        """Wait until there may be news; return false if there is none within the time."""
         came = await self._signals.beyond(organisation, count, within)
         if not still_registered():
             raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
@@ -482,7 +486,7 @@ class Polling:
     async def _look(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> Poll:
-        """Acknowledge and return what is new; if there is nothing more, remember the place for the next poll.
+        """Acknowledge items and return news; if nothing more is left, remember the place for the next poll.
 
         It is not remembered while the inbox has items, which are returned until they are taken.
         """
@@ -516,7 +520,7 @@ class Polling:
     async def _supposed(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> News | None:
-        """Record waiting ends of transfers, acknowledge, and return what is new, all in one round trip.
+        """Record pending ends of transfers, acknowledge items, and return news, all in one round trip.
 
         ``None`` when there is nothing to record or acknowledge, or something is not as expected.
         """
@@ -548,7 +552,7 @@ class Polling:
     async def acknowledge(
         self, principal: Principal, organisation: ParticipantIdentifier, item_id: str
     ) -> None:
-        """The message service has the envelope durably: delete it here (invariant 7)."""
+        """Delete an envelope here because the message service has stored it durably (invariant 7)."""
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
             envelope_id = await vault.acknowledge(item_id, now=self._clock())
             if envelope_id is None:

@@ -1,8 +1,7 @@
-"""Counts and durations for the operator's monitoring, in the form of Prometheus.
+"""Counts and durations for the operator's monitoring, in Prometheus format.
 
-They show how the platform performs and nothing about who uses it: no metric names an
-organisation, a peer or a message (invariant 9). An operator may turn on one
-label with the organisation, for its own monitoring.
+They show how the platform performs and nothing about its users: no metric names an organisation, a peer or a
+message (invariant 9). An operator may enable one label with the organisation, for its own monitoring.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 INVALID_ENVELOPE = "envelope"
-"""The reason of a refusal that is not in the answer: the envelope breaks its profile or contradicts AS4."""
+"""Reason for a refusal that the answer does not report: the envelope is invalid or contradicts AS4."""
 
 
 class Meters:
-    """The metrics of one access point; they live in ``registry`` and nowhere else."""
+    """The metrics of one access point, kept only in ``registry``."""
 
     def __init__(self, registry: CollectorRegistry, *, per_organisation: bool = False) -> None:
         self._per_organisation = per_organisation
@@ -72,12 +71,12 @@ class Meters:
                 self._refused.labels(**of, reason=INVALID_ENVELOPE).inc()
 
     def refused(self, organisation: ParticipantIdentifier | None, fault: As4Fault) -> None:
-        """An AS4 message was answered with an error; its code is the reason."""
+        """Count an AS4 message that was answered with an error, with the error code as the reason."""
         reason = NOT_SERVICED if fault.detail == NOT_SERVICED else fault.error.value
         self._refused.labels(**self._of(organisation), reason=reason).inc()
 
     def nonconforming(self, *, alarm: bool) -> None:
-        """A message of an approved peer was refused; ``alarm`` when that peer has sent too many of them."""
+        """Count a refused message of an approved peer; ``alarm`` is true if it has sent too many."""
         self._nonconforming.inc()
         if alarm:
             self._alarms.inc()
@@ -85,7 +84,7 @@ class Meters:
     def attempted(
         self, organisation: ParticipantIdentifier, answer: Answer, *, final: bool, seconds: float
     ) -> None:
-        """An attempt ended, and its outcome is stored."""
+        """Record an attempt whose outcome is stored."""
         of = self._of(organisation)
         outcome = "delivered" if answer.delivered else "failed" if final else "postponed"
         self._attempts.labels(**of, outcome=outcome).observe(seconds)
@@ -96,7 +95,7 @@ class Meters:
             counter.labels(**of, reason=answer.reason.value).inc()
 
     def queues(self, backlogs: Mapping[ParticipantIdentifier, Backlog], now: datetime) -> None:
-        """Show how many transfers wait now, in all organisations that have any waiting."""
+        """Update the number and age of waiting transfers, for all organisations that have any."""
         if self._per_organisation:
             self._queued.clear()
             self._oldest.clear()

@@ -1,4 +1,4 @@
-"""Interface A, sending: attempts to transfer envelopes, those in flight, and how many wait."""
+"""Interface A, sending: attempts to transfer envelopes, transfers in flight, and queue lengths."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ _ENVELOPE_LOST = (
 )
 _IN_ONE_PIECE = 1 << 20
 _SOON = timedelta(seconds=10)
-"""Time until the next attempt at what met a restart of our own."""
+"""Time until the next attempt after one that failed because our own access point was restarting."""
 _MOST_SPARED = 20
-"""Attempts at a transfer that count for nothing, since they met one; those that follow count."""
+"""Maximum number of a transfer's attempts that are not counted for that reason."""
 _LAST_WORDS = 5.0
-"""Seconds by which the end of a process is put off by ends of transfers that it records."""
+"""Seconds by which the end of a process is delayed in order to record finished transfers."""
 _TRIES = 8
-"""Attempts at a silent peer in the time between two attempts at a transfer, at least."""
+"""Minimum number of probes of a silent peer in the interval between two attempts at a transfer."""
 _LEFT_TO_OTHERS = 4
-"""One in this many of a sender's places is left to other recipients, however much waits for one."""
+"""Divisor for the share of a sender's slots that is reserved for other recipients: one in this many."""
 _LAST_WAITS = 3
-"""Times that the last attempt at a transfer is put off, for one that tries whether its peer is back."""
+"""Times that a transfer's last attempt is postponed until a probe shows whether its peer is back."""
 
 
 class Outbound:
@@ -92,12 +92,13 @@ class Outbound:
     async def attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
     ) -> datetime | None:
-        """Try once and record the outcome; returns when to try again, ``None`` when the transfer is final.
+        """Make one attempt and record the outcome; return the time of the next, ``None`` after the last.
 
-        The claim has stored the attempt's time before.
-        The message of a resend signs what the first one signed: same MessageId,
-        same payload digest (transport-profile-as4 2.2 a, reception awareness). With
-        a peer that gets security timestamps, these alone differ.
+        The claim has already stored the attempt's time.
+
+        The message of a resend has the same signed content as the first one: same MessageId, same payload
+        digest (transport-profile-as4 2.2 a, reception awareness). For a peer that gets security timestamps,
+        only these differ.
 
         Clauses: accesspoint-test-cases 4.2.1 TF-01; accesspoint-test-cases-open-test 3.1.1 TF-01;
         transport-model-base 3.3.1 step 17, 3.3.2 step 17; transport-model-extended 3.3.1 step 23, 3.3.2 step
@@ -144,15 +145,17 @@ class Outbound:
         return later
 
     def _spares(self, transfer: Transfer, answer: Answer) -> bool:
-        """Return whether an attempt counts for nothing that was made to this access point itself.
+        """Return whether an attempt at this access point itself is not counted.
 
-        Where it met nobody, or a front whose worker is starting, that is a restart of our own and not the
-        recipient's fault, for as long as a restart can take.
+        If it reached no listener, or a front whose worker is starting, that is a restart of our own and not
+        the recipient's fault, for as long as a restart can take.
         """
         return answer.reason is TransferReason.PEER_UNREACHABLE and transfer.spared < _MOST_SPARED
 
     def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
-        """Clauses: component-accesspoint 3.1.5 a; transport-model-base 3.3.1 step 7, 3.3.2 step 7;
+        """Prepare the signed AS4 message for a transfer.
+
+        Clauses: component-accesspoint 3.1.5 a; transport-model-base 3.3.1 step 7, 3.3.2 step 7;
         transport-model-extended 3.3.1 step 10, 3.3.2 step 11; transport-profile-as4 2.3.1 g, j.
         """
         envelope = transfer.envelope
@@ -181,10 +184,10 @@ class Outbound:
     async def _exchange(
         self, transfer: Transfer, route: Route, message: PreparedMessage, body: BodyReader
     ) -> Answer:
-        """Post the message and judge the answer, for as long as the claim lasts at most.
+        """Post the message and judge the answer, within the time of the claim.
 
-        A peer that takes or gives a little now and then is never silent, and would
-        keep the organisation's other transfers waiting for as long as it likes.
+        A peer that accepts or sends a few bytes now and then is never silent, and could keep the
+        organisation's other transfers waiting indefinitely.
 
         Clauses: architecture-sad 5.3.6.2 step 5; transport-profile-as4 2.3.1 i.
         """
@@ -218,12 +221,11 @@ class Outbound:
         )
 
     def _earlier(self, transfer: Transfer, route: Route) -> list[tuple[SignedReference, ...]]:
-        """References of the attempts before this one; computed again where a crash kept them unstored.
+        """Return the references of earlier attempts, recomputed for those that a crash left unstored.
 
-        One that has an outcome and no references was not made; one that ended with its process has none.
-
-        A peer may answer a resend with the receipt of the first transfer, whose
-        digests are those of that attempt: its security timestamp, if any, was another.
+        An attempt with an outcome but no references was not made, and one that ended with its process has no
+        outcome. A peer may answer a resend with the receipt of the first transfer, whose digests are those of
+        that attempt, with another security timestamp if there is one.
         """
         return [
             tuple(SignedReference.from_xml(xml) for xml in attempt.references)
@@ -244,7 +246,7 @@ class Outbound:
         grounds: Grounds | None,
         again: datetime | None,
     ) -> datetime | None:
-        """Record an outcome; ``again`` is when to try next where this attempt counts for nothing."""
+        """Record an outcome; ``again`` is the time of the next attempt if this one is not counted."""
         now = self._clock()
         later = again or self._settings.retry.next_attempt(transfer.counted, now, self._rng(1)[0] / 255)
         if answer.delivered:
@@ -277,7 +279,7 @@ class Outbound:
 
     @contextlib.asynccontextmanager
     async def _telling(self, organisation: ParticipantIdentifier) -> AsyncIterator[AccessPointVault]:
-        """Open the vault, and tell polls that wait once what was done is stored."""
+        """Open the vault, and notify waiting polls once the changes are stored."""
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             yield vault
         self._settling.tell(organisation)
@@ -296,7 +298,7 @@ async def _delivered(
     now: datetime,
     vault: AccessPointVault,
 ) -> None:
-    """Record that a transfer was delivered, and by what that is proven."""
+    """Record that a transfer was delivered, with the proof."""
     vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts, **keep_peer(vault, peer, now, grounds))
     await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"])
 
@@ -310,7 +312,7 @@ async def _encoded(message: PreparedMessage, body: BodyReader) -> AsyncIterator[
 
 
 class Sending(InFlight):
-    """Starts attempts, either straight from a submission or from the queue in the vault.
+    """Starts attempts, either directly after a submission or from the queue in the vault.
 
     Clauses: architecture-sad 6.1 sentence 3.
     """
@@ -341,32 +343,32 @@ class Sending(InFlight):
         settling.began_to_wait = self._may_go_on
         self._of_one = settings.parallel - settings.parallel // _LEFT_TO_OTHERS
         self._recipients: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
-        """The recipient of each attempt that is under way, by sender."""
+        """Recipients of the attempts in progress, by sender."""
         self._last: dict[ParticipantIdentifier, str] = {}
-        """The recipient that has had the last turn, by sender."""
+        """Recipient that had the last turn, by sender."""
 
     async def stop(self) -> None:
-        """Record the ends of attempts that are over, so that nothing is sent again for that; then stop."""
+        """Record the ends of finished attempts, so that they are not repeated, and then stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
                 await self._settling.finish()
         await super().stop()
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
-        """Wake the dispatcher: a transfer was stored for which there was no room, and by now there may be."""
+        """Wake the dispatcher: a transfer was stored without a free slot, and one may be free by now."""
         self.dispatcher.wake(organisation)
 
     def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
-        """Return whether a further transfer to a recipient may be under way."""
+        """Return whether there is a free slot for another transfer to a recipient."""
         own = self._to(organisation).count(recipient)
         return self.room(organisation) > 0 and own < self._of_one
 
     def _taken(self, organisation: ParticipantIdentifier) -> int:
-        """The places of attempts; one that is over has none, although its end waits to be recorded."""
+        """Return the number of occupied slots; a finished attempt has none, even if unrecorded."""
         return super()._taken(organisation) - len(self._settling.over(organisation))
 
     def _to(self, organisation: ParticipantIdentifier) -> list[ParticipantIdentifier]:
-        """The recipient of each attempt that has a place."""
+        """Return the recipient of each attempt that occupies a slot."""
         have = Counter(self._recipients[organisation])
         have.subtract(self._settling.over(organisation))
         return list(have.elements())
@@ -376,7 +378,7 @@ class Sending(InFlight):
             self.dispatcher.wake(organisation)
 
     def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
-        """Begin an attempt at a claimed transfer, in the background."""
+        """Start an attempt at a claimed transfer in the background."""
         self._recipients[organisation].append(transfer.envelope.recipient)
         self._start(
             organisation,
@@ -419,7 +421,7 @@ class Sending(InFlight):
     async def _claimed(
         self, organisation: ParticipantIdentifier, vault: AccessPointVault, room: int, now: datetime
     ) -> tuple[Transfer, ...]:
-        """Claim in turns of the recipients, on from the last one."""
+        """Claim transfers to the recipients in turn, continuing after the last one."""
         last = self._last.get(organisation, "")
         claimed = await vault.claim_transfers(
             now=now,
@@ -453,10 +455,10 @@ class Sending(InFlight):
 
 
 class QueueLengths:
-    """The lengths of the queues that this process knows to have something in them.
+    """Lengths of the queues that this process knows not to be empty.
 
-    Each look opens a vault and is recorded in its log, so that organisations without
-    work are left alone, and the others are looked at at most once in ``every``.
+    Each measurement opens a vault and is recorded in its log, so organisations without work are skipped, and
+    the others are measured at most once in ``every``.
     """
 
     def __init__(self, gate: Gate, sending: Sending, meters: Meters, clock: Clock, every: timedelta) -> None:
@@ -469,7 +471,7 @@ class QueueLengths:
         self._backlogs: dict[ParticipantIdentifier, Backlog] = {}
 
     async def measure(self) -> None:
-        """Bring the meters up to date; ``VaultUnavailable`` when a vault cannot be reached."""
+        """Update the meters; raise ``VaultUnavailable`` when a vault cannot be reached."""
         now = self._clock()
         if self._looked is None or now - self._looked >= self._every:
             looked = [(each, await self._backlog(each)) for each in self._sending.busy()]
@@ -478,7 +480,7 @@ class QueueLengths:
         self._meters.queues(self._backlogs, now)
 
     async def _backlog(self, organisation: ParticipantIdentifier) -> Backlog | None:
-        """``None`` while its vault is locked: then nobody knows, and nothing moves."""
+        """Return the backlog, or ``None`` while the vault is locked, when nothing moves anyway."""
         try:
             async with self._vaults.open(organisation, Purpose.MEASURE) as vault:
                 return await vault.backlog()

@@ -1,4 +1,4 @@
-"""Whether another access point may send to this one, and which certificate it means."""
+"""Authentication of other access points: whether one may send to this one, and by which certificate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from samdrift.wire.verdicts import Grounds
 
 
 class PeerUndecided(Temporary):
-    """The peer's certificate cannot be judged now; the peer should send again later."""
+    """The peer's certificate cannot be checked now; the peer should send again later."""
 
     reported = True
 
@@ -48,13 +48,12 @@ class Peers:
     async def certificates(
         self, message: UserMessage, documents: Iterable[DocumentIdentifier]
     ) -> tuple[x509.Certificate, ...]:
-        """Return the certificates that the signature of ``message`` may mean when it carries none (WSS X.509
-        token profile 3.2).
+        """Return the certificates that may have signed a ``message`` which does not include one.
 
-        The profile puts the certificate in the message, but some peers only name it. SMP has it: the access
-        point that sends for an organisation also receives for it, ``documents`` at least. Nothing of the
-        message is verified yet, so it only decides where to look. :class:`PeerUndecided` when SML or SMP does
-        not answer.
+        The profile requires the certificate in the message, but some peers only name it (WSS X.509 token
+        profile 3.2). SMP has it: the access point that sends for an organisation also receives for it, at
+        least ``documents``. Nothing in the message is verified yet, so it only determines where to look.
+        Raises :class:`PeerUndecided` when SML or SMP does not answer.
         """
         sender = participant(message.property(ORIGINAL_SENDER))
         if sender is None:
@@ -78,8 +77,8 @@ class Peers:
     async def require_trusted(self, header: SignedHeader, now: datetime) -> Grounds | None:
         """Require an approved access point of this federation and environment; return the grounds.
 
-        Checks chain and revocation (transport-profile-as4 2.10 c, d). :class:`PeerUndecided` when they cannot
-        be determined now.
+        Checks chain and revocation (transport-profile-as4 2.10 c, d). Raises :class:`PeerUndecided` when they
+        cannot be determined now.
 
         Clauses: accesspoint-test-cases 4.3.1 TF-03; transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9,
         step 18; transport-model-extended 3.3.1 step 12, step 24, 3.3.2 step 13, step 24.
@@ -99,7 +98,7 @@ class Peers:
         return verdict.grounds
 
     def require_named(self, header: SignedHeader) -> None:
-        """Return when the sender has the name in its certificate, and the message is for this access point.
+        """Require the sender to have its certificate's name, and this access point to be the recipient.
 
         Clauses: component-accesspoint 3.1.5 a, b.
         """

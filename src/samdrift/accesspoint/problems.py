@@ -1,4 +1,4 @@
-"""RFC 9457 problems of interface C, without content."""
+"""Problem responses of interface C (RFC 9457), without content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOON = {"retry-after": "2"}
 
 
 class ProblemKind(StrEnum):
-    """Every kind of problem, with its HTTP status; ``interface-c.json`` says where each can come."""
+    """Kinds of problem, each with its HTTP status; ``interface-c.json`` lists where each can occur."""
 
     status: int
 
@@ -42,7 +42,7 @@ class ProblemKind(StrEnum):
     ENVELOPE_INVALID = TransferReason.ENVELOPE_INVALID.value, 422
     NOT_SERVICED = TransferReason.NOT_SERVICED.value, 422
     NOT_COVERED = TransferReason.NOT_COVERED.value, 422
-    """A new message, while no agreement of the organisation covers it."""
+    """A new message that no agreement of the organisation covers."""
     UNAVAILABLE = "unavailable", 503
 
 
@@ -56,26 +56,26 @@ class Problem(Exception):
 
 
 async def answer_problem(request: Request, problem: Exception) -> Response:
-    """The problem document for ``problem``."""
+    """Return the problem document for ``problem``."""
     assert isinstance(problem, Problem)
     return _document(problem.kind, problem.text)
 
 
 async def answer_denied(request: Request, error: Exception) -> Response:
-    """The problem document for a vault that does not open."""
+    """Return the problem document for a vault that does not open."""
     assert isinstance(error, VaultDenied)
     return _document(ProblemKind.NOT_SERVED, "the organisation of this client is not served here now")
 
 
 async def answer_unavailable(request: Request, error: Exception) -> Response:
-    """The problem document for an outage: the message service comes again."""
+    """Return the problem document for an outage, after which the message service tries again."""
     assert isinstance(error, Temporary)
     _postponed(error)
     return _document(ProblemKind.UNAVAILABLE, str(error), _LATER, waitsFor=error.hold.value)
 
 
 async def answer_full(request: Request, error: Exception) -> Response:
-    """The problem document for an organisation that has reached its limit of concurrent requests."""
+    """Return the problem document for a request beyond the limit of concurrent requests."""
     assert isinstance(error, NoPlace)
     return _document(ProblemKind.UNAVAILABLE, "too many requests at once; try again later", _SOON)
 

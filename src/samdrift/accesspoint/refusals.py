@@ -1,8 +1,8 @@
-"""Refused messages: their entries in the operator's log, and when a peer has too many.
+"""Refused messages: their entries in the operator's log, and the alarm when a peer has too many.
 
-Anyone who reaches interface A can cause refusals as fast as the network carries them, and the log is kept for
-years. So only a limited number is logged individually (:class:`Refusals`), and the rest are counted: a
-stranger cannot fill the log.
+Anyone who reaches interface A can cause refusals as fast as the network allows, and the log is kept for
+years. So only a limited number is logged individually (:class:`Refusals`), and the rest are counted: an
+unknown sender cannot fill the log.
 
 A peer whose messages break the rules is reported to DIGG (operator-common-rules 4.1.1 a). :class:`PeerWatch`
 counts only refusals of peers whose certificate was trusted: a message without a certificate, or forged in a
@@ -26,12 +26,12 @@ from samdrift.wire.as4 import As4Fault
 from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 
 _AT_ONCE = 300
-"""Refusals that are logged one by one before they are counted."""
+"""Number of refusals that are logged individually before they are only counted."""
 _ONE_MORE_AFTER = timedelta(seconds=5)
 _SUMMARY_SECONDS = 60.0
 
 AUTHENTICATED = {"authenticated": "yes"}
-"""The fact that an entry has when the peer's certificate was trusted."""
+"""Fact in an entry which states that the peer's certificate was trusted."""
 _MAX_PEERS = 10_000
 
 _OF_DISAGREEMENTS = {
@@ -49,17 +49,16 @@ _OF_CODES = {
 
 
 class Log(Protocol):
-    """The operator's log, as :meth:`samdrift.vault.gate.Gate.operator_log` is."""
+    """The operator's log, as provided by :meth:`samdrift.vault.gate.Gate.operator_log`."""
 
     def __call__(self, event: AuditEvent, **facts: str) -> Awaitable[None]: ...
 
 
 class Refusals:
-    """Logs refusals that belong to no organisation's log.
+    """Log of the refusals that belong in no organisation's log.
 
-    Each peer that has shown who it is has an allowance of its own; all others
-    share one, so that no stranger can keep the refusal of a peer's message from
-    being logged.
+    Each authenticated peer has an allowance of its own; all other senders share one, so that no unknown
+    sender can keep the refusal of a peer's message from being logged.
     """
 
     def __init__(self, log: Log, clock: Clock) -> None:
@@ -83,7 +82,7 @@ class Refusals:
         self._counted.setdefault(peer, Counter())[fault.error.value] += 1
 
     async def summarise(self) -> None:
-        """Log how many refusals were counted since the last time, if there were any."""
+        """Log the number of refusals that were counted since the last call, if there were any."""
         counted, since = self._counted, self._since
         self._counted, self._since = {}, None
         for peer, codes in counted.items():
@@ -111,7 +110,7 @@ class _Allowance:
         self._at = now
 
     def taken(self, now: datetime) -> bool:
-        """Take one, if there is one."""
+        """Use one entry of the allowance; return false if none is left."""
         self._left = min(_AT_ONCE, self._left + max(now - self._at, timedelta()) / _ONE_MORE_AFTER)
         self._at = now
         if self._left < 1:
@@ -121,7 +120,7 @@ class _Allowance:
 
 
 def clauses_of(reason: str) -> tuple[str, ...]:
-    """Return the narrowest known clauses that concern a refusal logged with this reason.
+    """Return the most specific known clauses that concern a refusal logged with this reason.
 
     Clauses: accesspoint-test-cases 6.2.4 TF-09.
     """
@@ -137,8 +136,8 @@ def clauses_of(reason: str) -> tuple[str, ...]:
 def is_of_peer(facts: Mapping[str, str], *, in_organisations_log: bool) -> bool:
     """Return whether a refusal can be attributed to the peer that its entry names.
 
-    Refusals in an organisation's log were made after the peer was authenticated, even where older entries do
-    not state it. The operator's log includes strangers' messages.
+    Refusals in an organisation's log were made after the peer was authenticated, even if older entries do
+    not state that. The operator's log includes messages of unknown senders.
     """
     return "certificate" in facts and (in_organisations_log or AUTHENTICATED.items() <= facts.items())
 
@@ -150,10 +149,10 @@ class _Count:
 
 
 class PeerWatch:
-    """A count of each peer's refusals in this process; it reports once per period when there are too many."""
+    """Counter of each peer's refusals in this process, with one alarm per period if there are too many."""
 
     def __init__(self, alarm_at: int, within: timedelta) -> None:
-        """``alarm_at`` is the number of refusals of one peer that is too many; 0 for no alarm."""
+        """Create it; ``alarm_at`` refusals of one peer raise the alarm, and 0 disables it."""
         self._alarm_at = alarm_at
         self._within = within
         self._counts: OrderedDict[str, _Count] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The access point put together: its two applications and its worker."""
+"""The access point, assembled: its two applications and its worker."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ from samdrift.wire.crypto.keys import Random
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The role's environment: everything that reaches over the network, time and chance."""
+    """The role's environment: everything that depends on the network, time or chance."""
 
     gate: Gate
     discovery: Discovery
     checks: CertificateChecks
     client: HttpClient
-    """Client that posts to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
+    """Client that posts to peers; its TLS context is chosen by the operator (transport-profile-as4 2.4)."""
     clock: Clock
     rng: Random
     meters: Meters
     held: Held = field(default_factory=Held)
     pace: Pace = field(default_factory=Pace)
-    """The pace of organisations' work in this process, whatever the role."""
+    """The pace of organisations' work in this process, for all roles."""
 
 
 class AccessPointRole:
-    """One access point."""
+    """One access point, with its applications and background work."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class AccessPointRole:
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Send transfers as they fall due, and listen for other processes' ones, while the context lasts."""
+        """Send due transfers, including those announced by other processes, while the context lasts."""
         role, gate = Role.ACCESS_POINT, self._gate
         rounds = Rounds(partial(gate.due, role), partial(gate.registry.worked_for, role), self._clock)
         dispatching = self._sending.run(rounds.due)

@@ -1,4 +1,4 @@
-"""Where a transfer goes: discovery, the peer's endpoint and whether it may be used."""
+"""Routing of a transfer: discovery, the peer's endpoint and whether it may be used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from samdrift.wire.verdicts import Grounds
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A peer that is approved to receive.
+    """The approved access point of a recipient, with its address.
 
     Clauses: component-accesspoint 3.1.5 b; transport-profile-as4 2.3.1 m.
     """
@@ -35,14 +35,14 @@ class Route:
     address: str
     certificate: x509.Certificate
     party: str
-    """To/PartyId: the name in the certificate (component-accesspoint 3.1.5 b)."""
+    """Value of To/PartyId: the name in the certificate (component-accesspoint 3.1.5 b)."""
     profile: TransportProfile
     grounds: Grounds | None = None
     """The grounds on which the certificate is trusted."""
 
 
 class NoRoute(Exception):
-    """There is no way to the recipient now (``final`` false) or at all (``final`` true)."""
+    """The recipient cannot be reached now (``final`` false) or at all (``final`` true)."""
 
     def __init__(self, reason: TransferReason, detail: str, *, final: bool) -> None:
         super().__init__(detail)
@@ -52,7 +52,7 @@ class NoRoute(Exception):
 
 
 class Routes:
-    """Finds routes with SML and SMP, and judges the certificate found there."""
+    """Finds routes through SML and SMP, and checks the certificates found there."""
 
     def __init__(
         self, settings: AccessPointSettings, discovery: Discovery, checks: CertificateChecks
@@ -70,7 +70,7 @@ class Routes:
     ) -> Route:
         """Return the route, or raise :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3 a, 3.2.4 a).
 
-        The sender is looked up first: who is not approved for the federation sends nothing in it
+        The sender is looked up first: an organisation not approved for the federation sends nothing in it
         (transport-profile-as4 2.6 b).
 
         Clauses: architecture-sad 5.3.6.2 step 4; transport-model-base 2.12 a, 3.3.1 step 5, 3.3.2 step 5;
@@ -107,13 +107,13 @@ class Routes:
         return Route(endpoint.address, endpoint.certificate, party, profile, grounds)
 
     def _profile(self, identifier: str, party: str) -> TransportProfile:
-        """The transport profile of an endpoint, with the operator's settings for this peer."""
+        """Return the transport profile of an endpoint, with the operator's settings for this peer."""
         profile = next(one for one in self._settings.profiles if one.identifier == identifier)
         timestamp = profile.security_timestamp or party in self._settings.timestamp_peers
         return replace(profile, security_timestamp=timestamp)
 
     async def _approve(self, certificate: x509.Certificate, now: datetime) -> Grounds | None:
-        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b).
+        """Check chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b).
 
         Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
         transport-model-extended 3.3.1 step 9, 3.3.2 step 10.

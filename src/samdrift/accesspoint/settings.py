@@ -1,4 +1,4 @@
-"""Settings of one access point in one federation and environment, its own keys, and who its clients are."""
+"""Settings of one access point in one federation and environment, with its own keys and its clients."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ from samdrift.wire.profile import TransportProfile
 class RetryPolicy:
     """Number and intervals of the attempts at a transfer (component-accesspoint 3.2.3 b, 3.2.5 A3, A4).
 
-    The interval is constant. ``jitter`` is the share of the interval by which an
-    attempt may come earlier or later, so that a peer that comes back is not met
-    by all senders simultaneously.
+    The interval is constant. ``jitter`` is the share of the interval by which an attempt may come earlier or
+    later, so that not all senders contact a peer simultaneously when it is back.
 
-    An attempt is used up when it has an outcome. An attempt that our own restart interrupted, or that ended
-    with its process, does not count, within limits (``outbound._MOST_SPARED``,
-    ``vault.accesspoint._PARDONED``).
+    An attempt counts when it has an outcome. One that our own restart interrupted, or that ended with its
+    process, does not count, within limits (``outbound._MOST_SPARED``, ``vault.accesspoint._PARDONED``).
 
     Clauses: component-accesspoint 3.2.5 a.
     """
@@ -42,11 +40,11 @@ class RetryPolicy:
 
     @property
     def most(self) -> int:
-        """Limit of all attempts, including those without an outcome because their process ended."""
+        """Maximum number of attempts, including those without an outcome because their process ended."""
         return 2 * self.attempts
 
     def next_attempt(self, made: int, now: datetime, chance: float) -> datetime | None:
-        """Return the time of the next attempt after ``made``, or ``None`` when that was the last one.
+        """Return the time of the next attempt after ``made`` attempts, or ``None`` after the last one.
 
         ``chance`` is a number from 0 to 1 that places the attempt within the jitter.
 
@@ -62,9 +60,9 @@ _PER_MEGABYTE = timedelta(seconds=6)
 
 @dataclass(frozen=True, slots=True)
 class AccessPointSettings:
-    """One access point: one party, one federation, one environment (transport-profile-as4 2.10 e).
+    """Settings of one access point: one party, federation and environment (transport-profile-as4 2.10 e).
 
-    The operator's choices come from the configuration, which has the defaults.
+    The operator's choices come from the configuration, which also has the defaults.
     """
 
     party: str
@@ -76,18 +74,18 @@ class AccessPointSettings:
     profiles: tuple[TransportProfile, ...]
     """Transport profiles that may be used to send, the preferred one first."""
     timestamp_peers: frozenset[str]
-    """Parties that get a ``wsu:Timestamp`` although their transport profile has none."""
+    """Parties that are sent a ``wsu:Timestamp`` even if their transport profile has none."""
     retry: RetryPolicy
     lease: timedelta
     """Time that one worker may hold a transfer before another takes it over."""
     answer_within: timedelta
     """Time that a peer may take to answer an attempt with a small message."""
     clock_tolerance: timedelta
-    """Most that the clocks of two access points may be apart."""
+    """Maximum difference between the clocks of two access points."""
     measure_every: timedelta
-    """Time between two measurements of the lengths of queues, however often they are asked for."""
+    """Minimum time between two measurements of queue lengths, however often they are requested."""
     peer_alarm: int
-    """Messages of one peer that do not conform and raise an alarm within that time; 0 for never."""
+    """Number of nonconforming messages of one peer within the period that raises an alarm; 0 for never."""
     peer_alarm_within: timedelta
     parallel: int = 4
     """Transfers in flight at the same time for one organisation."""
@@ -95,14 +93,14 @@ class AccessPointSettings:
     def patience(self, size: int) -> timedelta:
         """Return the time within which a peer must answer a body of ``size`` bytes.
 
-        Some peers need minutes where others need a second, and a message that is given up meanwhile may have
-        been delivered all the same (docs/compatibility.md). It is short enough to end before the lease.
+        Some peers need minutes where others need a second, and a message that is abandoned meanwhile may
+        still have been delivered (docs/compatibility.md). The time always ends before the lease.
         """
         longer = self.answer_within + _PER_MEGABYTE * (size / 1e6)
         return max(self.answer_within, min(longer, self.lease * 0.8))
 
     def documents(self, organisation: ParticipantIdentifier) -> tuple[DocumentIdentifier, ...]:
-        """Types of message that are served for an organisation (transport-profile-as4 2.5 a)."""
+        """Return the types of message that are served for an organisation (transport-profile-as4 2.5 a)."""
         if organisation in self.base_model:
             return (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
         return (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
@@ -110,10 +108,10 @@ class AccessPointSettings:
 
 @dataclass(frozen=True, slots=True)
 class OwnKeys:
-    """The keys of every certificate that is not retired, the newest first; at least one.
+    """The keys of every certificate that is not retired, at least one, with the newest first.
 
-    The newest signs. The others stay for as long as peers may still find their
-    certificates in SMP, or have found them there.
+    The newest signs. The others stay for as long as peers may still find their certificates in SMP, or use
+    ones found there earlier.
 
     Clauses: transport-profile-as4 2.3.1 f.
     """
@@ -136,7 +134,7 @@ class OwnKeys:
 
 
 CurrentKeys = Callable[[], OwnKeys]
-"""The current keys: a certificate is replaced without a restart."""
+"""Returns the current keys, so that a certificate can be replaced without a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +150,4 @@ class Client:
 
 
 CurrentClients = Callable[[], Mapping[str, Client]]
-"""The current clients of interface C: the SHA-256 of a client certificate, in hex, and whom it names."""
+"""Returns the current clients of interface C, by the SHA-256 of their certificates in hex."""

@@ -1,6 +1,6 @@
 """Delivered transfers, recorded together in the opening of the poll that reports them.
 
-Recorded alone, each would cost an opening of the vault, for the sake of the next poll. So where this process
+If recorded alone, each would cost an opening of the vault, just for the next poll. So if this process
 serves the organisation's polls, the end of a transfer waits a moment for the next one, which records and
 reports it (:mod:`samdrift.vault.company`). Until then the transfer stays claimed: if its process is killed,
 it is sent again, and the receiver returns the same receipt.
@@ -24,14 +24,14 @@ from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 OUTBOUND = "access-point-outbound"
-"""The name of the worker that sends, in logs."""
+"""Name of the sending worker in logs."""
 
 _COMES_BACK = 1.0
-"""Seconds after a poll for which another one is expected."""
+"""Seconds after a poll within which another one is expected."""
 
 
 class Settling:
-    """The ends of transfers of every organisation that this access point serves."""
+    """Recording of the ends of transfers, for every organisation that this access point serves."""
 
     def __init__(
         self,
@@ -45,20 +45,20 @@ class Settling:
         self._company = Company(vaults, Purpose.SEND, self.tell)
         self._over: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
         self._polls = Counter[ParticipantIdentifier]()
-        """Polls that are under way."""
+        """Number of polls in progress."""
         self._polled: dict[ParticipantIdentifier, float] = {}
-        """The moment at which the last one ended."""
+        """Time at which the last poll ended."""
         self.began_to_wait: Callable[[ParticipantIdentifier], None] = lambda organisation: None
-        """Called when the end of a transfer begins to wait: the attempt at it is over."""
+        """Called when the end of a transfer begins to wait, which means that its attempt is over."""
 
     def over(self, organisation: ParticipantIdentifier) -> Sequence[ParticipantIdentifier]:
-        """The recipient of each transfer whose end waits to be recorded."""
+        """Return the recipient of each transfer whose end waits to be recorded."""
         return self._over.get(organisation, ())
 
     async def settle(
         self, organisation: ParticipantIdentifier, transfer: Transfer, step: Step[AccessPointVault]
     ) -> None:
-        """Record the end of a transfer, durably when this returns; raises as an opening of its own does."""
+        """Record the end of a transfer, durably when this returns; errors are those of a separate opening."""
         if transfer.size <= IN_ROW and self._expects_poll(organisation):
             over, recipient = self._over[organisation], transfer.envelope.recipient
             over.append(recipient)
@@ -75,13 +75,13 @@ class Settling:
         self.tell(organisation)
 
     def tell(self, organisation: ParticipantIdentifier) -> None:
-        """Notify waiting polls of something that is recorded, or will be together with them."""
+        """Notify waiting polls of a change that is recorded, or will be recorded together with them."""
         self._signals.notify(organisation)
 
     def along(
         self, organisation: ParticipantIdentifier
     ) -> AbstractAsyncContextManager[Along[AccessPointVault]]:
-        """Give the ends that wait to the opening of a poll, as :meth:`Company.along` does."""
+        """Hand pending ends over to the opening of a poll, as :meth:`Company.along` does."""
         return self._company.along(organisation)
 
     async def finish(self) -> None:
@@ -90,7 +90,7 @@ class Settling:
 
     @contextlib.contextmanager
     def polled(self, organisation: ParticipantIdentifier) -> Iterator[None]:
-        """Note that a poll of the organisation is under way."""
+        """Mark a poll of the organisation as in progress while the context lasts."""
         self._polls[organisation] += 1
         try:
             yield

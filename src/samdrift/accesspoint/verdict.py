@@ -1,4 +1,4 @@
-"""Interpretation of a peer's answer to an attempt at a transfer: pure decisions."""
+"""Interpretation of a peer's answer to an attempt at a transfer, as pure decisions."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def judge(
     sent: Sequence[Sequence[SignedReference]],
     peer: x509.Certificate,
 ) -> Answer:
-    """Read the synchronous answer to an attempt.
+    """Interpret the synchronous answer to an attempt.
 
-    Only a receipt that the peer named in SMP signed, over what was sent, counts as delivery. An error is
-    information for the operator; after most of them another attempt is made, since they are often unsigned.
+    Only a receipt for the sent content, signed by the peer that SMP names, counts as delivery. An error is
+    information for the operator; most are followed by another attempt, since they are often unsigned.
     Only the error that the recipient is not served there is final (transport-profile-as4 2.5 c).
     """
     try:
@@ -79,6 +79,6 @@ def _of_errors(errors: Sequence[EbmsError]) -> Answer:
 
 
 def _one_line(words: str) -> str:
-    """Return a peer's words in one bounded line, with U+FFFD for what could steer a terminal."""
+    """Return a peer's text as one line of limited length, with U+FFFD for unprintable characters."""
     line = " ".join(words.split())[:_MAX_DETAIL]
     return "".join(each if each.isprintable() else "\ufffd" for each in line)

@@ -1,6 +1,6 @@
-"""Operations of an operator on organisations and keys, under dual control."""
+"""Operations of an operator on organisations and keys, including dual control."""
 
 from pathlib import Path
 
 LOCALE = Path(__file__).parent / "locale"
-"""Catalogue of the checklist's words."""
+"""Folder of the translations of the checklist's texts."""

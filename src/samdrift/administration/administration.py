@@ -1,4 +1,4 @@
-"""An installation in the hands of its operator: commands' needs, and the vaults of one organisation."""
+"""Access to an installation for the operator's commands, and to the vaults of one organisation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """The parts, all open. The gate knows who is hosted; the provisioner makes and drops vaults."""
+    """The parts of an open installation: the gate serves existing vaults, the provisioner creates them."""
 
     config: Config
     keys: KeyStore
@@ -41,10 +41,10 @@ class Administration:
 async def administering(
     config: Config, *, begin: bool = False, changes: bool = True
 ) -> AsyncIterator[Administration]:
-    """Open an installation, running or not; one that is older or not running is brought up to date.
+    """Open an installation, running or not, and bring it up to date if it is older and not running.
 
-    With ``begin`` a new one is made, for commands that store something in it. A command that ``changes``
-    something waits for others that do.
+    With ``begin`` a new one is created, for commands that store something in it. A command that ``changes``
+    something waits for other such commands.
     """
     settings = vault_settings(config)
     async with contextlib.AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ async def administering(
 
 @contextlib.asynccontextmanager
 async def beside(config: Config, keys: KeyStore) -> AsyncIterator[Administration]:
-    """Open an installation for reading only: nothing is made, repaired or brought up to date."""
+    """Open an installation for reading only: nothing is created, repaired or brought up to date."""
     settings = vault_settings(config)
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -75,7 +75,7 @@ async def beside(config: Config, keys: KeyStore) -> AsyncIterator[Administration
 async def provisioning(
     settings: VaultSettings, *, begin: bool = False
 ) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
-    """Like :func:`administering`, but only with the administrator's login, whatever the others' state."""
+    """Open it like :func:`administering`, but only with the administrator's login, and in any state."""
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -92,10 +92,10 @@ async def note(
     organisation: ParticipantIdentifier | None,
     facts: Mapping[str, str],
 ) -> None:
-    """Record an action of the operator's staff in the operator's log, and in the organisation's concerned.
+    """Record an action of the operator's staff in the logs of the operator and the organisation concerned.
 
     While a vault waits for its organisation's officer, or does not exist, nothing can be written to its log;
-    the operator's log notes that.
+    the operator's log records that.
     """
     about = {}
     if organisation is not None:
@@ -118,7 +118,7 @@ async def record_command(
 
     If it has none of these roles, the first of its logs gets the entry, so that the request is not lost. The
     operator's log gets it for a command about the whole installation, and when no log of the organisation can
-    be written, since its vaults wait for its officer or it has none. ``about`` names the command's subject.
+    be written because its vaults wait for its officer or do not exist. ``about`` names the command's subject.
     """
     gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
     facts = {"command": command, **about, **asked.facts()}
@@ -143,11 +143,11 @@ Check = Callable[[], Awaitable[None]]
 
 
 async def nothing_to_check() -> None:
-    """Allow everything: no consent is needed for what is read."""
+    """Permit everything, for data that needs no consent."""
 
 
 def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:
-    """The roles that the organisation has here, whatever their state."""
+    """Return the roles that the organisation has here, whatever their state."""
     roles = tuple(role for role in Role if gate.registry.find(organisation, role))
     if not roles:
         raise MoveError(MoveFault.NOT_HOSTED, "that organisation has no vault in this installation")
@@ -157,7 +157,7 @@ def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:
 async def signing_key(
     installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
 ) -> SigningKey:
-    """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
+    """Return the organisation's signing key, or the access point's if its message service is elsewhere."""
     message_service = Role.MESSAGE_SERVICE in roles
     role = next(role for role in ORGANISATIONS_OWN if role in roles)
     try:

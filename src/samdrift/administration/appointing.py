@@ -1,7 +1,7 @@
-"""Mailboxes of a message client, and the first roles in it: an organisation's pages need both to begin with.
+"""Mailboxes of a message client, and the first roles in it: an organisation's pages need both to start.
 
-Two custodians appoint an administrator or a security officer; everything after that is the organisation's
-own, on its pages. Neither role sees content by that.
+Two custodians appoint an administrator or a security officer; everything after that is decided by the
+organisation itself, on its pages. Neither role grants access to content.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MessageClients:
 
     @property
     def vaults(self) -> WorkerGate[MessageClientVault]:
-        """The gate for its vault; :class:`Unusable` where it has none."""
+        """Return the gate for its vault; raise :class:`Unusable` if it has none."""
         if self.installation.gate.registry.find(self.organisation, Role.MESSAGE_CLIENT) is None:
             raise Unusable(f"{self.organisation} has no message client here: see samdrift org list")
         return self.installation.gate.worker("administration", Role.MESSAGE_CLIENT)
@@ -65,12 +65,12 @@ class MessageClients:
         return Assignments(self.vaults, system_clock)
 
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
-        """Return the mailboxes."""
+        """Return the mailboxes of the organisation."""
         async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             return await vault.mailboxes()
 
     async def add_mailbox(self, address: str, name: str) -> str:
-        """Make a mailbox for a functional address, or rename an existing one, and return its id."""
+        """Create a mailbox for a functional address, or rename an existing one, and return its id."""
         async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
             if known is None:
@@ -79,7 +79,7 @@ class MessageClients:
         return known.id
 
     async def change_mailbox(self, address: str, by: str, **settings: Any) -> MailboxRecord:
-        """Change settings of the mailbox of an address; ``by`` is who runs the command."""
+        """Change settings of the mailbox with an address; ``by`` names the person who runs the command."""
         async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
             if known is None:
@@ -98,14 +98,14 @@ class MessageClients:
     async def disposals(
         self,
     ) -> tuple[tuple[MailboxRecord, ...], dict[str, DisposalRule], tuple[DisposalRecord, ...]]:
-        """Return the mailboxes, the rules for disposal of those that have one, and all disposals."""
+        """Return the mailboxes, the disposal rules of those that have one, and all disposals."""
         async with self.vaults.open(self.organisation, Purpose.MEASURE) as vault:
             mailboxes = await vault.mailboxes()
             ids = [one.id for one in mailboxes]
             return mailboxes, await vault.disposal_rules(ids), await vault.disposals(ids)
 
     async def check_service(self, by: str) -> tuple[Tried, ...]:
-        """Try the message service that the configuration names, step by step."""
+        """Test the message service that the configuration names, step by step."""
         config = self.installation.config
         mailboxes = {one.address: one.name for one in await self.mailboxes() if not one.retired}
         found = [
@@ -123,11 +123,11 @@ class MessageClients:
         return tried
 
     async def assigned(self) -> Assigned:
-        """Return who has which rights now."""
+        """Return the current rights and the people who have them."""
         return await self._assignments.now(self.organisation)
 
     async def _require_no_officers(self) -> None:
-        """Refuse an appointment by custodians where there are officers, so that it cannot bypass them."""
+        """Refuse an appointment by custodians if there are officers, so that it cannot bypass them."""
         records = Records(self.installation.gate, system_clock)
         record, witnessed = await records.read_with_time(self.organisation)
         if officers(record, moment_of(record, system_clock(), witnessed)):
@@ -160,7 +160,7 @@ class MessageClients:
         )
 
     async def dismiss(self, identity: Identity, persons: Persons) -> int:
-        """End the roles that a person has in the organisation, as two custodians agree; returns how many."""
+        """End a person's roles in the organisation, as two custodians agree; return their number."""
         matter = Matter(
             "mailbox dismiss",
             self.organisation.value,

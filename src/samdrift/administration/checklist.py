@@ -1,7 +1,7 @@
-"""The checklist of an organisation: each item that it needs to be ready, in order, judged from facts. Pure.
+"""The checklist of an organisation: every item needed for it to be ready, in order, judged from facts.
 
-An item that could not be examined is reported as not checked, and an organisation with such an item is not
-ready: an unknown state never passes.
+The functions are pure. An item that could not be examined is reported as not checked, and an organisation
+with such an item is not ready: an unknown state never passes.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class State(StrEnum):
 
     DONE = "done"
     SOON = "soon"
-    """In order, and to be seen to by a day that is named."""
+    """In order, but requires attention by a given day."""
     MISSING = "missing"
     NOT_CHECKED = "not-checked"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist: the current state, and what to do next or whom to ask."""
+    """One line of the checklist: the current state and the next step."""
 
     label: Phrase
     state: State
@@ -55,23 +55,23 @@ class Item:
 
     @property
     def name(self) -> str:
-        """Its name, as commands and the doctor have it."""
+        """Return the item's name, as commands and the doctor show it."""
         return str(self.label)
 
     @property
     def text(self) -> str:
-        """Its state in words, as commands print it."""
+        """Return the item's state as text, as commands print it."""
         return str(self.said)
 
     @property
     def next(self) -> str:
-        """The next step; empty without one."""
+        """Return the next step; empty if there is none."""
         return "" if self.todo is None else str(self.todo)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[T]):
-    """The answer of a service: a value, ``None`` for "there is none", or the reason why it is unknown."""
+    """A service's answer: a value, ``None`` if there is none, or the reason why it is unknown."""
 
     value: T | None = None
     unknown: str = ""
@@ -79,44 +79,44 @@ class Asked(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything known about an organisation, here and in the federation."""
+    """Everything known about an organisation, from this installation and the federation."""
 
     organisation: ParticipantIdentifier
     roles: tuple[Role, ...]
-    """Roles that it is meant to have here."""
+    """Roles that the organisation is meant to have here."""
     now: datetime
     entry: OrganisationConfig | None = None
     vaults: Mapping[Role, RegistrationState] = field(default_factory=dict)
     keys: HeldKeys = field(default_factory=HeldKeys)
     """Keys in the vault of its message service."""
     unassigned: tuple[str, ...] = ()
-    """Functional addresses whose messages no message client would get."""
+    """Functional addresses whose messages no message client would receive."""
     certificates: tuple[x509.Certificate, ...] = ()
     """Our access point's certificates, newest first; empty without an access point here."""
     address: str = ""
-    """Address at which peers reach our access point, as the configuration has it."""
+    """Address at which peers reach our access point, according to the configuration."""
     registrations: Mapping[DocumentIdentifier, Asked[ServiceMetadata]] = field(default_factory=dict)
     """Answers of SML and SMP, by type of message; receipts last."""
     listed: Asked[Organisation] = Asked(unknown="not asked")
-    """Its entry in the address book."""
+    """The organisation's entry in the address book."""
     addresses: Asked[tuple[FunctionalAddress, ...]] = Asked(unknown="not asked")
-    """Its functional addresses there."""
+    """The organisation's functional addresses in the address book."""
     parent: Organisation | None = None
-    """In the address book, the organisation that its entry there belongs to."""
+    """Parent organisation of the organisation's entry in the address book."""
     locked: tuple[Role, ...] = ()
-    """Roles whose vaults the organisation's own officer has to unlock."""
+    """Roles whose vaults the organisation's own officer must unlock."""
     lost_marks: Asked[tuple[LostMarks, ...]] = Asked(())
-    """Losses of marks of session keys that are not accepted, in the vault of its message service."""
+    """Losses of session key marks in its message service's vault that have not been accepted."""
     server_certificates: tuple[x509.Certificate, ...] = ()
-    """Certificates that the installation shows as a TLS server, the newest first."""
+    """Certificates that the installation presents as a TLS server, the newest first."""
     behind_proxy: tuple[Role, ...] = ()
-    """Roles whose pages are served to a proxy, which shows the certificate."""
+    """Roles whose pages are served through a proxy, which presents the certificate."""
     served: Asked[frozenset[Role]] = Asked(unknown="the installation was not asked")
-    """Roles that a running process serves it in; none where no process runs."""
+    """Roles in which a running process serves the organisation; empty if no process runs."""
     cover: Mapping[Role, CoverStanding] = field(default_factory=dict)
-    """Cover by agreements of those of its roles whose vaults could be examined."""
+    """Cover by agreements of each role whose vault could be examined."""
     in_token: tuple[Role, ...] = ()
-    """Roles whose vaults open with the organisation's token alone."""
+    """Roles whose vaults open only with the organisation's HSM."""
 
     @property
     def message_service(self) -> bool:
@@ -128,12 +128,12 @@ class Facts:
 
 
 def checklist(facts: Facts) -> tuple[Item, ...]:
-    """Every item that concerns the organisation, in the order in which they are done."""
+    """Return all items that concern the organisation, in the order in which to complete them."""
     return tuple(item for items in ITEMS for item in items(facts))
 
 
 def ready(items: Iterable[Item]) -> bool:
-    """Return whether everything is known and present."""
+    """Return whether every item is known and in order."""
     return all(item.state in (State.DONE, State.SOON) for item in items)
 
 
@@ -177,7 +177,7 @@ def _vaults(facts: Facts) -> Items:
 
 
 def _served(facts: Facts) -> Items:
-    """Return whether a process serves it now: a complete organisation is not ready while none does."""
+    """Check that a process serves each role now: even a complete organisation is not ready without one."""
     for role in facts.roles:
         name = Phrase("served %(role)s", {"role": role.value})
         if facts.vaults.get(role) is not RegistrationState.ACTIVE:
@@ -192,7 +192,7 @@ def _served(facts: Facts) -> Items:
 
 
 def _agreements(facts: Facts) -> Items:
-    """Return whether agreements cover each role; an inherited agreement does so only for a limited time."""
+    """Check that agreements cover each role; an inherited agreement does so only for a limited time."""
     todo = Phrase(
         "samdrift gov agreement enter %(organisation)s; samdrift gov coverage names the gaps",
         {"organisation": facts.organisation},
@@ -214,7 +214,7 @@ def _agreements(facts: Facts) -> Items:
 
 
 def _token(facts: Facts) -> Items:
-    """Return whether the HSM in the entry is used: nothing else shows keys that are still in files."""
+    """Check that the HSM named in the entry is used, since no other check reveals keys still in files."""
     named = facts.entry is not None and facts.entry.hsm is not None
     for role in facts.vaults:
         item = Phrase("token %(role)s", {"role": role.value})
@@ -286,7 +286,7 @@ def _again(facts: Facts, which: dict[str, Any]) -> Phrase:
 
 
 def _interface_c(facts: Facts) -> Items:
-    """Return whether the organisation's message service is let in at its access point."""
+    """Check that the organisation's message service is registered as a client of its access point."""
     name = Phrase("interface C")
     if facts.entry is None:
         return
@@ -319,7 +319,7 @@ def _interface_c(facts: Facts) -> Items:
 
 
 def _hosts(facts: Facts) -> Items:
-    """Return whether browsers will accept the server's certificate at the hosts of the organisation."""
+    """Check that browsers will accept the server's certificate for the organisation's hosts."""
     for role, key in HOST_KEYS.items():
         host = host_of(facts.entry, role) if facts.entry else ""
         if role not in facts.roles or not host:
@@ -364,7 +364,7 @@ def _addresses(facts: Facts) -> Items:
 
 
 def _registration(facts: Facts) -> Items:
-    """SML and SMP (component-sml, component-smp): the right access point under the right address."""
+    """Check SML and SMP (component-sml, component-smp) for the right access point and address."""
     asked = list(facts.registrations.items())
     if not asked:
         text = Phrase("the federation was not asked")
@@ -408,7 +408,7 @@ def _registered(facts: Facts, name: Phrase, answer: Asked[ServiceMetadata]) -> I
 
 
 def _published(facts: Facts) -> Items:
-    """Check CertPub: we can decrypt what is encrypted for us, and others can verify our signatures."""
+    """Check CertPub: we can decrypt messages encrypted for us, and others can verify our signatures."""
     if not facts.message_service or not any(answer.value for answer in facts.registrations.values()):
         return
     for document, answer in facts.registrations.items():
@@ -481,7 +481,7 @@ def _address_book(facts: Facts) -> Items:
 
 
 def _entry(facts: Facts, listed: Organisation) -> Item:
-    """An under-organisation's entry belongs to the one that it is a part of."""
+    """Check an entry in the address book; an under-organisation's must belong to its parent."""
     name = Phrase("address book")
     parent = facts.entry.part_of if facts.entry else None
     under = listed.kind is OrganisationKind.UNDER_ORGANISATION
@@ -503,7 +503,7 @@ def _entry(facts: Facts, listed: Organisation) -> Item:
 
 
 def _marks(facts: Facts) -> Items:
-    """An item only where something is wrong: most organisations never lose any."""
+    """Yield an item only if marks are lost or unknown: most organisations never lose any."""
     name = Phrase("session keys")
     if facts.lost_marks.unknown:
         yield Item(name, State.NOT_CHECKED, _as_told(facts.lost_marks.unknown))
@@ -525,12 +525,12 @@ def _marks(facts: Facts) -> Items:
 
 
 def _command(command: str) -> Phrase:
-    """Return something to do that is nothing but a command to type."""
+    """Return a next step that is only a command to type."""
     return Phrase("%(command)s", {"command": command})
 
 
 def _as_told(reason: str) -> Phrase:
-    """Return the reason why something is not known; those of readiness are put into the language, too."""
+    """Return the reason why a state is unknown, as a translatable text if it is one of ``REASONS``."""
     return next((each for each in REASONS if str(each) == reason), Phrase("%(reason)s", {"reason": reason}))
 
 
@@ -543,7 +543,7 @@ REASONS = (
     NO_BOOK,
     Phrase("the address book gave no answer in time"),
 )
-"""Reasons with a fixed text; others name a service, and are shown as reported."""
+"""Reasons with a fixed text; others name a service and are shown as reported."""
 
 
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
@@ -561,7 +561,7 @@ ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _published,
     _address_book,
 )
-"""The items in order: first the steps done here, then those of others."""
+"""The items in order: first those done here, then those that depend on other parties."""
 
 
 def _is_receipt(document: DocumentIdentifier) -> bool:
@@ -569,7 +569,7 @@ def _is_receipt(document: DocumentIdentifier) -> bool:
 
 
 def _kind(document: DocumentIdentifier) -> Phrase:
-    """A type of message in few words."""
+    """Return a short name for a type of message."""
     if document.requires_protection:
         return Phrase("receipt") if _is_receipt(document) else Phrase("message")
     return Phrase("receipt (base)") if _is_receipt(document) else Phrase("message (base)")

@@ -1,12 +1,13 @@
-"""Closing an organisation: all of it is destroyed, by a decision, and signed for (architecture-sad 4.3.2).
+"""Closing of an organisation: after a decision, everything is destroyed and a certificate is signed.
 
-Each step can be repeated. Up to the point where the closing is put on record nothing is lost, and an
-interruption leaves a suspended organisation. After that the organisation's vaults no longer open, and running
-the same command again after a crash continues where it stopped, until there is a certificate.
+The requirement is architecture-sad 4.3.2. Each step can be repeated. Nothing is lost before the closing is
+recorded, and an interruption until then leaves a suspended organisation. After that the organisation's vaults
+no longer open, and running the same command again after a crash continues where it stopped, until the
+certificate exists.
 
-The certificate of destruction is one JSON document for programs, with the same in Swedish for people, under
-one signature of the operator's. It names what was destroyed by counts, fingerprints and the head of the log,
-and repeats no content of the log. The logs of transfers are kept for a year
+The certificate of destruction is one JSON document for programs, which includes the same in Swedish for
+people, under one signature of the operator. It describes what was destroyed by counts, fingerprints and the
+head of the log, and repeats no content of the log. The logs of transfers are kept for a year
 (:mod:`samdrift.administration.keptlogs`).
 """
 
@@ -43,13 +44,13 @@ from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 1000
-"""Entries of the operator's log that are read at a time."""
+"""Number of entries of the operator's log that are read at a time."""
 
 FORM = "samdrift certificate of destruction 1"
 _ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst", "mk": "meddelandeklient", "gov": "styrning"}
 
 Facts = Mapping[str, Any]
-"""Decisions and inventory, from before anything is destroyed."""
+"""Decision and inventory, recorded before anything is destroyed."""
 
 REMAINS = (
     "this certificate, and identifier, time and decision in the operator's register and log",
@@ -67,7 +68,7 @@ _ENDINGS: Mapping[Role, Callable[[Any, str, datetime], Awaitable[int]]] = {
     Role.ACCESS_POINT: ap.end_some,
     Role.MESSAGE_SERVICE: mt.end_some,
 }
-"""Functions that end a batch of work in progress, for the roles that can have any."""
+"""Functions that end a batch of work in progress, for the roles that may have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Order:
 
     @property
     def matter(self) -> Matter:
-        """Return what two persons agree to, word by word."""
+        """Return the exact text that two people agree to."""
         losing = [
             text
             for accepted, text in (
@@ -102,8 +103,8 @@ class Order:
 async def close(installation: Administration, order: Order, persons: Persons | None, clock: Clock) -> bytes:
     """Close an organisation, or continue its closing; return the certificate of destruction.
 
-    For a closed one the existing certificate is returned. :class:`Unusable` states what prevents it,
-    ``CustodyError`` that another person must approve.
+    For a closed one the existing certificate is returned. Raises :class:`Unusable` with the obstacle, or
+    ``CustodyError`` if another person must approve.
     """
     closings = installation.provisioner.closings
     key = _operators_key(installation)
@@ -122,7 +123,7 @@ async def _begin(
     persons: Persons | None,
     clock: Clock,
 ) -> Closing:
-    """Everything up to the point of no return, which is that the closing is on record."""
+    """Do everything up to the point of no return, which is the record of the closing."""
     _require_closable(installation, order, stock)
     if persons is None:
         raise Unusable("closing takes two persons: --by and --with say who")
@@ -149,7 +150,7 @@ async def _begin(
 
 
 def _require_closable(installation: Administration, order: Order, stock: Sequence[Stock]) -> None:
-    """:class:`Unusable` when something is to be done first, which it names."""
+    """Raise :class:`Unusable` if something must be done first, and name it."""
     organisation = order.organisation
     if not stock:
         raise Unusable(f"{organisation} has no vault here")
@@ -178,12 +179,12 @@ def _require_closable(installation: Administration, order: Order, stock: Sequenc
 
 
 def _counted(numbers: Mapping[Role, int]) -> str:
-    """Return how many there are in each role that has any; empty if none has."""
+    """Return the number in each role that has any; empty if none has."""
     return ", ".join(f"{number} in role {role.value}" for role, number in numbers.items() if number)
 
 
 def _open_parts(installation: Administration, organisation: ParticipantIdentifier) -> list[str]:
-    """Its under-organisations that have vaults here."""
+    """Return the organisation's under-organisations that have vaults here."""
     hosted = {one.organisation for one in installation.gate.registry.all()}
     return [
         one.identifier.value
@@ -197,7 +198,7 @@ async def _end_unfinished(
 ) -> None:
     """End work in progress, so that every message has a status and a reason.
 
-    A locked vault is skipped: no one can read a message's fate in it, and an officer who has forgotten the
+    A locked vault is skipped: its messages cannot be read, and an officer who has forgotten the
     passphrase cannot prevent the destruction.
     """
     why = f"the organisation was closed here, decided {order.decision}"
@@ -220,7 +221,7 @@ def _facts(
     kept: Sequence[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the content of the certificate, which names nothing that was sent or received."""
+    """Return the content of the certificate, which names no message that was sent or received."""
     config = installation.config
     held = {one.role: held_keys(installation.keys, one.vault) for one in stock}
     return {
@@ -264,7 +265,7 @@ def _ended_facts(role: Role, ended: Happening) -> dict[str, str]:
 
 
 async def _destroy(installation: Administration, closing: Closing, key: SigningKey, clock: Clock) -> bytes:
-    """Destroy everything that is left, the keys of every vault first, and sign the certificate."""
+    """Destroy everything that is left, beginning with the keys of every vault, and sign the certificate."""
     provisioner, organisation = installation.provisioner, closing.organisation
     stock = await provisioner.closings.stock(organisation)
     for one in stock:
@@ -288,7 +289,7 @@ async def _destroy(installation: Administration, closing: Closing, key: SigningK
 
 
 def _operators_key(installation: Administration) -> SigningKey:
-    """The key that the operator signs with: what peers know it by, or else its server's."""
+    """Return the operator's signing key: that of its access point, or else of its TLS server."""
     for name in (KeyName.ACCESS_POINT, KeyName.TLS_SERVER):
         try:
             return installation.keys.signing_key(OPERATOR_KEYS, name)
@@ -298,10 +299,9 @@ def _operators_key(installation: Administration) -> SigningKey:
 
 
 async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[dict[str, Any]]:
-    """Number, time and custodians of each, the earliest first, as the operator's log has them.
+    """Return number, time and custodians of each key backup, the earliest first, from the operator's log.
 
-    The operator's log is read, not the organisation's own, since a vault that waits for its officer does not
-    open.
+    The organisation's own log is not used, since a vault that waits for its officer does not open.
     """
     found: list[dict[str, Any]] = []
     after = 0
@@ -320,13 +320,13 @@ async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[
 
 
 def closed_vaults(closings: Iterable[Closing]) -> frozenset[str]:
-    """The vaults that were destroyed, or are being destroyed, with their organisations."""
+    """Return the ids of vaults that were destroyed, or are being destroyed, with their organisations."""
     return frozenset(vault["vault"] for closing in closings for vault in json.loads(closing.facts)["vaults"])
 
 
 @dataclass(frozen=True, slots=True)
 class DestructionVerdict:
-    """Verdict on a certificate; everything but the reason is there only when it is as its signer made it."""
+    """Verdict on a certificate; all fields but the reason are set only if its signature is valid."""
 
     valid: bool
     reason: str
@@ -337,7 +337,7 @@ class DestructionVerdict:
 
 
 def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
-    """The certificate, signed: everything that ``facts`` name is destroyed by ``ended_at``."""
+    """Return the signed certificate that everything named in ``facts`` is destroyed by ``ended_at``."""
     stated = {
         **facts,
         "form": FORM,
@@ -350,8 +350,9 @@ def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
 
 
 def verify(data: bytes) -> DestructionVerdict:
-    """Return whether the signature holds; whose it is, and whether that one is to be trusted, is for the
-    caller.
+    """Verify the signature of a certificate of destruction.
+
+    The caller must decide whether its signer is to be trusted.
     """
     try:
         document = json.loads(data)
@@ -368,7 +369,7 @@ def verify(data: bytes) -> DestructionVerdict:
 
 
 def _in_swedish(stated: Facts) -> str:
-    """The same for people: municipalities keep it with the decision."""
+    """Return the certificate as a Swedish text, which municipalities keep with the decision."""
     persons = " och ".join(stated["approved_by"])
     lines = [
         "DESTRUKTIONSINTYG",

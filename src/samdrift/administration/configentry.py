@@ -1,4 +1,4 @@
-"""The entry of an organisation for the configuration file, as a beginning to be completed."""
+"""The entry of an organisation for the configuration file, as a draft to be completed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.wire.crypto.certificates import fingerprint
 
 
 def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> str:
-    """TOML to be appended to the file; a JSON string is also a TOML string."""
+    """Return TOML to append to the file; strings are written as JSON, which TOML also accepts."""
     lines = [
         "[[organisations]]",
         f"identifier = {_text(facts.organisation.value)}",
@@ -37,9 +37,7 @@ def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> st
 
 
 def _clients(facts: Facts) -> str:
-    """Return the clients of interface C: the organisation's own message service, once it has a
-    certificate.
-    """
+    """Return the clients of interface C: the organisation's message service, once it has a certificate."""
     held = facts.keys.certificates(KeyName.TLS_CLIENT)
     if not held:
         return 'clients = {}  # "message-service" = SHA-256 of its client certificate'
@@ -47,7 +45,7 @@ def _clients(facts: Facts) -> str:
 
 
 def _interface_c(config: Config) -> str:
-    """Return the address of its access point: that of the other organisations."""
+    """Return the access point address of another organisation here, or else our own access point's."""
     for one in config.organisations:
         if one.access_point:
             return one.access_point

@@ -1,5 +1,6 @@
-"""An organisation's cover by agreements, as a command determines it: from the record of its governance, and
-from the agreement that each of its vaults inherited.
+"""An organisation's cover by agreements, as determined by a command.
+
+It depends on the record of the organisation's governance, and on the agreement that its vaults inherited.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """The standing of each role of an organisation, and the copies that lack statements."""
+    """Cover of each role of an organisation, and the copies that lack statements."""
 
     roles: Mapping[Role, Standing]
     behind: Mapping[Role, int]
-    """The number of statements that a role has, where it has fewer than the record."""
+    """Number of statements in the copy of each role that has fewer than the record."""
     number: int
-    """The number of statements in the record."""
+    """Number of statements in the record."""
 
 
 async def standings(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> Standings:
-    """Return how an organisation's roles stand by its record.
+    """Return the standing of an organisation's roles according to its record.
 
     Raises the vault's error if one is locked or unreachable, and the record's if it is invalid.
     """
@@ -63,7 +64,7 @@ async def standings(
 async def inherited_by(
     installation: Administration, organisation: ParticipantIdentifier
 ) -> tuple[datetime, datetime] | None:
-    """Return from when until when one inherited agreement covers an organisation, if it does."""
+    """Return start and end of the cover by one inherited agreement, or ``None`` if there is none."""
     for role in Role:
         if installation.gate.registry.find(organisation, role) is not None:
             return (await _facts(installation, organisation, role)).inherited

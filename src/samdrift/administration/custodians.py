@@ -1,7 +1,7 @@
-"""Addition and removal of custodians: checked and done under one lock, and logged beforehand.
+"""Addition and removal of custodians, checked and performed under one lock, and logged beforehand.
 
-Once there have been two custodians, one person alone cannot add another. If fewer are left, since files were
-removed by hand or are damaged, only :func:`restart` begins again, which is recorded in every log.
+Once there have been two custodians, one person alone cannot add another. If fewer are left, because files
+were removed by hand or are damaged, only :func:`restart` can begin again, which is recorded in every log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT_ONCE = 1000
 
 
 async def admit(installation: Administration, key: PublicKey, persons: Persons | None) -> None:
-    """Make the person with that key a custodian; where there are two, they agree to that very key."""
+    """Make the owner of a key a custodian; if there are already two, they must agree to that key."""
     custodians = custodians_of(installation)
     async with custodians.in_turn():
         able = custodians.able()
@@ -40,7 +40,7 @@ async def admit(installation: Administration, key: PublicKey, persons: Persons |
 
 
 async def dismiss(installation: Administration, name: str, persons: Persons) -> None:
-    """Make ``name`` no longer a custodian, which two agree to; two must remain."""
+    """Remove ``name`` from the custodians, with the agreement of two; two must remain."""
     custodians = custodians_of(installation)
     async with custodians.in_turn():
         custodians.require_removable(name)
@@ -54,9 +54,10 @@ async def dismiss(installation: Administration, name: str, persons: Persons) -> 
 async def restart(
     installation: Administration, by: str, why: str, proof: Proof = NOT_PROVEN
 ) -> tuple[str, ...]:
-    """Begin again without custodians, where fewer than two are left; returns who ended.
+    """Begin again without custodians if fewer than two are left; return the names of those removed.
 
-    The operator's log has it, and each organisation's that can be written to, with the proof of who did it.
+    This is recorded in the operator's log, and in that of each organisation if it can be written, with the
+    proof of identity of the person who did it.
     """
     custodians = custodians_of(installation)
     async with custodians.in_turn():
@@ -79,7 +80,7 @@ async def _note_restart(
 ) -> None:
     """Record a restart in an organisation's log or, while its vault is unreachable, only in the operator's.
 
-    An unavailable HSM prevents the entry for its own organisation only.
+    An unavailable HSM thus prevents the entry only for its own organisation.
     """
     event = AdminEvent.CUSTODY_RESTARTED
     try:
@@ -90,7 +91,7 @@ async def _note_restart(
 
 
 async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:
-    """Require two custodians: one alone must not make another, for the two could be one person."""
+    """Require two custodians, because a custodian added by one alone could be the same person."""
     if persons is None:
         text = f"there are {NEEDED} custodians: --by and --with say which two of them agree"
         raise CustodyError(CustodyFault.TOO_FEW, text)
@@ -100,7 +101,7 @@ async def _agreement(installation: Administration, matter: Matter, persons: Pers
 async def _were_two(installation: Administration) -> bool:
     """Return whether two custodians have been added since the beginning, or since the last restart.
 
-    Read from the operator's log, which stays when files are removed from the key store.
+    This is read from the operator's log, which remains when files are removed from the key store.
     """
     added: set[str] = set()
     after = 0

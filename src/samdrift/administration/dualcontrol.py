@@ -1,6 +1,6 @@
 """Dual control: operations that need two custodians' agreement, logged with both names.
 
-Used by a command like this::
+A command uses it like this::
 
     persons = present(by, other, by_file, other_file)      # asks for passphrases, at the terminal
     async with administering(config) as installation:
@@ -8,10 +8,10 @@ Used by a command like this::
         agreed = await two_persons(installation, matter, persons)
         ...                                                  # agreed.first, agreed.second
 
-With both persons present, :func:`two_persons` returns at once. With one, it raises ``CustodyError``
-(``ASKED``), which names the request to approve; once another custodian has run ``samdrift custodian
-approve``, the first one's same command goes through, once, within a day. The custodians agree to the matter
-word by word: so its text states exactly what will be done.
+With both persons present, :func:`two_persons` returns immediately. With one, it raises ``CustodyError``
+(``ASKED``), which names the request to approve. Once another custodian has run ``samdrift custodian
+approve``, the first one can repeat the same command, which then succeeds once, within a day. The custodians
+agree to the exact text of the matter, which therefore states precisely what will be done.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["Matter", "Person", "Persons", "TwoPersons", "approve", "record", "tw
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A claimed custodian, with the passphrase that is to prove it."""
+    """A person who claims to be a custodian, with the passphrase to prove it."""
 
     name: str
     passphrase: bytes = field(repr=False)
@@ -48,26 +48,26 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """The custodian who asks, and the one who approves at the same terminal, if any."""
+    """The custodian who makes the request and, if present at the same terminal, the one who approves it."""
 
     first: Person
     second: Person | None = None
 
 
 def custodians_of(installation: Administration) -> Custodians:
-    """The custodians of an installation."""
+    """Return the custodians of an installation."""
     return Custodians(installation.config.vaults.secrets)
 
 
 def requests_of(installation: Administration) -> Requests:
-    """Return the requests of its custodians."""
+    """Return the requests made by custodians of an installation."""
     return Requests(installation.config.vaults.secrets, custodians_of(installation))
 
 
 async def two_persons(installation: Administration, matter: Matter, persons: Persons) -> TwoPersons:
-    """Require two custodians' agreement to ``matter``; :class:`CustodyError` states why it is missing.
+    """Require two custodians' agreement to ``matter``; :class:`CustodyError` explains why it is missing.
 
-    When this returns, their agreement is in the operator's log, and in that of the organisation concerned.
+    When this returns, their agreement is recorded in the logs of the operator and the organisation concerned.
     """
     try:
         if len(custodians_of(installation).able()) < NEEDED:
@@ -86,7 +86,7 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
 
 
 async def approve(installation: Administration, identifier: str, person: Person) -> Request:
-    """Approve another custodian's request, and return its matter."""
+    """Approve another custodian's request, and return the request."""
     requests, now = requests_of(installation), datetime.now(UTC)
     request = requests.find(identifier, now)
     try:
@@ -103,7 +103,7 @@ async def approve(installation: Administration, identifier: str, person: Person)
 async def record(
     installation: Administration, event: AuditEvent, name: str, matter: Matter, facts: dict[str, str]
 ) -> None:
-    """Record a custodian's action in the operator's log, and in that of the organisation concerned."""
+    """Record a custodian's action in the logs of the operator and the organisation concerned."""
     facts = {"action": matter.action, "what": matter.text} | facts
     organisation = ParticipantIdentifier(matter.organisation) if matter.organisation else None
     await note(installation, event, name, organisation, facts)

@@ -1,4 +1,4 @@
-"""Evidence about one message in a file, for the organisation whose message it is."""
+"""Evidence about one message in a file, for the organisation to which the message belongs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from samdrift.vault.logtree import SigningStopped
 
 
 class NoAuthority(Explained):
-    """A time stamp was requested, but the configuration names no authority."""
+    """A time stamp was requested, but the configuration names no time stamp authority."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -47,7 +47,7 @@ async def export_evidence(
     stamped: bool = False,
     check: Check = nothing_to_check,
 ) -> bool:
-    """Write evidence to the new file ``out``; false, and no file, if the logs do not contain the message.
+    """Write evidence to the new file ``out``; return false, without a file, if the logs lack the message.
 
     ``stamped`` puts it into a container with a time stamp over it (ASiC-S). ``check`` is called before each
     part, and raises when reading must stop.
@@ -79,7 +79,7 @@ async def export_evidence(
 
 
 async def _token(installation: Administration, content: bytes) -> bytes:
-    """Return a time stamp over some content; ``StampUnavailable`` if the authority issues none."""
+    """Return a time stamp over some content; raise ``StampUnavailable`` if the authority issues none."""
     config = installation.config.logs
     trusted = trusted_authority(config)
     if trusted is None or config.time_stamps is None:

@@ -1,7 +1,7 @@
-"""Governance of one organisation, as the operator's commands access it: its people bring signed statements.
+"""Governance of one organisation, as the operator's commands access it, with statements signed by its people.
 
 The operator appends statements that others have signed, and signs none for them. Custodians sign with their
-own keys, and so enrol an organisation's first officers.
+own keys, and in that way enrol an organisation's first officers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from samdrift.wire.crypto.sshsig import line_of, public_line, sign
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LASTS = timedelta(days=365)
-"""Time that a key and a role last, which custodians give."""
+"""Validity period of keys and roles granted by custodians."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,24 @@ class Governance:
 
     @cached_property
     def records(self) -> Records:
-        """The records; :class:`Unusable` where the organisation has no governance here."""
+        """Return the records; raise :class:`Unusable` if the organisation has no governance here."""
         if self.installation.gate.registry.find(self.organisation, Role.GOVERNANCE) is None:
             raise Unusable(f"{self.organisation} has no governance here: samdrift org list shows which do")
         return Records(self.installation.gate, system_clock)
 
     async def read(self) -> Record:
-        """Return the record."""
+        """Return the organisation's record of statements."""
         return await self.records.read(self.organisation)
 
     async def read_now(self) -> tuple[Record, datetime]:
-        """Return the record, and the moment for a statement made now."""
+        """Return the record, and the time for a statement made now."""
         return await self.records.read_now(self.organisation)
 
     async def append(self, *signed: Signed) -> tuple[Entry, ...]:
-        """Append statements, all or none; :class:`StatementRefused` with the reason.
+        """Append all of the statements or none; raise :class:`StatementRefused` with the reason.
 
-        No review ends by silence while a vault of the organisation is locked: its people cannot see it.
+        A review cannot be closed while a vault of the organisation is locked, because it ends by silence and
+        the organisation's people could not have answered.
         """
         if any(isinstance(each.statement.act, ReviewClosed) for each in signed):
             self._require_unlocked()
@@ -76,16 +77,16 @@ class Governance:
                 )
 
     async def behind(self) -> list[str]:
-        """Bring every role's copy up to date, and return the roles for which that could not be done."""
+        """Bring every role's copy up to date, and return the roles for which that failed."""
         done = await self.records.copy(self.organisation)
         return [role.value for role, reached in done.items() if not reached]
 
     def stated(
         self, record: Record, at: datetime, by: Subject, why: str, act: Callable[[datetime], Act]
     ) -> Statement:
-        """Return a statement of a moment, to be signed; :class:`StatementRefused` if it would have no effect.
+        """Return a statement to be signed; raise :class:`StatementRefused` if it would have no effect.
 
-        ``act`` is asked for what is stated at that moment.
+        ``act`` is called with the time of the statement.
         """
         statement = Statement(self.organisation.value, by, at, why, act(at))
         effect = record.foresee(statement)
@@ -94,7 +95,7 @@ class Governance:
         return statement
 
     def roots(self, subject: Subject) -> Collection[str]:
-        """Return the fingerprint of a custodian's key; none for one who is not a custodian here."""
+        """Return the fingerprint of a custodian's key; empty if the subject is not a custodian here."""
         try:
             public = custodians_of(self.installation).key(subject.id).public
         except CustodyError:
@@ -105,7 +106,7 @@ class Governance:
     async def bring_in(
         self, to: Subject, name: str, key: PublicKey, role: Right | None, persons: Persons
     ) -> tuple[Entry, ...]:
-        """Enrol a key, and give a role with it, as two custodians sign; both have to be here."""
+        """Enrol a key and optionally grant a role, signed by two custodians who are both present."""
         if persons.second is None:
             raise Unusable("both custodians sign at this terminal: name the other one by --with")
         what = f"enrol the key {key.fingerprint} of {to} in {self.organisation}"
@@ -146,7 +147,7 @@ def new_person() -> Subject:
 
 
 class _Signing:
-    """Statements of custodians of one moment, in their order."""
+    """Statements by custodians, all made at one time, in order."""
 
     def __init__(self, organisation: str, record: Record, at: datetime) -> None:
         self.at = at
@@ -155,7 +156,7 @@ class _Signing:
         self._record = record
 
     def introduce(self, custodian: Custodian) -> None:
-        """Have a custodian state their own key, unless the record has it."""
+        """Make a custodian's statement of their own key, unless the record already has it."""
         subject = Subject(SubjectKind.CUSTODIAN, custodian.name)
         key = PublicKey(Scheme.SSH, public_line(custodian.key))
         known = self._record.keys.in_force(self.at, subject)
@@ -163,7 +164,7 @@ class _Signing:
             self._state(custodian, Enrolled(subject, custodian.name, key, self.at + LONGEST))
 
     def agree(self, first: Custodian, second: Custodian, act: Act) -> None:
-        """Have one custodian ask and the other approve."""
+        """Make a request by one custodian and its approval by another."""
         self.approve(second, self._state(first, act).digest)
 
     def approve(self, custodian: Custodian, of: str) -> None:

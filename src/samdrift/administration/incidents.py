@@ -1,4 +1,4 @@
-"""Incidents of one organisation, and the operator's own, which are reported to each one concerned."""
+"""Incidents of one organisation, and incidents of the operator, reported to each organisation concerned."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def incidents_of(
 
 
 def _first_role(installation: Administration, organisation: ParticipantIdentifier) -> Role | None:
-    """Return the role in whose log an organisation has what concerns all of it."""
+    """Return the role whose log records matters of the whole organisation."""
     find = installation.gate.registry.find
     return next((each for each in ORGANISATIONS_OWN if find(organisation, each)), None)
 
@@ -60,7 +60,7 @@ def _first_role(installation: Administration, organisation: ParticipantIdentifie
 async def operators_incidents(
     installation: Administration,
 ) -> tuple[dict[str, Incident], dict[str, set[str]]]:
-    """Return the operator's own incidents, and the organisations that each concerns."""
+    """Return the operator's own incidents, and the organisations that each of them concerns."""
     entries: list[LogEntry] = []
     after = 0
     while found := await installation.gate.read_operator_log(after, _PAGE):
@@ -77,7 +77,7 @@ async def open_for(
 ) -> tuple[str, list[str]]:
     """Open an incident that concerns several organisations, and report it in each one's log.
 
-    Returns its id, and the organisations whose logs could not be written, since none of their vaults opens.
+    Returns its id, and the organisations whose logs could not be written because none of their vaults opens.
     """
     known = {one.organisation for one in installation.gate.registry.all()}
     strangers = [str(each) for each in organisations if each not in known]
@@ -91,7 +91,7 @@ async def open_for(
 async def add(
     installation: Administration, identifier: str, act: IncidentAct, asked: Asked
 ) -> tuple[str, ...]:
-    """State something about an incident of the operator's, in the log of each organisation concerned."""
+    """Add a statement to an incident of the operator, in the log of each organisation concerned."""
     known, whose = await operators_incidents(installation)
     incident = known.get(identifier)
     if incident is None:

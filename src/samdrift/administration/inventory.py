@@ -1,6 +1,6 @@
 """An inventory of the ways into an organisation's data, and of their use according to its logs.
 
-The counts are recorded in governance's log, so that an answer about an earlier day can be repeated.
+The counts are recorded in governance's log, so that an answer about an earlier day can be reproduced.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _PAGE = 2000
 _SLACK = timedelta(minutes=5)
-"""Entries are in the order of commit: an entry's time may be this much earlier than its neighbour's."""
+"""Tolerance for times in the log: entries are in commit order, so a time may be slightly out of order."""
 
 
 async def basis_of(
     installation: Administration, organisation: ParticipantIdentifier, since: datetime, last: datetime
 ) -> Basis:
-    """Gather the basis for an answer about the time until ``last``; of the logs, entries after ``since``."""
+    """Gather the basis for an answer about the time until ``last``, with log entries after ``since``."""
     record = await Governance(installation, organisation).read()
     copy, _ = await _rights(installation, organisation, record)
     uses = Uses(since, last)
@@ -64,7 +64,7 @@ async def basis_of(
 async def count_doors(installation: Administration, organisation: ParticipantIdentifier) -> None:
     """Count the current ways, and record which are new or gone since the last count.
 
-    Copies that left since then are found in the logs; at the first count, in all of them.
+    Copies that left since then are found in the logs; the first count searches all of the logs.
     """
     now = system_clock()
     record = await Governance(installation, organisation).read()
@@ -88,7 +88,7 @@ async def count_doors(installation: Administration, organisation: ParticipantIde
 
 
 async def shown_names(installation: Administration, organisation: ParticipantIdentifier) -> dict[str, str]:
-    """Return the names of people and mailboxes as the message client knows them today, for people to read."""
+    """Return current names of people and mailboxes from the message client, for people to read."""
     if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
         return {}
     async with installation.gate.open(
@@ -105,7 +105,7 @@ def _hosted(installation: Administration, organisation: ParticipantIdentifier) -
 async def _rights(
     installation: Administration, organisation: ParticipantIdentifier, record: Record
 ) -> tuple[Copy, tuple[PersonRecord, ...]]:
-    """Return rights by all statements, those of the message client's pages too, and its persons."""
+    """Return rights by all statements, including those from the message client's pages, and its people."""
     copy, persons = Copy.of(organisation.value), tuple[PersonRecord, ...]()
     if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is not None:
         async with installation.gate.open(
@@ -128,7 +128,7 @@ async def _entries(
     first: datetime,
     last: datetime,
 ) -> AsyncIterator[tuple[LogEntry, ...]]:
-    """Yield the entries of a time, a page at a time, having halved the log to find where they begin."""
+    """Yield a period's entries in pages, after a binary search of the log for its beginning."""
     async with installation.gate.open(workers.GOVERNANCE, organisation, role, Purpose.TRACE) as vault:
         end = await vault.log_end()
         low, high = 0, end
@@ -148,7 +148,7 @@ async def _entries(
 
 
 async def _counted(installation: Administration, organisation: ParticipantIdentifier) -> Doors:
-    """Return the counts that governance's log has."""
+    """Return the counts recorded in governance's log."""
     doors, after = Doors(), 0
     async with installation.gate.open(
         workers.GOVERNANCE, organisation, Role.GOVERNANCE, Purpose.TRACE
@@ -167,7 +167,7 @@ async def _here(
     persons: Iterable[PersonRecord],
     now: datetime,
 ) -> list[Door]:
-    """Return the ways that are there now, apart from copies that have left."""
+    """Return the ways that exist now, apart from copies that have left."""
     own = next((each for each in installation.config.organisations if each.identifier == organisation), None)
     found = [*_clients(own), *members(copy, persons, now)] if own else list(members(copy, persons, now))
     found += [
@@ -204,7 +204,7 @@ def _clients(own: OrganisationConfig) -> Iterable[Door]:
 
 
 def members(copy: Copy, persons: Iterable[PersonRecord], now: datetime) -> Iterable[Door]:
-    """Yield the persons who were in a group that has a right, as of their latest sign-in."""
+    """Yield the people who were, at their latest sign-in, in a group that has a right."""
     claims: dict[str, list[str]] = {}
     for holding in copy.state.holdings(max(now, copy.state.last or now)):
         subject = holding.given.what.subject
@@ -275,7 +275,7 @@ async def _witnesses(installation: Administration, organisation: ParticipantIden
 
 
 def copy_of(entry: LogEntry, role: Role) -> Door | None:
-    """Return the copy of an organisation's data that left the house by an entry of a log."""
+    """Return the copy of an organisation's data that left the installation according to a log entry."""
     facts, at = entry.ids, entry.at.isoformat(timespec="seconds")
     match entry.event:
         case AdminEvent.KEYS_BACKED_UP:

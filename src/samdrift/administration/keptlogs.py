@@ -1,9 +1,9 @@
 """Logs of closed organisations: their transfers stay readable for as long as the rules require.
 
-DIGG has event logs of an access point kept for at least twelve months, even of an organisation that has left
-(information-security 6.6). Closing destroys vault and keys; before that, the logs that have transfers are
-written to files, as :mod:`samdrift.evidence.logexport` has them, which anybody can verify. The record of the
-closing lists them, so that a missing or changed file is noticed.
+DIGG requires event logs of an access point to be kept for at least twelve months, even for an organisation
+that has left (information-security 6.6). Closing destroys vault and keys; before that, the logs that contain
+transfers are written to files in the format of :mod:`samdrift.evidence.logexport`, which anyone can verify.
+The record of the closing lists them, so that a missing or changed file is noticed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ from samdrift.vault.logtree import SigningStopped
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
-"""Roles whose logs have transfers."""
+"""Roles whose logs contain transfers."""
 KEPT = timedelta(days=366)
-"""Time for which they are kept after a closing; nothing younger is disposed of before it either."""
+"""Time for which logs are kept after a closing; nothing younger is disposed of earlier either."""
 
 
 class KeptState(StrEnum):
-    """State of a log that is to be there."""
+    """State of a kept log's file."""
 
     THERE = "there"
     MISSING = "missing"
     CHANGED = "changed"
     NEVER = "never-written"
-    """The vault was waiting for its officer at the closing, so that it could not be read."""
+    """The vault was waiting for its officer at the closing, so its log could not be read."""
     OVER = "over"
-    """Its time is over, and it may be removed."""
+    """The retention period is over, and the file may be removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptLog:
-    """A log of a closed organisation."""
+    """A kept log of a closed organisation."""
 
     organisation: str
     role: Role
@@ -69,12 +69,12 @@ class KeptLog:
     file: Path | None
     entries: int
     sha256: str
-    """The digest of the file, as the record of the closing has it."""
+    """Digest of the file according to the record of the closing."""
     state: KeptState
 
 
 def folder_of(config: Config) -> Path:
-    """The folder that they are in."""
+    """Return the folder in which kept logs are stored."""
     return config.logs.kept or config.vaults.secrets.parent / "kept-logs"
 
 
@@ -86,9 +86,9 @@ async def keep(
     decision: str,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Write the logs that have transfers, and return their entries for the record of the closing.
+    """Write the logs that contain transfers, and return their entries for the record of the closing.
 
-    Files of a closing that was interrupted before they were on record are written again.
+    Files of a closing that was interrupted before it was recorded are written again.
     """
     folder = folder_of(installation.config)
     kept = []
@@ -120,7 +120,7 @@ async def _written(
     decision: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """Write a log with a last checkpoint over it, and verify the file."""
+    """Write a log with a final checkpoint over it, and verify the file."""
     async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
         facts = {"by": by[0], "with": by[1], "reason": f"closing, decided {decision}"}
         vault.record(AdminEvent.LOG_EXPORTED, **facts)
@@ -153,7 +153,7 @@ def _digest(file: Path) -> str:
 
 
 def kept_logs(config: Config, closings: Iterable[Closing], now: datetime) -> Iterator[KeptLog]:
-    """Yield the logs that are kept according to closings, with their current state."""
+    """Yield the kept logs that the records of closings list, with their current state."""
     folder = folder_of(config)
     for closing in closings:
         facts = json.loads(closing.facts)
@@ -187,7 +187,7 @@ def _found(file: Path | None, digest: str) -> KeptState:
 
 
 async def remove_over(installation: Administration, kept: Iterable[KeptLog], by: str, why: str) -> int:
-    """Remove expired files, recording which, by whom and why in the operator's log; return their number."""
+    """Remove expired files, logging each with name and reason in the operator's log; return their number."""
     removed = 0
     for one in kept:
         if one.state is KeptState.OVER and one.file is not None and one.file.is_file():
@@ -199,12 +199,12 @@ async def remove_over(installation: Administration, kept: Iterable[KeptLog], by:
 
 
 class KeptUnusable(Explained, ValueError):
-    """Kept logs that cannot be handed over as they are."""
+    """Kept logs that cannot be handed over in their current state."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The receipt for a kept log: its entry in the operator's log."""
+    """The receipt for a kept log, which is recorded in the operator's log."""
 
     organisation: str
     role: Role
@@ -219,8 +219,8 @@ async def hand_over(
 ) -> list[HandedOver]:
     """Copy a closed organisation's logs to the folder ``out``, for the person ``to``; return the receipts.
 
-    All of them or none: each must be there, unchanged, and its copy must be the one that the record of the
-    closing names. The operator's log has the receipt of each; a copy without one does not stay.
+    All are copied or none: each must be present and unchanged, and its copy must match the record of the
+    closing. The operator's log has the receipt of each; a copy without one is removed.
     """
     ready = [one for one in kept if one.state is not KeptState.NEVER]
     if not ready:
@@ -248,7 +248,7 @@ async def hand_over(
 
 
 def _state_of(one: KeptLog) -> KeptState:
-    """The state of the file itself, even of one whose time is over."""
+    """Return the state of the file itself, even if its retention period is over."""
     return _found(one.file, one.sha256)
 
 

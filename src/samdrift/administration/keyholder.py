@@ -1,4 +1,4 @@
-"""Keys of an organisation: where they are, which there are, whom certificates name, who may issue them."""
+"""Keys of an organisation: their place, the subject that certificates must name, and the accepted issuers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """The vault in which an organisation's keys are, and who it is."""
+    """The vault that holds an organisation's keys, and the owner that certificates must name."""
 
     registration: Registration
     owner: Owner
@@ -36,17 +36,17 @@ class Keeper:
         return self.registration.vault
 
     def keeps(self, name: KeyName) -> bool:
-        """Return whether it is here: one whose message service is elsewhere has its other keys there too."""
+        """Return whether a key is held here; without a message service here, only the log-signing key is."""
         return self.registration.role is Role.MESSAGE_SERVICE or name is KeyName.LOG_SIGNING
 
     def require(self, name: KeyName) -> None:
-        """Raise :class:`Unusable` for a key that is elsewhere."""
+        """Raise :class:`Unusable` for a key that is held elsewhere."""
         if not self.keeps(name):
             raise Unusable("the organisation's message service, which holds that key, is not here")
 
 
 def keeper(installation: Administration, organisation: ParticipantIdentifier) -> Keeper:
-    """Return the place of the organisation's keys; :class:`Unusable` when it has no vault here."""
+    """Return the place of the organisation's keys; raise :class:`Unusable` if it has no vault here."""
     registry = installation.gate.registry
     for role in ORGANISATIONS_OWN:
         registration = registry.find(organisation, role)
@@ -65,7 +65,7 @@ def owner(config: Config, organisation: ParticipantIdentifier) -> Owner:
 
 
 def subject(owner: Owner) -> x509.Name:
-    """The subject of a request, in the order that function certificates have it."""
+    """Return the subject of a certificate request, in the order used in function certificates."""
     if not owner.name:
         raise Unusable("the configuration does not name that organisation: add it to [[organisations]]")
     parts = [
@@ -78,9 +78,7 @@ def subject(owner: Owner) -> x509.Name:
 
 
 def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
-    """Return the accepted issuers: those that peers trust, and for TLS those that the access point lets
-    in.
-    """
+    """Return the accepted issuers: those that peers trust or, for TLS, that the access point accepts."""
     if purpose is not KeyPurpose.TLS_CLIENT:
         return read_policies(config.federation.trust)[CertificatePurpose.ORGANISATION]
     return ChainPolicy(*sorted_out(read_certificates(config.inner_issuers)))
@@ -88,7 +86,7 @@ def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HeldKeys:
-    """The keys of a vault, by name, the newest first; or why they are not known."""
+    """The keys of a vault, the newest first within a name, or the reason why they are unknown."""
 
     keys: tuple[HeldKey, ...] = ()
     problem: str = ""
@@ -111,5 +109,5 @@ def held_keys(store: KeyStore, vault: str) -> HeldKeys:
 
 
 def sha256(key: HeldKey) -> str | None:
-    """The fingerprint of its certificate, by which others know the key."""
+    """Return the fingerprint of the key's certificate, by which other parties know the key."""
     return fingerprint(key.certificate) if key.certificate is not None else None

@@ -1,4 +1,4 @@
-"""The export of one log of an installation: recorded in it, signed, witnessed, and then read to its end."""
+"""Export of one log of an installation: recorded in the log, signed, witnessed, and then read to its end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A log as it was exported: how many entries its tree has, and how many of them a checkpoint covers."""
+    """Extent of an exported log: the number of entries in its tree, and how many a checkpoint covers."""
 
     size: int
     signed: int
@@ -37,7 +37,7 @@ class Exported:
 async def export_log(
     installation: Administration, place: LogPlace, asked: Asked, out: Path, check: Check = nothing_to_check
 ) -> Exported:
-    """Write a log to the new file ``out``, after recording in the log itself who asks and why.
+    """Write a log to the new file ``out``, after recording requester and reason in the log itself.
 
     ``check`` is called before each page, and raises when reading must stop. If a witness has refused the log
     nothing is signed, and the file contains only what was signed before.
@@ -52,7 +52,7 @@ async def export_log(
 async def write_tree(
     tree: LogTree, begins: bytes, name: str, out: Path, check: Check = nothing_to_check
 ) -> Exported:
-    """Write the log of an opened tree, which begins with that hash, as it stands now."""
+    """Write the current log of an opened tree; ``begins`` is the hash that it begins with."""
     state = await tree.state()
     keys = [
         (VerifierKey.parse(each.key), each.announcement or b"", each.statement or b"")
@@ -81,7 +81,7 @@ def _name(place: LogPlace) -> str:
 
 
 class _Source:
-    """A log as its rows and its signed tree have it, up to the entry that was the last one at the start."""
+    """A log with its rows and its signed tree, up to the entry that was last at the start of the export."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Source:
             yield [_kept(*row) for row in rows]
 
     async def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the first and the latest note of each size that a witness has seen, and the last of all."""
+        """Yield the first and latest note of each size that a witness has seen, and the last note."""
         after, last = -1, self._state.signed or 0
         while found := await self._tree.checkpoints(after, _PAGE):
             for each in found:

@@ -1,4 +1,4 @@
-"""The logs of an installation in the hands of its operator: their state, statements on keys, decisions."""
+"""Operations of the operator on an installation's logs: state, checkpoints, keys, disposal, decisions."""
 
 from __future__ import annotations
 
@@ -42,9 +42,12 @@ KEPT_YEARS = {
     Retention.ACCESS: 5,
     Retention.ADMINISTRATION: 10,
 }
-"""Retention of logs: years before their facts are disposed of. Fewer take a decision, and never under one."""
+"""Years for which facts in logs are kept by default.
+
+A shorter time requires a decision, and is never less than one year.
+"""
 _OVERDUE = 2
-"""Cadences after which a checkpoint or a cosignature is late."""
+"""Number of cadences after which a checkpoint or a cosignature is late."""
 
 
 class NoSuchLog(Explained):
@@ -55,7 +58,7 @@ class NoSuchLog(Explained):
 
 
 class NothingToResolve(Explained):
-    """No witness has refused the log."""
+    """No witness has refused the log, so there is nothing to decide."""
 
     def __init__(self) -> None:
         super().__init__("no witness has refused this log: there is nothing to decide")
@@ -63,18 +66,18 @@ class NothingToResolve(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of one log: its tree and its witnesses, or why neither can be read."""
+    """The state of one log: its tree and its witnesses, or the reason why they cannot be read."""
 
     place: LogPlace
     state: TreeState | None
     witnesses: tuple[WitnessState, ...] = ()
     closed: str = ""
-    """The reason for which the vault does not open now."""
+    """Reason why the vault does not open now."""
     unsigned_since: datetime | None = None
-    """Moment of the oldest entry that no checkpoint covers."""
+    """Time of the oldest entry that no checkpoint covers."""
 
     def faults(self, now: datetime, cadence: timedelta) -> list[str]:
-        """Return in words what people have to look at."""
+        """Return descriptions of the faults that need attention."""
         if self.state is None:
             return [f"nothing is signed: {self.closed}"]
         found, late = [], now - _OVERDUE * cadence
@@ -93,7 +96,7 @@ class Standing:
 
 
 def logs_of(installation: Administration, organisation: ParticipantIdentifier | None) -> tuple[LogPlace, ...]:
-    """Return the logs of an organisation; the operator's own and all others without one."""
+    """Return the logs of an organisation; without one, the operator's own and all others."""
     hosted = [LogPlace(one.organisation, one.role) for one in installation.gate.registry.all()]
     if organisation is None:
         return (OPERATORS, *hosted)
@@ -101,7 +104,7 @@ def logs_of(installation: Administration, organisation: ParticipantIdentifier | 
 
 
 async def standing(installation: Administration, place: LogPlace) -> Standing:
-    """Return how a log stands."""
+    """Return the current state of a log."""
     try:
         async with opened(installation, place) as tree:
             state = await tree.state()
@@ -113,7 +116,7 @@ async def standing(installation: Administration, place: LogPlace) -> Standing:
 
 
 async def _unsigned_since(tree: LogTree, state: TreeState) -> datetime | None:
-    """Return the moment of the oldest entry after the last checkpoint; ``None`` where there is none."""
+    """Return the time of the oldest entry after the last checkpoint, or ``None`` if there is none."""
     rows = await tree.rows(state.first + (state.signed or 0) - 1, MAX_NUMBER, 1)
     return next((logbook.entry(row).at for row in rows if row[1] is not None), None)
 
@@ -121,11 +124,10 @@ async def _unsigned_since(tree: LogTree, state: TreeState) -> datetime | None:
 async def checkpoint(
     installation: Administration, place: LogPlace, custodian: Custodian | None = None
 ) -> Standing:
-    """Sign a checkpoint now and have it witnessed, and have the log's key stated where it was not.
+    """Sign a checkpoint and have it witnessed, and state the log's key if that has not been done.
 
     ``custodian`` states the key of an organisation that has its message service, and its keys, elsewhere.
-
-    :class:`SigningStopped`, ``PolicyUnusable``, or why the vault does not open.
+    Raises :class:`SigningStopped`, ``PolicyUnusable``, or the reason why the vault does not open.
     """
     config = installation.config
     async with witness_caller(config) as caller:
@@ -143,9 +145,9 @@ async def checkpoint(
 async def state_key(
     installation: Administration, place: LogPlace, now: datetime, custodian: Custodian | None = None
 ) -> bool:
-    """State that the key in use is the log's: by its organisation, a custodian, or for its own the operator.
+    """State that the current key is the log's, signed by its organisation, a custodian or the operator.
 
-    False where none of them is here to do so, or has no key for it yet.
+    The operator signs only for its own log. False if no signer is available, or it has no key for this yet.
     """
     async with opened(installation, place) as tree:
         state = await tree.state()
@@ -169,7 +171,7 @@ async def state_key(
 
 
 async def require_log(installation: Administration, place: LogPlace) -> None:
-    """Require that a log is open here, before people are asked to decide about it."""
+    """Require that a log can be opened here, before people are asked to decide about it."""
     async with opened(installation, place) as tree:
         await tree.state()
 
@@ -182,9 +184,9 @@ async def dispose(
     decision: str,
     agreed: TwoPersons,
 ) -> int:
-    """Dispose of a class's facts from before a moment, by two people's decision; return their number.
+    """Dispose of a class's facts from before a given time, by two people's decision; return their number.
 
-    Facts of transfers take along the grounds of their certificates, and the proofs of the exchanges.
+    For facts of transfers, the grounds of their certificates and the proofs of the exchanges are removed too.
     """
     if place.organisation is None or place.role is None:
         tree = installation.gate.operator_tree()
@@ -205,9 +207,9 @@ async def dispose(
 async def record_control(
     installation: Administration, place: LogPlace, custodian: Custodian, facts: Mapping[str, str]
 ) -> bool:
-    """Record in a log the outcome of its review; false where the vault waits for its officer.
+    """Record the outcome of a log's review in that log; return false if the vault waits for its officer.
 
-    :class:`NoSuchLog` where there is none.
+    Raises :class:`NoSuchLog` if there is no such log.
     """
     organisation, role = place.organisation, place.role
     if organisation is None or role is None or installation.gate.registry.find(organisation, role) is None:
@@ -219,12 +221,12 @@ async def record_control(
 
 
 def kept_until(retention: Retention, now: datetime) -> datetime:
-    """Return the moment from before which facts of a class may go by default."""
+    """Return the time before which facts of a class may be disposed of by default."""
     return now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
 
 
 async def require_refusal(installation: Administration, place: LogPlace) -> tuple[str, OpenRefusal]:
-    """Return the name of a log and the refusal of it; :class:`NothingToResolve` where there is none."""
+    """Return the name of a log and its refusal; raise :class:`NothingToResolve` if there is none."""
     async with opened(installation, place) as tree:
         state = await tree.state()
     if state.refusal is None:
@@ -242,8 +244,8 @@ async def resolve(
 ) -> str:
     """Record two people's decision about a refusal; return the name under which the log continues.
 
-    ``proof`` is the text that they have signed, if they are the organisation's own officers.
-    :class:`NothingToResolve` where no witness has refused.
+    ``proof`` is the text that they have signed, if they are the organisation's own officers. Raises
+    :class:`NothingToResolve` if no witness has refused the log.
     """
     async with opened(installation, place) as tree:
         renamed = await tree.resolve(decision, agreed.first, agreed.second, now, proof)
@@ -268,7 +270,7 @@ async def opened(installation: Administration, place: LogPlace) -> AsyncIterator
 async def _spoken(
     installation: Administration, place: LogPlace, document: dict[str, str], custodian: Custodian | None
 ) -> tuple[str, dict[str, Any]] | None:
-    """Return the statement, signed, and who signed it."""
+    """Return the signer and the signed statement, or ``None`` if no signer is available."""
     service, organisation = Role.MESSAGE_SERVICE, place.organisation
     if organisation is not None and installation.gate.registry.find(organisation, service) is None:
         if custodian is None:

@@ -1,6 +1,6 @@
-"""Settings of an organisation's mailboxes, as the operator's commands reach them: who ran each, and why.
+"""Settings of an organisation's mailboxes for the operator's commands, each logged with name and reason.
 
-The organisation's own administrators and managers do the same on the pages. None of it shows a message.
+The organisation's own administrators and managers do the same on the pages. No command shows a message.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
 
 _AHEAD = timedelta(minutes=1)
-"""Difference of two clocks that a backup's moment may have."""
+"""Time that a backup may lie ahead, because two clocks may differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """Deletion at the message service: the rule, and what holds it back."""
+    """Deletion at the message service: the rule, and what it waits for."""
 
     rule: DeletionRule | None
     backup: BackupRecord | None
@@ -54,7 +54,7 @@ class Deletions:
 
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
-    """The settings of one organisation's mailboxes, for one command of one person of the operator."""
+    """Settings of one organisation's mailboxes, for a command run by one member of the operator's staff."""
 
     clients: MessageClients
     by: str
@@ -63,7 +63,7 @@ class MailboxSettings:
     # --- deletion at the message service ------------------------------------------------------------------
 
     async def verified_backup(self, taken_at: datetime) -> str:
-        """Note that a backup of the vault, with its objects, as of a moment was verified; returns its id.
+        """Record that a backup of the vault and its objects from a given time was verified; return its id.
 
         From then on its messages may be deleted at the message service, if the organisation wants that.
         """
@@ -79,7 +79,7 @@ class MailboxSettings:
         return backup
 
     async def deletions(self) -> Deletions:
-        """Return the rule for deletion, and what it waits for."""
+        """Return the rule for deletion, and the conditions that it waits for."""
         config, gate = self.clients.installation.config, self.clients.installation.gate
         organisation = self.clients.organisation
         used = [one for one in used_services(config, gate) if one.organisation == organisation]
@@ -95,7 +95,7 @@ class MailboxSettings:
     # --- disposal -----------------------------------------------------------------------------------------
 
     async def set_disposal_rule(self, address: str, since: str, days: int, decision: str) -> None:
-        """Set a mailbox's rule; its managers propose and approve each disposal."""
+        """Set the disposal rule of a mailbox; its managers propose and approve each disposal."""
         async with self._mailbox(address) as (vault, box):
             content = {"decision": decision, "by": self.by}
             vault.keep_disposal_rule(DisposalRule(box.id, since, days, "", system_clock(), content))
@@ -105,13 +105,13 @@ class MailboxSettings:
     # --- notices ------------------------------------------------------------------------------------------
 
     async def manning(self, address: str) -> Manning:
-        """Return when a mailbox is manned."""
+        """Return the staffing hours of a mailbox, with its notices and automatic answer."""
         async with self._mailbox(address) as (vault, box):
             kept = (await vault.manning()).get(box.id)
         return Manning() if kept is None else Manning.read(kept)
 
     async def set_manning(self, address: str, changed: Callable[[Manning], Manning]) -> Manning:
-        """Change when a mailbox is manned, who is notified when it lies unread, and its automatic answer."""
+        """Change a mailbox's staffing hours, the notices about unread messages, or its automatic answer."""
         async with self._mailbox(address) as (vault, box):
             kept = (await vault.manning()).get(box.id)
             manning = changed(Manning() if kept is None else Manning.read(kept))
@@ -122,12 +122,12 @@ class MailboxSettings:
         return manning
 
     async def notices(self) -> tuple[tuple[MailboxRecord, ...], Mapping[str, Content]]:
-        """Return the mailboxes, and what each person is notified of by mail, by the person's id."""
+        """Return the mailboxes, and the mail notices that each person has chosen, by the person's id."""
         async with self._opened() as vault:
             return await vault.mailboxes(), await vault.notice_choices()
 
     async def stop_notices(self, person: str) -> None:
-        """Stop notifying a person, and forget the mail address."""
+        """Stop notifying a person, and delete the mail address."""
         async with self._opened() as vault:
             if person not in await vault.notice_choices():
                 raise Unusable("no person with that id gets notices: samdrift mailbox notices shows who does")
@@ -142,7 +142,7 @@ class MailboxSettings:
             return await text_templates(vault, box.id)
 
     async def keep_text(self, address: str, template: TextTemplate) -> str:
-        """Add a text template, whose id is then empty, or change one; returns its id."""
+        """Add a text template (one with an empty id) or change an existing one; return its id."""
         async with self._mailbox(address) as (vault, box):
             return await keep_text(vault, box.id, template, **self._facts)
 
@@ -152,7 +152,7 @@ class MailboxSettings:
             return await handler_rules(vault, box.id)
 
     async def add_rule(self, address: str, organisation: str, subject: str, handler: Identity) -> str:
-        """Add a rule after the others and return its id; the handler may write in the mailbox."""
+        """Append a rule and return its id; the handler must have the right to write in the mailbox."""
         assigned = await self.clients.assigned()
         async with self._mailbox(address) as (vault, box):
             person = await vault.person(handler.issuer, handler.subject) or ""
@@ -164,17 +164,17 @@ class MailboxSettings:
             )
 
     async def lists(self, address: str) -> tuple[RecipientList, ...]:
-        """Return the distribution lists of a mailbox, without those of its persons."""
+        """Return the distribution lists of a mailbox, without those of individual people."""
         async with self._mailbox(address) as (vault, box):
             return tuple(list_of(one, "") for one in await vault.presets(PresetKind.LIST, [box.id]))
 
     async def keep_list(self, address: str, kept: RecipientList) -> str:
-        """Add a distribution list to a mailbox, whose id is then empty, or change one; returns its id."""
+        """Add a distribution list to a mailbox (one with an empty id) or change one; return its id."""
         async with self._mailbox(address) as (vault, box):
             return await keep_list(vault, box.id, replace(kept, mailbox=box.id), **self._facts)
 
     async def drop(self, address: str, kind: PresetKind, preset: str) -> None:
-        """Remove a text template, a rule or a distribution list of a mailbox."""
+        """Remove a text template, a rule or a distribution list from a mailbox."""
         async with self._mailbox(address) as (vault, box):
             await drop_preset(vault, kind, preset, box.id, **self._facts)
 

@@ -1,11 +1,11 @@
 """An organisation's officers who decide about its logs: the text that two of them sign, and its check.
 
-Each has an Ed25519 key of OpenSSH on a machine of the organisation, and signs the decision there::
+Each officer has an Ed25519 key of OpenSSH on a machine of the organisation, and signs the decision there::
 
     ssh-keygen -Y sign -f KEY -n samdrift-log-resolution DOCUMENT
 
-So the operator can carry out a decision, but not make one. The log records the document and both signatures,
-which its readers verify with ``ssh-keygen -Y verify``.
+The operator can therefore carry out a decision, but not make one. The log records the document and both
+signatures, which its readers verify with ``ssh-keygen -Y verify``.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from samdrift.wire.crypto.sshsig import verify
 
 FORMAT = "samdrift log resolution 1"
 NAMESPACE = "samdrift-log-resolution"
-"""The purpose of an officer's signature (SSHSIG)."""
+"""Purpose of an officer's signature (SSHSIG namespace)."""
 MAX_DECISION = 300
-"""Most characters of a decision that officers sign: the whole document is one fact of the log."""
+"""Maximum length of a decision that officers sign: the whole document is one fact of the log."""
 _MAX_FILE = 1 << 16
 _LINE = re.compile(r"(?P<name>[^\s,*?!\"]{1,100})\s+(?P<key>ssh-ed25519 [A-Za-z0-9+/=]+)(\s.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Officers:
-    """The officers of an organisation: their names, by their public keys."""
+    """The officers of an organisation: names by public key."""
 
     names: Mapping[str, str]
 
     @classmethod
     def read(cls, file: Path) -> Officers:
-        """Read a file of allowed signers; :class:`Unusable` with the line at fault, or for fewer than two.
+        """Read a file of allowed signers; raise :class:`Unusable` if it is invalid or lists fewer than two.
 
-        A line is a name and a key of kind ``ssh-ed25519``; options of OpenSSH would have to be understood
-        to be kept, so that there are none.
+        A line is a name and a key of kind ``ssh-ed25519``; options of OpenSSH are not accepted, because they
+        would have to be understood to be respected.
         """
         names: dict[str, str] = {}
         for place, line in enumerate(_text(file).splitlines(), start=1):
@@ -58,7 +58,7 @@ class Officers:
     def agreed(
         self, document: bytes, signatures: Sequence[Path], read: Callable[[Path], str] | None = None
     ) -> tuple[str, str, Mapping[str, str]]:
-        """Return who signed ``document``, and the proof for the log; :class:`Unusable` unless two have."""
+        """Return two signers' names and the proof for the log; :class:`Unusable` unless two have signed."""
         found = {}
         for file in signatures:
             signature = (read or _text)(file)
@@ -82,7 +82,7 @@ class Officers:
 
 
 def document(place: LogPlace, origin: str, refusal: OpenRefusal, decision: str) -> bytes:
-    """Return what officers sign: the refusal that they decide about, and the decision."""
+    """Return the document that officers sign: the refusal that they decide about, and the decision."""
     if len(decision) > MAX_DECISION:
         raise Unusable(f"--decision: officers sign at most {MAX_DECISION} characters")
     return canonical(

@@ -1,11 +1,11 @@
 """Peers whose messages do not conform: collected from the logs, and reported to DIGG.
 
 :class:`PeerRefusals` opens each organisation of the installation separately, and the organisation's log
-records who asked.
+records the requester.
 
-:func:`write_report` makes the report about one peer (operator-common-rules 4.1.1 a), which can be
-sent as it is: a text in Swedish, the same as JSON, the peer's certificate, and the entries of the
-logs that show each refusal. Nothing in it is of a message's content, which was deleted.
+:func:`write_report` creates the report about one peer (operator-common-rules 4.1.1 a), which is ready to be
+sent: a text in Swedish, the same as JSON, the peer's certificate, and the log entries that show each refusal.
+It includes no content of a message; the messages were deleted.
 """
 
 from __future__ import annotations
@@ -56,35 +56,35 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class PeerBreaches:
-    """Messages of one access point, with one certificate, that do not conform: the latest first."""
+    """Nonconforming messages of one access point with one certificate, the latest first."""
 
     party: str
     certificate: str
-    """SHA-256 of it, in hex."""
+    """SHA-256 of the certificate, in hex."""
     breaches: tuple[Breach, ...]
 
 
 class PeerRefusals:
-    """The refusals of all access points of one installation, as one member of its staff sees them."""
+    """Refusals by all access points of one installation, as accessed by one member of its staff."""
 
     def __init__(self, gate: Gate, name: str, proof: Proof = NOT_PROVEN) -> None:
         self._gate = gate
         self._name = name
         self._proof = proof
         self.unreached: Mapping[ParticipantIdentifier, str] = {}
-        """Organisations whose vaults could not be asked, and why."""
+        """Organisations whose vaults could not be opened, with the reason."""
 
     async def since(self, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return the peers that were refused since ``start``, those with the most refusals first.
 
-        At most ``limit`` refusals are looked at, the latest.
+        At most the latest ``limit`` refusals are considered.
         """
         return by_peer(await self._refused(self._proof, limit), start)
 
     async def of(self, peer: str, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
-        """Return what :meth:`since` does of one peer, by its party or the SHA-256 of its certificate.
+        """Return the result of :meth:`since` for one peer, by its party or the SHA-256 of its certificate.
 
-        The proof names the peer, with which other organisations may have nothing to do: their logs record
+        The proof names the peer, with which other organisations may have no contact: their logs record
         that they were searched, and refer to the operator's log for the proof.
         """
         facts = {"command": "peers report", "by": self._name, **self._proof.facts()}
@@ -101,7 +101,7 @@ class PeerRefusals:
     async def certificate(self, peer: PeerBreaches) -> bytes | None:
         """Return the certificate of a peer, in DER, from the first vault that has it.
 
-        The organisations whose refusals are reported have the proof of it in their logs, and no others.
+        Only organisations whose refusals are reported get the proof of identity in their logs.
         """
         concerned = {each.organisation for each in peer.breaches}
         found: bytes | None = None
@@ -136,7 +136,7 @@ class PeerRefusals:
 
 
 def by_peer(refusals: Sequence[Refusal], start: datetime) -> tuple[PeerBreaches, ...]:
-    """Return the peers that were refused since ``start``, those with the most refusals first. Pure."""
+    """Return the peers that were refused since ``start``, those with the most refusals first."""
     found: dict[tuple[str, str], list[Breach]] = {}
     for breach in _breaches(refusals, start):
         ids = breach.entry.ids
@@ -206,7 +206,7 @@ def _refusal(breach: Breach, line: int) -> dict[str, Any]:
 
 
 def _evidence(breach: Breach) -> dict[str, Any]:
-    """An entry as it is in its log, with what its hash is computed from."""
+    """Return an entry as recorded in its log, with the data that its hash is computed from."""
     return {"log": breach.organisation or "operator", **breach.entry.document()}
 
 
@@ -215,7 +215,7 @@ def _json(document: dict[str, Any], indent: int | None = None) -> bytes:
 
 
 def _text(peer: PeerBreaches, reporter: Reporter, at: datetime, *, kept: bool) -> str:
-    """Return the text; what a peer chose is escaped, so that it can neither hide nor add a line."""
+    """Return the text; values chosen by a peer are escaped, so that they can neither hide nor add a line."""
     first, last = peer.breaches[-1].entry.at, peer.breaches[0].entry.at
     certificate = f"bifogat i {CERTIFICATE_FILE}" if kept else "endast fingeravtrycket är sparat"
     lines = [

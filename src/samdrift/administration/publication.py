@@ -1,13 +1,13 @@
 """The data that an organisation submits to have its certificates published (component-certpub 2.7.1).
 
 Certificate publishing has no interface for registrations (component-certpub 2.9): an administrator of the
-federation enters the data that the organisation has handed over securely, and has to verify its origin. So
-there is a file with the certificates, and a text in Swedish to print and sign, with fingerprints that two
-persons compare over the telephone.
+federation enters the data that the organisation has handed over securely, and must verify its origin. There
+is therefore a file with the certificates, and a text in Swedish to print and sign, with fingerprints that two
+people compare over the telephone.
 
-A signing certificate that is used from a later day on is published beside the one in use: peers take a
-signature by either (certpub-rest-binding 2.2). Of the certificates for encryption only the newest is
-published, since a sender uses one, and its key already decrypts.
+A signing certificate with a later start date is published in addition to the current one: peers accept a
+signature by either (certpub-rest-binding 2.2). Only the newest encryption certificate is published, since a
+sender uses only one, and its key can already decrypt.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DAY = "%Y-%m-%d"
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A certificate to publish, and when it is used first, if that is later."""
+    """A certificate to publish, with the time of its first use if that lies ahead."""
 
     name: KeyName
     certificate: x509.Certificate
@@ -52,7 +52,7 @@ class PublishedKey:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Everything that is handed in to have an organisation's certificates published."""
+    """Everything that is submitted to have an organisation's certificates published."""
 
     federation: str
     owner: Owner
@@ -62,13 +62,13 @@ class Publication:
 
 
 def documents(base_model: bool) -> tuple[DocumentIdentifier, ...]:
-    """The types of messages that the certificates are published under (certpub-rest-binding 3)."""
+    """Return the types of messages that the certificates are published under (certpub-rest-binding 3)."""
     extended = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
     return (*extended, SDK_MESSAGE_BASE, RECEIPT_BASE) if base_model else extended
 
 
 def to_publish(held: Iterable[HeldKey], now: datetime) -> tuple[PublishedKey, ...]:
-    """Return the keys that are published now."""
+    """Return the keys whose certificates are to be published now."""
     found = sorted(
         (key for key in held if key.name in _TYPES and key.certificate and not key.state.revoked),
         key=lambda key: key.number,
@@ -169,6 +169,6 @@ def _about(key: PublishedKey) -> Iterator[str]:
 
 
 def _grouped(digest: str) -> tuple[str, str]:
-    """In two lines of eight groups of four, to be read aloud."""
+    """Return a digest as two lines of eight groups of four, to be read aloud."""
     groups = [digest[at : at + 4].upper() for at in range(0, len(digest), 4)]
     return " ".join(groups[:8]), " ".join(groups[8:])

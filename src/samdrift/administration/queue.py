@@ -1,9 +1,9 @@
-"""The operator's view of transfers over all organisations of an installation, and actions on them.
+"""The operator's view of transfers of all organisations of an installation, and actions on them.
 
-Each organisation is opened separately, and its log records who asked. A transfer that is named without its
-organisation is first searched for, which reveals nothing about the other organisations and leaves no entry in
+Each organisation is opened separately, and its log records the requester. A transfer that is named without
+its organisation is searched for first, which reveals nothing about other organisations and leaves no entry in
 their logs: the requester's proof names the transfer, and concerns only its own organisation. A vault that
-cannot be reached is named, and does not hide other organisations' transfers.
+cannot be reached is reported, and does not hide other organisations' transfers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An envelope that was refused, as facts; ``organisation`` is empty when none was to get it."""
+    """A refused envelope, as facts; ``organisation`` is empty if it was for none that is served here."""
 
     organisation: str
     entry: LogEntry
@@ -34,16 +34,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A transfer that was to be attempted now: how it stood, whose it is, and where it is now."""
+    """A transfer to be attempted immediately: its state before, its organisation, and its state now."""
 
     stood: Standing
     organisation: ParticipantIdentifier | None = None
-    """``None`` where no transfer is known by that id."""
+    """``None`` if no transfer has that id."""
     status: TransferStatus | None = None
 
 
 class TransferQueues:
-    """The queues of all access points of one installation, in the hands of one member of its staff."""
+    """Queues of all access points of one installation, as accessed by one member of its staff."""
 
     def __init__(
         self,
@@ -52,15 +52,18 @@ class TransferQueues:
         only: ParticipantIdentifier | None = None,
         proof: Proof | None = None,
     ) -> None:
-        """``only`` leaves every other organisation alone; ``proof`` is in the entries of all logs."""
+        """Create it; ``only`` excludes all other organisations; ``proof`` is included in each log entry."""
         self._gate = gate
         self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
         self._only = only
         self.unreached: dict[ParticipantIdentifier, str] = {}
-        """Organisations whose vaults could not be asked, and why. The error of the only one is raised."""
+        """Organisations whose vaults could not be opened, with the reason.
+
+        If only one organisation is asked, its error is raised instead.
+        """
 
     async def waiting(self, limit: int) -> AsyncIterator[tuple[ParticipantIdentifier, TransferStatus]]:
-        """Transfers that are not final; of each organisation the ``limit`` that are due first."""
+        """Yield transfers that are not final: the first ``limit`` due ones of each organisation."""
         for organisation in self._organisations():
             found: Sequence[TransferStatus] = ()
             with self._each(organisation):
@@ -70,7 +73,7 @@ class TransferQueues:
                 yield organisation, status
 
     async def history(self, identifier: str) -> tuple[ParticipantIdentifier, TransferHistory] | None:
-        """A transfer by its own id or its envelope's, with all that was tried."""
+        """Return a transfer and its attempts, by its own id or its envelope's, or ``None``."""
         if (owner := await self._owner(identifier)) is None:
             return None
         async with self._gate.operate(self._principal, owner) as desk:
@@ -78,7 +81,7 @@ class TransferQueues:
         return None if found is None else (owner, found)
 
     async def retry(self, identifier: str, now: datetime) -> Retried:
-        """Have a transfer attempted now if it waits."""
+        """Schedule an immediate attempt at a transfer, if it is waiting."""
         if (owner := await self._owner(identifier)) is None:
             return Retried(Standing.UNKNOWN)
         async with self._gate.operate(self._principal, owner) as desk:
@@ -87,14 +90,14 @@ class TransferQueues:
         return Retried(Standing.UNKNOWN) if found is None else Retried(stood, owner, found.status)
 
     async def give_up(self, identifier: str, why: str, now: datetime) -> Standing:
-        """End a transfer if it waits, as failed; returns its state before."""
+        """End a waiting transfer as failed; return its state before."""
         if (owner := await self._owner(identifier)) is None:
             return Standing.UNKNOWN
         async with self._gate.operate(self._principal, owner) as desk:
             return await desk.give_up(identifier, now=now, why=why)
 
     async def refused(self, limit: int) -> Sequence[Refusal]:
-        """Envelopes that were refused, the latest first: for each organisation, and for none of them."""
+        """Return refused envelopes, the latest first, including those for no organisation here."""
         found = [Refusal("", entry) for entry in await self._gate.refused(limit) if self._only is None]
         for organisation in self._organisations():
             with self._each(organisation):
@@ -103,7 +106,7 @@ class TransferQueues:
         return sorted(found, key=lambda refusal: refusal.entry.at, reverse=True)[:limit]
 
     async def _owner(self, identifier: str) -> ParticipantIdentifier | None:
-        """Return the organisation that has a transfer: the one named, or the one where it is found."""
+        """Return the organisation of a transfer: the one named, or the one where it is found."""
         if self._only is not None:
             return self._only
         finder = self._gate.worker(f"queue by {self._principal.name}", Role.ACCESS_POINT)
@@ -118,7 +121,7 @@ class TransferQueues:
 
     @contextmanager
     def _each(self, organisation: ParticipantIdentifier) -> Iterator[None]:
-        """Note an unreachable vault, and continue if several organisations are asked."""
+        """Record an unreachable vault and continue, if several organisations are asked."""
         try:
             yield
         except VaultError as error:

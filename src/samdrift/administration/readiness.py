@@ -1,4 +1,4 @@
-"""Gathers the facts for an organisation's checklist, from here and from the federation itself."""
+"""Collection of the facts for an organisation's checklist, from this installation and the federation."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
 _PATIENCE = 20.0
-"""Seconds that one answer of the federation is waited for."""
+"""Number of seconds to wait for one answer of the federation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """The shared services as they answer now."""
+    """The shared services, for their current answers."""
 
     discovery: Discovery
     book: Asked[AddressBookCopy]
@@ -58,7 +58,7 @@ class Federation:
 
 @contextlib.asynccontextmanager
 async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
-    """Services to ask, with the address book read once; what cannot be reached is reported as unknown."""
+    """Yield the services to ask, with the address book read once; an unreachable one counts as unknown."""
     book = await _address_book(config, now)
     async with discovering(config) as discovery:
         yield Federation(discovery, book)
@@ -66,7 +66,7 @@ async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
 
 @contextlib.asynccontextmanager
 async def discovering(config: Config) -> AsyncIterator[Discovery]:
-    """A client for SML and SMP; without a usable trust folder every answer is that nothing is known."""
+    """Yield a client for SML and SMP; without a usable trust folder, every answer is unknown."""
     try:
         read_policies(config.federation.trust)
     except TrustFolderError as error:
@@ -95,7 +95,7 @@ async def gather(
     now: datetime,
     roles: Sequence[Role] = (),
 ) -> Facts:
-    """Everything known of the organisation; without ``federation``, only what is known here.
+    """Return everything known about the organisation; without ``federation``, only local knowledge.
 
     ``roles`` are the intended ones, if the configuration has no entry for it yet.
     """
@@ -124,7 +124,7 @@ def organisations_of(installation: Administration) -> Iterable[ParticipantIdenti
 
 
 def in_order(facts: Sequence[Facts]) -> list[Facts]:
-    """Under-organisations after the one that they are part of, if that is here."""
+    """Return the facts with each under-organisation after the organisation that it is part of, if here."""
     here = {one.organisation for one in facts}
     parts: dict[ParticipantIdentifier | None, list[Facts]] = {}
     for one in facts:
@@ -166,7 +166,7 @@ def _here(
 async def _cover(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> Mapping[Role, Standing]:
-    """Return the cover of its roles, except for vaults that do not open now, which are reported."""
+    """Return the cover of the organisation's roles; empty if a vault does not open, which is reported."""
     if organisation in canaries_of(installation.config):
         return {}
     try:
@@ -176,7 +176,7 @@ async def _cover(
 
 
 async def _served(config: Config, organisation: ParticipantIdentifier) -> Asked[frozenset[Role]]:
-    """Ask the processes that run in which roles they serve the organisation."""
+    """Ask the running processes in which roles they serve the organisation."""
     try:
         running = await ask_running(control_folder(config.vaults))
     except (ControlRefused, OSError) as error:
@@ -187,7 +187,7 @@ async def _served(config: Config, organisation: ParticipantIdentifier) -> Asked[
 async def marks_lost(
     installation: Administration, organisation: ParticipantIdentifier
 ) -> Asked[tuple[LostMarks, ...]]:
-    """Look up losses of marks of session keys that two custodians have not accepted."""
+    """Return losses of session key marks that two custodians have not accepted."""
     gate = installation.gate
     if gate.registry.find(organisation, Role.MESSAGE_SERVICE) is None:
         return Asked(())
@@ -201,13 +201,13 @@ async def marks_lost(
 
 
 def _unassigned(entry: OrganisationConfig) -> tuple[str, ...]:
-    """Functional addresses that no message client gets."""
+    """Return functional addresses whose messages no message client receives."""
     routing = Routing(Share(one.id, one.addresses, one.default) for one in entry.message_clients)
     return routing.unassigned(entry.functional_addresses)
 
 
 def _own_certificates(installation: Administration) -> tuple[x509.Certificate, ...]:
-    """Our access point's certificates, newest first."""
+    """Return our access point's certificates, the newest first."""
     if installation.config.access_point is None:
         return ()
     return held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.ACCESS_POINT)
@@ -216,7 +216,7 @@ def _own_certificates(installation: Administration) -> tuple[x509.Certificate, .
 async def registration(
     discovery: Discovery, organisation: ParticipantIdentifier, document: DocumentIdentifier
 ) -> Asked[ServiceMetadata]:
-    """Look up a registration; ``None`` without one, and the reason if that cannot be determined."""
+    """Look up a registration; the value is ``None`` without one, or the reason is given if unknown."""
     try:
         async with asyncio.timeout(_PATIENCE):
             return Asked(await discovery.service(organisation, document))
@@ -229,7 +229,7 @@ async def registration(
 
 
 async def _address_book(config: Config, now: datetime) -> Asked[AddressBookCopy]:
-    """The whole address book, in its current state."""
+    """Return the whole address book, in its current state."""
     if config.address_book is None:
         return Asked(unknown="the configuration names no address book")
     try:
@@ -246,7 +246,7 @@ async def _address_book(config: Config, now: datetime) -> Asked[AddressBookCopy]
 
 
 def _with_book(facts: Facts, book: Asked[AddressBookCopy]) -> Facts:
-    """The facts with what the address book says of the organisation."""
+    """Return the facts completed with the organisation's entry in the address book."""
     if book.value is None:
         return replace(facts, listed=Asked(unknown=book.unknown), addresses=Asked(unknown=book.unknown))
     listed = book.value.organisation(facts.organisation)

@@ -1,7 +1,7 @@
-"""Keys by which an organisation's pages are known to its sign-in service, and its message client to others.
+"""Keys that identify an organisation's pages to its sign-in service, and its message client to others.
 
-SAML keys are made here and self-signed, since a service knows them by our metadata; keys for signed
-statements are made and replaced automatically in the vault.
+SAML keys are created here and self-signed, since a service identifies them by our metadata; keys for signed
+statements are created and replaced automatically in the vault.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from samdrift.wire.jose.keys import PublicKey
 
 NAMES = (KeyName.SIGN_IN_SIGNING, KeyName.SIGN_IN_ENCRYPTION)
 LASTS = timedelta(days=3 * 365)
-"""Lifetime of a certificate. Most services look at the key alone, some at the dates."""
+"""Lifetime of a certificate; most services check only the key, but some check the dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInKeyring:
-    """The keys of one organisation's message client towards other services."""
+    """Keys that one organisation's message client uses with other services."""
 
     installation: Administration
     organisation: ParticipantIdentifier
@@ -43,18 +43,18 @@ class SignInKeyring:
 
     @classmethod
     def of(cls, installation: Administration, organisation: ParticipantIdentifier, clock: Clock) -> Self:
-        """Return an organisation's keys; :class:`Unusable` when it has no message client here."""
+        """Return an organisation's keys; raise :class:`Unusable` if it has no message client here."""
         found = installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT)
         if found is None:
             raise Unusable("that organisation has no message client here")
         return cls(installation, organisation, clock, found.vault)
 
     def rows(self) -> list[KeyRow]:
-        """Return the keys of SAML, by name and the newest first."""
+        """Return the SAML keys by name, the newest first."""
         return key_rows(self.installation.keys.keys(self.vault), self.clock(), NAMES)
 
     async def renew(self, persons: Persons, by: str, start: datetime | None) -> None:
-        """Make a new key of each kind; until ``start``, requests are still signed by the previous one."""
+        """Create a new key of each kind; until ``start``, requests are still signed with the previous one."""
         name = subject(owner(self.installation.config, self.organisation))
         text = f"make new sign-in keys of {self.organisation}"
         await two_persons(
@@ -75,7 +75,7 @@ class SignInKeyring:
             await self._note(AdminEvent.KEYS_SELF_CERTIFIED, by, **facts)
 
     async def retire(self, persons: Persons, by: str, name: KeyName, number: int) -> None:
-        """Destroy a key for good; :class:`Unusable` for the one in use and for one that is not there."""
+        """Destroy a key permanently; :class:`Unusable` if it is in use or does not exist."""
         rows = [row for row in self.rows() if row.key and (row.name, row.key.number) == (name, number)]
         if not rows:
             raise Unusable(f"the organisation has no {name} key with the number {number}")
@@ -88,7 +88,7 @@ class SignInKeyring:
         await asyncio.to_thread(self.installation.keys.retire, self.vault, name.value, number)
 
     def metadata(self) -> str:
-        """Return our metadata for the sign-in service; :class:`Unusable` before the first keys."""
+        """Return our metadata for the sign-in service; raise :class:`Unusable` if there are no keys yet."""
         keys = self.installation.keys
         try:
             signing = keys.signing_keys(self.vault, KeyName.SIGN_IN_SIGNING)

@@ -1,9 +1,9 @@
-"""Proof of which of the operator's staff runs a command: a signature over the command, with their own key.
+"""Proof of which member of the operator's staff runs a command: a signature over it with their own key.
 
-The text that is signed names the command, its parameters, by whom and when. It is kept with its signature in
-each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without Samdrift, who ran
-what. It cannot be made without the person's key; the accepted keys are in the configuration, so that this
-binds the staff, but not someone who can write that file.
+The signed text names the command, its parameters, the person and the time. It is recorded with its signature
+in each log that the command writes to, so that `ssh-keygen -Y verify` can later show, without Samdrift, who
+ran what. It cannot be made without the person's key; the accepted keys are in the configuration, so that this
+binds the staff, but not a person who can write that file.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.sshsig import check, unarmoured
 
 NAMESPACE = "samdrift-command"
-"""Keeps a signature for a command from being shown for a statement, and the other way round."""
+"""Namespace that keeps a signature for a command from being used for a statement, and vice versa."""
 MAX_TEXT = 1000
-"""Characters of the text: as many as a fact of a log can have."""
+"""Maximum length of the text, which is that of a fact in a log."""
 PRIVATE = frozenset(
     {"escalate_to", "handler", "name", "person", "reviewer", "sender", "stand_in", "subject", "title"}
 )
-"""Parameters whose values are of persons or messages: the text, which logs have, has their digests."""
+"""Parameters with values about people or messages, replaced by digests in the text because it is logged."""
 
 
 class StaffFault(StrEnum):
-    """Why a command is not run in someone's name."""
+    """Reason why a command is not run in a person's name."""
 
     UNKNOWN = "unknown"
     SERVICE = "service"
@@ -46,7 +46,7 @@ class StaffFault(StrEnum):
 
 
 class NotOfTheStaff(Explained):
-    """Why a command is not run for someone, and what to do."""
+    """A command is refused for the named person; the text explains why and what to do."""
 
     def __init__(self, fault: StaffFault, text: str) -> None:
         super().__init__(text)
@@ -69,24 +69,24 @@ def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> Staff
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One run of a command: who runs it, with which parameters, where and when."""
+    """One run of a command: the person, the parameters, the installations and the time."""
 
     by: str
     command: str
     parameters: Mapping[str, str]
-    """Everything that determines what is done, by the names of the command's parameters."""
+    """Everything that determines the effect, by the names of the command's parameters."""
     configs: Sequence[Config]
-    """The installations that it is run in, mostly one."""
+    """Installations in which the command is run, usually one."""
     at: datetime
     contents: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each file that is read, by the names of the parameters that name them."""
+    """SHA-256 of each file that is read, by the name of the parameter that names it."""
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
-    """Random, so that no two runs have the same text, and a signature is the proof of one."""
+    """Random value, so that no two runs have the same text, and each signature proves only one run."""
 
     def text(self) -> bytes:
-        """Return the text that is signed, in canonical JSON.
+        """Return the text to be signed, in canonical JSON.
 
-        Names of persons, messages and long values do not belong in logs: they are replaced by the SHA-256 of
+        Names of people, messages and long values do not belong in logs: they are replaced by the SHA-256 of
         nonce and value, which anyone with the value can compare.
         """
         parameters = dict(self.parameters)
@@ -134,7 +134,7 @@ def _joined(values: Iterable[str]) -> str:
 
 
 def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:
-    """Return the proof that a signature is: by a key of ``who``, over the text, made for commands."""
+    """Return the proof by a signature, which must be over the text, for commands, with a key of ``who``."""
     try:
         blob = unarmoured(armoured)
         held = [found for key in who.keys if (found := check(key, text, blob)) is not None]
@@ -148,5 +148,5 @@ def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:
 
 
 async def note_refusal(gate: Gate, act: Act, fault: StaffFault) -> None:
-    """Record in the operator's log a command that was refused for want of proof of who runs it."""
+    """Record in the operator's log a command that was refused for lack of proof of who runs it."""
     await gate.operator_log(AdminEvent.COMMAND_REFUSED, by=act.by, command=act.command, reason=fault.value)

@@ -1,8 +1,8 @@
-"""Commands that change an installation take turns: a waiting one reports which it waits for.
+"""Turns for commands that change an installation: a waiting command reports which one it waits for.
 
 The lock is the operating system's, on a file beside the control sockets, so that a command that is killed
-leaves none behind. Between several machines with one cluster, the database keeps changes of rights and
-schemas apart.
+leaves none behind. With several machines and one cluster, the database serialises changes of rights and
+schemas.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _BETWEEN_LOOKS = 0.2
 
 @contextlib.asynccontextmanager
 async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
-    """Be the only command that changes the installation while the context lasts.
+    """Make this the only command that changes the installation while the context lasts.
 
-    Without a key store there is nothing to change yet, and no lock file is made.
+    Without a key store there is nothing to change yet, and no lock file is created.
     """
     if not await asyncio.to_thread(vaults.secrets.is_dir):
         yield
@@ -43,7 +43,7 @@ async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
 
 
 async def _taken(descriptor: int) -> None:
-    """Wait until the lock is free, and report once who holds it."""
+    """Wait until the lock is free, and report its holder once."""
     told = False
     while True:
         try:

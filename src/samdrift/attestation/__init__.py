@@ -1,1 +1,1 @@
-"""Signed files that leave the house: signatures, archives, the trust folder."""
+"""Signed files that leave the installation: signatures, archives, and the trust folder."""

@@ -1,8 +1,7 @@
-"""A file that is encrypted while it is written, and decrypted while it is read, with age.
+"""Files that are encrypted with age while they are written, and decrypted while they are read.
 
-The programs of age open it too (https://age-encryption.org/v1). Clear text goes
-through a pipe to or from a thread, so that memory does not grow with the file
-and nothing of it is on a disk.
+The programs of age can open them too (https://age-encryption.org/v1). Clear text passes through a pipe to or
+from a thread, so that memory use does not grow with the file, and no clear text reaches a disk.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ _MOST_RECIPIENTS = 10
 LARGEST_KEY_FILE = 1 << 16
 _MOST_STANZAS = 20
 _LARGEST_HEADER = 1 << 16
-"""Bytes before what is encrypted. A stanza for a recipient has about a hundred."""
+"""Maximum size of the header before the encrypted data, in bytes; a recipient takes about a hundred."""
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _ERRNO = re.compile(r"\[Errno (\d{1,4})\]")
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a file of recipients or identities, without comments; :class:`MoveError` if it is larger.
+    """Return the lines of a file of recipients or identities, without comments.
 
-    What is cut off would be recipients for whom nothing is encrypted.
+    Raise :class:`MoveError` if the file is too large: if it were cut off, recipients would be missing.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST_KEY_FILE + 1)
@@ -46,14 +45,15 @@ def lines(path: Path) -> list[str]:
 
 
 def lines_of(content: bytes) -> list[str]:
-    """The lines of recipients or identities in the content of such a file."""
+    """Return the lines of recipients or identities in the content of such a file."""
     text = content.decode("utf-8", "replace")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def recipients(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the recipients to encrypt for, each once; :class:`MoveError` for none, or for what is not an
-    age recipient.
+    """Return the recipients to encrypt for, without duplicates.
+
+    Raise :class:`MoveError` if there are none or too many, or if one is not an age recipient.
     """
     given = tuple(dict.fromkeys(texts))
     if not 0 < len(given) <= _MOST_RECIPIENTS:
@@ -64,17 +64,17 @@ def recipients(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def recipient_keys(texts: Iterable[str]) -> list[pyrage.x25519.Recipient]:
-    """Return the keys of recipients that :func:`recipients` has accepted."""
+    """Return the keys of recipients accepted by :func:`recipients`."""
     return [_recipient(text) for text in texts]
 
 
 def fingerprint(recipient: str) -> str:
-    """Return the name of a recipient in a log."""
+    """Return the fingerprint by which a log names a recipient."""
     return sha256(recipient.encode()).hexdigest()
 
 
 def identities(path: Path) -> list[pyrage.x25519.Identity]:
-    """The keys in a file of ``age-keygen``; :class:`MoveError` when there is none, or something else."""
+    """Return the keys in an ``age-keygen`` file; raise :class:`MoveError` if it has anything else or none."""
     try:
         found = [pyrage.x25519.Identity.from_str(line) for line in lines(path)]
     except pyrage.IdentityError:
@@ -85,7 +85,7 @@ def identities(path: Path) -> list[pyrage.x25519.Identity]:
 
 
 class Sink:
-    """Takes clear text."""
+    """Writer of the clear text to be encrypted."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "wb", buffering=0)
@@ -97,7 +97,7 @@ class Sink:
             await self.flush()
 
     async def flush(self) -> None:
-        """Pass on what is held; waits while the disk is slower."""
+        """Pass on the buffered data, waiting if the disk is slower."""
         data, self._held = self._held, bytearray()
         await asyncio.to_thread(_write_all, self._file, data)
 
@@ -106,14 +106,14 @@ class Sink:
 
 
 class Source:
-    """Gives clear text."""
+    """Reader of the decrypted clear text."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "rb", buffering=0)
         self._held = bytearray()
 
     async def read(self, size: int) -> bytes:
-        """Read a number of bytes; fewer at the end."""
+        """Return ``size`` bytes, or fewer at the end."""
         while len(self._held) < size:
             piece = await asyncio.to_thread(self._file.read, _PIECE)
             if not piece:
@@ -129,7 +129,7 @@ class Source:
 
 @contextlib.asynccontextmanager
 async def encrypting(path: Path, to: Sequence[str]) -> AsyncIterator[Sink]:
-    """Encrypt into ``path``, which is durable when the context ends; ``OSError`` when the disk is full."""
+    """Encrypt into ``path``, durable when the context ends; raise ``OSError`` if the disk is full."""
     keys = [_recipient(text) for text in to]
     read_end, write_end = os.pipe()
     sink = Sink(write_end)
@@ -151,7 +151,7 @@ async def encrypting(path: Path, to: Sequence[str]) -> AsyncIterator[Sink]:
 
 
 def check_header(path: Path) -> None:
-    """Reject a file whose header is for more recipients than an export has, before any of it is tried.
+    """Reject a file whose header has more recipients than an export has, before any key is tried.
 
     Each stanza costs an operation with each key, and the library reads all of them first.
     """
@@ -167,7 +167,7 @@ def check_header(path: Path) -> None:
 
 
 def _unarmored(begin: bytes) -> bytes:
-    """The first bytes of a file in the text form of age."""
+    """Return the decoded first bytes of a file in the text form of age."""
     encoded = b"".join(begin.removeprefix(_ARMOR).partition(b"-----END")[0].split())
     try:
         return base64.b64decode(encoded[: len(encoded) // 4 * 4])
@@ -179,10 +179,10 @@ def _unarmored(begin: bytes) -> bytes:
 async def decrypting(
     path: Path, keys: Sequence[pyrage.x25519.Identity], sha256: str | None = None
 ) -> AsyncIterator[Source]:
-    """Decrypt ``path``; a :class:`MoveError` tells what is wrong with it, instead of what follows from that.
+    """Decrypt ``path``; raise :class:`MoveError` if it is faulty, not the errors that follow from that.
 
-    Who does not read to the end does not learn whether the rest is intact, nor whether it is the file that
-    ``sha256`` names. Once the context has ended without an error, it is.
+    A caller that does not read to the end does not learn whether the rest is intact. If ``sha256`` is
+    given, the end of the context without an error shows that the file has that digest.
     """
     await asyncio.to_thread(check_header, path)
     read_end, write_end = os.pipe()
@@ -222,7 +222,7 @@ def _encrypt(read_end: int, path: Path, keys: Sequence[pyrage.x25519.Recipient])
 
 
 def _unwritten(path: Path, text: str) -> OSError:
-    """Return the error of the system that the library tells of in words, where writing fails in its midst."""
+    """Return the system error that the library reports only as text when a write fails partway."""
     told = _ERRNO.search(text)
     number = int(told[1]) if told else errno.EIO
     return OSError(number, os.strerror(number), str(path))
@@ -257,7 +257,7 @@ def _decrypt_into(
 
 
 class _Summed:
-    """A file whose digest is taken as it is read."""
+    """A file whose digest is computed as it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -269,14 +269,14 @@ class _Summed:
         return piece
 
     def whole(self) -> str:
-        """Return the SHA-256 of all of it; what nobody has read yet is read for it."""
+        """Return the SHA-256 of the whole file, reading the rest of it first."""
         while self.read(_PIECE):
             pass
         return self._sum.hexdigest()
 
 
 class _Whole:
-    """A file in which every write is a whole one."""
+    """A file to which every write is complete."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

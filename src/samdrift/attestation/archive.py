@@ -1,12 +1,11 @@
-"""Files that leave the installation: the tar archive of an export, and outputs written whole or not at all.
+"""Files that leave the installation: the tar archive of an export, and files written atomically.
 
-Of the formats that are called tar, the archive has the plainest, POSIX ustar: regular
-files with short names. Each header is exactly what the writer makes of its name, size
-and time; anything else (links, folders, other types, names that lead elsewhere,
-further headers) is refused unread.
+The archive uses the simplest tar format, POSIX ustar: regular files with short names. Each header has to be
+exactly what the writer makes of its name, size and time. Anything else (links, folders, other types, names
+that lead elsewhere, further headers) is refused unread.
 
-:func:`new_file` and :func:`new_folder` write under another name first, so that a run that
-is killed never leaves half an export under the name that somebody looks for.
+:func:`new_file` and :func:`new_folder` write under a temporary name first, so that a killed run never leaves
+half an export under the final name.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ class Reading(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in the archive."""
+    """The name and size of a file in the archive."""
 
     name: str
     size: int
 
 
 class ArchiveWriter:
-    """Writes files one after another, and returns for each the line that ``sha256sum`` reads."""
+    """Writer of files one after another; returns for each the line that ``sha256sum`` can check."""
 
     def __init__(self, sink: Writing, time: int) -> None:
         self._sink = sink
@@ -60,11 +59,11 @@ class ArchiveWriter:
         self.bytes = 0
 
     async def add(self, name: str, data: bytes) -> str:
-        """A file that is at hand."""
+        """Add a file from bytes."""
         return await self.stream(Member(name, len(data)), _at_once(data))
 
     async def stream(self, member: Member, pieces: AsyncIterable[bytes]) -> str:
-        """A file that comes in pieces; :class:`ValueError` when they are not as many bytes as was said."""
+        """Add a file that comes in pieces; raise :class:`ValueError` if its size differs from ``member``."""
         digest, size = hashlib.sha256(), 0
         await self._sink.write(_header(member, self._time))
         async for piece in pieces:
@@ -83,17 +82,17 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads files one after another: the header with :meth:`next`, then the content."""
+    """Reader of files one after another: the header with :meth:`next`, then the content."""
 
     def __init__(self, source: Reading) -> None:
         self._source = source
         self.count = 0
         self.bytes = 0
         self.line = ""
-        """The line that ``sha256sum`` prints for the last file that was read to its end."""
+        """The ``sha256sum`` line of the last file that was read completely."""
 
     async def next(self) -> Member | None:
-        """The next file, ``None`` after the last one; :class:`MoveError` (``DAMAGED``) for anything else."""
+        """Return the next file, or ``None`` at the end; raise :class:`MoveError` for anything else."""
         header = await self._exactly(BLOCK)
         if header == bytes(BLOCK):
             if await self._exactly(BLOCK) != header or await self._source.read(1):
@@ -102,7 +101,7 @@ class ArchiveReader:
         return _member(header)
 
     async def pieces(self, member: Member) -> AsyncIterator[bytes]:
-        """The content of the file that :meth:`next` gave, to be read to its end."""
+        """Yield the content of the file returned by :meth:`next`, which has to be read to its end."""
         digest, left = hashlib.sha256(), member.size
         while left:
             piece = await self._exactly(min(left, PIECE))
@@ -116,7 +115,7 @@ class ArchiveReader:
         self.line = _line(member, digest.hexdigest())
 
     async def whole(self, member: Member, most: int) -> bytes:
-        """The content of a file, up to a limit of bytes."""
+        """Return the content of a file, which may have at most ``most`` bytes."""
         if member.size > most:
             raise damaged(f"{member.name} is larger than such a file may be")
         return b"".join([piece async for piece in self.pieces(member)])
@@ -129,9 +128,9 @@ class ArchiveReader:
 
 
 class ArchiveFile:
-    """Reads files of an archive that lies on the disk, whole and one after another, from any of them on.
+    """Reader of an archive on disk, which can start at any of its files.
 
-    For archives whose content is verified by other hashes than those of :class:`ArchiveReader`.
+    It is for archives whose content is verified by hashes other than those of :class:`ArchiveReader`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -139,15 +138,15 @@ class ArchiveFile:
 
     @property
     def place(self) -> int:
-        """Byte at which the next header begins, once a file was read."""
+        """Offset of the next header, after a file was read."""
         return self._file.tell()
 
     def go_on(self, place: int) -> None:
-        """Continue at a :attr:`place` of before."""
+        """Continue at an earlier :attr:`place`."""
         self._file.seek(place)
 
     def next(self) -> Member | None:
-        """Return the next file, ``None`` after the last one; :class:`MoveError` for anything else."""
+        """Return the next file, or ``None`` at the end; raise :class:`MoveError` for anything else."""
         header = self._exactly(BLOCK)
         if header == bytes(BLOCK):
             if self._exactly(BLOCK) != header or self._file.read(1):
@@ -156,7 +155,7 @@ class ArchiveFile:
         return _member(header, f" (at byte {self.place - BLOCK})")
 
     def whole(self, member: Member, most: int) -> bytes:
-        """Return the content of the file that :meth:`next` returned, up to a limit of bytes."""
+        """Return the content of the file returned by :meth:`next`, at most ``most`` bytes."""
         if member.size > most:
             raise damaged(f"{member.name} is larger than such a file may be")
         content = self._exactly(member.size)
@@ -172,12 +171,12 @@ class ArchiveFile:
 
 
 def damaged(what: str) -> MoveError:
-    """The file is not a whole export; ``what`` says why."""
+    """Return the error for a file that is not a complete export; ``what`` is the reason."""
     return MoveError(MoveFault.DAMAGED, f"the export cannot be used: {what}")
 
 
 def _header(member: Member, time: int) -> bytes:
-    """Return the header of a file; :class:`ValueError` for a name or size that no export has."""
+    """Return the header of a file; raise :class:`ValueError` for a name or size that exports cannot have."""
     if len(member.name) > _LONGEST_NAME or not _NAME.fullmatch(member.name) or member.size < 0:
         raise ValueError("not a file of an export")
     info = tarfile.TarInfo(member.name)
@@ -186,7 +185,7 @@ def _header(member: Member, time: int) -> bytes:
 
 
 def _member(header: bytes, where: str = "") -> Member:
-    """The file that a header is of, if it is exactly the header that :func:`_header` makes."""
+    """Return the file that a header describes, if it is exactly the header that :func:`_header` makes."""
     try:
         info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
         member = Member(info.name, info.size)
@@ -208,10 +207,10 @@ async def _at_once(data: bytes) -> AsyncIterator[bytes]:
 
 @contextlib.contextmanager
 def new_file(out: Path) -> Iterator[Path]:
-    """Gives the file to write, beside ``out``, whose name it gets when the block ends without an error.
+    """Yield a draft next to ``out``, to be published as ``out`` if the block ends without an error.
 
-    It is one process's alone, and what a killed one left of it is written over.
-    Whoever writes it makes its content durable. An existing ``out`` stays.
+    Only one process can write it at a time, and a draft left by a killed process is overwritten. The
+    caller makes the content durable. An existing ``out`` is not replaced.
     """
     draft = out.with_name(f".{out.name}.part")
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -233,7 +232,10 @@ def new_file(out: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """The same of a folder, for its owner alone. What is in it need not be made durable by who writes it."""
+    """Yield a draft folder, accessible only to its owner, to be published as ``out`` like a file.
+
+    The caller need not make its content durable.
+    """
     if os.path.lexists(out):
         raise _there(out)
     draft = out.with_name(f".{out.name}.part")
@@ -271,7 +273,7 @@ def _there(out: Path) -> MoveError:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what a killed run wrote."""
+    """Remove everything that a killed run left in a folder."""
     for each in folder.iterdir():
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)

@@ -1,4 +1,4 @@
-"""Why an organisation cannot be moved. Texts name files and parts of an export, and nothing that is in it."""
+"""Errors of moving an organisation. Their texts name files and parts of an export, but never its content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from samdrift.config.errors import Unusable
 
 
 class MoveFault(StrEnum):
-    """The kind of fault."""
+    """Reasons for which an organisation cannot be moved."""
 
     RECIPIENT = "recipient"
     """The given recipient or key cannot be used."""
@@ -17,27 +17,27 @@ class MoveFault(StrEnum):
     """The file was encrypted for another recipient."""
     NOT_AN_EXPORT = "not-an-export"
     DAMAGED = "damaged"
-    """The file ends too early, or what is in it is not what was put there."""
+    """The file ends too early, or its content was changed."""
     VERSION = "version"
     SIGNATURE = "signature"
     OTHER_SIGNER = "other-signer"
     OTHER_EXPORT = "other-export"
-    """The export is not the one that was named: an older one, perhaps."""
+    """The export is not the one that was named, but perhaps an older one."""
     OTHER_ORGANISATION = "other-organisation"
-    """The export is of another organisation than the one that is to arrive, or acts for one."""
+    """The export belongs to another organisation than the expected one, or acts in its name."""
     CHAIN = "chain"
-    """A log is not whole."""
+    """A log is incomplete or broken."""
     NOT_HOSTED = "not-hosted"
     OCCUPIED = "occupied"
-    """The vault has something else."""
+    """The vault is not empty."""
     NOT_SUSPENDED = "not-suspended"
     """The former supplier may still act for the organisation."""
     TARGET = "target"
-    """The file that is to be written is there, or is being written."""
+    """The file to be written exists already, or is being written."""
 
 
 class MoveError(Unusable):
-    """One line for the person who moves the organisation: what is wrong, where, and what to do."""
+    """One line for the person who moves the organisation: the fault, its place, and the remedy."""
 
     def __init__(self, fault: MoveFault, text: str) -> None:
         super().__init__(text)

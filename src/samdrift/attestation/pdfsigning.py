@@ -1,7 +1,7 @@
-"""Signatures in PDF files (PAdES, ETSI EN 319 142-1): which key has signed a document, shown by any reader.
+"""Signatures in PDF files (PAdES, ETSI EN 319 142-1), which any PDF reader can show.
 
-The key is in the key store, perhaps in hardware: the library makes the file, and asks for a signature over
-what it has made. It is an optional part of the program (extra ``pdf``).
+The key is in the key store, possibly in hardware: the library builds the file and asks the key store for a
+signature over it. This is an optional part of the program (extra ``pdf``).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pyhanko.sign.signers import Signer
 
 FIELD = "Samdrift"
-"""Name of the signature's field."""
+"""Name of the signature field."""
 
 
 class NoPdfSignature(Explained):
-    """A PDF that cannot be signed: the optional part that does it is not installed."""
+    """Error raised when a PDF cannot be signed because the optional part is not installed."""
 
     def __init__(self) -> None:
         super().__init__("the PDF cannot be signed: the program was installed without it (extra pdf)")
 
 
 async def signed_pdf(pdf: bytes, key: SigningKey) -> bytes:
-    """Return a PDF with a signature by ``key`` added to it; nothing that was in it changes."""
+    """Return a PDF with a signature by ``key`` appended, leaving its existing content unchanged."""
     if find_spec("pyhanko") is None:
         raise NoPdfSignature
     return await asyncio.to_thread(_signed, pdf, key)
@@ -61,7 +61,7 @@ def _signer(key: SigningKey) -> Signer:
         """A signer whose key is in the key store."""
 
         async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
-            """Return a signature over ``data``, or as many bytes as it will have."""
+            """Return a signature over ``data``, or a placeholder of the same length."""
             return bytes(512) if dry_run else key.sign(data)
 
     own = Certificate.load(key.certificate.public_bytes(Encoding.DER))

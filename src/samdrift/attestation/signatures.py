@@ -1,9 +1,9 @@
-"""Signatures under what is shown to others: exports, evidence, results of checks, destruction. Pure.
+"""Signatures of documents shown to others: exports, evidence, results of checks, and destruction. Pure.
 
-One form for all: RSASSA-PKCS1-v1_5 with SHA-256, which ``openssl dgst -verify`` checks.
-In a JSON document the signature stands beside what is signed, with the signer's
-certificate, and is over that as JSON with sorted names and without spaces. Whether
-the signer is to be trusted is for whoever verifies, at the time that the document tells.
+All have the same form: RSASSA-PKCS1-v1_5 with SHA-256, which ``openssl dgst -verify`` can check. In a JSON
+document, the signature is stored next to the signed content, with the signer's certificate, and covers that
+content as JSON with sorted names and without spaces. The verifier decides whether to trust the signer, at the
+time that the document states.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
-    """The bytes that stand for a JSON document; ``ValueError`` for text that has none."""
+    """Return the bytes of a JSON document to be signed; raise ``ValueError`` for text that has none."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def signed(document: Mapping[str, Any], key: SigningKey) -> dict[str, str]:
-    """The signature of ``document``, to stand beside it."""
+    """Return the signature of ``document``, to be stored next to it."""
     return {
         "algorithm": ALGORITHM,
         "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
@@ -42,7 +42,7 @@ def signed(document: Mapping[str, Any], key: SigningKey) -> dict[str, str]:
 
 
 def signed_bytes(content: bytes, key: SigningKey) -> str:
-    """The signature of a file, as a JSON document to stand beside it."""
+    """Return the signature of a file, as a JSON document to be stored next to it."""
     beside = {
         "algorithm": ALGORITHM,
         "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
@@ -52,9 +52,10 @@ def signed_bytes(content: bytes, key: SigningKey) -> str:
 
 
 def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Certificate | None:
-    """Return the certificate that signed ``document``; ``None`` if the signature does not hold.
+    """Return the certificate that signed ``document``, or ``None`` if the signature is invalid.
 
-    ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` when ``signature`` is none of ours.
+    Raise ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` if ``signature`` is not in
+    our form.
     """
     if signature["algorithm"] != ALGORITHM:
         raise ValueError("another algorithm")
@@ -76,7 +77,7 @@ def holds(data: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
 
 
 def time_of(value: object) -> datetime:
-    """Return the moment that a document states; ``ValueError`` or ``TypeError`` if it is not one."""
+    """Return the moment that a document states; raise ``ValueError`` or ``TypeError`` if it is not one."""
     if not isinstance(value, str):
         raise TypeError
     at = datetime.fromisoformat(value)
@@ -86,7 +87,7 @@ def time_of(value: object) -> datetime:
 
 
 def read_object(data: bytes, name: str) -> dict[str, Any]:
-    """The JSON object in a file of the export."""
+    """Return the JSON object in a file of the export."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):

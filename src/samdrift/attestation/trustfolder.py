@@ -1,7 +1,7 @@
-"""A folder of certificates that a verifier trusts, and what it says of a signer.
+"""A folder of certificates that a verifier trusts, and its verdict on a signer.
 
-For checking an envelope by hand, offline: no lookup and no revocation. In
-operation trust is the federation's policy and :mod:`samdrift.trust`.
+It is for checking an envelope by hand and offline, without lookups or revocation. In operation, trust is
+decided by the federation's policy and :mod:`samdrift.trust`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SUFFIXES = frozenset({".pem", ".cer", ".crt", ".der"})
 
 @dataclass(frozen=True, slots=True)
 class TrustFolder:
-    """Anchors, and issuers below them."""
+    """Trust anchors, and intermediate issuers below them."""
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...]
@@ -38,7 +38,10 @@ class TrustFolder:
 
 
 def read_trust(folder: Path) -> TrustFolder:
-    """Every certificate in ``folder``, PEM or DER; :class:`Unusable` when there is none or one is broken."""
+    """Return the certificates in ``folder``; raise :class:`Unusable` if there are none or one is invalid.
+
+    The files may be PEM or DER.
+    """
     try:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
     except OSError as error:

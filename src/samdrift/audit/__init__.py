@@ -1,1 +1,1 @@
-"""The audit log: events, entries, the hash chain that reveals tampering, and the tree that others verify."""
+"""The audit log: events, entries, the hash chain that reveals tampering, and the tree for external proofs."""

@@ -1,12 +1,11 @@
-"""A chain of hashes, and from some entry on a Merkle tree, by which tampering with a log shows.
+"""A chain of hashes, and after it a Merkle tree, that reveal tampering with a log.
 
-In the chain each entry's hash covers the hash before it, its number and its
-content. Whoever remembers one hash can tell later that nothing up to it was
-changed, left out or put in between. The first hash names the log, so that one
-log cannot be shown in place of another. Entries of the second form are leaves of
-a tree (:mod:`samdrift.audit.leaves`), the first of which names the head of the
-chain. Numbers go on from one form to the other. The database computes the same
-hashes when it appends (``vault/sql``), so that a writer cannot choose them.
+In the chain each entry's hash covers the previous hash, its number and its content. A reader that remembers
+one hash can tell later that nothing before it was changed, left out or inserted. The first hash names the
+log, so that one log cannot be presented in place of another. Entries of the second form are leaves of a tree
+(:mod:`samdrift.audit.leaves`), the first of which names the head of the chain. Numbers continue from one form
+to the other. The database computes the same hashes when it appends (``vault/sql``), so that a writer cannot
+choose them.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from samdrift.audit.merkle import Frontier
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The last place of a log: the number of its last entry (0 when empty) and the hash there.
+    """The end of a log: the number of its last entry (0 when empty), and the hash there.
 
-    The hash of the last entry in the chain; the root of the tree, once there is one.
+    It is the hash of the last entry in the chain or, once there is a tree, the root of the tree.
     """
 
     sequence: int
@@ -36,20 +35,20 @@ class ChainHead:
 
 
 class ChainReason(StrEnum):
-    """The verdict on a log: intact, or how its first bad entry shows."""
+    """The verdict on a log: intact, or the kind of fault in its first bad entry."""
 
     INTACT = "intact"
     GAP = "gap"
-    """Numbers do not follow each other: something is missing, doubled or out of order."""
+    """Numbers are not consecutive: an entry is missing, duplicated or out of order."""
     CUT = "cut"
-    """An entry does not continue what is before it."""
+    """An entry does not continue the one before it."""
     ALTERED = "altered"
-    """An entry's content does not give its hash."""
+    """An entry's content does not match its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainVerdict:
-    """The verdict on a run of entries; ``head`` is the last place up to which it holds."""
+    """The verdict on a sequence of entries; ``head`` is the last place up to which it is valid."""
 
     reason: ChainReason
     head: ChainHead
@@ -60,20 +59,20 @@ class ChainVerdict:
 
 
 def origin(log_id: str) -> ChainHead:
-    """The head of the empty log ``log_id``."""
+    """Return the head of the empty log ``log_id``."""
     return ChainHead(0, hashlib.sha256(b"samdrift log " + log_id.encode()).digest())
 
 
 def link(previous: bytes, sequence: int, content: bytes) -> bytes:
-    """The hash of an entry: SHA-256 of the hash before, the number in 8 bytes, and the content."""
+    """Return the hash of an entry: SHA-256 of the previous hash, the number in 8 bytes, and the content."""
     return hashlib.sha256(previous + sequence.to_bytes(8) + content).digest()
 
 
 class LogVerification:
-    """Verifies a log piece after piece, from a head in the chain or from the origin.
+    """A verification of a log, piece by piece, from a head in the chain or from the origin.
 
-    What was disposed of is given as bare leaves. A log of the second form is verified from its
-    first leaf on, or from ``tree``, the frontier of what is before ``start``.
+    Entries that were disposed of are passed as bare leaves. A log of the second form is verified from its
+    first leaf, or from ``tree``, the frontier of everything before ``start``.
     """
 
     def __init__(self, start: ChainHead, tree: Frontier | None = None) -> None:
@@ -83,13 +82,13 @@ class LogVerification:
 
     @property
     def head(self) -> ChainHead:
-        """The last place up to which the log holds."""
+        """Return the last place up to which the log is valid."""
         return (
             self._chain if self.tree is None else ChainHead(self._sequence, self.tree.root(), self.tree.size)
         )
 
     def take(self, entries: Iterable[LogEntry | Leaf]) -> ChainVerdict:
-        """Return whether ``entries`` go on without a break; after a break nothing more may be taken."""
+        """Return whether ``entries`` continue the log without a break; not to be called after a break."""
         for entry in entries:
             reason = self._take(entry)
             if reason is not ChainReason.INTACT:
@@ -106,7 +105,7 @@ class LogVerification:
         return reason
 
     def _link(self, entry: LogEntry | Leaf) -> ChainReason:
-        """Go on with the chain."""
+        """Verify an entry of the chain."""
         if isinstance(entry, Leaf) or self.tree is not None or entry.previous != self._chain.hash:
             return ChainReason.CUT
         if link(entry.previous, entry.sequence, entry.happening.content()) != entry.hash:
@@ -115,7 +114,7 @@ class LogVerification:
         return ChainReason.INTACT
 
     def _grow(self, entry: LogEntry | Leaf, leaf: Leaf) -> ChainReason:
-        """Go on with the tree, or begin it."""
+        """Verify an entry of the tree, which may be the first."""
         if self.tree is None and not self._begins_tree(entry):
             return ChainReason.CUT
         if isinstance(entry, LogEntry) and commitment(entry.salt, entry.happening.content()) != entry.hash:
@@ -126,7 +125,7 @@ class LogVerification:
         return ChainReason.INTACT
 
     def _begins_tree(self, entry: LogEntry | Leaf) -> bool:
-        """Return whether an entry is of the kind that the first leaf has, and names the chain before it."""
+        """Return whether an entry is the beginning of a tree, and names the end of the chain before it."""
         named = {"entries": str(self._chain.sequence), "head": self._chain.hash.hex()}
         return isinstance(entry, LogEntry) and entry.event == LogEvent.LOG_TREE_BEGUN and entry.ids == named
 

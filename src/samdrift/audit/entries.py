@@ -1,4 +1,4 @@
-"""One entry of a log, and the bytes that its hash is over."""
+"""An entry of a log, and the bytes that its hash covers."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """The content of a log entry, before it has a place in a log."""
+    """The content of a log entry before it has been given a place in a log."""
 
     at: datetime
     event: str
     principal: str
-    """Kind and name, ``worker:access-point``."""
+    """Kind and name, such as ``worker:access-point``."""
     purpose: str
     ids: Mapping[str, str]
     """Facts of the event: identifiers and reasons, never content."""
 
     def content(self) -> bytes:
-        """The canonical form: JSON with sorted names, no spaces, time in UTC with microseconds.
+        """Return the canonical form: JSON with sorted names, no spaces, time in UTC with microseconds.
 
-        Facts may come from a peer, so that they are cut to a length that a log can bear.
+        Facts may come from a peer, so they are cut to a length that is safe for a log.
         """
         facts = {name: value[:_LONGEST_FACT] for name, value in self.ids.items()}
         fields = {
@@ -52,7 +52,7 @@ class Happening:
 
     @classmethod
     def parse(cls, content: bytes) -> Happening:
-        """The inverse of :meth:`content`; :class:`ValueError` when it is not such a form."""
+        """Return the happening that :meth:`content` wrote; :class:`ValueError` for any other form."""
         try:
             fields = json.loads(content)
             return cls(
@@ -66,7 +66,7 @@ class Happening:
             raise ValueError("not the content of a log entry") from None
 
     def traced(self) -> tuple[str, ...]:
-        """The identifiers that the entry can be found by."""
+        """Return the identifiers that the entry can be found by."""
         return tuple(value for name, value in self.ids.items() if name in TRACED)
 
 
@@ -74,8 +74,8 @@ class Happening:
 class LogEntry:
     """A log entry: what happened, who did it and why, and its place in the log.
 
-    In the first form ``previous`` and ``hash`` link the chain. In the second ``hash`` is the
-    commitment to the facts with their ``salt``, and ``previous`` is empty.
+    In the first form ``previous`` and ``hash`` link the chain. In the second ``hash`` is the commitment to
+    the facts with their ``salt``, and ``previous`` is empty.
     """
 
     sequence: int
@@ -100,7 +100,7 @@ class LogEntry:
         retention: int | None = None,
         salt: bytes | None = None,
     ) -> LogEntry:
-        """``happening`` at its place in a log."""
+        """Return ``happening`` with its place in a log."""
         return cls(
             sequence=sequence,
             at=happening.at,
@@ -116,11 +116,11 @@ class LogEntry:
 
     @property
     def leaf(self) -> Leaf | None:
-        """The entry of the tree; ``None`` in the first form."""
+        """Return the leaf that the entry has in the tree; ``None`` in the first form."""
         return None if self.retention is None else Leaf(self.sequence, self.retention, self.hash)
 
     def document(self) -> dict[str, object]:
-        """The entry as a line of JSON: what its hash is over, in hex but for the content."""
+        """Return the entry as a JSON object: all that its hash covers, in hex except for the content."""
         placed: dict[str, object] = {
             "sequence": self.sequence,
             "content": self.happening.content().decode(),
@@ -133,7 +133,7 @@ class LogEntry:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> LogEntry:
-        """The inverse of :meth:`document`, not verified; :class:`ValueError` when it is not such a line."""
+        """Return the entry that :meth:`document` wrote, unverified; :class:`ValueError` for other forms."""
         try:
             sequence, retention = document["sequence"], document.get("retention")
             content, salt = document["content"].encode(), document.get("salt") or ""

@@ -1,8 +1,9 @@
 """Names of everything that is logged, as ``source:subject:action``.
 
-A name says which part saw it, what it concerns and what happened; the facts of an entry say the rest.
+A name states which part recorded it, what it concerns and what happened; the facts of an entry add the rest.
 An event is declared in the lowest package that writes it or must know it, as a member of a subclass of
-:class:`AuditEvent`: here stand those that the log itself is verified by. All of them are in docs/log.md.
+:class:`AuditEvent`. This module declares those that the log itself is verified by. All of them are listed in
+docs/log.md.
 """
 
 from __future__ import annotations
@@ -13,29 +14,29 @@ from types import MappingProxyType
 
 
 class Retention(IntEnum):
-    """Classes of entries by how long their facts are kept; a number never gets another meaning.
+    """Retention classes of entries, by how long their facts are kept; a number never changes its meaning.
 
-    The database gives an entry its class, by the same rule (``vault/sql/salted-log-1.sql``).
+    The database assigns each entry its class, by the same rule (``vault/sql/salted-log-1.sql``).
     """
 
     LOG = 0
-    """About the log itself: never disposed of."""
+    """Events about the log itself, which are never disposed of."""
     TRANSFER = 1
-    """The way of a message or receipt."""
+    """Progress of a message or receipt."""
     READING = 2
-    """A sight of a message's content."""
+    """Display of a message's content."""
     ACCESS = 3
-    """A vault was opened or denied, an access token issued or refused."""
+    """Openings of a vault, granted or denied; access tokens, issued or refused."""
     ADMINISTRATION = 4
-    """Decisions of people, and all that is not known."""
+    """Decisions of people, and all other events."""
 
 
 class AuditEvent(StrEnum):
-    """An event in an organisation's log or in the operator's; its members are those of its subclasses."""
+    """An event in an organisation's log or in the operator's; the members are in its subclasses."""
 
     @property
     def retention(self) -> Retention:
-        """The class of its entries; it never changes, since entries are verified by it for years."""
+        """Return the retention class of entries about this event; entries are verified by it for years."""
         found = retention_of(self.value)
         if found is None:
             raise LookupError("an event whose source and subject have no retention class")
@@ -50,13 +51,13 @@ class LogEvent(AuditEvent):
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
     LOG_KEY_STATED = "log:key:stated"
-    """Its organisation, or whoever speaks for it, has signed that a key is this log's."""
+    """The organisation, or a representative of it, has signed that a key is this log's."""
     LOG_STAMPED = "log:stamp:kept"
     """A time-stamping authority has stamped a checkpoint; names the stamp by its SHA-256."""
 
 
 _READINGS = frozenset({"mt:message:read"})
-"""Sights of content whose subject has another class."""
+"""Events in which content is displayed although their subject has another class."""
 _CLASSES: Mapping[str, Retention] = MappingProxyType(
     {
         **dict.fromkeys(("ap:transfer", "ap:envelope", "mt:message", "mt:receipt"), Retention.TRANSFER),
@@ -73,11 +74,11 @@ _CLASSES: Mapping[str, Retention] = MappingProxyType(
         "log": Retention.LOG,
     }
 )
-"""By source, or by source and subject."""
+"""Classes by source, or by source and subject."""
 
 
 def retention_of(name: str) -> Retention | None:
-    """Return the retention class of an event; ``None`` where its source and subject are not known here."""
+    """Return the retention class of an event; ``None`` if its source and subject are not known here."""
     if name in _READINGS:
         return Retention.READING
     source, _, rest = name.partition(":")

@@ -1,9 +1,8 @@
 """The second form of a log: leaves of a Merkle tree (RFC 6962 2.1), each short and of fixed length.
 
-An entry of the tree is its version, its number, its retention class, and a
-commitment: SHA-256 over a random salt and the facts in their canonical form. So
-a hash in somebody's proof tells nothing of a neighbour, and salt and facts can
-be disposed of while every proof still holds. The database makes all of it
+An entry of the tree is its version, its number, its retention class, and a commitment: SHA-256 over a random
+salt and the facts in their canonical form. So a hash in a proof reveals nothing about the neighbouring entry,
+and salt and facts can be disposed of while every proof remains valid. The database creates all of it
 (``vault/sql/salted-log-1.sql``), so that a writer cannot choose it.
 """
 
@@ -32,7 +31,7 @@ class Leaf:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Leaf:
-        """A leaf from a line of JSON; its commitment is in hex as ``hash``. :class:`ValueError` for none."""
+        """Return the leaf in a JSON object, its commitment in hex as ``hash``; else :class:`ValueError`."""
         try:
             sequence, retention = document["sequence"], document["retention"]
             commitment = bytes.fromhex(document["hash"])
@@ -45,18 +44,18 @@ class Leaf:
 
     @property
     def entry(self) -> bytes:
-        """The bytes in the tree: version, number in 8 bytes, retention class in one, commitment in 32."""
+        """Return its bytes in the tree: version (1 byte), number (8), retention (1), commitment (32)."""
         number = self.sequence.to_bytes(8)
         return bytes((VERSION,)) + number + bytes((self.retention,)) + self.commitment
 
     @property
     def hash(self) -> bytes:
-        """The leaf hash of RFC 6962 2.1."""
+        """Return the leaf hash of RFC 6962 2.1."""
         return leaf_hash(self.entry)
 
 
 def number_of(entry: bytes) -> int | None:
-    """Return the number that an entry of the tree says of itself; ``None`` for an unknown version."""
+    """Return the number in an entry of the tree; ``None`` for an unknown version."""
     known = len(entry) == _ENTRY_SIZE and entry[0] == VERSION
     return int.from_bytes(entry[1:9]) if known else None
 

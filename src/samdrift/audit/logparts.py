@@ -1,11 +1,11 @@
-"""Parts of an exported log: names, limits, and the two bundles that C2SP has no word for.
+"""Parts of an exported log: their names and limits, and the two bundles that C2SP does not define.
 
-The entries of the tree are bundles of tlog-tiles. Beside each is a bundle of *facts*: for each entry its
-salt and content, or nothing where they were disposed of. Before it comes, where there is one, a bundle of
-*checkpoints*: the signed notes whose sizes are reached within it, and the next after it, so that a reader
-knows the times between which its entries must lie before it looks at them.
+The entries of the tree are in bundles of tlog-tiles. Each has a bundle of *facts*: the salt and content of
+each entry, or nothing if they were disposed of. A bundle of *checkpoints* may precede it: the signed notes
+for sizes that are reached within it, and the next one after it, so that a reader knows the times between
+which its entries must lie before it examines them.
 
-In both bundles each record has its length in four bytes before it.
+In both bundles each record is preceded by its length in four bytes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from samdrift.audit.tiles import WIDTH, Tile
 
 FORMAT = "samdrift log"
 VERSION = 2
-"""Since 2 there may be time stamps."""
+"""Version of the format; version 2 added time stamps."""
 KNOWN = (1, VERSION)
 DESCRIPTION = "log.json"
-"""The first part: format, version, the origin of the chain, and the number of checkpoints and entries."""
+"""Name of the first part: format, version, origin of the chain, and numbers of checkpoints and entries."""
 CHAIN = "chain"
-"""Folder of the entries of the first form, one JSON object a line, page after page."""
+"""Folder of the entries of the first form, as numbered pages with one JSON object per line."""
 FACTS = "facts"
 CHECKPOINTS = "checkpoints"
 STAMPS = "stamps"
-"""Folder of time stamps, each a note and the answer of an authority (RFC 3161) that is over it."""
+"""Folder of time stamps, each as a note and an authority's response (RFC 3161) that covers it."""
 
 SALT = 16
 MAX_KEYS = 100
@@ -37,11 +37,11 @@ MAX_ENTRIES = 4 << 20
 MAX_FACTS = 24 << 20
 MAX_CHECKPOINTS = 4 << 20
 MAX_STAMP = 64 << 10
-"""Most bytes of each part, so that a reader's memory is bounded whatever it is given."""
+"""Maximum size in bytes of a time stamp; like the limits above, it bounds a reader's memory."""
 MAX_STAMPS = 20_000
-"""Most time stamps: one a day for 50 years."""
+"""Maximum number of time stamps: one a day for 50 years."""
 MAX_WAITING = 4 * WIDTH
-"""Most checkpoints that wait for the entries that they cover."""
+"""Maximum number of checkpoints that wait for the entries that they cover."""
 
 _LENGTH = 4
 
@@ -52,7 +52,7 @@ def chain_part(page: int) -> str:
 
 
 def beside(folder: str, tile: Tile) -> str:
-    """Return the name of the part beside a bundle of entries."""
+    """Return the name of the part that belongs to a bundle of entries, in another folder."""
     return folder + tile.path.removeprefix("tile/entries")
 
 
@@ -67,7 +67,7 @@ def records(parts: Iterable[bytes]) -> bytes:
 
 
 def facts_in(content: bytes, tile: Tile) -> list[bytes]:
-    """Return salt and content of each entry of a bundle, empty for those that were disposed of."""
+    """Return salt and content of each entry in a bundle, empty for those that were disposed of."""
     where, found = beside(FACTS, tile), _records(content, tile.width, beside(FACTS, tile))
     if len(found) != tile.width:
         raise Malformed(f"there are {tile.width} entries and {len(found)} records of facts", where)
@@ -78,7 +78,7 @@ def facts_in(content: bytes, tile: Tile) -> list[bytes]:
 
 
 def checkpoints_in(content: bytes, tile: Tile) -> list[bytes]:
-    """Return the signed notes of a bundle."""
+    """Return the signed notes in a bundle."""
     where, found = beside(CHECKPOINTS, tile), _records(content, MAX_WAITING, beside(CHECKPOINTS, tile))
     for place, note in enumerate(found):
         if len(note) > MAX_NOTE:

@@ -1,15 +1,14 @@
 """Verification of a whole log from its parts, in one pass and in the memory of one bundle.
 
-It trusts the policy alone. The entries are hashed on to the tree, whose root is compared at the size of
-each checkpoint that the log signed; what is stated of an entry beside it (number, class, facts, time) is
-compared with the entry. The verdict names the first entry that is wrong. Where a root differs, no hash says
-which entry it was, and the first one that nothing proves any more is named.
+Only the policy is trusted. The entries are hashed into the tree, whose root is compared at the size of each
+checkpoint that the log signed; the stated data of an entry (number, class, facts, time) are compared with the
+entry itself. The verdict names the first entry that is wrong. If a root differs, no hash shows which entry is
+the cause, so the verdict names the first entry that is no longer proved.
 
-Three rules go beyond the hashes. The time in an entry lies between the witnessed times of the checkpoints
-around it. Facts are missing only where a decision in the log disposed of them: those of a class, from its
-oldest entry up to a number, and never those about the log itself. And a checkpoint that the reader knows
-from functools import lru_cache
-from elsewhere is one that the log must have reached, so that a log which was put back is found.
+Three rules go beyond the hashes. The time in an entry must lie between the witnessed times of the checkpoints
+around it. Facts may be missing only if a decision in the log disposed of them: those of a class, from its
+oldest entry up to a number, and never those about the log itself. And the log must have reached every
+checkpoint that the reader knows from elsewhere, so that a log restored from an old copy is detected.
 """
 
 from __future__ import annotations
@@ -36,8 +35,9 @@ from samdrift.audit.reading import Malformed, Unverified
 from samdrift.audit.tiles import Tile
 
 TOLERANCE = 120
-"""Seconds by which an entry may be outside its witnessed times: clocks differ, and a transaction takes time
-to commit.
+"""Number of seconds by which an entry may be outside its witnessed times.
+
+Clocks differ, and a transaction takes time to commit.
 """
 
 _LEAF = 42
@@ -52,7 +52,7 @@ _ABOUT_THE_LOG = Retention.LOG.value
 
 @dataclass(frozen=True, slots=True)
 class FirstWrong:
-    """The first faulty entry: its number, and the reason."""
+    """The first faulty entry: its number, and the reason that it is faulty."""
 
     number: int
     why: str
@@ -60,7 +60,7 @@ class FirstWrong:
 
 @dataclass(frozen=True, slots=True)
 class Disposal:
-    """Facts that were disposed of: how many of a class, and by which entry of the log, at which time."""
+    """A disposal of facts: their class, number of entries, the entry with the decision, and its time."""
 
     retention: str
     entries: int
@@ -74,9 +74,9 @@ class LogVerdict:
 
     origin: str
     entries: int
-    """Entries that were read, those of the first form included."""
+    """Number of entries that were read, including those of the first form."""
     first: int
-    """Number of the tree's first entry; 0 before it was read."""
+    """Number of the tree's first entry; 0 before that was read."""
     size: int
     """Size of the tree at the last checkpoint that the policy accepts; later entries are unproved."""
     root: bytes
@@ -84,15 +84,15 @@ class LogVerdict:
     first_wrong: FirstWrong | None
     disposed: tuple[Disposal, ...]
     outside: int
-    """Entries whose time lies outside the witnessed times around them."""
+    """Number of entries with a time outside the witnessed times around them."""
     not_understood: int
-    """Entries of a form that is not known here, which were verified as leaves."""
+    """Number of entries in a form that is not known here, which were verified as leaves only."""
     leaves: int
-    """Entries in the tree."""
+    """Number of entries in the tree."""
     stated: Mapping[str, tuple[str, ...]]
-    """SHA-256, in hex, of the statements that the log names, by the key that they state to be its own."""
+    """SHA-256, in hex, of the statements that the log names, by the key that each states to be the log's."""
     stamped: Mapping[str, int]
-    """The numbers of the entries that name time stamps, by the SHA-256 of these."""
+    """Numbers of the entries that name time stamps, by the SHA-256 of the time stamp."""
 
     @property
     def holds(self) -> bool:
@@ -100,34 +100,34 @@ class LogVerdict:
 
     @property
     def unproved(self) -> int:
-        """Number of entries after the last checkpoint."""
+        """Return the number of entries after the last accepted checkpoint."""
         return self.leaves - self.size
 
 
 @dataclass(slots=True)
 class _Stated:
-    """A checkpoint that waits for the entries that it covers."""
+    """A checkpoint that is waiting for the entries that it covers."""
 
     size: int
     root: str
     after: int | None
-    """The earliest time at which a witness saw it: later entries are not older."""
+    """The earliest time at which a witness saw it: later entries cannot be older."""
     witnessed_at: int | None
-    """The time at which the policy's witnesses had seen it: its entries are not younger."""
+    """The time by which the policy's witnesses had seen it: its entries cannot be younger."""
     accepted: bool
     fault: str = ""
-    """The reason for which it is not believed."""
+    """Reason that it is not accepted; empty if there is none."""
 
 
 @dataclass(slots=True)
 class _Disposed:
-    """A class, as far as its facts are missing."""
+    """The extent to which facts of a class are missing."""
 
     count: int = 0
     first: int = 0
     last: int = 0
     kept: int = 0
-    """Number of its first entry that has facts."""
+    """Number of the first entry of the class that has facts."""
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class _State:
     head: tuple[int, str] = (0, "")
     chained: int = 0
     keys: list[str] = field(default_factory=list)
-    """Keys that one of the policy's has announced."""
+    """Keys whose announcement is signed by an accepted key."""
     tree: str = Frontier().to_bytes().hex()
     first: int = 0
     waiting: list[_Stated] = field(default_factory=list)
@@ -165,7 +165,7 @@ class _State:
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Self:
-        """Read the state from what :func:`asdict` made of it and JSON kept."""
+        """Read the state that :func:`asdict` produced and JSON stored."""
         state = cls(**saved)
         number, hashed = state.head
         state.head = int(number), str(hashed)
@@ -181,7 +181,7 @@ class _State:
 
 
 class LogVerifier:
-    """Verifies a log part after part: the chain, then for each bundle its checkpoints and its entries."""
+    """A verifier that reads a log in parts: the chain, then each bundle's checkpoints and entries."""
 
     def __init__(
         self,
@@ -190,10 +190,10 @@ class LogVerifier:
         known: Sequence[SignedCheckpoint] = (),
         stamps: Sequence[tuple[Checkpoint, int | None]] = (),
     ) -> None:
-        """Begin with a policy, the time of now in seconds of POSIX, and checkpoints known from elsewhere.
+        """Begin with a policy, the current POSIX time in seconds, and checkpoints known from elsewhere.
 
-        ``stamps`` are checkpoints with time stamps, and the time of each by an authority that is trusted:
-        their entries are not younger.
+        ``stamps`` are checkpoints with time stamps, each with its time if it is by a trusted authority: the
+        entries that it covers cannot be younger.
         """
         self._policy = policy
         self._now = now
@@ -206,11 +206,11 @@ class LogVerifier:
         self._chain: LogVerification | None = None
 
     def dump(self) -> dict[str, Any]:
-        """Return all that :meth:`load` goes on from, as plain values; between two bundles."""
+        """Return the state as plain values, for :meth:`load` to continue from; call it between bundles."""
         return asdict(replace(self._state, tree=self._tree.to_bytes().hex()))
 
     def load(self, saved: Mapping[str, Any]) -> None:
-        """Go on where :meth:`dump` was called; :class:`Malformed` for anything that it did not return."""
+        """Continue from the result of :meth:`dump`; :class:`Malformed` for any other value."""
         try:
             state = _State.read(saved)
             self._tree = Frontier.parse(bytes.fromhex(state.tree))
@@ -220,14 +220,14 @@ class LogVerifier:
 
     @property
     def stopped(self) -> bool:
-        """True when something was found after which the rest says nothing."""
+        """Return whether a fault was found that makes the rest of the log meaningless."""
         return self._state.stopped
 
     def begin(self, origin: bytes, keys: Iterable[tuple[VerifierKey, bytes]] = ()) -> None:
-        """Begin with the hash that the log's chain, or else its first leaf, goes on from.
+        """Begin with the hash that the log's chain, or its first leaf if it has no chain, continues from.
 
-        ``keys`` are those that the log has had, each with the signature of the one before, which announces
-        it: of them, those count that lead from a key of the policy.
+        ``keys`` are those that the log has used, each with the signature by the previous key that announces
+        it. Only keys that are announced, directly or indirectly, by a key of the policy are accepted.
         """
         self._chain = LogVerification(ChainHead(0, origin))
         self._state.head = 0, origin.hex()
@@ -313,7 +313,7 @@ class LogVerifier:
 
     @property
     def _next(self) -> int:
-        """Number of the first entry that no accepted checkpoint proves."""
+        """Return the number of the first entry that no accepted checkpoint proves."""
         state = self._state
         proved = state.accepted.size if state.accepted else 0
         return state.first + proved if state.first else state.chained + 1
@@ -328,7 +328,7 @@ class LogVerifier:
             state.wrong = number, why
 
     def _state_of(self, note: bytes) -> None:
-        """Take up a checkpoint: signed by the log, continuing the one before, and with what witnesses say."""
+        """Check a checkpoint against its signatures and the one before it, and add it to those that wait."""
         state, policy = self._state, self._policy
         witnesses = [member.key for member in policy.witnesses.values()]
         signed = SignedCheckpoint.parse(note, self._logs(), witnesses)
@@ -351,7 +351,7 @@ class LogVerifier:
         )
 
     def _refuse(self, note: bytes, why: str) -> None:
-        """Let a checkpoint wait that does not hold, so that what comes before its entries is judged first."""
+        """Add an invalid checkpoint to those that wait, so that earlier entries are judged before it."""
         waiting = self._state.waiting
         size = Checkpoint.parse(Note.parse(note).text).size
         size = max([size, self._tree.size + 1, *(each.size for each in waiting)])
@@ -367,7 +367,7 @@ class LogVerifier:
         yield from sorted({each for each in chain(known, waiting, [end]) if self._tree.size < each <= end})
 
     def _reach(self, size: int) -> None:
-        """Compare the root with each that is stated for this size."""
+        """Compare the root with those of the checkpoints of this size."""
         state = self._state
         waiting = state.waiting
         if not (waiting and waiting[0].size <= size) and not any(each.size == size for each in self._known):
@@ -400,7 +400,7 @@ class LogVerifier:
         return self._state.first + size - 1
 
     def _look(self, start: int, leaves: Sequence[bytes], records: Sequence[bytes]) -> None:
-        """Compare entries, which lie between the same checkpoints, with what is stated beside them."""
+        """Compare entries between the same checkpoints with the facts and numbers stated for them."""
         state = self._state
         if start == 0 and leaves and not self._begins(leaves[0], records[0]):
             return
@@ -436,7 +436,7 @@ class LogVerifier:
                 self._about_the_log(number, record[SALT:])
 
     def _begins(self, leaf: bytes, record: bytes) -> bool:
-        """Learn the number of the first leaf, and return whether it names the chain before it."""
+        """Read the number of the first leaf, and return whether it names the chain before it."""
         state = self._state
         known = leaf[:1] == bytes((LEAF_VERSION,)) and len(leaf) == _LEAF and record
         state.first = int.from_bytes(leaf[1:9]) if known else state.chained + 1
@@ -451,7 +451,7 @@ class LogVerifier:
         return not state.stopped
 
     def _miss(self, number: int, retention: int) -> None:
-        """Note an entry without facts."""
+        """Record that an entry has no facts."""
         disposed = self._state.classes.setdefault(retention, _Disposed())
         if retention == _ABOUT_THE_LOG:
             self._wrong(number, "its facts are missing, and are about the log itself")
@@ -462,7 +462,7 @@ class LogVerifier:
         disposed.count += 1
 
     def _about_the_log(self, number: int, content: bytes) -> None:
-        """Take up a statement on a key, or a decision to dispose of a class."""
+        """Read a statement on a key, a time stamp, or a decision to dispose of a class."""
         facts = _facts(content)
         if facts.get("event") == LogEvent.LOG_KEY_STATED:
             self._state_key(facts.get("ids"))
@@ -502,7 +502,7 @@ class LogVerifier:
                 yield Disposal(Retention(retention).name.lower(), each.entries, each.number, each.at)
 
     def _end(self) -> None:
-        """Judge what only the whole log shows."""
+        """Check everything that only the whole log can show."""
         state, size = self._state, self._tree.size
         if any(each.size > size for each in self._known):
             self._wrong(self._next, "a known checkpoint has more entries than the log")
@@ -537,7 +537,7 @@ _CHAIN_FAULTS = {
 
 
 def _spelled(time: int | None, shift: int) -> bytes | None:
-    """Return a time as entries have it."""
+    """Return a time in the form that entries have."""
     if time is None:
         return None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(time + shift, 0), _LAST_TIME))
@@ -545,7 +545,7 @@ def _spelled(time: int | None, shift: int) -> bytes | None:
 
 
 def _seconds(time: str) -> int | None:
-    """Return seconds of POSIX of a time as entries have it."""
+    """Return the POSIX time in seconds of a time in the form that entries have."""
     try:
         return int(datetime.fromisoformat(time).timestamp())
     except (ValueError, OverflowError):
@@ -554,7 +554,7 @@ def _seconds(time: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def _class_of(event: bytes) -> int | None:
-    """Return the retention class of an event by its name's bytes; ``None`` where it is not known here."""
+    """Return the retention class of an event, named in bytes; ``None`` if it is not known here."""
     return retention_of(event.decode("utf-8", "replace"))
 
 

@@ -1,12 +1,11 @@
-"""The Merkle tree over the entries of a log (RFC 6962 2.1, RFC 9162 2.1): its hashes, and proofs made and
-verified.
+"""The Merkle tree over the entries of a log (RFC 6962 2.1, RFC 9162 2.1): hashes and proofs.
 
-A proof is made from hashes of complete subtrees alone: ``node(level, index)`` is that of the 2**level
-entries from ``index * 2**level`` on. Who keeps them (rows, tiles, a list in memory) passes the function
-that finds them.
+A proof is made only from hashes of complete subtrees: ``node(level, index)`` is the hash of the 2**level
+entries from ``index * 2**level`` on. Callers that store these hashes (in rows, tiles or a list in memory)
+pass the function that finds them.
 
-:class:`Frontier` is for those who read a log from its beginning, or on from where they stopped: it keeps
-one hash for each bit of the size, at most 63, whatever the number of entries.
+:class:`Frontier` is for readers of a log from its beginning, or from where they stopped: it keeps one hash
+for each bit set in the size, at most 63, whatever the number of entries.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without entries (RFC 9162 2.1.1)."""
 MAX_PROOF = 63
-"""Most hashes of a proof (tlog-witness)."""
+"""Maximum number of hashes in a proof (tlog-witness)."""
 
 _RUN = 256
 
 Nodes = Callable[[int, int], bytes]
-"""Finds the hash of a complete subtree by level and index."""
+"""A function that returns the hash of a complete subtree by level and index."""
 Completed = Callable[[int, int, bytes], None]
-"""Accepts the level, index and hash of a complete subtree."""
+"""A function that accepts the level, index and hash of a complete subtree."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -48,10 +47,10 @@ class Frontier:
     def __init__(
         self, size: int = 0, peaks: Iterable[bytes] = (), completed: Completed | None = None
     ) -> None:
-        """Begin an empty tree, or go on with that of ``size``, given by its peaks.
+        """Begin an empty tree, or continue the tree of ``size`` with the given peaks.
 
-        ``completed`` is called with the place and hash of each complete subtree as it comes about, but
-        for those in the middle of runs of 256 entries (:meth:`extend`).
+        ``completed`` is called with the place and hash of each subtree when it becomes complete, except for
+        those in the middle of runs of 256 entries (:meth:`extend`).
         """
         self.size = size
         self._edge = list(peaks)
@@ -64,7 +63,7 @@ class Frontier:
 
     @property
     def peaks(self) -> tuple[bytes, ...]:
-        """The hashes of the complete subtrees, the largest first."""
+        """Return the hashes of the complete subtrees, the largest first."""
         return tuple(self._edge)
 
     def append(self, leaf: bytes) -> None:
@@ -72,7 +71,7 @@ class Frontier:
         self._add(leaf, 0)
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add entries by their leaf hashes, whole subtrees at a time, which costs less."""
+        """Add entries by their leaf hashes, a whole subtree at a time where possible, which is faster."""
         rest = iter(leaves)
         while run := list(islice(rest, _RUN - self.size % _RUN)):
             if len(run) == _RUN:
@@ -85,7 +84,7 @@ class Frontier:
                     self._add(leaf, 0)
 
     def _add(self, subtree: bytes, level: int) -> None:
-        """Add a complete subtree of 2**level entries, to a size that is a multiple of that."""
+        """Add a complete subtree of 2**level entries to a tree whose size is a multiple of that."""
         size, edge, above = self.size >> level, self._edge, level
         while True:
             if self._completed is not None:
@@ -98,7 +97,7 @@ class Frontier:
         self.size += 1 << level
 
     def root(self) -> bytes:
-        """Return the root of the tree as it is now."""
+        """Return the root of the current tree."""
         if not self._edge:
             return EMPTY_ROOT
         root = self._edge[-1]
@@ -107,12 +106,12 @@ class Frontier:
         return root
 
     def to_bytes(self) -> bytes:
-        """Return what :meth:`parse` continues from."""
+        """Return the frontier as bytes that :meth:`parse` can read."""
         return self.size.to_bytes(8) + b"".join(self._edge)
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Read a frontier; :class:`Malformed` where its hashes do not fit its size."""
+        """Read a frontier; :class:`Malformed` if its hashes do not fit its size."""
         size = int.from_bytes(data[:8])
         if len(data) != 8 + HASH_SIZE * size.bit_count() or size > MAX_NUMBER:
             raise Malformed("a frontier is a size in 8 bytes and one hash for each of its bits")
@@ -120,7 +119,7 @@ class Frontier:
 
 
 class MemoryTree:
-    """A tree whose hashes are all in memory, 64 bytes an entry: for short logs and for tests."""
+    """A tree with all its hashes in memory, 64 bytes per entry: for short logs and for tests."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self._levels: list[list[bytes]] = [[]]
@@ -146,13 +145,13 @@ class MemoryTree:
         return self._levels[level][index]
 
     def root(self, size: int | None = None) -> bytes:
-        """Return the root of the tree, or of the one that it was at ``size``."""
+        """Return the root of the tree, now or when it had ``size`` entries."""
         size = self.size if size is None else size
         return tree_hash(0, size, self.node) if size else EMPTY_ROOT
 
 
 def tree_hash(start: int, end: int, node: Nodes) -> bytes:
-    """Return the hash over the entries from ``start`` until before ``end``, a subtree of a tree."""
+    """Return the hash over a subtree of the entries from ``start`` to before ``end``."""
     if start == end:
         return EMPTY_ROOT
     length = end - start
@@ -180,7 +179,7 @@ def inclusion_proof(index: int, size: int, node: Nodes) -> list[bytes]:
 
 
 def consistency_proof(old: int, new: int, node: Nodes) -> list[bytes]:
-    """Return the proof that the tree of ``new`` continues the one of ``old`` (RFC 9162 2.1.4.1)."""
+    """Return the proof that the tree of ``new`` continues the tree of ``old`` (RFC 9162 2.1.4.1)."""
     if not 0 <= old <= new:
         raise ValueError("a tree continues a smaller one")
     if old in (0, new):

@@ -1,12 +1,11 @@
-"""Signed notes (c2sp.org/signed-note), and in them checkpoints (tlog-checkpoint) and cosignatures
-(tlog-cosignature).
+"""Signed notes (c2sp.org/signed-note), checkpoints (tlog-checkpoint) and cosignatures (tlog-cosignature).
 
-A note is a text, an empty line and signatures; who verifies it knows the keys beforehand and ignores
-signatures of others. A checkpoint is the text with which a log states its size and root; a cosignature is a
-witness's statement that it saw the log continue up to there at a time.
+A note is a text, an empty line and signatures; a verifier knows the keys beforehand and ignores signatures by
+others. A checkpoint is the text in which a log states its size and root; a cosignature is a witness's
+statement that it saw the log continue up to that size at a certain time.
 
-Two algorithms of the formats are implemented: Ed25519 for logs (1) and for cosignatures (4).
-Missing: ML-DSA-44 (6): not before the keys of logs can be made so in a token.
+Two algorithms of the formats are implemented: Ed25519 for logs (1) and for cosignatures (4). Missing:
+ML-DSA-44 (6): not before keys of logs can be generated for it in an HSM.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from samdrift.audit.merkle import HASH_SIZE
 from samdrift.audit.reading import MAX_NUMBER, Malformed, Unverified, from_base64, number, to_base64
 
 MAX_NOTE = 1_000_000
-"""Most bytes of a note."""
+"""Maximum size of a note in bytes."""
 MAX_SIGNATURES = 100
-"""Most signatures of a note; the specification demands at least 16."""
+"""Maximum number of signatures on a note; the specification demands at least 16."""
 
 _CONTROL_CHARACTER = re.compile("[\\x00-\\x09\\x0b-\\x1f]")
 _NAME = re.compile("[^\\s\\x00-\\x1f+]+")
@@ -37,11 +36,11 @@ _DASH = "— "
 _KEY_SIZE, _SIGNATURE_SIZE, _TIME_SIZE = 32, 64, 8
 
 Sign = Callable[[bytes], bytes]
-"""Signs a message with Ed25519, in a file's key or a token's."""
+"""A function that signs a message with Ed25519, by a key in a file or an HSM."""
 
 
 class Algorithm(IntEnum):
-    """Types of signatures, by the byte that is assigned to them."""
+    """Types of signatures, by the byte assigned to them."""
 
     ED25519 = 1
     COSIGNATURE = 4
@@ -54,7 +53,7 @@ def is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key with its name and the kind of signature that it is for: ``name+hash+key``."""
+    """A public key with its name and the type of signature that it is for: ``name+hash+key``."""
 
     name: str
     algorithm: Algorithm
@@ -62,7 +61,7 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str, where: str = "key") -> Self:
-        """Read ``name+hash+key``; :class:`Malformed` where the three do not fit each other."""
+        """Read ``name+hash+key``; :class:`Malformed` if the three do not match."""
         name, _, rest = text.partition("+")
         digest, _, encoded = rest.partition("+")
         if not is_name(name) or not _encodable(name):
@@ -77,7 +76,7 @@ class VerifierKey:
 
     @property
     def id(self) -> bytes:
-        """The four bytes by which signatures name the key."""
+        """Return the four bytes by which signatures identify the key."""
         material = bytes([self.algorithm]) + self.public
         return hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
 
@@ -85,7 +84,7 @@ class VerifierKey:
         return f"{self.name}+{self.id.hex()}+{to_base64(bytes([self.algorithm]) + self.public)}"
 
     def verifies(self, text: bytes, signature: bytes) -> bool:
-        """Return whether ``signature``, without the key's id, is this key's over the note's text."""
+        """Return whether ``signature``, without the key's id, is by this key over the note's text."""
         message = text
         if self.algorithm is Algorithm.COSIGNATURE:
             time = int.from_bytes(signature[:_TIME_SIZE])
@@ -107,13 +106,13 @@ class VerifierKey:
         return _line(self, sign(text))
 
     def cosignature(self, text: bytes, time: int, sign: Sign) -> bytes:
-        """Return the line of a cosignature at ``time``, in seconds of POSIX, over a checkpoint's text."""
+        """Return the line of a cosignature at POSIX time ``time``, in seconds, over a checkpoint's text."""
         return _line(self, time.to_bytes(_TIME_SIZE) + sign(cosigned(text, time)))
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature line: the name and id of its key, and the bytes after the id."""
+    """A signature line: the name and id of its key, and the bytes that follow the id."""
 
     name: str
     id: bytes
@@ -121,7 +120,7 @@ class Signature:
 
     @classmethod
     def parse(cls, line: str, where: str) -> Self:
-        """Read a line without its end."""
+        """Read a signature line without its line end."""
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or not is_name(name):
             raise Malformed("a signature line begins with — and the name of a key", where)
@@ -140,14 +139,14 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text with its signatures, as they were read; nothing of it is verified."""
+    """A text with its signatures, as they were read; nothing has been verified."""
 
     text: bytes
     signatures: tuple[Signature, ...]
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read a note; :class:`Malformed` with the place for anything else."""
+        """Read a note; :class:`Malformed`, with the place of the fault, for anything else."""
         if len(content) > MAX_NOTE:
             raise Malformed(f"a note has at most {MAX_NOTE} bytes")
         try:
@@ -170,9 +169,9 @@ class Note:
         return self.text + b"\n" + b"".join(map(bytes, self.signatures))
 
     def verified(self, keys: Iterable[VerifierKey]) -> dict[VerifierKey, Signature]:
-        """Return the signatures by ``keys``, the first of each.
+        """Return the first signature by each of ``keys``.
 
-        :class:`Unverified` where one that names a key does not hold, or where there is none.
+        :class:`Unverified` if a signature that names one of the keys is invalid, or if there is none.
         """
         found: dict[VerifierKey, Signature] = {}
         by_id = {(key.name, key.id): key for key in keys}
@@ -200,7 +199,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Read the text of a note; :class:`Malformed` where it is not that of a checkpoint."""
+        """Read the text of a note; :class:`Malformed` if it is not a checkpoint."""
         try:
             lines = text.decode("utf-8").split("\n")
         except UnicodeDecodeError as error:
@@ -224,7 +223,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint whose log's signature holds, and the times of the cosignatures that hold."""
+    """A checkpoint with a valid signature by its log, and the times of its valid cosignatures."""
 
     checkpoint: Checkpoint
     log: VerifierKey
@@ -234,9 +233,9 @@ class SignedCheckpoint:
     def parse(
         cls, content: bytes, logs: Iterable[VerifierKey], witnesses: Iterable[VerifierKey] = ()
     ) -> Self:
-        """Read and verify a checkpoint of one of ``logs``, each of which signs under its own name alone.
+        """Read and verify a checkpoint of one of ``logs``, each of which signs only under its own name.
 
-        :class:`Malformed` or :class:`Unverified`, even for a witness's signature that does not hold.
+        :class:`Malformed` or :class:`Unverified` otherwise, even if only a witness's signature is invalid.
         """
         note = Note.parse(content)
         verified = note.verified([*logs, *witnesses])
@@ -255,7 +254,7 @@ class SignedCheckpoint:
 
 
 def announced(key: VerifierKey) -> bytes:
-    """Return the text by which a log's key announces the one after it; it is never that of a checkpoint."""
+    """Return the text by which a log's key announces the next one; it is never the text of a checkpoint."""
     return f"samdrift log key v1\n{key}\n".encode()
 
 
@@ -266,7 +265,7 @@ def cosigned(text: bytes, time: int) -> bytes:
 
 @lru_cache(1024)
 def _public_key(public: bytes) -> Ed25519PublicKey:
-    """Read a key once: a log and its witnesses sign with the same ones again and again."""
+    """Return the parsed key, cached because a log and its witnesses keep signing with the same keys."""
     return Ed25519PublicKey.from_public_bytes(public)
 
 

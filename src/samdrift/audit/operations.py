@@ -1,8 +1,7 @@
-"""The operator's own log: what went wrong in the platform, without content.
+"""The operator's own log: faults and outages of the platform, without content.
 
-An unexpected exception may carry a value of somebody's message in its text.
-Its type and the places in our code that it passed through are enough to find
-the fault, and all that may be written (invariant 9).
+The text of an unexpected exception may contain part of a message. Its type and the places in our code that it
+passed through are enough to find the fault, and all that may be logged (invariant 9).
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _MOST_TOLD = 100
 
 
 def unexpected(where: str) -> Callable[[BaseException], None]:
-    """A handler that logs an unexpected exception of ``where`` by type and place.
+    """Return a handler that logs an unexpected exception in ``where`` by its type and place.
 
-    What is met again and again is logged once a minute, with how often it was.
+    A repeated exception is logged once a minute, with the number of occurrences.
     """
     told = _Minutely(logging.ERROR)
 
@@ -40,14 +39,14 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
 
 
 class _Minutely:
-    """Writes each line at most once a minute, with how often it was left out."""
+    """A logger that writes each line at most once a minute, with the number of omitted repetitions."""
 
     def __init__(self, level: int) -> None:
         self._level = level
         self._told: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, *, each: bool = False) -> None:
-        """``each`` writes it whenever it comes."""
+        """Log the line if it is due; with ``each``, log it every time."""
         now = time.monotonic()
         last, count = self._told.get(what, (-_SUMMARY_SECONDS, 0))
         if not each and now - last < _SUMMARY_SECONDS:
@@ -62,7 +61,7 @@ class _Minutely:
 
 @dataclass(slots=True)
 class _Met:
-    """An outage as one piece of work meets it."""
+    """An outage as one piece of work encounters it."""
 
     first: float
     last: float
@@ -70,9 +69,9 @@ class _Met:
 
 
 class _Lasting:
-    """Writes a line about an outage that has lasted, and again when it has lasted for much longer.
+    """A logger of outages: one line when an outage has lasted for some time, and hourly from then on.
 
-    One that was not met for two and a half minutes was over meanwhile: work that waits is tried each minute.
+    An outage not met for two and a half minutes counts as over, since waiting work is retried each minute.
     """
 
     def __init__(self, after: float) -> None:
@@ -90,7 +89,7 @@ class _Lasting:
 
 
 def _causes(error: BaseException) -> str:
-    """Return what lies behind an error: its cause in our own words, and the types that it came from."""
+    """Return the causes of an error: its cause in our own words, and the types of underlying exceptions."""
     said = getattr(error, "cause", "")
     text = f": {said}" if isinstance(said, str) and said else ""
     behind, seen = error.__cause__ or error.__context__, 0
@@ -104,12 +103,12 @@ def _causes(error: BaseException) -> str:
 def failing(
     where: str, outages: type[Exception], after: float = _LASTING_SECONDS
 ) -> Callable[[BaseException], None]:
-    """Return what logs failures of work that is tried again: ``outages`` that last, others as unexpected.
+    """Return a handler that logs failures of work that is retried: long ``outages``, and unexpected errors.
 
-    The line about an outage is its dependency's, which has a state with a reason. Each piece of work of each
-    process would bury that under its own, and tells only what nothing else may: an outage that it has met
-    for five minutes, by its cause, and once an hour from then on. Work that is tried less often than every
-    two minutes leaves it to the dependency; where none has a line about it, ``after`` is 0 seconds.
+    An outage is logged by the dependency that is affected, which has a state with a reason. If each piece of
+    work of each process logged it too, that line would be buried. So a piece of work only logs an outage, by
+    its cause, that it has met for five minutes, and once an hour from then on. Work that is tried less often
+    than every two minutes leaves it to the dependency; where no dependency logs it, ``after`` is 0 seconds.
     """
     unforeseen, lasting = unexpected(where), _Lasting(after)
 
@@ -123,12 +122,12 @@ def failing(
 
 
 def postponing(where: str) -> Callable[[Exception], None]:
-    """Return what logs that somebody was asked to come again, since no organisation's log could tell it.
+    """Return a handler that logs a request to retry later, which no organisation's log can record.
 
-    By type and, for an outage, its cause in our own words: one line a minute, however many call. So it is
-    with what a person has caused and will end, in its own words, which are the same for every organisation:
-    a suspended organisation's peers call as often as they like.
-    An outage of a dependency, which has a line of its own, is not warned of twice.
+    It logs the type and, for an outage, its cause in our own words, once a minute however many callers there
+    are. An expected reason, which a person has caused and will end, is logged in its own words, the same for
+    every organisation: a suspended organisation's peers call as often as they like. An outage of a dependency
+    that has its own line in the log is not logged as a second warning.
     """
     told, known = _Minutely(logging.WARNING), _Minutely(logging.INFO)
 
@@ -143,7 +142,7 @@ def postponing(where: str) -> Callable[[Exception], None]:
 
 
 def summarised(what: str) -> Callable[[], None]:
-    """A handler of something that strangers can cause at will: one line a minute says how often it was."""
+    """Return a handler that logs an event strangers can cause at will: one line a minute with the count."""
     last, count = -_SUMMARY_SECONDS, 0
 
     def log() -> None:
@@ -158,7 +157,7 @@ def summarised(what: str) -> Callable[[], None]:
 
 
 def sender_limited() -> None:
-    """Log that envelopes of some sender wait; whose, and whose mailbox, is for the organisation's own log."""
+    """Log that envelopes of a sender wait; only the organisation's log names the sender and mailbox."""
     _LOGGER.warning(
         "message service: too many envelopes of one sender could not be decrypted; its others wait."
         " The organisation's log names it (mt:sender:limited)"
@@ -166,7 +165,7 @@ def sender_limited() -> None:
 
 
 def peer_alarm() -> None:
-    """Log that a peer's messages break the rules too often; which peer is in the operator's audit log."""
+    """Log that a peer's messages violate the rules too often; the operator's audit log names the peer."""
     _LOGGER.error(
         "ALARM access point: a peer has sent too many messages that do not conform."
         " 'samdrift peers list' names it, 'samdrift peers report' writes the report to DIGG"
@@ -174,7 +173,7 @@ def peer_alarm() -> None:
 
 
 def marks_lost() -> None:
-    """Log that a database came back that does not know the session keys that were used last."""
+    """Log that a database was restored to a state that lacks the session keys that were used last."""
     _LOGGER.error(
         "message service: the database of an organisation is older than the last session key that was"
         " marked there. See docs/session-keys.md; 'samdrift org keys lost-marks' says which are lost"
@@ -182,7 +181,7 @@ def marks_lost() -> None:
 
 
 def log_not_kept() -> None:
-    """Log that a vault's database has not kept what was appended to its log, although it said so."""
+    """Log that a vault's database reported success but did not store the entries appended to its log."""
     _LOGGER.error(
         "ALARM a log: the database has not kept the entries that were appended; nothing is promised of them."
         " Its function append_log is not ours. See docs/log.md"

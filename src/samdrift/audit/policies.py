@@ -1,7 +1,6 @@
-"""Policies (c2sp.org/tlog-policy): which log is meant, which witnesses are known, and how many of them
-suffice.
+"""Policies (c2sp.org/tlog-policy): which logs and witnesses are accepted, and how many witnesses suffice.
 
-A checkpoint holds by a policy when one of its logs has signed it, under its own name, and the witnesses
+A checkpoint satisfies a policy if one of its logs has signed it, under its own name, and the witnesses
 that have cosigned it make up the quorum.
 """
 
@@ -15,9 +14,9 @@ from samdrift.audit.notes import Algorithm, SignedCheckpoint, VerifierKey
 from samdrift.audit.reading import Malformed, Unverified, number
 
 MAX_POLICY = 256 * 1024
-"""Most bytes of a policy."""
+"""Maximum size of a policy in bytes."""
 MAX_LINES = 1000
-"""Most definitions in a policy; the specification recommends at least 32 of each kind."""
+"""Maximum number of lines in a policy; the specification recommends at least 32 definitions of each kind."""
 
 _NONE = "none"
 
@@ -32,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Witnesses and groups of which ``enough`` make the group a witness."""
+    """A group of witnesses and groups; it counts as a witness once ``enough`` of its members do."""
 
     enough: int
     members: tuple[str, ...]
@@ -40,7 +39,7 @@ class Group:
 
 @dataclass(slots=True)
 class Policy:
-    """A policy as it was read."""
+    """A policy with the logs, witnesses, groups and quorum that it defines."""
 
     logs: list[Member] = field(default_factory=list)
     witnesses: dict[str, Member] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class Policy:
         return reader.policy  # type: ignore[return-value]
 
     def open(self, content: bytes) -> SignedCheckpoint:
-        """Read a signed checkpoint that holds by this policy.
+        """Read a signed checkpoint that satisfies this policy.
 
         :class:`Malformed` or :class:`Unverified` for any other.
         """
@@ -75,7 +74,7 @@ class Policy:
         return self.quorum == _NONE or self._witnessed(self.quorum, cosigned)
 
     def witnessed_at(self, signed: SignedCheckpoint) -> int | None:
-        """Return the time from which the quorum had seen the checkpoint, or ``None`` where none is wanted."""
+        """Return the time by which the quorum had seen the checkpoint, or ``None`` if no quorum is needed."""
         if self.quorum == _NONE:
             return None
         seen: list[VerifierKey] = []
@@ -93,7 +92,7 @@ class Policy:
 
 
 class _Reader:
-    """Reads definitions in order: each names what stands before it."""
+    """A reader of definitions in order; each may only name earlier ones."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy

@@ -1,8 +1,9 @@
-"""A log's signed promise that an entry is in it, given with the answer to whoever caused the entry.
+"""A log's signed promise that it contains an entry, returned to the caller that caused the entry.
 
-No log can show of itself that something was never logged. Whoever keeps promises can: a promise whose entry
-is not in the log at its number, once a checkpoint has gone past it, was not kept. A promise is a note
-(c2sp.org/signed-note) that begins with a line of its own, so that it can never be taken for a checkpoint.
+No log can prove by itself that nothing was left out. A caller that keeps promises can prove an omission: a
+promise is broken if its entry is not in the log at its number once a checkpoint covers that number. A promise
+is a note (c2sp.org/signed-note) that begins with a special line, so that it cannot be mistaken for a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -20,44 +21,44 @@ from samdrift.audit.notes import Note, Sign, VerifierKey
 from samdrift.audit.reading import Malformed, Unverified, from_base64, number, to_base64
 
 HEADER = "Samdrift-Log-Promise"
-"""Header of an answer with the promises of its entries, each in base64, separated by commas."""
+"""HTTP response header with the promises of the entries, each in base64, separated by commas."""
 MAX_PROMISE = 2000
-"""Most characters of a promise in a header or a file."""
+"""Maximum number of characters of a promise in a header or a file."""
 _FIRST = "samdrift promise v1"
 
 
 class Verdict(StrEnum):
-    """The fate of a promise."""
+    """The verdict on a promise."""
 
     KEPT = "kept"
     OPEN = "open"
-    """The log has not gone that far yet, and may take its time."""
+    """The log does not extend that far yet, but may still do so in time."""
     BROKEN = "broken"
     """The entry is not there, or another one is in its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The statement that the log ``origin`` has the entry of this number, with this leaf hash."""
+    """The statement that the log ``origin`` has an entry with this number and this leaf hash."""
 
     origin: str
     time: int
-    """Seconds of POSIX at which it was given."""
+    """POSIX time in seconds at which the promise was made."""
     number: int
     leaf: bytes
 
     @property
     def text(self) -> bytes:
-        """The text of the note."""
+        """Return the text of the note."""
         return f"{_FIRST}\n{self.origin}\n{self.time}\n{self.number}\n{to_base64(self.leaf)}\n".encode()
 
     def signed(self, key: VerifierKey, sign: Sign) -> str:
-        """Return the promise as it stands in a header."""
+        """Return the signed promise as it is written in a header."""
         return base64.b64encode(self.text + b"\n" + key.line(self.text, sign)).decode()
 
     @classmethod
     def open(cls, text: str, keys: Iterable[VerifierKey], where: str = "") -> Self:
-        """Read a promise by one of a log's ``keys``; :class:`Malformed` or :class:`Unverified` otherwise."""
+        """Read a promise signed by one of ``keys``; :class:`Malformed` or :class:`Unverified` otherwise."""
         if len(text) > MAX_PROMISE:
             raise Malformed(f"a promise has at most {MAX_PROMISE} characters", where)
         try:
@@ -85,26 +86,26 @@ def promises_of(origin: str, leaves: Iterable[Leaf], time: int) -> list[Promise]
 
 
 class Once:
-    """Finds promises of one entry that were given at different times: an entry is promised once.
+    """A detector of entries that were promised more than once, at different times.
 
-    Where logging is switched off, an entry of before may be promised in place of the one that is not there.
+    If logging was switched off, an earlier entry may be promised in place of a missing one.
     """
 
     def __init__(self) -> None:
         self._given: dict[tuple[str, int], int] = {}
 
     def holds(self, promise: Promise) -> bool:
-        """Return whether the entry was not promised before, unless this is that promise."""
+        """Return whether the entry was not promised before at another time."""
         return self._given.setdefault((promise.origin, promise.number), promise.time) == promise.time
 
 
 def judge(
     promise: Promise, entry: Callable[[int], bytes | None], end: int, now: int, cadence: int
 ) -> Verdict:
-    """Return whether a promise was kept, by a verified copy of the log.
+    """Return whether a promise was kept, according to a verified copy of the log.
 
-    ``entry`` returns the entry with a number, ``end`` is the last number that the copy has. What is not
-    there yet is open until ``cadence`` seconds after the promise was given.
+    ``entry`` returns the entry with a number, and ``end`` is the last number in the copy. A promise of a
+    later entry is open until ``cadence`` seconds after it was made.
     """
     if promise.number > end:
         return Verdict.OPEN if now <= promise.time + cadence else Verdict.BROKEN

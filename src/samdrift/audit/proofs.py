@@ -1,6 +1,4 @@
-"""Proofs that travel: one entry's (c2sp.org/tlog-proof@v1), and a log's request to a witness
-(tlog-witness).
-"""
+"""Portable proofs of an entry (c2sp.org/tlog-proof@v1), and a log's request to a witness (tlog-witness)."""
 
 from __future__ import annotations
 
@@ -14,25 +12,26 @@ from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed, Unverified, from_base64, number, to_base64
 
 MAX_EXTRA = 100_000
-"""Most characters of the data beside a proof."""
+"""Maximum number of characters of the extra data with a proof."""
 _HEADER = "c2sp.org/tlog-proof@v1"
 
 
 @dataclass(frozen=True, slots=True)
 class EntryProof:
-    """The place of an entry in a log, and the proof for it up to a signed checkpoint; verified without us."""
+    """The place of an entry in a log, with its proof up to a signed checkpoint, which anyone can verify."""
 
     index: int
     path: tuple[bytes, ...]
     checkpoint: bytes
     """The signed note, as it was published."""
     extra: bytes | None = None
-    """Data beside the proof, which nothing signs."""
+    """Extra data with the proof, not covered by any signature."""
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read a proof; :class:`Malformed` with the line at fault. The checkpoint is read by
-        :meth:`verify`.
+        """Read a proof; :class:`Malformed` with the line at fault.
+
+        The checkpoint itself is only read by :meth:`verify`.
         """
         head, checkpoint = _cut(content)
         if not head or head.pop(0) != _HEADER:
@@ -54,7 +53,7 @@ class EntryProof:
         return _joined([_HEADER, *extra, f"index {self.index}"], self.path, self.checkpoint)
 
     def verify(self, leaf: bytes, policy: Policy) -> SignedCheckpoint:
-        """Return the checkpoint, if it holds by ``policy`` and its tree has ``leaf`` at the index.
+        """Return the checkpoint if it satisfies ``policy`` and its tree has ``leaf`` at the index.
 
         :class:`Malformed` or :class:`Unverified` otherwise.
         """
@@ -66,8 +65,9 @@ class EntryProof:
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """A log's request for a cosignature: its new checkpoint, and the proof that it continues the tree of
-    ``old``.
+    """A log's request for a cosignature: its new checkpoint, and the proof that it continues an older tree.
+
+    ``old`` is the size of the older tree.
     """
 
     old: int
@@ -88,7 +88,7 @@ class WitnessRequest:
 
 
 MAX_REQUEST = MAX_NOTE + 10_000
-"""Most bytes of a request to a witness."""
+"""Maximum size in bytes of a request to a witness."""
 _MAX_PROOF_FILE = MAX_NOTE + MAX_EXTRA + 10_000
 
 

@@ -1,11 +1,11 @@
-"""Reading of the formats around a tree: two kinds of faults, and the few spellings that all of them share.
+"""Common parts of reading the log formats: two kinds of faults, and the canonical forms of values.
 
-:class:`Malformed` is for input that cannot be used at all, :class:`Unverified` for one that is well-formed
-and wrong; commands end with 2 for the one and with 1 for the other. Both name the place, and neither
-repeats the input.
+:class:`Malformed` is for input that cannot be used at all, :class:`Unverified` for input that is well-formed
+but wrong; the exit status of commands is 2 for the former and 1 for the latter. Both name the place of the
+fault, and neither repeats the input.
 
-Spellings are canonical: a number has no sign and no leading zero, and base64 (RFC 4648 4) is padded with
-its spare bits zero. So one value has one spelling, and a changed byte is never the same document.
+A number has no sign and no leading zero, and base64 (RFC 4648 4) is padded and its spare bits are zero. So
+each value has exactly one form, and a changed byte never leaves the document the same.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import binascii
 import re
 
 MAX_NUMBER = 2**63 - 1
-"""Largest number of entries and latest time (tlog-cosignature)."""
+"""Maximum number of entries, and latest time (tlog-cosignature)."""
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 class Malformed(ValueError):
-    """Input that cannot be read: what is wrong, and ``where``, as a line, a byte or a field."""
+    """A fault in input that cannot be read, with ``where``: a line, a byte or a field."""
 
     def __init__(self, text: str, where: str = "") -> None:
         super().__init__(f"{text} (at {where})" if where else text)
@@ -30,7 +30,7 @@ class Malformed(ValueError):
 
 
 class Unverified(ValueError):
-    """Input that is well-formed and does not hold: what does not, and ``where``."""
+    """A fault in input that is well-formed but does not verify, with ``where``, as in :class:`Malformed`."""
 
     def __init__(self, text: str, where: str = "") -> None:
         super().__init__(f"{text} (at {where})" if where else text)
@@ -39,14 +39,14 @@ class Unverified(ValueError):
 
 
 def number(text: str, where: str, most: int = MAX_NUMBER) -> int:
-    """Read a decimal number of 0 to ``most``."""
+    """Read a decimal number from 0 to ``most``."""
     if not _NUMBER.fullmatch(text) or int(text) > most:
         raise Malformed(f"a decimal number of 0 to {most} is wanted", where)
     return int(text)
 
 
 def from_base64(text: str, where: str, size: int | None = None) -> bytes:
-    """Read base64 of ``size`` bytes, or of any number of them."""
+    """Read base64 of ``size`` bytes, or of any number of bytes."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
@@ -59,5 +59,5 @@ def from_base64(text: str, where: str, size: int | None = None) -> bytes:
 
 
 def to_base64(data: bytes) -> str:
-    """Write base64 as it is read."""
+    """Return data in the canonical base64 that :func:`from_base64` reads."""
     return base64.b64encode(data).decode("ascii")

@@ -1,7 +1,7 @@
-"""Tiles (c2sp.org/tlog-tiles): the hashes and entries of a log as files that never change once they are full.
+"""Tiles (c2sp.org/tlog-tiles): hashes and entries of a log as files that never change once they are full.
 
-A tile has up to 256 hashes side by side at one of every eighth level of the tree; a bundle the entries
-below a tile of level 0. The last ones of a tree are partial, and are named with their width.
+A tile has up to 256 consecutive hashes of every eighth level of the tree; a bundle has the entries under a
+tile of level 0. The last ones of a tree are partial, and have their width in their name.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from samdrift.audit.merkle import HASH_SIZE, Frontier, Nodes
 from samdrift.audit.reading import MAX_NUMBER, Malformed
 
 WIDTH = 256
-"""Hashes or entries of a full tile."""
+"""Number of hashes or entries in a full tile."""
 MAX_ENTRY = 2**16 - 1
-"""Most bytes of an entry in a bundle."""
+"""Maximum size in bytes of an entry in a bundle."""
 
 _HEIGHT = 8
 _MAX_LEVEL = 63 // _HEIGHT
@@ -26,7 +26,7 @@ _PATH = re.compile(r"tile/(entries|[0-9])((?:/x[0-9]{3})*/[0-9]{3})(?:\.p/([1-9]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A place among tiles: ``level`` of the tree, or ``None`` for a bundle of entries."""
+    """The position of a tile: ``level`` of the tree, or ``None`` for a bundle of entries."""
 
     level: int | None
     index: int
@@ -34,7 +34,7 @@ class Tile:
 
     @classmethod
     def parse(cls, path: str) -> Self:
-        """Read a path, without a slash before it; :class:`Malformed` for anything else."""
+        """Read a path without a leading slash; :class:`Malformed` for anything else."""
         found = _PATH.fullmatch(path) if len(path) <= 100 else None
         if found is None:
             raise Malformed("it is not the path of a tile")
@@ -50,7 +50,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """The path under the log's address."""
+        """Return the path relative to the log's address."""
         digits = str(self.index)
         digits = digits.zfill(-(-len(digits) // 3) * 3)
         parts = [digits[place : place + 3] for place in range(0, len(digits), 3)]
@@ -60,7 +60,7 @@ class Tile:
 
     @property
     def start(self) -> int:
-        """Number, from 0, of the first hash of the tile on its level."""
+        """Return the number, from 0, of the tile's first hash on its level."""
         return self.index * WIDTH
 
     def _possible(self) -> bool:
@@ -72,13 +72,13 @@ class Tile:
         )
 
     def hashes(self, content: bytes) -> list[bytes]:
-        """Return the hashes of the tile; :class:`Malformed` where its length is another."""
+        """Return the hashes in the tile; :class:`Malformed` if its length is wrong."""
         if len(content) != self.width * HASH_SIZE:
             raise Malformed(f"a tile of this width has {self.width * HASH_SIZE} bytes", self.path)
         return [content[place : place + HASH_SIZE] for place in range(0, len(content), HASH_SIZE)]
 
     def entries(self, content: bytes) -> list[bytes]:
-        """Return the entries of the bundle; :class:`Malformed` where it has fewer or more."""
+        """Return the entries in the bundle; :class:`Malformed` if there are fewer or more."""
         entries: list[bytes] = []
         place = 0
         while place < len(content) and len(entries) < self.width:
@@ -109,9 +109,7 @@ def tile_content(tile: Tile, node: Nodes) -> bytes:
 
 
 def tiles_of(size: int, old: int = 0) -> Iterator[Tile]:
-    """Yield the tiles of hashes of a tree of ``size`` that the one of ``old`` did not have, lowest level
-    first.
-    """
+    """Yield the tiles of hashes that a tree of ``size`` adds to one of ``old``, lowest level first."""
     for level in range(_MAX_LEVEL + 1):
         had, has = old >> (_HEIGHT * level), size >> (_HEIGHT * level)
         if has == 0:
@@ -123,16 +121,16 @@ def tiles_of(size: int, old: int = 0) -> Iterator[Tile]:
 
 
 def bundles_of(size: int, old: int = 0) -> Iterator[Tile]:
-    """Yield the bundles of a tree of ``size`` that the one of ``old`` did not have."""
+    """Yield the bundles that a tree of ``size`` adds to one of ``old``."""
     for index in range(old // WIDTH, -(-size // WIDTH)):
         if size > old:
             yield Tile(None, index, min(WIDTH, size - index * WIDTH))
 
 
 def nodes_from(size: int, read: Callable[[Tile], Sequence[bytes]]) -> Nodes:
-    """Return a finder of subtrees of the tree of ``size``, from tiles that ``read`` returns the hashes of.
+    """Return a finder of subtree hashes in the tree of ``size``, from tiles whose hashes ``read`` returns.
 
-    It believes what it reads: the proof that is made of it is what has to be verified.
+    It does not verify the tiles: the proof that is made from them must be verified.
     """
 
     def node(level: int, index: int) -> bytes:

@@ -1,1 +1,1 @@
-"""Makes the environment on first use; the standard library alone."""
+"""Creation of the virtual environment on first use, with nothing but the standard library."""

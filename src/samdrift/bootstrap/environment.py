@@ -1,11 +1,10 @@
-"""A virtual environment that holds exactly what a lock file names.
+"""A virtual environment that holds exactly the packages in a lock file.
 
-Made on first use, brought up to date when the lock changes, repaired when an
-earlier run was cut short, and left alone otherwise. One that somebody made by
-hand is used and filled, never removed.
+It is created on first use, updated when the lock changes, repaired when an earlier run was interrupted, and
+otherwise left unchanged. An environment that was made by hand is used and filled, but never removed.
 
-What has been done is recorded in files (see :mod:`samdrift.bootstrap.installed`), so that
-a kill at any moment is seen by the next run.
+Progress is recorded in files (see :mod:`samdrift.bootstrap.installed`), so that the next run notices an
+earlier one that was killed at any moment.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ _INSTALL = ("install", "--require-hashes", "--no-user", "--progress-bar=off")
 
 
 class EnvironmentFailure(Exception):
-    """The environment could not be made; the text is one line for the person at the terminal."""
+    """The environment could not be created; the text is one line for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A folder with a virtual environment, the lock file to install, and our own sources if it needs them."""
+    """A folder with a virtual environment, the lock file to install, and our own sources if needed there."""
 
     folder: Path
     lock: Path
     sources: Path | None = None
 
     def ensure(self) -> None:
-        """Install the lock; other runs that want the same wait for it meanwhile."""
+        """Install the lock file; other runs that want the same environment wait meanwhile."""
         try:
             with self._alone() as held:
                 if not holds(str(self.folder), str(self.lock)):
@@ -55,7 +54,7 @@ class Environment:
 
     @property
     def _ours(self) -> Path:
-        """The mark of an environment that we made, so that we may make it again."""
+        """Return the file that marks an environment as ours, which we may therefore recreate."""
         return self.folder / "made-by-samdrift"
 
     @property
@@ -64,9 +63,9 @@ class Environment:
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Hold the lock on this environment; returns the descriptor, for pip to inherit.
+        """Hold the lock on this environment, and yield its descriptor for pip to inherit.
 
-        So a pip that outlives a killed launcher still keeps others out.
+        A pip that outlives a killed launcher thus keeps other runs out.
         """
         with open(self.folder.with_name(f"{self.folder.name}.lock"), "w") as held:
             try:
@@ -77,7 +76,7 @@ class Environment:
             yield held.fileno()
 
     def _make(self, held: int) -> None:
-        """See to it that there is a virtual environment that works."""
+        """Ensure that there is a working virtual environment."""
         ours = self._ours.exists() or not self.folder.exists() or not any(self.folder.iterdir())
         works = os.access(self._python, os.X_OK)
         if works and not (ours and self._unfinished.exists()):
@@ -98,7 +97,7 @@ class Environment:
         self._unfinished.unlink()
 
     def _discard(self) -> None:
-        """Remove the folder, so that a kill half-way leaves nothing that looks like an environment."""
+        """Remove the folder such that a kill half-way leaves nothing that looks like an environment."""
         old = self.folder.with_name(f"{self.folder.name}-old")
         shutil.rmtree(old, ignore_errors=True)
         if self.folder.exists():
@@ -106,7 +105,7 @@ class Environment:
             shutil.rmtree(old)
 
     def _install(self, held: int) -> None:
-        """Install the lock file, over what is there when an earlier run was cut short."""
+        """Install the lock file, overwriting existing packages if an earlier run was interrupted."""
         again = ("--ignore-installed",) if self._unfinished.exists() else ()
         packages = sum(line[:1].isalnum() for line in self.lock.read_text().splitlines())
         _say(f"installing {packages} packages into {self.folder.name}")
@@ -124,20 +123,20 @@ class Environment:
         self._unfinished.unlink()
 
     def _require_pip(self, held: int) -> None:
-        """An environment made by other tools may come without pip."""
+        """Install pip if it is missing, as in environments made by some other tools."""
         asked = subprocess.run([self._python, "-c", "import pip"], stderr=subprocess.DEVNULL)
         if asked.returncode and _run([self._python, "-m", "ensurepip"], held):
             raise EnvironmentFailure(f"{self.folder} has no pip and cannot get one, see above")
 
     def _add_sources(self, sources: Path) -> None:
-        """Make our own packages importable from where they lie, even when the checkout is moved."""
+        """Make our own packages importable from the checkout, even if the checkout is moved."""
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
         packages = subprocess.check_output([self._python, "-c", ask], text=True).strip()
         (Path(packages) / "samdrift-checkout.pth").write_text(os.path.relpath(sources, packages) + "\n")
 
 
 def _run(command: list[str], held: int, packages: int = 0) -> int:
-    """Run a step, quiet when it succeeds, its last words when it fails; the exit status."""
+    """Run a step and return its exit status; print its last lines of output only if it fails."""
     fetched = 0
     last_words: list[str] = []
     with subprocess.Popen(
@@ -168,7 +167,7 @@ def _say(text: str) -> None:
 
 
 def _progress(text: str) -> None:
-    """Show ``text`` in place on a terminal; a log gets no such lines."""
+    """Show ``text`` in place if standard error is a terminal; otherwise print nothing."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[Ksamdrift: {text}" if text else "\r\033[K")
         sys.stderr.flush()

@@ -1,6 +1,6 @@
-"""Whether an environment holds what a lock file names, told from files alone.
+"""A check, from files alone, that an environment holds everything in a lock file.
 
-Stands before every command, so it is quick and imports next to nothing.
+It runs before every command, so it is quick and imports very little.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 
 UNFINISHED = "unfinished"
-"""In the environment's folder while something in it is being changed."""
+"""File in the environment's folder that exists while something in it is being changed."""
 
 
 def python_of(folder: str) -> str:
-    """The interpreter of the environment in ``folder``."""
+    """Return the interpreter of the environment in ``folder``."""
     return os.path.join(folder, "bin", "python")
 
 
 def stamp(folder: str, lock: str) -> str:
-    """Return the place of the copy of a lock, which is there once everything that it names is installed."""
+    """Return the path of the copy of a lock file that is written once all its packages are installed."""
     return os.path.join(folder, "installed-" + os.path.basename(lock))
 
 
 def holds(folder: str, lock: str) -> bool:
-    """Return whether the environment in ``folder`` works and wholly holds ``lock``."""
+    """Return whether the environment in ``folder`` works and holds everything in ``lock``."""
     try:
         with open(stamp(folder, lock), "rb") as installed, open(lock, "rb") as wanted:
             same = installed.read() == wanted.read()

@@ -1,8 +1,8 @@
-"""Installs what is missing before the command line runs; started by ``./samdrift``.
+"""Installs missing packages before the command line runs; started by ``./samdrift``.
 
-Runs in whatever Python the caller has, before anything is installed, and before
-every command: so it imports ``os`` and ``sys`` alone, and the rest of the
-standard library only when something is to be installed.
+It runs before every command, in whatever Python the caller has, possibly before anything is installed. For
+this reason it imports only ``os`` and ``sys``, and the rest of the standard library only to install
+something.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _INTERRUPTED = 130
 
 
 def launch(checkout: str, arguments: Sequence[str]) -> int:
-    """Install what ``arguments`` need and become that command; returns only when that fails."""
+    """Install what ``arguments`` need and become that command; return only if that fails."""
     testing = arguments[:1] == ["test"]
     building = arguments[:1] == ["build"]
     peers = testing and "--peers" in arguments
@@ -45,15 +45,15 @@ def _own(checkout: str) -> str:
 
 
 def _builder(checkout: str) -> tuple[str, str]:
-    """Environment and lock file of what builds a release: nothing of it is needed to run Samdrift."""
+    """Return environment and lock file of the release builder, which is not needed to run Samdrift."""
     return f"{_own(checkout)}-build", os.path.join(checkout, "release", "requirements.lock")
 
 
 def _needed(checkout: str, *, testing: bool, peers: bool) -> Iterator[tuple[str, str]]:
-    """Folder of the environment and lock file, for each that the command needs.
+    """Yield the environment's folder and the lock file, for each environment that the command needs.
 
-    The tests add to our own environment. Peers that they talk with have their own,
-    since those cannot live with the versions that we use; so has what builds a release.
+    The tests use our own environment with further packages. The peers that they communicate with have their
+    own environments, because they need other versions of packages; so does the release builder.
     """
     own = _own(checkout)
     yield own, os.path.join(checkout, "requirements.lock")

@@ -1,4 +1,4 @@
-"""`samdrift addressbook`: what an installation's copy of the address book holds, and how old it is."""
+"""`samdrift addressbook`: contents and age of an installation's copy of the address book."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def addressbook_command(
     limit: Annotated[int, typer.Option(min=1, help="The maximum number of rows.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Search the copy of the address book. The service itself is not asked."""
+    """Search the copy of the address book. The address book service itself is not contacted."""
     participant = read_participant(organisation) if organisation else None
     copy = _copy(config)
     found = copy.search(Query(text, participant, keyword), limit)
@@ -74,7 +74,7 @@ def _document(
 
 
 def _cells(copy: AddressBookCopy, one: FunctionalAddress) -> tuple[str, ...]:
-    """An address; whose it is where that is only a part of the participant."""
+    """Return the cells of an address, naming its organisation if that is only a part of the participant."""
     parent = copy.parent(one.organisation)
     part = "-" if parent is None else f"{one.organisation.name}, part of {parent.name}"
     return one.organisation.participant.value, one.identifier, one.name, part

@@ -1,4 +1,4 @@
-"""``samdrift as4 inspect``: what is in a captured AS4 message, receipt or error?
+"""``samdrift as4 inspect``: contents of a captured AS4 message, receipt or error.
 
 For an operator who has a capture from a proxy, a log or a peer's administrator. It works offline, and does
 not judge whether a certificate is trusted.
@@ -194,7 +194,7 @@ def _payload(payload: OpenedPayload) -> dict[str, Any]:
 
 
 def _envelope(content: bytes) -> EnvelopeHeader | None:
-    """The header where the payload is an envelope; its content is none of ours to read."""
+    """Return the header if the payload is an envelope, whose content is not for us to read."""
     scanner = HeaderScanner()
     try:
         scanner.feed(content)
@@ -238,7 +238,7 @@ def _payload_line(payload: OpenedPayload) -> str:
 
 
 def _print_lines(lines: Sequence[tuple[str, str | None]]) -> None:
-    """Print the contents; every value may come from a peer."""
+    """Print the contents, any of which may come from a peer."""
     for label, value in lines:
         if value:
             print_line(f"  {label:<16}{value}")

@@ -1,4 +1,4 @@
-"""`samdrift backup`: copies of everything that the organisations have, verified and restored."""
+"""`samdrift backup`: backups of all organisations' data, their verification and restoration."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _LIST_HEADERS = ("backup", "made", "of", "organisations", "missing", "size")
 
 @app.callback()
 def backup() -> None:
-    """Back up the installation, verify and try its backups (docs/backup.md)."""
+    """Back up the installation, and verify, test and restore its backups (docs/backup.md)."""
 
 
 @app.command("create")
@@ -95,8 +95,9 @@ def create_backup(
 ) -> int:
     """Copy database, objects and registry into a new folder, encrypted, while messages flow.
 
-    One file per organisation. The copied content stays encrypted as it is stored, and the backup contains
-    neither keys nor seals to open it (docs/keys.md). Exit status 1 when an organisation could not be copied.
+    There is one file per organisation. The copied content stays encrypted as it is stored, and the backup
+    contains neither keys nor seals to open it (docs/keys.md). Exit status 1 when an organisation could not be
+    copied.
     """
     with _reported():
         named = [] if to_file is None else agefile.lines_of(read_input(to_file, agefile.LARGEST_KEY_FILE))
@@ -139,7 +140,7 @@ def list_backups(folder: Folder, config: ConfigFile, signer: Signer = None, as_j
 def verify_backup(
     backup: Backup, identity: Identity, config: ConfigFile, signer: Signer = None, as_json: AsJson = False
 ) -> int:
-    """Read all of a backup and compare each digest and number. One changed byte anywhere is refused."""
+    """Read an entire backup and compare each digest and number. A single changed byte is detected."""
     with _reported():
         read = backupset.read(backup, _signers(load(config), signer))
         keys = agefile.identities(identity)
@@ -165,9 +166,9 @@ def drill_backup(
     signer: Signer = None,
     as_json: AsJson = False,
 ) -> int:
-    """Restore a backup beside the running installation, compare it, and remove it again.
+    """Restore a backup next to the running installation, compare it, and remove it again.
 
-    Recorded in the logs, for the compliance report. Exit status 1 when something differs.
+    The drill is recorded in the logs, for the compliance report. Exit status 1 when something differs.
     """
     with _reported():
         who, opened = _asked(by, reason, backup, identity, signer)
@@ -202,9 +203,9 @@ def restore_backup(
 ) -> int:
     """Restore one organisation while others send, or all. Their work since the backup is lost here.
 
-    They are suspended afterwards. Messages that waited to be sent are ended and listed, since they may have
-    been sent after the backup. Read docs/backup.md before `samdrift org resume`. Exit status 1 when an
-    organisation was not put back.
+    The organisations are suspended afterwards. Messages that waited to be sent are ended and listed, since
+    they may have been sent after the backup. Read docs/backup.md before `samdrift org resume`. Exit status 1
+    when an organisation was not restored.
     """
     if everything is (organisation is not None):
         raise Unusable("name one organisation with --organisation, or all with --everything")
@@ -297,13 +298,13 @@ async def _restore(
 def _asked(
     by: str | None, reason: str, backup: Path, identity: Path, signer: str | None
 ) -> tuple[Asked, Callable[[KeyStore], Opened]]:
-    """Return who asks, and the identity that opens the backup: the one whose list they have signed for."""
+    """Return who asks, and a function that opens the backup if its list is still the one that was read."""
     digest = digest_of_input(backup, backupset.MANIFEST) if backupset.has_list(backup) else ""
     return asked(by, reason), partial(_opened, backup, digest, identity, signer)
 
 
 def _opened(backup: Path, digest: str, identity: Path, signer: str | None, store: KeyStore) -> Opened:
-    """Read the list of a backup, and the key of age that it is encrypted for."""
+    """Read the list of a backup and the age key that opens it; refuse a list that has changed since."""
     found = backupset.read(backup, signers(store, _named(signer)))
     if found.sha256 != digest:
         raise changed(backup)
@@ -311,7 +312,7 @@ def _opened(backup: Path, digest: str, identity: Path, signer: str | None, store
 
 
 def _bytes(backup: BackupSet, only: ParticipantIdentifier | None) -> int:
-    """Return the number of bytes to be read of a backup, for one organisation or for all."""
+    """Return the number of bytes of a backup to read, for one organisation or for all."""
     if only is not None:
         return backup.manifest.of(only.value).bytes
     return sum(each.bytes for each in backup.manifest.files)
@@ -328,7 +329,7 @@ def _named(signer: str | None) -> str | None:
 
 @contextlib.contextmanager
 def _reported() -> Iterator[None]:
-    """Report what stops a command in one line, an outage with its cause."""
+    """Report any error that stops a command in one line, including the cause of an outage."""
     with reported_as_usage_errors():
         try:
             yield
@@ -337,7 +338,7 @@ def _reported() -> Iterator[None]:
 
 
 def _complaints(manifest: Manifest) -> int:
-    """Report what a backup lacks; return the exit status."""
+    """Report missing parts of a backup; return the exit status."""
     for each in manifest.missing:
         complain(f"{each.organisation} is not in the backup: {each.reason}")
     for file in manifest.files:

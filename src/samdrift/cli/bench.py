@@ -30,7 +30,7 @@ _RESTARTS = "restarts"
 _FAULTS = "faults"
 _EXCHANGES = 1000
 _PLAYED = ("exchange", _ISOLATION, "neighbour", _BACKLOG, _ROLLING, _RESTARTS, _FAULTS, _SOAK)
-"""Benchmarks that play operators and peers as the tests do, with the same requirements."""
+"""Benchmarks that run operators and peers as the tests do, and need the same packages."""
 _BENCHES = (
     "wire",
     "exchange",
@@ -61,16 +61,16 @@ _TAKE = {
     "--only": (_FAULTS,),
     "--bucket": (_FAULTS,),
 }
-"""Benchmarks that take each option."""
+"""Benchmarks that accept each option."""
 _BUCKET = typer.Option(
     "--bucket", help="For faults: bodies are in a bucket (S3), broken in place of a folder."
 )
 Given = dict[str, Any]
-"""Options as they were given, ``None`` where they were not."""
+"""Options as given on the command line, ``None`` for those that were not."""
 
 
 class Layout(StrEnum):
-    """The processes of an installation that is tried: one, several workers, or one for each role."""
+    """The processes of a tested installation: one, several workers, or one for each role."""
 
     SHARED = "shared"
     WORKERS = "workers"
@@ -135,7 +135,7 @@ def bench(
     ] = None,
     bucket: Annotated[bool, _BUCKET] = False,
 ) -> int:
-    """Measure floor and work in turn, and print medians, spreads and the ratio."""
+    """Measure the bare cryptography and the work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:
         raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
     given: Given = {
@@ -158,7 +158,7 @@ def bench(
 
 
 def _arguments(given: Given) -> list[str]:
-    """Return options as they are typed; a flag has no value, and a list follows its option."""
+    """Return options as command-line arguments; a flag has no value, and a list repeats its option."""
     arguments: list[str] = []
     for option, value in given.items():
         values = value if isinstance(value, list) else [] if value is True else [value]

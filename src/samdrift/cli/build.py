@@ -1,6 +1,6 @@
-"""``samdrift build``: never reached through ``./samdrift``, whose launcher starts ``release/build.py``.
+"""``samdrift build``: a placeholder, since ``./samdrift build`` runs ``release/build.py`` instead.
 
-Exists for the help, and for users of an installed ``samdrift``, which has nothing to build.
+It exists for the help, and for users of an installed ``samdrift``, which has nothing to build.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ app = typer.Typer(add_completion=False)
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def build() -> None:
-    """Build what a release consists of: wheel FOLDER, bom FOLDER, docs FOLDER, audit FOLDER."""
+    """Build the parts of a release: wheel FOLDER, bom FOLDER, docs FOLDER, audit FOLDER."""
     raise Unusable("a release is built from a checkout: ./samdrift build")

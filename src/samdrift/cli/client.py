@@ -1,6 +1,6 @@
 """`samdrift client`: send and fetch messages over interface D, from a terminal or a script.
 
-A first try for integrators, and a tool that a small organisation's scripts may keep using.
+It lets integrators try the interface, and scripts of small organisations can rely on it permanently.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False)
 
 _REFUSED = 1
 _PAUSE = 5.0
-"""Seconds before a stream of events that has ended, or is broken, is resumed."""
+"""Seconds before an event stream that has ended or failed is resumed."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The message client's configuration file (TOML).")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -51,7 +51,7 @@ def client() -> None:
 def keys(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the private key.")],
 ) -> None:
-    """Make a key pair: the private key stays in the file, the public one is printed, to be registered."""
+    """Make a key pair: the private key stays in the file, the public one is printed for registration."""
     key = ClientKey.new()
     try:
         key.write(file)
@@ -93,7 +93,7 @@ def send(
     ] = "",
     as_json: Json = False,
 ) -> int:
-    """Send a message, and print its id. What becomes of it: `samdrift client get ID`."""
+    """Send a message, and print its id. `samdrift client get ID` shows its progress."""
     settings = _load(config)
     if not answers and not (to and address and label):
         raise Unusable("a message needs --to, --address and --label, or --answers")
@@ -130,7 +130,7 @@ def list_messages(
     limit: Annotated[int, typer.Option("--limit", min=1, help="The maximum number of rows.")] = 100,
     as_json: Json = False,
 ) -> int:
-    """List messages, the newest first: sent and received, without their content."""
+    """List sent and received messages, newest first, without their content."""
 
     async def work(box: Mailbox) -> list[Document]:
         found: list[Document] = []
@@ -181,19 +181,19 @@ def get(
 
 @app.command()
 def delete(message_id: MessageId, config: ConfigFile) -> int:
-    """Delete a message at the message service, once its flow is over."""
+    """Delete a message at the message service, once its exchange has ended."""
     return _with_mailbox(_load(config), lambda box: box.delete(message_id), lambda _: None)
 
 
 @app.command()
 def watch(config: ConfigFile) -> int:
-    """Print what happens, a line of JSON each: new messages, and changes of status. Ends with Ctrl-C."""
+    """Print new messages and changes of status, a line of JSON each. Ends with Ctrl-C."""
 
     return _with_mailbox(_load(config), follow, lambda _: None)
 
 
 async def follow(box: Mailbox) -> None:
-    """Print events until cancelled; a stream that ends is followed again from its last event."""
+    """Print events until cancelled; a stream that ends is resumed after its last event."""
     last_id = ""
     while True:
         try:
@@ -235,7 +235,7 @@ def _with_mailbox(
 def _with_interface(
     config: ClientConfig, work: Callable[[Mailbox, Tokens], Awaitable[T]], show: Callable[[T], None]
 ) -> int:
-    """Do the work and show its result; exit status 1 for a refusal, 2 when nothing could be asked."""
+    """Do the work and show its result; exit status 1 for a refusal, 2 if no request was possible."""
 
     async def ask() -> T:
         async with connected(config) as (box, tokens):

@@ -1,4 +1,4 @@
-"""The configuration of a message client on the command line: where, as whom, and from which mailbox."""
+"""Configuration of a command-line message client: its service, its credentials and its mailbox."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def load_client(path: Path) -> ClientConfig:
 
 @asynccontextmanager
 async def connected(config: ClientConfig) -> AsyncIterator[tuple[Mailbox, Tokens]]:
-    """Open the client's mailboxes, with their access tokens, while the context lasts."""
+    """Open the client's mailbox, with its access tokens, while the context lasts."""
     async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
         tokens = tokens_for(config, http)
         yield Mailbox(http, config.interface, tokens), tokens
 
 
 def tokens_for(config: ClientConfig, http: HttpClient, scope: str = "") -> Tokens:
-    """Return the client's access tokens, of ``scope`` or of all that it may have."""
+    """Return the client's access tokens, for ``scope`` or for every scope that it may have."""
     return Tokens(
         http,
         config.token_endpoint,

@@ -1,4 +1,4 @@
-"""Display of interface D's messages for `samdrift client`, and the making of answers to them."""
+"""Display of interface D's messages for `samdrift client`, and construction of replies to them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from samdrift.client.outgoing import Correspondent, OutgoingMessage
 from samdrift.config.errors import Unusable
 
 _LABEL = 256
-"""The most characters of a label (content-specification 4.3.2)."""
+"""Maximum number of characters in a label (content-specification 4.3.2)."""
 _LONGEST_NAME = 200
-"""Bytes of the name of a stored file; file systems have 255, and a number may come into it."""
+"""Maximum bytes in the name of a stored file; file systems allow 255, and a number may be added."""
 
 
 HEADERS = ("message", "status", "created", "from and to", "label")
-"""Headers of the columns that :func:`cells` returns."""
+"""Headers of the columns from :func:`cells`."""
 
 
 def cells(message: Document) -> tuple[str, ...]:
-    """A message in a list: id, status, time, from whom to whom, and its heading."""
+    """Return a message as a table row: id, status, time, sender and recipient, and label."""
     given = _attributes(message)
     return (
         str(given.get("messageId", "")),
@@ -37,7 +37,7 @@ def cells(message: Document) -> tuple[str, ...]:
 
 
 def page(message: Document) -> Iterator[str]:
-    """A whole message as lines."""
+    """Yield the lines of a complete message."""
     given = _attributes(message)
     for name, value in (
         ("Id", given.get("messageId")),
@@ -64,10 +64,10 @@ def page(message: Document) -> Iterator[str]:
 
 
 class StoredFiles:
-    """Stores attached files in a folder while the message is read; names come when it is whole.
+    """Folder in which attached files are stored while the message is read, and then named.
 
-    Names come from the sender: only their last part counts, and no file is replaced. As a context it removes,
-    at its end, files that have no name yet.
+    Names come from the sender, so only their last part is used, and no file is replaced. On exit from the
+    context, files without a name are removed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class StoredFiles:
                 file.write(piece.data)
 
     def named(self, message: Document) -> Iterator[Path]:
-        """Move the files to the names that ``message`` gives them."""
+        """Move the files to the names that ``message`` contains, and yield their paths."""
         documents = _list(_attributes(message), "digitalDocument")
         for document, given in enumerate(documents):
             for file, head in enumerate(_list(given, "contentFiles")):
@@ -102,7 +102,7 @@ class StoredFiles:
 
 
 def event(data: str) -> dict[str, Any]:
-    """The data of an event, which should be a JSON object."""
+    """Return the data of an event, which should be a JSON object; other data is wrapped in one."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -111,7 +111,7 @@ def event(data: str) -> dict[str, Any]:
 
 
 def answering(message: OutgoingMessage, original: Document) -> OutgoingMessage:
-    """``message`` as an answer to ``original``: to its sender, in its conversation, under its label."""
+    """Return ``message`` as a reply to ``original``: to its sender, in its conversation, with its label."""
     given = _attributes(original)
     return replace(
         message,
@@ -143,7 +143,7 @@ def _harmless(name: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return the beginning that fits into a number of bytes."""
+    """Return the longest beginning of a text that fits into a number of bytes."""
     return text.encode()[:most].decode("utf-8", "ignore")
 
 
@@ -152,7 +152,7 @@ def _attributes(message: Document) -> Mapping[str, Any]:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    """An object of the service's, empty where it should be one and is not."""
+    """Return an object from the service, or an empty one if the value is not an object."""
     return value if isinstance(value, Mapping) else {}
 
 

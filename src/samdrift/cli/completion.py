@@ -1,8 +1,8 @@
 """`samdrift completion`: shell completion of commands, options, choices and organisations.
 
-The shell's part is a few lines, which ask this command for candidates; these come from the same parser as the
-help, so that no separate list is kept. Organisations are taken from the configuration named on the line,
-which is read as text: no key is opened and no running process is asked.
+The shell's part is a few lines, which ask this command for candidates. These come from the same parser as the
+help, so that no separate list is kept. Organisations are taken from the configuration named on the command
+line, which is read as text: no key is opened and no running process is contacted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 app = typer.Typer(add_completion=False)
 
 _FILES = ":files"
-"""The answer that has the shell look for files itself; no candidate begins like this."""
+"""Answer that makes the shell complete file names itself; no candidate begins like this."""
 _IDENTIFIER = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:_-]{0,199}")
-"""Identifiers that a shell reads literally; others are not offered."""
+"""Identifiers that need no quoting in a shell; others are not offered."""
 
 _BASH = """\
 _samdrift() {
@@ -84,7 +84,7 @@ complete -c samdrift -f -a '(__samdrift_complete)'
 
 
 class Shell(StrEnum):
-    """Shells that are known."""
+    """Supported shells."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -100,7 +100,7 @@ def completion(
     line: Annotated[str | None, typer.Option("--line", hidden=True)] = None,
     whole: Annotated[str, typer.Option("--whole", hidden=True)] = "",
 ) -> None:
-    """Print the script that a shell runs at its start, to complete commands, options and organisations.
+    """Print the script with which a shell completes commands, options and organisations.
 
     For bash: samdrift completion bash > /etc/bash_completion.d/samdrift. For zsh: a file _samdrift in a
     folder of $fpath. For fish: ~/.config/fish/completions/samdrift.fish.
@@ -117,7 +117,7 @@ def completion(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A word that fits where the cursor is."""
+    """A word that fits at the cursor."""
 
     value: str
     help: str = ""
@@ -126,7 +126,7 @@ class Candidate:
 def candidates(line: str, whole: str) -> list[Candidate] | None:
     """Return the completions at the end of ``line``, which begins with the program; ``None`` for files.
 
-    ``whole`` includes the text behind the cursor, which may name the configuration.
+    ``whole`` also includes the text after the cursor, which may name the configuration.
     """
     words = _words(line)
     current = "" if not words or line[-1:].isspace() else words.pop()
@@ -138,7 +138,7 @@ def candidates(line: str, whole: str) -> list[Candidate] | None:
 
 
 def organisations(configurations: Iterable[Path]) -> list[str]:
-    """Return the organisations of configurations, which are read as text; none of one that cannot be read."""
+    """Return the organisations of configurations, which are read as text; unreadable ones are skipped."""
     found: set[str] = set()
     for path in configurations:
         try:
@@ -156,14 +156,14 @@ class _Place:
     def __init__(self, command: Any) -> None:
         self._command = command
         self._wanted: Any = None
-        """The option whose value comes next."""
+        """Option whose value comes next."""
         self._given: set[str] = set()
         self._arguments = 0
         self._options_over = False
 
     @classmethod
     def of(cls, words: Sequence[str]) -> _Place | None:
-        """Return the place behind ``words``; ``None`` where they are not a command."""
+        """Return the place after ``words``; ``None`` if they are not a command."""
         place = cls(_root())
         for word in words:
             below = place._after(word)
@@ -246,7 +246,7 @@ def _root() -> Any:
 
 
 def _subcommands(command: Any) -> list[tuple[str, str]] | None:
-    """Return names and help of a command's subcommands without importing them; ``None`` without any."""
+    """Return names and help of a command's subcommands without importing them; ``None`` if it has none."""
     from samdrift.cli.main import COMMANDS, Commands
 
     if isinstance(command, Commands):
@@ -270,7 +270,7 @@ def _configurations(words: Sequence[str]) -> list[Path]:
 
 
 def _words(line: str) -> list[str]:
-    """Split as a shell does; a quotation mark that is open yet ends with the line."""
+    """Split a line as a shell does; an open quotation ends with the line."""
     for closing in ("", '"', "'"):
         try:
             return shlex.split(line + closing)

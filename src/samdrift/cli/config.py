@@ -1,4 +1,4 @@
-"""``samdrift config``: all faults of configuration files at once, and the reference of every key."""
+"""``samdrift config``: check of configuration files for all faults, and the reference of every key."""
 
 from __future__ import annotations
 

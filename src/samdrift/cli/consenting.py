@@ -1,4 +1,4 @@
-"""Consent around what a command reads of an organisation."""
+"""Consent to commands that read data of an organisation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 async def consented(
     config: Config, gate: Gate, organisation: ParticipantIdentifier, wanted: Wanted, caller: Caller
 ) -> AsyncIterator[Session]:
-    """Open a session of what a command shows; warn on standard error if nobody could consent to it.
+    """Open a session for a command's access; warn on standard error if no officer could consent.
 
-    The organisations of a demonstration are invented: there a session is in the log, and nobody is asked
-    unless a consent is named.
+    The organisations of a demonstration are fictitious: there, sessions are logged but need no consent,
+    unless the caller names one.
     """
     demonstration = config.environment is Environment.DEMONSTRATION and not caller.consent
     async with session(
@@ -49,8 +49,8 @@ async def shows_use(
 ) -> bool:
     """Open a session on ``stack`` for the times of last use by the organisation's people.
 
-    False, without a session, if no consent covers that: the answer then omits these times. A consent that is
-    named must cover it.
+    Return false, without a session, if no consent covers that: the answer then omits these times. A consent
+    that the caller names must cover it.
     """
     if config.environment is not Environment.DEMONSTRATION and not caller.consent:
         try:
@@ -62,5 +62,5 @@ async def shows_use(
 
 
 def until_now() -> Extent:
-    """Return the extent of everything that there is."""
+    """Return an extent that covers all existing data."""
     return Extent.span(EVERYTHING, system_clock().replace(microsecond=0) + timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""`samdrift console`: serve the operator's console of an installation, as a process of its own."""
+"""`samdrift console`: serve the operator's console of an installation, in a separate process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def console(
 ) -> None:
     """Serve the operator's console: health, queues, organisations, certificates, outages; never content.
 
-    As the user that runs the installation, or root. The staff who may sign in are in the configuration.
+    Run it as the user that runs the installation, or as root. The staff who may sign in are in the
+    configuration.
     """
     write_lines(LogLines.TEXT)
     raise_descriptor_limit()

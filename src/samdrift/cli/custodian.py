@@ -42,12 +42,12 @@ OptionalBy = Annotated[
 
 @app.callback()
 def custodian() -> None:
-    """Custodians: two of them together create, destroy and back up keys, export and close organisations."""
+    """Manage custodians: two of them together approve key operations, exports and closing organisations."""
 
 
 @app.command()
 def key(name: Name, config: ConfigFile, passphrase_file: OwnFile = None) -> None:
-    """Make the key of a future custodian, who alone types the passphrase.
+    """Make the key of a future custodian, who types the passphrase personally.
 
     Shows its fingerprint, which that person passes on to the custodians who are to agree (samdrift custodian
     add).
@@ -106,7 +106,7 @@ def restart(
     why: Annotated[str, typer.Option("--why", help="The reason, in one line; recorded in the logs.")],
     by: Actor = None,
 ) -> None:
-    """Begin again with two new custodians, where fewer than two are left. Every organisation's log has it."""
+    """Begin again with two new custodians if fewer than two are left. Every organisation's log records it."""
     with reported_as_usage_errors():
         ended = run(_restart(load(config), acting(by), one_line("--why", why)))
     print_line(f"custodians no more: {' '.join(ended) or 'there was none'}")
@@ -149,7 +149,7 @@ def approve_request(
     by: By,
     by_file: ByFile = None,
 ) -> None:
-    """Approve a request of another custodian. It is carried out when that custodian repeats the command."""
+    """Approve a request of another custodian, who then repeats the command to carry it out."""
     with reported_as_usage_errors():
         loaded = load(config)
         store = loaded.vaults.secrets
@@ -166,7 +166,7 @@ def _new_key(config: Config, name: str, file: Path | None) -> PublicKey:
 
 
 def _key_of(config: Config, name: str, file: Path | None) -> PublicKey:
-    """The pending key, or a new one; a given passphrase must open the pending key."""
+    """Return the pending key, or a new one; a passphrase from a file must open the pending key."""
     waiting = Custodians(config.vaults.secrets).waiting(name, datetime.now(UTC))
     if waiting is None:
         return _new_key(config, name, file)

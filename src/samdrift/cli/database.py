@@ -1,4 +1,4 @@
-"""`samdrift database`: commands for the operator about the database of an installation."""
+"""`samdrift database`: the operator's commands for maintaining an installation's database."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def database() -> None:
 
 @app.command("rotate-logins")
 def rotate_logins(config: ConfigFile, organisation: Organisation = None, by: Actor = None) -> None:
-    """Replace every login's password while all runs: the vaults', the registry's, our administrator's."""
+    """Replace the passwords of the vaults', registry's and administrator's logins while everything runs."""
     with reported_as_usage_errors():
         only = None if organisation is None else read_participant(organisation)
         loaded, who = load(config), acting(by)
@@ -73,7 +73,10 @@ def hardening(
 
 
 async def _rotate(config: Config, only: ParticipantIdentifier | None, who: Acting) -> tuple[int, int]:
-    """Numbers of logins that got a new password, and that could not. With the administrator's login alone."""
+    """Return the number of logins with a new password, and of those whose vaults were locked.
+
+    Only the administrator's login is used.
+    """
     async with in_turn(config.vaults), provisioning(vault_settings(config)) as (keys, provisioner):
         hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
         if only is not None and not hosted:
@@ -89,14 +92,14 @@ async def _rotate(config: Config, only: ParticipantIdentifier | None, who: Actin
 
 
 async def _merge(config: Config, who: Acting) -> int:
-    """Number of organisations whose vaults were moved. With the administrator's login alone."""
+    """Return the number of organisations whose vaults were moved; only the administrator's login is used."""
     async with in_turn(config.vaults), provisioning(vault_settings(config)) as (_, provisioner):
         await provisioner.operator_log(who.entry("database merge"))
         return await provisioner.move_back()
 
 
 async def _rotate_others(provisioner: Provisioner) -> int:
-    """The logins that belong to no vault; how many got a new password."""
+    """Replace the passwords of logins that belong to no vault; return the number of replaced ones."""
     await provisioner.rotate_registry()
     await provisioner.operator_log(_rotated(login="registry"))
     return 1 + await provisioner.end_readers() + await provisioner.rotate_administrator()

@@ -1,4 +1,4 @@
-"""`samdrift demo`: a whole federation on this machine, a conversation, and the way that it took."""
+"""`samdrift demo`: a whole federation on this machine, a conversation, and the path of its messages."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ _ASKED = Asked("demonstration", "demonstration")
 
 
 async def _reports(demo_world: World, folder: Path, progress: Progress) -> dict[str, Path]:
-    """Write the compliance report of each organisation as a page; returns the file of each, by its name."""
+    """Write each organisation's compliance report as a page; return the files by the organisations' names."""
     progress("a compliance report of each organisation is written, with the evidence that there is")
     written = {}
     (folder / "reports").mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ async def _reports(demo_world: World, folder: Path, progress: Progress) -> dict[
 
 
 async def _way(exchange: Exchange, *, pages: bool) -> list[Step]:
-    """The logged steps of both ends in order of time, checked to be whole."""
+    """Return the logged steps of both ends in chronological order, after checking that they are complete."""
     sent, received = [
         await trace(end.operator.gate, end.organisation, exchange.message_id, _ASKED)
         for end in (exchange.sender, exchange.recipient)

@@ -1,4 +1,4 @@
-"""Terminal output of the demonstration: progress, the way of each message, addresses."""
+"""Terminal output of the demonstration: progress, the path of each message, and addresses."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _NARROWEST = 150
 
 
 def console() -> Console:
-    """Standard output; wide enough for the tables where it is not a terminal."""
+    """Return standard output as a console that is wide enough for the tables even if it is not a terminal."""
     plain = Console(highlight=False, emoji=False)
     return plain if plain.is_terminal else Console(highlight=False, emoji=False, width=_NARROWEST)
 
 
 class Steps:
-    """Progress on the terminal: the current step, and afterwards how long it took."""
+    """Progress on the terminal: the current step, and then its duration."""
 
     def __init__(self, console: Console, status: Status) -> None:
         self._console = console
@@ -48,7 +48,7 @@ class Steps:
         self._status.start()
 
     def done(self) -> None:
-        """The current step is over."""
+        """Print the duration of the current step and end it."""
         if self._current:
             self._console.print(f"[green]✓[/] {self._current} [dim]{time.monotonic() - self._since:.1f} s[/]")
             self._current = ""
@@ -57,7 +57,7 @@ class Steps:
 
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Steps]:
-    """A display of the current step while the context lasts."""
+    """Display the current step while the context lasts."""
     status = console.status("")
     try:
         yield Steps(console, status)
@@ -85,7 +85,7 @@ _WORDS: Mapping[str, str] = {
 
 
 def exchange(console: Console, done: Exchange, steps: Sequence[Step]) -> None:
-    """The way of one message at both organisations, and where it lies now."""
+    """Print the path of one message at both organisations, and where it is stored now."""
     sender, recipient = done.sender.organisation.value, done.recipient.organisation.value
     console.print(f"\n[bold]{done.what}[/]: {sender} → {recipient}")
     console.print(
@@ -107,7 +107,7 @@ def exchange(console: Console, done: Exchange, steps: Sequence[Step]) -> None:
 
 
 def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
-    """AS4 messages, access points and signing certificates that the steps name, each once, in order."""
+    """Return the AS4 messages, access points and signing certificates named in steps, without duplicates."""
     named: dict[tuple[str, str], None] = {}
     for step in steps:
         if "as4" in step.ids and step.what == APEvent.AP_TRANSFER_QUEUED:
@@ -122,7 +122,7 @@ def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
 
 
 def logs(console: Console, verified: Sequence[Verified]) -> None:
-    """Each log with its entries, and the witness that vouches for it."""
+    """Print each log with its number of entries and its witness."""
     table = Table(box=None, title="\nLogs", title_justify="left", header_style="dim")
     for column in ("log", "entries", "verified with the witness"):
         table.add_column(column, justify="right" if column == "entries" else "left")
@@ -132,7 +132,7 @@ def logs(console: Console, verified: Sequence[Verified]) -> None:
 
 
 def reachable(console: Console, world: World) -> None:
-    """Addresses of everything that runs."""
+    """Print the addresses of everything that is running."""
     federation = world.federation
     table = Table(box=None, title="\nRunning until interrupted", title_justify="left", show_header=False)
     table.add_row("SML (DNS)", f"127.0.0.1 port {federation.dns_port}, zone {federation.sml_zone}")
@@ -154,7 +154,7 @@ def reachable(console: Console, world: World) -> None:
 
 
 def _pages(console: Console, world: World) -> None:
-    """Addresses of the pages, and the persons who can sign in there."""
+    """Print the addresses of the pages, and the people who can sign in there."""
     for url in dict.fromkeys(page.url for page in world.pages):
         here = [page for page in world.pages if page.url == url]
         title = f"\n{here[0].organisation}: {url} – follow “Logga in”, then choose who you are"
@@ -165,10 +165,10 @@ def _pages(console: Console, world: World) -> None:
 
 
 def failed(console: Console, why: str) -> None:
-    """The reason why the demonstration ended early."""
+    """Print why the demonstration ended early."""
     console.print(f"[bold red]The demonstration failed:[/] {escape(printable(why))}")
 
 
 def stopping(console: Console) -> None:
-    """The end, asked for by an interrupt."""
+    """Print that the demonstration is stopping after an interrupt."""
     console.print("Stopping.")

@@ -50,7 +50,7 @@ def doctor(
 
 
 def _document(finding: Finding) -> dict[str, str | None]:
-    """One finding; a key without a value is ``null``."""
+    """Return one finding as JSON; an empty value is ``null``."""
     return {name: str(value) or None for name, value in asdict(finding).items()}
 
 

@@ -1,7 +1,7 @@
-"""``samdrift envelope verify``: who signed an envelope, is the signature valid, and is the signer trusted?
+"""``samdrift envelope verify``: verification of an envelope's signature and signer, offline.
 
-The checks of transport-model-extended 3.3.1 steps 12 and 17 by hand and offline: the signature over the whole
-envelope, and the certificate's chain to given anchors. Nothing is decrypted.
+These are the checks of transport-model-extended 3.3.1 steps 12 and 17: the signature over the whole envelope,
+and the certificate's chain to given anchors. Nothing is decrypted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def envelope() -> None:
 
 
 class Chain(StrEnum):
-    """The state of knowledge about the signer's certificate."""
+    """Result of checking the signer's certificate chain."""
 
     TRUSTED = "trusted"
     UNTRUSTED = "untrusted"
@@ -109,7 +109,7 @@ def _document(
 
 
 def certificate_document(signer: x509.Certificate) -> dict[str, str]:
-    """Return what identifies a certificate, for a JSON document."""
+    """Return the identifying fields of a certificate, for a JSON document."""
     return {
         "issuer": certificates.issuer(signer),
         "serial": f"{signer.serial_number:x}",

@@ -13,4 +13,4 @@ app = typer.Typer(cls=group_of("samdrift.cli", _COMMANDS), add_completion=False)
 
 @app.callback()
 def evidence() -> None:
-    """Evidence about one message, without its content: export it, verify it anywhere."""
+    """Export evidence about one message, without its content, and verify it anywhere."""

@@ -1,4 +1,4 @@
-"""`samdrift evidence verify`: evidence about one message, verified without trust in its maker."""
+"""`samdrift evidence verify`: verification of evidence about one message, without trusting its producer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def verify(
 async def _verdict(
     file: Path, folder: TrustFolder | None, signer: str | None, rules: Policy | None, trusted: Trusted | None
 ) -> EvidenceVerdict:
-    """Return the verdict on evidence, or on a container that it is in and the time stamp there."""
+    """Return the verdict on evidence, or on a container with evidence and its time stamp."""
     if not is_container(file):
         verdict = await verify_evidence(file, folder, signer, rules)
         missing = Finding("time stamp", False, "the file has none: it is not a container (ASiC-S)")

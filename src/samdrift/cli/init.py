@@ -1,4 +1,4 @@
-"""`samdrift init`: the folders, keys and files of a new installation, and what is left to do."""
+"""`samdrift init`: the folders, keys and files of a new installation, and the remaining steps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PRIVATE = ("secrets", "seals", "objects")
 
 
 def _help(question: str) -> str:
-    """Return a question as the help of its option."""
+    """Return a question as the help text of its option."""
     text = QUESTIONS[question]
     return f"{text[0].upper()}{text[1:]}."
 
@@ -132,7 +132,7 @@ def _asked(given: dict[str, str]) -> dict[str, str]:
 
 
 def _made(folder: Path, answers: Answers) -> list[Path]:
-    """Make everything; returns the certificate requests."""
+    """Create everything; return the certificate requests."""
     if folder.exists() and any(folder.iterdir()):
         raise Unusable(f"{shown(folder)}: is not empty; a new installation gets a folder of its own")
     owner = _owner(answers.serves_as)
@@ -160,7 +160,7 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
 
 
 def _owner(user: str) -> pwd.struct_passwd | None:
-    """The user that serves; ourselves where we are not root."""
+    """Return the user that serves, or ``None`` unless run as root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -178,7 +178,7 @@ def _write(file: Path, text: str, mode: int) -> None:
 
 
 def _requested(folder: Path, answers: Answers) -> list[Path]:
-    """Make the operator's keys, and write their certificate requests."""
+    """Create the operator's keys, and write their certificate requests."""
     store = key_store(load(folder / CONFIGURATION), begin=True)
     wanted = {KeyName.TLS_SERVER: (answers.host, [answers.host])}
     if Role.ACCESS_POINT in answers.roles:

@@ -1,9 +1,9 @@
-"""A command's input files: the content read is the content that was signed.
+"""A command's input files: the content that is used is the content that was signed.
 
 Signing a command includes the SHA-256 of each file that it reads (:mod:`samdrift.cli.proving`). A small file
-is read once, here, and its digest is of those very bytes; a large one, which is read as needed, is hashed in
-advance, and its reader compares. So a file that is changed or replaced in between, directly or through a
-symbolic link, is refused, and never used unsigned.
+is read once, here, and the digest is of those very bytes. A large file, which is read as needed, is hashed in
+advance, and its reader compares the digest. A file that is changed or replaced in between, directly or
+through a symbolic link, is refused and never used unsigned.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.inputs import reason
 
 MAX_FILE = 1 << 20
-"""Bytes of a file that is read whole, unless its reader names another limit."""
+"""Maximum size in bytes of a file that is read whole, unless its reader names another limit."""
 _KEPT = "samdrift.cli.inputs"
 
 
 def read_input(file: Path, most: int = MAX_FILE) -> bytes:
-    """Return the content of a file of at most ``most`` bytes; :class:`Unusable` with the reason."""
+    """Return the content of a file of at most ``most`` bytes; :class:`Unusable` if that fails."""
     try:
         with file.open("rb") as opened:
             content = opened.read(most + 1)
@@ -37,9 +37,10 @@ def read_input(file: Path, most: int = MAX_FILE) -> bytes:
 
 
 def digest_of_input(file: Path, listing: str = "") -> str:
-    """Return the SHA-256 of a file of any size, or of a folder's ``listing``, which has those of its files.
+    """Return the SHA-256 of a file of any size, or of the ``listing`` in a folder.
 
-    :class:`Unusable` for a file that cannot be read, or has changed since it was hashed.
+    A listing contains the digests of the folder's files. :class:`Unusable` for a file that cannot be read, or
+    has changed since it was hashed.
     """
     try:
         with (file / listing).open("rb") as opened:
@@ -51,7 +52,7 @@ def digest_of_input(file: Path, listing: str = "") -> str:
 
 
 def note_folder(folder: Path, files: Sequence[Path]) -> None:
-    """Note what was read of a folder: the SHA-256 of the lines that `sha256sum` prints of its files."""
+    """Record a folder that was read: the SHA-256 of the lines that `sha256sum` prints for its files."""
     lines = (f"{known_digest(each)}  {each.name}\n" for each in files)
     _note(folder, hashlib.sha256("".join(lines).encode()).hexdigest())
 
@@ -62,7 +63,7 @@ def known_digest(file: Path) -> str | None:
 
 
 def require_unchanged(file: Path) -> None:
-    """Refuse a file that has changed since it was read; a pipe can only be read once, and is not checked."""
+    """Refuse a file that has changed since it was read; a pipe, which is read only once, is not checked."""
     try:
         if stat.S_ISREG(file.stat().st_mode):
             digest_of_input(file)
@@ -71,7 +72,7 @@ def require_unchanged(file: Path) -> None:
 
 
 def changed(file: Path) -> Unusable:
-    """Return the refusal of a file that differs from the signed one."""
+    """Return the error for a file that differs from the signed one."""
     return Unusable(f"{shown(file)}: was changed while the command ran; nothing was done with it")
 
 
@@ -81,7 +82,7 @@ def _note(file: Path, digest: str) -> None:
 
 
 def _kept() -> dict[Path, str]:
-    """Return the digests of this run, which its context has, so that no run knows of another's files."""
+    """Return the digests of this run, kept in its context so that runs do not share them."""
     context = get_current_context(silent=True)
     kept: dict[Path, str] = {} if context is None else context.meta.setdefault(_KEPT, {})
     return kept

@@ -1,4 +1,4 @@
-"""Configuration files of installations that run side by side, read and checked before anything starts."""
+"""Configuration files of installations on one machine, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from samdrift.installation.conflicts import Claims, NotApart, claims_of, require
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One of several on this machine."""
+    """One of several installations on this machine."""
 
     name: str
-    """The prefix of its log lines: the file's name, where that distinguishes it from the others."""
+    """Prefix of its log lines: the file's name, if it differs from the others'."""
     file: Path
 
 
 def read_apart(files: Sequence[Path]) -> tuple[Installation, ...]:
-    """The installations, or :class:`Unusable`: a file is, or two are not strictly apart."""
+    """Return the installations; :class:`Unusable` for an unusable file or for two that conflict."""
     try:
         require_apart([_claims(file) for file in files])
     except NotApart as error:

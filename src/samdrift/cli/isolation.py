@@ -1,4 +1,4 @@
-"""`samdrift isolation`: is every organisation kept apart, on the installation as it runs?"""
+"""`samdrift isolation`: a check that organisations are isolated in the running installation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def isolation() -> None:
 
 @app.command()
 def check(config: ConfigFile, by: Actor = None, as_json: Json = False) -> int:
-    """Attack each canary with the other by every known way; the result is recorded in every log here.
+    """Attack each canary from the other in every known way; the result is recorded in every log here.
 
     Exit status 0 when nothing leaked, nothing was left untried and every log has the result; 1 otherwise.
     """
@@ -57,7 +57,7 @@ def verify(
 ) -> int:
     """Verify the signature of a result that `isolation check --json` printed, and show the result.
 
-    Exit status 0 when it is validly signed and everything held, 1 otherwise, 2 when the file is not a result.
+    Exit status 0 when it is validly signed and passed, 1 otherwise, 2 when the file is not a result.
     """
     try:
         found, certificate = result.verify(read_document(file))

@@ -1,8 +1,8 @@
-"""`samdrift keys`: certificates of the operator itself, replaced while everything runs.
+"""`samdrift keys`: the operator's own certificates, which can be replaced while everything runs.
 
-These are the access point's and those of TLS. A key is made in the key store and never leaves it: a
-certificate request goes out, and a certificate comes back. A key made elsewhere can be imported, and is then
-kept like the others.
+These are the certificates of the access point and of TLS. A key is made in the key store and never leaves it:
+a certificate request is sent out, and a certificate comes back. A key made elsewhere can be imported, and is
+then treated like the others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from samdrift.wire.crypto.certificates import common_name
 
 app = typer.Typer(add_completion=False)
 _NO_LOG_YET = "3F000"
-"""SQLSTATE of a schema that is not there: no organisation was added to that database yet."""
+"""SQLSTATE of a missing schema: no organisation has been added to that database yet."""
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9.:-]{1,253}")
 
 
@@ -71,7 +71,7 @@ def list_keys(
     config: ConfigFile,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """The operator's keys, the newest first: what each is for now, and until when it is certified."""
+    """List the operator's keys, newest first, with their state and the end of their certificates."""
     with reported_as_usage_errors():
         held = key_store(load(config)).keys(OPERATOR_KEYS)
     rows = [_row(key, held) for key in held]
@@ -82,7 +82,7 @@ def list_keys(
 
 
 def _minute(at: object) -> str | None:
-    """Return a moment of a document as lists show it."""
+    """Return a moment in a document as lists show it."""
     return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%MZ}" if isinstance(at, str) else None
 
 
@@ -126,7 +126,7 @@ def install(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Put a new key to use with its certificate. It signs from now on; the old one keeps decrypting."""
+    """Start using a new key with its certificate. It signs from now on; the old key still decrypts."""
     with reported_as_usage_errors():
         loaded = load(config)
         own, *chain = read_certificates(certificate, read_input)
@@ -160,7 +160,7 @@ def import_key(
     ] = False,
     by: Actor = None,
 ) -> None:
-    """Put a key to use that was made elsewhere, with its certificate. With the same one, nothing changes."""
+    """Start using a key that was made elsewhere, with its certificate. Repeating it changes nothing."""
     with reported_as_usage_errors():
         if replace and key is not Which.TLS_SERVER:
             raise Unusable("--replace is for tls-server; see samdrift keys retire")
@@ -180,7 +180,7 @@ def import_key(
 
 
 def _bundle(file: Path, key_file: Path | None, passphrase_file: Path | None) -> KeyBundle:
-    """Read key and certificate; a key that is not encrypted is in a file of its owner's alone."""
+    """Read key and certificate; the file of an unencrypted key must be private to its owner."""
     own = key_file or file
     try:
         data = file.read_bytes() + (b"" if key_file is None else b"\n" + key_file.read_bytes())
@@ -203,7 +203,7 @@ def _bundle(file: Path, key_file: Path | None, passphrase_file: Path | None) -> 
 
 
 def _replaced(held: HeldKey, number: int, bundle: KeyBundle) -> bool:
-    """Return whether a key is an older one of a server with the same names."""
+    """Return whether a key is an older server key for the same names."""
     if held.name is not KeyName.TLS_SERVER or held.number >= number or held.certificate is None:
         return False
     return _names(held.certificate) == _names(bundle.certificate)
@@ -225,7 +225,7 @@ def retire(
     anyway: Anyway = False,
     by: Actor = None,
 ) -> None:
-    """Destroy an older key permanently. Refused while SMP names its certificate, or cannot be asked."""
+    """Destroy an older key permanently. Refused while an SMP names its certificate or does not answer."""
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)
         store = key_store(loaded)
@@ -272,7 +272,7 @@ def _require_party(config: Config, key: Which, certificate: x509.Certificate, fi
 
 
 def _named(config: Config, store: KeyStore, number: int) -> str:
-    """The reason why peers still encrypt for an access point's key, as far as SMP shows."""
+    """Return why peers may still encrypt for an access point's key, according to the SMP."""
     held = store.keys(OPERATOR_KEYS)
     certificates = [
         one.certificate for one in held if (one.name, one.number) == (KeyName.ACCESS_POINT, number)
@@ -284,7 +284,7 @@ def _named(config: Config, store: KeyStore, number: int) -> str:
 
 
 def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
-    """A key as it is listed."""
+    """Return a key as a row of the list."""
     row: dict[str, object] = {"key": key.name.value, "number": key.number}
     if key.certificate is None:
         return row | {"state": "waits for its certificate", "until": None, "sha256": None}

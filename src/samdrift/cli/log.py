@@ -30,4 +30,4 @@ app = typer.Typer(cls=group_of("samdrift.cli", _COMMANDS), add_completion=False)
 
 @app.callback()
 def log() -> None:
-    """The log of an organisation's vault: its state, what witnesses signed, and whether it verifies."""
+    """Inspect an organisation's logs: their state, what witnesses signed, and whether they verify."""

@@ -1,4 +1,4 @@
-"""`samdrift log search` and `sample`: log control by the organisation, over a log in a file."""
+"""`samdrift log search` and `sample`: log control by the organisation, on an exported log."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def search(
     identity: Identity = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show the entries of an exported log that name something, as CSV. Verify the file first.
+    """Show the entries of an exported log that match a search term, as CSV. Verify the file first.
 
-    Exit status 1 if there is none.
+    Exit status 1 if there are none.
     """
     wanted = one_line("WORDS", words)
     named = joined(names, identity)
@@ -95,9 +95,9 @@ def hints(
     identity: Identity = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show readings of an exported log to ask about: many, at odd hours, in another's case; as CSV.
+    """Show readings in an exported log that raise questions: many, at odd hours, in another's case; as CSV.
 
-    A hint is a question, no finding. Exit status 1 if there is none. Verify the file first.
+    A hint is a question, not a finding. Exit status 1 if there are none. Verify the file first.
     """
     named = joined(names, identity)
     rules = Rules(many, begins.time(), ends.time(), _ZONE)
@@ -131,7 +131,7 @@ def outcome(
     ] = 0,
     by_file: ByFile = None,
 ) -> None:
-    """Record in a log that it was reviewed, and with which outcome."""
+    """Record in a log that it was reviewed, and the outcome."""
     facts = {"outcome": one_line("--outcome", text), "period": one_line("--period", period), "by": by}
     facts |= {"entries": str(entries)} | ({"seed": one_line("--seed", seed)} if seed else {})
 
@@ -194,7 +194,7 @@ def _row(entry: LogEntry, named: Callable[[str], str]) -> dict[str, Any]:
 
 
 def _line(values: Iterable[str]) -> str:
-    """Return a line of CSV; values that a spreadsheet would read as formulas are written as text."""
+    """Return a line of CSV; values that a spreadsheet would treat as formulas are written as text."""
     made = io.StringIO()
     csv.writer(made).writerow(map(harmless, values))
     return made.getvalue().rstrip("\r\n")

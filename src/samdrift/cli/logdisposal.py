@@ -1,4 +1,4 @@
-"""`samdrift log retention` and `dispose`: how long facts are kept, and the decision to let them go."""
+"""`samdrift log retention` and `dispose`: how long facts are kept, and the decision to dispose of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def retention(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show for each class of a log's entries how long it is kept, and how much is older."""
+    """Show for each class of a log's entries how long it is kept, and how many are older."""
     who = asked(by, reason)
 
     async def ask() -> dict[Retention, tuple[int, int, int]]:
@@ -82,7 +82,7 @@ def dispose(
         ),
     ] = None,
 ) -> None:
-    """Dispose of the facts of a class, permanently, as two custodians decide. Proofs stay unchanged."""
+    """Dispose permanently of the facts of a class, as two custodians decide. Proofs stay unchanged."""
     text, which = one_line("--decision", decision), _class(kind)
 
     async def decide() -> int:

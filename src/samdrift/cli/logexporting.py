@@ -38,10 +38,10 @@ def export(
     consent: ConsentOption = "",
     former: FormerOrganisation = None,
 ) -> None:
-    """Write a log to a file that anybody can verify; without an organisation the operator's own.
+    """Write a log to a file that anyone can verify; without an organisation, the operator's own.
 
-    An organisation's log requires its consent to metadata of all time. The file has every fact of the log,
-    and is only for recipients that the organisation chooses.
+    An organisation's log requires its consent to metadata of all time. The file contains every fact of the
+    log, and is only for recipients that the organisation chooses.
     """
     who = asked(by, reason)
     organisation = named(organisation, former)
@@ -67,7 +67,7 @@ def export(
 def _place(
     installation: Administration, organisation: ParticipantIdentifier | None, role: Role | None
 ) -> LogPlace:
-    """Return the log that is meant."""
+    """Return the requested log."""
     if organisation is None:
         return OPERATORS
     found = [each for each in logs_of(installation, organisation) if role in (None, each.role)]

@@ -1,4 +1,4 @@
-"""`samdrift log follow` and `promises`: on the organisation's machine, without trust in the operator."""
+"""`samdrift log follow` and `promises`: checks by an organisation that need no trust in the operator."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def follow(
 ) -> int:
     """Keep a verified copy of a log, and report a log that contradicts itself, has a gap or another key.
 
-    Exit status 0 when the copy is up to date, 1 when the log does not hold, 2 when it cannot be reached.
+    Exit status 0 when the copy is up to date, 1 when the log is invalid, 2 when it cannot be reached.
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
@@ -98,7 +98,7 @@ def follow(
 
 @asynccontextmanager
 async def _bearing(config: ClientConfig) -> AsyncIterator[Caller]:
-    """Calls with an access token of scope ``log`` alone."""
+    """Provide a caller that uses access tokens with only the scope ``log``."""
     async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
         yield Bearing(http, tokens_for(config, http, Scope.LOG.value))
 
@@ -112,7 +112,7 @@ def promises(
     cadence: Cadence = 300,
     as_json: AsJson = False,
 ) -> int:
-    """Report which promises of a log were not kept, by a verified copy of it.
+    """Report which promises of a log were broken, according to a verified copy of it.
 
     Exit status 0 when none was broken, 1 otherwise, 2 when a line cannot be used.
     """
@@ -182,7 +182,7 @@ def _now() -> str:
 
 
 def _given(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield each promise with the number of its line, which is never longer than some of them."""
+    """Yield each promise with the number of its line; overlong lines are refused."""
     with file.open("rb") as lines:
         for place in range(1, 1 << 62):
             line = lines.readline(_LONGEST + 1)

@@ -1,4 +1,4 @@
-"""`samdrift log names`, and the names that commands of log control join to the ids in a log."""
+"""`samdrift log names`, and the names that commands of log control show next to the ids in a log."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def names(
     other_file: WithFile = None,
     consent: ConsentOption = "",
 ) -> None:
-    """Write the names of the persons in an organisation's logs, encrypted for whom it chose. Two persons.
+    """Write the names of people in an organisation's logs, encrypted for recipients. Needs two custodians.
 
-    Requires the organisation's consent to metadata of all time.
-    Logs and exports of logs have random ids in their place.
+    Requires the organisation's consent to metadata of all time. Logs and exports of logs contain random ids
+    instead of names.
     """
     with reported_as_usage_errors():
         recipients = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
@@ -78,7 +78,7 @@ def names(
 
 
 def joined(file: Path | None, identity: Path | None) -> Callable[[str], str]:
-    """Return what shows a value of a log with the name that belongs to it, if a table is given."""
+    """Return a function that adds the name to a value of a log, if a table of names is given."""
     if (file is None) != (identity is None):
         raise Unusable("--names and --identity belong together")
     if file is None or identity is None:

@@ -1,4 +1,4 @@
-"""`samdrift log reconcile`: logs of one organisation compared with each other, and with the other side's."""
+"""`samdrift log reconcile`: comparison of an organisation's logs with each other, or with another's."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from samdrift.evidence.logreconciling import VerifiedLog, read_verified
 from samdrift.evidence.reconciliation import Difference, ReadLog, Reconciliation, reconcile
 
 _SHOWN = 50
-"""Differences that are shown to a person; ``--json`` has all."""
+"""Maximum number of differences shown to people; ``--json`` shows all."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The logs of both sides, and the outcome where all of them hold."""
+    """The logs of both sides, and the outcome if all of them are valid."""
 
     own: Sequence[VerifiedLog]
     theirs: Sequence[VerifiedLog]
@@ -62,9 +62,9 @@ def reconcile_logs(
 ) -> int:
     """Compare logs with each other: each transfer is in all of them, with the same identifiers.
 
-    Access point against message service, transfers against receipts, messages against readings, and with
-    --other one organisation's logs against another's. Each log is verified first.
-    Exit status 0 when they agree, 1 when they do not or one is invalid, 2 when a file cannot be used.
+    It compares access point with message service, transfers with receipts, messages with readings, and with
+    --other one organisation's logs with another's. Each log is verified first. Exit status 0 when they agree,
+    1 when they do not or one is invalid, 2 when a file cannot be used.
     """
     begin = None if since is None else since.replace(tzinfo=UTC)
     with reported_as_usage_errors():

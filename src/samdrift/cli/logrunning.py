@@ -1,4 +1,4 @@
-"""`samdrift log status`, `checkpoint` and `resolve`: the logs of an installation that runs."""
+"""`samdrift log status`, `checkpoint` and `resolve`: the logs of a running installation."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def status(
     as_json: AsJson = False,
     former: FormerOrganisation = None,
 ) -> int:
-    """Show for each log its name, key, last checkpoint and witnesses. Exit status 1 if one needs people."""
+    """Show each log's name, key, last checkpoint and witnesses. Exit status 1 if one needs attention."""
     organisation, who = named(organisation, former), asked(by, reason)
 
     async def ask(loaded: Config) -> list[logs.Standing]:
@@ -101,10 +101,10 @@ def checkpoint(
     as_json: AsJson = False,
     former: FormerOrganisation = None,
 ) -> int:
-    """Sign an organisation's logs now, or all, have them witnessed, and have new keys stated as its own.
+    """Sign an organisation's logs now, or all, have them witnessed, and state that new keys are its own.
 
-    The organisation's certificate states them where its message service is here; elsewhere a custodian
-    does, with --custodian. Exit status 1 if a log needs people.
+    The organisation's certificate states its keys if its message service is here; otherwise a custodian does,
+    with --custodian. Exit status 1 if a log needs attention.
     """
     organisation, who = named(organisation, former), asked(by, reason)
 
@@ -145,8 +145,8 @@ def resolve(
 ) -> None:
     """Record two people's decision about a log that a witness refused; it continues under another name.
 
-    They are the organisation's own officers, if the configuration names any, who sign with ssh-keygen a
-    decision that one of the operator's staff prepares and carries out; otherwise two custodians.
+    The two are the organisation's own officers, if the configuration names any; they use ssh-keygen to sign a
+    decision that one of the operator's staff prepares and carries out. Otherwise they are two custodians.
     """
     text = one_line("--decision", decision)
     with reported_as_usage_errors():
@@ -194,18 +194,18 @@ async def _custodians_agree(
     decision: str,
     persons: Persons,
 ) -> TwoPersons:
-    """Ask two custodians to have a refused log go on under another name."""
+    """Require two custodians to agree that a refused log continues under another name."""
     what = f"sign the log {role.value} of {organisation.value} under another name: {decision}"
     return await two_persons(installation, Matter("log resolve", organisation.value, what), persons)
 
 
 def _has_officers(config: Config, organisation: ParticipantIdentifier) -> bool:
-    """Return whether the configuration names officers of the organisation's own."""
+    """Return whether the configuration names the organisation's own officers."""
     return any(one.officers is not None for one in config.organisations if one.identifier == organisation)
 
 
 def _officers(installation: Administration, organisation: ParticipantIdentifier) -> officers.Officers | None:
-    """Return the organisation's own officers, where the configuration names them."""
+    """Return the organisation's own officers, if the configuration names any."""
     named = {one.identifier: one.officers for one in installation.config.organisations}
     file = named.get(organisation)
     return None if file is None else officers.Officers.read(file)

@@ -1,4 +1,4 @@
-"""`samdrift log verify`: a log as a file, verified without trust in operator and database."""
+"""`samdrift log verify`: verification of an exported log, without trusting operator and database."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify a log offline: entries, checkpoints, witnesses, times, disposals, and whose its keys are.
+    """Verify a log offline: entries, checkpoints, witnesses, times, disposals, and the owner of its keys.
 
-    Exit status 0 when it holds, 1 when it does not, 2 when the file cannot be used.
+    Exit status 0 when it is valid, 1 when it is not, 2 when the file cannot be used.
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
@@ -81,7 +81,7 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Everything that was found out about a log."""
+    """Everything that was found about a log."""
 
     verdict: LogVerdict
     statements: Sequence[KeyStatement]
@@ -134,7 +134,7 @@ def _checkpoint(file: Path, policy: Policy) -> SignedCheckpoint:
 
 
 def _content(file: Path, most: int) -> bytes:
-    """Return a file up to one byte more than it may have, so that its reader sees that it is too long."""
+    """Return a file's content up to one byte over the limit, so that its reader notices an overlong file."""
     with file.open("rb") as opened:
         return opened.read(most + 1)
 
@@ -222,7 +222,7 @@ def _print(export: Path, found: _Found) -> None:
 
 
 def _said_of_stamps(stamps: Sequence[LogStamp]) -> Iterator[str]:
-    """Yield each time stamp that does not hold, and which the last one is that does."""
+    """Yield a line for each invalid time stamp, and one about the last valid stamp."""
     for each in stamps:
         if each.fault:
             yield f"time stamp {each.place}: {each.fault}"
@@ -234,7 +234,7 @@ def _said_of_stamps(stamps: Sequence[LogStamp]) -> Iterator[str]:
 
 
 def _said_of(statement: KeyStatement) -> str:
-    """Return who states whose a key is."""
+    """Return who states that a key belongs to the log."""
     if statement.fault:
         return statement.fault
     if not statement.by:

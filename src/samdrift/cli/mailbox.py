@@ -1,4 +1,4 @@
-"""`samdrift mailbox`: mailboxes of message clients, who has which rights in them, and first roles."""
+"""`samdrift mailbox`: mailboxes of message clients, rights to them, and people's first roles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Name = Annotated[str, typer.Option("--name", help="The person's name, until the 
 
 @app.callback()
 def mailbox() -> None:
-    """Mailboxes of message clients, who has which rights in them, and people's first roles."""
+    """Manage mailboxes of message clients, rights to them, and people's first roles."""
 
 
 @app.command("add")
@@ -62,7 +62,7 @@ def add(
     reason: Reason,
     by: Actor = None,
 ) -> None:
-    """Make a mailbox for a functional address, or rename an existing one. Gives nobody rights to it."""
+    """Make a mailbox for a functional address, or rename an existing one. Gives no rights to it."""
     with reported_as_usage_errors():
         loaded = load(config)
         name = one_line("NAME", name)
@@ -126,7 +126,7 @@ def figures(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count the messages of each mailbox by week: came in, sent, not delivered, and medians of times."""
+    """Count the messages of each mailbox by week: received, sent and failed, with median response times."""
     with reported_as_usage_errors():
         found = run(_figures(load(config), organisation, asked(by, reason), weeks))
     if as_json:
@@ -149,7 +149,7 @@ def figures(
 def disposals(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """List each mailbox's disposal rules, and disposals with their counts, without content.
+    """List each mailbox's disposal rules, and its disposals with their counts, without content.
 
     Mailbox managers decide on them in the message client.
     """
@@ -184,9 +184,9 @@ def disposals(
 def check(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """Try the message service of an organisation: name, connection, access token, lists, address book.
+    """Check the message service of an organisation: name, connection, access token, lists, address book.
 
-    It fetches, sends and changes nothing. Exit status 1 where a step does not work.
+    It fetches, sends and changes nothing. Exit status 1 if a step fails.
     """
     with reported_as_usage_errors():
         tried = run(_check(load(config), organisation, asked(by, reason)))
@@ -231,9 +231,9 @@ def appoint(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """Make a person administrator or security officer of an organisation, for a year. Takes two custodians.
+    """Make a person administrator or security officer of an organisation, for a year. Needs two custodians.
 
-    The administrator gives rights to mailboxes on the pages; neither role sees content by that.
+    The administrator gives rights to mailboxes on the pages; neither role includes access to content.
     """
     with reported_as_usage_errors():
         if role not in _ROLES:
@@ -256,7 +256,7 @@ def dismiss(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """End the roles of a person in an organisation; rights to mailboxes stay. Takes two custodians."""
+    """End the roles of a person in an organisation; rights to mailboxes remain. Needs two custodians."""
     with reported_as_usage_errors():
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, "")
@@ -269,7 +269,7 @@ def dismiss(
 def rights(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """List who has which rights now, until when, and by which decision; persons by their ids alone."""
+    """List current rights, their holders, when they end, and the decision behind each; people by id only."""
     with reported_as_usage_errors():
         found = run(_rights(load(config), organisation, asked(by, reason)))
     if as_json:
@@ -283,7 +283,7 @@ def rights(
 async def _opened(
     config: Config, organisation: ParticipantIdentifier, command: str, who: Asked
 ) -> AsyncIterator[MessageClients]:
-    """Open an organisation's message client, and record in its log who does so and why."""
+    """Open an organisation's message client, and record in its log who opens it and why."""
     async with administering(config) as installation:
         await record_command(installation, f"mailbox {command}", who, organisation, (Role.MESSAGE_CLIENT,))
         yield MessageClients(installation, organisation)

@@ -55,7 +55,7 @@ lists = typer.Typer(add_completion=False, no_args_is_help=True, help="Distributi
 
 
 class Since(StrEnum):
-    """Moments from which a rule for disposal counts."""
+    """Events from which a disposal rule counts its days."""
 
     DONE = "done"
     REGISTERED = "registered"
@@ -87,7 +87,7 @@ def backup_verified(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Note that a backup of the message client's vault was verified: restored elsewhere, and read.
+    """Record that a backup of the message client's vault was verified: restored elsewhere, and read.
 
     It must contain database, object store and keys as of that moment. Messages in it may then be deleted at
     the message service, if the organisation's entry says so (`delete_after_days`).
@@ -131,7 +131,7 @@ def disposal_rule(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Set a mailbox's rule for disposal. Its managers propose and approve each disposal on the pages."""
+    """Set a mailbox's disposal rule. Its managers propose and approve each disposal on the pages."""
     decided = one_line("--decision", decision)
 
     async def work(settings: MailboxSettings) -> None:
@@ -195,7 +195,7 @@ def manning(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show when a mailbox is manned, who is notified when it lies unread, and its answer; or change that."""
+    """Show or change when a mailbox is manned, its automatic answer, and notices of unread messages."""
     given = (hours, closed, open_again, holidays, escalate_after, escalate_to, acknowledge)
     changes = any(each not in (None, False) for each in given) or holidays is False
     read, days = [_hours(each) for each in hours or ()], _closed(closed or ())
@@ -241,7 +241,7 @@ def notices(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List by id who is notified of which mailboxes by mail, without addresses; or end such notices."""
+    """List by id who is notified of which mailboxes by mail, without addresses; or stop such notices."""
     if stop:
         _worked(
             config, organisation, "notices", asked(by, reason), lambda settings: settings.stop_notices(stop)
@@ -343,7 +343,7 @@ def list_rules(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the rules of a mailbox in their order; handlers by their ids alone."""
+    """List the rules of a mailbox in order; handlers only by their ids."""
     found = _worked(
         config, organisation, "rule list", asked(by, reason), lambda settings: settings.rules(address)
     )
@@ -371,7 +371,7 @@ def add(
     subject: Annotated[str, typer.Option("--subject-has", help="Words in the subject.")] = "",
     by: Actor = None,
 ) -> None:
-    """Add a rule: a conversation that begins with such a message gets that handler."""
+    """Add a rule that assigns a handler to each conversation that begins with a matching message."""
 
     async def work(settings: MailboxSettings) -> str:
         issuer = _issuer(settings.clients.installation.config, organisation)
@@ -413,7 +413,7 @@ def list_recipients(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the distribution lists of a mailbox; persons' own lists are not shown."""
+    """List the distribution lists of a mailbox; people's personal lists are not shown."""
     found = _worked(
         config, organisation, "recipients list", asked(by, reason), lambda settings: settings.lists(address)
     )
@@ -450,7 +450,7 @@ def keep_recipients(
     which: Which = "",
     by: Actor = None,
 ) -> None:
-    """Add a distribution list to a mailbox, or change one; each recipient gets a message of its own."""
+    """Add a distribution list to a mailbox, or change one; each recipient gets a separate message."""
     with reported_as_usage_errors():
         kept = RecipientList(which, one_line("--name", name), tuple(map(_recipient, to)), None)
     print_line(
@@ -493,7 +493,7 @@ def _worked(
     who: Asked,
     work: Callable[[MailboxSettings], Awaitable[T]],
 ) -> T:
-    """Do some work; who does it and why is in the organisation's log first."""
+    """Do some work, after recording in the organisation's log who does it and why."""
     with reported_as_usage_errors():
         return run(_done(load(config), organisation, command, who, work))
 
@@ -511,7 +511,7 @@ async def _done(
 
 
 def _hours(text: str) -> tuple[range, Hours]:
-    """Return the days of a week, and when they are manned."""
+    """Parse the days of a week, and the hours during which they are manned."""
     found = _HOURS.fullmatch(text.strip().lower())
     if found is None:
         raise Unusable("--hours is written like mon-fri=08:00-17:00 or sat=closed")
@@ -529,7 +529,7 @@ def _hours(text: str) -> tuple[range, Hours]:
 
 
 def _week(hours: Sequence[Hours], changes: Sequence[tuple[range, Hours]]) -> tuple[Hours, ...]:
-    """Return a week's hours with the changes applied; the last change to a day counts."""
+    """Return a week's hours with the changes applied; the last change to a day takes effect."""
     week = list(hours)
     for days, times in changes:
         for day in days:

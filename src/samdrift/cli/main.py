@@ -1,4 +1,4 @@
-"""The command line: the list of commands, and how each of them ends.
+"""The command line: the list of commands, and the handling of their results and errors.
 
 A command is one module in :mod:`samdrift.cli` with a ``typer`` object called ``app``, and one row in
 :data:`COMMANDS`. The module is imported when its command is used, so that ``./samdrift --help`` stays quick
@@ -61,25 +61,25 @@ COMMANDS = {
     "build": "Build what a release consists of: wheel, bill of materials, documentation site.",
     "test": "Run all tests, with what they need; further arguments go to pytest.",
 }
-"""Name of the command, which is also its module, and its line in the help."""
+"""Name of each command, which is also its module, and its line in the help."""
 
 
 class _Command(TyperCommand):
-    """A row of :data:`COMMANDS`: its line in the help now, its module when it is used."""
+    """A row of :data:`COMMANDS`, which shows its line in the help and imports its module only when used."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         return command_named(str(self.name)).make_context(*arguments, **settings)
 
 
 def command_named(name: str) -> Any:
-    """Return a command of :data:`COMMANDS`, whose module is imported now."""
+    """Return a command of :data:`COMMANDS`, importing its module."""
     found = typer.main.get_command(import_for_life(f"samdrift.cli.{name}").app)
     found.name = name
     return found
 
 
 class Commands(TyperGroup):
-    """All commands; the subcommands of each are imported when it is used."""
+    """All commands; a command's module is imported when the command is used."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -97,7 +97,7 @@ def samdrift(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
-    """SDK, secure digital communication between organisations: each organisation kept strictly apart."""
+    """SDK, secure digital communication between organisations: each organisation is strictly isolated."""
     if version:
         print_line(f"samdrift {__version__}")
     elif context.invoked_subcommand is None:
@@ -105,7 +105,7 @@ def samdrift(
 
 
 def main() -> None:
-    """Run the command line. What cannot be used ends with one line on standard error and status 2."""
+    """Run the command line. Unusable input ends with one line on standard error and status 2."""
     try:
         status = typer.main.get_command(app).main(prog_name="samdrift", standalone_mode=False)
         sys.stdout.flush()
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def _stopped(error: OSError) -> int:
-    """Standard output is full or closed, or something failed that no command expected to."""
+    """Report that standard output is full or closed, or another unexpected error; return the exit status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if not isinstance(error, BrokenPipeError):
         where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str) else ""

@@ -1,4 +1,4 @@
-"""The only way to a terminal: results on standard output, complaints as one line on standard error.
+"""Terminal output of all commands: results on standard output, complaints as one line on standard error.
 
 Much of what commands print comes from a peer: names in certificates, texts of receipts, answers of services.
 Characters that could move the cursor, or colour, hide or reorder text on the screen, are escaped here, in one
@@ -26,7 +26,7 @@ def complain(text: str) -> None:
 
 
 def complain_of_unreached(unreached: Mapping[Any, str]) -> int:
-    """Name the organisations whose vaults could not be asked, each with the reason; returns exit status 1."""
+    """Report the organisations whose vaults could not be reached, and why; return the exit status."""
     for organisation, reason in unreached.items():
         complain(f"{organisation} could not be asked, and is not in this answer: {reason}")
     return 1 if unreached else 0
@@ -46,12 +46,12 @@ def print_verdict(before: str, verdict: str, *, good: bool) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text of our own with several lines, each of which may contain names from a peer."""
+    """Print our own text of several lines, each of which may contain names from a peer."""
     sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a list in columns below their headers, in capitals; print nothing without rows."""
+    """Print rows in columns below upper-case headers; print nothing without rows."""
     shown_rows = [[printable(cell) for cell in row] for row in rows]
     if not shown_rows:
         return
@@ -64,7 +64,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows of a document as a list: the columns that any row fills, named as in the document."""
+    """Print rows of a document as a table of the columns that are not empty, named as in the document."""
     names = [name for name in (rows[0] if rows else ()) if any(row[name] not in (None, "") for row in rows)]
     print_table(
         names, [["-" if row[name] in (None, "") else str(row[name]) for name in names] for row in rows]
@@ -72,7 +72,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes as people read it: with a unit of decimal kilobytes and above."""
+    """Return a number of bytes in a readable form, with a decimal unit from kilobytes upwards."""
     if size < 1000:
         return f"{size} B"
     value, units = float(size), ("kB", "MB", "GB", "TB", "PB")
@@ -84,7 +84,7 @@ def size_text(size: int) -> str:
 
 
 def print_screen(text: str) -> None:
-    """Print a text in place of the screen's content; without a terminal, below the last one."""
+    """Print a text in place of the screen's content; without a terminal, below the previous one."""
     if sys.stdout.isatty():
         sys.stdout.write("\x1b[H\x1b[2J")
     print_text(text)
@@ -92,14 +92,17 @@ def print_screen(text: str) -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on standard output; what cannot be printed is escaped, as JSON has it."""
+    """Print one JSON document on standard output; unprintable characters are escaped as JSON requires."""
     for line in json.dumps(document, ensure_ascii=False, indent=2).split("\n"):
         sys.stdout.write((line if line.isprintable() else "".join(map(_json_shown, line))) + "\n")
 
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show the progress of long work on a terminal's standard error; call the result to report it."""
+    """Show the progress of long work on standard error, if it is a terminal.
+
+    The yielded function reports the amount done.
+    """
     # Imported here, since every command imports this module and few have long work.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -112,7 +115,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def require_new(path: Path) -> None:
-    """Return when a file can be made there; asked before what cannot be done twice."""
+    """Check that a file can be created at a path, before doing work that cannot be repeated."""
     if path.exists():
         raise Unusable(f"{shown(path)}: is there already")
     if not os.access(path.parent, os.W_OK | os.X_OK):

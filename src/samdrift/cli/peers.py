@@ -48,8 +48,8 @@ def list_peers(
 ) -> int:
     """List peers whose messages were refused, by certificate: how many, when last, and why.
 
-    Only peers with a trusted certificate: no other sender can have a message attributed to them.
-    Exit status 1 if an organisation's vault, which is named, cannot be reached; the others are counted.
+    Only peers with a trusted certificate are listed: no other sender can have a message attributed to them.
+    Exit status 1 if an organisation's vault, which is then named, cannot be reached; the others are counted.
     """
     found, unreached = _asked(config, by, lambda refusals: refusals.since(_start(days), limit))
     if as_json:

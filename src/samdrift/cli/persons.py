@@ -1,4 +1,4 @@
-"""Options of commands that take two persons, and how their passphrases are asked for."""
+"""Options for the people who run commands, and the prompts for custodians' passphrases."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ConsentOption = Annotated[
 ]
 _LOGIN = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1
-"""The kernel's value for processes without a login, such as a service."""
+"""The kernel's value for processes without a login, such as services."""
 By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
     str | None,
@@ -75,7 +75,7 @@ WithFile = Annotated[
 
 
 def present(by: str, other: str | None, by_file: Path | None, other_file: Path | None) -> Persons:
-    """The persons at the terminal, each with the passphrase."""
+    """Return the custodians at the terminal, each with their passphrase."""
     first = Person(by, passphrase(f"Passphrase of {by}", by_file))
     if other is None:
         return Persons(first)
@@ -83,9 +83,9 @@ def present(by: str, other: str | None, by_file: Path | None, other_file: Path |
 
 
 def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
-    """A passphrase from a file, or typed without echo; a new one is asked for twice.
+    """Return a passphrase from a file, or typed without echo; a new one is asked for twice.
 
-    Surrounding white space is removed, so that a typed one equals one in a file.
+    Surrounding white space is removed, so that a typed passphrase equals one in a file.
     """
     if file is not None:
         text = _read(file)
@@ -111,22 +111,22 @@ def _read(file: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """The member of the operator's staff who runs a command, with the proof."""
+    """A member of the operator's staff who runs a command, with proof of the name."""
 
     name: str
     proof: Proof
 
     @property
     def principal(self) -> Principal:
-        """The same as entries of logs name it."""
+        """Return the person as named in log entries."""
         return Principal(PrincipalKind.OPERATOR, self.name)
 
     def facts(self) -> dict[str, str]:
-        """Return the proof as facts of an entry, with the account where nothing proves the name."""
+        """Return the proof as facts of an entry, including the account if the name is not proven."""
         return self.proof.facts()
 
     def entry(self, command: str, **about: str) -> Happening:
-        """Return the entry of who runs a command, for the operator's log, before it begins."""
+        """Return the entry that records who runs a command, for the operator's log, before it begins."""
         facts = {"command": command, **about, "by": self.name, **self.facts()}
         actor = f"{self.principal.kind}:{self.name}"
         event = AdminEvent.ORGANISATION_COMMAND
@@ -134,7 +134,7 @@ class Acting:
 
 
 def acting(by: str | None) -> Acting:
-    """Return who runs a command, as they have proven it; without a name it is the login's."""
+    """Return who runs a command, with their proof; by default the name is the login's."""
     name = one_line("--by", by or login())
     proof, account = prove(name), login()
     if proof.kind is ProofKind.NONE and account != name:
@@ -152,8 +152,8 @@ def asked(by: str | None, reason: str) -> Asked:
 def preparing(by: str | None, why: str, option: str = "--why") -> Asked:
     """Return who prepares a text for another person to sign, with their proof and the reason.
 
-    A preparation decides nothing, but it reads the organisation's record and words the text that someone is
-    to sign: the organisation's log records its author.
+    A preparation decides nothing, but it reads the organisation's record and words the text to be signed: the
+    organisation's log records who prepared it.
     """
     reason_given = one_line(option, why)
     who = acting(by)
@@ -161,7 +161,7 @@ def preparing(by: str | None, why: str, option: str = "--why") -> Asked:
 
 
 def bringing(by: str | None) -> Asked:
-    """Return who brings others' signed statements, with their proof.
+    """Return who submits other people's signed statements, with their proof.
 
     The signature shows a statement's author and reason. The person who appends it decides nothing, but
     chooses the moment: the organisation's log records who it was.
@@ -171,7 +171,7 @@ def bringing(by: str | None) -> Asked:
 
 
 def agreeing(by: str, reason: str) -> Asked:
-    """Return the custodian who is named as asking for something, and why.
+    """Return the custodian named as the requester, and the reason.
 
     Nothing proves the name yet: the passphrase does, after which dual control records who has agreed.
     """
@@ -179,9 +179,9 @@ def agreeing(by: str, reason: str) -> Asked:
 
 
 def login(kept: Path = _LOGIN) -> str:
-    """The operating system's name of the user who runs the command.
+    """Return the operating system's name of the user who runs the command.
 
-    It is the account of the login, which the kernel keeps even when `sudo` switches to another.
+    It is the account of the login, which the kernel keeps even when `sudo` switches to another account.
     """
     try:
         number = int(kept.read_text())

@@ -1,4 +1,4 @@
-"""Signatures of the people who run commands: made with a key in an agent or a file, or asked for."""
+"""Signatures by the people who run commands, made with a key in an agent or a file, or pasted."""
 
 from __future__ import annotations
 
@@ -48,18 +48,21 @@ UNSIGNED = frozenset(
         "code_file",
     }
 )
-"""Parameters left out of the signed text: format of the answer, location of the installation and passphrases,
-and the name, which has its own place there. All others determine what is done.
+"""Parameters left out of the signed text, because they do not determine what is done.
+
+They are the format of the answer, the location of the installation, passphrases, and the name, which the text
+contains separately.
 """
 _PREPARER = "prepared_by"
-"""The name, in commands that prepare a statement: their `by` is who is to sign that."""
+"""Parameter with the name in commands that prepare a statement, where `by` is the person who will sign it."""
 WRITTEN = frozenset(
     {"cedar", "csv", "drawing", "folder", "html", "openfga", "oscal", "out", "pdf", "to_sign"}
 )
-"""Parameters that name a command's output: there is no content to sign."""
+"""Parameters that name a command's output, which has no content to sign yet."""
 KEYS = frozenset({"bundle_file", "identity", "key_file"})
-"""Parameters that name files with keys: what these open is signed or recorded, but a secret's digest must not
-be in a log.
+"""Parameters that name files with keys.
+
+The data that these keys open is signed or recorded, but a secret's digest must not be in a log.
 """
 _PROVEN = "samdrift.cli.proving "
 _END = "-----END SSH SIGNATURE-----"
@@ -69,8 +72,8 @@ _MAX_LINES = 100
 def prove(name: str) -> Proof:
     """Return the proof that ``name`` runs the current command.
 
-    If the configuration does not list the staff there is no proof, which the logs record, and in production a
-    warning on standard error reports. Otherwise an unproven name ends the command, with an entry in the
+    If the configuration does not list the staff, there is no proof; the logs record that, and in production a
+    warning on standard error reports it. Otherwise an unproven name ends the command, with an entry in the
     operator's log.
     """
     command, context = _running()
@@ -99,7 +102,7 @@ def prove(name: str) -> Proof:
 
 
 def _proven(act: Act) -> Proof:
-    """Return the proof by one signature, which must hold in each of the installations."""
+    """Return the proof by one signature, which must be valid in each of the installations."""
     first, *others = act.configs
     with _refusals(first, act):
         who = member(first.staff, act.by, act.command)
@@ -127,7 +130,7 @@ def _refusals(config: Config, act: Act) -> Iterator[None]:
 
 
 def _running() -> tuple[str, Any]:
-    """Return the command that runs, without the program's own name, and its context."""
+    """Return the running command, without the program's own name, and its context."""
     names: list[str] = []
     context = innermost = get_current_context()
     while context.parent is not None:
@@ -137,7 +140,7 @@ def _running() -> tuple[str, Any]:
 
 
 def signed(command: Any, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters of a run that its signed text has: all that are not as they are by default."""
+    """Return the parameters of a run that its signed text includes: those that differ from their defaults."""
     defaults = {each.name: getattr(each, "default", None) for each in command.params}
     left_out = UNSIGNED if _PREPARER not in defaults else UNSIGNED - {"by"} | {_PREPARER}
     return {
@@ -159,7 +162,7 @@ def read_files(parameters: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
 
 
 def _digest(file: Path) -> str:
-    """Return the digest of a file's content that was read or is about to be read."""
+    """Return the digest of a file's content, which was read or is about to be read."""
     return known_digest(file) or digest_of_input(file)
 
 
@@ -171,7 +174,7 @@ def _require_same(file: Path) -> None:
 
 
 def _plain(value: Any) -> str:
-    """Return a parameter's value as the text has it; a path from the root, since folders differ."""
+    """Return a parameter's value as in the signed text; a path is made absolute, since folders differ."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -194,7 +197,7 @@ def _read(file: Path) -> Config:
 
 
 def require_owners_alone(config: Config, file: Path) -> None:
-    """Require that a configuration with names of the staff is written by its owner alone."""
+    """Require that only its owner can write a configuration that lists staff."""
     if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unusable(
             f"{shown(file)}: others than its owner can write it, and so name themselves in [[staff]]:"
@@ -208,7 +211,7 @@ def _configs(parameters: Mapping[str, Any]) -> list[Path]:
 
 
 async def _record(config: Config, act: Act, fault: StaffFault) -> None:
-    """Write in the operator's log that someone was refused, where it can be reached."""
+    """Record the refusal in the operator's log, if it can be reached."""
     with contextlib.suppress(Explained, OSError):
         gate = await Gate.start(vault_settings(config))
         try:
@@ -218,7 +221,7 @@ async def _record(config: Config, act: Act, fault: StaffFault) -> None:
 
 
 def _signature(who: StaffKeysConfig, text: bytes) -> str:
-    """Return a signature of the text, by the first way that leads to one: file, agent, home, terminal."""
+    """Return a signature of the text by the first way that works: file, agent, home folder, terminal."""
     if who.key_file is not None:
         if (made := _signed(who.key_file, text)) is None:
             raise NotOfTheStaff(
@@ -245,7 +248,7 @@ def _signature(who: StaffKeysConfig, text: bytes) -> str:
 
 
 def _missing() -> str:
-    """Return what to do where OpenSSH is not on this machine, to be added to an error."""
+    """Return advice to install OpenSSH if it is missing, to be added to an error."""
     return "" if shutil.which("ssh-keygen") else "; ssh-keygen is not installed here: install openssh-client"
 
 
@@ -261,7 +264,7 @@ def _signed(file: Path, text: bytes) -> str | None:
 
 
 def _keys_of_agent() -> set[str]:
-    """Return the public keys of the agent, where there is one."""
+    """Return the public keys in the agent, if there is one."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return set()
     listed = _openssh("ssh-add", "-L")
@@ -270,7 +273,7 @@ def _keys_of_agent() -> set[str]:
 
 
 def _in_home(key: SshKey) -> Path | None:
-    """Return the public key's file that has its private half next to it, as OpenSSH names the two."""
+    """Return the file of a public key that has its private half next to it, as OpenSSH names the two."""
     for file in sorted((Path.home() / ".ssh").glob("*.pub")):
         with contextlib.suppress(OSError, UnicodeError):
             if " ".join(file.read_text().split()[:2]) == key.line and file.with_suffix("").is_file():
@@ -285,7 +288,7 @@ def _openssh(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[b
 
 
 def _pasted(text: bytes) -> str:
-    """Ask for a signature that is made elsewhere: another account or computer has the key."""
+    """Ask for a signature made elsewhere, because another account or computer has the key."""
     complain("sign this where your key is, and paste what is printed, to its last line:")
     signing = f"ssh-keygen -q -Y sign -n {NAMESPACE} -f KEY"
     complain(f"printf %s {shlex.quote(text.decode())} | {signing}")

@@ -1,7 +1,7 @@
-"""Looks up whether a certificate is still published before its key is destroyed.
+"""Lookup of whether a certificate is still published, before its key is destroyed.
 
-Peers encrypt for, and verify by, what SMP and certificate publishing name: once the key is gone, messages
-encrypted for it cannot be opened and get no receipt.
+Peers use the certificates that SMPs and certificate publishing name, to encrypt and to verify. Once the key
+is gone, messages encrypted for it cannot be opened and get no receipt.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _SHOWN = 3
 async def still_named(
     config: Config, certificate: x509.Certificate, participants: Sequence[ParticipantIdentifier]
 ) -> str:
-    """Return why the certificate's key must be kept: SMP names it, or is unreachable; else empty.
+    """Return why the certificate's key must be kept: an SMP names it or does not answer; otherwise empty.
 
-    Certificate publishing answers in the same metadata (certpub-rest-binding 3). Every type of
-    message is asked for, including one that a participant is not configured for any more.
+    Certificate publishing answers in the same metadata (certpub-rest-binding 3). Every type of message is
+    looked up, including those that a participant is no longer configured for.
     """
     turn = asyncio.Semaphore(_AT_ONCE)
     async with discovering(config) as discovery:
@@ -56,7 +56,7 @@ async def still_named(
 
 
 def _certificates(metadata: ServiceMetadata) -> Iterator[x509.Certificate]:
-    """Every certificate that the metadata names, of access points and of the participant."""
+    """Yield every certificate that the metadata names, of access points and of the participant."""
     yield from (endpoint.certificate for endpoint in metadata.endpoints)
     yield from metadata.certificates.signing
     yield from metadata.certificates.encryption

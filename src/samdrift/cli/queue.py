@@ -1,7 +1,7 @@
-"""`samdrift queue`: waiting transfers, their reasons, and what the operator can do about them.
+"""`samdrift queue`: waiting transfers, their reasons, and the operator's actions on them.
 
-Each transfer and each refusal is shown as lines for people, or with `--json` as a document
-for programs; neither has anything of a message's content.
+Each transfer and each refusal is shown as lines for people, or with `--json` as a document for programs.
+Neither contains anything of a message's content.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def list_waiting(
 ) -> int:
     """List queued transfers: recipient, next attempt, number of attempts, and the result of the last one.
 
-    Exit status 1 where an organisation's vault cannot be reached, which is named; the others are listed.
+    Exit status 1 if an organisation's vault, which is then named, cannot be reached; the others are listed.
     """
 
     async def ask(queues: TransferQueues) -> list[Waiting]:
@@ -100,7 +100,7 @@ def why(
     by: Actor = None,
     as_json: Json = False,
 ) -> int:
-    """Show every attempt at a transfer, with the answer of the peer or of the way there."""
+    """Show every attempt at a transfer, with the answer of the peer or the failure on the way to it."""
     found, unreached = _with_queues(config, organisation, by, lambda queues: queues.history(identifier))
     if found is None:
         complain(_ANSWERS[Standing.UNKNOWN])
@@ -118,7 +118,7 @@ def why(
 def retry(
     identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: Actor = None
 ) -> int:
-    """Attempt a waiting transfer now, and show what it waits for. Counts as one of its attempts."""
+    """Attempt a waiting transfer now, and show what it is waiting for. Counts as one of its attempts."""
     now = datetime.now(UTC)
     retried, unreached = _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now))
     if retried.stood is Standing.UNDER_WAY and retried.status is not None:
@@ -151,9 +151,9 @@ def refused(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> int:
-    """Show refused incoming envelopes, the latest first: only facts, since their content is not kept.
+    """Show refused incoming envelopes, latest first: only facts, since their content is not stored.
 
-    Exit status 1 where an organisation's vault cannot be reached, which is named; the others are listed.
+    Exit status 1 if an organisation's vault, which is then named, cannot be reached; the others are listed.
     """
     found, unreached = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
     if as_json:
@@ -164,14 +164,14 @@ def refused(
 
 
 def _under_way(status: TransferStatus) -> str:
-    """Describe an attempt that is under way: since when, and until when at most."""
+    """Describe an attempt in progress: when it started, and when it ends at the latest."""
     began = f" since {_time(status.last_attempt)}" if status.last_attempt else ""
     ends = f", until {_time(status.next_attempt)} at most" if status.next_attempt else ""
     return f"an attempt is under way{began}{ends}; nothing was done"
 
 
 def _waits_for(config: Path, retried: Retried) -> str:
-    """Describe what a due transfer waits for: a serving process, or nothing."""
+    """Return a line that describes whether a due transfer is attempted now or waits for a serving process."""
     # What asks a running process takes a while to import, and no other command here asks one.
     from samdrift.installation.control import ControlRefused, control_folder
     from samdrift.installation.reporting import ask_running
@@ -229,7 +229,7 @@ async def _gate(config: Path) -> AsyncIterator[Gate]:
 
 
 def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatus) -> dict[str, Any]:
-    """One transfer, with times in ISO 8601 and in UTC."""
+    """Return one transfer as JSON, with times in ISO 8601 and UTC."""
     return {
         "organisation": organisation.value,
         "transfer": status.id,
@@ -249,7 +249,7 @@ def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatu
 
 
 def _waiting_row(organisation: ParticipantIdentifier, status: TransferStatus) -> tuple[str, ...]:
-    """One transfer that is not final."""
+    """Return one transfer that is not final, as a table row."""
     spared = f" and {status.spared} that count for nothing" if status.spared else ""
     following = _time(status.next_attempt) if status.next_attempt else status.state.value
     return (
@@ -264,7 +264,7 @@ def _waiting_row(organisation: ParticipantIdentifier, status: TransferStatus) ->
 
 
 def _history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
-    """A transfer with every attempt, and with every entry of the log about it."""
+    """Return a transfer as JSON, with every attempt and every log entry about it."""
     attempts = [(attempt.at, *reason_and_detail(attempt.error)) for attempt in history.attempts]
     return _waiting_document(organisation, history.status) | {
         "tried": [
@@ -284,7 +284,7 @@ def _history_document(organisation: ParticipantIdentifier, history: TransferHist
 
 
 def _history_lines(organisation: ParticipantIdentifier, history: TransferHistory) -> Iterator[str]:
-    """The same for people."""
+    """Yield the same facts as lines for people."""
     status = history.status
     yield f"transfer  {status.id}  {status.state}"
     yield f"envelope  {status.envelope_id}  AS4 {status.as4_message_id}"
@@ -299,7 +299,7 @@ def _history_lines(organisation: ParticipantIdentifier, history: TransferHistory
 
 
 def _refusal_document(refusal: Refusal) -> dict[str, Any]:
-    """One refused envelope."""
+    """Return one refused envelope as JSON."""
     entry = refusal.entry
     return {
         "organisation": refusal.organisation or None,
@@ -310,7 +310,7 @@ def _refusal_document(refusal: Refusal) -> dict[str, Any]:
 
 
 def _refusal_row(refusal: Refusal) -> tuple[str, ...]:
-    """One refused envelope."""
+    """Return one refused envelope as a table row."""
     ids = refusal.entry.ids
     facts = "  ".join(f"{name}={ids[name]}" for name in _NAMING if name in ids)
     to = refusal.organisation or "nobody served here"

@@ -1,4 +1,4 @@
-"""`samdrift routing`: which message client gets what, and where each organisation's clients get tokens."""
+"""`samdrift routing`: message clients by functional address, and the token endpoint of each organisation."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def routing(
     config: Annotated[Path, typer.Option(help="The installation's configuration file (TOML).")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Show issuers, message clients, and the clients that get messages to each functional address.
+    """Show issuers, message clients, and the clients that receive messages for each functional address.
 
-    Exit status 1 when an organisation has message clients, but an address that none of them covers.
+    Exit status 1 if an organisation has message clients, but an address that none of them covers.
     """
     with reported_as_usage_errors():
         organisations = run(_organisations(load(config)))
@@ -104,7 +104,7 @@ def _show(one: dict[str, Any]) -> None:
 
 
 def _addresses(patterns: Sequence[str], default: bool) -> str:
-    """Describe the addresses of a client: those that fit its patterns, and the rest where it is default."""
+    """Describe a client's addresses: those that match its patterns, and all others if it is the default."""
     if not patterns:
         return "all addresses that are no other client's" if default else "no address"
     return " ".join(patterns) + ("  and all other addresses" if default else "")

@@ -41,11 +41,11 @@ app = typer.Typer(add_completion=False)
 _LOGGER = logging.getLogger("samdrift")
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 ROLL = signal.SIGUSR1
-"""Asks a running installation to start one of its processes after the other again."""
+"""Signal that makes a running installation restart its processes one after the other."""
 
 
 class Which(StrEnum):
-    """Roles to run; ``all`` stands for those that the configuration has a table for."""
+    """Roles to run; ``all`` means those that have a table in the configuration."""
 
     AP = "ap"
     MT = "mt"
@@ -78,7 +78,7 @@ def serve(
     supervised: Annotated[str | None, typer.Option(hidden=True)] = None,
     worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run the roles of an installation, one or all: of one federation and environment, or of several."""
+    """Run one or all roles of an installation, or of several installations, each in its own process."""
     name = worker or supervised
     write_lines(LogLines.TEXT, name)
     raise_descriptor_limit()
@@ -100,18 +100,18 @@ def serve(
 
 @dataclass(slots=True)
 class _Serving:
-    """The task of one process."""
+    """The settings with which one process serves."""
 
     config: Config
     file: Path
     which: Which
     supervisor: Supervisor | None = None
     shared: SharedPart | None = None
-    """Its part, for one of several workers."""
+    """Set for one of several workers: its part of the shared resources."""
 
 
 def _with_workers(config: Config, workers: int | None) -> Config:
-    """Return the configuration with the number of workers of the command line, where that has one."""
+    """Return the configuration with the number of workers from the command line, if given."""
     if workers is None:
         return config
     if workers > 1 and config.isolation.level is Isolation.PROCESS:
@@ -121,7 +121,7 @@ def _with_workers(config: Config, workers: int | None) -> Config:
 
 
 def _handed(supervisor: Supervisor) -> SharedPart:
-    """Return what a worker got from its parent."""
+    """Return the shared resources that a worker received from its parent."""
     line, sockets = supervisor.handed(len(Door))
     start = WorkerStart.read(line)
     return SharedPart(dict(zip(start.doors, sockets, strict=True)), start.unlocked)
@@ -210,20 +210,20 @@ def _nothing_to_roll() -> None:
 
 
 class _Rolling:
-    """Rolling restarts, as they are asked for."""
+    """Rolling restarts, run on request."""
 
     def __init__(self, roll: Callable[[], Awaitable[None]]) -> None:
         self._roll = roll
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """Start one; a run in progress continues."""
+        """Start a rolling restart; one in progress continues."""
         task = asyncio.ensure_future(self._watched())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Leave what has not been started again unchanged."""
+        """Cancel rolling restarts; processes that were not restarted yet keep running."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -236,18 +236,18 @@ class _Rolling:
 
 
 class Stop(asyncio.Event):
-    """Set by SIGINT and SIGTERM, which interrupt a start that has not come to serve."""
+    """Event set by SIGINT and SIGTERM, which also interrupt a start before it serves."""
 
     def __init__(self, interrupt: Callable[[], object]) -> None:
         super().__init__()
         self._interrupt = interrupt
 
     def serves(self) -> None:
-        """Stop interrupting: from now on it is enough that the event is set."""
+        """Stop interrupting: from now on, only the event is set."""
         self._interrupt = bool
 
     def tell(self) -> None:
-        """Have it stop."""
+        """Set the event, and interrupt a start that does not serve yet."""
         self.set()
         interrupt, self._interrupt = self._interrupt, bool
         interrupt()

@@ -32,9 +32,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Show what a running installation serves, and the state of each thing that it depends on.
+    """Show what a running installation serves, and the state of each of its dependencies.
 
-    Exit status 0 when nothing is gone, 1 when something is gone or not served, 2 when nothing runs.
+    Exit status 0 when nothing is gone, 1 when something is gone or not served, 2 when nothing is running.
     """
     with reported_as_usage_errors():
         loaded = load(config)
@@ -104,7 +104,7 @@ def _document(running: Sequence[Running], wanted: frozenset[Role]) -> dict[str, 
 def _lines(
     running: Sequence[Running], wanted: frozenset[Role], now: datetime, *, unknown: bool
 ) -> Iterator[str]:
-    """Return the screen; ``unknown`` where what runs cannot be asked."""
+    """Yield the lines of the screen; ``unknown`` if running processes cannot be asked."""
     yield f"{now:%Y-%m-%d %H:%M:%S}Z"
     if unknown:
         yield "UNKNOWN      what runs cannot be asked"

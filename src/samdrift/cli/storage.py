@@ -1,6 +1,6 @@
-"""`samdrift storage`: each organisation's usage by kind, with its age and the rule by which it ends.
+"""`samdrift storage`: each organisation's usage by kind, with its age and the rule that ends it.
 
-Counts, sizes and times of vaults, of closed organisations' logs, and of backups; never content.
+It shows counts, sizes and times of vaults, of closed organisations' logs, and of backups; never content.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def storage(
     backups: Backups = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> int:
-    """Show what each organisation uses, and by which rule it ends: database, objects, logs, backups.
+    """Show each organisation's usage and the rule that ends it: database, objects, logs, backups.
 
-    Counts and sizes only. Backups are counted where --backups names their folder. Exit status 1 when a vault
-    could not be asked.
+    Counts and sizes only. Backups are counted if --backups names their folder. Exit status 1 if a vault could
+    not be read.
     """
     with reported_as_usage_errors():
         found = run(_gathered(config, organisation, backups))

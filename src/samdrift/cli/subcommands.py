@@ -1,4 +1,4 @@
-"""Subcommands of a group, each imported when used, so that it starts without the others' imports."""
+"""Subcommands of a group, each imported when used, so that one starts without the imports of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samdrift.installation.startup import import_for_life
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by their names; to walk over them imports them all, as the group's help does."""
+    """The commands by name; iterating over the values imports all of them, as the group's help does."""
 
     def __init__(self, package: str, rows: Mapping[str, str]) -> None:
         self._package = package
@@ -37,10 +37,10 @@ class _Commands(Mapping[str, Any]):
 
 
 def group_of(package: str, rows: Mapping[str, str]) -> type[TyperGroup]:
-    """Return the class of a group in which each row is a name and its ``module:function`` in ``package``.
+    """Return a group class with one command per row: its name, and its ``module:function`` in ``package``.
 
-    A row may name a ``typer`` object instead of a function: a group in the group, or a command with
-    settings of its own.
+    A row may name a ``typer`` object instead of a function, for a nested group or a command with its own
+    settings.
     """
 
     class Group(TyperGroup):

@@ -49,7 +49,7 @@ class Result(StrEnum):
 
 @app.callback()
 def testbed() -> None:
-    """DIGG's test cases for access points."""
+    """Run DIGG's test cases for access points."""
 
 
 @app.command("run")
@@ -72,9 +72,9 @@ def run_cases(
     by: By = None,
     as_json: AsJson = False,
 ) -> int:
-    """Run the test cases, and print the expected result, the observed one, and the event log's.
+    """Run the test cases, and print the expected and observed results with the entries of the event log.
 
-    By default against an access point of this version, in a federation on this machine. With --against, a
+    By default an access point of this version is tested, in a federation on this machine. With --against, a
     running installation exchanges messages with DIGG's test bed and test leader; the protocol is kept between
     runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
     """
@@ -110,7 +110,7 @@ def evidence(
 ) -> int:
     """Attach evidence to a case, and record its result: a report to DIGG, an answer of the test leader.
 
-    Exit status 0 when the case has passed, 1 when it has not, or not yet.
+    Exit status 0 when the case has passed, 1 when it has failed or is not complete.
     """
     (one,) = chosen([case])
     with reported_as_usage_errors(), protocols.alone(folder):
@@ -127,7 +127,7 @@ def evidence(
 
 
 def _protocol(folder: Path, subject: Subject, tester: str) -> TestProtocol:
-    """The existing protocol, which must be for the same access point and participant, or a new one."""
+    """Return the existing protocol, which must be for the same access point and participant, or a new one."""
     new = subject.protocol(tester)
     kept = protocols.load(folder)
     if kept is None:
@@ -211,7 +211,7 @@ def _case_document(case: QaCase, kept: TestProtocol) -> dict[str, Any]:
 
 
 def _run_here(only: list[str], as_json: bool) -> int:
-    """The cases against an access point of this version, in a federation on this machine."""
+    """Run the cases against an access point of this version, in a federation on this machine."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
     unknown = set(only) - {one.id for one in ALL}
     if unknown:

@@ -1,4 +1,4 @@
-"""`samdrift trace`: the way of one message through an organisation's vaults in this installation."""
+"""`samdrift trace`: the path of one message through an organisation's vaults in this installation."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def trace_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
+    """Show every logged step of a message and of its receipt. Facts only: logs contain no content.
 
-    Requires a consent of the organisation. Its logs record who has looked, and why. Without --config the
-    installations of the demonstration are asked. Exit status 1 when the logs know no such message, and
-    with --why when it has not arrived.
+    Requires a consent of the organisation, whose logs record who looked and why. Without --config, the
+    installations of the demonstration are searched. Exit status 1 when the logs do not contain the message,
+    and with --why when it has not arrived.
     """
     participant, message = read_participant(organisation), _message(message_id)
     if reason is None and config:

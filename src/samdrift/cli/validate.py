@@ -1,6 +1,6 @@
-"""``samdrift validate``: is this an SDK message, envelope or receipt that a receiver would accept?
+"""``samdrift validate``: validation of SDK messages, envelopes and receipts as a receiver would do it.
 
-Checks only what needs neither lookups nor keys: structure and rules, with the receipt codes that
+It checks only what needs neither lookups nor keys: structure and rules, with the receipt codes that
 content-specification 5.3 assigns to each violation.
 """
 
@@ -33,9 +33,9 @@ def validate(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
-    """Check SDK messages, envelopes and receipts, each file by its root element.
+    """Check SDK messages, envelopes and receipts; each file is recognised by its root element.
 
-    Exit status 0 when all are valid, 1 when one is not, 2 when one cannot be used at all.
+    Exit status 0 when all are valid, 1 when one is invalid, 2 when one cannot be used at all.
     """
     results = [(file, _inspected(file)) for file in files]
     for _, result in results:

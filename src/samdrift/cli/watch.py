@@ -1,4 +1,4 @@
-"""`samdrift watch`: mail the operator when something is wrong with an installation, and when it is over."""
+"""`samdrift watch`: mail to the operator when a problem with an installation begins and when it ends."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def watch(
         bool, typer.Option("--trial", help="Send one mail now, to see that it arrives, and exit.")
     ] = False,
 ) -> None:
-    """Mail the operator when a problem with an installation begins, and when it is over.
+    """Mail the operator when a problem with an installation begins, and when it ends.
 
-    The rules are those of deploy/monitoring. It runs separately from the installation, without its keys and
-    database.
+    The rules are those of deploy/monitoring. The command runs separately from the installation, without
+    access to its keys and database.
     """
     write_lines(LogLines.TEXT)
     with reported_as_usage_errors():

@@ -1,4 +1,4 @@
-"""`samdrift witness`: a witness for other operators' logs, on a machine that these do not run."""
+"""`samdrift witness`: a witness for the logs of other operators, on a machine that they do not run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def serve(
         "127.0.0.1:7380"
     ),
 ) -> None:
-    """Run a witness: the protocol of c2sp.org/tlog-witness, without trusting the logs' operators."""
+    """Run a witness that uses the protocol of c2sp.org/tlog-witness, without trusting the logs' operators."""
     write_lines(LogLines.TEXT)
     host, port = _address(listen)
     with reported_as_usage_errors(), ExitStack() as stack:

@@ -1,6 +1,5 @@
-"""Client library of interface D: for a system that sends and fetches messages over DIGG's API MT/MK.
+"""Client library for interface D, for systems that send and fetch messages over DIGG's API MT/MK.
 
-Works with any message service that offers the API as published; paging and
-events are Samdrift's additions to it. :class:`~samdrift.client.mailbox.Mailbox`
-is where to begin.
+It works with any message service that offers the API as published; paging and events are Samdrift's additions
+to it. Start with :class:`~samdrift.client.mailbox.Mailbox`.
 """

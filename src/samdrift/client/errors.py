@@ -12,28 +12,28 @@ from samdrift.contracts.hold import Hold
 
 
 class InterfaceError(Explained):
-    """Base of what the client raises; the text is one line for a person."""
+    """Base of the client's errors; the text is one line for a person."""
 
     @property
     def for_logs(self) -> str:
-        """The text without words of the other side, which may quote a message."""
+        """Return the text without the other side's words, which may quote a message."""
         return str(self)
 
 
 class Unreachable(InterfaceError, Temporary):
-    """No usable answer came; the same call may succeed later, and can be made again safely."""
+    """No usable answer was received; the same call can safely be repeated, and may succeed later."""
 
     def __init__(self, text: str, waits_for: str = "") -> None:
-        """``waits_for`` is the :class:`Hold` that the message service itself waits for, where it says so."""
+        """Make the error; ``waits_for`` is the :class:`Hold` that the message service reports for itself."""
         super().__init__(text)
         self.waits_for = waits_for
 
 
 class NotUnderstood(Unreachable):
-    """An answer came whole and with success, and is something else than what was asked for.
+    """A complete, successful answer that is not what was asked for.
 
-    The same call may have another answer, as where something between showed a page of its own; where it has
-    the same one time and again, it is what the message service has.
+    Repeating the call may give another answer, for instance if a proxy had returned a page of its own. If it
+    always gives the same one, that is the message service's answer.
     """
 
 
@@ -48,11 +48,11 @@ class NotOffered(InterfaceError):
 
 
 class Unreadable(InterfaceError):
-    """A message came and cannot be read, now or later: its raw form is all that can be had."""
+    """A message was received but cannot be read, now or later; only its raw form is available."""
 
 
 class TooLarge(Unreadable):
-    """A message in an answer larger than any may be: it is not read to its end, and not had raw either."""
+    """A message is larger than allowed; it is not read to its end, and cannot be fetched in raw form."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"the message service answers with more than {most >> 20} MiB")
@@ -60,7 +60,7 @@ class TooLarge(Unreadable):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One fault, as the message service reports it (api-mt-mk, "Felhantering")."""
+    """One fault as reported by the message service (api-mt-mk, "Felhantering")."""
 
     code: str
     title: str
@@ -73,7 +73,7 @@ class Issue:
 
 
 class Refused(InterfaceError):
-    """The message service, or the authorisation server, says no; ``issues`` hold its reasons."""
+    """The message service or the authorisation server refused a call; ``issues`` are its reasons."""
 
     def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = (), *, bare: bool = False) -> None:
         told = "; ".join(map(str, issues)) or text
@@ -81,9 +81,9 @@ class Refused(InterfaceError):
         self.status = status
         self.issues = issues
         self.explained = bool(told)
-        """True when the refusal came with a document that says why, as a message service's own does."""
+        """True if the refusal had a document with a reason, as a message service's own refusals have."""
         self.bare = bare
-        """True when it came with nothing, as the published file has some of them."""
+        """True if the refusal had no content, as some do in the published API."""
 
     @property
     def for_logs(self) -> str:
@@ -91,7 +91,7 @@ class Refused(InterfaceError):
 
 
 def waits_for(body: bytes) -> str:
-    """Return what a message service of ours waits for, by its answer; one word of that is believed."""
+    """Return the :class:`Hold` in an answer of our own message service; only the database is recognised."""
     try:
         found = json.loads(body)["waitsFor"]
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -100,8 +100,9 @@ def waits_for(body: bytes) -> str:
 
 
 def refusal(status: int, body: bytes) -> Refused:
-    """Return the error for a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2); either may be
-    missing.
+    """Return the error for a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2).
+
+    Either document may be missing.
     """
     if not body.strip():
         return Refused(status, "", bare=True)

@@ -1,8 +1,8 @@
-"""Reads a JSON answer as it arrives: files go into a sink piece by piece, the items of a list out one by one.
+"""A JSON answer read as it arrives: files go to a sink in pieces, and list items are returned one by one.
 
-A message has up to 30 MB of files, each one JSON string in Base64, and a service that has no pages answers
-with a list of everything that it keeps. Neither is ever held whole. The parser (ijson) returns a string only
-when it has all of it, so that the strings that are files are taken out before it sees them.
+A message has up to 30 MB of files, each a JSON string in Base64, and a service without paging answers with a
+list of everything that it stores. Neither is ever held in memory as a whole. The parser (ijson) returns a
+string only when it is complete, so file strings are taken out before the parser sees them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import ijson
 from samdrift.client.errors import NotUnderstood, Unreadable
 
 Value = Any
-"""``None``, ``bool``, ``str``, ``float``, ``list`` and ``dict`` of such."""
+"""``None``, ``bool``, ``str``, ``float``, or ``list`` and ``dict`` of these."""
 
 Path = tuple[str | int, ...]
-"""Names of members and places in lists, from the document down."""
+"""Member names and list indexes, starting at the document."""
 
 MAX_VALUES: Final = 100_000
-"""Names and values of one message, or of one item of a list."""
+"""Maximum number of names and values in one message, or in one item of a list."""
 MAX_DEPTH: Final = 32
 MAX_CHARACTERS: Final = 48 << 20
-"""Text of one message, or of one item of a list, but for files that are given out."""
+"""Maximum length of the text in one message or list item, except for files that are taken out."""
 
 _IN_STRING: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _LONGEST_ESCAPE: Final = 6
@@ -40,7 +40,7 @@ _WHITE_SPACE: Final = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """One file of a message: the places of its document and, in that, of the file, both from 0."""
+    """One file of a message: the index of its document, and its index in that, both from 0."""
 
     document: int
     file: int
@@ -54,29 +54,29 @@ class _State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """A piece of a file, or its end where ``data`` is ``None``."""
+    """A piece of a file, or the file's end if ``data`` is ``None``."""
 
     place: FilePlace
     data: bytes | None
 
 
 class FileSink(Protocol):
-    """The receiver of a message's files while it is read."""
+    """A receiver of a message's files while it is being read."""
 
     async def write(self, piece: FilePiece) -> None:
-        """Take a piece; those of a file come in order, file after file."""
+        """Accept a piece; pieces arrive in order, one file after the other."""
 
 
 class JsonStream:
-    """The answer of a message service; ``feed`` returns what it has found, until ``close`` gives the rest.
+    """A message service's answer; ``feed`` returns the files in it, and ``close`` the document.
 
-    Raises :class:`NotUnderstood` for what is not a JSON object, which another answer may be, and
-    :class:`Unreadable` for a message that no other answer makes better. Half of a surrogate pair, which no
-    text of XML can have, is read as a question mark.
+    Raises :class:`NotUnderstood` for anything that is not a JSON object, as another answer may be one, and
+    :class:`Unreadable` for a message that another answer would not improve. Unpaired surrogates, which XML
+    text cannot contain, are read as question marks.
     """
 
     def __init__(self, *, files: bool = False, items: bool = False) -> None:
-        """``files`` takes the ``content`` of files out of a message; ``items`` the items out of a list."""
+        """Take the ``content`` of files out of a message with ``files``, or list items with ``items``."""
         self._tree = _Tree(items=items)
         self._files = files
         self._parser = ijson.basic_parse_coro(self._tree, use_float=True)
@@ -86,16 +86,16 @@ class JsonStream:
 
     @property
     def document(self) -> Value:
-        """The document, once it is closed; without what was given out before."""
+        """Return the document without the parts that were taken out; complete only after :meth:`close`."""
         return self._tree.document
 
     def items(self) -> list[Value]:
-        """The items of the list that are complete and were not given out yet."""
+        """Return the complete list items that have not been returned yet."""
         found, self._tree.items = self._tree.items, []
         return found
 
     def feed(self, piece: bytes) -> Iterator[FilePiece]:
-        """Read on; yields the pieces of files that are in it."""
+        """Parse the next piece, and yield the pieces of files in it."""
         piece, at = self._rest + piece, 0
         self._rest = b""
         while at < len(piece):
@@ -116,12 +116,12 @@ class JsonStream:
                         yield from self._file.ended()
 
     def feed_all(self, piece: bytes) -> None:
-        """Read on in an answer whose files stay in the document."""
+        """Parse the next piece of an answer whose files remain in the document."""
         for _ in self.feed(piece):
             raise AssertionError("a file was taken out")
 
     def close(self) -> Value:
-        """The document is at its end; returns it."""
+        """End the document and return it."""
         if self._state is not _State.BETWEEN:
             raise _not_json()
         with _typed():
@@ -147,7 +147,7 @@ class JsonStream:
         return quote + 1
 
     def _end_of_string(self, piece: bytes, at: int) -> int:
-        """Return the end of the string, or of its part here; an escape cut in two waits for its rest."""
+        """Return the end of the string or of the part of it here; a split escape waits for its rest."""
         found = _IN_STRING.match(piece, at)
         assert found is not None
         end = found.end()
@@ -156,7 +156,7 @@ class JsonStream:
         return end
 
     def _closed(self, piece: bytes, end: int) -> int:
-        """Go on after the quotation mark where there is one; else all of the piece is read."""
+        """Continue after the closing quotation mark, if it is here; otherwise the piece has been read."""
         if piece[end : end + 1] != b'"':
             return len(piece)
         if self._state is _State.STRING:
@@ -171,7 +171,7 @@ class JsonStream:
 
 
 class _File:
-    """The content of a file, from the inside of a JSON string in Base64 to bytes."""
+    """The content of a file, decoded from the inside of a JSON string in Base64."""
 
     def __init__(self, place: FilePlace) -> None:
         self.place = place
@@ -200,7 +200,7 @@ class _File:
         yield FilePiece(self.place, None)
 
     def _unescaped(self, text: bytes) -> bytes:
-        """Without the escapes that some libraries write for ``/`` and ``+``."""
+        """Return the text without JSON escapes, which some libraries use for ``/`` and ``+``."""
         self._escape = b""
         if b"\\" not in text:
             return text
@@ -219,7 +219,7 @@ class _File:
 
 
 class _Tree:
-    """Takes what the parser finds, and makes values of it within bounds."""
+    """A receiver of the parser's events that builds values within limits."""
 
     def __init__(self, *, items: bool) -> None:
         self.document: Value = None
@@ -227,19 +227,19 @@ class _Tree:
         self._given_out = items
         self._open: list[dict[str, Value] | list[Value]] = []
         self._path: list[str | int] = []
-        """Name or place, for each open value, of what comes next in it."""
+        """Name or index, per open value, of what comes next in it."""
         self._named = False
-        """A name has come and its value has not."""
+        """True after a member's name and before its value."""
         self._left_out = False
         self._values = 0
         self._characters = 0
 
     def leave_next_out(self) -> None:
-        """The value that comes next, with its name, is not part of the document."""
+        """Leave the next value and its name out of the document."""
         self._left_out = True
 
     def file_place(self) -> FilePlace | None:
-        """Return the file whose content comes next, if it is a file's."""
+        """Return the file whose content comes next, or ``None``."""
         if not self._named:
             return None
         match self._path:
@@ -295,7 +295,7 @@ class _Tree:
             into[str(self._path[-1])] = value
 
     def _after(self, value: Value) -> None:
-        """A value is complete."""
+        """Note that a value is complete, and take out a list item that it ends."""
         if not self._path or isinstance(self._path[-1], str):
             return
         self._path[-1] += 1
@@ -316,7 +316,7 @@ class _Tree:
 
 @contextlib.contextmanager
 def _typed() -> Iterator[None]:
-    """Turn what the parser raises into :class:`NotUnderstood`."""
+    """Convert errors of the parser to :class:`NotUnderstood`."""
     try:
         yield
     except (ijson.JSONError, ValueError):

@@ -1,4 +1,4 @@
-"""The key with which a message client shows who it is: signed JWT, never a shared secret (api-mt-mk 5)."""
+"""The key by which a message client authenticates: with a signed JWT, never a shared secret (api-mt-mk 5)."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from samdrift.wire.jose.jwt import client_assertion
 from samdrift.wire.jose.keys import PublicKey
 
 _LIFETIME = timedelta(minutes=1)
-"""Lifetime of an assertion: enough for the way to the token endpoint, too short to be of use to a thief."""
+"""Lifetime of an assertion: enough to reach the token endpoint, but too short to be useful to a thief."""
 
 
 class KeyUnusable(Exception):
-    """A key file that holds no private key for signing; the text says what is wrong."""
+    """A key file has no usable private key for signing; the text says what is wrong."""
 
 
 class ShowsWho(Protocol):
-    """Something with which a message client shows an authorisation server who it is."""
+    """A means by which a message client authenticates to an authorisation server."""
 
     async def shown(self, client: str, audience: str, now: datetime) -> str:
-        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+        """Return a statement by ``client`` for the authorisation server, valid once and for a minute."""
 
     async def key_set(self) -> dict[str, object]:
-        """The public keys as a JWK set (RFC 7517 5), to be registered with the message service."""
+        """Return the public keys as a JWK set (RFC 7517 5), to be registered with the message service."""
 
 
 class KeptKey:
-    """A key that is kept elsewhere, in a vault, and asked for with each use: it is replaced meanwhile."""
+    """A key that is stored in a vault and fetched for each use, because it may be replaced at any time."""
 
     def __init__(self, keys: Callable[[], Awaitable[Sequence[TokenKey]]]) -> None:
-        """``keys`` returns the one in use first."""
+        """Use ``keys``, a function that returns the keys with the one in use first."""
         self._keys = keys
 
     async def shown(self, client: str, audience: str, now: datetime) -> str:
-        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+        """Return a statement by ``client`` for the authorisation server, valid once and for a minute."""
         return client_assertion(client, audience, str(uuid.uuid4()), now, (await self._keys())[0])
 
     async def key_set(self) -> dict[str, object]:
-        """The public keys, including that of the key that is used next."""
+        """Return the public keys, including the next one."""
         return {"keys": [PublicKey.named(key.public).published() for key in await self._keys()]}
 
 
 class ClientKey:
-    """A private key, RSA or elliptic curve P-256, and the client assertions that it signs (RFC 7523)."""
+    """A private key, RSA or elliptic curve P-256, and the client assertions signed with it (RFC 7523)."""
 
     def __init__(self, key: ECKey | RSAKey) -> None:
         self._key = key
@@ -66,7 +66,7 @@ class ClientKey:
 
     @classmethod
     def read(cls, pem: bytes) -> Self:
-        """Take a private key in PEM without password; :class:`KeyUnusable` if it is not one that will do."""
+        """Read a private key in PEM without a password; raise :class:`KeyUnusable` if it is unsuitable."""
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -78,18 +78,18 @@ class ClientKey:
         return cls(ECKey.import_key(pem))
 
     def write(self, path: Path) -> None:
-        """Store the private key in a new file that only its owner can read; :class:`FileExistsError`."""
+        """Store the private key in a new file for its owner only; raise :class:`FileExistsError`."""
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(self._key.as_pem(private=True))
 
     @property
     def public(self) -> dict[str, object]:
-        """The public key as a JWK set (RFC 7517 5), to be registered with the message service."""
+        """Return the public key as a JWK set (RFC 7517 5), to be registered with the message service."""
         own = {**self._key.as_dict(private=False), **self._named, "use": "sig", "alg": self._algorithm}
         return {"keys": [own]}
 
     def assertion(self, client: str, audience: str, now: datetime) -> str:
-        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+        """Return a statement by ``client`` for the authorisation server, valid once and for a minute."""
         claims = {
             "iss": client,
             "sub": client,
@@ -102,11 +102,11 @@ class ClientKey:
         return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
 
     async def shown(self, client: str, audience: str, now: datetime) -> str:
-        """The same, as of a key that is kept elsewhere (:class:`ShowsWho`)."""
+        """Return the same statement, as :class:`ShowsWho` has it."""
         return self.assertion(client, audience, now)
 
     async def key_set(self) -> dict[str, object]:
-        """The public key as a set."""
+        """Return the public key as a JWK set."""
         return self.public
 
     @property

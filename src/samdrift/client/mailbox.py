@@ -1,6 +1,6 @@
-"""The client's side of interface D: its four operations, and what Samdrift adds (api-mt-mk 3).
+"""The client side of interface D: its four operations, and Samdrift's additions (api-mt-mk 3).
 
-:class:`EventStream` reads Server-sent events from bytes (HTML standard, "Server-sent events"), without I/O.
+:class:`EventStream` parses server-sent events from bytes (HTML standard, "Server-sent events"), without I/O.
 """
 
 from __future__ import annotations
@@ -29,33 +29,34 @@ from samdrift.net.client import HttpAnswer, HttpClient, HttpFault, NoAnswer
 _SMALL = 16 << 20
 
 _LARGE = 64 << 20
-"""Bytes of an answer without and with content; a message is at most 30 MB, in base64 twice."""
+"""Maximum size of an answer with message content: a message is up to 30 MB, encoded twice in Base64."""
 
 _LONGEST_LIST = 1 << 30
-"""Bytes of a list, which a service without pages gives in one answer: a million messages and more."""
+"""Maximum size of a list, which a service without paging returns in one answer: over a million messages."""
 
 _SILENCE = 120.0
-"""Seconds that a message service may take over a large message."""
+"""Seconds that a message service may be silent, as while it prepares a large message."""
 
 _WHOLE_ANSWER = 600.0
-"""Seconds in which an answer must have come to its end, however steadily it comes."""
+"""Seconds within which an answer must be complete, however steadily it arrives."""
 _LONGEST_EVENT = 64 * 1024
 _NOT_OFFERED = frozenset({400, 404, 405, 406})
-"""Answers of a message service that does not know the operation, or the message."""
+"""Status codes of a message service that does not know the operation or the message."""
 
 _MAX_EMPTY_PAGES = 3
-"""Pages without a message that may follow each other and still name a next one."""
+"""Maximum number of consecutive pages without a message that still have a next page."""
 
 _AS_IT_STANDS = "%/:=&?~+!$,;'@()*"
-"""Characters that stay unescaped in a link: other services write ``page[after]`` plainly, RFC 3986 does
-not.
+"""Characters that stay unescaped in a link.
+
+Other services write ``page[after]`` without escapes, contrary to RFC 3986.
 """
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Selection of the messages to list; an empty field does not matter (api-mt-mk 3, getMessageByFilter)."""
+    """Criteria for the messages to list; empty fields are ignored (api-mt-mk 3, getMessageByFilter)."""
 
     status: str = ""
     sender_address: str = ""
@@ -77,28 +78,28 @@ class Filter:
 class Mailbox:
     """A message client's mailboxes at one message service.
 
-    Every method raises :class:`~samdrift.client.errors.Refused` when the
-    message service says no, and :class:`~samdrift.client.errors.Unreachable`
-    when no usable answer came: then the call may be made again.
+    Every method raises :class:`~samdrift.client.errors.Refused` when the message service refuses the call,
+    and :class:`~samdrift.client.errors.Unreachable` when there is no usable answer; the call may then be
+    repeated.
     """
 
     def __init__(self, http: HttpClient, base: str, tokens: Tokens) -> None:
-        """``base`` is the address of the API with its version, such as ``https://mt.example.se/v1``."""
+        """Use ``base``, the address of the API with its version, such as ``https://mt.example.se/v1``."""
         self._http = http
         self._base = base.rstrip("/")
         self._tokens = tokens
 
     async def send(self, message: OutgoingMessage) -> str:
-        """Hand a message over for sending; the address of the new message, where its status is told."""
+        """Submit a message for sending; return its address, at which its status can be read."""
         async with self._exchange("POST", "/sdk/messages", message.pieces) as answer:
             await _read(answer, _SMALL)
             return answer.location
 
     async def list(self, which: Filter = Filter()) -> AsyncGenerator[Document, None]:
-        """Messages without their content, the newest first, over all pages.
+        """Yield messages without their content, newest first, from all pages.
 
-        A service whose pages go on without a message, or lead back to one that was
-        asked for, returns no usable answer.
+        Raises :class:`~samdrift.client.errors.Unreachable` if the service keeps returning pages without
+        messages, or if its pages lead back to an earlier one.
 
         Clauses: api-mt-mk 4.1 step 6, 4.2 step 3.
         """
@@ -128,11 +129,11 @@ class Mailbox:
                 raise Unreachable("the pages of the message service have no end")
 
     async def get(self, message_id: str, files: FileSink | None = None) -> Document:
-        """A message with its content, events and status.
+        """Return a message with its content, events and status.
 
-        With ``files``, the content of each file goes there as it comes, and is not in the document: a
-        message of 30 MB is never held whole. :class:`~samdrift.client.errors.Unreadable` when what came is
-        not a message; :meth:`raw` returns it unchanged, unless it is
+        With ``files``, the content of each file goes there as it arrives and is left out of the document, so
+        that a message of 30 MB is never held as a whole. Raises :class:`~samdrift.client.errors.Unreadable`
+        if the answer is not a message; :meth:`raw` returns it unchanged, unless it is
         :class:`~samdrift.client.errors.TooLarge`.
 
         Clauses: api-mt-mk 4.2 step 6.
@@ -146,16 +147,16 @@ class Mailbox:
             return _object(_object(stream.close(), "the answer").get("data"), "data")
 
     async def raw(self, message_id: str) -> AsyncIterator[bytes]:
-        """A message as the message service writes it, unread, in pieces."""
+        """Yield a message as the message service writes it, unparsed, in pieces."""
         async with self._exchange("GET", _path_of(message_id)) as answer:
             async for piece in _message(answer):
                 yield piece
 
     async def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
-        """Evidence about a message, a tar archive in pieces; with the message itself where that is asked for.
+        """Yield evidence about a message, a tar archive in pieces, together with the ``original`` if asked.
 
-        :class:`~samdrift.client.errors.NotOffered` where there is none, or the message service is another
-        supplier's: DIGG's API has no such operation.
+        Raises :class:`~samdrift.client.errors.NotOffered` if there is none, or if the message service is
+        another supplier's, because DIGG's API has no such operation.
         """
         path = f"{_path_of(message_id)}/evidence{'?original=true' if original else ''}"
         try:
@@ -168,7 +169,7 @@ class Mailbox:
             raise
 
     async def delete(self, message_id: str) -> None:
-        """Have a message deleted whose flow is over."""
+        """Delete a message whose exchange is over."""
         async with self._exchange("DELETE", _path_of(message_id)) as answer:
             await _read(answer, _SMALL)
 
@@ -182,10 +183,10 @@ class Mailbox:
     ) -> AsyncIterator[ServerEvent]:
         """Yield events from now on, or after ``last_id``, until the connection ends.
 
-        ``opened`` is called once the message service has accepted, and ``placed`` with each place to go on
-        from. One that answers with something else has no events:
-        :class:`~samdrift.client.errors.Refused` with status 406. ``wait`` asks for a sign of life no more
-        often than after that many seconds (RFC 7240 4.3), which the message service may pass over.
+        ``opened`` is called once the message service has accepted the call, and ``placed`` with each id from
+        which reading can be resumed. If the service answers with anything else than events, this raises
+        :class:`~samdrift.client.errors.Refused` with status 406. ``wait`` asks the service to send a sign of
+        life at most that often, in seconds (RFC 7240 4.3); it may ignore that.
         """
         stream = EventStream()
         headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
@@ -203,19 +204,19 @@ class Mailbox:
                     placed(stream.last_id)
 
     def has_token(self) -> bool:
-        """Return whether there is a token that is good now."""
+        """Return whether there is a valid token now."""
         return self._tokens.good
 
     def token_left(self) -> float:
-        """Return the seconds for which the last token is good."""
+        """Return the remaining seconds of the last token."""
         return self._tokens.left
 
     def forget_token(self) -> None:
-        """Have the next call ask for a new token."""
+        """Make the next call request a new token."""
         self._tokens.forget()
 
     def _next(self, link: object) -> str:
-        """Return the path of the next page; never on another server, whatever the link says."""
+        """Return the path of the next page; a link to another server is an error."""
         if not isinstance(link, str) or not link:
             return ""
         url = urljoin(f"{self._base}/sdk/messages", link)
@@ -232,7 +233,7 @@ class Mailbox:
         headers: Mapping[str, str] | None = None,
         silence: float = _SILENCE,
     ) -> AsyncIterator[HttpAnswer]:
-        """A call that was answered with success; once more with a new token where the first is not taken."""
+        """Make a call and yield its successful answer; retry once with a new token after a 401."""
         for last in (False, True):
             sent = {**(headers or {}), "authorization": f"Bearer {await self._tokens.token()}"}
             if body is not None:
@@ -251,7 +252,7 @@ class Mailbox:
 
 
 async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
-    """The answer as it comes, within bounds of size and of the time that we wait for it."""
+    """Yield the answer as it arrives, within limits of size and of the time spent waiting."""
     waited, size = 0.0, 0
     pieces = answer.pieces()
     clock = asyncio.get_running_loop().time
@@ -272,7 +273,7 @@ async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
 
 
 async def _message(answer: HttpAnswer) -> AsyncIterator[bytes]:
-    """A message as it comes; :class:`TooLarge` where it is larger than any may be, now or later."""
+    """Yield a message as it arrives; raise :class:`TooLarge` if it exceeds the size limit."""
     try:
         async for piece in _pieces(answer, _LARGE):
             yield piece
@@ -294,7 +295,7 @@ async def _refused(answer: HttpAnswer) -> Exception:
 
 
 async def _read(answer: HttpAnswer, most: int) -> bytes:
-    """The whole answer, within bounds of size and time."""
+    """Return the whole answer, within limits of size and time."""
     try:
         async with asyncio.timeout(_WHOLE_ANSWER):
             return await answer.read(most)
@@ -311,7 +312,7 @@ def _told() -> Iterator[None]:
 
 
 def _object(value: object, name: str) -> Document:
-    """A member that is an object; an empty one where it is left out."""
+    """Return a member that is an object; an empty one if it is missing."""
     if value is not None and not isinstance(value, Mapping):
         raise NotUnderstood(f"the message service answered with another shape: {name} is not an object")
     return value or {}
@@ -331,7 +332,7 @@ def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:
 
 @dataclass(frozen=True, slots=True)
 class ServerEvent:
-    """One event: its kind, its id to go on from after a break, and its data."""
+    """One event: its kind, its id for resuming after an interruption, and its data."""
 
     kind: str
     id: str
@@ -339,7 +340,7 @@ class ServerEvent:
 
 
 class EventStream:
-    """Accepts the stream piece by piece and returns the events that are whole."""
+    """A parser that accepts a stream in pieces and returns complete events."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -348,7 +349,7 @@ class EventStream:
         self.last_id = ""
 
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
-        """Events that ``piece`` completes; :class:`ValueError` for lines beyond all bounds."""
+        """Yield the events that ``piece`` completes; raise :class:`ValueError` for one that is too long."""
         *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
         held = len(self._data) + sum(map(len, self._data))
         if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:

@@ -1,4 +1,4 @@
-"""A message to send, as the JSON that interface D takes: files are read while it is sent."""
+"""A message to send, written as JSON for interface D; its files are read while it is sent."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from samdrift.wire.identifiers import FUNCTIONAL_ADDRESS_ROOT
 
 _PIECE = 3 << 18
-"""Bytes of a file read at a time: a multiple of three, so that the pieces' base64 joins to the file's."""
+"""Number of bytes read at a time: a multiple of three, so that the Base64 pieces can be joined."""
 
 DOCUMENT_ID = "SDK-Meddelande"
 
 Source = Callable[[], AsyncIterator[bytes]]
-"""Opens a file's content from its beginning; called once more where the message is sent again."""
+"""Function that opens a file's content at its beginning; called again if the message is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An identifier with its code system (``root``) and a text for people: a person, or a reference."""
+    """An identifier with its code system (``root``) and a label: a person or a reference."""
 
     root: str
     extension: str
@@ -35,7 +35,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Correspondent:
-    """An organisation and one of its functional addresses, with persons and references of its own.
+    """An organisation and one of its functional addresses, with its people and references.
 
     (api-mt-mk, "Meddelanden", 10 to 13)
     """
@@ -60,7 +60,7 @@ class Correspondent:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file to send; its type follows from its name if none is given."""
+    """A file to send; by default its type is derived from its name."""
 
     name: str
     source: Source
@@ -68,7 +68,7 @@ class Attachment:
 
     @classmethod
     def of_file(cls, path: Path, content_type: str = "") -> Attachment:
-        """A file of the file system; :class:`OSError` while it is sent when it cannot be read."""
+        """Return an attachment for a file; if it cannot be read, sending raises :class:`OSError`."""
         return cls(path.name, lambda: _read(path), content_type)
 
     def head(self) -> dict[str, str]:
@@ -119,8 +119,8 @@ class OutgoingDocument:
 class OutgoingMessage:
     """A message to send: content, recipient and conversation.
 
-    ``message_id`` is chosen by whoever sends, so that the same message can be sent
-    again after an answer that never came, and still arrives once.
+    The sender chooses ``message_id``, so that a message can be sent again when no answer was received, and
+    still arrives only once.
 
     Clauses: api-mt-mk 4.1 step 3.
     """
@@ -134,10 +134,10 @@ class OutgoingMessage:
     conversation_id: str = ""
     ref_to_message_id: str = ""
     generating_system: tuple[str, str] | None = None
-    """``root`` and ``extension`` of the system that writes the message."""
+    """``root`` and ``extension`` of the system that created the message."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The request body, piece by piece; what a source raises is raised unchanged."""
+        """Yield the request body in pieces; errors of a source are passed on unchanged."""
         head = _open({"data": {"type": "messages", "attributes": self._attributes()}}, 3)
         yield head + b', "digitalDocument": ['
         for number, document in enumerate(self.documents):
@@ -174,5 +174,5 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
 
 
 def _open(document: Mapping[str, object], levels: int) -> bytes:
-    """A JSON document without its last closing braces."""
+    """Return a JSON document without its last ``levels`` closing braces."""
     return json.dumps(document, ensure_ascii=False).encode()[:-levels]

@@ -16,17 +16,17 @@ from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoA
 
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)
-"""Time before its end from which a token is no longer used: a call takes time, and clocks differ."""
+"""Time before a token expires from which it is no longer used: calls take time, and clocks differ."""
 _ASKED_AT_ONCE = 8
 _HELD_SECONDS = 2.0
 _FOR_EVER = 10**9
-"""Seconds that no token is good for."""
+"""Limit in seconds from which a token's lifetime is rejected as implausible."""
 
 
 class Places:
-    """Places of those who ask one authorisation server, since the answers to many at once come too late.
+    """Limit on concurrent requests to one authorisation server, which answers too late if there are many.
 
-    An answer that does not come at all holds up nobody: its place is soon free again.
+    A request without an answer does not delay the others for long, since its place is soon freed.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Places:
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it for no longer than :data:`_HELD_SECONDS`."""
+        """Wait for a place, and hold it for at most :data:`_HELD_SECONDS`."""
         await self._free.acquire()
         held = True
 
@@ -53,7 +53,7 @@ class Places:
 
 
 class Tokens:
-    """Gives a token that is good now, and asks for a new one when the last one is about to end."""
+    """Access tokens of one client: returns a valid one, and requests another when it is about to expire."""
 
     def __init__(
         self,
@@ -67,9 +67,10 @@ class Tokens:
         audience: str | None = None,
         places: Places | None = None,
     ) -> None:
-        """Without ``scope`` the server gives all that the client has; ``audience`` is the endpoint itself.
+        """Request tokens at ``endpoint``, which is also the default ``audience``.
 
-        ``places`` are those of all who ask the same server.
+        Without ``scope`` the server grants everything that the client may use. ``places`` is shared by all
+        clients of the same server.
         """
         self._http = http
         self._endpoint = endpoint
@@ -84,7 +85,7 @@ class Tokens:
         self._asking = asyncio.Lock()
 
     async def token(self) -> str:
-        """A bearer token; :class:`InterfaceError` when there is none to be had.
+        """Return a bearer token; raise :class:`InterfaceError` if none can be obtained.
 
         Clauses: api-mt-mk 4.1 step 1, 4.2 step 1.
         """
@@ -99,16 +100,16 @@ class Tokens:
 
     @property
     def good(self) -> bool:
-        """Return whether the last token is good now."""
+        """Return whether the last token is still valid."""
         return self._until is not None and self._clock() < self._until
 
     @property
     def left(self) -> float:
-        """Return the seconds for which the last token is good."""
+        """Return the remaining seconds of the last token."""
         return 0.0 if self._until is None else max((self._until - self._clock()).total_seconds(), 0.0)
 
     def forget(self) -> None:
-        """Ask again: the last token was not taken, or is not to be used any more."""
+        """Drop the last token, so that the next call requests a new one."""
         self._until = None
 
     async def _ask(self, now: datetime) -> tuple[str, int]:
@@ -138,7 +139,7 @@ class Tokens:
 
 
 class Bearing:
-    """Calls with an access token, which is asked for again where the one in hand is not accepted."""
+    """Calls with an access token, which is renewed if it is not accepted."""
 
     def __init__(self, http: HttpClient, tokens: Tokens) -> None:
         self._http = http
@@ -152,7 +153,7 @@ class Bearing:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """GET ``url``, or POST ``content``; :class:`NoAnswer` without a whole answer or a token."""
+        """GET ``url``, or POST ``content``; raise :class:`NoAnswer` without a complete answer or a token."""
         answer = await self._once(url, limits, content, headers)
         if answer.status == 401:
             self._tokens.forget()
@@ -170,7 +171,7 @@ class Bearing:
 
 
 def _granted(body: bytes) -> tuple[str, int]:
-    """Token and lifetime in seconds of a token response (RFC 6749 5.1)."""
+    """Return the token and its lifetime in seconds from a token response (RFC 6749 5.1)."""
     try:
         document = json.loads(body)
         token, kind, seconds = (

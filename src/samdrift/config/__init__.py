@@ -1,1 +1,1 @@
-"""The configuration file: its model, its reader, and what it names."""
+"""The configuration file: its model, its reader, and access to the files and secrets that it names."""

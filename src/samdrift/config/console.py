@@ -22,13 +22,13 @@ _A_DIGEST = '["' + "ab" * 32 + '"]'
 
 
 def digest(text: str) -> str | None:
-    """Return a SHA-256 in small hexadecimal letters, from any form that programs print; else ``None``."""
+    """Return a SHA-256 in lower-case hexadecimal from any common notation; ``None`` for other text."""
     plain = text.replace(":", "").lower()
     return plain if _DIGEST.fullmatch(plain) else None
 
 
 def digests(value: Any) -> tuple[str, ...]:
-    """Return the SHA-256 of a list; :class:`ValueError` for anything else in it."""
+    """Return a list of SHA-256 values; raise :class:`ValueError` if an item is anything else."""
     found = [digest(each) for each in texts(value)]
     if None in found:
         raise ValueError("has something that is not a SHA-256 in hexadecimal")
@@ -36,7 +36,7 @@ def digests(value: Any) -> tuple[str, ...]:
 
 
 def certificate_subject(text: str) -> str | None:
-    """Return a certificate's SHA-256 or subject in one form; ``None`` for a text that is neither."""
+    """Return a certificate's SHA-256 or subject in normal form; ``None`` for text that is neither."""
     if (found := digest(text)) is not None:
         return found
     try:
@@ -48,7 +48,7 @@ def certificate_subject(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class StaffConfig:
-    """A person of the operator's who may sign in to the console."""
+    """A member of the operator's staff who may sign in to the console."""
 
     subject: Annotated[
         str,
@@ -181,14 +181,17 @@ class ConsoleConfig:
 
     @property
     def origin(self) -> str:
-        """The origin of the pages, as the staff have it."""
+        """Return the origin of the console's pages as the staff's browsers use it."""
         scheme, usual = ("http", 80) if self.plain else ("https", 443)
         port = self.port or self.listen.port
         return f"{scheme}://{self.host}{'' if port == usual else f':{port}'}"
 
 
 def check_console(own: ConsoleConfig, _: Table) -> Breaches:
-    """Require persons who can sign in, each once and one way, and a secret: there is no vault for a key."""
+    """Require one way to sign in with its secret, and people with distinct subjects and names.
+
+    The console has no vault, so it cannot use a key in place of a secret.
+    """
     if (own.sign_in is None) == (own.certificates is None):
         yield "sign_in", "or certificates: one of them is needed"
     if own.sign_in is not None and own.sign_in.secret_file is None:

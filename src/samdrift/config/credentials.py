@@ -1,7 +1,7 @@
-"""Credentials that systemd hands over to a service (``LoadCredentialEncrypted=``).
+"""Credentials that systemd passes to a service (``LoadCredentialEncrypted=``).
 
-A credential is decrypted by systemd, with the machine's TPM if it has one, and
-lies in memory for this service alone: nothing that opens anything lies on the disk.
+Systemd decrypts a credential, with the machine's TPM if it has one, and keeps it in memory for this service
+only: no secret is on the disk in clear.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FOLDER = "CREDENTIALS_DIRECTORY"
 
 
 def credential(value: Any) -> str:
-    """The name of a credential, in a configuration file."""
+    """Read the name of a credential in a configuration file."""
     name = text(value)
     if "/" in name or name.startswith("."):
         raise ValueError("is not the name of a credential")
@@ -24,6 +24,6 @@ def credential(value: Any) -> str:
 
 
 def credential_file(name: str, environment: Mapping[str, str]) -> Path | None:
-    """Return the path of the credential of that name; ``None`` when none were handed over."""
+    """Return the path of a credential; ``None`` when systemd has passed none."""
     folder = environment.get(_FOLDER)
     return Path(folder) / name if folder else None

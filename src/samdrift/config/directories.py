@@ -157,7 +157,7 @@ class DirectoryConfig:
 
 
 def check_directories(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require governance, whose record the members are in, and people who sign in at the message client."""
+    """Require governance, which records the members, the message client, and a sign-in service."""
     if not own.directories:
         return
     if not {Role.GOVERNANCE, Role.MESSAGE_CLIENT} <= set(own.roles):

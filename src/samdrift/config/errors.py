@@ -1,4 +1,4 @@
-"""Errors for unusable input, and the escaping of names and peers' texts in one line."""
+"""Errors for unusable input, and escaping of file names and peers' texts for output on one line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from samdrift.contracts.errors import Explained
 
 
 class Unusable(Explained):
-    """An input or a command line that cannot be used; the text is one line for the person who gave it."""
+    """An unusable input or command line; the text is one line for the person who gave it."""
 
 
 def shown(path: PathLike[str]) -> str:
-    """The name of a file as one line can show it."""
+    """Return the name of a file, escaped for output on one line."""
     return printable(fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def printable(text: str) -> str:
-    """``text``, which may be a peer's, as one line can show it: what cannot be printed is escaped."""
+    """Return ``text``, possibly from a peer, with unprintable characters escaped for output on one line."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

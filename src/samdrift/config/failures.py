@@ -13,7 +13,7 @@ from samdrift.contracts.errors import Explained, Temporary
 
 @contextlib.contextmanager
 def reported_as_usage_errors() -> Iterator[None]:
-    """Turn a taken address, an unusable file, a database that is not there into :class:`Unusable`."""
+    """Convert expected failures, such as an address in use or a missing file, to :class:`Unusable`."""
     try:
         yield
     except OSError as error:
@@ -26,6 +26,6 @@ def reported_as_usage_errors() -> Iterator[None]:
 
 
 def _with_cause(error: Explained) -> str:
-    """Return what does not work, and for an outage what failed and where, unless the text has it."""
+    """Return the text of an error, with the cause of an outage unless the text contains it already."""
     text, cause = str(error), error.cause if isinstance(error, Temporary) else ""
     return f"{text} ({cause})" if cause and cause not in text else text

@@ -1,4 +1,4 @@
-"""Organisations' tokens in a hardware security module: what the configuration file says of them.
+"""Organisations' tokens in a hardware security module, as declared in the configuration file.
 
 ::
 
@@ -27,9 +27,9 @@ from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _NOWHERE = Path("/run/credentials/none-were-handed-over")
-"""A command that is not started by systemd gets no PIN, and does all that needs none."""
+"""Path that does not exist, for commands not started by systemd, which can work without a PIN."""
 _LONGEST_LABEL = 32
-"""PKCS#11 has no room for more bytes."""
+"""Maximum number of bytes in a PKCS#11 label."""
 
 
 def _label_of(value: Any) -> str:
@@ -41,7 +41,7 @@ def _label_of(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HsmConfig:
-    """The library that reaches the hardware security module."""
+    """The library that gives access to the hardware security module."""
 
     module: Annotated[
         Path,
@@ -51,7 +51,7 @@ class HsmConfig:
 
 @dataclass(frozen=True, slots=True)
 class HsmTokenConfig:
-    """An organisation's token, and where its PIN is: in a file, in a credential, or with an officer alone."""
+    """An organisation's token, and the source of its PIN: a file, a credential, or an officer."""
 
     label: Annotated[
         str,
@@ -82,7 +82,7 @@ class HsmTokenConfig:
 
 
 def check_pin(token: HsmTokenConfig, _: Table) -> Breaches:
-    """Refuse a PIN in two places."""
+    """Reject a PIN in two places."""
     if token.pin_file is not None and token.pin_credential:
         yield "pin_credential", "stands beside pin_file; a PIN is in one place"
 
@@ -92,7 +92,7 @@ def hsm_settings(
     each: Mapping[ParticipantIdentifier, HsmTokenConfig | None],
     environment: Mapping[str, str] = os.environ,
 ) -> HsmSettings | None:
-    """The tokens as the vaults reach them; PINs are read when they are needed, so that they may change."""
+    """Return the HSM settings for the vaults; PINs are read when needed, so that they may change."""
     if tokens is None:
         return None
     access = {

@@ -1,4 +1,4 @@
-"""Files that are given to a command, read with care: any of them may be the wrong one."""
+"""Reading of files and values given to a command, which may be anything."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from samdrift.wire.xml import LARGE
 
 
 def read_document(path: Path) -> bytes:
-    """The bytes of a message, envelope or receipt; :class:`Unusable` when it is none for sure.
+    """Read a message, envelope or receipt; raise :class:`Unusable` for a file that cannot be one.
 
-    Never holds more than the largest envelope that is accepted, whatever the
-    path leads to.
+    Never reads more than the largest accepted envelope, whatever the path refers to.
     """
     try:
         with path.open("rb") as file:
@@ -37,7 +36,7 @@ def read_document(path: Path) -> bytes:
 def read_certificates(
     file: Path, read: Callable[[Path], bytes] = Path.read_bytes
 ) -> tuple[x509.Certificate, ...]:
-    """The certificates in a file, PEM or DER; at least one."""
+    """Read the certificates in a file, PEM or DER; at least one."""
     try:
         return certificates(read(file))
     except OSError as error:
@@ -52,7 +51,7 @@ def reason(error: OSError) -> str:
 
 
 def read_time(text: str | None) -> datetime:
-    """A time in ISO 8601, in UTC where it names no zone; now when there is none."""
+    """Read a time in ISO 8601, in UTC if it has no zone; return the current time for ``None``."""
     if text is None:
         return datetime.now(UTC)
     try:
@@ -63,7 +62,7 @@ def read_time(text: str | None) -> datetime:
 
 
 def read_participant(text: str) -> ParticipantIdentifier:
-    """A participant identifier as somebody wrote it."""
+    """Read a participant identifier that a person has entered."""
     try:
         return ParticipantIdentifier.parse(text)
     except WireError as error:

@@ -1,4 +1,4 @@
-"""Levels of separation of organisations in memory: the table ``isolation`` of the configuration file."""
+"""Levels of isolation of organisations in memory: the table ``isolation`` of the configuration file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from samdrift.config.reading import Breaches
 from samdrift.config.toml import ConfigError, Table
 
 USERS = 10_000
-"""Unix user ids that one installation may take, from its first on."""
+"""Number of Unix user ids that one installation may use, starting from its first."""
 MAX_WORKERS = 64
-"""There are no more partitions of the organisations (:mod:`samdrift.scheduling.leases`)."""
+"""Maximum number of workers, which is the number of partitions (:mod:`samdrift.scheduling.leases`)."""
 _LEAST_USER = 1000
 _LARGEST_USER = 2**31 - USERS
 _LEAST_MEMORY = 256
@@ -26,7 +26,7 @@ _HARD_LINKS = Path("/proc/sys/fs/protected_hardlinks")
 
 
 class Isolation(StrEnum):
-    """The isolation level: which organisations' secrets an operating-system process may hold."""
+    """Isolation level: the organisations whose secrets one operating-system process may hold."""
 
     SHARED = "shared"
     """The secrets of all organisations, each used through its own vault."""
@@ -36,7 +36,7 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IsolationConfig:
-    """The level, and what each process gets under ``process``."""
+    """The isolation level, and the limits of each process."""
 
     level: Annotated[
         Isolation,
@@ -94,7 +94,7 @@ class IsolationConfig:
 
 
 def check_level(isolation: IsolationConfig, table: Table) -> Breaches:
-    """Refuse at level ``shared`` what only ``process`` knows."""
+    """Reject settings that do not apply at the configured level."""
     if isolation.level is Isolation.SHARED:
         for name in table.values:
             if name not in ("level", "workers"):
@@ -104,13 +104,13 @@ def check_level(isolation: IsolationConfig, table: Table) -> Breaches:
 
 
 def require_rights(config: IsolationConfig, *, root: bool) -> None:
-    """Refuse what only root can do; :class:`~samdrift.config.toml.ConfigError`."""
+    """Reject settings that need root; raise :class:`~samdrift.config.toml.ConfigError`."""
     if config.first_user is not None and not root:
         raise ConfigError("isolation.first_user", "only root can start processes as other Unix users")
 
 
 def require_protected_links(setting: Path = _HARD_LINKS) -> None:
-    """Refuse to start where a process could give another user's file a second name in a folder of its own."""
+    """Refuse to start on a system where a process could create hard links to other users' files."""
     try:
         protected = setting.read_text().strip() != "0"
     except OSError:

@@ -21,7 +21,7 @@ def _two(value: Any) -> tuple[ParticipantIdentifier, ParticipantIdentifier]:
 
 @dataclass(frozen=True, slots=True)
 class IsolationCheckConfig:
-    """Organisations that exist to be tried on: they receive nothing from anybody else."""
+    """The canaries: organisations used only by the isolation check, without contact with any others."""
 
     canaries: Annotated[
         tuple[ParticipantIdentifier, ParticipantIdentifier],

@@ -1,13 +1,13 @@
-"""Declarations of configuration keys: what reader, defaults and reference page are made from.
+"""Declarations of configuration keys, which the reader, the defaults and the reference page are based on.
 
 A table of the file is a frozen dataclass. Each attribute that is in the file is declared once, with
 its type, its :class:`Key` and its default::
 
     retry_seconds: Annotated[int, Key("Time between attempts.", POSITIVE, unit="seconds")] = 30
 
-:mod:`samdrift.config.reading` reads a table of that type, :mod:`samdrift.config.reference` writes its
-part of docs/configuration.md. A new key is one such line, and the page made again:
-``./samdrift config reference > docs/configuration.md``.
+:mod:`samdrift.config.reading` reads a table of that type, and :mod:`samdrift.config.reference` writes its
+part of docs/configuration.md. To add a key, add one such line and regenerate the page: ``./samdrift config
+reference > docs/configuration.md``.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ T = TypeVar("T")
 
 
 class Change(StrEnum):
-    """Event that has to happen before a changed value is used."""
+    """Step that is needed for a changed value to take effect."""
 
     RESTART = "restart"
     FOLLOWED = "followed"
-    """Running processes read it again by themselves."""
+    """Running processes read the value again by themselves."""
     COMMAND = "next command"
-    """No running process uses it."""
+    """The value is used only by commands, not by running processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A kind of value: its name in the reference, and its reading."""
+    """A kind of value: its name in the reference, and its reader."""
 
     name: str
     read: Callable[[Any, Path], T]
-    """Reader of a value, given the file's folder; :class:`ValueError` or :class:`TypeError` if unfit."""
+    """Reader of a value in a file in the given folder; raises :class:`ValueError` or :class:`TypeError`."""
 
 
 class Shape(Enum):
-    """The forms in which a key has tables below it."""
+    """Forms in which a key can have tables below it."""
 
     ONE = "table"
     LIST = "array of tables"
     NAMED = "table of tables"
-    """By names that are chosen in the file, such as those of transport profiles."""
+    """Tables with names that are chosen in the file, such as those of transport profiles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """A key with tables below it, each of which becomes an object of ``type``."""
+    """A key with tables below it, each of which is read into an object of ``type``."""
 
     type: type[Any]
     shape: Shape = Shape.ONE
     keys: Mapping[str, Key | Compound] | None = None
-    """Keys of a type of another package, which declares none itself."""
+    """Declarations for a type in another package that has none itself."""
 
 
 class _Unset(Enum):
@@ -72,25 +72,25 @@ class Key:
     """One key of the file."""
 
     text: str
-    """Its meaning, in the reference page."""
+    """Its description in the reference page."""
     kind: Kind[Any] | Tables
     name: str = ""
-    """Its name in the file, where that differs from the attribute's."""
+    """Its name in the file, if different from the attribute's."""
     unit: str = ""
     default: Any = UNSET
     """Default of a key without an attribute that has one."""
     otherwise: str = ""
-    """The effect of its absence in words, where the default does not tell."""
+    """Description of the effect of leaving it out, if the default does not show that."""
     required: bool = False
-    """Set where the key must be given although its attribute has a default."""
+    """True if the key must be given although its attribute has a default."""
     example: str = ""
-    """A value in TOML; the default when empty."""
+    """Example value in TOML; empty to show the default."""
     since: str = ""
-    """The first version that knows it; that of the table that it is in, when empty."""
+    """First version that knows the key; empty for that of its table."""
     change: Change | None = None
-    """Effect of a change; by default that of the table that it is in."""
+    """Step that is needed after a change; ``None`` for that of its table."""
     formerly: str | None = None
-    """Its name in the version before, which still works."""
+    """Its name in the previous version, which still works."""
 
     def names(self, name: str) -> set[str]:
         """Return all names that the file may use for it."""
@@ -99,19 +99,19 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Compound:
-    """Several keys of the file that make up one attribute, whose default is that of the first."""
+    """Several keys of the file that form one attribute, whose default is that of the first key."""
 
     build: Callable[..., Any]
-    """Maker of the table's object, from the values in the order of the keys.
+    """Function that makes the attribute's value from the keys' values, in their order.
 
-    :class:`ConfigError` names one of the keys, :class:`ValueError` means the first.
+    A :class:`ConfigError` from it names one of the keys; a :class:`ValueError` concerns the first.
     """
     keys: tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An attribute with its keys, each with name and default."""
+    """An attribute with its keys, each with its name and default."""
 
     attribute: str
     build: Callable[..., Any] | None
@@ -119,7 +119,7 @@ class Declared:
 
 
 def declared(tables: Tables) -> Iterator[Declared]:
-    """Yield what is declared of a table, in the order of its attributes."""
+    """Yield the declared attributes of a table in their order."""
     own: Any = tables.type
     entries = tables.keys if tables.keys is not None else annotated(own)
     for attribute in fields(tables.type):
@@ -137,7 +137,7 @@ def declared(tables: Tables) -> Iterator[Declared]:
 
 @cache
 def annotated(type_: Any) -> dict[str, Key | Compound]:
-    """Return the keys of a type by attribute; an attribute without one is not in the file."""
+    """Return the keys of a type by attribute; attributes without one are not in the file."""
     return {
         attribute: each
         for attribute, hint in get_type_hints(type_, include_extras=True).items()

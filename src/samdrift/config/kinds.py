@@ -1,4 +1,4 @@
-"""Kinds of values that keys of the configuration have."""
+"""Kinds of values for keys of the configuration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kind(name: str, read: Callable[[Any], T]) -> Kind[T]:
 
 
 def choice(type_: type[E]) -> Kind[E]:
-    """Make the kind of value that is one of an enumeration."""
+    """Make the kind of value that is one member of an enumeration."""
     allowed = [str(each.value) for each in type_]
 
     def read(value: Any) -> E:
@@ -89,7 +89,7 @@ def _loopback(value: Any) -> SocketAddress:
 
 
 def is_loopback(host: str) -> bool:
-    """Return true for an IP address of this host alone; false for any name."""
+    """Return whether ``host`` is a loopback IP address; false for any name."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -97,7 +97,7 @@ def is_loopback(host: str) -> bool:
 
 
 def https_address(value: Any) -> str:
-    """Return an address that is called over HTTPS; :class:`ValueError` for any other."""
+    """Return an ``https://`` address; raise :class:`ValueError` for any other."""
     try:
         address = web_address(text(value), "")
     except WireError:
@@ -108,7 +108,7 @@ def https_address(value: Any) -> str:
 
 
 def _service(value: Any) -> str:
-    """Read an address of a service without a query; HTTP is for the demonstration, as the reader checks."""
+    """Read a service's address without a query; the reader restricts HTTP to the demonstration."""
     try:
         address = web_address(text(value), "")
     except WireError as error:
@@ -135,7 +135,7 @@ def _origin(value: Any) -> str:
 
 
 def _host(value: Any) -> str:
-    """Read a name as browsers send it: in small letters, without a port."""
+    """Read a host name as browsers send it: in lower case, without a port."""
     if len(text(value)) > _MAX_HOST or not _HOST.fullmatch(value):
         raise ValueError("is not the name of a host in small letters, such as habo.messages.example.se")
     return str(value)
@@ -148,7 +148,7 @@ def _domain(value: Any) -> str:
 
 
 def participant(value: Any) -> ParticipantIdentifier:
-    """Return the participant identifier that a text is; :class:`ValueError` for any other."""
+    """Read a participant identifier; raise :class:`ValueError` if it is not one."""
     try:
         return ParticipantIdentifier.parse(text(value))
     except WireError as error:
@@ -214,7 +214,7 @@ def _some(found: Iterable[T]) -> frozenset[T]:
 
 
 def client_keys(place: Path | str | None, tls_issuers: Path | None) -> Path | KeysAt | None:
-    """Return where keys of a message client are: in a file, or at an address that is called over HTTPS."""
+    """Return the location of a message client's keys: a file, or an ``https://`` address."""
     if isinstance(place, str):
         return KeysAt(https_address(place), tls_issuers)
     if tls_issuers is not None:
@@ -223,7 +223,7 @@ def client_keys(place: Path | str | None, tls_issuers: Path | None) -> Path | Ke
 
 
 def issuer_keys(place: Path | str | None, tls_issuers: Path | None) -> KeysAt | None:
-    """Return where keys of an authorisation server are, which is never a file."""
+    """Return the address of an authorisation server's keys, which cannot be in a file."""
     if isinstance(place, Path):
         raise ValueError("is not an address that begins with https://")
     return None if place is None else KeysAt(https_address(place), tls_issuers)

@@ -44,7 +44,7 @@ NETWORKS = kind("list of networks", _networks)
 
 @dataclass(frozen=True, slots=True)
 class LogsConfig:
-    """Checkpoints of all logs, and the witnesses of the operator's own."""
+    """Checkpoints of all logs, and the witnesses of the operator's own log."""
 
     checkpoint_seconds: Annotated[
         int,
@@ -165,5 +165,5 @@ class LogSystemConfig:
 
     @property
     def identity(self) -> tuple[Path, ...]:
-        """The files of the certificate and of its key."""
+        """Return the files with the certificate and its key."""
         return (self.certificate,) if self.key_file is None else (self.certificate, self.key_file)

@@ -1,4 +1,4 @@
-"""The tables ``mail`` and ``alerts`` of the configuration file: a server, and mails to the operator."""
+"""The tables ``mail`` and ``alerts`` of the configuration file, for notices and mails to the operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+
 
 
 def is_mail_address(value: str) -> bool:
-    """Return whether a text is a common mail address: without quotes, and no address literal."""
+    """Return whether a text is an ordinary mail address, without quoting or address literals."""
     return len(value) <= 254 and _MAIL_ADDRESS.fullmatch(value) is not None
 
 
@@ -35,7 +35,7 @@ def _mail_addresses(value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class MailConfig:
-    """The mail server that takes notices."""
+    """The mail server for outgoing notices."""
 
     host: Annotated[
         str,

@@ -1,7 +1,7 @@
-"""The configuration of one installation: every key with its type, meaning and default, stated here once.
+"""The configuration of one installation: every key with its type, meaning and default.
 
-:mod:`samdrift.config.keys` tells how a key is declared. Some tables are in modules of their own, and
-those that others use can be imported from here.
+:mod:`samdrift.config.keys` describes how keys are declared. Some tables are in modules of their own; those
+that other packages use can be imported from here.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Environment(StrEnum):
-    """Kinds of installation, by the information that may pass."""
+    """Kinds of installation, by the information that they may handle."""
 
     PRODUCTION = "production"
     TEST = "test"
@@ -163,7 +163,7 @@ _SECRETS = Key("Folder of the key store.", PATH, name="secrets", example='"secre
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
-    """Places of vaults, bodies and keys."""
+    """Locations of vaults, bodies and keys."""
 
     database: Annotated[
         Path | str,
@@ -268,7 +268,7 @@ class VaultConfig:
 
 
 class LogLines(StrEnum):
-    """Forms of the lines that the running program writes."""
+    """Formats of the program's log lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -303,7 +303,7 @@ class MetricsConfig:
     ] = 30
 
     def address(self, roles: Collection[Role]) -> SocketAddress:
-        """Return the address for a process that serves ``roles``: that of a role which is served alone."""
+        """Return the metrics address of a process that serves ``roles``; one role alone may have its own."""
         own = {
             Role.ACCESS_POINT: self.listen_ap,
             Role.MESSAGE_SERVICE: self.listen_mt,
@@ -389,7 +389,7 @@ class Config:
             Tables(MalwareConfig),
         ),
     ] = None
-    """Always there where the message service is."""
+    """Always set if there is a message service."""
     mail: Annotated[
         MailConfig | None,
         Key(
@@ -467,11 +467,11 @@ class Config:
         ),
     ] = 200
     file: Path | None = None
-    """The file that it was read from, for what is followed there while the installation runs."""
+    """The file it was read from, which a running installation follows for changes."""
 
     @property
     def roles(self) -> frozenset[Role]:
-        """The roles that have a table, so that they run in this installation."""
+        """Return the roles that run in this installation, which are those with a table."""
         tables = {
             Role.ACCESS_POINT: self.access_point,
             Role.MESSAGE_SERVICE: self.message_service,
@@ -481,5 +481,5 @@ class Config:
         return frozenset(role for role, table in tables.items() if table is not None)
 
     def hosts(self, role: Role) -> dict[str, ParticipantIdentifier]:
-        """The organisations that persons reach in a role, by the name of the host."""
+        """Return the organisations whose pages are served in a role, by host name."""
         return {host_of(one, role): one.identifier for one in self.organisations if host_of(one, role)}

@@ -1,4 +1,4 @@
-"""A bucket of an S3 store for bodies: what the configuration file says of it.
+"""A bucket in an S3 store for bodies, as declared in the configuration file.
 
 ::
 
@@ -9,6 +9,8 @@
     endpoint = "https://s3.example.se"
     access_key = "GK31c2f218a2e44f485b94239e"
     secret_file = "s3-secret"
+
+The store may be Amazon's or any other with the same interface.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from samdrift.config.values import text
 
 
 def _endpoint(value: Any) -> str:
-    """An address over TLS: whoever reads along could repeat a request within minutes, and remove a body."""
+    """Read the store's address, which must use TLS unless it is on this machine.
+
+    Anyone who could read a request on the network could repeat it for some minutes and so remove a body.
+    """
     address = text(value).rstrip("/")
     try:
         parts = urlsplit(address)
@@ -45,7 +50,7 @@ def _endpoint(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class S3Config:
-    """The S3 store in which the bucket of `objects` is."""
+    """The S3 store that has the bucket of `objects`."""
 
     access_key: Annotated[
         str, Key("Id of the access key.", TEXT, since="0.2", example='"GK31c2f218a2e44f485b94239e"')
@@ -99,13 +104,13 @@ class S3Config:
 
 
 def check_secret(store: S3Config, _: Table) -> Breaches:
-    """Require the secret in one place."""
+    """Require the secret in exactly one place."""
     if (store.secret_file is None) == (not store.secret_credential):
         yield "secret_file", "or secret_credential: one of them is needed"
 
 
 def check_objects(objects: Path | str, store: S3Config | None) -> Breaches:
-    """Require a bucket where a store is named; a URL says nothing of who may."""
+    """Require a bucket when a store is configured, and reject a URL that contains a user or password."""
     if isinstance(objects, Path):
         if store is not None:
             yield "s3", "is for objects in a bucket, and objects is a folder"

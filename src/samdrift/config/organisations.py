@@ -1,4 +1,4 @@
-"""The tables of organisations in the configuration file, and the rules over several of their settings."""
+"""The tables of organisations in the configuration file, and the rules that involve several of their keys."""
 
 from __future__ import annotations
 
@@ -409,16 +409,16 @@ class OrganisationConfig:
 
 
 HOST_KEYS = {Role.MESSAGE_CLIENT: "message_client_host", Role.GOVERNANCE: "governance_host"}
-"""The key with the name of the host at which persons reach a role."""
+"""The key with the host name of each role's pages."""
 
 
 def host_of(own: OrganisationConfig, role: Role) -> str:
-    """Return the name of the host at which persons reach the organisation in a role; empty without one."""
+    """Return the host name of an organisation's pages in a role; empty if there is none."""
     return {Role.MESSAGE_CLIENT: own.message_client_host, Role.GOVERNANCE: own.governance_host}.get(role, "")
 
 
 def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require a host for each role that persons reach, and for no other."""
+    """Require a host name for each role with pages, and reject one for other roles."""
     for role, key in HOST_KEYS.items():
         host = host_of(own, role)
         if role in own.roles and not host:
@@ -428,13 +428,13 @@ def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
 
 
 def check_webhook(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require governance, whose key signs what is posted."""
+    """Require governance for a webhook, since its key signs the notifications."""
     if own.emergency_webhook and Role.GOVERNANCE not in own.roles:
         yield "emergency_webhook", f"is for organisations with the role {Role.GOVERNANCE}"
 
 
 def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require that persons sign in somewhere: at pages of the organisation."""
+    """Require at most one sign-in service, and a role with pages to sign in to."""
     if own.sign_in is not None and own.saml is not None:
         yield "saml", "stands beside sign_in; persons sign in at one of them"
     for key, service in (("sign_in", own.sign_in), ("saml", own.saml)):
@@ -443,7 +443,7 @@ def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:
 
 
 def sign_in_issuer(own: OrganisationConfig) -> str | None:
-    """Return how the organisation's sign-in service is called, whose persons are known beside it."""
+    """Return the issuer of the organisation's sign-in service, which is part of a person's identity."""
     if own.saml is not None:
         return own.saml.entity_id
     return None if own.sign_in is None else own.sign_in.issuer
@@ -460,7 +460,7 @@ def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:
 
 
 def check_message_clients(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require clients that can be told apart, and at most one default, for the role mt alone."""
+    """Require distinct client ids, at most one default client, and the role mt."""
     ids = Counter(client.id for client in own.message_clients)
     if any(count > 1 for count in ids.values()):
         yield "message_clients", "two clients have the same id"
@@ -471,21 +471,21 @@ def check_message_clients(own: OrganisationConfig, _: Table) -> Breaches:
 
 
 def check_client_keys(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require keys of a client that no authorisation server of the organisation vouches for."""
+    """Require a client's keys unless the organisation's own authorisation server vouches for the client."""
     for number, client in enumerate(own.message_clients):
         if client.keys is None and own.external_issuer is None:
             yield f"message_clients[{number}].keys", "is missing, and the organisation has no external_issuer"
 
 
 def check_client_addresses(own: OrganisationConfig, _: Table) -> Breaches:
-    """Require addresses of every client but the default one."""
+    """Require addresses for every client except the default one."""
     for number, client in enumerate(own.message_clients):
         if client.addresses == () and not client.default:
             yield f"message_clients[{number}].addresses", "is missing"
 
 
 def check_login(domibus: DomibusConfig, _: Table) -> Breaches:
-    """Require user and password together."""
+    """Require a user and a password together."""
     if domibus.user and domibus.password_file is None:
         yield "password_file", "is missing; a user has a password"
     if domibus.password_file is not None and not domibus.user:

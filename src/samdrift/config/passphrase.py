@@ -1,4 +1,4 @@
-"""The passphrase of an installation's key store, in a file or a credential of systemd's; secrets in files."""
+"""The passphrase of an installation's key store, from a file or a systemd credential; secrets in files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from samdrift.keystore import durablefiles
 
 
 def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.environ) -> bytes:
-    """The passphrase, without white space around it; :class:`ConfigError` when there is none.
+    """Read the passphrase without surrounding whitespace; raise :class:`ConfigError` if there is none.
 
-    A file is its owner's alone. A credential has the rights that systemd gave it.
+    A file must be accessible only to its owner. A credential has the permissions that systemd gave it.
     """
     if config.passphrase_file is not None:
         return _read(config.passphrase_file, "vaults.passphrase_file", read_private)
@@ -30,7 +30,7 @@ def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.env
 
 
 def read_private(file: Path) -> bytes:
-    """Read a file of the owner's alone; :class:`Unusable` when group or others may read or write it."""
+    """Read a file; raise :class:`Unusable` if anyone but its owner may read or write it."""
     try:
         return durablefiles.read_private(file)
     except durablefiles.NotPrivate:
@@ -39,10 +39,10 @@ def read_private(file: Path) -> bytes:
 
 
 def read_named(file: Path, where: str, read: Callable[[Path], bytes] = durablefiles.read_private) -> bytes:
-    """Return what is in a file of its owner's alone that the configuration names.
+    """Read a private file that the configuration names.
 
-    :class:`ConfigError` for the key ``where`` that names it when it cannot be read, or others can read or
-    write it.
+    Raises :class:`ConfigError` for the key ``where`` that names it if the file cannot be read, or if anyone
+    but its owner may read or write it.
     """
     try:
         return read(file)
@@ -53,7 +53,7 @@ def read_named(file: Path, where: str, read: Callable[[Path], bytes] = durablefi
 
 
 def read_secret(file: Path, where: str) -> str:
-    """Return the secret in such a file, without white space around it; :class:`ConfigError` for none."""
+    """Read the secret in a private file, without whitespace; raise :class:`ConfigError` if there is none."""
     try:
         secret = read_named(file, where).decode().strip()
     except UnicodeError:

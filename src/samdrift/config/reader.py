@@ -1,8 +1,8 @@
-"""Reads the configuration file of an installation, strictly.
+"""The strict reader of an installation's configuration file.
 
-The keys are those that :mod:`samdrift.config.model` declares; an unknown one is an error, so that a
-misspelt setting never silently falls back to a default. Paths are relative to the file's folder.
-The rules over several keys are listed here.
+The keys are those declared in :mod:`samdrift.config.model`; an unknown one is an error, so that a misspelt
+setting never silently falls back to a default. Paths are relative to the file's folder. The rules that
+involve several keys are listed here.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def load(path: Path) -> Config:
 
 
 def examine(path: Path) -> tuple[Config, Findings]:
-    """Read a configuration file; the configuration is for use only when no faults were found.
+    """Read a configuration file; the configuration may be used only if no faults were found.
 
-    :class:`ConfigError` when it is not there or not TOML.
+    Raises :class:`ConfigError` when the file is missing or not TOML.
     """
     table = read_file(path)
     config: Config = read_table(Tables(Config), table, CHECKS)
@@ -84,13 +84,19 @@ def _check_objects(vaults: VaultConfig, _: Table) -> Breaches:
 
 
 def _check_shared_bucket(config: Config, _: Table) -> Breaches:
-    """Refuse a bucket where each process is to have its own organisation's secrets alone."""
+    """Reject a bucket at level ``process``.
+
+    Every process would hold the access key to all organisations' bodies there.
+    """
     if config.isolation.level is Isolation.PROCESS and isinstance(config.vaults.objects, str):
         yield "vaults.objects", "is a folder at level process: each process would have the key to all bodies"
 
 
 def _note_directories(config: Config, table: Table) -> Breaches:
-    """Note that nothing reads directories while serving where no process has the keys of two vaults."""
+    """Note that ``serve`` does not read directories at level ``process``.
+
+    There, no process has the keys of two vaults.
+    """
     for number, one in enumerate(config.organisations):
         if one.directories and config.isolation.level is Isolation.PROCESS:
             text = "are not read by serve at level process: have a timer run samdrift gov group synchronise"
@@ -114,7 +120,7 @@ def _check_scanned(config: Config, _: Table) -> Breaches:
 
 
 def _check_alerts(config: Config, _: Table) -> Breaches:
-    """Require what mails to the operator are sent through, and what they are about."""
+    """Require the mail server and the metrics that mails to the operator depend on."""
     for name, needed in (("mail", config.mail), ("metrics", config.metrics)):
         if config.alerts is not None and needed is None:
             yield name, "is missing, and there are alerts: they need it"
@@ -130,7 +136,7 @@ def _check_canaries(config: Config, _: Table) -> Breaches:
 
 
 def _check_parts(config: Config, _: Table) -> Breaches:
-    """Require that an under-organisation belongs to an organisation, and that to none."""
+    """Require that an under-organisation belongs to an organisation that is not itself one."""
     parents = {one.identifier: one.part_of for one in config.organisations}
     for number, one in enumerate(config.organisations):
         where = f"organisations[{number}].part_of"
@@ -141,14 +147,14 @@ def _check_parts(config: Config, _: Table) -> Breaches:
 
 
 def _check_client_address(config: Config, _: Table) -> Breaches:
-    """Require the address of interface D, which names what tokens are for, for message clients."""
+    """Require the address of interface D for message clients, since access tokens name it as audience."""
     address = config.message_service.address_d if config.message_service else ""
     if not address and any(one.message_clients for one in config.organisations):
         yield "message_service.address_d", "is missing, and there are message clients"
 
 
 def _check_issuers(config: Config, _: Table) -> Breaches:
-    """Require one authorisation server for one organisation."""
+    """Require that no two organisations share an authorisation server."""
     address = config.message_service.address_d if config.message_service else ""
     seen: set[str] = set()
     for number, one in enumerate(config.organisations):
@@ -161,7 +167,7 @@ def _check_issuers(config: Config, _: Table) -> Breaches:
 
 
 def _check_hosts(config: Config, _: Table) -> Breaches:
-    """Require a host of its own for each organisation and role, and for the console: cookies are a host's."""
+    """Require a separate host for each organisation and role, and for the console, to separate cookies."""
     seen = {config.console.host} if config.console is not None else set[str]()
     for number, one in enumerate(config.organisations):
         for role, key in HOST_KEYS.items():
@@ -173,12 +179,12 @@ def _check_hosts(config: Config, _: Table) -> Breaches:
 
 
 def _check_staff(config: Config, _: Table) -> Breaches:
-    """Require that each key proves one person."""
+    """Require that each key belongs to one person."""
     yield from staff_breaches(config.staff)
 
 
 def _check_tokens(config: Config, _: Table) -> Breaches:
-    """Require a library for tokens, and that no two organisations share a token (R6)."""
+    """Require an HSM library if there are tokens, and reject a token shared by organisations (R6)."""
     labels: set[str] = set()
     for number, one in enumerate(config.organisations):
         if one.hsm is None:
@@ -221,7 +227,7 @@ def _guard_address_book(config: Config, _: Table) -> Breaches:
 
 
 def _guard_sign_in(config: Config, _: Table) -> Breaches:
-    """Sign-in and pages without TLS, and the level of the demonstration's persons, are for it alone."""
+    """Reject sign-in and pages without TLS, and the demonstration's level, outside the demonstration."""
     if config.environment is Environment.DEMONSTRATION:
         return
     named = ("message_client", "governance", "console")
@@ -240,7 +246,7 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
 
 
 def _guard_directories(config: Config, _: Table) -> Breaches:
-    """A directory is asked for people and given a password: never without TLS but in the demonstration."""
+    """Require TLS for directories outside the demonstration, since passwords and people's data are sent."""
     demonstration = config.environment is Environment.DEMONSTRATION
     for number, one in enumerate(() if demonstration else config.organisations):
         for place, directory in enumerate(one.directories):
@@ -271,7 +277,7 @@ PRODUCTION: tuple[Check, ...] = (
     _guard_sign_in,
     _guard_directories,
 )
-"""Refuse what is meant for demonstration alone in production (invariant 12)."""
+"""Rules that reject, in production, settings meant for demonstration only (invariant 12)."""
 CHECKS: Checks = {
     Config: (
         _check_scanned,
@@ -309,4 +315,4 @@ CHECKS: Checks = {
         check_directories,
     ),
 }
-"""Rules over several keys, by the table that they look at."""
+"""Rules that involve several keys, by the table that they apply to."""

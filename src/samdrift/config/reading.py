@@ -1,4 +1,4 @@
-"""Reading of any table that is declared by its keys: every fault of a file in one pass."""
+"""The reader of any table that is declared by its keys, which reports all faults of a file in one pass."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from samdrift.config.toml import ConfigError, Table
 from samdrift.config.values import items
 
 Breaches = Iterator[tuple[str, str]]
-"""Key and text of each breach of a rule."""
+"""Key and text of each violation of a rule."""
 Check = Callable[[Any, Table], Breaches]
-"""A rule over several keys of one table."""
+"""A rule that involves several keys of one table."""
 Checks = Mapping[type[Any], tuple[Check, ...]]
 """The rules, by the type of the table."""
 
 
 class Undecided(Exception):
-    """A rule that needs a value which has a fault itself."""
+    """A rule cannot be checked, because a value that it needs is itself faulty."""
 
 
 class _Unreadable:
-    """In place of a value that has a fault: using it in any way ends the rule that does."""
+    """Placeholder for a faulty value: any use of it ends the rule that uses it."""
 
     def _undecided(self, *_: Any) -> NoReturn:
         raise Undecided
@@ -36,9 +36,9 @@ UNREADABLE: Any = _Unreadable()
 
 
 def read_table(tables: Tables, table: Table, checks: Checks) -> Any:
-    """Return the object of one table, and record every fault of it in ``table.found``.
+    """Return the object of one table, and record all its faults in ``table.found``.
 
-    What has a fault is unreadable in the object; rules that do not depend on it are checked all the same.
+    Faulty values are placeholders in the object; rules that do not depend on them are still checked.
     """
     written = set(table.values)
     values = {}
@@ -55,7 +55,7 @@ def read_table(tables: Tables, table: Table, checks: Checks) -> Any:
 
 
 def _decided(breaches: Breaches) -> Breaches:
-    """Yield breaches of a rule as far as it can be decided."""
+    """Yield the violations of a rule, as far as it can be checked."""
     try:
         yield from breaches
     except Undecided:
@@ -92,7 +92,7 @@ def _value(name: str, key: Key, default: Any, table: Table, checks: Checks) -> A
 
 
 def _written(name: str, key: Key, table: Table) -> str:
-    """Return the name that the file uses, which may be the former one."""
+    """Return the name that the file uses, which may be the key's former name."""
     if key.formerly is None or key.formerly not in table:
         return name
     if name in table:
@@ -117,7 +117,7 @@ def _read(name: str, key: Key, table: Table, checks: Checks) -> Any:
 
 
 def _below(kind: Tables, place: str, values: Any, table: Table, checks: Checks) -> Any:
-    """Return one of several tables below a key; a fault of one leaves the others readable."""
+    """Return one of several tables below a key; a fault in one does not affect the others."""
     try:
         return read_table(kind, table.table(place, values), checks)
     except TypeError as error:

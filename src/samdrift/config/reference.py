@@ -1,4 +1,4 @@
-"""The reference of the configuration file: docs/configuration.md, made from what the model declares."""
+"""The generator of docs/configuration.md, the reference of the configuration file, from the model."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Section:
     header: str
     text: str
     keys: dict[str, tuple[Key, Any]]
-    """With their defaults."""
+    """The keys with their defaults."""
 
     @property
     def example(self) -> str:
-        """The table in TOML with every key."""
+        """Return the table in TOML with every key."""
         values = (f"{name} = {_example(key, default)}" for name, (key, default) in self.keys.items())
         return "\n".join([*([self.header] if self.header else []), *values])
 

@@ -32,13 +32,15 @@ from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
 _MONTH = 30 * 86400
 _PATIENCE = whole(1, _MONTH)
-"""Seconds that a sender may wait for a step. In all, it repeats for a fraction of the time for which
-duplicates are found (vault/retention.py)."""
+"""Seconds that a sender may wait for one step.
+
+All its retries together take a fraction of the time for which duplicates are detected (vault/retention.py).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileValues:
-    """Values of a transport profile that the operator sets, since not every text could be had."""
+    """Transport profile values that the operator can set, since not all specifications were available."""
 
     party_type: Annotated[
         str | None,
@@ -71,7 +73,7 @@ class ProfileValues:
     ] = None
 
     def applied(self, profile: TransportProfile) -> TransportProfile:
-        """Return the profile with these values."""
+        """Return the profile with these values in place of its own."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return replace(profile, **{name: value for name, value in values.items() if value is not None})
 
@@ -87,7 +89,7 @@ def _with_values(
 
 @dataclass(frozen=True, slots=True)
 class AccessPointConfig:
-    """Role AP."""
+    """Settings of role AP, the access point."""
 
     party: Annotated[
         str,
@@ -195,14 +197,14 @@ class AccessPointConfig:
 
 
 def check_attempts(own: AccessPointConfig, _: Table) -> Breaches:
-    """Yield a breach where an access point would repeat for longer than duplicates are surely found."""
+    """Reject retries that go on for longer than duplicates are reliably detected."""
     if own.attempts * own.interval_seconds > _MONTH:
         yield "attempts", "go on for more than 30 days, with interval_seconds between them"
 
 
 @dataclass(frozen=True, slots=True)
 class MessageServiceConfig:
-    """Role MT."""
+    """Settings of role MT, the message service."""
 
     listen_d: Annotated[
         SocketAddress | None,
@@ -293,7 +295,7 @@ PagesPlain = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class MessageClientRoleConfig:
-    """Role MK."""
+    """Settings of role MK, the message client."""
 
     listen: Annotated[
         SocketAddress,
@@ -314,13 +316,13 @@ class MessageClientRoleConfig:
 
     @property
     def public_port(self) -> int:
-        """The port in the addresses of the pages."""
+        """Return the port in the addresses of the pages."""
         return self.port or self.listen.port
 
 
 @dataclass(frozen=True, slots=True)
 class GovernanceConfig:
-    """Role GOV."""
+    """Settings of role GOV, governance."""
 
     listen: Annotated[
         SocketAddress,
@@ -337,5 +339,5 @@ class GovernanceConfig:
 
     @property
     def public_port(self) -> int:
-        """The port in the addresses of the pages."""
+        """Return the port in the addresses of the pages."""
         return self.port or self.listen.port

@@ -1,4 +1,4 @@
-"""The tables of an organisation's sign-in service for persons, and of the message service that it uses."""
+"""The tables for an organisation's sign-in service and for the message service that its client uses."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _ITS_TLS_ISSUERS = Annotated[
 ]
 
 DEMONSTRATION_LEVEL = "urn:samdrift:demonstration:loa3"
-"""The level of assurance of the demonstration's persons, which nothing but the demonstration accepts."""
+"""Level of assurance of the demonstration's users, accepted only in the demonstration."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInConfig:
-    """An organisation's own sign-in service for persons (OpenID Connect)."""
+    """An organisation's own sign-in service for people (OpenID Connect)."""
 
     issuer: Annotated[
         str,
@@ -105,7 +105,7 @@ class SignInConfig:
 
 @dataclass(frozen=True, slots=True)
 class SamlConfig:
-    """An organisation's own sign-in service for persons, where it speaks SAML 2.0."""
+    """An organisation's own sign-in service for people that uses SAML 2.0."""
 
     entity_id: Annotated[
         str,
@@ -231,13 +231,13 @@ class UsedServiceConfig:
 
 
 def check_levels(own: SignInConfig | SamlConfig, _: Table) -> Breaches:
-    """Require a level of assurance: without one, any sign-in would do."""
+    """Require at least one level of assurance, since otherwise any sign-in would be accepted."""
     if not own.levels:
         yield "levels", "names no level of assurance"
 
 
 def check_metadata(own: SamlConfig, _: Table) -> Breaches:
-    """Require that metadata from the network are signed, and come over TLS."""
+    """Require that metadata from the network are signed and fetched over TLS."""
     if isinstance(own.metadata, Path):
         return
     if not own.metadata.startswith("https://"):

@@ -1,4 +1,4 @@
-"""The table `staff` of the configuration file: keys with which the operator's staff prove who acts."""
+"""The table `staff` of the configuration file: keys that prove which member of the staff runs a command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _name(value: Any) -> str:
 
 
 def _keys(value: Any) -> tuple[SshKey, ...]:
-    """Read lines as OpenSSH has them in files `.pub`, whose comment at the end is nobody's concern."""
+    """Read public keys in the format of OpenSSH ``.pub`` files, ignoring comments."""
     try:
         found = tuple(SshKey.parse(" ".join(each.split()[:2])) for each in texts(value))
     except ValueError:
@@ -38,7 +38,7 @@ def _keys(value: Any) -> tuple[SshKey, ...]:
 
 @dataclass(frozen=True, slots=True)
 class StaffKeysConfig:
-    """A person of the operator's staff, or a service such as a timer, and the keys that prove it."""
+    """A member of the operator's staff, or a service such as a timer, with the keys that prove it."""
 
     name: Annotated[
         str,
@@ -84,7 +84,7 @@ class StaffKeysConfig:
 
 
 def staff_breaches(staff: Collection[StaffKeysConfig]) -> Breaches:
-    """Require that a name and a key are one person's, and that a key in a file proves named commands."""
+    """Require that each name and key is one person's, and that a service's key has named commands."""
     for name, times in Counter(each.name for each in staff).items():
         if times > 1:
             yield "staff", f"has {name} twice"

@@ -15,7 +15,7 @@ from samdrift.contracts.errors import Explained
 
 
 class ConfigError(Explained, ValueError):
-    """A fault of the configuration: the key, the text and, where a file was read, the line."""
+    """A fault in the configuration, with the key, the text and, if known, the line."""
 
     def __init__(
         self,
@@ -26,12 +26,15 @@ class ConfigError(Explained, ValueError):
         others: Iterable[ConfigError] = (),
         file: Path | None = None,
     ) -> None:
-        """``file`` is the installation's, in which ``others`` are; those of another kind are in the text."""
+        """Combine a fault with ``others``; with ``file``, the text only counts them and refers to a command.
+
+        ``file`` is the installation's configuration file. For other files the text lists all faults.
+        """
         self.where = where
         self.text = text
         self.line = line
         self.faults = (self, *others)
-        """This one, and the other faults of the same file."""
+        """This fault, and the others in the same file."""
         notes = [f"line {line}"] if line else []
         if file is not None and len(self.faults) > 1:
             notes.append(f"and {len(self.faults) - 1} more, see samdrift config check {shown(file)}")
@@ -48,26 +51,26 @@ class Findings:
     unreadable: list[ConfigError] = field(default_factory=list)
     """Faults of single keys."""
     breaches: list[ConfigError] = field(default_factory=list)
-    """Faults of keys that do not fit together."""
+    """Conflicts between keys."""
     warnings: list[ConfigError] = field(default_factory=list)
     notes: list[ConfigError] = field(default_factory=list)
-    """Consequences that a reader of the file may not expect; a check of the file shows them."""
+    """Consequences that people may not expect, shown when the file is checked."""
 
     @property
     def faults(self) -> tuple[ConfigError, ...]:
-        """All faults, in the order of the file; those of keys that do not fit together last."""
+        """Return all faults in the order of the file, conflicts between keys last."""
         ordered = (
             sorted(each, key=lambda fault: fault.line or 0) for each in (self.unreadable, self.breaches)
         )
         return tuple(itertools.chain.from_iterable(ordered))
 
     def line(self, where: str) -> int | None:
-        """Return the line of a key; of a key that is not in the file, that of its nearest table."""
+        """Return the line of a key or, if it is not in the file, of its nearest table."""
         ends = (end for end in range(len(where), 0, -1) if where[end : end + 1] in ("", ".", "["))
         return next((self.lines[where[:end]] for end in ends if where[:end] in self.lines), None)
 
     def require_no_faults(self, file: Path | None = None) -> None:
-        """Raise the first fault, with all others in it, if there is any; ``file`` is an installation's."""
+        """Raise the first fault, with all others attached, if there is any; ``file`` is an installation's."""
         if self.faults:
             first, *others = self.faults
             raise ConfigError(first.where, first.text, line=first.line, others=others, file=file)
@@ -90,7 +93,7 @@ class Table:
         return f"{self.where}.{key}" if self.where else key
 
     def table(self, key: str, values: Any) -> Table:
-        """Return the table below ``key``; :class:`TypeError` for a value of another type."""
+        """Return the table below ``key``; raise :class:`TypeError` if the value is not a table."""
         if not isinstance(values, dict):
             raise TypeError("is not a table")
         return Table(values, self.at(key), self.folder, self.found)
@@ -100,15 +103,15 @@ class Table:
         self.found.unreadable.append(self._error(key, text))
 
     def breach(self, key: str, text: str) -> None:
-        """Record that a key of this table does not fit together with others."""
+        """Record a conflict between a key of this table and others."""
         self.found.breaches.append(self._error(key, text))
 
     def warn(self, key: str, text: str) -> None:
-        """Record what works in this version and not in the next."""
+        """Record a use that works in this version but not in the next."""
         self.found.warnings.append(self._error(key, text))
 
     def note(self, key: str, text: str) -> None:
-        """Record a consequence that a reader of the file may not expect."""
+        """Record a consequence that people may not expect."""
         self.found.notes.append(self._error(key, text))
 
     def _error(self, key: str, text: str) -> ConfigError:
@@ -117,7 +120,7 @@ class Table:
 
 
 def read_file(path: Path) -> Table:
-    """Read a file's outermost table; :class:`ConfigError` when it is not there or not TOML."""
+    """Read a file's outermost table; raise :class:`ConfigError` when it is missing or not TOML."""
     try:
         document = path.read_text(encoding="utf-8")
         values = tomllib.loads(document)
@@ -154,7 +157,7 @@ def lines_of(document: str) -> dict[str, int]:
 
 
 class _Lines:
-    """A walk over the tokens of a valid document: tomllib does not tell where a key is."""
+    """A walk over the tokens of a valid document, since tomllib does not report where a key is."""
 
     def __init__(self, document: str) -> None:
         self.found: dict[str, int] = {}
@@ -183,14 +186,14 @@ class _Lines:
         return self._tokens[self._next - 1]
 
     def _skip(self, text: str) -> bool:
-        """Go past the next token if it is ``text``."""
+        """Skip the next token if it is ``text``; return whether it was."""
         if self._peek() != text:
             return False
         self._next += 1
         return True
 
     def _header(self) -> str:
-        """Go past ``[a.b]`` or ``[[a.b]]``; the place of the table that begins there."""
+        """Read ``[a.b]`` or ``[[a.b]]``, and return the name of the table that begins there."""
         array = self._skip("[")
         *above, (last, line) = self._names()
         where = ""
@@ -207,7 +210,7 @@ class _Lines:
         return where
 
     def _names(self) -> list[tuple[str, int]]:
-        """Go past a key, which may be dotted."""
+        """Read a key, which may be dotted, and return its parts with their lines."""
         names = []
         while True:
             name, line = self._take()
@@ -221,7 +224,7 @@ class _Lines:
         return where
 
     def _pair(self, where: str) -> None:
-        """Go past ``key = value``."""
+        """Read ``key = value`` and record the lines in it."""
         for name, line in self._names():
             where = self._note(where, name, line)
         self._take()

@@ -1,4 +1,4 @@
-"""Values of TOML, read strictly: of the right type and not empty, or an error that says what they are not."""
+"""Strict readers of TOML values, which raise an error if a value is of the wrong type or empty."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S
 
 @dataclass(frozen=True, slots=True)
 class SocketAddress:
-    """An address and a port."""
+    """A host and a port."""
 
     host: str
     port: int
 
     @property
     def called(self) -> str:
-        """Host at which this machine reaches what listens there: one that means all addresses is not one."""
+        """Return the host to connect to from this machine, replacing one that means all addresses."""
         return _ANY_ADDRESS.get(self.host, self.host)
 
 
 def text(value: Any) -> str:
-    """Return a text that is not empty."""
+    """Return a non-empty text."""
     if not isinstance(value, str) or not value:
         raise TypeError("is not a text")
     return value
 
 
 def flag(value: Any) -> bool:
-    """Return true or false."""
+    """Return a boolean."""
     if not isinstance(value, bool):
         raise TypeError("is neither true nor false")
     return value
 
 
 def count(value: Any) -> int:
-    """Return a whole number from 0."""
+    """Return a whole number of 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError("is not a whole number from 0")
     return value
 
 
 def positive(value: Any) -> int:
-    """Return a whole number from 1."""
+    """Return a whole number of 1 or more."""
     if count(value) == 0:
         raise ValueError("is not a whole number from 1")
     return int(value)
@@ -62,7 +62,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def names(value: Any) -> dict[str, str]:
-    """Return the texts of a table, by their names."""
+    """Return the texts of a table, by name."""
     if not isinstance(value, dict):
         raise TypeError("is not a table")
     return {key: text(each) for key, each in value.items()}

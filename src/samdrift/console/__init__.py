@@ -1,7 +1,7 @@
-"""The operator's console: the state of an installation and of its queues on pages, never any content.
+"""The operator's console: pages on the state of an installation and its queues, without any content.
 
-It runs beside the installation, as commands do, with a listener, an origin and a sign-in of its own, so that
-it also shows an installation that does not run.
+It runs next to the installation, as commands do, with its own listener, origin and sign-in, so it also shows
+an installation that is not running.
 """
 
 from pathlib import Path
@@ -10,4 +10,4 @@ _HERE = Path(__file__).parent
 TEMPLATES = _HERE / "templates"
 LOCALE = _HERE / "locale"
 LISTENER = "console"
-"""Name of its listener in the list of what operating sees."""
+"""Name of the console's listener in the list of what operating sees."""

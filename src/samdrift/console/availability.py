@@ -1,9 +1,10 @@
-"""Availability of the access point in a month, as DIGG's guidance for operators counts it. Pure.
+"""Availability of the access point per month, calculated as in DIGG's guidance for operators. Pure.
 
 "AP-funktionen ska ha en tillgänglighet 24/7 räknat som ett genomsnitt per månad exkl. planerade avbrott",
 99,5 %; it is unavailable when it "kontinuerligt inte går att nå på specificerat sätt under en period av 10
-sekunder" (information-security-and-trust 8.2). So: of the time that was watched and was not a planned outage,
-the part that lies in no outage of ten seconds or more. What was not watched is neither, and is shown too.
+sekunder" (information-security-and-trust 8.2). So availability is the share of the watched time, excluding
+planned outages, that is outside any outage of ten seconds or more. Time that was not watched counts neither
+way, and is shown separately.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from datetime import datetime, timedelta
 
 GOAL = 0.995
 SHORTEST = timedelta(seconds=10)
-"""The time without an answer that is an outage."""
+"""Shortest time without an answer that counts as an outage."""
 Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A time in which the access point was watched, and when in it there was no answer."""
+    """A period in which the access point was watched, with the times when it did not answer."""
 
     span: Span
     silences: tuple[Span, ...] = ()
 
     def facts(self) -> dict[str, str]:
-        """Return it as the facts of an entry in the log: silences in seconds from its beginning."""
+        """Return it as the facts of a log entry; silences are in seconds from the start of the period."""
         start, end = self.span
         seconds = ((int((each - start).total_seconds()) for each in silence) for silence in self.silences)
         return {
@@ -37,7 +38,7 @@ class Watched:
 
     @classmethod
     def read(cls, facts: Mapping[str, str]) -> Watched:
-        """The inverse of :meth:`facts`."""
+        """Read the facts that :meth:`facts` returns."""
         start, end = (datetime.fromisoformat(facts[name]) for name in ("since", "until"))
         pairs = (each.split("-") for each in facts["silences"].split())
         silences = (
@@ -49,34 +50,34 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The availability of the access point in one month, up to now where it has not ended."""
+    """Availability of the access point in one month; for the current month, until now."""
 
     span: Span
     watched: timedelta
     planned: timedelta
-    """Time of planned outages that was watched."""
+    """Watched time that was part of planned outages."""
     outages: tuple[Span, ...]
-    """Outside of planned ones, the latest last."""
+    """Outages outside planned ones, in order of time."""
     unwatched: timedelta
 
     @property
     def counted(self) -> timedelta:
-        """The time that counts: what was watched, without planned outages."""
+        """Return the time that counts: watched time without planned outages."""
         return self.watched - self.planned
 
     @property
     def away(self) -> timedelta:
-        """The time of outages."""
+        """Return the total time of outages."""
         return _length(self.outages)
 
     @property
     def availability(self) -> float | None:
-        """The part of the time that counts in which it could be reached; ``None`` where none does."""
+        """Return the share of the time that counts without outages; ``None`` if no time counts."""
         return 1 - self.away / self.counted if self.counted else None
 
 
 def month_of(span: Span, watched: Iterable[Watched], planned: Iterable[Span]) -> Month:
-    """Count one month, whose end is now where it has not ended."""
+    """Calculate one month from periods of watching and planned outages; ``span`` ends now at the latest."""
     known = list(watched)
     seen = _within(_joined(each.span for each in known), [span])
     outside = _joined(planned)
@@ -88,7 +89,7 @@ def month_of(span: Span, watched: Iterable[Watched], planned: Iterable[Span]) ->
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:
-    """Return spans in their order, those that touch as one: a silence goes on over the end of an hour."""
+    """Return spans in order, merging those that touch: a silence may continue past the hour."""
     found: list[Span] = []
     for start, end in sorted(spans):
         if found and start <= found[-1][1]:
@@ -99,14 +100,14 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
 
 
 def _within(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the parts of spans that lie in others, both in order and apart."""
+    """Return the parts of ``spans`` that are within ``others``; both are in order and do not overlap."""
     bounds = list(others)
     cut = ((max(one[0], other[0]), min(one[1], other[1])) for one in spans for other in bounds)
     return [each for each in cut if each[1] > each[0]]
 
 
 def _without(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the parts of spans that lie in none of the others."""
+    """Return the parts of ``spans`` that are outside all ``others``."""
     left = list(spans)
     for start, end in others:
         pieces = ((one[0], min(one[1], start)) for one in left), ((max(one[0], end), one[1]) for one in left)

@@ -1,4 +1,4 @@
-"""Availability per month: what was watched, without planned outages, against the goal."""
+"""The page on availability per month, compared with the goal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from samdrift.contracts.errors import Explained
 from samdrift.web.formats import SWEDEN
 
 MONTHS = 13
-"""Months that are shown: a year, and the one that goes on."""
+"""Number of months shown: a year and the current month."""
 
 
 class AvailabilityPage:
-    """The page of availability, and the current month for the first page."""
+    """The page on availability, and the current month's figure for the first page."""
 
     def __init__(self, frame: Frame, log: OperatorsLog, watch: Watch, *, watched: bool) -> None:
-        """``watched`` tells whether there is an access point to be watched here."""
+        """Prepare the page; ``watched`` is true if there is an access point here to watch."""
         self._frame = frame
         self._log = log
         self._watch = watch
@@ -47,7 +47,7 @@ class AvailabilityPage:
         )
 
     async def current(self, now: datetime) -> Month | None:
-        """Return the month that goes on; ``None`` while nothing is known of it."""
+        """Return the current month; ``None`` when it is not known."""
         try:
             (month,) = await self._months(spans(now)[:1])
         except Explained:
@@ -64,7 +64,7 @@ class AvailabilityPage:
 
 
 def spans(now: datetime) -> list[Span]:
-    """Return the month that goes on and those before it, by the calendar of Sweden."""
+    """Return the current month and those before it, newest first, by the Swedish calendar."""
     local, found = now.astimezone(SWEDEN), list[Span]()
     year, month, end = local.year, local.month, now
     for _ in range(MONTHS):

@@ -1,4 +1,4 @@
-"""Certificates of keys in use, of the operator and of organisations, those that end first on top."""
+"""The page on certificates of keys in use, of the operator and of organisations, by date of expiry."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from samdrift.web.texts import Phrase
 from samdrift.web.views import Kind
 
 OPERATOR = "operator"
-"""The owner's name of the operator's own keys."""
+"""Name of the owner of the operator's own keys."""
 
 
 def soonest(installation: Administration, now: datetime) -> list[Expiry]:
-    """Return the certificate of each key in use, the first to end first."""
+    """Return the certificates of all keys in use, the first to expire first."""
     gate = installation.gate
     looked = Expiries(installation.keys, gate.registry, lambda: now, per_organisation=True)
     return sorted(looked.found(now), key=lambda each: (each.until, each.owner, each.key.name))
 
 
 class CertificatesPage:
-    """The page of certificates."""
+    """The page on certificates."""
 
     def __init__(self, frame: Frame, opened: Open) -> None:
         self._frame = frame
         self._opened = opened
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show every certificate by its end."""
+        """Show every certificate in order of expiry."""
         found = await asyncio.to_thread(soonest, await self._opened(), visit.now)
         wording = self._frame.wording(request)
         text, formats = wording.text, wording.formats

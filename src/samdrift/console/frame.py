@@ -1,4 +1,4 @@
-"""The frame of the console's pages: who asks, and the ways through them at the side."""
+"""The shared frame of the console's pages: identification of the person, and navigation."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ NOW, QUEUES, REFUSALS, INCIDENTS = "/", "/queues", "/refusals", "/incidents"
 ORGANISATIONS, CERTIFICATES = "/organisations", "/certificates"
 MAINTENANCE, AVAILABILITY = "/maintenance", "/availability"
 _COMMAND = "console"
-"""The command that serves the pages, as the operator's log has it with what was to be done."""
+"""Name recorded as the command in the operator's log, followed by the action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of a person of the operator's."""
+    """A request from a member of the operator's staff."""
 
     name: str
-    """Their name as logs have it."""
+    """The person's name in logs."""
     proof: Proof
-    """The sign-in that they are known by, as logs have it beside the name."""
+    """The person's sign-in, recorded in logs next to the name."""
     now: datetime
 
 
 Shown = Callable[[Request, Visit], Awaitable[Response]]
-"""Answers a request for a page."""
+"""Handler that answers a request for a page."""
 Posted = Callable[[Request, Visit, Form], Awaitable[Response]]
-"""Answers a form, whose token was verified."""
+"""Handler that answers a form whose token has been verified."""
 
 
 class Frame:
-    """Everything that handlers of the pages share."""
+    """Functions that all page handlers share."""
 
     def __init__(
         self, pages: Pages, staff: StaffSessions, clock: Clock, config: Config, opened: Open
@@ -70,10 +70,10 @@ class Frame:
         return answer
 
     def posted(self, handler: Posted) -> Callable[[Request], Awaitable[Response]]:
-        """Return the endpoint of a form, which is read, its token first, before anything else.
+        """Return the endpoint of a form, which is read, token first, before anything else.
 
-        Each form is an act. Where commands take one of the staff whom the configuration names with a key, so
-        does an act here: the person of a session is that one by name, or nothing is done.
+        Each form is an action. If the configuration names staff with keys for commands, an action here
+        requires that the signed-in person is one of them by name; otherwise nothing is done.
         """
 
         async def answer(request: Request) -> Response:
@@ -89,15 +89,15 @@ class Frame:
         return answer
 
     def wording(self, request: Request) -> Wording:
-        """Return the wording of the person who asks."""
+        """Return the wording in the language of the person."""
         return self._pages.wording(request)
 
     def page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
-        """Return a page with the ways beside it."""
+        """Return a page with navigation."""
         return self._pages.page(request, template, status, sections=self._sections(request), **context)
 
     def _visit(self, request: Request) -> Visit:
-        """Return who asks; others are led to sign-in, and come back to the page."""
+        """Return the visit of a signed-in member of the staff; anyone else is sent to sign in first."""
         session = session_of(request)
         name = None if session is None else self._staff.name_of(session.person)
         if session is None or name is None:

@@ -1,4 +1,4 @@
-"""The operator's incidents with their clocks: who must be told by when."""
+"""The page on the operator's incidents and their clocks: who must be notified, and by when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from samdrift.web.views import Kind
 
 @dataclass(frozen=True, slots=True)
 class ClockLine:
-    """A clock of an incident: whom it is about, how it stands, and the look of that."""
+    """A clock of an incident as shown: its name, its state, and the style of the state."""
 
     name: str
     state: str
@@ -38,7 +38,7 @@ class IncidentLine:
 
 
 class IncidentsPage:
-    """The page of incidents."""
+    """The page on incidents."""
 
     def __init__(self, frame: Frame, log: OperatorsLog) -> None:
         self._frame = frame

@@ -1,4 +1,4 @@
-"""Planned outages: the list, a new one announced to organisations, and one that is withdrawn."""
+"""The pages on planned outages: list, announcement to organisations, and withdrawal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LONGEST = timedelta(days=7)
 
 
 class MaintenancePages:
-    """Pages of planned outages."""
+    """The pages on planned outages."""
 
     def __init__(self, frame: Frame, opened: Open, log: OperatorsLog) -> None:
         self._frame = frame
@@ -38,7 +38,7 @@ class MaintenancePages:
         self._log = log
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show planned outages, those to come and those that were."""
+        """Show all planned outages, past and future."""
         return self._frame.page(
             request,
             "maintenance.html",
@@ -49,11 +49,11 @@ class MaintenancePages:
         )
 
     async def ask(self, request: Request, visit: Visit) -> Response:
-        """Show the form by which an outage is announced."""
+        """Show the form for announcing an outage."""
         return await self._form(request, Form())
 
     async def announce(self, request: Request, visit: Visit, form: Form) -> Response:
-        """Announce an outage in the log of each organisation; late ones on a second yes."""
+        """Announce an outage in the log of each organisation; a late one needs confirmation."""
         installation = await self._opened()
         starts = form.moment("starts", SWEDEN, Phrase("Say when it begins: a day and a time."))
         ends = form.moment("ends", SWEDEN, Phrase("Say when it ends: a day and a time."))

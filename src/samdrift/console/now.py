@@ -1,4 +1,4 @@
-"""Now: what runs, which dependencies are there, and how much waits for what."""
+"""The *Now* page: running processes, the state of dependencies, and numbers of waiting items by reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from samdrift.web.views import Kind
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number on top of the page, with what it says and where there is more."""
+    """A number at the top of the page, with its caption and a link to details."""
 
     number: str
     text: Phrase
@@ -39,7 +39,7 @@ class Figure:
 
 
 class NowPage:
-    """The first page, which needs no database: it also shows that there is none."""
+    """The first page, which does not need the database, so that it can show that the database is down."""
 
     def __init__(
         self, frame: Frame, config: Config, ask: Ask, opened: Open, availability: AvailabilityPage
@@ -84,7 +84,7 @@ class NowPage:
     async def _figures(
         self, running: Sequence[Running], now: datetime, wording: Wording
     ) -> tuple[list[Figure], str]:
-        """Return the figures, and why those that take the database are not among them; empty if they are."""
+        """Return the figures, and the reason if those from the database are missing; otherwise ``""``."""
         number, ends, suspended, unopened = wording.formats.number, list[Expiry](), set[object](), ""
         try:
             installation = await self._opened()
@@ -126,7 +126,7 @@ class NowPage:
 
 
 def merged(running: Iterable[Running]) -> list[Condition]:
-    """Return each dependency once, the missing first; one that any process misses counts as missing."""
+    """Return each dependency once, missing ones first; one that any process misses counts as missing."""
     found: dict[tuple[str, str], Condition] = {}
     for each in running:
         for one in each.conditions:
@@ -137,7 +137,7 @@ def merged(running: Iterable[Running]) -> list[Condition]:
 
 
 def _row(one: Condition, running: Sequence[Running], now: datetime, wording: Wording) -> tuple[object, ...]:
-    """Return a dependency as a row: name and place, state, since when, and why and what to type."""
+    """Return a dependency as a row: name and place, state, since when, reason and command."""
     text, formats = wording.text, wording.formats
     name = text(DEPENDENCIES[one.dependency]) if one.dependency in DEPENDENCIES else one.dependency
     first = (name, one.at) if one.at else name
@@ -151,7 +151,7 @@ def _row(one: Condition, running: Sequence[Running], now: datetime, wording: Wor
 
 
 def _last(one: Condition, began: datetime, wording: Wording) -> object:
-    """Return the last outage of a dependency that is there; a dash where it had none."""
+    """Return the last outage of an available dependency; a dash if it had none."""
     if one.last_gone is None:
         return "–"
     values = {
@@ -173,5 +173,5 @@ def _held(running: Iterable[Running], wording: Wording) -> list[tuple[str, ...]]
 
 
 def _floored(availability: float) -> float:
-    """Return a share in per cent with two decimals, never rounded up over a goal that was missed."""
+    """Return a share in per cent, rounded down to two decimals so that a missed goal never looks met."""
     return int(availability * 10_000) / 100

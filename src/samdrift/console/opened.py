@@ -1,4 +1,7 @@
-"""The installation beside whatever runs, opened when a page first needs it: outages are shown too."""
+"""Access to the installation from the console, opened when a page first needs it.
+
+So the console also starts, and shows outages, while the database is down.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 T = TypeVar("T")
 _LOGGER = logging.getLogger("samdrift")
 Open = Callable[[], Awaitable[Administration]]
-"""Returns the installation; a :class:`~samdrift.contracts.errors.Temporary` while its database is away."""
+"""Function that returns the installation; raises a temporary error while its database is away.
+
+See :class:`~samdrift.contracts.errors.Temporary`.
+"""
 
 
 class Opened:
@@ -51,7 +57,7 @@ class Opened:
             return self._installation
 
     async def _opened(self) -> Administration:
-        """Open it, or report in the journal why not, once for each reason; the next page tries again."""
+        """Open the installation; on failure, log each reason once and let the next page try again."""
         try:
             opened = await self._stack.enter_async_context(beside(self._config, self._keys))
         except VaultError as error:
@@ -67,9 +73,10 @@ class Opened:
 async def at_each(
     gate: Gate, name: str, proof: Proof, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> tuple[list[tuple[ParticipantIdentifier, T]], list[tuple[ParticipantIdentifier, str]]]:
-    """Ask about the transfers of each organisation for itself, in the name of a person of the operator's.
+    """Ask about the transfers of each organisation separately, on behalf of a member of the staff.
 
-    Returns the answers, and why others gave none: a vault that is locked hides nobody else's transfers.
+    Returns the answers, and the reasons of organisations without one: a locked vault does not hide the
+    others' transfers.
     """
     answers, silent = [], []
     for organisation in gate.registry.hosted(Role.ACCESS_POINT):

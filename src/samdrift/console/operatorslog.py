@@ -1,4 +1,4 @@
-"""The operator's log as the console reads it: each entry once, those kept that its pages are made of."""
+"""The operator's log as the console reads it: each entry once, keeping only those that pages need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAGE = 2000
 
 
 class OperatorsLog:
-    """Entries of some events, read on from where they were read before."""
+    """Entries of certain events, each reading continuing after the one before."""
 
     def __init__(self, opened: Open, events: Collection[AuditEvent]) -> None:
         self._opened = opened
@@ -23,7 +23,7 @@ class OperatorsLog:
         self._one_at_a_time = asyncio.Lock()
 
     async def entries(self) -> Sequence[LogEntry]:
-        """Return all entries of these events as the log has them now."""
+        """Return all current entries of these events."""
         async with self._one_at_a_time:
             gate = (await self._opened()).gate
             while found := await gate.read_operator_log(self._after, _PAGE):

@@ -1,4 +1,4 @@
-"""Organisations with their checklist: from here, and when that is asked for from the federation itself."""
+"""The pages on organisations and their checklists; the federation is asked only on request."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class OrganisationPages:
         self._opened = opened
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show every organisation with its vaults and what it lacks, as far as that can be told from here."""
+        """Show every organisation with its vaults and missing items, as far as they are known locally."""
         installation = await self._opened()
         found = [await gather(installation, one, None, visit.now) for one in organisations_of(installation)]
         lines = [(facts, _lacking(facts)) for facts in in_order(found)]
         return self._frame.page(request, "organisations.html", lines=lines, vaults=_VAULTS)
 
     async def one(self, request: Request, visit: Visit) -> Response:
-        """Show the checklist of one organisation; the federation is asked where the address says so."""
+        """Show one organisation's checklist; with ``federation`` in the query, the federation is asked."""
         installation = await self._opened()
         organisation = _named(request, installation)
         asked = "federation" in request.query_params

@@ -1,6 +1,6 @@
-"""Planned outages: announced to organisations, in time or not, and withdrawn. Read from the operator's log.
+"""Planned outages, their announcement and withdrawal, as recorded in the operator's log.
 
-A planned outage is announced to those concerned at least five working days before
+A planned outage is announced to the organisations concerned at least five working days ahead
 (information-security-and-trust 8.2); one that is announced later counts as unplanned.
 """
 
@@ -20,7 +20,7 @@ from samdrift.web.formats import SWEDEN
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 WORKING_DAYS = 5
-"""Whole working days between the announcement's day and the outage's."""
+"""Number of whole working days required between the day of the announcement and the day of the outage."""
 _SATURDAY = 5
 
 
@@ -43,13 +43,16 @@ class PlannedOutage:
 
     @property
     def window(self) -> tuple[datetime, datetime]:
-        """The time that is left of it: none when it was withdrawn before it began."""
+        """Return the period of the outage; empty if it was withdrawn before it began.
+
+        A withdrawal during the outage ends the period.
+        """
         until = self.ends if self.withdrawn is None else min(self.ends, self.withdrawn)
         return self.starts, max(self.starts, until)
 
 
 def working_days(announced: datetime, starts: datetime) -> int:
-    """Return how many whole working days in Sweden lie between the days of two moments.
+    """Return the number of whole working days in Sweden between the days of two moments.
 
     Neither day itself counts: the strict reading of "5 helgfria arbetsdagar i förväg".
     """
@@ -63,7 +66,7 @@ def _is_working_day(day: date) -> bool:
 
 
 def planned_outages(entries: Iterable[LogEntry]) -> list[PlannedOutage]:
-    """Return the outages that a log has entries about, the last to begin first."""
+    """Return the outages recorded in a log, latest start first."""
     found: dict[str, PlannedOutage] = {}
     for entry in entries:
         ids = entry.ids
@@ -88,7 +91,7 @@ async def announce_outage(
     text: str,
     organisations: Sequence[ParticipantIdentifier],
 ) -> str:
-    """Announce an outage to each organisation in its log, and in the operator's; returns its id."""
+    """Announce an outage in each organisation's log and in the operator's; return its id."""
     identifier = secrets.token_hex(8)
     facts = {"outage": identifier, "starts": starts.isoformat(), "ends": ends.isoformat(), "text": text}
     facts |= proof.facts()
@@ -98,7 +101,7 @@ async def announce_outage(
 
 
 async def withdraw_outage(installation: Administration, by: str, proof: Proof, outage: PlannedOutage) -> None:
-    """Notify each organisation to which an outage was announced that it will not take place."""
+    """Record in the log of each organisation concerned that an outage was withdrawn."""
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
     for each in outage.organisations:
         if each in served:

@@ -1,7 +1,7 @@
-"""Queues: how many transfers wait, how long and why; one of them with its attempts; retry and give up.
+"""The pages on queues: waiting transfers, single transfers with their attempts, retry and give up.
 
-What is done here is done as ``samdrift queue`` does it, with the same entries in the organisation's log under
-the person's name. Of a transfer only its ids and what its attempts met are shown.
+Retrying and giving up work as in ``samdrift queue``, with the same entries in the organisation's log under
+the person's name. Only the ids of a transfer and the results of its attempts are shown.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MOST = 1000
-"""Transfers of one organisation that are looked at, those that are due first."""
+"""Maximum number of transfers of one organisation that are examined, the next ones due first."""
 _MOST_LISTED = 50
 _MAX_REASON = 200
 Waiting = tuple[ParticipantIdentifier, TransferStatus]
 
 
 class QueuePages:
-    """Pages about transfers that wait."""
+    """Pages on waiting transfers."""
 
     def __init__(self, frame: Frame, config: Config, opened: Open) -> None:
         self._frame = frame
@@ -47,7 +47,7 @@ class QueuePages:
         self._opened = opened
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show what waits, by organisation and by reason, and the transfers that are stuck."""
+        """Show waiting transfers by organisation and by reason, and list those that are stuck."""
         gate = (await self._opened()).gate
 
         async def waiting(queues: TransferQueues) -> list[TransferStatus]:
@@ -80,7 +80,7 @@ class QueuePages:
         return self._transfer(request, history, {"retry": _HASTENED, "gave-up": _GAVE_UP}.get(done))
 
     async def retry(self, request: Request, visit: Visit, form: Form) -> Response:
-        """Have a transfer attempted now; it counts as one of its attempts."""
+        """Attempt a transfer now; this counts as one of its attempts."""
         queues, identifier = self._queues(request, visit, (await self._opened()).gate)
         stood = (await queues.retry(identifier, visit.now)).stood
         if stood is Standing.WAITING:
@@ -88,12 +88,12 @@ class QueuePages:
         return self._nothing_done(request, await self._history(request, visit), stood)
 
     async def ask(self, request: Request, visit: Visit) -> Response:
-        """Ask for the reason for which a transfer is given up."""
+        """Show the form that asks for the reason for giving up a transfer."""
         history = await self._history(request, visit)
         return self._asked(request, history, Form())
 
     async def give_up(self, request: Request, visit: Visit, form: Form) -> Response:
-        """End a transfer as failed, for a reason that its sender is told."""
+        """End a transfer as failed, with a reason that its sender is given."""
         why = form.required("reason", Phrase("Say why: the sender is told."))
         if len(why) > _MAX_REASON or not why.isprintable():
             form.refuse("reason", Phrase("At most %(most)s characters on one line.", {"most": _MAX_REASON}))
@@ -106,7 +106,7 @@ class QueuePages:
         return self._nothing_done(request, await self._history(request, visit), stood)
 
     def _queues(self, request: Request, visit: Visit, gate: Gate) -> tuple[TransferQueues, str]:
-        """Return the queue that an address names, and the transfer's id; 404 for an organisation without."""
+        """Return the queue and the transfer's id from the address; 404 for an unknown organisation."""
         try:
             organisation = ParticipantIdentifier.parse(request.path_params["organisation"])
         except WireError:
@@ -175,7 +175,7 @@ _GAVE_UP = Phrase("It has failed, and its sender is told.")
 
 
 def _by_reason(every: Sequence[Waiting], visit: Visit, wording: Wording) -> list[tuple[str, str, str]]:
-    """Return the reasons, with how many wait for each, and the age of the oldest."""
+    """Return the reasons, each with the number of transfers waiting and the age of the oldest."""
     counted = Counter(status.reason for _, status in every)
     oldest = {reason: min(one.created_at for _, one in every if one.reason is reason) for reason in counted}
     return [
@@ -191,7 +191,7 @@ def _by_reason(every: Sequence[Waiting], visit: Visit, wording: Wording) -> list
 def _by_organisation(
     answers: Sequence[tuple[ParticipantIdentifier, list[TransferStatus]]], visit: Visit, wording: Wording
 ) -> list[tuple[str, str, str, str]]:
-    """Return the organisations with something that waits, the one with the oldest first."""
+    """Return the organisations with waiting transfers, the one with the oldest first."""
     some = [(whose, found) for whose, found in answers if found]
     some.sort(key=lambda each: min(one.created_at for one in each[1]))
     return [

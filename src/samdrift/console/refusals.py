@@ -1,4 +1,4 @@
-"""Refusals by peer: access points whose messages were refused, how many, when, and by which rules."""
+"""The page on refusals by peer: access points with refused messages, how many, when and by which rules."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from samdrift.console.opened import Open, at_each
 from samdrift.web.pages import Wording
 
 BACK = timedelta(days=30)
-"""Time back to which refusals are looked at."""
+"""Period that the page covers."""
 MOST = 1000
-"""Refusals in one log that are looked at, the latest."""
+"""Maximum number of refusals that are read from one log, the latest first."""
 
 
 class RefusalsPage:
-    """The page of refusals."""
+    """The page on refusals."""
 
     def __init__(self, frame: Frame, opened: Open) -> None:
         self._frame = frame
         self._opened = opened
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show the peers that were refused, those with the most refusals first."""
+        """Show the peers with refused messages, most refusals first."""
         gate, wording = (await self._opened()).gate, self._frame.wording(request)
 
         async def refused(queues: TransferQueues) -> list[Refusal]:
@@ -53,7 +53,7 @@ class RefusalsPage:
 
 
 def _row(peer: PeerBreaches, wording: Wording) -> tuple[object, ...]:
-    """Return a peer as a row: name and certificate, how many, the last one, and reasons with their rules."""
+    """Return a peer as a row: name and certificate, number, latest, and reasons with their rules."""
     reasons = Counter(each.reason for each in peer.breaches)
     rules = sorted({clause for each in peer.breaches for clause in each.clauses})
     formats = wording.formats

@@ -1,4 +1,4 @@
-"""The console, put together: its routes for one site, whose persons are the operator's staff."""
+"""Assembly of the console: the routes of its one site, for the operator's staff."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ _KEPT = (
     ConsoleEvent.AVAILABILITY_MEASURED,
     *IncidentEvent,
 )
-"""Events of the operator's log that pages are made of."""
+"""Events in the operator's log that the pages use."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorConsole:
-    """The console as its process has it."""
+    """The assembled console, as its process runs it."""
 
     config: Config
     site: Site
@@ -68,7 +68,7 @@ class OperatorConsole:
     clock: Clock
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
-        """Return the application at the console's host; whether it answers is said to monitoring, too."""
+        """Return the application at the console's host, including the health endpoint for monitoring."""
         pages = Pages(Texts((OWN, CHECKLIST, LOCALE)), Assets(), self.clock, (TEMPLATES,))
         served = web.application(
             self._find, pages, self.routes(pages), on_failure, on_outage=postponing("the console")
@@ -83,7 +83,7 @@ class OperatorConsole:
         return dispatch
 
     def routes(self, pages: Pages) -> Sequence[BaseRoute]:
-        """Return the routes of the pages; for the staff alone; forms pass the guards of ``web``."""
+        """Return the routes of the pages, which only the staff can use; forms pass the guards of ``web``."""
         opened = self.opened
         frame = Frame(pages, self.staff, self.clock, self.config, opened)
         log = OperatorsLog(opened, _KEPT)

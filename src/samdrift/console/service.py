@@ -1,4 +1,4 @@
-"""Serves the console of an installation beside it: listener, sign-in, and the watch over the access point."""
+"""The service of the console: listener, sign-in, and the watch over the access point."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _WELCOME = Welcome(
 
 @contextlib.asynccontextmanager
 async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
-    """Serve the console while the context lasts; :class:`Unusable` without its table in the configuration."""
+    """Serve the console while the context lasts; raise :class:`Unusable` if it is not configured."""
     own = config.console
     if own is None:
         raise Unusable("the configuration has no table [console]: docs/console.md says what is in it")
@@ -100,7 +100,7 @@ async def _site(
     opened: Open,
     certificates: StaffCertificates | None,
 ) -> tuple[Site, StaffSessions]:
-    """Return the console's site, and the sessions of its persons, which end with this process."""
+    """Return the console's site, and its sessions, which end with this process."""
     log = _Log(opened)
     if certificates is not None:
         named, limits = certificates.staff, certificates.limits
@@ -122,12 +122,12 @@ async def _site(
 
 
 class StaffCertificates:
-    """The certificates of the operator's staff, as the configuration has them."""
+    """Sign-in by the staff's certificates, as configured."""
 
     def __init__(self, own: ConsoleConfig, settings: ConsoleCertificatesConfig) -> None:
-        """:class:`ConfigError` for files that cannot be used."""
+        """Read the files that the configuration names; raise :class:`ConfigError` if they cannot be used."""
         self.staff = {certificate_subject(one.subject) or "": one.name for one in own.staff}
-        """The name of each person in logs, by what their certificate is named as."""
+        """Each person's name in logs, by the fingerprint or subject of the person's certificate."""
         self.limits = SessionLimits(
             timedelta(seconds=settings.idle_seconds), timedelta(seconds=settings.whole_seconds)
         )
@@ -147,7 +147,7 @@ class StaffCertificates:
 
 
 class _Log:
-    """Records sign-ins in the operator's log; while its database is away, in the journal."""
+    """Recording of sign-ins in the operator's log; while its database is away, in the journal."""
 
     def __init__(self, opened: Open) -> None:
         self._opened = opened

@@ -12,40 +12,40 @@ from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault, SignInFailed
 
 _REPLAYS = timedelta(hours=24)
-"""Time for which the mark of a sign-in is kept, so that it makes one session."""
+"""Time for which a sign-in is remembered, so that it cannot start a second session."""
 
 
 @dataclass
 class StaffSessions:
-    """A :class:`~samdrift.web.sessions.SessionStore` in memory, for named persons alone.
+    """A :class:`~samdrift.web.sessions.SessionStore` in memory, only for named people.
 
-    Nothing of it is stored, so no copy of a disk opens a session, and the console needs no database to let
-    somebody in who looks for the reason why there is none.
+    Sessions are not written to disk, so no copy of a disk contains one, and the console needs no database to
+    admit people who look into why the database is down.
     """
 
     staff: Mapping[str, str]
-    """The name of each person in logs, by what the sign-in service calls them."""
+    """Each person's name in logs, by the subject that the sign-in service uses."""
     clock: Clock
     began: Callable[[str, Proof], Awaitable[None]]
-    """Called with the name of a person who has signed in, and what their entries have as proof of it."""
+    """Function called after a sign-in, with the person's name and the proof for log entries."""
     by_certificate: bool = False
-    """True where persons sign in by their certificates."""
+    """True if people sign in with certificates."""
     _sessions: dict[bytes, Session] = field(default_factory=dict)
     _sign_ins: dict[bytes, datetime] = field(default_factory=dict)
 
     def name_of(self, person: Person) -> str | None:
-        """Return the name of a person in logs; ``None`` for one who is not of the staff."""
+        """Return the name of a person in logs; ``None`` if the person is not on the staff."""
         return self.staff.get(person.subject)
 
     def proof_of(self, person: Person) -> Proof:
-        """Return how a person is known, as entries have it of what they look at and do."""
+        """Return the person's sign-in as proof for log entries about what they view and do."""
         shown = person.provider_session or "" if self.by_certificate else ""
         at = person.authenticated_at.astimezone(UTC).isoformat(timespec="seconds")
         signed_in = SignedIn(person.issuer, person.level, at, shown)
         return Proof(ProofKind.SESSION, signed_in=signed_in)
 
     async def add(self, session: Session) -> bool:
-        """Store a new session; :class:`SignInFailed` for a person who is not of the staff."""
+        """Store a new session; raise :class:`SignInFailed` if the person is not on the staff."""
         name = self.name_of(session.person)
         if name is None:
             raise SignInFailed(Fault.PERSON)
@@ -58,7 +58,7 @@ class StaffSessions:
         return True
 
     async def find(self, mark: bytes) -> Session | None:
-        """Return a session that has not been ended."""
+        """Return a session that has not been ended, or ``None``."""
         return self._sessions.get(mark)
 
     async def touch(self, mark: bytes, at: datetime) -> None:
@@ -67,13 +67,13 @@ class StaffSessions:
             self._sessions[mark] = replace(self._sessions[mark], used=at)
 
     async def end(self, mark: bytes) -> None:
-        """End a session; nothing when there is none."""
+        """End a session, if there is one."""
         self._sessions.pop(mark, None)
 
     async def end_of(
         self, issuer: str, subject: str | None, provider_session: str | None, begun_by: datetime
     ) -> int:
-        """End the sessions that a notice of the sign-in service names; returns how many."""
+        """End the sessions that a sign-out notice of the sign-in service concerns; return how many."""
         ended = [
             mark
             for mark, session in self._sessions.items()
@@ -87,7 +87,7 @@ class StaffSessions:
         return len(ended)
 
     def _forget(self) -> None:
-        """Forget what no replay and no page can need any more, as it is added to."""
+        """Forget sign-ins and sessions that are too old to be needed."""
         until = self.clock() - _REPLAYS
         self._sign_ins = {mark: at for mark, at in self._sign_ins.items() if at > until}
         self._sessions = {mark: one for mark, one in self._sessions.items() if one.began > until}

@@ -1,8 +1,8 @@
-"""Watches the access point, and records in the operator's log when it could be reached and when not.
+"""The watch over the access point, which records in the operator's log when it could be reached.
 
-Every few seconds: does its listener answer over TLS, does a running process say that it serves the role, and
-is nothing gone without which nothing is served? What it found is an entry each hour, and one at the end: a
-console that is killed loses an hour of watching at most, which then counts as not watched.
+Every few seconds it checks that the listener answers over TLS, that a running process reports the role as
+served, and that no necessary dependency is gone. The result is recorded every hour and at the end; if the
+console is killed, at most one hour is lost, which then counts as not watched.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from samdrift.installation.metrics import NEEDED
 from samdrift.installation.reports import Ask
 
 EVERY = timedelta(seconds=4)
-"""Time between two looks: a silence of ten seconds is two of them at least."""
+"""Interval between two checks: a silence of ten seconds spans at least two."""
 _PATIENCE = 3.0
 _AN_ENTRY = timedelta(hours=1)
 _MISSED = EVERY * 5
-"""After a pause as long as this, as when the machine slept, the time before was not watched."""
+"""Gap between checks, as when the machine slept, after which a new period of watching begins."""
 
 
 @dataclass
 class Watch:
-    """The access point as it is watched now, and what of that is not recorded yet."""
+    """The current watch over the access point, with the results that are not recorded yet."""
 
     reached: Callable[[], Awaitable[bool]]
     opened: Open
@@ -43,16 +43,16 @@ class Watch:
     _since: datetime | None = None
     _last: datetime | None = None
     _silent: datetime | None = None
-    """Beginning of the silence that goes on."""
+    """Start of the current silence."""
     _silences: list[tuple[datetime, datetime]] = field(default_factory=list)
     _unrecorded: list[Watched] = field(default_factory=list)
 
     def now(self) -> tuple[Watched, ...]:
-        """Return what was watched and has no entry yet."""
+        """Return the periods of watching that are not recorded yet."""
         return (*self._unrecorded, *([current] if (current := self._current()) else []))
 
     async def look(self) -> None:
-        """Look once, and record what is due."""
+        """Check once, and record what is due."""
         reached, now = await self.reached(), self.clock()
         if self._last is not None and now - self._last > _MISSED:
             self._end()
@@ -68,7 +68,7 @@ class Watch:
         await self.record()
 
     async def record(self) -> None:
-        """Write what is due in the operator's log; while that cannot be, it waits."""
+        """Record what is due in the operator's log; while that is impossible, keep it for later."""
         with contextlib.suppress(Explained):
             while self._unrecorded:
                 gate = (await self.opened()).gate
@@ -77,7 +77,7 @@ class Watch:
                 del self._unrecorded[0]
 
     async def keep(self) -> None:
-        """Look again and again, until cancelled; then what was watched is recorded."""
+        """Check repeatedly until cancelled, and then record the rest."""
         log = unexpected("the watch over the access point")
         try:
             while True:
@@ -97,7 +97,7 @@ class Watch:
         return Watched((self._since, self._last), (*self._silences, *going_on))
 
     def _turn(self, now: datetime) -> None:
-        """Begin a new entry where the one before ends; a silence that goes on goes on in it."""
+        """End the current period and begin a new one, carrying over a silence that has not ended."""
         silent = self._silent is not None
         self._end()
         self._since = self._last = now
@@ -110,7 +110,7 @@ class Watch:
 
 
 def reached(config: Config, ask: Ask) -> Callable[[], Awaitable[bool]]:
-    """Return what tells whether the access point can be reached as peers reach it, from this machine."""
+    """Return a function that checks from this machine whether the access point can be reached."""
 
     async def ask_now() -> bool:
         if config.access_point is None:
@@ -128,7 +128,7 @@ def reached(config: Config, ask: Ask) -> Callable[[], Awaitable[bool]]:
 
 
 async def _answers(address: SocketAddress) -> bool:
-    """Return whether a listener answers over TLS; which certificate it shows the doctor examines."""
+    """Return whether a listener answers over TLS; its certificate is left to the doctor."""
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     try:

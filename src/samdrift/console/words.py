@@ -1,4 +1,4 @@
-"""Words of the console's pages for dependencies, reasons and states."""
+"""Texts of the console's pages for dependencies, reasons and states."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DEPENDENCIES: Mapping[str, Phrase] = {
     Dependency.LOG_SYSTEM: Phrase("An organisation’s log system"),
     Dependency.DIRECTORY: Phrase("An organisation’s directory"),
 }
-"""The kinds of dependency."""
+"""Names of the kinds of dependency."""
 
 TO_DO: Mapping[str, str] = {
     Dependency.DATABASE: "systemctl status postgresql; samdrift doctor",
@@ -49,9 +49,9 @@ TO_DO: Mapping[str, str] = {
     Dependency.RECONCILIATION: "samdrift log reconcile",
     Dependency.DIRECTORY: "samdrift gov group show",
 }
-"""Commands to type about one that is gone."""
+"""Command to run when a dependency is gone."""
 EXAMINE = "samdrift doctor"
-"""Command to type about any other."""
+"""Command to run for any other dependency."""
 
 REASONS: Mapping[str, Phrase] = {
     Hold.SCANNER: Phrase("The malware scanner does not answer"),
@@ -83,7 +83,7 @@ REASONS: Mapping[str, Phrase] = {
     TransferReason.NOT_COVERED: Phrase("No agreement covers the transfer"),
     TransferReason.GIVEN_UP: Phrase("Given up by the operator"),
 }
-"""Reasons why something waits, in a message service or an access point."""
+"""Reasons for waiting, in a message service or an access point."""
 
 STATES: Mapping[State, tuple[Phrase, Kind]] = {
     State.DONE: (Phrase("done"), Kind.GOOD),
@@ -91,7 +91,7 @@ STATES: Mapping[State, tuple[Phrase, Kind]] = {
     State.MISSING: (Phrase("missing"), Kind.BAD),
     State.NOT_CHECKED: (Phrase("not checked"), Kind.PLAIN),
 }
-"""States of an item of a checklist."""
+"""States of a checklist item."""
 
 KEYS: Mapping[KeyName, Phrase] = {
     KeyName.ACCESS_POINT: Phrase("Access point"),
@@ -101,7 +101,7 @@ KEYS: Mapping[KeyName, Phrase] = {
     KeyName.ENCRYPTION: Phrase("Encryption"),
     KeyName.LOG_SIGNING: Phrase("The log’s signature"),
 }
-"""Purposes of keys."""
+"""Names of keys by purpose."""
 
 STANDINGS: Mapping[Standing, Phrase] = {
     Standing.UNKNOWN: Phrase("No transfer has that id here."),
@@ -109,11 +109,11 @@ STANDINGS: Mapping[Standing, Phrase] = {
     Standing.DELIVERED: Phrase("It was delivered already; nothing was done."),
     Standing.FAILED: Phrase("It had failed already; nothing was done."),
 }
-"""Reasons why nothing was done about a transfer."""
+"""Reasons why an action on a transfer had no effect."""
 
 
 def lasting(time: timedelta) -> Phrase:
-    """Return a time in the largest unit that says something."""
+    """Return a duration in a suitable unit: seconds, minutes, hours or days."""
     seconds = max(0, int(time.total_seconds()))
     if seconds < 120:
         return Phrase("%(count)s s", {"count": seconds})

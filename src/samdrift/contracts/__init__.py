@@ -1,1 +1,1 @@
-"""Messages and protocols between the roles: frozen types, no logic."""
+"""Messages and protocols that the roles share: frozen types without logic."""

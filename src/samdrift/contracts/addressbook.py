@@ -1,4 +1,4 @@
-"""The address book as the message service and its clients see it: a copy of it, whose age is known."""
+"""The address book as the message service and its clients use it: a local copy with a known age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Listing(Enum):
 
     LISTED = auto()
     NOT_LISTED = auto()
-    """The address book itself answered so, and not only a copy that may be outdated."""
+    """The address book itself gave this answer, not only a copy that may be outdated."""
     NOT_KNOWN = auto()
     """No copy contains the address, and the address book cannot be reached."""
     NO_BOOK = auto()
@@ -22,11 +22,11 @@ class Listing(Enum):
 
 
 class AddressBook(Protocol):
-    """A local copy that is searched first, and the address book itself for addresses missing from it."""
+    """The address book, with a local copy that is searched first."""
 
     @property
     def copy(self) -> AddressBookCopy | None:
-        """The latest copy; ``None`` before the first one."""
+        """Return the latest copy, or ``None`` before the first one."""
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
         """Return whether ``address`` is a functional address of ``organisation``."""

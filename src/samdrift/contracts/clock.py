@@ -1,4 +1,4 @@
-"""Time as the roles see it, so that tests can set it."""
+"""The clock that the roles use; tests can set it."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from datetime import datetime, timedelta
 Clock = Callable[[], datetime]
 """A function that returns the current time, in UTC."""
 APART = timedelta(seconds=30)
-"""Difference from which on a clock is wrong, to a time server or to the database, which all hosts share."""
+"""Difference from a time server, or from the database that all hosts share, that makes a clock wrong."""

@@ -1,8 +1,7 @@
-"""Cover by agreements, as the roles ask for it: may a function receive, may it send new messages, and if not,
-since when.
+"""Cover by agreements: whether a role's function may receive and send, and since when it may not.
 
-Which agreements cover what is decided elsewhere, from the role's own verified copy of what was stated
-(:mod:`samdrift.installation.cover`); a running role asks the object that was placed in its gate.
+Which agreements cover what is decided in :mod:`samdrift.installation.cover`, from the role's own verified
+copy of the statements; a running role asks the object that was placed in its gate.
 """
 
 from __future__ import annotations
@@ -28,36 +27,36 @@ OF_FUNCTION = frozenset(
         Purpose.AUTHORISE,
     }
 )
-"""Purposes for which a role's vault opens only while its function is covered; the others are upkeep."""
+"""Purposes for which a role's vault opens only while its function is covered; all others are maintenance."""
 
 
 class Mode(StrEnum):
-    """The state of a function that agreements allow."""
+    """State of a function under the organisation's agreements."""
 
     ON = "on"
     RECEIVING = "receiving"
-    """Cover has ended, and the organisation had chosen to stop sending in that case: receiving continues."""
+    """Cover has ended and the organisation had chosen to stop sending in that case; receiving continues."""
     UNCOVERED = "uncovered"
-    """Cover has ended, but the organisation had chosen beforehand to continue with everything."""
+    """Cover has ended, but the organisation had chosen beforehand to continue sending and receiving."""
     OFF = "off"
     """There has never been cover."""
 
     @property
     def receives(self) -> bool:
-        """True when messages are received."""
+        """Return whether messages are received."""
         return self is not Mode.OFF
 
     @property
     def sends(self) -> bool:
-        """True when new messages are sent."""
+        """Return whether new messages are sent."""
         return self in (Mode.ON, Mode.UNCOVERED)
 
 
 class NotCovered(Explained):
-    """A new message that is not sent, since no agreement covers the function any more."""
+    """Error for a new message that is not sent because no agreement covers the function any more."""
 
     title = "New messages are not sent: no agreement covers it"
-    """Title of the step that ends a message; the text after it names the date since when."""
+    """Title of the step that ends a message; the text after it names the date on which cover ended."""
 
     def __init__(self, since: datetime | None) -> None:
         when = f" since {since:%Y-%m-%d %H:%M:%S}Z" if since is not None else ""
@@ -66,22 +65,22 @@ class NotCovered(Explained):
 
     @property
     def detail(self) -> str:
-        """Words on what to do."""
+        """Return instructions for restoring cover."""
         return "Two of the organisation's officers can extend the agreement: samdrift gov agreement extend"
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """The state of one function of one organisation now."""
+    """Current state of one function of one organisation."""
 
     mode: Mode
     since: datetime | None = None
-    """The moment at which cover ended."""
+    """Time at which cover ended."""
     behind: Temporary | None = None
-    """The reason for which the role's copy cannot be read to its end: it then receives, and sends later."""
+    """Error that keeps the role's copy from being read to its end; it then receives, and sends later."""
 
     def require_sending(self) -> None:
-        """Raise :class:`NotCovered` where nothing new is sent; the copy's fault where that is not known."""
+        """Raise :class:`NotCovered` if new messages are not sent, or ``behind`` if that cannot be decided."""
         if self.behind is not None:
             raise self.behind
         if not self.mode.sends:
@@ -92,8 +91,11 @@ COVERED = Cover(Mode.ON)
 
 
 class Covers(Protocol):
-    """Answers how an organisation's function in a role is covered now."""
+    """Answers whether an organisation's function in a role is covered."""
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
-        """Return the cover; a :class:`~samdrift.contracts.errors.Temporary` error while it cannot be read."""
+        """Return the current cover.
+
+        Raises a :class:`~samdrift.contracts.errors.Temporary` error while it cannot be read.
+        """
         ...

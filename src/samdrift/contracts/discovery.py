@@ -1,4 +1,4 @@
-"""Interface B as the roles see it: lookups and checks of certificates."""
+"""Interface B as the roles see it: look-ups of participants, and checks of certificates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from samdrift.wire.verdicts import CertificateVerdict
 
 
 class CertificatePurpose(StrEnum):
-    """The chain policy of the federation that a certificate is judged by."""
+    """Purpose of a certificate, which decides the federation's chain policy that it is checked against."""
 
     ACCESS_POINT = "access-point"
     SMP = "smp"
@@ -24,7 +24,7 @@ class CertificatePurpose(StrEnum):
 
 
 class DiscoveryError(Explained):
-    """A lookup without a usable answer; ``text`` names neither organisation nor content."""
+    """A look-up without a usable answer; ``text`` names neither the organisation nor any content."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class NotRegistered(DiscoveryError):
 
 
 class SharedService(StrEnum):
-    """A service of the federation that a lookup or a check needs, as a waiting sender reads it."""
+    """A service of the federation that look-ups or checks need, by the name shown to a waiting sender."""
 
     SML = "SML"
     SMP = "SMP"
@@ -46,7 +46,7 @@ class SharedService(StrEnum):
 
 
 class DiscoveryUnavailable(DiscoveryError, Temporary):
-    """A shared service did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
+    """A shared service did not answer; a later look-up may succeed (component-accesspoint 3.2.3 a)."""
 
     def __init__(self, text: str, service: SharedService) -> None:
         super().__init__(text)
@@ -71,16 +71,16 @@ class SenderNotRegistered(NotRegistered):
 
 
 class Discovery(Protocol):
-    """SML, SMP and CertPub in one lookup."""
+    """Look-up of a participant through SML, SMP and CertPub in one call."""
 
     async def service(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
     ) -> ServiceMetadata:
-        """Verified service metadata with published certificates, or a :class:`DiscoveryError`."""
+        """Return verified metadata with published certificates, or raise a :class:`DiscoveryError`."""
 
 
 class CertificateChecks(Protocol):
-    """Chain, validity and revocation of a certificate under the federation's policy."""
+    """Checks of a certificate's chain, validity and revocation under the federation's policy."""
 
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime

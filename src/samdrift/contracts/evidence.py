@@ -1,4 +1,4 @@
-"""Evidence about a message, as interface D hands it over to a message client of the organisation."""
+"""Evidence about a message, as interface D delivers it to a message client of the organisation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Original:
 
 
 class MessageEvidence(Protocol):
-    """A source of evidence; callers check who may have it, and record its release, before they ask."""
+    """A source of evidence; callers first check the requester's rights and record the release."""
 
     async def package(
         self,
@@ -27,7 +27,7 @@ class MessageEvidence(Protocol):
         by: str,
         original: Original | None = None,
     ) -> AsyncIterator[bytes] | None:
-        """Return the package in pieces, with the original where it is given; its size is not known before.
+        """Return the evidence package in pieces, with the original if given; its total size is unknown.
 
         ``None`` when the organisation's logs do not, or no longer, contain the message. ``by`` names the
         requester.

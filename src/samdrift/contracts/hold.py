@@ -1,4 +1,4 @@
-"""Reasons for which a message waits in a message service: a closed list, for counts that name no one."""
+"""Reasons for which a message waits in a message service: a closed list, for counts that identify no one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Hold(StrEnum):
-    """The thing that a held message waits for."""
+    """Reason why a message is held."""
 
     SCANNER = "scanner"
     ACCESS_POINT = "access-point"
@@ -16,18 +16,18 @@ class Hold(StrEnum):
     REVOCATION = "revocation"
     ADDRESS_BOOK = "address-book"
     CERTIFICATE = "certificate"
-    """A shared service or a certificate is not trusted."""
+    """A shared service or a certificate that is not trusted."""
     NOT_REGISTERED = "not-registered"
     KEY = "key"
-    """The organisation has no key in use, or its hardware security module does not answer."""
+    """The organisation has no active key, or its hardware security module does not answer."""
     DATABASE = "database"
-    """Database or object store."""
+    """The database or the object store."""
     LOCK = "lock"
-    """The vault waits for its organisation's officer."""
+    """The vault is locked until the organisation's officer unlocks it."""
     SUSPENDED = "suspended"
     COVER = "cover"
     """No agreement covers the function."""
     LIMIT = "limit"
-    """The sender has sent too much that could not be decrypted."""
+    """The sender has exceeded the limit of messages that could not be decrypted."""
     OTHER = "other"
-    """Anything else; the log has its cause."""
+    """Any other reason; the log has the cause."""

@@ -1,4 +1,4 @@
-"""An attempt to cross from one organisation to another, and what became of it."""
+"""Attempts to cross from one organisation to another, and their results."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ class Verdict(StrEnum):
     """The result of an attempt."""
 
     DENIED = "denied"
-    """The attempt reached nothing and learned nothing."""
+    """The attempt reached nothing and revealed nothing."""
     LEAKED = "leaked"
-    """Something was reached, or the answer revealed more than an answer about nothing does."""
+    """The attempt reached something, or the answer revealed more than one about a nonexistent record does."""
     UNTRIED = "untried"
-    """It could not be made, which proves nothing."""
+    """The attempt could not be made, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to cross: actor, operation and place. No text names content, a record's identifier, or a
-    secret.
+    """An attempt to cross, described by actor, operation and interface.
+
+    None of its texts names content, a record's identifier or a secret.
     """
 
     interface: str
@@ -28,6 +29,6 @@ class Attempt:
     actor: str
     verdict: Verdict
     why: str = ""
-    """The leak in general words, or the reason why the attempt could not be made."""
+    """General description of the leak, or the reason why the attempt could not be made."""
     expected: bool = False
-    """True when the installation is meant to have no such interface, so that this cannot be tried."""
+    """True when the installation is not meant to have this interface, so that the attempt cannot be made."""

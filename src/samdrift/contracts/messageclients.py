@@ -1,4 +1,4 @@
-"""Message clients: names, scopes, address patterns (api-mt-mk 5)."""
+"""Scopes, address patterns and limits of message clients (api-mt-mk 5)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from enum import StrEnum
 from typing import Self
 
 AUTH_ID = "urn:sdk.digg.se:auth_id"
-"""The claim with functional addresses or patterns of them (api-mt-mk 5.2)."""
+"""Name of the claim that lists functional addresses or patterns of them (api-mt-mk 5.2)."""
 CONNECTIONS = 16
-"""Connections that one organisation's message client opens, one of them to wait for events."""
+"""Connections that an organisation's message client opens, including one that waits for events."""
 LONGEST_SECONDS = 30 * 60
-"""Time that an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
+"""Maximum lifetime of an access token in seconds (api-mt-mk 5, "Access token lifetime")."""
 
 
 class Scope(StrEnum):
-    """Each opens one operation of interface D (api-mt-mk 5.1, "Behörighetsstyrande scope").
+    """A scope that permits one operation of interface D (api-mt-mk 5.1, "Behörighetsstyrande scope").
 
-    ``log`` is ours: it opens the organisation's logs for reading along, and no message.
+    ``log`` is an addition of ours: it permits reading the organisation's logs, and no messages.
     """
 
     SEND = "urn:sdk.api:sendMessages"
@@ -29,7 +29,11 @@ class Scope(StrEnum):
 
     @classmethod
     def named(cls, name: str) -> Self | None:
-        """The scope that a token names; for sending, the OpenAPI file and the text spell it differently."""
+        """Return the scope with a name used in a token, or ``None`` if the name is unknown.
+
+        The specification's text and its OpenAPI file spell the scope for sending differently; both names are
+        accepted.
+        """
         try:
             return cls(_OTHER_SPELLINGS.get(name, name))
         except ValueError:
@@ -41,15 +45,15 @@ _OTHER_SPELLINGS = {"urn:sdk.api:sendMessage": Scope.SEND.value}
 
 @dataclass(frozen=True, slots=True)
 class AddressPattern:
-    """A functional address, or with one ``*`` many of them (api-mt-mk 5.2 ``auth_id``)."""
+    """A functional address, or a pattern with one ``*`` that matches several (api-mt-mk 5.2 ``auth_id``)."""
 
     before: str
     after: str | None
-    """The text after the ``*``; ``None`` for a literal address without one."""
+    """Text after the ``*``; ``None`` for a literal address."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a pattern; :class:`ValueError` when it is empty or has more than one ``*``."""
+        """Parse a pattern; raise :class:`ValueError` if it is empty or has more than one ``*``."""
         before, star, after = text.partition("*")
         if not text or "*" in after:
             raise ValueError("an address pattern is a functional address with at most one *")
@@ -66,5 +70,8 @@ class AddressPattern:
 
 
 def patterns(texts: Iterable[str]) -> tuple[AddressPattern, ...]:
-    """Patterns of a claim or a setting; :class:`ValueError` as with :meth:`AddressPattern.parse`."""
+    """Parse the patterns of a claim or a setting.
+
+    Raises :class:`ValueError` like :meth:`AddressPattern.parse`.
+    """
     return tuple(AddressPattern.parse(text) for text in texts)

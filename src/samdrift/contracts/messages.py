@@ -1,4 +1,4 @@
-"""Code lists of a message's life in the message service, shared with its clients over interface D."""
+"""Code lists for the states of a message in the message service, shared with its clients over interface D."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Direction(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """KV Meddelandestatus (api-mt-mk, "Meddelandestatus koder").
+    """Status of a message, from the code list KV Meddelandestatus (api-mt-mk, "Meddelandestatus koder").
 
     Clauses: api-mt-mk message sentence 4, status sentence 1.
     """
@@ -33,16 +33,16 @@ class MessageStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Return whether the flow is over, so that a client may delete the message (api-mt-mk 3)."""
+        """Return whether the exchange is finished, so that a client may delete the message (api-mt-mk 3)."""
         return self in _FINAL
 
 
 _FINAL = frozenset({MessageStatus.NEW, MessageStatus.ACCEPTED, MessageStatus.MESSAGE_EXCHANGE_ERROR})
-"""Final statuses: an incoming message has one from the start, an outgoing one by its receipt or its end."""
+"""Final statuses: an exchange ends with NEW if incoming, ACCEPTED if outgoing, or an error in either case."""
 
 
 class ReceiptState(StrEnum):
-    """The life of a message receipt, the ones we send and the ones we get."""
+    """State of a message receipt, whether sent or received."""
 
     QUEUED = "queued"
     SUBMITTED = "submitted"
@@ -55,8 +55,8 @@ class WorkKind(StrEnum):
     """Kinds of pending work for an organisation in the message service."""
 
     MESSAGE = "message"
-    """Seal an outgoing message and hand it to the access point."""
+    """Sealing of an outgoing message, and its submission to the access point."""
     RECEIPT = "receipt"
-    """Seal an outgoing receipt and hand it to the access point."""
+    """Sealing of an outgoing receipt, and its submission to the access point."""
     DEADLINE = "deadline"
-    """Something awaited did not come in time (invariant 8)."""
+    """A deadline for something awaited has passed (invariant 8)."""

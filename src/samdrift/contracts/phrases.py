@@ -1,4 +1,4 @@
-"""Texts that are put into a person's language where they are shown: declared anywhere, translated there."""
+"""Texts that are declared anywhere and translated into a person's language where they are shown."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any, Protocol
 
 
 class Translations(Protocol):
-    """The texts of one language."""
+    """Translations into one language."""
 
     def gettext(self, message: str, /) -> str:
-        """Return a text in the language, by its English form."""
+        """Return the translation of an English text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A text that is put into a person's language where it is shown, with values that are not."""
+    """A translatable text, with values that are inserted untranslated."""
 
     text: str
-    """In English, with ``%(name)s`` for values."""
+    """The English text, with ``%(name)s`` as placeholders for values."""
     values: dict[str, Any] = field(default_factory=dict)
-    """A value that is a phrase itself is put into the language, too."""
+    """Values for the placeholders; a value that is itself a phrase is translated too."""
 
     def into(self, translations: Translations) -> str:
-        """Return the text in a language."""
+        """Return the text translated, with its values inserted."""
         said = {
             name: value.into(translations) if isinstance(value, Phrase) else value
             for name, value in self.values.items()
@@ -31,5 +31,5 @@ class Phrase:
         return translations.gettext(self.text) % said
 
     def __str__(self) -> str:
-        """Return it in English, as commands print it."""
+        """Return the text in English, as commands print it."""
         return self.text % self.values

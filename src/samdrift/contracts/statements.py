@@ -1,8 +1,8 @@
-"""Statements of rights as they travel between roles: numbered bytes, and a role's answer about its copy.
+"""Statements of rights as they travel between roles: numbered bytes, and a role's copy of them.
 
-Their form and their meaning are in :mod:`samdrift.rights`. No role opens another's vault to decide: the
+Their form and meaning are defined in :mod:`samdrift.rights`. No role opens another's vault to decide: the
 command that makes a statement writes it, numbered, to the vault of every role that needs it, and a role that
-still lacks a number reports that rather than deciding without it.
+lacks a number reports this instead of deciding without it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from samdrift.contracts.errors import Temporary
 
 @dataclass(frozen=True, slots=True, order=True)
 class NumberedStatement:
-    """The canonical bytes of a statement and its number, from 1 without a gap in one organisation."""
+    """The canonical bytes of a statement, and its number in its organisation's gapless sequence from 1."""
 
     number: int
     content: bytes
 
 
 class StatementCopy(Protocol):
-    """The copy of one organisation's statements in one role's vault; the opened vault is the scope."""
+    """The copy of one organisation's statements in one role's vault, within the opened vault."""
 
     async def last_statement(self) -> int:
-        """Return the number of the last statement that is there, 0 for none."""
+        """Return the number of the last statement in the copy, or 0 if it is empty."""
         ...
 
     async def statements_after(self, number: int, limit: int) -> Sequence[NumberedStatement]:
@@ -36,15 +36,13 @@ class StatementCopy(Protocol):
     async def append_statements(self, statements: Sequence[NumberedStatement]) -> int:
         """Append the statements that continue the copy, and return its new last number.
 
-        Statements that are already there change nothing; a different one under the same number raises.
+        Statements already in the copy are ignored; a different one under the same number is an error.
         """
         ...
 
 
 class RightsBehind(Temporary):
-    """A role that cannot decide yet, since its copy of the statements lacks some that were stated
-    elsewhere.
-    """
+    """A role cannot decide yet, because its copy lacks statements that were made elsewhere."""
 
     service = "rights"
 

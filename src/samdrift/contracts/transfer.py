@@ -1,4 +1,4 @@
-"""Interface C: the messages between a message service and an access point about one organisation."""
+"""Interface C: the calls and data between a message service and an access point for one organisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.contracts.hold import Hold
 
 
 class TransferState(StrEnum):
-    """The life of an outgoing transfer in the access point."""
+    """State of an outgoing transfer in the access point."""
 
     QUEUED = "queued"
     DELIVERED = "delivered"
@@ -21,7 +21,7 @@ class TransferState(StrEnum):
 
 
 class TransferReason(StrEnum):
-    """Why a transfer waits or failed; every final failure has one."""
+    """Reason why a transfer waits or failed; every final failure has one."""
 
     NONE = "none"
     RECIPIENT_NOT_REGISTERED = "recipient-not-registered"
@@ -35,13 +35,13 @@ class TransferReason(StrEnum):
     NOT_SERVICED = "not-serviced"
     ENVELOPE_INVALID = "envelope-invalid"
     NOT_COVERED = "not-covered"
-    """No agreement of the sender covers that its access point transfers new messages."""
+    """No agreement of the sender covers the transfer of new messages by its access point."""
     GIVEN_UP = "given-up"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The access point's answer to a submitted envelope; ``created`` is false when it had it already."""
+    """The access point's answer to a submitted envelope; ``created`` is false if it was already there."""
 
     envelope_id: str
     transfer_id: str
@@ -50,7 +50,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class TransferEvent:
-    """Something that happened to an outgoing transfer; ``sequence`` grows per organisation."""
+    """An event in an outgoing transfer; ``sequence`` increases per organisation."""
 
     sequence: int
     at: datetime
@@ -60,28 +60,28 @@ class TransferEvent:
     state: TransferState
     reason: TransferReason
     detail: str
-    """The peer's own error detail or a technical cause; never content."""
+    """The peer's own error detail, or a technical cause; it never includes content."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A transfer whose outcome the message service waits for, for an access point that reports no events."""
+    """A transfer whose outcome the message service awaits, for an access point that reports no events."""
 
     envelope_id: str
     wait_told: bool
-    """False when the sender knows already that the transfer is tried again, or need not know."""
+    """False when the sender has already been notified of the retry, or need not be."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """An envelope that came in and waits to be fetched and acknowledged."""
+    """A received envelope that waits to be fetched and acknowledged."""
 
     id: str
     envelope_id: str
-    """Empty where the access point does not look into envelopes."""
+    """Identifier from the envelope; empty if the access point does not inspect envelopes."""
     sender: str
     recipient: str
-    """Participant identifiers, equal in AS4 and envelope (component-accesspoint 3.1.6 a, b)."""
+    """Participant identifier, the same in AS4 and envelope (component-accesspoint 3.1.6 a, b)."""
     document: str
     conversation_id: str
     as4_message_id: str
@@ -91,7 +91,7 @@ class InboxItem:
     size: int
     """Size of the envelope in bytes; 0 if the access point does not report it."""
     envelope: bytes | None = field(default=None, repr=False)
-    """The envelope itself, where it is small enough to come with the news of it; else it is fetched."""
+    """The envelope itself, if small enough to be included here; otherwise it must be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Poll:
 
 
 class TransferRefused(Explained):
-    """The access point does not take an envelope: typed reason and a text without content."""
+    """The access point refuses an envelope, with a typed reason and a text without content."""
 
     def __init__(self, reason: TransferReason, text: str) -> None:
         super().__init__(text)
@@ -112,46 +112,49 @@ class TransferRefused(Explained):
 
 
 class TransferUnavailable(Temporary):
-    """The access point did not answer as agreed; the same call may succeed later."""
+    """The access point did not answer as specified; the same call may succeed later."""
 
     service = "The access point"
     hold = Hold.ACCESS_POINT
 
     def __init__(self, text: str, waits_for: str = "") -> None:
-        """``waits_for`` is the :class:`Hold` that the access point itself waits for, if it reports one."""
+        """Create the error.
+
+        ``waits_for`` is the :class:`Hold` that the access point itself waits for, if it reports one.
+        """
         super().__init__(text)
         self.text = text
         self.waits_for = waits_for
 
 
 OVER_A_NETWORK, WITHIN_A_PROCESS = 600.0, 1800.0
-"""Seconds for which an access point waits for news at most: a network, or a proxy, may cut off silence."""
+"""Maximum wait for news in seconds; shorter over a network, where a proxy may drop silent connections."""
 
 
 class AccessPoint(Protocol):
-    """Interface C for one organisation: the client's certificate is the scope, no call names it."""
+    """Interface C for one organisation, identified by the client's certificate and not in the calls."""
 
     @property
     def longest_wait(self) -> float:
-        """Return the seconds for which it is asked to wait for news at most."""
+        """Return the maximum number of seconds to let the access point wait for news."""
 
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
     ) -> Submission:
-        """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
+        """Submit an envelope, idempotently by ``envelope_id``; it is stored durably when this returns."""
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         """Return the inbox and the events numbered above ``after``; wait up to ``wait`` seconds for news.
 
-        An access point without numbering returns all its events with the sequence ``after``.
+        An access point that does not number its events returns all of them with the sequence ``after``.
 
         ``taken`` lists items that the message service has stored durably: the access point deletes their
         envelopes, as with :meth:`acknowledge`. The inbox begins after the item ``past``, so that items which
-        the message service cannot take over now do not hide the others.
+        the message service cannot process now do not hide the others.
         """
 
     def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a waiting envelope; to be closed by who does not read them to the end."""
+        """Yield the bytes of a waiting envelope; callers must close the generator if they stop early."""
 
     async def acknowledge(self, item_id: str) -> None:
         """Acknowledge that the message service has the envelope durably: the access point may delete it."""

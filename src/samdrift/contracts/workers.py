@@ -1,6 +1,6 @@
-"""Workers of the platform: the names under which an organisation's log records what each of them did.
+"""Workers of the platform, by the names under which an organisation's log records their actions.
 
-A worker that acts in one role alone gets a gate of its own by its name (``Gate.worker``).
+A worker that acts in only one role gets a gate of its own by its name (``Gate.worker``).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The demonstration: a federation and two operators on this machine, with invented people and cases."""
+"""The demonstration: a federation and two operators on this machine, with fictitious people and cases."""

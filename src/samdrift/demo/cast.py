@@ -22,11 +22,11 @@ class DemoOrganisation:
     mailbox: FunctionalAddress
     roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
     further: tuple[FunctionalAddress, ...] = ()
-    """Mailboxes besides that one."""
+    """Additional mailboxes."""
 
     @property
     def mailboxes(self) -> tuple[FunctionalAddress, ...]:
-        """All mailboxes of the organisation."""
+        """Return all mailboxes of the organisation."""
         return self.mailbox, *self.further
 
     @property
@@ -34,14 +34,14 @@ class DemoOrganisation:
         return Address(self.identifier, self.name, self.mailbox.identifier, self.mailbox.name)
 
     def host(self, role: Role) -> str:
-        """Return the host at which persons reach a role, which resolves to this machine (RFC 6761 6.3)."""
+        """Return the host of a role's pages, which resolves to this machine (RFC 6761 6.3)."""
         domain = self.identifier.value.partition(":")[2].removesuffix(".se")
         return f"{domain}.{_HOSTS[role]}.localhost"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOperator:
-    """An operator of the demonstration and whom it serves."""
+    """An operator of the demonstration and the organisations that it serves."""
 
     folder: str
     party: str
@@ -72,11 +72,11 @@ OPERATORS = (
 )
 
 OPERATOR_PARTY = "SE:559900-0006"
-"""The party that both operators are in agreements; its number is nobody's."""
+"""The party of both operators in agreements; its number is not assigned to anyone."""
 
 
 def with_pages(operators: tuple[DemoOperator, ...] = OPERATORS) -> tuple[DemoOperator, ...]:
-    """Return the same operators, whose organisations have message client, governance and registrar, too."""
+    """Return the operators with organisations that also have message client, governance and registrar."""
     return tuple(
         replace(one, organisations=tuple(_with_pages(each) for each in one.organisations))
         for one in operators

@@ -1,4 +1,4 @@
-"""A day of messages between the organisations of the demonstration. All of it is invented."""
+"""A day of fictitious messages between the organisations of the demonstration."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _STAMP = "day"
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message of the day: from whom to whom, and the earlier letter that it answers, if any."""
+    """A message of the day: its sender and recipient, and the earlier letter that it answers, if any."""
 
     sender: DemoOrganisation
     recipient: DemoOrganisation
     draft: Draft
     answers: int | None = None
     registrar: bool = False
-    """Set for a message to the recipient's registrar."""
+    """True for a message to the recipient's registrar."""
 
 
 LETTERS = (
@@ -119,7 +119,7 @@ LETTERS = (
 
 
 async def live(parties: dict[DemoOrganisation, Party], folder: Path, progress: Progress) -> None:
-    """Send the day's messages, unless an earlier run has; each is accepted by its recipient."""
+    """Send the day's messages, unless an earlier run has; wait until each is accepted by its recipient."""
     stamp = folder / _STAMP
     if stamp.exists():
         return

@@ -1,9 +1,8 @@
 """Enrols an operator of the demonstration: vaults, keys, certificates, registrations, configuration.
 
-The steps are those of a real enrolment. Keys are made in the operator's key
-store, certificate requests go to the authorities, certificates come back, and
-what others need to know is published in SMP, CertPub and address book. At the end
-there are the operator's configuration file, and one for a message client of each
+The steps are those of a real enrolment. Keys are made in the operator's key store, certificate requests go to
+the authorities, certificates come back, and facts for other participants are published in SMP, CertPub and
+address book. The results are the operator's configuration file, and one for a message client of each
 organisation, ready for `samdrift client`.
 """
 
@@ -52,11 +51,11 @@ from samdrift.wire.identifiers import (
 )
 
 _CLIENT = "demo"
-"""The name of each message client at its authorisation server."""
+"""Name of each message client at its authorisation server."""
 _PAGES = "samdrift"
-"""The name of the pages at the sign-in service."""
+"""Name of the pages at the sign-in service."""
 _CLIENTS = "clients"
-"""The folder of the message clients' files, below the operator's."""
+"""Folder of the message clients' files, below the operator's."""
 HOST = "127.0.0.1"
 BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
 SYSTEM = "message-service"
@@ -72,7 +71,7 @@ class EnrolledOperator:
     config_file: Path
     as4_address: str
     certificate: x509.Certificate
-    """The access point's."""
+    """Certificate of the access point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +92,11 @@ async def enrol(
     *,
     witnesses: str = "",
 ) -> EnrolledOperator:
-    """Bring an operator to the point where it can run; what is done already stays.
+    """Prepare an operator until it can run; steps that were already done are kept.
 
-    ``tokens`` are those of its organisations; the configuration does not name them. With ``sign_in``,
-    persons sign in there to the organisations that have a message client. ``witnesses`` is the file in
-    ``folder`` with the witnesses of its logs, if they have any.
+    ``tokens`` are those of its organisations; the configuration does not name them. With ``sign_in``, people
+    sign in there to the organisations that have a message client. ``witnesses`` is the file in ``folder``
+    with the witnesses of its logs, if they have any.
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
@@ -159,7 +158,7 @@ def _settings(folder: Path) -> VaultSettings:
 
 
 async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperator) -> dict[str, str]:
-    """Make the vaults of every organisation; returns the ids of those of the message service."""
+    """Make the vaults of every organisation; return the ids of the message service's vaults."""
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
         await provisioner.install()
@@ -174,7 +173,7 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
 
 
 def _own_certificates(keys: KeyStore, authority: Authority, operator: DemoOperator) -> x509.Certificate:
-    """Keys of the operator itself; returns the access point's certificate."""
+    """Make and certify the operator's own keys; return the access point's certificate."""
     party, names = operator.party, [HOST]
     for one in operator.organisations:
         names += _hosts(one).values()
@@ -187,12 +186,12 @@ def _own_certificates(keys: KeyStore, authority: Authority, operator: DemoOperat
 
 
 def _hosts(organisation: DemoOrganisation) -> dict[str, str]:
-    """The hosts at which persons reach it, by the key of the configuration."""
+    """Return the hosts of an organisation's pages, by the key in the configuration."""
     return {key: organisation.host(role) for role, key in HOST_KEYS.items() if role in organisation.roles}
 
 
 def _page_address(operator: DemoOperator, role: Role) -> str:
-    """Return the address at which persons reach a role; empty if no organisation of the operator has it."""
+    """Return an address for the pages of a role; empty if no organisation of the operator has the role."""
     return _free_address() if any(role in one.roles for one in operator.organisations) else ""
 
 
@@ -231,7 +230,7 @@ def _certificates(
 
 
 def _certified(keys: KeyStore, vault: str, name: KeyName, common_name: str, issue: Issue) -> x509.Certificate:
-    """The certificate of a key, made and certified when it is not there."""
+    """Return the certificate of a key, after making and certifying the key if it does not exist."""
     for held in keys.keys(vault):
         if held.name is name and held.certificate is not None:
             return held.certificate
@@ -262,15 +261,15 @@ def _free_address() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Addresses that are chosen again at each start."""
+    """Addresses that are chosen anew at each start."""
 
     listen_a: str
     address_a: str
-    """Address at which peers reach it, as registered in SMP."""
+    """Address at which peers reach it, as registered in the SMP."""
     listen_c: str
     listen_d: str
     listen_mk: str
-    """Address at which persons reach message clients; empty if no organisation has one."""
+    """Address of the pages of message clients; empty if no organisation has one."""
     listen_gov: str
     metrics: str
     """Address of metrics and health."""
@@ -280,24 +279,24 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An organisation, as the file describes it."""
+    """An organisation, as described in the configuration file."""
 
     identifier: str
     name: str
     number: str
     roles: Sequence[Role]
     hosts: Mapping[str, str]
-    """The hosts at which persons reach it, by the key of the configuration."""
+    """Hosts of its pages, by the key in the configuration."""
     mailboxes: Sequence[str]
     clients: Mapping[str, str]
-    """Systems that may use interface C, by the fingerprint of their certificate."""
+    """Fingerprints of the certificates of systems that may use interface C, by the system's name."""
     message_client: str
-    """The one that may use interface D, and the file with its public key."""
+    """Name of the message client that may use interface D, with its public key file in the next field."""
     message_client_keys: str
     sign_in: Mapping[str, object] = field(default_factory=dict)
-    """Values of the table about sign-in; empty without one."""
+    """Values of the table about sign-in; empty without that table."""
     message_service: Mapping[str, object] = field(default_factory=dict)
-    """Values of the table about the message service that its message client uses; empty without one."""
+    """Values of the table about the message service that its message client uses; empty without it."""
 
 
 def _config_text(
@@ -308,7 +307,7 @@ def _config_text(
     organisations: Sequence[Served],
     witnesses: str,
 ) -> str:
-    """TOML; a JSON string is a TOML string."""
+    """Return the configuration file as TOML; a JSON string is a valid TOML string."""
     plain = ["plain = true"] if any(one.sign_in for one in organisations) else []
     lines = [
         "# Written by the demonstration at each start. It cannot be used in production.",
@@ -362,7 +361,7 @@ def _config_text(
 
 
 def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
-    """The table of an organisation."""
+    """Return the lines of an organisation's table."""
     clients = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items())
     lines = [
         "",
@@ -395,14 +394,14 @@ def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
 
 
 def _listener(table: str, address: str, *more: str) -> Sequence[str]:
-    """The table of a role that persons reach, where an organisation has it."""
+    """Return the lines of the table of a role with pages; empty if no organisation has the role."""
     return [f"[{table}]", f"listen = {json.dumps(address)}", *more, ""] if address else []
 
 
 def _message_service(
     organisation: DemoOrganisation, vaults: Mapping[str, str], address: str
 ) -> Mapping[str, object]:
-    """Return the table about the message service that the pages use: the operator's own."""
+    """Return the table about the message service that the pages use, which is the operator's own."""
     if Role.MESSAGE_CLIENT not in organisation.roles:
         return {}
     issuer = address + PATH_OF_ISSUER.format(name=public_name(vaults[organisation.identifier.value]))
@@ -422,7 +421,7 @@ def _sign_in(
     listen_gov: str,
     service: SignInService | None,
 ) -> Mapping[str, object]:
-    """Register the organisation's pages at the sign-in service; returns what the configuration says of it."""
+    """Register the organisation's pages at the sign-in service; return their table for the configuration."""
     if service is None or Role.MESSAGE_CLIENT not in organisation.roles:
         return {}
     name, secret = _name(organisation).removesuffix(".se"), secrets.token_urlsafe(32)
@@ -452,7 +451,7 @@ def _sign_in(
 
 
 def _governed(organisation: DemoOrganisation, listen: str) -> Sequence[tuple[str, str]]:
-    """Return where the organisation's persons reach its governance, if it has any."""
+    """Return the origin and address of the organisation's governance pages, if it has any."""
     if Role.GOVERNANCE not in organisation.roles:
         return ()
     origin = f"http://{organisation.host(Role.GOVERNANCE)}:{listen.rpartition(':')[2]}"
@@ -460,7 +459,10 @@ def _governed(organisation: DemoOrganisation, listen: str) -> Sequence[tuple[str
 
 
 def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:
-    """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
+    """Return the file with the client's public key, relative to the operator's ``folder``.
+
+    The key is made if it does not exist.
+    """
     private = folder / _CLIENTS / f"{_name(organisation)}.pem"
     private.parent.mkdir(mode=0o700, exist_ok=True)
     if private.exists():

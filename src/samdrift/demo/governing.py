@@ -1,8 +1,8 @@
 """Governance of the demonstration's organisations: officers with keys, and agreements to the last supplier.
 
-Two invented custodians bring in two officers of each organisation, as `gov officer enrol` does. All else the
-officers sign with keys of their own, which lie in the demonstration's folder, so that statements can be
-signed by hand with `ssh-keygen`. What is there stays.
+Two fictitious custodians enrol two officers of each organisation, as `gov officer enrol` does. The officers
+sign everything else with their own keys, which are in the demonstration's folder so that statements can also
+be signed by hand with `ssh-keygen`. Existing records are kept.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.sshsig import public_line, sign
 
 OPERATOR = Party.parse(OPERATOR_PARTY)
-"""The party that runs the roles."""
+"""The party that operates the roles."""
 HOST = Party("SE", "559900-0014")
-"""The operator's supplier of hosting and backup; its number, too, is nobody's."""
+"""The operator's supplier of hosting and backup; its number is not assigned to anyone either."""
 VAULT = Party("SE", "559900-0022")
-"""The supplier of that supplier, for backup alone."""
+"""The hosting supplier's own supplier, for backup only."""
 _NAMES = {OPERATOR: "Driften AB", HOST: "Hallen Hosting AB", VAULT: "Valvet Säkerhetskopior AB"}
 STAFF = Subject(SubjectKind.OPERATOR, "ola")
-"""One of the operator's staff, who waits for the officers' consent."""
+"""A member of the operator's staff who waits for the officers' consent."""
 _STAFF_NAME = "Ola Drift"
 _EARLIER = timedelta(hours=3)
 _KEYS_LAST = timedelta(days=300)
@@ -67,7 +67,7 @@ _WHY = "Demonstration"
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """An officer of an organisation of the demonstration, with the file of their key."""
+    """An officer of an organisation of the demonstration, with their key and its file."""
 
     person: DemoPerson
     subject: Subject
@@ -78,7 +78,7 @@ class Officer:
 def officers_of(
     folder: Path, organisation: DemoOrganisation, persons: Sequence[DemoPerson]
 ) -> tuple[Officer, ...]:
-    """Return the officers among persons; their keys are made in ``folder`` where there are none."""
+    """Return the officers among an organisation's people; missing keys are made in ``folder``."""
     domain = organisation.identifier.value.rpartition(":")[2]
     found = []
     for person in persons:
@@ -113,7 +113,7 @@ class Signing:
         self.signed: list[Signed] = []
 
     def state(self, by: Subject, act: Act) -> str:
-        """State something; returns its digest."""
+        """State an act; return the statement's digest."""
         self.at += timedelta(seconds=1)
         statement = Statement(self._organisation, by, self.at, _WHY, act)
         signature = sign(self._keys[by], statement.content, namespace(statement))
@@ -121,14 +121,14 @@ class Signing:
         return statement.digest
 
     def together(self, first: Subject, second: Subject, act: Act) -> None:
-        """Have one state something and the other approve."""
+        """State an act as the first subject and approve it as the second."""
         self.state(second, Approved(self.state(first, act)))
 
 
 async def govern(
     gate: Gate, organisation: DemoOrganisation, persons: Sequence[DemoPerson], folder: Path
 ) -> tuple[Officer, ...]:
-    """Give an organisation officers and agreements, unless its record has begun."""
+    """Give an organisation officers and agreements, unless its record already has statements."""
     officers = officers_of(folder, organisation, persons)
     if gate.registry.find(organisation.identifier, Role.GOVERNANCE) is None:
         return officers
@@ -153,7 +153,7 @@ async def govern(
 
 
 async def _leave_request(records: Records, organisation: DemoOrganisation, staff: Ed25519PrivateKey) -> None:
-    """Have one of the staff ask to see metadata of a day, unless a request waits for the officers."""
+    """Add a request by the staff to see a day's metadata, unless a request is already waiting."""
     record, now = await records.read(organisation.identifier), datetime.now(UTC).replace(microsecond=0)
     asked = consents_of(record).all()
     if any(each.stage(now) is Stage.WAITING for each in asked) or not any(record.keys.in_force(now, STAFF)):
@@ -196,7 +196,7 @@ def _bring_in(
 
 
 def _agree(signing: Signing, organisation: DemoOrganisation, officers: Sequence[Subject]) -> None:
-    """Name the parties, and enter and countersign a chain of agreements that carries every duty."""
+    """Name the parties, and enter and countersign a chain of agreements that covers every duty."""
     one, other = officers
     number = f"{organisation.number[:6]}-{organisation.number[6:]}"
     own = Party("SE", number)

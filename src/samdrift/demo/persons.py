@@ -1,4 +1,4 @@
-"""The persons of the demonstration: one of each kind in every organisation. All are invented."""
+"""The people of the demonstration: the same kinds in every organisation, all fictitious."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from samdrift.rights import Right
 
 
 class Work(StrEnum):
-    """Kinds of persons at an organisation's pages."""
+    """Kinds of work of the people who use an organisation's pages."""
 
     CASE_WORKER = "case-worker"
     REGISTRAR = "registrar"
@@ -30,12 +30,12 @@ class DemoPerson:
 
     @property
     def about(self) -> str:
-        """The person's work in Swedish, and what they may."""
+        """Return the person's work in Swedish, and what they may do."""
         return _ABOUT[self.work]
 
     @property
     def at_sign_in(self) -> SignInPerson:
-        """The person at the sign-in service."""
+        """Return the person as the sign-in service knows them."""
         return SignInPerson(self.subject, self.name, self.about, {"groups": [self.work.value]})
 
 
@@ -51,7 +51,7 @@ OF_MAILBOXES = {
     Work.REGISTRAR: frozenset({Right.READ, Right.WRITE}),
     Work.MANAGER: frozenset({Right.READ, Right.WRITE, Right.APPROVE, Right.MANAGE}),
 }
-"""Rights to mailboxes: a registrar's to all, the others' to the first."""
+"""Rights to mailboxes: a registrar has them to all, the others to the first."""
 ROLES = {Work.ADMINISTRATOR: Right.ADMINISTRATOR, Work.SECURITY_OFFICER: Right.SECURITY_OFFICER}
 
 _NAMES = {
@@ -63,7 +63,7 @@ _WORK = (Work.CASE_WORKER, Work.CASE_WORKER, Work.REGISTRAR, Work.MANAGER, *ROLE
 
 
 def persons_of(organisation: DemoOrganisation) -> tuple[DemoPerson, ...]:
-    """Return the persons of an organisation of the demonstration."""
+    """Return the people of an organisation of the demonstration."""
     names = _NAMES[organisation.identifier.value.partition(":")[2].removesuffix(".se")]
     return tuple(
         DemoPerson(name.split()[0].lower(), name, work) for name, work in zip(names, _WORK, strict=True)

@@ -39,15 +39,18 @@ _AT_RECIPIENT = (
     MTEvent.MT_MESSAGE_NEW,
     MTEvent.MT_MESSAGE_READ,
 )
-"""Each step of transport-model-extended 3.3.1 that leaves a trace, once at each end."""
+"""Steps of transport-model-extended 3.3.1 that leave a log entry at the recipient.
+
+With the sender's list above, these are all of them, each once at each end.
+"""
 
 
 def prove_way(
     exchange: Exchange, sent: Iterable[Step], received: Iterable[Step], *, pages: bool = False
 ) -> None:
-    """Every step was logged at the organisation that took it, exactly once.
+    """Check that every step was logged exactly once at the organisation that took it.
 
-    With ``pages``, the recipient's message client may have read the message once, too.
+    With ``pages``, the recipient's message client may have read the message a second time.
     """
     for party, expected, steps in (
         (exchange.sender, _AT_SENDER, sent),
@@ -63,7 +66,7 @@ def prove_way(
 
 
 async def prove_rest(parties: Sequence[Party]) -> None:
-    """The access points hold no envelope any more, and every log's chain is whole."""
+    """Check that the access points hold no envelopes any more, and that every log's chain is intact."""
     for party in parties:
         await _access_point_is_empty(party)
         for role in Role:

@@ -1,4 +1,4 @@
-"""The demonstration's file that lists where everything is, for scripts and newcomers."""
+"""The demonstration's file with all its addresses and files, for scripts and newcomers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from samdrift.demo.world import World
 
 
 def write_ready(file: Path, world: World, folder: Path, reports: Mapping[str, Path]) -> None:
-    """Write the file whole, once everything is up: a reader never sees a part of it."""
+    """Write the file atomically, once everything is up, so that readers never see part of it."""
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(json.dumps(ready(world, folder, reports), ensure_ascii=False, indent=2) + "\n", "utf-8")
     draft.replace(file)
 
 
 def ready(world: World, folder: Path, reports: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Any]:
-    """Return reports, pages with who can sign in there and how, interfaces, and configuration files."""
+    """Return reports, pages with the people who can sign in there, interfaces, and configuration files."""
     federation = world.federation
     interfaces = {
         "sml": f"127.0.0.1:{federation.dns_port}",

@@ -1,7 +1,6 @@
-"""The story of the demonstration, each step checked: a worried school, a social service, a reply.
+"""The story of the demonstration, with each step checked: a worried school, a social service, a reply.
 
-Everything is invented, and the PDF that is attached is made here. A step that does not hold
-raises :class:`DemoFailed`.
+All content is fictitious, and the attached PDF is generated here. A failed check raises :class:`DemoFailed`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Progress = Callable[[str], None]
 
 
 def pdf(lines: Sequence[str]) -> bytes:
-    """A PDF of one A4 page with ``lines`` of text, characters of Latin-1 only."""
+    """Return a PDF of one A4 page with ``lines`` of text, which may contain only Latin-1 characters."""
     text = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     content = f"BT /F1 12 Tf 16 TL 72 770 Td\n{text}ET".encode("latin-1")
     objects = [
@@ -56,7 +55,7 @@ def _assembled(objects: Sequence[bytes]) -> bytes:
 
 
 class DemoFailed(Exception):
-    """A step of the demonstration did not hold."""
+    """A step of the demonstration failed its check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,10 @@ NEIGHBOUR = Draft(
 
 
 async def play(habo: Party, agency: Party, mullsjo: Party, progress: Progress) -> tuple[Exchange, ...]:
-    """Habo writes to an agency at another operator, gets an answer, and writes to a neighbour at its own."""
+    """Send a message from Habo to an agency at another operator, an answer, and a message to a neighbour.
+
+    The neighbour is served by Habo's own operator.
+    """
     progress("habo.se sends a message with a PDF to arbetsformedlingen.se, at another operator")
     first = await _send(
         habo, agency, compose(NOTICE, habo.address, agency.address, message_id=_id(), at=_now())
@@ -153,7 +155,7 @@ async def _send(sender: Party, recipient: Party, message: SdkMessage) -> Exchang
 
 
 async def _arrived(exchange: Exchange, draft: Draft) -> SdkMessage:
-    """Wait for both ends to be done, and compare what came with what was sent."""
+    """Wait until both ends are done, and compare the received message with the sent one."""
     await _reaches(exchange.sender, exchange.message_id, Direction.OUT, MessageStatus.ACCEPTED)
     await _reaches(exchange.recipient, exchange.message_id, Direction.IN, MessageStatus.NEW)
     recipient = exchange.recipient

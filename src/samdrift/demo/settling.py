@@ -1,4 +1,4 @@
-"""Mailboxes, persons and rights in the message clients of the demonstration, made once."""
+"""Mailboxes, people and rights in the message clients of the demonstration, created once."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from samdrift.vault.workergate import WorkerGate
 _LASTS = timedelta(days=300)
 _EARLIER = timedelta(hours=2)
 _MANNED = Manning(hours=((0, 24 * 60),) * 7, holidays=False, escalate_after=1)
-"""Hours of the first mailbox: what has lain unread for an hour shows, whenever one looks."""
+"""Manning of the first mailbox at all hours, so that a message left unread for an hour always shows."""
 _FIRST, _SECOND = (Subject(SubjectKind.CUSTODIAN, name) for name in ("demo-1", "demo-2"))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The first page of an organisation, for one of its persons."""
+    """The first page of an organisation, for one of its people."""
 
     organisation: str
     url: str
@@ -52,7 +52,7 @@ class Page:
 async def settle(
     gate: Gate, config: Config, organisation: DemoOrganisation, persons: Sequence[DemoPerson]
 ) -> tuple[Page, ...]:
-    """Make an organisation's mailboxes and give its persons their rights; what is there stays."""
+    """Create an organisation's mailboxes and give its people their rights; existing ones are kept."""
     vaults = gate.worker("demo", Role.MESSAGE_CLIENT)
     (own,) = [each for each in config.organisations if each.identifier == organisation.identifier]
     if own.sign_in is None or config.message_client is None:
@@ -89,11 +89,10 @@ async def _rights(
     persons: Sequence[DemoPerson],
     mailboxes: Mapping[str, str],
 ) -> None:
-    """State everyone's rights, each a second after the one before, unless they have some already.
+    """State everyone's rights, each a second after the previous one, unless they already have some.
 
-    The sign-in service has another address at each start, so to it they are other persons then.
-
-    Two custodians give the roles in the organisation; the administrator gives the rights to mailboxes.
+    The sign-in service has another address at each start, so people have new identities then. Two custodians
+    give the roles in the organisation; the administrator gives the rights to mailboxes.
     """
     async with vaults.open(organisation.identifier, Purpose.ADMINISTER) as vault:
         ids = {
@@ -160,7 +159,7 @@ def _roles(person: DemoPerson, mailboxes: Mapping[str, str]) -> Iterator[str]:
 async def settle_office(
     gate: Gate, config: Config, organisation: DemoOrganisation, officers: Sequence[Officer]
 ) -> tuple[Page, ...]:
-    """Have the persons who sign in to an organisation's governance be the officers of its record."""
+    """Link the people who sign in to an organisation's governance to the officers of its record."""
     (own,) = [each for each in config.organisations if each.identifier == organisation.identifier]
     if own.sign_in is None or config.governance is None:
         return ()

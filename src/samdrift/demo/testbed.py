@@ -42,7 +42,7 @@ _START_WITHIN = 30.0
 
 @asynccontextmanager
 async def local_bed(folder: Path) -> AsyncIterator[Bed]:
-    """A federation, an access point with one participant, and the test bed around it, in ``folder``."""
+    """Run a federation, an access point with one participant, and the test bed around it, in ``folder``."""
     async with federation_running(folder / "federation") as federation:
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
         config = _impatient(enrolled.config)
@@ -56,7 +56,7 @@ async def local_bed(folder: Path) -> AsyncIterator[Bed]:
 
 @asynccontextmanager
 async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
-    """The same with the access point in a process of its own; returns its process id too."""
+    """Run the same with the access point in a separate process; also yield its process id."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
@@ -70,7 +70,7 @@ async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
 
 @asynccontextmanager
 async def _gate(config: Config) -> AsyncIterator[Gate]:
-    """The test bed's own: the access point under test opens no vault of a message service."""
+    """Open the test bed's own gate: the access point under test opens no vault of a message service."""
     gate = await Gate.start(vault_settings(config))
     try:
         yield gate
@@ -80,7 +80,7 @@ async def _gate(config: Config) -> AsyncIterator[Gate]:
 
 @asynccontextmanager
 async def served(enrolled: EnrolledOperator) -> AsyncIterator[int]:
-    """Run an operator's access point in a process of its own meanwhile; returns its process id."""
+    """Run an operator's access point in a separate process while the context lasts; yield its process id."""
     own = enrolled.config.access_point
     assert own is not None
     command = [
@@ -141,7 +141,7 @@ async def _bed(
 
 
 def _impatient(config: Config) -> Config:
-    """Two attempts, a second apart: a test of what happens when they are used up need not take long."""
+    """Return the configuration with two attempts, a second apart, so that tests need not wait long."""
     assert config.access_point is not None
     return replace(config, access_point=replace(config.access_point, attempts=2, interval_seconds=1))
 
@@ -167,7 +167,7 @@ async def _subject(
 
 
 def _log_of(gate: Gate) -> Evidence:
-    """Reads what the organisation's log and the operator's say about an identifier."""
+    """Return a function that reads log entries about an identifier, the organisation's and the operator's."""
 
     async def said(identifier: str) -> str:
         async with gate.open(workers.TESTBED, _TESTED.identifier, Role.ACCESS_POINT, Purpose.TRACE) as vault:

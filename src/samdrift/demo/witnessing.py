@@ -1,7 +1,7 @@
-"""Witnesses of the demonstration: each operator runs one for the logs of the other, and a stranger verifies.
+"""Witnesses of the demonstration: each operator runs one for the other's logs, and all logs are verified.
 
-The witness is the one of `samdrift witness serve`. What the last step asks, it asks over the network, with
-the organisation's own policy, as somebody would who trusts neither operator.
+The witness is the one of `samdrift witness serve`. The verification works as it would for a stranger who
+trusts neither operator: over the network, with the organisation's own policy.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _HOST = "127.0.0.1"
 _PAGE = 500
 _TRIES = 10
 _PAUSE = 0.5
-"""Seconds between two tries to have a log witnessed."""
+"""Seconds between two attempts to have a log witnessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A log that a stranger has verified."""
+    """A log that was verified as a stranger would verify it."""
 
     whose: str
     entries: int
@@ -62,7 +62,7 @@ class Verified:
 
 @dataclass(slots=True)
 class DemoWitness:
-    """The witness that an operator runs, with the address that it will answer at."""
+    """The witness that an operator runs, with the address at which it will answer."""
 
     folder: Path
     name: str
@@ -72,7 +72,7 @@ class DemoWitness:
 
     @classmethod
     def of(cls, operator: DemoOperator, folder: Path) -> DemoWitness:
-        """Make the key of the witness, or find it there."""
+        """Create the witness's key, or load the existing one."""
         name = f"witness.{operator.folder}.samdrift.test/1"
         sock = listening_socket(_HOST)
         sock.listen()  # An operator that starts before the witness answers waits for it.
@@ -80,13 +80,13 @@ class DemoWitness:
             return cls(folder / "witness", name, sock, made.key)
 
     def write_policy(self, folder: Path) -> None:
-        """Have the logs of the operator in ``folder`` witnessed here."""
+        """Write a policy that has this witness cosign the logs of the operator in ``folder``."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         address = f"http://{_HOST}:{self.sock.getsockname()[1]}"
         (folder / POLICY).write_text(f"witness other {self.key} {address}\nquorum other\n")
 
     async def enter(self, operator: Operator) -> None:
-        """Enter the logs of an operator, with the key that each announces."""
+        """Register the logs of an operator, with the key that each announces."""
         for place in logs_of(operator.gate):
             state = await _sign(operator.gate, place)
             if state.key is None:
@@ -94,7 +94,7 @@ class DemoWitness:
             self.logs[state.origin] = [VerifierKey.parse(str(state.key))]
 
     async def serve(self, stack: AsyncExitStack) -> None:
-        """Answer until ``stack`` ends."""
+        """Answer requests until ``stack`` ends."""
         witness = stack.enter_context(opened(self.folder, self.name, self.logs))
         app = application(witness, unexpected("the witness"))
         await stack.enter_async_context(serving(app, self.sock, per_address=0))
@@ -106,7 +106,7 @@ def logs_of(gate: Gate) -> tuple[LogPlace, ...]:
 
 
 class NotYetWitnessed(DemoFailed):
-    """A log has entries that no witness has seen."""
+    """A log has entries that are not witnessed yet."""
 
 
 async def prove_logs(operators: Sequence[tuple[Config, Operator, DemoWitness]]) -> list[Verified]:
@@ -126,7 +126,7 @@ async def prove_logs(operators: Sequence[tuple[Config, Operator, DemoWitness]]) 
 async def _proved(
     keeper: LogKeeper, config: Config, gate: Gate, place: LogPlace, witness: DemoWitness
 ) -> Verified:
-    """Verify one log up to what it has now; it grows meanwhile, and a witness may have been busy."""
+    """Verify one log up to its current size, retrying while it grows or its witness is busy."""
     for _ in range(_TRIES - 1):
         state = await keeper.round(place)
         with contextlib.suppress(NotYetWitnessed):
@@ -153,7 +153,7 @@ async def _verified(
 
 
 async def _followed(config: Config, gate: Gate, place: LogPlace, policy: Policy) -> int:
-    """Follow a log from its first entry on, over interface C."""
+    """Verify a log from its first entry on, over interface C; return its verified size."""
     assert place.organisation is not None
     async with gate.open(
         workers.DEMONSTRATION, place.organisation, Role.MESSAGE_SERVICE, Purpose.TRACE
@@ -170,7 +170,7 @@ async def _followed(config: Config, gate: Gate, place: LogPlace, policy: Policy)
 
 
 async def _operators(gate: Gate, policy: Policy) -> int:
-    """Hash the operator's own log from its first entry on, which nobody else reads along."""
+    """Verify the operator's own log, which no other party follows, by hashing it from its first entry on."""
     signed = policy.open(await gate.operator_tree().published() or b"").checkpoint
     edge, after = Frontier(), 0
     while edge.size < signed.size:

@@ -1,8 +1,8 @@
-"""The demonstration's world: a federation, two operators, three organisations, kept in one folder.
+"""The demonstration's world: a federation, two operators and three organisations, kept in one folder.
 
-A folder that is there is used again, so that a second run is quick; one that
-an older version of the demonstration made is thrown away first. A folder that
-holds anything else, or in which another demonstration runs, is left alone.
+An existing folder is reused, so that a second run is quick; one made by an older version of the demonstration
+is emptied first. A folder that holds anything else, or in which another demonstration runs, is left
+unchanged.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from samdrift.net.addressbook import kept_copy
 _LAYOUT = "6"
 _PORT = "sign-in-port"
 _SOON = 0.1
-"""Seconds between two looks at a copy of the address book."""
+"""Seconds between two checks of a copy of the address book."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that runs."""
+    """Everything that is running."""
 
     federation: LocalFederation
     operators: tuple[tuple[EnrolledOperator, Operator], ...]
     clients: Mapping[str, Path]
-    """Configuration of each organisation's message client, by the organisation's name."""
+    """Configuration file of each organisation's message client, by the organisation's name."""
     witnesses: tuple[DemoWitness, ...]
-    """The witness of each operator's logs, which another operator runs."""
+    """Witness of each operator's logs, which the other operator runs."""
     pages: Sequence[Page] = ()
-    """The pages of persons, where the demonstration has them."""
+    """Pages for people, if the demonstration has them."""
 
     def party(self, organisation: DemoOrganisation) -> Party:
-        """The organisation at its operator."""
+        """Return the organisation with its operator."""
         for enrolled, operator in self.operators:
             if organisation.identifier in {each.identifier for each in enrolled.demo.organisations}:
                 return Party(operator, organisation.address)
@@ -62,7 +62,7 @@ class World:
 async def world(folder: Path, progress: Progress, *, pages: bool = False) -> AsyncIterator[World]:
     """Start federation and operators in ``folder``; everything is ready when the context is entered.
 
-    With ``pages``, organisations have a message client and persons who sign in to it.
+    With ``pages``, organisations have a message client and people who sign in to it.
     """
     operators = with_pages() if pages else OPERATORS
     async with AsyncExitStack() as outlasting, AsyncExitStack() as stack:
@@ -101,7 +101,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
 
 
 async def _know_each_other(operators: Sequence[EnrolledOperator]) -> None:
-    """Wait until every operator's copy of the address book has the addresses of all: pages look for them."""
+    """Wait until every operator's copy of the address book has all addresses, which the pages look up."""
     organisations = [each for one in operators for each in one.demo.organisations]
     everybody = {box.identifier for each in organisations for box in each.mailboxes}
     for one in operators:
@@ -120,9 +120,9 @@ async def _lists(file: Path, addresses: Set[str]) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder and lock it: two demonstrations would delete each other's files and share ports.
+    """Create and lock the folder, because two demonstrations would delete each other's files and share ports.
 
-    :class:`Unusable` when another one has locked it. The folder itself is locked: no lock file is left in it.
+    :class:`Unusable` when another one has locked it. The folder itself is locked, without a lock file in it.
     """
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, empty it of an older version's demonstration, or raise :class:`Unusable`."""
+    """Create the folder, or empty it if it is of an older version; :class:`Unusable` for other content."""
     stamp = folder / "layout"
     made_by = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
     if made_by != _LAYOUT and folder.exists() and any(folder.iterdir()):

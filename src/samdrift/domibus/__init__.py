@@ -1,4 +1,4 @@
-"""An access point that is a Domibus, reached through its web-service plugin."""
+"""Another supplier's access point, a Domibus, reached through its web-service plugin."""
 
 from samdrift.domibus.accesspoint import DomibusAccessPoint, DomibusSettings
 from samdrift.domibus.plugin import Login, Plugin

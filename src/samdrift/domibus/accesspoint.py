@@ -1,15 +1,15 @@
-"""Another supplier's access point: a Domibus, as the message service sees interface C.
+"""A Domibus as an access point: an adapter from its plugin to interface C as the message service uses it.
 
-What differs from our own access point, and how it is bridged:
+Differences from our own access point, and how they are bridged:
 
-- Domibus lets the backend choose the message id. It follows from the envelope's
-  id, so a call that got no answer is made again: a second message with the id is
-  refused by Domibus, and its status shows that the first one is there.
-- There are no events. The status of each transfer under way is asked for
-  (:class:`Transfers`), and what has changed is reported as interface C reports it.
-- Its list of waiting messages holds ids alone. A message is retrieved without being
-  marked, once for its header (:class:`WaitingMessages`) and once to be taken over, and
-  marked as downloaded when the message service has it durably.
+- Domibus lets the backend choose the message id. It is derived from the envelope's id, so a call without an
+  answer can be repeated: Domibus refuses a second message with the id, and the status shows that the first
+  one was accepted.
+- There are no events. The status of each transfer under way is queried (:class:`Transfers`), and changes are
+  reported as interface C reports them.
+- The list of waiting messages has only ids. A message is retrieved without being marked, once for its header
+  (:class:`WaitingMessages`) and once to be stored, and it is marked as downloaded when the message service
+  has stored it durably.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _PIECE = 64 << 10
 
 GONE = "WS_PLUGIN:0009"
-"""The fault for a message that does not wait (any more)."""
+"""Fault code for a message that is not, or no longer, waiting."""
 
 _PAGE = 20
-"""Limit of messages that one poll reports."""
+"""Maximum number of messages that one poll reports."""
 _SOON = timedelta(seconds=30)
 
 _LATER = timedelta(minutes=10)
-"""After which time a message is looked at again that did not come whole, or could not be used."""
+"""Times after which to retry a message that was incomplete, or one that could not be used."""
 _LOGGER = logging.getLogger("samdrift")
 _DELIVERED = frozenset({MessageStatus.ACKNOWLEDGED, MessageStatus.ACKNOWLEDGED_WITH_WARNING})
 _WAITS = frozenset({MessageStatus.SEND_ATTEMPT_FAILED, MessageStatus.WAITING_FOR_RETRY})
 _FAILED = frozenset({MessageStatus.SEND_FAILURE})
 
 _LOST = frozenset({MessageStatus.NOT_FOUND, MessageStatus.DELETED})
-"""Domibus has forgotten the message, or its content: how its transfer ended is no longer known."""
+"""Statuses of a message that Domibus has forgotten: the outcome of its transfer is no longer known."""
 
 _BY_CODE = {
     "EBMS:0005": TransferReason.PEER_UNREACHABLE,
@@ -75,24 +75,24 @@ _BY_CODE = {
 _NOT_SERVICED = "NOT_SERVICED"
 
 Known = Callable[[], Awaitable[Sequence[UnderWay]]]
-"""Gives the transfers whose end the message service does not know."""
+"""Function that returns the transfers whose outcome the message service does not know."""
 
 _FRESH = timedelta(minutes=1)
-"""Time that what was just submitted is remembered here: by then it is in the vault."""
+"""Time for which a new submission is remembered here; by then it is in the vault."""
 
 _ANEW = timedelta(minutes=10)
-"""Time between two questions to the vault: another process may have submitted something, and died."""
+"""Interval between queries to the vault, since another process may have submitted something and died."""
 
 _AT_ONCE = 50
-"""Transfers that are asked about in one round, those first that were not asked about for longest."""
+"""Maximum number of transfers queried in one round, starting with those not queried for the longest time."""
 
 _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
-"""Faults that every attempt with the same envelope would meet; others are classified by their text."""
+"""Fault codes that would recur with the same envelope; other faults are classified by their text."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomibusSettings:
-    """Settings of one organisation at a Domibus."""
+    """An organisation's settings for a Domibus."""
 
     organisation: ParticipantIdentifier
     party: str
@@ -136,7 +136,7 @@ class DomibusAccessPoint:
         return Submission(envelope_id, message.message_id, created)
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
-        """Poll as the protocol has it; events have the asker's own place, since Domibus numbers none."""
+        """Poll as the protocol specifies; Domibus does not number events, so they repeat ``after``."""
         for item_id in taken:
             try:
                 await self._plugin.mark_downloaded(item_id)
@@ -173,7 +173,7 @@ class DomibusAccessPoint:
                 raise _unavailable(refusal, "mark") from None
 
     async def _header(self, envelope_id: str, envelope: OutgoingEnvelope) -> EnvelopeHeader:
-        """Read the envelope's header; Domibus does not examine it."""
+        """Read and check the envelope's header, which Domibus does not examine."""
         try:
             header = await envelope.header()
         except WireError as error:
@@ -194,11 +194,11 @@ class DomibusAccessPoint:
         )
 
     def _message_id(self, envelope_id: str) -> str:
-        """The same in every call (RFC 5322 form); nobody else uses the domain."""
+        """Return the same id in every call (RFC 5322 form); the domain is used for nothing else."""
         return f"{envelope_id}@{self._settings.message_id_domain}"
 
     async def _has(self, message_id: str) -> bool:
-        """Return whether Domibus has a message that it would not take: then it had taken it before."""
+        """Return whether Domibus has a message that it refused, because it had accepted it before."""
         try:
             return await self._plugin.status(message_id) is not MessageStatus.NOT_FOUND
         except PluginRefused as refusal:
@@ -219,7 +219,7 @@ def _refused(refusal: PluginRefused) -> TransferRefused | TransferUnavailable:
 
 
 class OutgoingEnvelope:
-    """The bytes of one envelope, in memory or as they come; to be read once."""
+    """The bytes of one envelope, in memory or as they arrive; can be read only once."""
 
     def __init__(self, body: bytes | AsyncIterable[bytes]) -> None:
         self.size = len(body) if isinstance(body, bytes) else None
@@ -227,7 +227,7 @@ class OutgoingEnvelope:
         self._begun: list[bytes] = []
 
     async def header(self) -> EnvelopeHeader:
-        """Read the envelope's header; :class:`WireError` if it is not an envelope."""
+        """Read the envelope's header; raise :class:`WireError` if it is not an envelope."""
         scanner = HeaderScanner()
         async for piece in self._source:
             self._begun.append(piece)
@@ -237,7 +237,7 @@ class OutgoingEnvelope:
         return scanner.close()
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of the envelope."""
+        """Yield the whole envelope."""
         for piece in self._begun:
             yield piece
         async for piece in self._source:
@@ -254,14 +254,14 @@ async def _in_pieces(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes
 
 
 class NotForUs(Exception):
-    """A message that must not be handed to the organisation."""
+    """A message must not be passed to the organisation."""
 
 
 class WaitingMessages:
-    """Remembers the headers of what waits, so that each message is opened once to be reported.
+    """Headers of waiting messages, remembered so that each message is opened only once to report it.
 
-    A message that names another recipient, or is no envelope of the federation,
-    is never handed on: it stays in Domibus, and the operator's log says why.
+    A message that names another recipient, or is not an envelope of the federation, is never passed on: it
+    stays in Domibus, and a warning in the program's log gives the reason.
     """
 
     def __init__(self, plugin: Plugin, organisation: ParticipantIdentifier, clock: Clock) -> None:
@@ -272,7 +272,7 @@ class WaitingMessages:
         self._passed_over: dict[str, datetime] = {}
 
     async def after(self, past: str) -> tuple[InboxItem, ...]:
-        """The first messages that wait, of those after ``past`` when that is still among them."""
+        """Return the first waiting messages, starting after ``past`` if that is still among them."""
         ids = list(dict.fromkeys(await self._plugin.pending(self._organisation.value)))
         self._forget_all_but(ids)
         start = ids.index(past) + 1 if past in ids else 0
@@ -288,16 +288,16 @@ class WaitingMessages:
         return tuple(found)
 
     def check(self, message_id: str, retrieved: Retrieved) -> None:
-        """:class:`NotForUs` unless this is the message that was asked for, and for this organisation."""
+        """Raise :class:`NotForUs` unless this is the requested message, and for this organisation."""
         if retrieved.message.message_id != message_id:
             raise NotForUs("another message than asked for")
         if retrieved.message.recipient != self._organisation:
             raise NotForUs("names another recipient")
 
     def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
-        """A message that is stored here but that Domibus would not mark; it does not hold up others.
+        """Skip a stored message that Domibus refused to mark, so that it does not delay others.
 
-        It is reported again later, and marked again when it is found to be known.
+        It is reported again later, and marked again when it is recognised.
         """
         if refusal.fault.code != GONE:
             self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
@@ -310,7 +310,7 @@ class WaitingMessages:
         self._passed_over = {each: until for each, until in passed_over if each in waiting and until > now}
 
     async def _look_at(self, message_id: str) -> InboxItem | None:
-        """The message by its header; ``None`` when it cannot be handed on, which holds up no other."""
+        """Return a message by its header; ``None`` if it cannot be passed on now."""
         try:
             async with self._plugin.retrieve(message_id) as retrieved:
                 self.check(message_id, retrieved)
@@ -335,7 +335,7 @@ class WaitingMessages:
         _LOGGER.warning("Domibus of %s: message %a passed over: %a", organisation, message_id, why)
 
     def _item(self, retrieved: Retrieved) -> InboxItem:
-        """Domibus does not tell when a message came: that is when it was first seen here."""
+        """Return the inbox item; Domibus gives no time of arrival, so it is the time when first seen here."""
         message = retrieved.message
         return InboxItem(
             id=message.message_id,
@@ -352,14 +352,14 @@ class WaitingMessages:
 
 
 def _unavailable(refusal: PluginRefused, what: str) -> TransferUnavailable:
-    """A fault as something that may pass."""
+    """Return a fault as a temporary error."""
     text = f"{refusal.fault.code} {refusal.fault.text}".strip()
     return TransferUnavailable(f"{what}: Domibus answers {text}")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """State of a transfer."""
+    """The state of a transfer, with the reason for it."""
 
     state: TransferState
     reason: TransferReason
@@ -372,7 +372,7 @@ def waits(status: MessageStatus) -> bool:
 
 
 def _needs_errors(status: MessageStatus) -> bool:
-    """Return whether the errors tell more about a message with this status."""
+    """Return whether error entries say more about a message with this status."""
     return status in _WAITS | _FAILED
 
 
@@ -391,7 +391,7 @@ def outcome(status: MessageStatus, errors: Sequence[ErrorEntry]) -> Outcome | No
 
 
 def _cause(errors: Sequence[ErrorEntry]) -> tuple[TransferReason, str]:
-    """The other access point's last word; what Domibus itself met only when it said nothing."""
+    """Return the last error from the other access point or, if it sent none, from Domibus itself."""
     signalled = [error for error in errors if error.by_peer]
     last = max(signalled or errors, key=lambda error: error.at, default=None)
     if last is None:
@@ -405,11 +405,11 @@ def _cause(errors: Sequence[ErrorEntry]) -> tuple[TransferReason, str]:
 
 
 class Watch:
-    """The transfers under way, as far as this process must know them: a Domibus reports no events.
+    """The transfers under way that this process must know, since Domibus reports no events.
 
-    The vault of the message service knows them. It is asked at the start, so that a
-    restart loses nothing, and then only when something may have changed: each
-    opening of a vault leaves an entry in the organisation's log.
+    The message service's vault knows them. It is queried at the start, so that a restart loses nothing, and
+    then only when something may have changed, because each opening of a vault leaves an entry in the
+    organisation's log.
     """
 
     def __init__(self, known: Known, clock: Clock) -> None:
@@ -420,20 +420,21 @@ class Watch:
         self._asked: datetime | None = None
 
     def submitted(self, envelope_id: str) -> None:
-        """Domibus has that envelope now."""
+        """Note that Domibus now has the envelope."""
         self._fresh[envelope_id] = self._clock()
 
     def told(self, events: Iterable[TransferEvent]) -> None:
-        """The message service is notified of this, and keeps what it makes of it in its vault."""
+        """Note that the message service gets these events, and updates its vault accordingly."""
         for event in events:
             self._asked = None
             if event.state is not TransferState.QUEUED:
                 self._fresh.pop(event.envelope_id, None)
 
     async def under_way(self) -> list[UnderWay]:
-        """All of them; those of the vault come first, the most urgent before the others.
+        """Return all transfers under way: those in the vault first, the most urgent at the front.
 
-        That a fresh one waits is told when the vault has it: what is told must change something there.
+        A new transfer's waiting is reported only once the vault has it, since each event must change
+        something there.
         """
         now = self._clock()
         aged = [each for each, since in self._fresh.items() if now >= since + _FRESH]
@@ -447,10 +448,10 @@ class Watch:
 
 
 class Transfers:
-    """Asks Domibus about one transfer after the other, and forgets none (invariant 8)."""
+    """The transfers under way, whose status is queried in turn so that none is forgotten (invariant 8)."""
 
     def __init__(self, plugin: Plugin, watch: Watch, message_id: Callable[[str], str], clock: Clock) -> None:
-        """``message_id`` returns the id in Domibus of an envelope."""
+        """Use ``message_id`` to derive the id in Domibus from an envelope's id."""
         self._plugin = plugin
         self._watch = watch
         self._message_id = message_id
@@ -459,15 +460,15 @@ class Transfers:
         self._round = 0
 
     def submitted(self, envelope_id: str) -> None:
-        """Domibus has that envelope."""
+        """Note that Domibus has the envelope."""
         self._watch.submitted(envelope_id)
 
     def told(self, events: Iterable[TransferEvent]) -> None:
-        """The message service gets these events."""
+        """Note that the message service gets these events."""
         self._watch.told(events)
 
     async def news(self, place: int) -> tuple[TransferEvent, ...]:
-        """Return what has happened to transfers, all at ``place``."""
+        """Return new events of transfers, all with the sequence number ``place``."""
         under_way = await self._watch.under_way()
         self._round += 1
         asked_in = {each.envelope_id: self._asked_in.get(each.envelope_id, 0) for each in under_way}
@@ -493,7 +494,10 @@ class Transfers:
         )
 
     async def _outcome(self, transfer: UnderWay, message_id: str) -> Outcome | None:
-        """One that Domibus will not speak of clearly holds up no other; it ends with its deadline."""
+        """Return the outcome of a transfer; ``None`` if it is unchanged, or Domibus gives no clear answer.
+
+        An unclear answer does not delay other transfers; such a transfer ends with its deadline.
+        """
         try:
             status = await self._plugin.status(message_id)
         except (PluginRefused, PluginUnclear):

@@ -1,4 +1,4 @@
-"""Calls of the web-service plugin of a Domibus over HTTPS, one method for each operation."""
+"""The web-service plugin of a Domibus, called over HTTPS, with one method for each operation."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from samdrift.wire.xml import Element
 T = TypeVar("T")
 
 _ANSWERED = (200, 500)
-"""A SOAP fault comes with 500 (SOAP 1.2 part 2, 7.5.2.2)."""
+"""Status codes of an answer; a SOAP fault has status 500 (SOAP 1.2 part 2, 7.5.2.2)."""
 
 _SMALL = 256 << 10
-"""Bytes of a payload that are read and dropped rather than that the connection is given up."""
+"""Number of bytes of an unwanted payload that are read before the connection is dropped instead."""
 
 _LARGEST_ANSWER = 16 << 20
-"""Bytes of an answer without a payload."""
+"""Maximum size of an answer without a payload."""
 
 _LARGEST_MESSAGE = 256 << 20
-"""Bytes of an answer with one: the largest envelope that is taken, in base64, and room for its header."""
+"""Maximum size of an answer with one: the largest accepted envelope in Base64, and its header."""
 
 _LONGEST_ANSWER = 300.0
 _LONGEST_MESSAGE = 3600.0
-"""Seconds in which an answer must have come to its end, however steadily it comes."""
+"""Seconds within which a message must be complete, however steadily it arrives."""
 
 _SOAP = "application/soap+xml; charset=UTF-8"
 
@@ -55,7 +55,7 @@ class PluginRefused(Exception):
 
 
 class PluginUnclear(TransferUnavailable):
-    """The plugin answered in a shape, or with a word, that is not agreed."""
+    """The plugin's answer had an unexpected structure or value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,10 @@ class Login:
     password_file: Path
 
     def header(self) -> dict[str, str]:
-        """The credentials (RFC 7617), or :class:`TransferUnavailable` when the file cannot be read."""
+        """Return the credentials (RFC 7617).
+
+        Raises :class:`TransferUnavailable` if the password file cannot be read.
+        """
         try:
             password = self.password_file.read_text("utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -76,18 +79,18 @@ class Login:
 
 
 class Retrieved:
-    """A message whose header has come; its payload is read while the call lasts."""
+    """A message whose header has arrived; its payload can be read until the call ends."""
 
     def __init__(self, message: IncomingMessage, body: AsyncIterator[bytes]) -> None:
         self.message = message
         self._body = body
 
     def payload(self) -> AsyncIterator[bytes]:
-        """The envelope; raises what :meth:`Plugin.retrieve` raises."""
+        """Return the envelope in pieces; raises the errors of :meth:`Plugin.retrieve`."""
         return self._body
 
     async def pass_over(self) -> None:
-        """Leave the payload; a small one is read, which spares both sides a broken connection."""
+        """Skip the payload; a small one is read to its end, which avoids a broken connection."""
         passed = 0
         async for piece in self._body:
             passed += len(piece)
@@ -96,20 +99,20 @@ class Retrieved:
 
 
 class Plugin:
-    """One plugin user's way into one Domibus.
+    """Access to one Domibus as one plugin user.
 
-    Every method raises :class:`PluginRefused` for a fault and
-    :class:`TransferUnavailable` for anything else than the agreed answer.
+    Every method raises :class:`PluginRefused` for a fault, and :class:`TransferUnavailable` for anything else
+    than the specified answer.
     """
 
     def __init__(self, client: HttpClient, url: str, login: Login | None) -> None:
-        """Without ``login`` the client's certificate tells who we are."""
+        """Call the plugin at ``url``; without ``login`` the client's certificate identifies us."""
         self._client = client
         self._url = url
         self._login = login
 
     async def submit(self, message: OutgoingMessage, pieces: AsyncIterator[bytes], size: int | None) -> str:
-        """Hand over an envelope of ``size`` bytes, if that is known; returns the message's id in Domibus."""
+        """Submit an envelope of ``size`` bytes, if known; return the message's id in Domibus."""
         frame = domibus.framing(domibus.submit(message), f"samdrift-{secrets.token_hex(16)}")
 
         async def body() -> AsyncIterator[bytes]:
@@ -123,16 +126,16 @@ class Plugin:
             return await _whole("submit", answer, domibus.submitted)
 
     async def pending(self, recipient: str) -> tuple[str, ...]:
-        """The ids of the messages that wait for ``recipient``, the oldest first.
+        """Return the ids of the messages that wait for ``recipient``, oldest first.
 
-        Named only where no plugin user logs in: a Domibus that knows the user lists
-        what is for its organisation and nothing else.
+        The recipient is sent only when no plugin user logs in: for a known user, Domibus lists only the
+        messages of the user's organisation.
         """
         request = domibus.list_pending() if self._login else domibus.list_pending(recipient)
         return await self._ask("list", request, domibus.pending)
 
     async def status(self, message_id: str) -> MessageStatus:
-        """Return the state of a message that was submitted."""
+        """Return the status of a submitted message."""
         return await self._ask("status", domibus.ask_status(message_id), domibus.status)
 
     async def errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
@@ -148,10 +151,10 @@ class Plugin:
 
     @contextlib.asynccontextmanager
     async def retrieve(self, message_id: str) -> AsyncIterator[Retrieved]:
-        """A message as it comes; Domibus keeps it.
+        """Yield a message as it arrives; it stays in Domibus.
 
-        One that cannot be used raises :class:`WireError`, here or in its payload, with
-        what is wrong with it.
+        A message that cannot be used raises :class:`WireError`, here or while its payload is read, with the
+        fault.
         """
         async with self._exchange("retrieve", _SOAP, domibus.retrieve(message_id)) as answer:
             reader = AnswerReader(answer.content_type)
@@ -185,7 +188,7 @@ class Plugin:
 
 
 async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) -> T:
-    """An answer without a payload."""
+    """Return the value of an answer without a payload."""
     try:
         reader = AnswerReader(answer.content_type)
         async for _ in _payload(answer, reader, _Limits(_LARGEST_ANSWER, _LONGEST_ANSWER)):
@@ -200,16 +203,16 @@ async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """The most that one answer may take."""
+    """Limits of one answer."""
 
     size: int
     seconds: float
 
 
 async def _payload(answer: HttpAnswer, reader: AnswerReader, limits: _Limits) -> AsyncGenerator[bytes, None]:
-    """The payload in the body of an answer; when it has ended, the rest of the answer has been read.
+    """Yield the payload in an answer; at its end, the rest of the answer has been read as well.
 
-    An answer beyond ``limits`` raises :class:`WireError`: another attempt would meet it again.
+    An answer beyond ``limits`` raises :class:`WireError`, since another attempt would exceed them again.
     """
     clock, size = asyncio.get_running_loop().time, 0
     end = clock() + limits.seconds

@@ -1,3 +1,4 @@
-"""The way in of persons, for every role that has pages: an origin for each organisation, sign-in and sessions
-in its vault.
+"""Sign-in of people to every role that has pages.
+
+Each organisation has its own origin, its own sign-in, and sessions stored in its vault.
 """

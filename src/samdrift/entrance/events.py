@@ -1,4 +1,4 @@
-"""Events of sign-in at an organisation's pages, in the log of the role whose pages they are."""
+"""Events of sign-in at an organisation's pages, recorded in the log of the role that has the pages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from samdrift.audit.events import AuditEvent
 
 
 class EntranceEvent(AuditEvent):
-    """An event of the way in."""
+    """An event of signing in or of requests in a session."""
 
     SIGN_IN_REFUSED = "mk:sign-in:refused"
-    """A sign-in, or a notice of logout, that led to nothing, and why."""
+    """A sign-in or a notice of logout had no effect; the entry states why."""
     REQUEST_REFUSED = "mk:access:forged"
-    """A request in a person's session was refused: it came from no page of ours, and how that was seen."""
+    """A request in a person's session was refused because it came from another site; states the evidence."""

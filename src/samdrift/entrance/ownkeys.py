@@ -1,4 +1,4 @@
-"""The organisation's own keys, in its vault, towards its sign-in service and its message service."""
+"""Keys in an organisation's vault that identify it to its sign-in service and its message service."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.keys import PublicKey
 
 JWKS = "/jwks"
-"""The address of the public keys of an organisation's message client (RFC 7517 5)."""
+"""Path of the public keys of an organisation's message client (RFC 7517 5)."""
 
 
 class OwnKeys:
-    """A :class:`samdrift.web.signin.saml.flow.SamlKeys`, and the keys of signed statements."""
+    """Implementation of :class:`samdrift.web.signin.saml.flow.SamlKeys`, plus keys for assertions."""
 
     def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
         self._vaults = vaults
@@ -35,14 +35,14 @@ class OwnKeys:
         return (await self._sign_in_keys()).signing
 
     async def decrypting(self) -> Sequence[DecryptionKey]:
-        """Return the keys that assertions may be encrypted for, the newest first."""
+        """Return the keys that assertions may be encrypted for, newest first."""
         return (await self._sign_in_keys()).decrypting
 
     async def tokens(self) -> Sequence[TokenKey]:
-        """Return the keys of signed statements of who the organisation is, the one in use first.
+        """Return the keys that sign statements of the organisation's identity, the one in use first.
 
-        A new key is published for as long as the one before it stays, and signs from then on: whoever
-        reads our keys now and then knows it before it is used.
+        A new key is published for a while before it replaces the previous one, so that a service that reads
+        our keys only occasionally knows it before it is used.
         """
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             return vault.token_keys(now=self._clock())[::-1]
@@ -53,7 +53,7 @@ class OwnKeys:
 
 
 def jwks_route(sites: Sites, vaults: WorkerGate[People], clock: Clock) -> Route:
-    """Return the route of the organisation's public keys, for everybody who asks."""
+    """Return the public route of the organisation's public keys."""
 
     async def jwks(request: Request) -> Response:
         keys = await OwnKeys(vaults, sites.organisation(site_of(request)), clock).tokens()

@@ -1,4 +1,4 @@
-"""Sessions of persons in the organisation's vault, and what its log says of sign-ins that failed."""
+"""Sessions of people in the organisation's vault, and log entries about failed sign-ins."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from samdrift.web.sites import Refusal
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 KnownElsewhere = Callable[[ParticipantIdentifier, Identity], Awaitable[str | None]]
-"""Returns the id by which another vault of an organisation knows a person; ``None`` where there is none."""
+"""Function that returns the id of a person in another vault of an organisation, or ``None``."""
 _WITHIN = timedelta(minutes=1)
 _MOST_IN_LOG = 20
-"""Failed sign-ins of one organisation in a minute that each get an entry: a stranger can cause any number."""
+"""Maximum number of logged failed sign-ins per organisation and minute; strangers can cause more."""
 
 
 class VaultSessions:
-    """A :class:`samdrift.web.sessions.SessionStore` in one organisation's vault."""
+    """Implementation of :class:`samdrift.web.sessions.SessionStore` in one organisation's vault."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class VaultSessions:
         self._known_elsewhere = known_elsewhere
 
     async def add(self, session: Session) -> bool:
-        """Store a new session; ``False``, and nothing stored, where its sign-in already made one."""
+        """Store a new session; return ``False`` and store nothing if its sign-in has already made one."""
         record = _record(session)
         person = (
             await self._known_elsewhere(self._organisation, record.identity)
@@ -51,32 +51,32 @@ class VaultSessions:
             return await vault.begin_session(record)
 
     async def find(self, mark: bytes) -> Session | None:
-        """Return a session that has not been ended."""
+        """Return a session that has not ended."""
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             record = await vault.session(mark)
         return None if record is None else _session(record)
 
     async def touch(self, mark: bytes, at: datetime) -> None:
-        """Note that a session was used."""
+        """Record that a session was used."""
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             vault.touch_session(mark, at)
 
     async def end(self, mark: bytes) -> None:
-        """End a session; nothing when there is none."""
+        """End a session; do nothing if there is none."""
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             await vault.end_session(mark)
 
     async def end_of(
         self, issuer: str, subject: str | None, provider_session: str | None, begun_by: datetime
     ) -> int:
-        """End the sessions that a notice of the sign-in service names; returns how many."""
+        """End the sessions that a notice of the sign-in service names; return their number."""
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             return await vault.end_sessions_from_outside(issuer, subject, provider_session, begun_by)
 
 
 @dataclass
 class LimitedEntries:
-    """Entries that a stranger can cause, one by one up to a limit in each minute."""
+    """Limit per minute on log entries that strangers can cause."""
 
     clock: Clock
     _since: datetime | None = None
@@ -84,7 +84,7 @@ class LimitedEntries:
     _left_out: int = 0
 
     def next(self) -> Mapping[str, str] | None:
-        """Return the facts that say how many were left out before; ``None`` to leave this one out, too."""
+        """Return facts with the number of entries left out before; ``None`` to leave out this one, too."""
         now = self.clock()
         if self._since is None or now - self._since >= _WITHIN:
             self._since, self._count = now, 0
@@ -98,7 +98,7 @@ class LimitedEntries:
 
 
 class FailedSignIns:
-    """Records failed sign-ins of one organisation in its log, as many as :class:`LimitedEntries` lets by."""
+    """Records an organisation's failed sign-ins in its log, up to the limit of :class:`LimitedEntries`."""
 
     def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
         self._vaults = vaults
@@ -114,7 +114,7 @@ class FailedSignIns:
 
 
 class ForgedRequests:
-    """Records requests of other sites in a person's session, as many as :class:`LimitedEntries` lets by."""
+    """Records requests by other sites in people's sessions, up to the limit of :class:`LimitedEntries`."""
 
     def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
         self._vaults = vaults

@@ -1,4 +1,4 @@
-"""The site of each organisation in a role: its origin, how its persons sign in, and whether it is open."""
+"""The site of each organisation in a role: its origin, its sign-in service, and whether it is open."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from samdrift.web.sites import Accent, Closed, Site
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 WithPages: TypeAlias = Literal[Role.MESSAGE_CLIENT, Role.GOVERNANCE]
-"""Roles that persons reach."""
+"""Roles with pages for people."""
 _CLOSED_KEY = bytes(32)
-"""A closed site marks nothing: it shows one page, whatever is asked for."""
+"""Key of a closed site, which protects nothing: the site shows one page for every request."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """One organisation's site as its configuration has it."""
+    """The configuration of one organisation's site."""
 
     organisation: ParticipantIdentifier
     name: str
@@ -38,7 +38,7 @@ class SiteSettings:
 
 
 class Sites:
-    """The sites of all organisations, by the host that a request names."""
+    """The sites of all organisations, by the host name in a request."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Sites:
         role: WithPages = Role.MESSAGE_CLIENT,
         known_elsewhere: KnownElsewhere | None = None,
     ) -> None:
-        """``known_elsewhere`` is asked for the id of a person who is new in the vault of ``role``."""
+        """``known_elsewhere`` returns the id of a person who is new in the vault of ``role``."""
         self._sites = {
             one.origin.partition("://")[2]: _OneSite(gate, one, clock, role, known_elsewhere)
             for one in settings
@@ -60,16 +60,16 @@ class Sites:
         return None if known is None else await known.now()
 
     def origins(self) -> Mapping[ParticipantIdentifier, str]:
-        """Return where the persons of each organisation sign in."""
+        """Return the origin at which each organisation's people sign in."""
         return {one.settings.organisation: one.settings.origin for one in self._sites.values()}
 
     def organisation(self, site: Site) -> ParticipantIdentifier:
-        """Return the organisation whose site it is."""
+        """Return the organisation that a site belongs to."""
         return self._sites[site.origin.partition("://")[2]].settings.organisation
 
 
 class _OneSite:
-    """A site over all requests, with the count of failed sign-ins."""
+    """A site across all requests, with its limit on logged failures."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class _OneSite:
         self._forged = ForgedRequests(self._vaults, settings.organisation, clock)
 
     async def now(self) -> Site | None:
-        """Return the site as it is now; its key is never kept longer than the vault is open."""
+        """Return the current site; its key is not kept longer than the vault is open."""
         organisation = self.settings.organisation
         if self._registry.find(organisation, self._role) is None:
             return None

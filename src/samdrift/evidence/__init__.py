@@ -1,1 +1,1 @@
-"""Evidence about one message, without its content, for a verifier who trusts no party to it."""
+"""Evidence about one message, without its content, for a verifier who trusts none of its parties."""

@@ -1,8 +1,8 @@
-"""ASiC-S containers (ETSI EN 319 162-1 4.3): one file, and a time stamp over it, in a ZIP file.
+"""ASiC-S containers (ETSI EN 319 162-1 4.3): one file and a time stamp over it, in a ZIP file.
 
-Evidence in such a container has existed since the time of the stamp, whatever becomes of the organisation's
-certificate. What is in it is stored and never compressed, so that a reader knows its size; a container that
-has anything else is refused.
+The time stamp shows that the evidence in a container existed then, whatever happens to the organisation's
+certificate. The content is stored without compression, so that a reader knows its size. A container with
+anything else is refused.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ MEDIA_TYPE = b"application/vnd.etsi.asic-s+zip"
 CONTENT = "evidence.tar"
 STAMP = "META-INF/timestamp.tst"
 MAX_CONTENT = 256 << 20
-"""Most bytes of what is in a container."""
+"""Maximum size of a container, in bytes."""
 _MAGIC = b"PK\x03\x04"
 _MADE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as it was read."""
+    """A container that was read."""
 
     content: bytes
     token: bytes
 
     def finding(self, trusted: Trusted | None) -> Finding:
-        """Judge the time stamp."""
+        """Return the finding about the time stamp."""
         try:
             response = response_of(self.token)
             stamp = trusted.verify(response, self.content) if trusted else examine(response, self.content)
@@ -46,20 +46,20 @@ class Container:
 
 
 def write_container(file: BinaryIO, content: bytes, token: bytes) -> None:
-    """Write a container with some content and the token over it."""
+    """Write a container with the given content and the time stamp token over it."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in (("mimetype", MEDIA_TYPE), (CONTENT, content), (STAMP, token)):
             archive.writestr(zipfile.ZipInfo(name, _MADE), data)
 
 
 def is_container(path: Path) -> bool:
-    """Return whether a file may be a container."""
+    """Return whether a file begins like a ZIP file, as a container does."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
 def read_container(path: Path) -> Container:
-    """Read a container that has evidence; ``MoveError`` for any other file."""
+    """Read a container of evidence; raise ``MoveError`` for any other file."""
     data = _whole(path)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:

@@ -1,4 +1,4 @@
-"""Events of evidence that leaves the house."""
+"""Events of evidence that leaves the installation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from samdrift.audit.events import AuditEvent
 
 
 class ProofEvent(AuditEvent):
-    """An export of evidence, or a look at a message's way."""
+    """An event of exporting evidence, or of looking at a message's path."""
 
     ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
     ORGANISATION_TRACED = "org:trace:shown"
-    """The way of a message was shown to a person of the operator's, and why."""
+    """A message's path was shown to one of the operator's staff, for a stated reason."""

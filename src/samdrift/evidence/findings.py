@@ -1,4 +1,4 @@
-"""Findings of a verification."""
+"""Findings of the verification of evidence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked."""
+    """The result of one check."""
 
     what: str
     holds: bool

@@ -1,7 +1,7 @@
-"""Puts together what an organisation can show of one message: entries of its logs, receipts, its signature.
+"""Collection of an organisation's evidence about one message: log entries, receipts, and its signature.
 
-It is a tar archive, not encrypted: it holds facts and receipts, and nothing of what the message says, unless
-the original is asked for too.
+The package is an unencrypted tar archive. It has facts and receipts, but nothing of the message's
+content unless the original is requested too.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _PAGE = 500
 
 
 Checkpointed = Callable[[Role], Awaitable[None]]
-"""Has a checkpoint of a role's log signed, so that it covers the newest entries."""
+"""Function that has a checkpoint of a role's log signed, so that it covers the newest entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Evidence about which message."""
+    """A request for evidence about a message."""
 
     organisation: ParticipantIdentifier
     message_id: str
     by: str
-    """The person or system that asks; recorded in the organisation's log."""
+    """The person or system that makes the request, recorded in the organisation's log."""
     reason: str
-    """The reason; recorded there, too."""
+    """The reason for the request, recorded in the organisation's log."""
     section: bool = False
-    """True to include all that its logs say from the message on: proves more, and reveals more."""
+    """True to include all log entries from the message on, which proves more and reveals more."""
 
 
 class Evidence:
@@ -74,7 +74,7 @@ class Evidence:
 
     @classmethod
     async def find(cls, gate: Gate, order: Order, roles: Sequence[Role]) -> Evidence | None:
-        """Look in the logs of some roles; ``None`` where they know no such message."""
+        """Search the logs of some roles; return ``None`` if they have nothing about the message."""
         worker = Principal(PrincipalKind.WORKER, f"evidence by {order.by}")
         found = await entries(gate, worker, Purpose.EXPORT, order.organisation, roles, order.message_id)
         return cls(gate, worker, order, roles, found) if found else None
@@ -103,7 +103,7 @@ class Evidence:
 
 
 class _Writing:
-    """Evidence on its way."""
+    """A package of evidence that is being written."""
 
     def __init__(
         self, gate: Gate, worker: Principal, order: Order, found: Sequence[Logged], archive: ArchiveWriter
@@ -117,8 +117,9 @@ class _Writing:
         self._logs: dict[str, dict[str, object]] = {}
 
     async def role(self, role: Role) -> None:
-        """Collect what the organisation has in one role. The head of the log is taken before the request is
-        in it.
+        """Add the organisation's evidence in one role.
+
+        The head of the log is read before the request itself is logged.
         """
         for former in (False, True):
             said = [one.entry for one in self._found if (one.role, one.former) == (role, former)]
@@ -141,7 +142,7 @@ class _Writing:
             vault.record(event, message=self._order.message_id, by=self._order.by, reason=self._order.reason)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
-        """Add the receipts that peers gave for what was sent, and those given for what came in."""
+        """Add the transport receipts that peers gave for sent messages, and those given for received ones."""
         for name, entry in self._receipts_of(Role.ACCESS_POINT):
             ids = entry.ids
             if entry.event == APEvent.AP_TRANSFER_DELIVERED:
@@ -160,7 +161,10 @@ class _Writing:
                 await self._add(verifying.certificate_file(sha256), certificate)
 
     async def _grounds(self, vault: JudgingVault, role: Role) -> None:
-        """Add what the certificates that the entries name were judged by: chains, answers, lists."""
+        """Add the grounds on which the certificates in the entries were judged.
+
+        These are chains, OCSP answers and revocation lists.
+        """
         entries = [one.entry for one in self._found if one.role is role]
         wanted = {entry.ids[grounds.FOLDER] for entry in entries if grounds.FOLDER in entry.ids}
         for name, document in sorted((await vault.grounds(wanted)).items()):
@@ -175,7 +179,7 @@ class _Writing:
                     await self._add(file, kept[digest])
 
     async def _signatures(self, vault: JudgingVault, role: Role) -> None:
-        """Add the signatures of others that the entries name, each with what is signed."""
+        """Add the signatures of other parties that the entries name, each with its signed content."""
         for one in self._found:
             if one.role is role and (named := signatures.files(one.entry.ids)):
                 kept = await vault.grounds(named.keys())
@@ -183,7 +187,7 @@ class _Writing:
                     await self._add(named[digest], kept[digest])
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
-        """Add the message receipts, as sent and as received, even of a message that was deleted."""
+        """Add the message receipts, sent and received, even those of a deleted message."""
         for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
             record = await vault.receipt(entry.ids["envelope"])
             if record is not None and record.message_id == self._order.message_id:
@@ -209,7 +213,7 @@ class _Writing:
             await self._add(verifying.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
     async def _log(self, vault: Vault, role: Role) -> None:
-        """Note the end of the log and, when that is asked for, add every entry from the message up to it."""
+        """Note the end of the log and, if requested, add every entry from the message up to it."""
         head = await vault.log_head()
         self._logs[role.value] = {
             "origin": vault.log_origin.hash.hex(),
@@ -231,7 +235,7 @@ class _Writing:
             await self._add(verifying.section_file(role, number), _lines(page, ordered=True))
 
     async def _proofs(self, vault: Vault, role: Role) -> None:
-        """Add each entry that a checkpoint covers, with the proof up to the last one that witnesses saw."""
+        """Add each entry that a checkpoint covers, with its proof in the last witnessed checkpoint."""
         note = await vault.tree.published()
         if note is None:
             return
@@ -247,19 +251,19 @@ class _Writing:
                 await self._add(f"{name}.tlog-proof", bytes(EntryProof(index, tuple(path), note)))
 
     async def original(self, original: Original) -> None:
-        """Add the message itself, byte for byte: the entries commit to its digest."""
+        """Add the original message, byte for byte; the entries commit to its digest."""
         member = Member(verifying.ORIGINAL_FILE, original.size)
         line = await self._archive.stream(member, original.pieces)
         self._digests[member.name] = line.partition(" ")[0]
 
     async def instructions(self) -> None:
-        """Add how to verify all of it without this program."""
+        """Add instructions for verifying everything without this program."""
         here = files("samdrift.evidence")
         await self._add(verifying.README_FILE, (here / "readme.txt").read_bytes())
         await self._add(verifying.PROGRAM_FILE, (here / "verify.go").read_bytes())
 
     def _receipts_of(self, role: Role) -> Iterable[tuple[str, LogEntry]]:
-        """Entries that speak of a receipt, with the name of its file."""
+        """Return the entries that refer to a receipt, each with the name of the receipt's file."""
         entries = [one.entry for one in self._found if one.role is role]
         named = [(verifying.receipt_file(entry.event, entry.ids, entry.hash), entry) for entry in entries]
         return [(name, entry) for name, entry in named if name is not None]
@@ -269,7 +273,7 @@ class _Writing:
             self._digests[name] = (await self._archive.add(name, data)).partition(" ")[0]
 
     def statement(self, now: datetime) -> bytes:
-        """Return the signed content."""
+        """Return the signed statement."""
         document = {
             "format": verifying.FORMAT,
             "version": verifying.VERSION,
@@ -290,7 +294,7 @@ class _Writing:
 
 
 def _lines(entries: Iterable[LogEntry], *, ordered: bool) -> bytes:
-    """Entries as JSON lines, in the order of their log."""
+    """Return entries as JSON lines, in the order of their log."""
     said = entries if ordered else sorted(entries, key=lambda entry: entry.sequence)
     return b"".join(
         json.dumps(entry.document(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

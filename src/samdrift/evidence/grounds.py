@@ -1,7 +1,8 @@
-"""The grounds on which certificates in evidence were trusted: their files, and the same judgement once more.
+"""The grounds on which certificates in evidence were trusted: their files, and a repetition of the judgement.
 
-The chain and the answers of that time are in the evidence, under the SHA-256 that the log's entry names. So
-it is found again that the certificate was trusted when the message was, without asking anybody.
+The chain and the revocation answers of that time are in the evidence, under the SHA-256 that the log entry
+names. A verifier can therefore confirm, without asking anyone, that the certificate was trusted at the time
+of the message.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ from samdrift.wire.crypto.certificates import common_name, from_der
 FOLDER = "grounds"
 _ENDINGS = {"chain": "der", "answers": "ocsp", "lists": "crl"}
 _MOST_LATE = timedelta(hours=1)
-"""Most time between the judgement of a certificate and the entry about what came with it."""
+"""Maximum time between the judgement of a certificate and the log entry about the message."""
 _MAX_CHAIN = 8
 
 
 def document_file(name: str) -> str:
-    """The document that names the pieces."""
+    """Return the file name of the document that names the pieces."""
     return f"{FOLDER}/{name}.json"
 
 
 def certificate_file(digest: str) -> str:
-    """The file of a certificate, by its SHA-256 in hex."""
+    """Return the file name of a certificate, by its SHA-256 in hexadecimal."""
     return f"{FOLDER}/{digest}.{_ENDINGS['chain']}"
 
 
 def role_of(name: str) -> Role:
-    """The role whose log a file is of."""
+    """Return the role whose log a file belongs to."""
     match = re.match(r"[a-z]+/([a-z]+)", name)
     return Role(match[1] if match else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The pieces of some grounds, by SHA-256 in hex."""
+    """The pieces of some grounds, by their SHA-256 in hexadecimal."""
 
     chain: tuple[str, ...]
     answers: tuple[str, ...]
@@ -60,7 +61,7 @@ class Named:
 
     @classmethod
     def read(cls, document: bytes) -> Named:
-        """Read the document; :class:`ValueError` when it is not one."""
+        """Parse the document; raise :class:`ValueError` if it is invalid."""
         try:
             read = json.loads(document)
             chain, answers, lists = (tuple(read[kind]) for kind in _ENDINGS)
@@ -72,7 +73,7 @@ class Named:
         return cls(chain, answers, lists, mode)
 
     def files(self) -> dict[str, str]:
-        """Return the file of each piece, by its digest."""
+        """Return the file name of each piece, by its digest."""
         kinds = zip(_ENDINGS.values(), (self.chain, self.answers, self.lists), strict=True)
         return {each: f"{FOLDER}/{each}.{ending}" for ending, kind in kinds for each in kind}
 
@@ -84,10 +85,11 @@ def _is_digest(text: object) -> bool:
 def findings(
     entries: Mapping[str, Sequence[LogEntry]], files: Mapping[str, bytes], trust: TrustFolder | None
 ) -> Iterator[Finding]:
-    """Judge each certificate again that an entry says was judged; ``files`` are those of the folder.
+    """Repeat the judgement of each certificate that an entry records; ``files`` are those of the folder.
 
-    An organisation's must lead to ``trust``. An access point's need not: its issuers are others, whom who
-    verifies may not have; the finding says up to whom it was checked.
+    An organisation's certificate must lead to ``trust``. An access point's need not, because it has
+    other issuers, which the verifier may not have: its finding names the issuer up to which it was
+    checked.
     """
     used = set[str]()
     for log_name, log in entries.items():
@@ -161,7 +163,7 @@ def _judged_again(
 
 
 def _anchored(issuers: Sequence[x509.Certificate], trust: TrustFolder) -> x509.Certificate | None:
-    """Return the first issuer that is in the folder, or that one in it has issued."""
+    """Return the first issuer that is in the trust folder or was issued by one in it, or ``None``."""
     policy = ChainPolicy(trust.anchors, intermediates=trust.intermediates)
     for issuer in issuers:
         if issuer in trust.anchors or issuer in trust.intermediates or find_chain(issuer, policy):
@@ -170,8 +172,10 @@ def _anchored(issuers: Sequence[x509.Certificate], trust: TrustFolder) -> x509.C
 
 
 def _moment(at: datetime, evidence: Evidence) -> datetime:
-    """Return the moment to judge at: the entry's, or, where the message was long on its way in, the last one
-    at which all the answers held.
+    """Return the moment at which to repeat a judgement.
+
+    This is the moment of the entry or, if the message took long to arrive, the last one at which all
+    answers were valid.
     """
     ends = [ocsp.load_der_ocsp_response(each).next_update_utc for each in evidence.ocsps]
     ends += [x509.load_der_x509_crl(each).next_update_utc for each in evidence.crls]

@@ -1,7 +1,7 @@
-"""A log as a file that others verify: written from an opened vault, and read in one pass.
+"""A log as a file that others can verify: written from an open vault, and read in one pass.
 
-The file is a tar file of the parts that :mod:`samdrift.audit.logparts` names. Whoever has no Samdrift
-unpacks it, and finds bundles of tlog-tiles, signed notes, and facts whose hashes are in the entries.
+The file is a tar file of the parts named by :mod:`samdrift.audit.logparts`. A reader without Samdrift can
+unpack it, and finds bundles of tlog-tiles, signed notes, and facts whose hashes are in the entries.
 """
 
 from __future__ import annotations
@@ -45,50 +45,52 @@ from samdrift.audit.reading import Malformed, from_base64, to_base64
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 
 _SAVED_AFTER = 64 << 20
-"""Bytes after which the state of a verification is written down."""
+"""Number of bytes after which the state of a verification is saved."""
 
 Progress = Callable[[int], None]
-"""Is called with the number of bytes that were read so far."""
+"""Function that is called with the number of bytes read so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An entry of the tree with its salt and facts; ``facts`` is empty where they were disposed of."""
+    """An entry of the tree with its salt and facts, which are empty if they were disposed of."""
 
     leaf: Leaf
     facts: bytes
 
 
 class LogSource(Protocol):
-    """A log that is exported."""
+    """Source of a log to be exported."""
 
     chain_begins: bytes
-    """The hash that the log begins with."""
+    """The hash with which the log begins."""
 
     keys: Sequence[tuple[VerifierKey, bytes, bytes]]
-    """The keys that it was signed with, the oldest first, each with its announcement by the one before it
-    and the statement that it is this log's; empty where there is none.
+    """The keys that signed the log, oldest first.
+
+    Each comes with its announcement by the previous key, and the statement that it is this log's key;
+    either may be empty.
     """
 
     def chain(self) -> AsyncIterator[bytes]:
-        """Yield pages of the entries of the first form, as lines of JSON."""
+        """Yield pages of entries in the first form, as lines of JSON."""
         ...
 
     def entries(self) -> AsyncIterator[list[Kept]]:
-        """Yield the entries of the tree, in runs of a bundle; the last may be shorter."""
+        """Yield the entries of the tree, one bundle at a time; the last one may be shorter."""
         ...
 
     def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the signed checkpoints with their sizes, the smallest first."""
+        """Yield the signed checkpoints with their sizes, smallest first."""
         ...
 
     def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Yield notes that were time-stamped, the smallest first, each with its time stamp."""
+        """Yield the notes that were time-stamped, smallest first, each with its time stamp."""
         ...
 
 
 async def write_log(source: LogSource, name: str, out: Path) -> int:
-    """Write ``out``, a new file, of the log called ``name``; return how many entries of the tree it has."""
+    """Write the log called ``name`` to a new file ``out``, and return the number of tree entries."""
     with new_file(out) as draft, draft.open("r+b") as file:
         file.truncate()
         now = datetime.now(UTC)
@@ -131,7 +133,7 @@ class _Sink:
 
 
 async def _write_tree(source: LogSource, writer: ArchiveWriter) -> int:
-    """Write each bundle after the checkpoints that are reached in it and the next one."""
+    """Write each bundle after the checkpoints that fall in it and the next one that covers its end."""
     checkpoints = source.checkpoints()
     ahead = await anext(checkpoints, None)
     start = covered = 0
@@ -153,18 +155,18 @@ async def _write_tree(source: LogSource, writer: ArchiveWriter) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DescribedKey:
-    """A key that the log was signed with, as the description has it."""
+    """A key that signed the log, according to the description."""
 
     key: VerifierKey
     announced: bytes
-    """The signature of the key before it; empty for the first."""
+    """The announcement signed by the previous key; empty for the first."""
     statement: bytes
-    """The statement that it is this log's; empty where there is none."""
+    """The statement that the key is this log's; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The first part of an exported log, which nobody has signed."""
+    """The first part of an exported log, which is not signed."""
 
     name: str
     begins: bytes
@@ -172,13 +174,13 @@ class Description:
 
 
 def describe_log(path: Path) -> Description:
-    """Return the description of an exported log; as :func:`verify_log` where it cannot be used."""
+    """Return the description of an exported log, with the same errors as :func:`verify_log`."""
     with path.open("rb") as file:
         return _described(ArchiveFile(file))
 
 
 def stamps_of(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the notes of an exported log that were time-stamped, each with its time stamp."""
+    """Yield the time-stamped notes of an exported log, each with its time stamp."""
     with path.open("rb") as file:
         archive, number = ArchiveFile(file), 0
         _described(archive)
@@ -223,8 +225,9 @@ def verify_log(
 ) -> LogVerdict:
     """Return the verdict on an exported log.
 
-    :class:`Malformed` and ``MoveError`` where it cannot be used. With ``state``, a file, an interrupted
-    verification goes on there; the file is removed when it comes to its end.
+    Raise :class:`Malformed` or ``MoveError`` if it cannot be used. With ``state``, a file, an
+    interrupted verification continues where it stopped; the file is removed when the verification is
+    complete.
     """
     with path.open("rb") as file:
         reading = _Reading(ArchiveFile(file), verifier)
@@ -244,7 +247,7 @@ def verify_log(
 
 
 class _Reading:
-    """Reads the parts of a log in their order."""
+    """Reader of the parts of a log in their order."""
 
     def __init__(self, archive: ArchiveFile, verifier: LogVerifier) -> None:
         self._archive = archive
@@ -252,16 +255,16 @@ class _Reading:
         self._page = 0
         self._bundle = 0
         self._whole = True
-        """False once a bundle was not full: none may follow."""
+        """False once a bundle was not full, after which no other may follow."""
 
     def begin(self) -> None:
-        """Read the description."""
+        """Read the description, and start the verifier with its keys."""
         described = _described(self._archive)
         announced = [(each.key, each.announced) for each in described.keys]
         self._verifier.begin(described.begins, announced)
 
     def part(self) -> bool:
-        """Read and verify the next page or bundle; false after the last one."""
+        """Read and verify the next page or bundle; return false after the last one."""
         member = self._archive.next()
         if member is None:
             return False
@@ -288,7 +291,7 @@ class _Reading:
         return True
 
     def take_up(self, state: Path, about: str) -> bool:
-        """Go on where an earlier verification of the same file was; false where there is none."""
+        """Continue an earlier verification of the same file; return false if there is none."""
         try:
             saved = json.loads(state.read_bytes())
             if saved["about"] != about:
@@ -303,7 +306,7 @@ class _Reading:
         return True
 
     def put_down(self, state: Path, about: str) -> None:
-        """Write down the state after a bundle, for :meth:`take_up`."""
+        """Save the state after a bundle for :meth:`take_up`."""
         saved = {
             "about": about,
             "place": self._archive.place,

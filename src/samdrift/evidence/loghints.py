@@ -1,8 +1,8 @@
-"""Hints for log control: what in an exported log deserves a question, by rules that anybody can repeat.
+"""Hints for log control: readings in an exported log that deserve a question, by repeatable rules.
 
-A hint is not a finding. Who read so much, or at that hour, or in another's case, may have had every reason;
-the organisation asks, and records the outcome. Only persons are looked at: a system reads what it is
-there to fetch, at any hour.
+A hint is not a finding. The person who read so much, at that hour, or in another person's case may have had
+every reason to; the organisation asks, and records the outcome. Only people are considered: a system reads
+what it is there to fetch, at any hour.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from samdrift.messageclient.events import MKEvent
 _PERSON = "user:"
 _SATURDAY = 5
 _CASE = "case"
-"""The fact of a reading and of a change that names the case: the conversation as it is handled here."""
+"""Fact in readings and changes that identifies the case: the conversation as handled here."""
 
 
 class HintKind(StrEnum):
-    """The rule by which readings stand out."""
+    """Rules by which readings stand out."""
 
     MANY = "many-readings"
     """A person read more on one day than the rule allows."""
@@ -35,19 +35,19 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules; an organisation fixes its own in advance."""
+    """The parameters of the rules, which an organisation fixes in advance."""
 
     many: int
-    """Readings of a person on one day beyond which they are many."""
+    """Number of readings by a person on one day above which they are many."""
     begins: time
     ends: time
-    """Between these times of a weekday nothing is odd."""
+    """End of the normal hours, which begin at ``begins``, on weekdays."""
     zone: tzinfo
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Readings of one person on one day that a rule points at."""
+    """Readings by one person on one day that a rule singles out."""
 
     kind: HintKind
     person: str
@@ -56,13 +56,13 @@ class Hint:
     readings: int
     first: int
     last: int
-    """Numbers of the first and the last of these entries."""
+    """Number of the last of these entries; ``first`` is that of the first."""
     case: str = ""
     handler: str = ""
 
 
 class _Found:
-    """Counts readings that belong together."""
+    """Counts of readings that belong together."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[HintKind, str, date, str, str], tuple[int, int, int]] = {}
@@ -79,7 +79,7 @@ class _Found:
 
 
 def hints(entries: Iterable[LogEntry], rules: Rules) -> list[Hint]:
-    """Return the hints in the order of their first entries; memory is that of persons and days."""
+    """Return the hints in the order of their first entries, using memory for people and days only."""
     found, handlers = _Found(), dict[str, str]()
     for entry in entries:
         case = entry.ids.get(_CASE, "")

@@ -1,11 +1,12 @@
-"""Log control over an exported log: entries that name something, and a sample that nobody could foresee.
+"""Log control on an exported log: a search for entries, and a sample that cannot be foreseen.
 
-The organisation reads its log on a machine of its own, and asks nobody who runs the service. Whether the
-file holds is what :func:`samdrift.evidence.logexport.verify_log` says; here it is read as it is.
+The organisation reads its log on a machine of its own, without involving the people who run the
+service. The file is read without verification, which is the task of
+:func:`samdrift.evidence.logexport.verify_log`.
 
-A sample is drawn by hashing: of the entries of a class those come first whose number hashes lowest with the
-seed. So who fixes a seed beforehand can show that nobody has chosen, and a longer log gives the same draw of
-the entries that it had.
+A sample is drawn by hashing: from the entries of a class, it has those whose number and the seed give the
+lowest hashes. If a seed is fixed in advance, it can be shown that nobody chose the entries, and a longer log
+gives the same draw among the entries that it had before.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LEAF = 42
 
 
 def search(path: Path, words: str) -> Iterator[LogEntry]:
-    """Yield the entries one of whose facts, or whose principal, event or purpose is ``words`` or has them."""
+    """Yield the entries in which a fact, the principal, the event or the purpose contains ``words``."""
     for entry in entries_of(path):
         said = (entry.principal, entry.event, entry.purpose, *entry.ids.values())
         if any(words in each for each in said):
@@ -37,7 +38,7 @@ def search(path: Path, words: str) -> Iterator[LogEntry]:
 
 
 def sample(path: Path, seed: str, count: int, retention: Retention | None = None) -> list[LogEntry]:
-    """Return a drawn sample of the entries with facts, of a class or of all, in the order of their log."""
+    """Return a random sample of the entries with facts, of one class or of all, in the order of the log."""
 
     def drawn(entry: LogEntry) -> bytes:
         return sha256(f"samdrift log sample\n{seed}\n{entry.sequence}\n".encode()).digest()
@@ -47,9 +48,9 @@ def sample(path: Path, seed: str, count: int, retention: Retention | None = None
 
 
 def entries_of(path: Path) -> Iterator[LogEntry]:
-    """Yield the entries of an exported log that have facts; those of an unknown form are left out.
+    """Yield the entries of an exported log that have facts, leaving out those of an unknown form.
 
-    :class:`Malformed` and ``MoveError`` where the file cannot be used.
+    Raise :class:`Malformed` or ``MoveError`` if the file cannot be used.
     """
     with path.open("rb") as file:
         archive, leaves, tile = ArchiveFile(file), list[bytes](), None

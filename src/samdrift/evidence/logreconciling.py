@@ -1,4 +1,4 @@
-"""Reconciliation of exported logs: each is verified first, and what is not proved is not compared."""
+"""Reconciliation of exported logs: each is verified first, and only proved entries are compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from samdrift.evidence.reconciliation import SOURCES, ReadLog
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLog:
-    """An exported log with the verdict on it, and, where it holds, its proved entries to compare."""
+    """An exported log with its verdict and, if it is valid, the proved entries to compare."""
 
     name: str
     verdict: LogVerdict
@@ -33,9 +33,9 @@ def read_verified(
     since: datetime | None = None,
     progress: Progress = lambda done: None,
 ) -> VerifiedLog:
-    """Verify an exported log by the policy that knows it, and read its proved entries from ``since`` on.
+    """Verify an exported log by the policy that has its key, and read its proved entries from ``since`` on.
 
-    :class:`Malformed` where it cannot be used, or is not a log of transfers.
+    Raise :class:`Malformed` if it cannot be used, or is not a log of transfers.
     """
     described = describe_log(path)
     organisation, _, role = described.name.rpartition(" ")
@@ -60,7 +60,7 @@ def read_verified(
 
 
 def _policy(described: Description, policies: Sequence[Policy]) -> Policy:
-    """Return the policy that has a key of the log."""
+    """Return the policy that has a key of the log; raise :class:`Malformed` if none has."""
     keys = {each.key for each in described.keys}
     for policy in policies:
         if keys & {member.key for member in policy.logs}:
@@ -69,7 +69,7 @@ def _policy(described: Description, policies: Sequence[Policy]) -> Policy:
 
 
 def _proved(path: Path, verdict: LogVerdict, role: str, since: datetime | None) -> Iterator[LogEntry]:
-    """Yield the entries that a checkpoint covers; :class:`Malformed` for one of another role's log."""
+    """Yield the entries that a checkpoint covers; raise :class:`Malformed` for one of another role's log."""
     end = verdict.first + verdict.size
     for entry in entries_of(path):
         if entry.sequence >= end:

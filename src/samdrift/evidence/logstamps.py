@@ -1,8 +1,8 @@
-"""Time stamps in an exported log: what they are over, who gave them, and whether they still hold.
+"""Time stamps in an exported log: what they cover, who issued them, and whether they are still valid.
 
-A time stamp holds while its authority's certificates do. Its digest is an entry of the log, so that every
-later time stamp is over it, too: one whose certificates have ended holds if a later one was given before
-that, and so on up to one that holds now.
+A time stamp is valid as long as its authority's certificates are. Its digest is an entry of the log, so that
+every later time stamp covers it too. A time stamp whose certificates have expired is still valid if a later
+one was issued before that, and so on up to one that is valid now.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from samdrift.transparency.timestamps import Trusted, examine
 
 @dataclass(frozen=True, slots=True)
 class LogStamp:
-    """One time stamp in a log."""
+    """A time stamp in a log, with its fault if it is not valid."""
 
     place: int
-    """Its number among those in the file."""
+    """Its number among the time stamps in the file."""
     size: int
     checkpoint: Checkpoint | None = None
     at: datetime | None = None
@@ -32,12 +32,12 @@ class LogStamp:
     signer: str = ""
     digest: str = ""
     checked: bool = False
-    """It is by an authority that the verifier trusts."""
+    """True if an authority that the verifier trusts issued it."""
     fault: str = ""
 
 
 def read_stamps(path: Path, keys: Iterable[VerifierKey], trusted: Trusted | None) -> tuple[LogStamp, ...]:
-    """Return the time stamps of an exported log, each examined by itself; ``keys`` are those of the log."""
+    """Return the time stamps of an exported log, each examined separately; ``keys`` are those of the log."""
     known = list(keys)
     found = (stamp for stamp in stamps_of(path))
     return tuple(_read(place, note, stamp, known, trusted) for place, (note, stamp) in enumerate(found, 1))
@@ -46,10 +46,10 @@ def read_stamps(path: Path, keys: Iterable[VerifierKey], trusted: Trusted | None
 def judge_stamps(
     stamps: Sequence[LogStamp], entries: Mapping[str, int], first: int, now: datetime
 ) -> tuple[LogStamp, ...]:
-    """Return the time stamps, each with the verdict that it holds now, or was carried on in time.
+    """Return the time stamps with a fault for each that is no longer valid and was not renewed in time.
 
-    ``entries`` are the numbers of the log's entries about time stamps, by their digests, and ``first`` is
-    that of the tree's first entry.
+    ``entries`` has the numbers of the log's entries about time stamps, by their digests, and ``first``
+    is the number of the tree's first entry.
     """
     judged, good = list[LogStamp](), list[LogStamp]()
     for stamp in reversed(stamps):

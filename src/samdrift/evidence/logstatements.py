@@ -1,9 +1,9 @@
-"""Statements that a key is a log's: by whom, and whether they hold.
+"""Statements that a key belongs to a log: who made them, and whether they are valid.
 
-A log is signed with a key that was made where it is kept. Whose log it is follows from a statement about that
-key by the organisation's certificate, by a custodian (SSHSIG), or by the operator's certificate for its own
-log; the log has the statement's digest as an entry. Whether its signer is who it should be is for the
-verifier: by a folder of certificates that it trusts, or by the fingerprint or key that is shown.
+A log is signed with a key that was made where the log is kept. A statement about that key shows whose log it
+is. It is made by the organisation's certificate, by a custodian (SSHSIG), or by the operator's certificate
+for its own log, and the log has its digest as an entry. The verifier decides whether the signer is the right
+one, by a folder of trusted certificates, or by the fingerprint or key that is shown.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ from samdrift.evidence.logexport import DescribedKey, Description
 from samdrift.wire.crypto import certificates, sshsig
 
 FORMAT = "samdrift log key 1"
-"""The form of a statement that a key is a log's."""
+"""Form of a statement that a key belongs to a log."""
 NAMESPACE = "samdrift-log-key"
-"""The purpose of a custodian's signature under it (SSHSIG)."""
+"""Namespace of a custodian's signature on it (SSHSIG)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyStatement:
-    """The statement on one key of a log."""
+    """The statement about one key of a log."""
 
     key: str
     by: str = ""
-    """The person or organisation that states it; empty where nobody has."""
+    """The signer: ``organisation``, ``operator``, or ``custodian`` with a name; empty without a statement."""
     organisation: str = ""
     role: str = ""
     signed_with: str = ""
-    """The signer's certificate or key, as the verifier compares it."""
+    """The signer's certificate or key, for the verifier to compare."""
     checked: bool = False
-    """The signer is one of a folder of certificates that the verifier trusts."""
+    """True if the verifier's folder of trusted certificates confirms the signer."""
     fault: str = ""
 
     @property
     def holds(self) -> bool:
-        """True also where nobody has stated it: that is shown, and is not a fault of the log."""
+        """True also if there is no statement, which is shown but is not a fault of the log."""
         return not self.fault
 
 
 def check_statements(
     log: Description, stated: Mapping[str, Sequence[str]], trust: TrustFolder | None
 ) -> tuple[KeyStatement, ...]:
-    """Return the statement on each key that the log was signed with.
+    """Return the statement about each key that signed the log.
 
-    ``stated`` has for each key the digests of statements that the log's own entries name.
+    ``stated`` has for each key the digests of statements named by the log's own entries.
     """
     found = [_checked(each, stated.get(str(each.key), ()), trust) for each in log.keys]
     return tuple(_named(each, log.name) for each in found)
 
 
 def _named(found: KeyStatement, name: str) -> KeyStatement:
-    """Fault a statement about another organisation's log than the one that the file calls itself."""
+    """Set a fault if a statement is about a log other than the one that the file claims to be."""
     if found.by and not found.fault and name != (f"{found.organisation} {found.role}".strip() or "operator"):
         return replace(found, fault=f"the statement is about {found.organisation} {found.role}, not {name}")
     return found

@@ -1,12 +1,12 @@
-"""Reconciliation of logs: each step of a transfer in one log is found in the log that must have the next.
+"""Reconciliation of logs: each step of a transfer in one log must be followed by the next in another log.
 
-The logs are those of one organisation's access point, message service and message client, and, where the
-other side has given them, those of the organisation that it exchanges messages with. What a log says is
-taken as it is: who calls this has verified the logs, and gives the entries that are proved.
+The logs are those of one organisation's access point, message service and message client and, if available,
+those of the organisation that it exchanges messages with. Logs are not verified here: the caller has verified
+them, and passes the entries that are proved.
 
-A log that says more than another one may have ended later, so that a step is compared only when the other
-log goes on for long enough after it; until then it is under way. Nor is it compared with a log that had not
-begun, or whose facts of that time were disposed of.
+A log may end later than another one. A step is therefore compared only if the other log continues for long
+enough after it; until then it is under way. It is not compared with a log that had not begun yet, or whose
+facts of that time were disposed of.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.vault.events import VaultEvent
 
 HANDOVER = timedelta(hours=1)
-"""Time within which the next part of the platform has a step, where nothing is down."""
+"""Time within which the next part of the platform records a step, unless something is down."""
 EXCHANGE = timedelta(days=8)
-"""Time within which an exchange of messages has ended, with all its attempts and receipts."""
+"""Time within which an exchange of messages has ended, including all its attempts and receipts."""
 
 SOURCES = ("ap", "mt", "mk")
-"""First words of the events that are compared: those of access point, message service and message client."""
+"""Prefixes of the events that are compared: access point, message service and message client."""
 Names = tuple[str, ...]
-"""Facts that name the same thing in two logs; one of them is enough."""
+"""Facts that identify the same thing in two logs; one of them is enough."""
 _ENVELOPE, _MESSAGE, _AS4 = ("envelope",), ("message",), ("as4",)
 
 
@@ -68,7 +68,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Each of some entries has one of others about the same thing."""
+    """A rule that each of the entries ``steps`` needs one of the entries ``wants`` about the same thing."""
 
     kind: Kind
     steps: Mapping[AuditEvent, Names]
@@ -76,9 +76,9 @@ class _Rule:
     missing: str
     within: timedelta = HANDOVER
     backward: bool = False
-    """The wanted entry may be older than any disposal: whole logs show that it is missing, and no others."""
+    """True if the wanted entry may be older than any disposal: only complete logs prove it missing."""
     between: bool = False
-    """The wanted entry is in the other side's log."""
+    """True if the wanted entry is in the other organisation's log."""
 
 
 _SUBMITTED: dict[AuditEvent, Names] = {
@@ -293,12 +293,12 @@ _ONCE: Mapping[AuditEvent, str] = {
     MTEvent.MT_RECEIPT_QUEUED: "envelope",
     MKEvent.MK_MESSAGE_HANDED_OVER: "message",
 }
-"""Steps that happen once to one thing, which the fact names."""
+"""Steps that happen only once to a thing, with the fact that identifies it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """Two entries about one thing, as a fact of both names it, agree about others."""
+    """A rule that two entries about one thing, identified by the fact ``by``, have the same ``facts``."""
 
     one: AuditEvent
     other: AuditEvent
@@ -329,7 +329,7 @@ _FACTS = frozenset({"envelope", "message", "as4", "conversation", "sender", "rec
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An entry as far as it is compared."""
+    """The part of a log entry that is compared."""
 
     number: int
     at: datetime
@@ -338,19 +338,19 @@ class _Seen:
 
 @dataclass(slots=True)
 class ReadLog:
-    """The proved entries of one log that are compared, and the time that they are of."""
+    """The proved entries of one log that are compared, and the period that they cover."""
 
     name: str
-    """Its organisation and role, as people read it."""
+    """Its organisation and role, for display."""
     organisation: str
     source: str
-    """The first word of its own events, one of :data:`SOURCES`."""
+    """Prefix of its own events, one of :data:`SOURCES`."""
     begins: datetime | None = None
     ends: datetime | None = None
     whole: bool = True
-    """Every entry since the log was begun is here; false for a part of it."""
+    """True if it has every entry since the log began, false for a part of it."""
     kept_from: dict[Retention, datetime] = field(default_factory=dict)
-    """First time of which facts are there, of classes that were disposed of in part."""
+    """Time of the first facts that are left, for classes that were partly disposed of."""
     entries: dict[str, list[_Seen]] = field(default_factory=dict)
 
     @classmethod
@@ -364,7 +364,7 @@ class ReadLog:
         whole: bool = True,
         disposed: Iterable[Retention] = (),
     ) -> Self:
-        """Read entries in their order; ``disposed`` are the classes of which facts are missing."""
+        """Read entries in their order; ``disposed`` are the classes with missing facts."""
         log, missing = cls(name, organisation, source, whole=whole), set(disposed)
         for entry in entries:
             log._take(entry, missing)
@@ -381,9 +381,9 @@ class ReadLog:
             self.entries.setdefault(entry.event, []).append(_Seen(entry.sequence, entry.at, ids))
 
     def judges(self, rule: _Rule, at: datetime) -> bool | None:
-        """Return whether the log would have what ``rule`` wants of a step at that time.
+        """Return whether the log would have the entry that ``rule`` wants for a step at that time.
 
-        ``None`` if it may have it yet.
+        Return ``None`` if the entry may still come.
         """
         if self.begins is None or self.ends is None or at < self.begins:
             return False
@@ -398,24 +398,24 @@ class ReadLog:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not the same on all sides."""
+    """A difference between logs."""
 
     kind: Kind
     about: str
-    """The identifier of the message or envelope."""
+    """Identifier of the message or envelope concerned."""
     log: str
     number: int
-    """The entry that shows it, in that log."""
+    """Number of the entry that shows it, in that log."""
     at: datetime
     ids: Mapping[str, str]
     other: str
-    """The log that does not agree."""
+    """The log that disagrees."""
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The outcome: steps that were compared, by kind, steps that may yet be followed, and differences."""
+    """The result: compared steps by kind, the number of steps still under way, and the differences."""
 
     compared: Mapping[Kind, int]
     under_way: int
@@ -427,7 +427,7 @@ class Reconciliation:
 
 
 def reconcile(own: Sequence[ReadLog], theirs: Sequence[ReadLog] = ()) -> Reconciliation:
-    """Compare the logs of one organisation with each other, and with those of another, both ways."""
+    """Compare the logs of one organisation with each other, and with those of another, in both directions."""
     work = _Reconciling()
     for side in (own, theirs):
         for rule in _RULES:
@@ -451,7 +451,7 @@ def reconcile(own: Sequence[ReadLog], theirs: Sequence[ReadLog] = ()) -> Reconci
 
 
 class _Reconciling:
-    """Gathers what is compared, and what differs."""
+    """A reconciliation in progress, with the comparisons made and the differences found so far."""
 
     def __init__(self) -> None:
         self.compared: Counter[Kind] = Counter()
@@ -465,7 +465,7 @@ class _Reconciling:
         there: Sequence[ReadLog],
         concerns: Callable[[_Seen], bool],
     ) -> None:
-        """Look for what ``rule`` wants of each step here in the logs there."""
+        """Look in the logs ``there`` for the entry that ``rule`` wants for each step ``here``."""
         sources = {event.value.partition(":")[0] for event in rule.wants} - {"org"}
         judging = [log for log in there if log.source in sources]
         if {log.source for log in judging} != sources:
@@ -500,7 +500,7 @@ class _Reconciling:
             self.under_way += 1
 
     def once(self, log: ReadLog) -> None:
-        """Look for steps that happened again."""
+        """Find steps that happened more than once."""
         for event, name in _ONCE.items():
             first: dict[str, int] = {}
             for step in log.entries.get(event, ()):
@@ -511,7 +511,7 @@ class _Reconciling:
                     self._differ(Kind.TWICE, _subject(step, value), log, step, log.name, text)
 
     def agree(self, same: _Same, here: Sequence[ReadLog], there: Sequence[ReadLog]) -> None:
-        """Compare the facts of entries about one thing."""
+        """Find entries about the same thing whose facts differ."""
         known = {
             step.ids[same.by]: (log, step)
             for log in here
@@ -547,7 +547,7 @@ class _Reconciling:
 
 
 def _subject(step: _Seen, named: str) -> str:
-    """Return what a difference is about: the envelope or message where an AS4 message was looked for."""
+    """Return the subject of a difference: the envelope or message if an AS4 message was looked up."""
     if named != step.ids.get("as4"):
         return named
     return step.ids.get("envelope") or step.ids.get("message") or named
@@ -561,10 +561,10 @@ def _values(log: ReadLog, wants: Mapping[AuditEvent, Names]) -> Iterator[str]:
 
 
 def _exchanged(logs: Sequence[ReadLog], others: set[str]) -> Callable[[_Seen], bool]:
-    """Return a test of a step's being about an exchange with one of the others.
+    """Return a test whether a step is about an exchange with one of the other organisations.
 
-    The access point's entries name both parties; a message service's entry is about the envelope that they
-    name.
+    The access point's entries name both parties; a message service's entry is about the envelope that
+    they name.
     """
     about = set[str]()
     for log in logs:

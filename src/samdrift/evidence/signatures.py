@@ -1,9 +1,9 @@
-"""Signatures of others in evidence: on each message and message receipt that came in, without its envelope.
+"""Signatures by other parties in evidence, for each incoming message and receipt, without the envelope.
 
-An envelope is removed when the next store has it (invariant 7). What stays is the signed part of its
-signature, which has the digest of the whole envelope, and the signature over it: so that its sender has
-signed an envelope with that digest needs no word of ours. That it held this message is what the log's entry
-says, by committing to the digests of both when it came.
+An envelope is removed when the next store has it (invariant 7). What remains is the signed part of its
+signature, which has the digest of the whole envelope, and the signature over it. This proves that the sender
+signed an envelope with that digest, without relying on us. The log entry shows that the envelope held this
+message, because it committed to the digests of both on arrival.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENDINGS = {_INFO: "xml", _VALUE: "sig"}
 
 
 def files(ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the files of the signature that an entry names, by their SHA-256; none where it names none."""
+    """Return the file names of the signature that an entry names, by SHA-256; empty if it names none."""
     if not _ENDINGS.keys() <= ids.keys():
         return {}
     return {ids[fact]: f"{FOLDER}/{ids[fact]}.{ending}" for fact, ending in _ENDINGS.items()}
@@ -39,7 +39,7 @@ def files(ids: Mapping[str, str]) -> dict[str, str]:
 def findings(
     entries: Mapping[str, Sequence[LogEntry]], kept: Mapping[str, bytes], judged: Mapping[str, bytes]
 ) -> Iterator[Finding]:
-    """Verify each signature that an entry names; ``judged`` are the files of grounds, with certificates."""
+    """Verify each signature that an entry names; ``judged`` has the files of grounds, with certificates."""
     used = set[str]()
     for log in entries.values():
         for entry in log:
@@ -80,7 +80,7 @@ def _signed(
 
 
 def _reference(info: bytes) -> Reference:
-    """Return the one reference, to the whole document; :class:`WireError` for anything else."""
+    """Return the only reference, to the whole document; raise :class:`WireError` for anything else."""
     root = xml.parse(info)
     if root.tag != ds("SignedInfo"):
         raise WireError(WireFault.SIGNATURE, "something else than ds:SignedInfo", "SignedInfo")

@@ -1,7 +1,7 @@
-"""The way of one message, put together from the logs of the vaults that it passed here.
+"""The path of one message, collected from the logs of the vaults that it passed through here.
 
-Facts only: the logs hold no content, and so does a trace (R8). What happened at a
-supplier that the organisation came from is recorded in the logs that it brought.
+The logs hold facts only and no content, and so does a trace (R8). Events at a supplier that the
+organisation came from are in the logs that it brought with it.
 """
 
 from __future__ import annotations
@@ -26,30 +26,33 @@ _PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The person who looks into an organisation's logs, and why; recorded in each of them."""
+    """The person who looks into an organisation's logs, and the reason, both recorded in each of them."""
 
     by: str
     reason: str
-    """Empty where a person signed the reason, which is in the record of statements."""
+    """Empty if the person signed the reason, which is then in the record of statements."""
     account: str = ""
-    """Account of the operating system that runs the command."""
+    """Operating system account that runs the command."""
     proof: Proof = NOT_PROVEN
-    """The proof that it is the one who is named."""
+    """Proof that the caller is the person named."""
 
     def facts(self) -> dict[str, str]:
-        """Return who asks and why as an entry of a log has it, with the account where the name is another."""
+        """Return the person and reason as facts of a log entry, with the account if it is another."""
         other = {"account": self.account} if self.account not in ("", self.by) else {}
         reason = {"reason": self.reason} if self.reason else {}
         return {"by": self.by, **reason, **other, **self.proof.facts()}
 
     def elsewhere(self) -> Asked:
-        """Return what each log has where a command names several organisations: the operator's has which."""
+        """Return a copy for each log when a command names several organisations.
+
+        If the reason was signed, its proof only points to the operator's log, which has the signed text.
+        """
         return replace(self, proof=self.proof.elsewhere())
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to a message: when, in whose part of which role, what, under which ids."""
+    """A step of a message: its time, organisation and role, the event, and its ids."""
 
     at: datetime
     where: str
@@ -58,16 +61,16 @@ class Step:
     organisation: str
     role: Role
     principal: str
-    """Kind and name of the actor, as the log has it."""
+    """Kind and name of the actor, as in the log."""
     number: int
-    """Number of the entry in that log."""
+    """Number of the entry in its log."""
     former: bool = False
     """True for an entry in a log that the organisation brought from a former supplier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An entry about a message, and in which log it stands."""
+    """A log entry about a message, and the log that it is in."""
 
     role: Role
     former: bool
@@ -78,9 +81,9 @@ class Logged:
 async def trace(
     gate: Gate, organisation: ParticipantIdentifier, message_id: str, asked: Asked
 ) -> tuple[Step, ...]:
-    """Return every logged step of a message and of its receipt, at this organisation, the earliest first.
+    """Return every logged step of a message and its receipt in this organisation, earliest first.
 
-    That it is asked for is recorded in each of its logs before anything is read.
+    The request is recorded in each of its logs before anything is read.
     """
     roles = [role for role in _PLACES if gate.registry.serves(organisation, role)]
     tracer = Principal(PrincipalKind.WORKER, f"trace by {asked.by}")
@@ -100,7 +103,7 @@ async def entries(
     roles: Iterable[Role],
     message_id: str,
 ) -> tuple[Logged, ...]:
-    """Return the entries of the organisation's logs about a message and its receipt, the earliest first."""
+    """Return the entries of the organisation's logs about a message and its receipt, earliest first."""
     found: dict[tuple[Role, bool, bytes], Logged] = {}
     wanted, seen = [message_id], set[str]()
     while wanted:
@@ -118,7 +121,7 @@ async def entries(
 
 
 def _receipt(entry: LogEntry) -> list[str]:
-    """The envelope of the receipt for the message, where an entry of the message service names it."""
+    """Return the envelope of the message's receipt, if an entry of the message service names it."""
     return [entry.ids["envelope"]] if "envelope" in entry.ids and "message" in entry.ids else []
 
 

@@ -1,4 +1,4 @@
-"""The way of a message as a page in one file: it loads nothing, needs no script, and can be printed."""
+"""The path of a message as a page in one file, which loads nothing, needs no scripts, and can be printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Station:
     state: StepState
     at: datetime | None
     when: str
-    """Its time to the second, with the day."""
+    """Its day and time, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A step as the page shows it."""
+    """A step, as displayed on the page."""
 
     words: str
     at: datetime
@@ -93,13 +93,13 @@ def _when(at: datetime | None, formats: Formats) -> str:
 
 
 def _place(step: Step, translations: NullTranslations) -> str:
-    """Return whose part of which role a step was taken in."""
+    """Return the organisation and role in which a step took place."""
     former = f", {FORMER.into(translations)}" if step.former else ""
     return f"{step.organisation}, {PLACES[step.role].into(translations)}{former}"
 
 
 def _logs(steps: Iterable[Step], translations: NullTranslations) -> list[str]:
-    """Return in which log the steps are, and the numbers of their entries."""
+    """Return the logs that the steps are in, with the numbers of their entries."""
     numbers: dict[str, list[int]] = {}
     for step in steps:
         numbers.setdefault(_place(step, translations), []).append(step.number)
@@ -112,5 +112,5 @@ def _logs(steps: Iterable[Step], translations: NullTranslations) -> list[str]:
 
 
 def _signers(steps: Iterable[Step]) -> list[str]:
-    """Return whose certificates signed message and receipt, each once."""
+    """Return the subjects of the certificates that signed message and receipt, each once."""
     return list(dict.fromkeys(step.ids["signer"] for step in steps if "signer" in step.ids))

@@ -1,11 +1,11 @@
-"""The way of a message in words: for people, with the moments that the rules of SDK name.
+"""The path of a message as text for people, with the moments defined by the rules of SDK.
 
-DIGG's annex on official documents (A1.2.9) has one moment for both ends: a message counts as dispatched,
-and as received, when it can be decrypted at the recipient's message service. The recipient's log has it; the
-sender knows by the message receipt that it has been.
+DIGG's annex on official documents (A1.2.9) defines one moment for both ends: a message counts as
+dispatched, and as received, when it can be decrypted at the recipient's message service. The
+recipient's log has that moment. The sender learns from the message receipt that it has passed.
 
-Beside our own events stand the names of ETSI EN 319 522-1 clause 6 for the events of an electronic registered
-delivery service, where they mean the same.
+Where events mean the same, ours are shown with the names that ETSI EN 319 522-1 clause 6 gives to the events
+of an electronic registered delivery service.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ WORDS: Mapping[str, Phrase] = MappingProxyType(
         VaultEvent.ORGANISATION_ENDED: Phrase("It ended because the organisation was closed here"),
     }
 )
-"""Each event that an entry about a message can have."""
+"""Texts for all events that an entry about a message can have."""
 
 ERDS: Mapping[str, str] = MappingProxyType(
     {
@@ -114,22 +114,22 @@ ERDS: Mapping[str, str] = MappingProxyType(
         MTEvent.MT_MESSAGE_READ: "ContentHandover",
     }
 )
-"""Names of ETSI EN 319 522-1 clause 6 for events about the message itself."""
+"""Names from ETSI EN 319 522-1 clause 6 for events about the message itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment that the rules of SDK name, in words, with its time where that is known."""
+    """A moment defined by the rules of SDK, as text, with its time if that is known."""
 
     name: str
-    """The value for programs."""
+    """Name of the moment for programs."""
     text: Phrase
     at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A place on the picture of the way."""
+    """A place in the picture of the message's path."""
 
     text: Phrase
     state: StepState
@@ -137,13 +137,13 @@ class Station:
 
 
 def erds(step: Step, message_id: str) -> str | None:
-    """Return ETSI's name of a step about the message; ``None`` for other steps."""
+    """Return the ETSI name of a step about the message, or ``None`` for other steps."""
     about = (step.ids.get("message"), step.ids.get("envelope"))
     return ERDS.get(step.what) if message_id in about else None
 
 
 def words(step: Step) -> Phrase:
-    """Return a step in words; an event without any is shown by its name."""
+    """Return a step as text; an event without a text is shown by its name."""
     return WORDS.get(step.what, Phrase(step.what))
 
 
@@ -176,7 +176,7 @@ def moments(steps: Sequence[Step], message_id: str) -> tuple[Moment, ...]:
 
 
 def stations(steps: Sequence[Step], message_id: str) -> tuple[Station, ...]:
-    """Return the picture of the way, as far as the logs that were asked show it."""
+    """Return the places on the message's path, as far as the available logs show them."""
     found = _Found(steps, message_id)
     sent, came = found.first(*_SENT), found.first(APEvent.AP_ENVELOPE_RECEIVED)
     ends = [
@@ -213,7 +213,7 @@ _FAILED = (
 
 
 def _states(way: Sequence[tuple[Phrase, datetime | None]], *, failed: bool) -> tuple[Station, ...]:
-    """Return each station as done or waiting; of a message that failed, the first that waits has failed."""
+    """Return each place as done or waiting; if the message failed, the first one that waits has failed."""
     found = list[Station]()
     for text, at in way:
         waits = StepState.FAILED if failed else StepState.WAITING
@@ -224,7 +224,7 @@ def _states(way: Sequence[tuple[Phrase, datetime | None]], *, failed: bool) -> t
 
 
 class _Found:
-    """Return the steps by event; of the access point's, those about the message, not its receipt."""
+    """Steps by event; those of the access point are about the message, not its receipt."""
 
     def __init__(self, steps: Sequence[Step], message_id: str) -> None:
         self.steps = [

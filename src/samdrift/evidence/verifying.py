@@ -1,6 +1,6 @@
-"""Verifies evidence about a message with nothing but the file, and certificates that the verifier trusts.
+"""Verification of evidence about a message, with only the file and certificates that the verifier trusts.
 
-Which files evidence about a message has.
+This module also defines the files of which evidence consists.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ from samdrift.wire.wssec import verify as verify_soap
 
 FORMAT = "samdrift evidence"
 VERSION = 6
-"""Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
-the certificates of peers that entries name; since 4 entries may be leaves of a tree; since 5 each of those
-has a proof up to a checkpoint, and there is what certificates were judged by; since 6 there are the
-signatures on what came from others.
+"""Version of the format.
+
+Since version 2, a message receipt is named after the entry that refers to it, and there are digests; since 3,
+there are the certificates of peers that entries name; since 4, entries may be leaves of a tree; since 5, each
+of these has a proof in a checkpoint, and there are the grounds on which certificates were judged; since 6,
+there are the signatures on incoming messages and receipts.
 """
 KNOWN = (1, 2, 3, 4, 5, VERSION)
 STATEMENT_FILE = "evidence.json"
@@ -56,17 +58,17 @@ SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
 README_FILE = "README.txt"
 PROGRAM_FILE = "verify.go"
-"""The way to verify the evidence without this program; nothing depends on them here."""
+"""Program to verify the evidence without Samdrift; it is not used here."""
 PROOFS = "proofs"
 TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
 PEER_CERTIFICATES = "peer-certificates"
 ORIGINAL_FILE = "original.xml"
-"""The message itself, where it was asked for: the only file with content."""
+"""The message itself, if it was requested: the only file with content."""
 DIGESTS_FILE = "digests.jsonl"
-"""The digests that entries commit to, one JSON object a line."""
+"""The digests that entries commit to, as one JSON object per line."""
 COMMITTED = ("message", "envelope", "receipt")
-"""Objects that entries commit to: the fact has that name and ``_commitment``."""
+"""Objects that entries commit to; the fact is called by this name with ``_commitment``."""
 
 _RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
     APEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
@@ -74,58 +76,61 @@ _RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
     MTEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
     MTEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
 }
-"""Entries that speak of a receipt: where it is, which facts name it, and how the file's name ends."""
+"""Events that refer to a receipt: its folder, the facts that identify it, and the end of its file name."""
 
 
 def receipt_file(event: str, ids: Mapping[str, str], entry: bytes) -> str | None:
-    """The file of the receipt that an entry with that hash speaks of, if it speaks of one."""
+    """Return the file name of the receipt that an entry with that hash refers to, or ``None``."""
     folder, names, ending = _RECEIPTS.get(event, ("", frozenset[str](), ""))
     return f"{folder}/{entry.hex()[:16]}-{ending}" if folder and names <= ids.keys() else None
 
 
 def certificate_file(sha256: str) -> str:
-    """The certificate, in DER, of a peer that an entry names by its SHA-256."""
+    """Return the file name of a peer's certificate, in DER, that an entry names by its SHA-256."""
     return f"{PEER_CERTIFICATES}/{sha256}.der"
 
 
 def named_certificate(ids: Mapping[str, str]) -> str | None:
-    """The SHA-256 of the certificate that is kept with an entry.
+    """Return the SHA-256 of the certificate that is stored with an entry, or ``None``.
 
-    Entries that say the type of message have one (component-accesspoint 3.4.1); older ones name a
-    certificate that nobody kept.
+    Entries with the type of message have one (component-accesspoint 3.4.1). Older ones name a
+    certificate that was not stored.
     """
     return ids.get("certificate") if "message_type" in ids else None
 
 
 def log_file(role: Role, *, former: bool) -> str:
-    """Entries of a log that are about the message, one JSON object a line."""
+    """Return the file name of a log's entries about the message, one JSON object per line."""
     return f"log/{role.value}{'-former' if former else ''}.jsonl"
 
 
 def proof_file(role: Role, sequence: int) -> str:
-    """The entry in the tree, its facts and its proof, with an ending for each."""
+    """Return the common file name of a tree entry, its facts and its proof, without their endings."""
     return f"{PROOFS}/{role.value}-{sequence}"
 
 
 def before_file(role: Role) -> str:
-    """The tree before the section, where that begins in it: its size and the roots of its full subtrees."""
+    """Return the file name of the tree before a section: its size and its full subtrees' roots."""
     return f"section/{role.value}-before.json"
 
 
 def section_file(role: Role, number: int) -> str:
-    """All entries from the first one about the message up to the last of the log, page by page."""
+    """Return the file name of a page of a section.
+
+    A section has all entries from the first one about the message to the end of the log.
+    """
     return f"section/{role.value}-{number:06}.jsonl"
 
 
 _MOST = 64 << 20
 _WITH_PROOFS = 5
 _WITH_CERTIFICATES = 3
-"""The version of evidence since which it has the certificates of peers."""
+"""First version of evidence that has the certificates of peers."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceVerdict:
-    """The verdict on evidence; valid if every finding holds."""
+    """The verdict on evidence, which is valid if all its findings hold."""
 
     organisation: str
     message: str
@@ -140,30 +145,30 @@ class EvidenceVerdict:
 
 @dataclass
 class _Said:
-    """The state of reading: the files by their lines of digests, entries, and findings."""
+    """The state of reading: file digests, log entries, and findings so far."""
 
     digests: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     entries: dict[str, list[LogEntry]] = field(default_factory=dict)
-    """Entries of each file ``log/``."""
+    """Entries of each ``log/`` file."""
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Numbers and hashes of a role's section."""
+    """Numbers and hashes of the entries in each role's section."""
     before: dict[str, Frontier] = field(default_factory=dict)
-    """The tree before a role's section."""
+    """The tree before each role's section."""
     proofs: dict[str, bytes] = field(default_factory=dict)
-    """Files of proofs."""
+    """Files of proofs, by name."""
     known: dict[str, LogVerification] = field(default_factory=dict)
-    """Verifications of each role's section."""
+    """Verification of each role's section."""
     grounds: dict[str, bytes] = field(default_factory=dict)
-    """The files of grounds."""
+    """The files of grounds, by name."""
     signatures: dict[str, bytes] = field(default_factory=dict)
-    """The files of signatures."""
+    """The files of signatures, by name."""
     kept: dict[str, str] = field(default_factory=dict)
-    """The digest of each commitment, SHA-256 in hex."""
+    """The SHA-256 in hexadecimal of each commitment."""
     about: dict[str, list[LogEntry]] = field(default_factory=dict)
-    """Entries of each role's section."""
+    """Entries in each role's section that name a message or envelope."""
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """The subject of each receipt file: the name that entries have for such ids, and the id."""
+    """The subject of each receipt file: the fact by which entries name it, and its id."""
 
 
 class _File:
@@ -177,10 +182,10 @@ class _File:
 async def verify_evidence(
     path: Path, trust: TrustFolder | None, signer: str | None = None, policy: Policy | None = None
 ) -> EvidenceVerdict:
-    """The verdict; :class:`MoveError` when the file is not evidence at all.
+    """Return the verdict on a file; raise :class:`MoveError` if it is not evidence at all.
 
-    ``signer`` is the SHA-256 of the certificate that must have signed, where that is known. With
-    ``policy`` every entry of a tree must be in a checkpoint that the policy accepts.
+    ``signer`` is the SHA-256 of the certificate that must have signed, if that is known. With
+    ``policy``, every entry of a tree must be in a checkpoint that the policy accepts.
     """
     with path.open("rb") as file:
         return await verify_evidence_in(file, trust, signer, policy)
@@ -189,7 +194,7 @@ async def verify_evidence(
 async def verify_evidence_in(
     file: BinaryIO, trust: TrustFolder | None, signer: str | None = None, policy: Policy | None = None
 ) -> EvidenceVerdict:
-    """Return the verdict on an open file; as :func:`verify_evidence`."""
+    """Return the verdict on an open file, like :func:`verify_evidence`."""
     said = _Said()
     reader = ArchiveReader(_File(file))
     member = await reader.next()
@@ -254,7 +259,7 @@ def _judged(
 def _signer(
     signer: x509.Certificate, file: bytes, at: datetime, trust: TrustFolder | None
 ) -> Iterator[Finding]:
-    """The file of the certificate, which nothing signs, is as it is made; whether its signer is trusted."""
+    """Check the form of the certificate's file, which is not signed, and whether its signer is trusted."""
     if signer.public_bytes(Encoding.PEM) != file:
         yield Finding(SIGNER_FILE, False, "is not one certificate in PEM, and nothing else")
     if trust is not None:
@@ -263,7 +268,7 @@ def _signer(
 
 
 def _look(said: _Said, name: str, data: bytes) -> None:
-    """Take from a file what is to be checked, or say what is wrong with it."""
+    """Collect the data to be checked from a file, or add a finding about its fault."""
     folder = name.partition("/")[0]
     try:
         if folder == "log":
@@ -300,7 +305,7 @@ def _look(said: _Said, name: str, data: bytes) -> None:
 
 
 def _entry(line: bytes) -> LogEntry:
-    """An entry that matches its hash; :class:`ValueError` when it does not."""
+    """Return an entry that matches its hash; raise :class:`ValueError` if it does not."""
     try:
         entry = LogEntry.read(json.loads(line))
     except RecursionError:
@@ -316,7 +321,7 @@ def _entry(line: bytes) -> LogEntry:
 
 
 def _tree(data: bytes) -> Frontier:
-    """A tree before a section; :class:`ValueError` when it is none."""
+    """Return the tree before a section; raise :class:`ValueError` if it is invalid."""
     try:
         document = json.loads(data)
         size, peaks = document["size"], tuple(map(bytes.fromhex, document["peaks"]))
@@ -328,7 +333,7 @@ def _tree(data: bytes) -> Frontier:
 
 
 def _kept(line: bytes) -> tuple[str, str]:
-    """A commitment and the digest that it is to; :class:`ValueError` when it is to another."""
+    """Return a commitment and its digest; raise :class:`ValueError` if they do not match."""
     try:
         document = json.loads(line)
     except RecursionError:
@@ -340,7 +345,7 @@ def _kept(line: bytes) -> tuple[str, str]:
 
 
 def _peer_certificate(name: str, data: bytes) -> Finding:
-    """A certificate that is the one that its file is named after."""
+    """Check that a certificate is the one that its file is named after."""
     certificate = from_der(data)
     fingerprint = certificate.fingerprint(SHA256()).hex()
     if name != certificate_file(fingerprint):
@@ -364,12 +369,12 @@ def _take_section(said: _Said, name: str, data: bytes) -> None:
 
 
 def _before(entry: LogEntry) -> bytes:
-    """The hash of the chain before the first entry of a section, as that names it."""
+    """Return the hash of the chain before the first entry of a section, according to that entry."""
     return entry.previous if entry.leaf is None else bytes.fromhex(entry.ids.get("head", ""))
 
 
 def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
-    """A receipt whose signature holds for what it says was received."""
+    """Check a transport receipt: that its signature is valid and covers what it acknowledges."""
     signal = read_response(_content_type(data), data)
     if not isinstance(signal, ReceiptSignal):
         return Finding(name, False, "is no receipt")
@@ -383,7 +388,7 @@ def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
 
 
 def _content_type(data: bytes) -> str | None:
-    """Return the content type that a receipt was sent with: it is kept without its header."""
+    """Return the content type with which a receipt was sent, since it is stored without its header."""
     if not data.startswith(b"--"):
         return None
     boundary = data[2:200].split(b"\r\n", 1)[0].decode("ascii", "replace")
@@ -391,7 +396,7 @@ def _content_type(data: bytes) -> str | None:
 
 
 def _names(said: _Said, message: str) -> set[str | None]:
-    """The message, and the envelopes that entries name together with it: those of its receipts."""
+    """Return the ids of the message and of the envelopes that entries name with it, those of its receipts."""
     everything = [entry.ids for log in said.entries.values() for entry in log]
     envelopes = {ids["envelope"] for ids in everything if ids.get("message") == message and "envelope" in ids}
     return {message, *envelopes}
@@ -403,7 +408,7 @@ def _of(entry: LogEntry, names: set[str | None]) -> bool:
 
 
 def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
-    """Entries are about the message or its receipt, and follow each other."""
+    """Check that entries are about the message or its receipt, and follow each other."""
     entries, names = said.entries[name], _names(said, message)
     own = all(_of(entry, names) for entry in entries)
     yield Finding(f"{name} is about the message", own, "each entry names it or its receipt")
@@ -421,7 +426,7 @@ def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
 
 
 def _receipts(said: _Said, message: str) -> Iterator[Finding]:
-    """Check that receipts are for the message, or for an AS4 message that the entries about it name."""
+    """Check that receipts are for the message, or for an AS4 message named by the entries about it."""
     entries = [entry.ids for log in said.entries.values() for entry in log]
     named = {ids["as4"] for ids in entries if "as4" in ids}
     for name, (kind, identifier) in said.receipts.items():
@@ -430,7 +435,7 @@ def _receipts(said: _Said, message: str) -> Iterator[Finding]:
 
 
 def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
-    """Each receipt that an entry speaks of is in the evidence, and is the one that the entry commits to."""
+    """Check that each receipt that an entry refers to is present and matches the entry's commitment."""
     spoken = [(name, entry) for log in said.entries.values() for entry in log if (name := _receipt_of(entry))]
     if version == 1:
         yield from _missing_unnamed(said, [(name, entry) for name, entry in spoken if name.endswith(".xml")])
@@ -449,7 +454,10 @@ def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
 
 
 def _missing_unnamed(said: _Said, spoken: list[tuple[str, LogEntry]]) -> Iterator[Finding]:
-    """Before version 2 no file of a message receipt told which entry it belongs to: they are counted."""
+    """Check the number of message receipts, for evidence before version 2.
+
+    At that time the files did not show which entry they belong to, so that they can only be counted.
+    """
     named = {entry.ids["envelope"] for _, entry in spoken}
     there = sum(kind == "message" for kind, _ in said.receipts.values())
     if there < len(named):
@@ -462,7 +470,7 @@ def _receipt_of(entry: LogEntry) -> str | None:
 
 
 def _named_certificates(said: _Said, version: int) -> Iterator[Finding]:
-    """Each certificate that is kept with an entry is in the evidence, and there is none besides."""
+    """Check that the certificates stored with entries are all present, and that there are no others."""
     named = {
         certificate_file(sha256): entry.sequence
         for log in said.entries.values()
@@ -479,7 +487,7 @@ def _named_certificates(said: _Said, version: int) -> Iterator[Finding]:
 
 
 def _committed(said: _Said) -> Iterator[Finding]:
-    """Each commitment in an entry has its digest in the evidence, and there is no digest besides."""
+    """Check that each commitment in an entry has its digest, and that there are no other digests."""
     named = set[str]()
     for name, log in said.entries.items():
         for entry in log:
@@ -499,7 +507,7 @@ def _committed(said: _Said) -> Iterator[Finding]:
 
 
 def _original(said: _Said) -> Iterator[Finding]:
-    """The message itself, where it is here, is one that an entry commits to."""
+    """Check that the message itself, if it is included, is one that an entry commits to."""
     digest = said.digests.get(ORIGINAL_FILE)
     if digest is None:
         return
@@ -513,7 +521,7 @@ def _original(said: _Said) -> Iterator[Finding]:
 
 
 def _proofs(said: _Said, version: int, policy: Policy | None) -> Iterator[Finding]:
-    """Each entry of a tree is in a checkpoint, and by the policy, where there is one, witnessed there."""
+    """Check that each tree entry is in a checkpoint, and witnessed if the policy requires it."""
     left = set(said.proofs) if version >= _WITH_PROOFS else set[str]()
     for name, log in said.entries.items():
         if "former" in name:
@@ -562,7 +570,7 @@ def _witnessed(file: str, entry: LogEntry, stated: Checkpoint, at: int | None) -
 
 
 def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:
-    """The section leads from the first entry about the message to the head that was signed."""
+    """Check that the section leads from the first entry about the message to the signed head."""
     log, section = logs.get(role), dict(said.sections[role])
     head = said.known[role].head
     signed = (log.get("entries"), log.get("head"), log.get("size", 0)) if isinstance(log, dict) else None

@@ -1,6 +1,7 @@
-"""Why a message did not arrive: its way from sender to recipient, up to the first thing that is wrong.
+"""Explanation of why a message did not arrive: its path from sender to recipient, up to the first fault.
 
-As far as the logs that were asked show it. Further along, silence means nothing, so nothing is said of it.
+It covers only what the available logs show. Further along, missing entries mean nothing, so that
+nothing is reported.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from samdrift.vault.events import VaultEvent
 
 
 class Standing(StrEnum):
-    """The standing of a message at one place on its way."""
+    """States of a message at one place on its path."""
 
     PASSED = "passed"
     WAITING = "waiting"
-    """It has not passed, and nothing went wrong yet."""
+    """It has not passed, but nothing has gone wrong yet."""
     STOPPED = "stopped"
-    """It did not pass, for a reason that is recorded."""
+    """It did not pass, for a recorded reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One place on the way, and how the message stands there."""
+    """One place on the path, and the state of the message there."""
 
     place: str
     standing: Standing
@@ -43,18 +44,18 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class _Leg:
-    """A place on the way: events after which the message is past it, and those that say what is wrong."""
+    """A place on the path, with the events that show that the message passed it, or what went wrong."""
 
     place: str
     passed: tuple[AuditEvent, ...]
     wrong: tuple[AuditEvent, ...]
     awaited: str
-    """Text while neither has happened."""
+    """Text to show while neither has happened."""
     todo: str
 
 
 _ID = "MESSAGE-ID"
-"""Stands for the message's id in what to do."""
+"""Placeholder for the message's id in instructions."""
 _OUT = (
     _Leg(
         "sender",
@@ -128,7 +129,7 @@ _SENT = frozenset(
 
 
 def passages(steps: Sequence[Step], message_id: str) -> tuple[Passage, ...]:
-    """Return the places that the message has passed, and the first one that it has not; none if unknown."""
+    """Return the places that the message passed, and the first that it did not; empty if it is unknown."""
     own = [step for step in steps if message_id in (step.ids.get("message"), step.ids.get("envelope"))]
     if not own:
         return ()
@@ -142,7 +143,10 @@ def arrived(found: Sequence[Passage]) -> bool:
 
 
 def _walk(steps: Sequence[Step], way: Sequence[_Leg]) -> Iterator[Passage]:
-    """Walk until the message has not passed; a place that logs elsewhere is passed with a later one."""
+    """Yield the places up to the first that was not passed.
+
+    A place without an entry counts as passed if a later one was passed, since it may log elsewhere.
+    """
     last = max((number for number, leg in enumerate(way) if _latest(steps, leg.passed)), default=-1)
     for number, leg in enumerate(way):
         step = _latest(steps, leg.passed)
@@ -154,7 +158,10 @@ def _walk(steps: Sequence[Step], way: Sequence[_Leg]) -> Iterator[Passage]:
 
 
 def _stands(steps: Sequence[Step], leg: _Leg) -> Passage:
-    """Return what keeps it there: its cause, where one is recorded, before the fact that time ran out."""
+    """Return the reason why a message is stuck at a place.
+
+    A recorded cause takes precedence over the fact that time ran out.
+    """
     ended = _latest(steps, (MTEvent.MT_MESSAGE_FAILED,))
     step = _latest(steps, leg.wrong) or ended
     if step is None:

@@ -1,12 +1,11 @@
-"""The address book's reading interface: JSON:API, open to everybody (architecture-sad 5.1.1.2, 7.1.1).
+"""The address book's reading interface: JSON:API, open to everyone (architecture-sad 5.1.1.2, 7.1.1).
 
-``/organizations`` and ``/addresses``, each with ``/{id}``, filters and pages.
-The attributes are those of DIGG's information specification. The technical
-guide to the interface is not among the texts that this project has: names of
-filters, the spelling of codes and the numbers of pages are its own.
+``/organizations`` and ``/addresses``, each with ``/{id}``, filters and pages. The attributes are those of
+DIGG's information specification. The technical guide to the interface is not among the texts available to
+this project, so the names of filters, the spelling of codes and the page sizes are its own.
 
-Documents, pages and errors are JSON:API as far as reading needs it (jsonapi.org,
-version 1.1); that part, from :class:`QueryError` on, does not know what the resources are about.
+Documents, pages and errors are JSON:API as far as reading needs it (jsonapi.org, version 1.1); that part,
+from :class:`QueryError` on, is independent of the kinds of resource.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def address_book(directory: Directory, url: str) -> Starlette:
-    """The interface over ``directory``; ``url`` is its own address, for the links in its documents."""
+    """Return the interface over ``directory``; ``url`` is its own address, for links in its documents."""
 
     async def organisations(request: Request) -> Response:
         resources = list(_organisations(directory.entries()).values())
@@ -61,7 +60,7 @@ def address_book(directory: Directory, url: str) -> Starlette:
 def _answer(
     request: Request, url: str, path: str, resources: list[Resource], filters: Mapping[str, Filter]
 ) -> Response:
-    """The resource that the path names, or the page of the collection that the query asks for."""
+    """Answer with the resource that the path names, or the requested page of the collection."""
     wanted = request.path_params.get("id")
     try:
         query = Query.read(request)
@@ -75,7 +74,7 @@ def _answer(
 
 
 def _organisations(entries: list[Entry]) -> dict[str, Resource]:
-    """Resources by id; those that others belong to come first into being."""
+    """Return resources by id; organisations are built before those that belong to them."""
     found: dict[str, Resource] = {}
     for entry in sorted(entries, key=lambda entry: entry.organisation.parent is not None):
         one = entry.organisation
@@ -122,7 +121,7 @@ def _address_attributes(one: FunctionalAddress) -> dict[str, object]:
 
 
 def _equals(attribute: str) -> Filter:
-    """Return whether the attribute, or one of its values, is the same without regard to case."""
+    """Return a filter that matches if the attribute, or one of its values, is equal, ignoring case."""
 
     def answers(resource: Resource, value: str) -> bool:
         held = resource.attributes[attribute]
@@ -133,7 +132,7 @@ def _equals(attribute: str) -> Filter:
 
 
 def _contains(*attributes: str) -> Filter:
-    """Return whether one of the attributes has the value in it, without regard to case."""
+    """Return a filter that matches if one of the attributes contains the value, ignoring case."""
 
     def answers(resource: Resource, value: str) -> bool:
         held = (resource.attributes[attribute] for attribute in attributes)
@@ -144,7 +143,7 @@ def _contains(*attributes: str) -> Filter:
 
 
 def _of_organisation(attribute: str) -> Filter:
-    """Return whether the organisation that an address belongs to has the value."""
+    """Return a filter that matches if an address's organisation has the value."""
     equals = _equals(attribute)
     return lambda resource, value: equals(resource.relationships["organization"], value)
 
@@ -180,7 +179,7 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource object; a relationship is the resource that it points at."""
+    """A resource object; each relationship refers to another resource."""
 
     type: str
     id: str
@@ -189,12 +188,12 @@ class Resource:
 
     @property
     def link(self) -> str:
-        """Return its path, below the interface's address."""
+        """Return the resource's path, relative to the interface's address."""
         return f"/{self.type}/{self.id}"
 
 
 Filter = Callable[[Resource, str], bool]
-"""Predicate: a resource answers to the value of a filter."""
+"""A function that returns whether a resource matches the value of a filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,7 @@ class Query:
 
     @classmethod
     def read(cls, request: Request) -> Query:
-        """Read the parameters of ``request``; :class:`QueryError` for one that is not known."""
+        """Read the parameters of ``request``; raise :class:`QueryError` for an unknown or invalid one."""
         filters: list[tuple[str, str]] = []
         page = {"page[number]": 1, "page[size]": DEFAULT_PAGE}
         include: frozenset[str] = frozenset()
@@ -227,7 +226,7 @@ class Query:
 def collection(
     base: str, path: str, resources: Sequence[Resource], query: Query, filters: Mapping[str, Filter]
 ) -> Response:
-    """One page of those of ``resources`` that answer to every filter of ``query``."""
+    """Return one page of the ``resources`` that match every filter of ``query``."""
     for name, _ in query.filters:
         if name not in filters:
             raise QueryError(f"filter[{name}]", "no such filter")
@@ -245,7 +244,7 @@ def collection(
 
 
 def single(base: str, resource: Resource | None, query: Query) -> Response:
-    """One resource, or the error that there is none."""
+    """Return a document with one resource, or an error if there is none."""
     if resource is None:
         return error(404, "no such resource")
     document = {"data": _object(base, resource), **_included(base, [resource], query.include)}
@@ -253,13 +252,13 @@ def single(base: str, resource: Resource | None, query: Query) -> Response:
 
 
 def error(status: int, text: str, parameter: str = "") -> Response:
-    """An error document."""
+    """Return an error document."""
     source = {"source": {"parameter": parameter}} if parameter else {}
     return respond({"errors": [{"status": str(status), "title": text, **source}]}, status)
 
 
 def respond(document: Mapping[str, Any], status: int = 200) -> Response:
-    """A document with the media type of JSON:API."""
+    """Return a document with the media type of JSON:API."""
     body = {"jsonapi": {"version": "1.1"}, **document}
     return Response(json.dumps(body, ensure_ascii=False), status, media_type=MEDIA_TYPE)
 

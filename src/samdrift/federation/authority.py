@@ -1,15 +1,15 @@
 """The federation's certificate authorities (component-pki 2.7): they issue, revoke, and report revocations.
 
-One :class:`Authority` is one environment with all its authorities. Another
-environment, for certificates that must not be trusted, is another instance; a
-certificate of another federation in the same environment comes from
-:attr:`Ca.OTHER_FEDERATION`, whose root is the same.
+One :class:`Authority` is one environment with all its authorities. Another environment, for certificates that
+must not be trusted, is another instance; a certificate of another federation in the same environment comes
+from :attr:`Ca.OTHER_FEDERATION`, which has the same root.
 
-What was issued and revoked is in one append-only file (:class:`Register`), a line for
-each event: a second start reads it quickly, and a crash loses at most the last line.
-Revocation lists and OCSP answers are made from it (component-pki 2.8, 2.9; RFC 5280 5,
-RFC 6960). A responder that each authority has delegated to signs OCSP answers
-(RFC 6960 4.2.2.2), which repeat the request's nonce if there is one.
+Issued and revoked certificates are recorded in one append-only file (:class:`Register`), with a line for each
+event: a second start reads it quickly, and a crash loses at most the last line.
+
+Revocation lists and OCSP answers are made from it (component-pki 2.8, 2.9; RFC 5280 5, RFC 6960). A responder
+to which each authority has delegated signs OCSP answers (RFC 6960 4.2.2.2), which repeat the request's nonce
+if there is one.
 
 Missing: component-pki 2.10: there is no interface for administrators, issuing and revoking are calls.
 """
@@ -55,7 +55,7 @@ _RESPONDER = "ocsp"
 _SIGNER = "smp"
 
 MAX_NONCE = 128
-"""Bytes of a nonce that are accepted at most (RFC 9654 2.1)."""
+"""Maximum length of an accepted nonce in bytes (RFC 9654 2.1)."""
 
 BITS = 3072
 
@@ -65,11 +65,10 @@ def _now() -> datetime:
 
 
 class Authority:
-    """Every authority of one environment, kept in a folder.
+    """All authorities of one environment, stored in a folder.
 
-    ``url`` is where the responder listens: it is in the certificates, so a
-    folder goes with one address. ``evidence_lifetime`` is how long revocation
-    lists and OCSP answers are in force.
+    ``url`` is the responder's address; certificates include it, so a folder belongs to one address.
+    ``evidence_lifetime`` is the time for which revocation lists and OCSP answers are valid.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Authority:
         evidence_lifetime: timedelta = timedelta(days=1),
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        """Open the folder, or fill it: nine keys, about two seconds on two processors."""
+        """Open the folder, or fill a new one with nine keys, which takes seconds."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.environment = environment
         self._folder, self._url, self._clock = folder, url, clock
@@ -94,7 +93,7 @@ class Authority:
         }
 
     def certificate(self, ca: Ca) -> x509.Certificate:
-        """The certificate of one of the authorities."""
+        """Return the certificate of one of the authorities."""
         return self._certificates[ca]
 
     def issue_access_point(
@@ -105,13 +104,13 @@ class Authority:
         validity: Validity | None = None,
         ca: Ca = Ca.ACCESS_POINT,
     ) -> x509.Certificate:
-        """A certificate for an access point, known as ``common_name``, like ``AP0001-SDK-DEMO``."""
+        """Issue a certificate for an access point named ``common_name``, such as ``AP0001-SDK-DEMO``."""
         return self._issue(ca, name(common_name), applicant, Use.ACCESS_POINT, validity)
 
     def issue_smp_signer(
         self, common_name: str, applicant: Applicant, *, validity: Validity | None = None
     ) -> x509.Certificate:
-        """A certificate for signing service metadata."""
+        """Issue a certificate for signing service metadata."""
         return self._issue(Ca.SMP, name(common_name), applicant, Use.SMP, validity)
 
     def issue_organisation(
@@ -124,7 +123,7 @@ class Authority:
         organisation_number: str = "",
         validity: Validity | None = None,
     ) -> x509.Certificate:
-        """A participant's own certificate, for signing or encryption between organisations."""
+        """Issue a participant's own certificate, for signing or encryption between organisations."""
         if use not in (Use.SIGNING, Use.ENCRYPTION):
             raise FederationError("an organisation's certificate is for signing or for encryption")
         domain = participant.value.partition(":")[2]
@@ -134,7 +133,7 @@ class Authority:
     def issue_tls_server(
         self, hosts: Iterable[str], applicant: Applicant, *, validity: Validity | None = None
     ) -> x509.Certificate:
-        """A server's certificate for those host names and addresses; the first is its common name."""
+        """Issue a server certificate for host names and addresses; the first is its common name."""
         hosts = list(hosts)
         names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         return self._issue(Ca.TLS, name(hosts[0]), applicant, Use.TLS_SERVER, validity, [(names, False)])
@@ -147,11 +146,11 @@ class Authority:
         organisation: str = OPERATOR,
         validity: Validity | None = None,
     ) -> x509.Certificate:
-        """A client's certificate, for mutual TLS between an organisation's systems and access points."""
+        """Issue a client certificate, for mutual TLS between organisations' systems and access points."""
         return self._issue(Ca.TLS, name(common_name, organisation), applicant, Use.TLS_CLIENT, validity)
 
     def smp_signer(self) -> SoftwareSigningKey:
-        """The key that this environment's SMP signs with, certified on first use."""
+        """Return the key that this environment's SMP signs with, certified on first use."""
         key, common_name = self._keys[_SIGNER], f"SMP0001-{self.environment}"
         issue = partial(self.issue_smp_signer, common_name, key.public_key())
         return SoftwareSigningKey(key, self._kept(_SIGNER, issue))
@@ -159,16 +158,16 @@ class Authority:
     def revoke(
         self, certificate: x509.Certificate, reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise
     ) -> None:
-        """Revoke a certificate that was issued here; reported in the next list and answer."""
+        """Revoke a certificate that was issued here; the next list and OCSP answers report it."""
         revocation = Revocation(self._clock().replace(microsecond=0), reason)
         self._register.revoked(self._issuer_of(certificate), certificate.serial_number, revocation)
 
     def crl(self, ca: Ca) -> bytes:
-        """The revocation list of ``ca``, DER."""
+        """Return the revocation list of ``ca`` in DER."""
         return _revocation_list(self._issuers[ca], self._register, self._clock(), self._lifetime)
 
     def ocsp(self, request: bytes) -> bytes:
-        """The answer to an OCSP request; both DER."""
+        """Return the answer to an OCSP request; both are in DER."""
         issuers, key = tuple(self._issuers.values()), self._keys[_RESPONDER]
         return _ocsp_answer(request, issuers, key, self._register, self._clock(), self._lifetime)
 
@@ -194,7 +193,7 @@ class Authority:
         return certificate
 
     def _certify_ca(self, ca: Ca) -> x509.Certificate:
-        """The certificate of an authority: by itself for a root, else by the one above."""
+        """Return the certificate of an authority, issued by itself for a root, otherwise by its parent."""
         extensions = list(ca_extensions())
         if ca.issuer is not ca:
             extensions += revocation_pointers(self._url, ca.issuer)
@@ -268,12 +267,12 @@ class Register:
                 self._read(line)
 
     def issued(self, ca: Ca, certificate: x509.Certificate) -> None:
-        """Note that ``ca`` issued ``certificate``."""
+        """Record that ``ca`` issued ``certificate``."""
         self._issued[ca, certificate.serial_number] = None
         self._append({"ca": ca, "serial": f"{certificate.serial_number:x}"})
 
     def revoked(self, ca: Ca, serial: int, revocation: Revocation) -> None:
-        """Note a revocation; the first one of a certificate stands."""
+        """Record a revocation; only the first revocation of a certificate counts."""
         if (ca, serial) not in self._issued:
             raise FederationError("that certificate was not issued here")
         if self._issued[ca, serial] is None:
@@ -282,15 +281,15 @@ class Register:
             self._append({**event, "revoked": revocation.at.isoformat(), "reason": revocation.reason.name})
 
     def knows(self, ca: Ca, serial: int) -> bool:
-        """Return whether ``ca`` issued a certificate with that number."""
+        """Return whether ``ca`` issued a certificate with that serial number."""
         return (ca, serial) in self._issued
 
     def revocation(self, ca: Ca, serial: int) -> Revocation | None:
-        """The revocation of a certificate, if it has one."""
+        """Return the revocation of a certificate, or ``None`` if it is not revoked."""
         return self._issued.get((ca, serial))
 
     def revocations(self, ca: Ca) -> list[tuple[int, Revocation]]:
-        """Serial numbers and revocations of what ``ca`` issued."""
+        """Return serial numbers and revocations of the certificates that ``ca`` issued."""
         return [(serial, entry) for (issuer, serial), entry in self._issued.items() if issuer is ca and entry]
 
     def _append(self, event: dict[str, str]) -> None:
@@ -313,7 +312,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An authority with its key, and the certificate by which it delegates OCSP."""
+    """An authority with its key, and the certificate by which it delegates OCSP answers."""
 
     ca: Ca
     certificate: x509.Certificate
@@ -322,7 +321,7 @@ class Issuer:
 
 
 def _revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
-    """The list of what ``issuer`` has revoked, DER, in force from ``at`` for ``lifetime``."""
+    """Return the revocation list of ``issuer`` in DER, valid from ``at`` for ``lifetime``."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -347,7 +346,7 @@ def _ocsp_answer(
     at: datetime,
     lifetime: timedelta,
 ) -> bytes:
-    """The answer, DER, to an OCSP ``request``; an unsigned error status when it cannot be answered."""
+    """Return the answer to an OCSP ``request`` in DER; an unsigned error status if it is invalid."""
     try:
         asked = ocsp.load_der_ocsp_request(request)
         issuer = next((one for one in issuers if _is_issuer(one.certificate, asked)), None)
@@ -421,12 +420,12 @@ def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier
 
 
 def _new_key() -> rsa.RSAPrivateKey:
-    """An RSA key of the size that the federation uses; takes some tenths of a second."""
+    """Generate an RSA key of the size that the federation uses, which takes some tenths of a second."""
     return rsa.generate_private_key(65537, BITS)
 
 
 def _kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
-    """The keys of those names in ``folder``; what is missing is made, on all processors at once."""
+    """Return the keys with those names in ``folder``; missing ones are generated in parallel."""
     missing = [name for name in names if not (folder / f"{name}.key").exists()]
     if missing:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -436,7 +435,7 @@ def _kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKe
 
 
 def _public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
-    """The key to certify: as it is, or from a certificate request (PEM) that proves possession of it."""
+    """Return the key to certify, if necessary from a certificate request (PEM) that proves its possession."""
     if not isinstance(applicant, bytes):
         return applicant
     try:
@@ -458,7 +457,7 @@ def _write(path: Path, key: rsa.RSAPrivateKey) -> None:
 
 
 def _read(path: Path) -> rsa.RSAPrivateKey:
-    """A key that was made here, so its primes are not tried again: a start of seconds would be the price."""
+    """Read a key that was generated here, without testing its primes again, which would take seconds."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError):

@@ -1,7 +1,7 @@
 """The content of the address book: organisations and their functional addresses (architecture-sad 7.1.1).
 
-What participants tell about themselves, checked as DIGG's address book checks
-it: lengths, number of digits, and no ``<`` or ``>`` in any text.
+The information comes from participants, and is checked as DIGG's address book does: lengths, number of
+digits, and no ``<`` or ``>`` in any text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 class OrganisationType(StrEnum):
-    """Kind of participation: an organisation takes part itself, or is a part of one that does."""
+    """Kind of participation: an organisation in its own right, or a part of one."""
 
     ORGANISATION = "o"
     UNDER_ORGANISATION = "ou"
@@ -31,7 +31,7 @@ class OrganisationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A participating organisation, or an under-organisation of one (then with a ``parent``)."""
+    """A participating organisation, or an under-organisation of one, which has a ``parent``."""
 
     participant: ParticipantIdentifier
     organisation_number: str
@@ -40,7 +40,7 @@ class Organisation:
     description: str | None = None
     country_code: str = "SE"
     parent: str | None = None
-    """The ``id`` of the organisation that it belongs to."""
+    """The ``id`` of the parent organisation."""
 
     def __post_init__(self) -> None:
         _check(
@@ -53,7 +53,7 @@ class Organisation:
 
     @property
     def id(self) -> str:
-        """The same for the same organisation in every run."""
+        """Return an id that is the same for the same organisation in every run."""
         if self.parent is None:
             return str(uuid5(NAMESPACE_URL, self.participant.value))
         return str(uuid5(UUID(self.parent), self.name))
@@ -65,13 +65,13 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class FunctionalAddress:
-    """A mailbox of a function, the smallest unit that can be addressed (content-specification 4.3.2)."""
+    """A functional mailbox, the smallest unit that can be addressed (content-specification 4.3.2)."""
 
     identifier: str
     name: str
     description: str | None = None
     codes: tuple[str, ...] = ()
-    """Codes of code systems, written as the system, a colon and the code."""
+    """Codes from code systems, written as the system, a colon and the code."""
     keywords: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class FunctionalAddress:
 
     @property
     def id(self) -> str:
-        """The same for the same address in every run."""
+        """Return an id that is the same for the same address in every run."""
         return str(uuid5(NAMESPACE_URL, self.identifier))
 
 
@@ -96,14 +96,14 @@ class Entry:
 
 
 class Directory:
-    """Every organisation with its functional addresses, kept in a folder."""
+    """All organisations with their functional addresses, stored in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._records = Records(folder)
         self._entries = {entry.organisation.id: entry for entry in map(_entry, self._records.all())}
 
     def put(self, entry: Entry) -> None:
-        """Add an organisation with its addresses, in place of what was registered before."""
+        """Register an organisation with its addresses, replacing any previous registration."""
         organisation = entry.organisation
         if organisation.parent is not None and organisation.parent not in self._entries:
             raise FederationError("an under-organisation belongs to an organisation in the address book")
@@ -115,14 +115,14 @@ class Directory:
         self._records.put(organisation.id, _plain(entry))
 
     def remove(self, participant: ParticipantIdentifier) -> None:
-        """Forget a participant, with its under-organisations and addresses."""
+        """Remove a participant, with its under-organisations and addresses."""
         gone = [key for key, held in self._entries.items() if held.organisation.participant == participant]
         for key in gone:
             del self._entries[key]
             self._records.remove(key)
 
     def entries(self) -> list[Entry]:
-        """By the organisation's name."""
+        """Return all entries, sorted by the organisation's name."""
         return sorted(self._entries.values(), key=lambda entry: entry.organisation.name.casefold())
 
 

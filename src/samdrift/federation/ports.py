@@ -1,8 +1,7 @@
-"""The ports of a local federation, the same from start to start.
+"""The ports of a local federation, which stay the same from start to start.
 
-The addresses of the servers are in certificates and in registrations, so a
-folder goes with its ports: when another process has taken one, it is an error
-and not a reason to move.
+The addresses of the servers are in certificates and in registrations, so a folder belongs to its ports: if
+another process has taken one, this is an error and not a reason to choose another.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from samdrift.federation.store import FederationError
 _ATTEMPTS = 20
 _FIRST = 10_240
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-"""The ports that the system gives to outgoing connections."""
+"""File with the range of ports that the system uses for outgoing connections."""
 _USUAL_START = 32_768
 _MOST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """Bound sockets; ``closed`` never listens, so that whoever connects to it is refused."""
+    """Bound sockets; ``closed`` never listens, so that connections to it are refused."""
 
     http: socket.socket
     dns_udp: socket.socket
@@ -49,7 +48,7 @@ class _Ports:
 
 
 def bound_sockets(folder: Path, host: str) -> Sockets:
-    """Sockets at the ports that ``folder`` keeps, or at free ones that it keeps from now on."""
+    """Return sockets at the ports stored in ``folder``, or at free ports, which are then stored."""
     if not _is_loopback(host):
         raise FederationError("a local federation listens on a loopback address (IPv4) only")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,9 +64,9 @@ def bound_sockets(folder: Path, host: str) -> Sockets:
 
 
 def free_port(host: str) -> int:
-    """Find a port that is free, and that no outgoing connection is given before somebody listens at it.
+    """Find a free port, outside the range that the system uses for outgoing connections.
 
-    Each time another one: nothing may listen yet at those that were found before.
+    Each call returns another port, because the ones found before may not be in use yet.
     """
     for found in islice(_ports(), _MOST):
         try:
@@ -80,9 +79,9 @@ def free_port(host: str) -> int:
 
 @cache
 def _ports() -> Iterator[int]:
-    """Return the ports that no outgoing connection is given, for this process to go on in, again and again.
+    """Return an endless iterator over ports not used for outgoing connections, shared by this process.
 
-    From a place by lot on, so that processes which look at the same time do not find the same.
+    It begins at a random place, so that processes which search at the same time find different ports.
     """
     try:
         end = int(_RANGE.read_text().split()[0])
@@ -94,7 +93,7 @@ def _ports() -> Iterator[int]:
 
 
 def port(sock: socket.socket) -> int:
-    """The port that a socket is bound to."""
+    """Return the port that a socket is bound to."""
     return int(sock.getsockname()[1])
 
 
@@ -106,7 +105,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _both(host: str, wanted: int) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket at the same port."""
+    """Return a UDP and a TCP socket at the same port."""
     for _ in range(_ATTEMPTS):
         tcp = _listening(host, wanted)
         try:
@@ -119,7 +118,7 @@ def _both(host: str, wanted: int) -> tuple[socket.socket, socket.socket]:
 
 
 def _listening(host: str, wanted: int) -> socket.socket:
-    """Listens from the start, so that nobody else can take the port meanwhile."""
+    """Return a socket that already listens, so that no other process can take the port."""
     sock = _bound(socket.SOCK_STREAM, host, wanted, reuse=True)
     sock.listen()
     return sock

@@ -1,14 +1,13 @@
-"""A federation that runs: every shared service on loopback, and the registrations in them.
+"""A running federation: every shared service on loopback, with the registrations in them.
 
-One folder is one federation. It keeps its keys, ports and registrations, so
-that certificates and addresses stay valid from start to start. Its authorities are
-written as files for :mod:`samdrift.net.trustfolder`, where of access points and
-organisations only certificates of a certain issuer below the root count
-(transport-profile-as4 2.10 a, c).
+One folder is one federation. It contains its keys, ports and registrations, so that certificates and
+addresses stay valid from start to start. Its authorities are written as files for
+:mod:`samdrift.net.trustfolder`, which accepts certificates of access points and organisations only from a
+certain issuer below the root (transport-profile-as4 2.10 a, c).
 
-Revocation lists and OCSP are served over HTTP (component-pki 2.8, 2.9; RFC 6960 A.1,
-RFC 5280 4.2.1.13). Any service can be made to fail (:class:`Outages`), so that tests
-and the demonstration show how the rest behaves then.
+Revocation lists and OCSP are served over HTTP (component-pki 2.8, 2.9; RFC 6960 A.1, RFC 5280 4.2.1.13). Any
+service can be made to fail (:class:`Outages`), so that tests and the demonstration can show how the other
+components then behave.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 SML_ZONE = "sml.samdrift.test"
 
 DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
-"""The document types that a participant receives by default (transport-model-extended 3.2)."""
+"""Document types that a participant receives by default (transport-model-extended 3.2)."""
 
 MAX_REQUEST = 64 << 10
 CRL = "application/pkix-crl"
@@ -70,20 +69,20 @@ _AUTHORITIES: dict[str, tuple[Ca, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class FederationNames:
-    """The names that distinguish one federation and environment from another."""
+    """Names that distinguish one federation and environment from another."""
 
     identifier: str = FEDERATION_TEST
     sml_zone: str = SML_ZONE
     environment: str = "SDK-DEMO"
-    """The federation and where it runs, as it is in names of authorities and access points."""
+    """Federation and environment, as in the names of authorities and access points."""
 
 
 OURS = FederationNames()
-"""The only federation that the demonstration and most tests take part in."""
+"""The federation that the demonstration and most tests use."""
 
 
 class LocalFederation:
-    """The shared services of one federation, and how participants come to be in them."""
+    """The shared services of one federation, and the registration of participants in them."""
 
     def __init__(
         self,
@@ -100,7 +99,7 @@ class LocalFederation:
         self.address_book_url = f"{base}/addressbook"
         self.dns_port = port(sockets.dns_tcp)
         self.unreachable_url = f"http://{host}:{port(sockets.closed)}/as4"
-        """Address without an access point: connections are refused."""
+        """Address without an access point, at which connections are refused."""
         self.outages = Outages()
         self.authority = Authority(
             folder / "authority",
@@ -116,7 +115,7 @@ class LocalFederation:
 
     @property
     def sml_zone(self) -> str:
-        """The zone below which participants' names are."""
+        """Return the DNS zone that contains participants' names."""
         return self.sml.zone
 
     def register_participant(
@@ -132,10 +131,10 @@ class LocalFederation:
         documents: Iterable[DocumentIdentifier] = DOCUMENTS,
         profiles: Iterable[str] = PROFILES,
     ) -> None:
-        """Make a participant known in address book, SMP, CertPub and SML (component-smp 2.7.2, 2.7.3).
+        """Register a participant in address book, SMP, CertPub and SML (component-smp 2.7.2, 2.7.3).
 
-        Nothing is checked against anything: a certificate of another federation
-        or an address where nobody is can be registered just as well.
+        The data is not checked: a certificate of another federation, or an address without a server, can be
+        registered too.
         """
         certificates = PublishedCertificates(_some(signing_certificate), _some(encryption_certificate))
         endpoints = tuple(Endpoint(one, ap_endpoint_url, ap_certificate) for one in profiles)
@@ -147,30 +146,31 @@ class LocalFederation:
         self.directory.put(Entry(organisation, tuple(functional_addresses)))
 
     def publish(self, services: Iterable[ServiceMetadata]) -> None:
-        """Register metadata as it is, and its participants in SML."""
+        """Register metadata unchanged, and its participants in SML."""
         added = list(services)
         self.smp.put(added)
         self.sml.register((one.participant for one in added), self.smp_url)
 
     def remove_participant(self, participant: ParticipantIdentifier) -> None:
-        """Make a participant unknown everywhere."""
+        """Remove a participant from all services."""
         self.smp.remove(participant)
         self.sml.remove(participant)
         self.directory.remove(participant)
 
     def other_environment(self) -> Authority:
-        """Authorities of another environment, made on first use, which takes seconds: none is trusted here.
+        """Return authorities of another environment, which are not trusted here.
 
-        They have no responder; what they issue is refused before revocation is looked at.
+        They are created on first use, which takes seconds. They have no responder; their certificates are
+        refused before revocation is checked.
         """
         return Authority(self._folder / "other", f"{self.responder_url}/other", environment="SDK-ELSEWHERE")
 
     def write_trust(self, folder: Path) -> None:
-        """Write the federation's authorities below ``folder``, for those who are to trust them."""
+        """Write the certificates of the federation's authorities below ``folder``, as trust anchors."""
         write_trust(self.authority, folder)
 
     def application(self) -> Starlette:
-        """Return the application for everything that is spoken over HTTP."""
+        """Return the application for all services over HTTP."""
         services = {
             Service.RESPONDER: ("/ca", responder(self.authority)),
             Service.SMP: ("/smp", smp_server(self.smp)),
@@ -183,7 +183,7 @@ class LocalFederation:
         )
 
     def dns_answer(self, question: bytes) -> bytes | None:
-        """Return the name server's answer."""
+        """Return the name server's answer to a DNS message, or ``None`` for silence."""
         match self.outages.failures.get(Service.SML):
             case None:
                 return self.sml.answer(question)
@@ -201,9 +201,9 @@ async def running(
     evidence_lifetime: timedelta = timedelta(days=1),
     names: FederationNames = OURS,
 ) -> AsyncIterator[LocalFederation]:
-    """Run the federation of ``folder``, a new one when it is empty, while the context lasts.
+    """Run the federation of ``folder``, or a new one if it is empty, while the context lasts.
 
-    ``evidence_lifetime`` is how long revocation lists and OCSP answers are in force.
+    ``evidence_lifetime`` is the time for which revocation lists and OCSP answers are valid.
     """
     sockets = bound_sockets(folder, host)
     try:
@@ -231,22 +231,22 @@ class Service(StrEnum):
 
 
 class Failure(StrEnum):
-    """The way in which a service fails."""
+    """Way in which a service fails."""
 
     ERROR = "error"
-    """Answers that it cannot: 503, or SERVFAIL."""
+    """The service answers with an error: 503, or SERVFAIL."""
     SILENCE = "silence"
-    """Never answers."""
+    """The service never answers."""
 
 
 @dataclass(slots=True)
 class Outages:
-    """Services that fail, and their way of failing; changed while they run."""
+    """Services that currently fail, and how; it can be changed while they run."""
 
     failures: dict[Service, Failure] = field(default_factory=dict)
 
     def failing(self, app: ASGIApp, service: Service) -> ASGIApp:
-        """``app``, as long as ``service`` does not fail."""
+        """Return an application that behaves as ``app`` unless ``service`` is set to fail."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             match self.failures.get(service):
@@ -262,7 +262,10 @@ class Outages:
 
 
 def responder(authority: Authority) -> Starlette:
-    """``/crl/{ca}.crl``, and ``/ocsp/{ca}`` by GET and POST; any path for OCSP tells of every authority."""
+    """Return the application for ``/crl/{ca}.crl``, and for ``/ocsp/{ca}`` by GET and POST.
+
+    Any path for OCSP answers for all authorities.
+    """
 
     async def crl(request: Request) -> Response:
         ca = _CRL_PATHS.get(request.path_params["file"])
@@ -291,7 +294,7 @@ def responder(authority: Authority) -> Starlette:
 
 
 def _from_path(text: str) -> bytes:
-    """The request in the path of a GET; what cannot be read is left to be refused as malformed."""
+    """Decode the request in a GET path; return empty bytes, refused as malformed, if it is invalid."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -299,7 +302,7 @@ def _from_path(text: str) -> bytes:
 
 
 def write_trust(authority: Authority, folder: Path) -> None:
-    """Write ``{purpose}/{authority}.pem``, and what TLS is trusted by, below ``folder``."""
+    """Write ``{purpose}/{authority}.pem``, and the authorities for TLS, below ``folder``."""
     for place, authorities in _AUTHORITIES.items():
         (folder / place).mkdir(parents=True, exist_ok=True)
         for ca in authorities:

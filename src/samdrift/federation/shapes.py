@@ -1,8 +1,8 @@
-"""The shapes of a federation's certificates: names, key usage, validity.
+"""The form of a federation's certificates: names, key usage, validity.
 
-They follow those that DIGG publishes for its environments: an access point
-root with an intermediate for each federation, a root that issues the SMP's
-signer directly, and revocation pointers in every certificate but the roots (component-pki 1, 2.8, 2.9).
+They resemble those that DIGG publishes for its environments: an access point root with an intermediate for
+each federation, a root that issues the SMP's signer directly, and revocation pointers in every certificate
+but the roots (component-pki 1, 2.8, 2.9).
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 OPERATOR = "Samdrift demonstration"
-"""The organisation that every authority of a local federation belongs to."""
+"""Name of the organisation to which all authorities of a local federation belong."""
 
 
 class Ca(StrEnum):
-    """The authorities; the value is the name of its files on the responder."""
+    """The authorities; the value is the name of an authority's files on the responder."""
 
     ACCESS_POINT_ROOT = "aprot"
     ACCESS_POINT = "apca"
-    """Issues this federation's access point certificates, and nothing else counts as one."""
+    """The only issuer of this federation's access point certificates."""
     OTHER_FEDERATION = "apca-open"
-    """Issues another federation's, under the same root: must not be trusted here."""
+    """Issuer for another federation under the same root, which must not be trusted here."""
     SMP = "smpca"
     ORGANISATION_ROOT = "orgrot"
     ORGANISATION = "orgca"
-    """Issues organisations' function certificates, as SITHS and other approved issuers do."""
+    """Issuer of organisations' function certificates, like SITHS and other approved issuers."""
     TLS = "tlsca"
 
     @property
     def issuer(self) -> Ca:
-        """The authority above; a root is its own."""
+        """Return the parent authority; a root is its own issuer."""
         return _ISSUERS.get(self, self)
 
 
@@ -51,7 +51,7 @@ _ISSUERS = {
 
 
 class Use(StrEnum):
-    """The use of an end-entity certificate."""
+    """Use of an end-entity certificate."""
 
     ACCESS_POINT = "access-point"
     SMP = "smp"
@@ -64,7 +64,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """Period in which a certificate is valid, UTC; in the past for one that has expired."""
+    """Validity period of a certificate, in UTC; it may lie in the past."""
 
     start: datetime
     end: datetime
@@ -75,7 +75,7 @@ class Validity:
 
 
 def ca_common_name(ca: Ca, environment: str) -> str:
-    """The name of an authority; ``environment`` is like ``SDK-DEMO``, the federation and where it runs."""
+    """Return an authority's name; ``environment`` is federation and environment, such as ``SDK-DEMO``."""
     place = environment.rpartition("-")[2]
     return {
         Ca.ACCESS_POINT_ROOT: f"Rot CA eDelivery Accesspunkt-{place}",
@@ -89,7 +89,7 @@ def ca_common_name(ca: Ca, environment: str) -> str:
 
 
 def name(common_name: str, organisation: str = OPERATOR, organisation_number: str = "") -> x509.Name:
-    """A subject in the order that DIGG's have it: country, organisation, its number, common name."""
+    """Return a subject in DIGG's order: country, organisation, its number, common name."""
     attributes = [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
@@ -101,10 +101,10 @@ def name(common_name: str, organisation: str = OPERATOR, organisation_number: st
 
 
 def key_identifier(ca: Ca, key: rsa.RSAPublicKey) -> x509.SubjectKeyIdentifier:
-    """The key identifier as authorities of that kind compute it.
+    """Return the key identifier as computed by this kind of authority.
 
-    eDelivery's take SHA-256 of the SubjectPublicKeyInfo (RFC 7093 2, method 4),
-    the issuers of function certificates SHA-1 of the key (RFC 5280 4.2.1.2).
+    Those of eDelivery use SHA-256 of the SubjectPublicKeyInfo (RFC 7093 2, method 4), and issuers of function
+    certificates SHA-1 of the key (RFC 5280 4.2.1.2).
     """
     if ca in _EDELIVERY:
         encoded = key.public_bytes(
@@ -131,7 +131,7 @@ def use_extensions(use: Use) -> Iterator[tuple[x509.ExtensionType, bool]]:
 
 
 def revocation_pointers(url: str, ca: Ca) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """Yield pointers to the revocation of what ``ca`` issues: CRL and OCSP at the responder's ``url``."""
+    """Yield pointers to revocation data for certificates issued by ``ca``: CRL and OCSP below ``url``."""
     crl = x509.UniformResourceIdentifier(f"{url}/crl/{ca}.crl")
     ocsp = x509.UniformResourceIdentifier(f"{url}/ocsp/{ca}")
     yield x509.CRLDistributionPoints([x509.DistributionPoint([crl], None, None, None)]), False

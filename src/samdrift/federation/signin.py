@@ -1,8 +1,8 @@
-"""A sign-in service of the demonstration's persons: OpenID Connect, where anybody is whoever they choose.
+"""A sign-in service for the demonstration: OpenID Connect, where anyone can sign in as any fictitious person.
 
-The code flow with PKCE, ``iss`` in the answer, RP-initiated logout and back-channel logout, one issuer for
-each organisation. It asks for no secret of a person, so that nothing but the demonstration may trust it: its
-level of assurance is one that the configuration of any other installation refuses.
+It supports the code flow with PKCE, ``iss`` in the answer, RP-initiated logout and back-channel logout, with
+one issuer for each organisation. It asks for no secret, so nothing but the demonstration may trust it: the
+configuration of any other installation refuses its level of assurance.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ a small { display: block; color: #5f5b54 }
 
 @dataclass(frozen=True, slots=True)
 class SignInPerson:
-    """A person who can be chosen."""
+    """A fictitious person who can be chosen at sign-in."""
 
     subject: str
     name: str
     about: str
-    """The person's work, as the page says it."""
+    """Description of the person's work, shown on the page."""
     claims: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SignInClient:
-    """The pages that one organisation's persons sign in to."""
+    """The pages to which one organisation's people sign in, as a client of the service."""
 
     name: str
-    """Name of the organisation in its issuer's address, in small ASCII letters."""
+    """Name of the organisation in its issuer's address, in lower-case ASCII letters."""
     title: str
     client_id: str
     secret: str
@@ -70,13 +70,13 @@ class SignInClient:
     origin: str
     """Origin of the pages."""
     reached_at: str
-    """Base address at which the pages are reached from this machine, where their host does not resolve."""
+    """Base address of the pages from this machine, if their host name does not resolve."""
     further: Sequence[tuple[str, str]] = ()
-    """Other pages of the organisation that the same persons sign in to: origin, and base address as above."""
+    """Other pages of the organisation for the same people: origin, and base address from this machine."""
 
     @property
     def places(self) -> Sequence[tuple[str, str]]:
-        """All pages: origin, and base address from this machine."""
+        """Return all pages: origin, and base address from this machine."""
         return ((self.origin, self.reached_at), *self.further)
 
 
@@ -91,7 +91,7 @@ class _Code:
 
 
 class _Key:
-    """The service's signing key; a new one with each start, as when a real one is replaced."""
+    """The service's signing key, created again at each start, as if a real service replaced its key."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -106,7 +106,7 @@ class _Key:
 
 
 class SignInService:
-    """The issuers of all organisations of the demonstration, at one address."""
+    """The issuers of all organisations in the demonstration, at one address."""
 
     def __init__(self, base: str, http: HttpClient) -> None:
         self._base = base
@@ -118,7 +118,7 @@ class SignInService:
         self._sessions: dict[str, tuple[SignInClient, SignInPerson]] = {}
 
     def add(self, client: SignInClient) -> None:
-        """Serve an organisation's persons from now on."""
+        """Start to serve the people of an organisation."""
         self._clients[client.name] = client
 
     def issuer(self, name: str) -> str:
@@ -126,7 +126,7 @@ class SignInService:
         return f"{self._base}/{name}"
 
     def application(self) -> Starlette:
-        """Return the application."""
+        """Return the HTTP application of the service."""
         return Starlette(
             routes=[
                 Route("/{name}/.well-known/openid-configuration", self._metadata),
@@ -167,7 +167,7 @@ class SignInService:
         return JSONResponse({"keys": [self._public.published()]})
 
     async def _authorize(self, request: Request) -> Response:
-        """Show the persons, each as a link; what the pages asked for goes along."""
+        """Show the people as links, which carry the parameters of the sign-in request."""
         client, asked = self._client(request), request.query_params
         if client is None or not _proper(client, asked):
             return Response("not a sign-in that is known here", 400, media_type="text/plain")
@@ -228,7 +228,7 @@ class SignInService:
         return JSONResponse(answer, headers={"cache-control": "no-store"})
 
     async def _end(self, request: Request) -> Response:
-        """End the session of this browser, notify the pages, and lead back to them."""
+        """End the session of this browser, notify the pages, and redirect back to them."""
         client = self._client(request)
         if client is None:
             return Response(status_code=404)
@@ -244,7 +244,7 @@ class SignInService:
         return response
 
     async def end(self, session: str) -> bool:
-        """End a session here and notify the pages (Back-Channel Logout 2.5); whether they heeded it."""
+        """End a session and notify the pages (Back-Channel Logout 2.5); return whether all accepted."""
         client, person = self._sessions.pop(session)
         now = int(datetime.now(UTC).timestamp())
         claims = {
@@ -281,9 +281,9 @@ class SignInService:
 
 @contextlib.asynccontextmanager
 async def sign_in_service(host: str = "127.0.0.1", kept: Path | None = None) -> AsyncIterator[SignInService]:
-    """Run the service without TLS on this machine while the context lasts; browsers call it localhost.
+    """Run the service without TLS on this machine while the context lasts; browsers use localhost.
 
-    ``kept`` is a file with its port between two runs: persons are known by the address of their service.
+    ``kept`` is a file that keeps its port between runs, because a person's identity includes the address.
     """
     sock = _listening(host, kept)
     async with contextlib.AsyncExitStack() as stack:
@@ -295,7 +295,7 @@ async def sign_in_service(host: str = "127.0.0.1", kept: Path | None = None) -> 
 
 
 def _listening(host: str, kept: Path | None) -> socket.socket:
-    """Listen at the port of the last run, or at another one where that is taken or there was none."""
+    """Listen at the port of the last run, or at another one if that is taken or unknown."""
     try:
         sock = listening_socket(host, int(kept.read_text()) if kept else 0)
     except (OSError, ValueError):
@@ -306,7 +306,7 @@ def _listening(host: str, kept: Path | None) -> socket.socket:
 
 
 def _proper(client: SignInClient, asked: Mapping[str, str]) -> bool:
-    """Return whether a sign-in was asked for as registered: the address of the answer above all."""
+    """Return whether a sign-in request matches the registration, in particular its redirect address."""
     return (
         asked.get("client_id") == client.client_id
         and asked.get("redirect_uri") in [f"{origin}/sign-in/answer" for origin, _ in client.places]

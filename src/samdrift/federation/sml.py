@@ -1,6 +1,6 @@
-"""The SML: names by which a participant's SMP is found (component-sml 2.4, 2.8; eDelivery BDXL 1.6).
+"""The SML: DNS names that lead to a participant's SMP (component-sml 2.4, 2.8; eDelivery BDXL 1.6).
 
-What a name server answers follows from the question alone; the network comes last.
+The name server's answers depend only on the question; the network code is at the end.
 
 Missing: component-sml 2.9, 2.10: the SMP is in the same process and registers by calls, not over SOAP.
 """
@@ -23,22 +23,22 @@ TTL = 60
 
 
 class Sml:
-    """The names of one zone, each with the address of an SMP."""
+    """Names in one zone, each with the address of an SMP."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone.strip(".").lower()
         self._names: dict[str, bdxl.Naptr] = {}
 
     def register(self, participants: Iterable[ParticipantIdentifier], smp_url: str) -> None:
-        """Publish that the participants have their metadata at ``smp_url``."""
+        """Publish ``smp_url`` as the address of the participants' metadata."""
         self._names |= {self._name(one): bdxl.record(smp_url) for one in participants}
 
     def remove(self, participant: ParticipantIdentifier) -> None:
-        """Unpublish a participant."""
+        """Remove a participant's name."""
         self._names.pop(self._name(participant), None)
 
     def answer(self, question: bytes) -> bytes | None:
-        """The answer to a DNS message; ``None`` for what is not a question."""
+        """Return the answer to a DNS message, or ``None`` if it is not a question."""
         asked = _question(question)
         if asked is None:
             return None
@@ -60,12 +60,12 @@ class Sml:
         return bdxl.host(participant, self.zone).lower()
 
     def _start_of_authority(self) -> SOA:
-        """Return the time for which the absence of a name may be kept (RFC 2308 3)."""
+        """Return the record with the time for which the absence of a name may be cached (RFC 2308 3)."""
         return SOA(f"ns.{self.zone}", f"hostmaster.{self.zone}", (1, TTL, TTL, TTL, TTL))
 
 
 def server_failure(question: bytes) -> bytes | None:
-    """The answer of a name server that cannot."""
+    """Return the answer of a failing name server, or ``None`` if the message is not a question."""
     asked = _question(question)
     if asked is None:
         return None
@@ -75,7 +75,7 @@ def server_failure(question: bytes) -> bytes | None:
 
 
 def _question(message: bytes) -> DNSRecord | None:
-    """The message, when it is a query with one question."""
+    """Return the parsed message if it is a query with one question, otherwise ``None``."""
     try:
         asked = DNSRecord.parse(message)
     except DNSError:
@@ -95,15 +95,15 @@ def _data(record: bdxl.Naptr) -> NAPTR:
 
 
 Answer = Callable[[bytes], bytes | None]
-"""A message for each message, or ``None`` to stay silent."""
+"""A function that returns the answer to a DNS message, or ``None`` to stay silent."""
 
 _IDLE = 10.0
-"""Seconds that a TCP connection may be quiet."""
+"""Seconds for which a TCP connection may be idle."""
 
 
 @asynccontextmanager
 async def serving_dns(answer: Answer, udp: socket.socket, tcp: socket.socket) -> AsyncIterator[None]:
-    """Answer on both sockets while the context lasts; afterwards the port is free."""
+    """Answer DNS messages on both sockets while the context lasts; afterwards the port is free."""
     loop = asyncio.get_running_loop()
     transport, datagrams = await loop.create_datagram_endpoint(lambda: _Datagrams(answer), sock=udp)
     server = await asyncio.start_server(lambda reader, writer: _converse(answer, reader, writer), sock=tcp)
@@ -133,7 +133,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 async def _converse(answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Messages with their length before them, until the client leaves, is quiet, or is not answered."""
+    """Answer length-prefixed messages until the client leaves or is idle, or a message gets no answer."""
     try:
         while True:
             async with asyncio.timeout(_IDLE):

@@ -1,9 +1,10 @@
 """The SMP with certificate publishing (component-smp 2.8, 2.9; certpub-rest-binding 3).
 
-Metadata is signed when it is first asked for and kept until it changes. For the
-test bed, any bytes can be published in its place.
+Metadata is signed when it is first requested, and cached until it changes. For the test bed, any bytes can be
+published in its place.
 
 Missing: component-smp 2.10: there is no interface for administrators, registrations are calls.
+
 Missing: component-certpub 2.9: nor for certificates.
 """
 
@@ -36,7 +37,7 @@ from samdrift.wire.smp import (
 
 
 def to_plain(service: ServiceMetadata) -> dict[str, Any]:
-    """``service`` in types that JSON has."""
+    """Return ``service`` as JSON-compatible values."""
     return {
         "participant": service.participant.value,
         "document": [service.document.scheme, service.document.value],
@@ -48,7 +49,7 @@ def to_plain(service: ServiceMetadata) -> dict[str, Any]:
 
 
 def from_plain(plain: dict[str, Any]) -> ServiceMetadata:
-    """Return the value that :func:`to_plain` was given."""
+    """Return the service that :func:`to_plain` converted."""
     document, process = plain["document"], plain["process"]
     return ServiceMetadata(
         ParticipantIdentifier(plain["participant"]),
@@ -96,10 +97,10 @@ _Key = tuple[str, str]
 
 
 class Smp:
-    """Registrations of participants, kept in a folder, and their published form."""
+    """Registrations of participants, stored in a folder, and their published form."""
 
     def __init__(self, folder: Path, url: str, signer: SigningKey) -> None:
-        """``url`` is the SMP's own address, for the references in service groups."""
+        """Open the folder; ``url`` is the SMP's own address, for the references in service groups."""
         self.url = url
         self._records, self._signer = Records(folder), signer
         services = (from_plain(plain) for kept in self._records.all() for plain in kept)
@@ -107,7 +108,7 @@ class Smp:
         self._published: dict[_Key, bytes] = {}
 
     def put(self, services: Iterable[ServiceMetadata]) -> None:
-        """Register services, each in place of what was registered for its participant and document."""
+        """Register services, replacing those for the same participants and documents."""
         added = {_key(one.participant, one.document): one for one in services}
         self._services |= added
         for key in added:
@@ -117,7 +118,7 @@ class Smp:
             self._records.put(participant.value, kept)
 
     def remove(self, participant: ParticipantIdentifier) -> None:
-        """Forget every service of a participant."""
+        """Remove every service of a participant."""
         for service in self.services(participant):
             key = _key(participant, service.document)
             del self._services[key]
@@ -133,11 +134,11 @@ class Smp:
         return [service for service in self._services.values() if service.participant == participant]
 
     def publish(self, participant: ParticipantIdentifier, document: DocumentIdentifier, body: bytes) -> None:
-        """Answer with ``body`` until that service is registered again; for the test bed."""
+        """Answer with ``body`` until that service is registered again, for the test bed."""
         self._published[_key(participant, document)] = body
 
     def service_group(self, participant: str) -> bytes | None:
-        """The ServiceGroup of ``scheme::identifier``, or ``None`` when it has registered nothing."""
+        """Return the ServiceGroup of a ``scheme::identifier``, or ``None`` if it has no services."""
         services = [service for key, service in self._services.items() if key[0] == participant]
         if not services:
             return None
@@ -146,7 +147,7 @@ class Smp:
         return build_service_group(ServiceGroup(owner, tuple(addresses)))
 
     def signed_metadata(self, participant: str, document: str) -> bytes | None:
-        """The SignedServiceMetadata of two ``scheme::identifier``, or ``None``."""
+        """Return the SignedServiceMetadata for two ``scheme::identifier`` values, or ``None``."""
         key = participant, document
         if key not in self._published:
             if key not in self._services:
@@ -156,7 +157,7 @@ class Smp:
 
 
 def smp_server(smp: Smp) -> Starlette:
-    """The interface over ``smp``: ``GET`` only, no redirects (component-smp 2.11)."""
+    """Return the interface over ``smp``: only ``GET``, without redirects (component-smp 2.11)."""
     prefix = urlsplit(smp.url).path + "/"
 
     async def answer(request: Request) -> Response:

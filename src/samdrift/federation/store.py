@@ -1,4 +1,4 @@
-"""Records of a local federation between starts: JSON files that are whole or the ones before."""
+"""Records that a local federation keeps between starts: JSON files that are replaced atomically."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def read(path: Path) -> Any:
 
 
 def write(path: Path, content: Any) -> None:
-    """Replace what ``path`` holds."""
+    """Replace the content of ``path``."""
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
     os.replace(draft, path)
 
 
 class Records:
-    """A folder with a file for each key, so that a change costs the same however many there are."""
+    """A folder with one file per key, so that the cost of a change does not depend on their number."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,11 +40,11 @@ class Records:
         return [read(path) for path in sorted(self._folder.glob("[!.]*.json"))]
 
     def put(self, key: str, content: Any) -> None:
-        """Keep ``content`` under ``key``, in place of what was kept there."""
+        """Store ``content`` under ``key``, replacing any previous value."""
         write(self._file(key), content)
 
     def remove(self, key: str) -> None:
-        """Keep nothing under ``key``."""
+        """Remove the value under ``key``, if there is one."""
         self._file(key).unlink(missing_ok=True)
 
     def _file(self, key: str) -> Path:
@@ -52,4 +52,4 @@ class Records:
 
 
 class FederationError(Explained):
-    """A local federation cannot do what it was asked; the text says why."""
+    """A local federation cannot do what was requested; the text gives the reason."""

@@ -1,1 +1,1 @@
-"""Role GOV: who has agreed to what, who may do what, and who did, for one organisation at a time."""
+"""Role GOV: who agreed to what, who may do what, and who did it, for one organisation at a time."""

@@ -1,10 +1,10 @@
-"""One report about the members of a joint board or municipal federation, side by side.
+"""A report that compares the members of a joint board or municipal federation side by side.
 
-For shared operation between municipalities: a joint board (gemensam nämnd) answers for several of them. It
-sees for each duty the status that each member's own newest report has, and how old that report is; nothing of
-what the evidence says, of suppliers, or of persons, which is each member's alone.
+It is for municipalities that share operation: a joint board (gemensam nämnd) is responsible for several of
+them. For each duty the board sees the status in each member's own newest report, and how old that report is.
+It sees nothing about the evidence, suppliers or people, which only the member itself sees.
 
-A member is seen by a board that its own officers have countersigned an agreement with. Pure.
+A board sees a member only if the member's own officers have countersigned an agreement with it. Pure.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member, with its newest report as a program reads it; ``None`` where none was made."""
+    """A member and its newest report in machine-readable form, or ``None`` if it has no report."""
 
     organisation: str
     report: dict[str, Any] | None
 
     @property
     def at(self) -> datetime | None:
-        """The moment of its report."""
+        """Moment at which its report was made, or ``None`` without one."""
         return None if self.report is None else datetime.fromisoformat(self.report["at"])
 
     def status(self, duty: str) -> Status | None:
-        """Return the status of a duty; a gap without a report, ``None`` if its catalogue has no such duty."""
+        """Return the status of a duty: a gap without a report, ``None`` if the catalogue lacks it."""
         if self.report is None:
             return Status.GAP
         return next((Status(row["status"]) for row in self.report["rows"] if row["duty"] == duty), None)
 
 
 def may_see(board: Party, register: Register) -> bool:
-    """Return whether an organisation has an agreement in force with ``board``, and names it as a board.
+    """Return whether an organisation lists ``board`` as a board and has an agreement in force with it.
 
-    ``register`` is the organisation's own, at the moment of the question.
+    ``register`` is the organisation's own register of agreements at the moment of the question.
     """
     named = register.parties.get(board)
     return (
@@ -65,7 +65,7 @@ def may_see(board: Party, register: Register) -> bool:
 
 
 def document(board: Party, members: Sequence[Member], moment: datetime) -> dict[str, Any]:
-    """Return the report as a program reads it."""
+    """Return the report in machine-readable form."""
     return {
         "board": str(board),
         "at": moment_text(moment),
@@ -90,7 +90,7 @@ def document(board: Party, members: Sequence[Member], moment: datetime) -> dict[
 
 
 def page(board: Party, members: Sequence[Member], moment: datetime, language: str) -> str:
-    """Return the report as an HTML document in a language, whole in one file, without script."""
+    """Return the report in a language as a self-contained HTML document without scripts."""
     words = WORDS[language]
     title, age, none, unknown = _TITLES[language]
     title = escape(title.format(board=board))
@@ -128,10 +128,10 @@ def _row(
 
 
 def _duties(members: Iterable[Member]) -> dict[str, Duty | None]:
-    """Every duty that a report of a member has, in the order of the first that has it.
+    """Return every duty in the members' reports, in the order in which they first appear.
 
-    Its words are those of the catalogues that come with Samdrift: a member may have one of its own, whose
-    words are nobody else's.
+    Duties are looked up in the catalogues that come with Samdrift. A duty that only a member's own catalogue
+    defines has ``None``, so its text is not shown.
     """
     known = {key: duty for catalogue in shipped() for key, duty in catalogue.duties.items()}
     reports = [each.report["rows"] for each in members if each.report is not None]

@@ -1,10 +1,10 @@
-"""Consent to what the operator's staff see of an organisation: asked for before a vault is read, and kept to.
+"""Sessions in which the operator's staff read an organisation's data, within the limits of its consent.
 
-A command that shows metadata or content does so within a :class:`Session`. It begins with an entry in the
-organisation's log that names the consent, is refused where there is none, stops within a second of the
-consent's end, and ends with an entry that says how much was read. Once the consent itself is over, one entry
-sums up all that was opened within it. An organisation with nobody who could consent is
-served as it was before there were consents; its log says so.
+A command that shows metadata or content runs within a :class:`Session`. The session first writes an entry to
+the organisation's log that names the consent. It is refused without a consent, stops within a second of the
+consent's end, and finally writes an entry about how much was read. After the consent has ended, one entry
+summarises everything that was opened within it. If an organisation has no officer who could consent, the
+command runs without consent, and the organisation's log records that.
 """
 
 from __future__ import annotations
@@ -40,41 +40,41 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _LOOKS_AGAIN = 0.5
-"""Seconds after which a session asks again whether its consent is in force: an end reaches it within one."""
+"""Seconds between a session's checks of its consent, so that an end takes effect within one second."""
 Ticks = Callable[[], float]
-"""Seconds that go forward whatever the clock says."""
+"""A monotonic clock, in seconds."""
 _PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
 
 
 class ConsentEvent(AuditEvent):
-    """An event about what the operator's staff see of an organisation."""
+    """An event about data of an organisation that the operator's staff read."""
 
     OPENED = "gov:consent:opened"
-    """Something of the organisation is read by the operator's staff, by which consent or without one."""
+    """The operator's staff opened data of the organisation; the entry names the consent, if there is one."""
     CLOSED = "gov:consent:closed"
-    """That is over: how much was read, and whether it was cut short."""
+    """A session ended; the entry has how much was read, and whether it was cut short."""
     REFUSED = "gov:consent:refused"
-    """Something was not opened, since no consent covers it."""
+    """A session was refused because no consent covers it."""
     SUMMED = "gov:consent:summed"
-    """A consent or an emergency is over: how often something was opened within it, and how much was read."""
+    """A consent or an emergency ended; the entry has how often it was used, and how much was read."""
 
 
 SETTLES = timedelta(seconds=10)
-"""Time after the end of a consent within which what it has cut short writes its last entry."""
+"""Time after the end of a consent within which the sessions that it cuts short write their last entry."""
 
 
 class Way(StrEnum):
-    """The ground on which something is opened."""
+    """The ground on which data is opened."""
 
     CONSENT = "consent"
     EMERGENCY = "emergency"
     NOBODY = "nobody-can-consent"
-    """No officer of the organisation has a key: the operator's own rules alone apply."""
+    """No officer of the organisation has a key, so that only the operator's own rules apply."""
     DEMONSTRATION = "demonstration"
 
 
 class ConsentWanted(Explained):
-    """Something that no consent covers; who could approve one is in ``approvers``."""
+    """Error raised when no consent covers a command; ``approvers`` names the people who could approve one."""
 
     def __init__(self, wanted: Wanted, why: str, approvers: tuple[str, ...]) -> None:
         who = f"; these can approve: {', '.join(approvers)}" if approvers else ""
@@ -86,7 +86,7 @@ class ConsentWanted(Explained):
 
 
 class ConsentOver(Explained):
-    """A consent that ended while something was read; nothing more is shown."""
+    """Error raised when a consent ends during a session; nothing more is shown."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(f"the consent is {stage.value.replace('-', ' ')}: nothing more is read")
@@ -94,7 +94,7 @@ class ConsentOver(Explained):
 
 
 class NotLogged(Explained):
-    """An organisation whose log cannot be written: nothing of it is read."""
+    """Error raised when the organisation's log cannot be written, so that none of its data may be read."""
 
     def __init__(self) -> None:
         super().__init__("the organisation's log cannot be written, so nothing is read: unlock its vaults")
@@ -102,7 +102,7 @@ class NotLogged(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The thing that a command would show."""
+    """The data that a command is about to show."""
 
     command: str
     level: Level
@@ -111,43 +111,43 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The person who runs a command, and why."""
+    """The person who runs a command, and the reason."""
 
     by: str
     """A name, or a subject like ``operator:ola``."""
     reason: str
     consent: str = ""
-    """Number or digest of a consent, where one is named."""
+    """Number or digest of a consent, if the caller names one."""
     account: str = ""
-    """Account of the operating system that runs it."""
+    """Operating system account under which the command runs."""
     proof: Proof = NOT_PROVEN
-    """The proof that it is the one who is named."""
+    """Proof that the caller is the person named."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the name as it is given, and without its kind."""
+        """Return the name as given, and without its kind."""
         return (self.by, self.by.partition(":")[2])
 
     def is_called(self, subject: Subject) -> bool:
-        """Return whether the person calls themselves that."""
+        """Return whether the caller's name is that of ``subject``."""
         return self.by in (str(subject), subject.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The uses of a consent, as the log of governance has them."""
+    """The uses of a consent, according to the governance log."""
 
     times: int
     parts: int
-    """Things that were read, as far as each use has ended."""
+    """Number of parts read in the sessions that have ended."""
     commands: tuple[str, ...]
     last: datetime | None
     summed: bool
-    """True when the organisation's log has a summary."""
+    """True when the organisation's log has a summary of the consent."""
 
     @classmethod
     def of(cls, entries: Iterable[LogEntry]) -> Self:
-        """Count the entries that name a consent."""
+        """Count the uses in the log entries that name a consent."""
         found = tuple(entries)
         opened = [each for each in found if each.event == ConsentEvent.OPENED]
         return cls(
@@ -159,7 +159,7 @@ class Opened:
         )
 
     def summary(self, consent: Consent, stage: Stage) -> dict[str, str]:
-        """Return the facts of the entry that sums a consent up."""
+        """Return the facts of the log entry that summarises a consent."""
         facts = {"consent": consent.id, "person": str(consent.act.to), "outcome": stage.value}
         facts |= {"opened": str(self.times), "parts": str(self.parts)}
         if self.last is not None:
@@ -169,14 +169,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The way by which something may be opened, and the consent, where there is one."""
+    """The ground on which data may be opened, with the consent if there is one."""
 
     way: Way
     consent: Consent | None = None
     number: int = 0
 
     def facts(self) -> dict[str, str]:
-        """Return it as an entry of a log has it."""
+        """Return the ground as facts of a log entry."""
         if self.consent is None:
             return {"way": self.way.value}
         about = {"statement": str(self.number), "person": str(self.consent.act.to)}
@@ -184,9 +184,9 @@ class Permitted:
 
 
 def permitted(record: Record, wanted: Wanted, caller: Caller, moment: datetime) -> Permitted:
-    """Return how something may be opened; :class:`ConsentWanted` where nothing covers it.
+    """Return the ground on which data may be opened; raise :class:`ConsentWanted` if nothing covers it.
 
-    An emergency covers metadata, and is used where no consent does.
+    An emergency covers metadata, and is used only if no consent does.
     """
     if not officers(record, moment):
         return Permitted(Way.NOBODY)
@@ -218,7 +218,7 @@ def _why(covering: list[Consent], mine: list[Consent], moment: datetime) -> str:
 
 
 class Session:
-    """A reading of an organisation by one command: :meth:`check` before each part of it."""
+    """One command's reading of an organisation's data; call :meth:`check` before each part."""
 
     def __init__(
         self,
@@ -230,10 +230,10 @@ class Session:
         looked: float,
         known: datetime,
     ) -> None:
-        """``looked`` is when the record was read, by ``ticks``; it was not earlier than ``known`` then."""
+        """Start from a record read at ``looked`` (in ``ticks``), when it was ``known`` or later."""
         self.permit = permit
         self.parts = 0
-        """Parts that were read so far."""
+        """Number of parts read so far."""
         self._records = records
         self._organisation = organisation
         self._clock = clock
@@ -242,11 +242,11 @@ class Session:
         self._known = known
 
     def _now(self) -> datetime:
-        """Return the time, which a clock that is set back while something is read does not turn back."""
+        """Return the current time, which does not go back even if the clock is set back."""
         return max(self._clock(), self._known + timedelta(seconds=self._ticks() - self._looked))
 
     async def check(self) -> None:
-        """Return while the consent is in force; :class:`ConsentOver` within a second of its end."""
+        """Return while the consent is in force; raise :class:`ConsentOver` within a second of its end."""
         consent = self.permit.consent
         if consent is not None:
             if self._ticks() - self._looked >= _LOOKS_AGAIN:
@@ -272,9 +272,10 @@ async def session(
     demonstration: bool = False,
     ticks: Ticks = time.monotonic,
 ) -> AsyncIterator[Session]:
-    """Open what a command shows within a consent; an entry in the organisation's log comes first and last.
+    """Open a session for the data that a command shows, with a log entry before and after it.
 
-    :class:`ConsentWanted`, with an entry, too, where nothing covers it.
+    Raise :class:`ConsentWanted`, after writing a log entry about it, if nothing covers the command. Raise
+    :class:`NotLogged` if the first entry cannot be written.
     """
     records = Records(gate, clock)
     principal = Principal(PrincipalKind.OPERATOR, caller.by)

@@ -1,12 +1,12 @@
-"""Coverage: whether each duty of each function is carried by agreements, from the organisation down to the
-last supplier, on any day; or the gap, by its name.
+"""Coverage: whether agreements carry each duty, from the organisation to its last supplier, on any day.
 
-A function that another party performs needs a chain: an agreement of the organisation that names the
-function, and so on from party to party. Each link has to carry, in a numbered clause, each duty that has to
-be passed on for the function. Agreements that lead back to a party of the same chain, agreements that no
-chain reaches, and several between the same parties are shown, and cover nothing by being there.
+A duty that they do not carry is reported as a gap of a named kind. A function that another party performs
+needs a chain: an agreement of the organisation that names the function, and so on from party to party. Each
+link has to carry, in a numbered clause, each duty that has to be passed on for the function. Agreements that
+lead back to a party of the same chain, agreements that no chain reaches, and several agreements between the
+same parties are shown, but do not cover anything in themselves.
 
-Pure: the register of agreements, the catalogue and the moment are given.
+Pure: the register of agreements, the catalogue and the moment are passed in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from samdrift.rights.agreementfold import Agreements, Countersigned, Register
 from samdrift.rights.agreements import ROLES, AtEnd, Function, Party
 
 CHAIN_DUTY = "sdk-3.1-avtal"
-"""The duty to bind each performer by agreement: the one at fault where an agreement itself is missing."""
+"""The duty to bind each performer by agreement, reported when the agreement itself is missing."""
 WARNINGS = (180, 90, 30, 7)
 """Days ahead of the end of cover at which people are warned."""
 
@@ -37,22 +37,22 @@ class Missing(StrEnum):
     CLAUSE = "clause"
     """The agreement has no clause that carries the duty."""
     KIND = "kind"
-    """A clause is there, in an agreement of a kind that cannot carry the duty."""
+    """There is a clause, but in a kind of agreement that cannot carry the duty."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Gap:
-    """A duty that is not carried, for which function, by which party, and what is missing."""
+    """A duty that is not carried: for which function, by which party, and what is missing."""
 
     function: Function
     duty: str
     party: str
-    """The party that is not bound; empty where it is not known."""
+    """The party that is not bound; empty if it is not known."""
     missing: Missing
     principal: str = ""
-    """The party that has to bind it."""
+    """The party that has to bind it; empty if it is not known."""
     agreements: tuple[str, ...] = ()
-    """Digests of the agreements between the two, in which the clause is missing."""
+    """Digests of the agreements between the two parties that lack the clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A step of a chain: agreements in force between two parties for a function."""
+    """A step in a chain: the agreements in force between two parties for a function."""
 
     function: Function
     principal: Party
@@ -78,7 +78,7 @@ class Link:
 
     @property
     def overlapping(self) -> bool:
-        """True when several agreements of one kind are in force between the two."""
+        """True when several agreements of the same kind are in force between the two parties."""
         kinds = [each.agreed.form for each in self.agreements]
         return len(set(kinds)) < len(kinds)
 
@@ -89,33 +89,33 @@ class Coverage:
 
     register: Register
     functions: tuple[Function, ...]
-    """The functions that are performed."""
+    """Functions that are switched on, or that agreements or notices name."""
     held: tuple[Held, ...]
     gaps: tuple[Gap, ...]
     links: tuple[Link, ...]
     circles: tuple[Link, ...]
     """Links that lead back to a party of their own chain."""
     loose: tuple[Countersigned, ...]
-    """Agreements in force that no chain reaches."""
+    """Agreements in force that are not reached by any chain."""
     taken_over: bool = False
-    """True while one inherited agreement, which nobody has signed, carries everything."""
+    """True while a single inherited agreement, which has not been signed, carries everything."""
 
     @property
     def covered(self) -> bool:
-        """True when something is performed and nothing is missing."""
+        """True when at least one function is performed and no duty is missing."""
         return bool(self.functions) and not self.gaps
 
     @property
     def inherited(self) -> bool:
-        """True when the cover rests on what was inherited, which is shown as a fault."""
+        """True when the cover rests on the inherited agreement alone, which is shown as a fault."""
         return self.taken_over and bool(self.gaps)
 
     def covers(self, function: Function) -> bool:
-        """Return whether a role is covered, by agreements or, for a time, by what was inherited."""
+        """Return whether agreements or, for a limited time, the inherited one cover a function."""
         return self.taken_over or self.agreed(function)
 
     def agreed(self, function: Function) -> bool:
-        """Return whether agreements cover a role: itself, and each function that serves all roles."""
+        """Return whether agreements cover a function, including every function that serves all roles."""
         missing = any(gap.function is function or gap.function not in ROLES for gap in self.gaps)
         return function in self.functions and not missing
 
@@ -125,8 +125,8 @@ def coverage(
 ) -> Coverage:
     """Return the coverage at the moment of ``register``.
 
-    ``performers`` are the functions that are switched on, each with the party that performs it here; an
-    organisation that performs a function itself needs no agreement for it.
+    ``performers`` maps each function that is switched on to the party that performs it here. An
+    organisation that performs a function itself does not need an agreement for it.
     """
     engaged = _engaged(register)
     current = [
@@ -164,20 +164,20 @@ def coverage(
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Everything that the coverage of an organisation rests on, for any moment."""
+    """All the facts from which an organisation's coverage is computed, for any moment."""
 
     agreements: Agreements
     catalogues: Sequence[Catalogue]
     performers: Mapping[Function, Party | None]
     inherited: tuple[datetime, datetime] | None = None
-    """The beginning and end of an inherited agreement that carries everything, if there is one."""
+    """Start and end of an inherited agreement that carries everything, if there is one."""
 
     def at(self, moment: datetime) -> Coverage:
-        """Return the coverage at a moment, as it was or is known then."""
+        """Return the coverage at a moment, according to what was known then."""
         return self._of(self.agreements.at(moment))
 
     def ahead(self, now: datetime, moment: datetime) -> Coverage:
-        """Return the coverage at a later moment as it is known ``now``."""
+        """Return the coverage at a later moment, according to what is known ``now``."""
         return self._of(replace(self.agreements.at(now), moment=moment))
 
     def _of(self, register: Register) -> Coverage:
@@ -187,21 +187,21 @@ class Basis:
         return replace(found, taken_over=start <= register.moment < end)
 
     def turns(self) -> set[datetime]:
-        """Return the moments at which catalogues or what was inherited begin or end to count."""
+        """Return the moments at which a catalogue or the inherited agreement starts or ceases to apply."""
         moments = {datetime.combine(each.applies, datetime.min.time(), UTC) for each in self.catalogues}
         return moments | set(self.inherited or ())
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The decision whether a function is on: how, since when, and until when as far as is known."""
+    """The decision whether a function is on: its mode, since when, and until when as far as is known."""
 
     function: Function
     mode: Mode
     since: datetime | None
-    """The moment at which cover ended."""
+    """Moment at which cover ended, if it has."""
     until: datetime | None
-    """The moment at which cover will end."""
+    """Moment at which cover will end, if that is known."""
     inherited: bool
 
     @property
@@ -215,7 +215,7 @@ class Standing:
         return self.mode.sends
 
     def warning(self, now: datetime) -> int | None:
-        """Return the days of the nearest warning that is due, 0 once cover has ended."""
+        """Return the days of the nearest warning that is due, or 0 if cover has ended."""
         if self.mode is not Mode.ON:
             return 0
         if self.until is None:
@@ -225,29 +225,29 @@ class Standing:
 
 
 class Past:
-    """Answers about moments of before: whether a function was covered then.
+    """A cache of answers to whether a function was covered at past moments.
 
-    A moment's answer changes by what is stated of it, or of an earlier one, and by nothing else.
+    The answer for a moment changes only if something is stated about that moment or an earlier one.
     """
 
     def __init__(self) -> None:
         self._covered: dict[datetime, bool] = {}
 
     def covered(self, basis: Basis, function: Function, moment: datetime) -> bool:
-        """Return the answer, computed once."""
+        """Return whether a function was covered at a moment, computing each answer once."""
         if moment not in self._covered:
             self._covered[moment] = basis.at(moment).covers(function)
         return self._covered[moment]
 
     def forget(self, since: datetime) -> None:
-        """Ask again about what was at ``since`` and later."""
+        """Forget the answers for ``since`` and later."""
         self._covered = {each: covered for each, covered in self._covered.items() if each < since}
 
 
 def standing(basis: Basis, function: Function, now: datetime, past: Past | None = None) -> Standing:
-    """Return whether a function is on at ``now``, by the agreements that are known then.
+    """Return whether a function is on at ``now``, according to the agreements known then.
 
-    ``past`` has the answers of before, of the same basis but for what was stated since.
+    ``past`` caches answers for the same basis; call :meth:`Past.forget` on it when something is stated.
     """
     current = basis.at(now)
     if current.covers(function):
@@ -261,7 +261,7 @@ def standing(basis: Basis, function: Function, now: datetime, past: Past | None 
 
 
 def _end(basis: Basis, function: Function, now: datetime) -> datetime | None:
-    """Return the first moment after ``now`` at which, by what is known, the function is not covered."""
+    """Return the first moment after ``now`` at which, as far as is known, the function is not covered."""
     register = basis.agreements.at(now)
     moments = {moment for each in register.agreements for moment in (each.agreed.start, each.end)}
     moments |= set(_engagements(register))
@@ -271,7 +271,7 @@ def _end(basis: Basis, function: Function, now: datetime) -> datetime | None:
 
 
 def _engagements(register: Register) -> Iterable[datetime]:
-    """Return when each party is first engaged for a function: further notices of it change no cover."""
+    """Return when each party is first engaged for each function; later notices do not change cover."""
     first: dict[tuple[Party, Function], datetime] = {}
     for notice in register.notices:
         for function in notice.given.functions if not notice.objected else ():
@@ -281,9 +281,7 @@ def _engagements(register: Register) -> Iterable[datetime]:
 
 
 def _ended(basis: Basis, function: Function, now: datetime, past: Past) -> datetime | None:
-    """Return the moment at which cover ended, for a function that is not covered at ``now``; nothing where it
-    never was.
-    """
+    """Return when cover ended for a function that is not covered at ``now``, or ``None`` if it never was."""
     moments = basis.agreements.moments() | basis.turns()
     before = sorted((moment for moment in moments if moment <= now), reverse=True)
     since = now
@@ -295,7 +293,7 @@ def _ended(basis: Basis, function: Function, now: datetime, past: Past) -> datet
 
 
 def _engaged(register: Register) -> dict[Function, list[Party]]:
-    """Return the sub-suppliers that notices say are engaged, by function."""
+    """Return the engaged sub-suppliers by function, according to notices."""
     found: dict[Function, list[Party]] = {}
     for notice in register.notices:
         if notice.given.start <= register.moment and not notice.objected:
@@ -307,7 +305,7 @@ def _engaged(register: Register) -> dict[Function, list[Party]]:
 def _chain(
     root: Party | None, function: Function, current: Iterable[Countersigned]
 ) -> tuple[list[Link], list[Link]]:
-    """Return the links of a function that start from the organisation, and those that lead back."""
+    """Return the links of a function that lead away from the organisation, and those that lead back."""
     below: dict[Party, dict[Party, list[Countersigned]]] = {}
     for each in current:
         if function in each.agreed.functions:
@@ -339,7 +337,7 @@ def _unreached(
     links: Sequence[Link],
     performers: Mapping[Function, Party | None],
 ) -> Iterable[Gap]:
-    """Yield the gaps of those who perform a function, or have to, without any chain that leads to them."""
+    """Yield a gap for each party that performs a function, or has to, and that no chain reaches."""
     if own is None:
         yield Gap(function, CHAIN_DUTY, "", Missing.PARTY)
         return
@@ -357,7 +355,7 @@ def _unreached(
 
 
 def _loose(each: Countersigned) -> Iterable[Gap]:
-    """Yield the gap of an agreement that no chain reaches: its principal performs without being bound."""
+    """Yield a gap for each function of an agreement that no chain reaches: its principal is not bound."""
     for function in each.agreed.functions:
         yield Gap(function, CHAIN_DUTY, str(each.agreed.principal), Missing.AGREEMENT)
 

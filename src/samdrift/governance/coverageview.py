@@ -1,8 +1,7 @@
-"""Coverage to be shown: as a JSON document, and as a picture of the chain from the organisation to the last
-supplier.
+"""Views of coverage: a JSON document, and a picture of the chain from the organisation to the last supplier.
 
-The picture says everything in words too: kinds, ends and gaps are texts beside the lines, and a description
-lists the links for those who do not see it.
+The picture also expresses everything in words: kinds, end dates and gaps are texts next to the lines, and a
+description lists the links for people who cannot see it.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ text{font:13px system-ui,sans-serif;fill:#1f1e1b}.soft{fill:#5f5b54}.bad{fill:#a
 def document(
     found: Coverage, catalogue: Catalogue, standings: Iterable[Standing], now: datetime
 ) -> dict[str, Any]:
-    """Return the answer to a question about coverage, as a program reads it."""
+    """Return the answer to a question about coverage in machine-readable form."""
     register = found.register
     return {
         "organisation": register.organisation,
@@ -99,7 +98,7 @@ def document(
 
 
 def picture(found: Coverage, language: str) -> str:
-    """Return the chain as an SVG picture with its words in a language."""
+    """Return the chain as an SVG picture, with its texts in a language."""
     return _Picture(found, _WORDS[language]).drawn()
 
 
@@ -150,7 +149,7 @@ def _agreement(each: Countersigned) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of the picture: all agreements between two parties, whatever they are for."""
+    """A line in the picture: all agreements between two parties, for any function."""
 
     principal: Party
     performer: Party
@@ -212,7 +211,7 @@ class _Picture:
         return tuple(gap for gap in self._found.gaps if (gap.principal, gap.party) == pair)
 
     def _placed(self) -> dict[Party, tuple[int, int]]:
-        """Return the corner of each party's box: a column for each step away from the organisation."""
+        """Return the corner of each party's box, with one column for each step away from the organisation."""
         depth: dict[Party, int] = {} if self._register.own is None else {self._register.own: 0}
         lines = [line for line in self._lines if not line.note]
         queue = list(depth)
@@ -309,7 +308,7 @@ def _short(text: str, most: int) -> str:
 
 
 def lacking(found: Coverage, duties: Sequence[str]) -> dict[str, list[str]]:
-    """Return which of ``duties`` each agreement lacks, by the name of its statement."""
+    """Return the ``duties`` that each agreement lacks, by the digest of the agreement's statement."""
     lacks: dict[str, set[str]] = {}
     for gap in found.gaps:
         if gap.duty in duties:

@@ -1,8 +1,8 @@
-"""Emergencies: metadata without consent, signed by two of the operator's staff and told at once.
+"""Emergencies: access to metadata without consent, signed by two of the operator's staff and announced.
 
-The organisation finds it in the log of each of its roles, before anything was read, and its officers who
-chose to have mail from their message client get one. What an emergency can reach follows from what opens the
-vaults.
+The emergency is recorded in the log of each of the organisation's roles before anything is read, and officers
+who have chosen to get mail from their message client get one. The data that an emergency can reach depends on
+what opens the vaults.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from samdrift.vault.noticing import NoticeRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 NOTICE = "emergency"
-"""Kind of the notice that officers get by mail."""
+"""Kind of the notice that officers receive by mail."""
 _TRIED = timedelta(hours=24)
 
 
@@ -33,11 +33,11 @@ class EmergencyEvent(AuditEvent):
     """An event about an emergency."""
 
     BEGUN = "gov:emergency:begun"
-    """Two of the operator's staff have signed: metadata is seen for an hour, without consent."""
+    """Two of the operator's staff have signed, and may read metadata without consent for an hour."""
 
 
 class Opens(StrEnum):
-    """Holders of what opens a vault."""
+    """Means by which a vault is opened."""
 
     TOKEN = "token"  # noqa: S105
     """The organisation's own HSM."""
@@ -49,12 +49,12 @@ class Opens(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """The ways by which an organisation heard of an emergency."""
+    """Channels by which an organisation was notified of an emergency."""
 
     roles: tuple[Role, ...]
-    """Roles whose logs have it."""
+    """Roles that have the emergency in their logs."""
     mailed: tuple[str, ...]
-    """Ids of the officers to whom a mail goes."""
+    """Ids of the officers to whom a mail is sent."""
 
 
 async def announce(
@@ -64,7 +64,7 @@ async def announce(
     officers: tuple[Subject, ...],
     now: datetime,
 ) -> Announced:
-    """Notify an organisation of an emergency: in each of its logs, and its officers by mail."""
+    """Notify an organisation of an emergency in each of its logs, and notify its officers by mail."""
     hosted = [role for role in Role if gate.registry.find(organisation, role) is not None]
     act = emergency.act
     facts = {
@@ -88,7 +88,10 @@ async def announce(
 async def _mailed(
     gate: Gate, organisation: ParticipantIdentifier, officers: tuple[Subject, ...], now: datetime
 ) -> tuple[str, ...]:
-    """Have a mail sent to each officer who has an address in the message client; the log has it anyhow."""
+    """Queue a mail to each officer with an address in the message client, and return their ids.
+
+    If the message client's vault cannot be opened, no mail is queued: the logs have the emergency anyway.
+    """
     if gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
         return ()
     try:
@@ -104,7 +107,7 @@ async def _mailed(
 
 
 def opens(keys: KeyStore, gate: Gate, organisation: ParticipantIdentifier) -> Mapping[Role, Opens]:
-    """Return what opens the vault of each role."""
+    """Return the means by which the vault of each role is opened."""
     found: dict[Role, Opens] = {}
     for role in Role:
         registration = gate.registry.find(organisation, role)

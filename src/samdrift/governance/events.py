@@ -1,4 +1,4 @@
-"""Events of governance."""
+"""Events that governance writes to the organisation's log."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from samdrift.audit.events import AuditEvent
 
 
 class GovEvent(AuditEvent):
-    """An event that governance writes."""
+    """An event in the log of governance."""
 
     STATEMENT_REFUSED = "gov:statement:refused"
-    """A statement was not accepted, and why: its signature, its place, or what it would have done.
+    """A statement was refused, with the reason: its signature, its place in the record, or its effect.
 
-    ``counted_back`` is the key whose authenticator has counted less than before. Older entries have it as
-    ``item``.
+    ``counted_back`` is the key whose authenticator reported a lower counter than before. Older entries
+    have it as ``item``.
     """
     PAGE_SHOWN = "gov:page:shown"
-    """A person saw a page of governance, or posted its form."""
+    """A person saw a page of governance, or submitted its form."""
     PAGE_REFUSED = "gov:page:refused"
-    """A person asked for a page of governance that is not for their role."""
+    """A person requested a page of governance that their role may not see."""
     KEY_OFFERED = "gov:key:offered"
-    """A person offers a key that was made in their browser; it opens nothing until it is enrolled."""
+    """A person offered a key that was made in their browser; it cannot open anything until it is enrolled."""
     PERSON_PROVED = "gov:person:proved"
-    """A person proved by a key of the record to be the one whom it names so."""
+    """A person proved, with a key in the record, that they are the person to whom the record assigns it."""
     REPORT_KEPT = "gov:report:kept"
-    """A report about compliance was made, and is shown on the pages."""
+    """A compliance report was made and is shown on the pages."""
     GROUP_KEPT = "gov:group:kept"
-    """A reading of a directory left a group as it was, and why: there was no list, or one of too few."""
+    """A reading of the directory left a group unchanged, because its list was missing or too short."""

@@ -1,12 +1,12 @@
-"""Groups of an organisation's directories, synchronised: who is in them is frozen into its record.
+"""Synchronisation of groups in an organisation's directories: their members are frozen into its record.
 
-Groups that are read are those that a signed grant in force names, and no others. A directory that answers
-late, with an error, in part, with nobody or with far fewer people than before removes nobody: its groups stay
-as they were frozen until the grants end, and their age is shown. A person who is gone from a full answer is
-out with the statement that says so, which every role has when :meth:`Synchroniser.synchronise` returns.
+Only groups that a signed grant in force names are read. A directory does not remove anyone if it answers
+late, with an error, in part, with an empty list, or with far fewer people than before: its groups stay as
+they were frozen until the grants end, and their age is shown. A person who is missing from a complete answer
+is removed by the statement about it, which every role has when :meth:`Synchroniser.synchronise` returns.
 
-Statements name people by the message client's ids. Who has not signed in yet gets one there, as somebody does
-who is given a right before the first sign-in.
+Statements name people by the message client's ids. A person who has not signed in yet gets an id there, just
+like a person who is given a right before signing in for the first time.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ from samdrift.wire.crypto.sshsig import public_line, sign
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MANY = 10
-"""Most people of whom any number may leave a group by one reading."""
+"""Largest group that one reading may reduce by any number of people."""
 CONFIRMED_AFTER = timedelta(hours=20)
-"""Age of the last reading after which one that found no change is stated as well."""
+"""Age of the last reading after which a new reading is stated even if nothing changed."""
 OUT_OF_DATE = CONFIRMED_AFTER + timedelta(hours=6)
-"""Age of the last reading after which a directory that another process reads counts as gone."""
+"""Age of the last reading after which a directory that another process reads is regarded as gone."""
 _WHY = "reading of the directory"
 _ATTEMPTS = 3
 _AGAIN = frozenset({Refusal.OUT_OF_ORDER, Refusal.REPEATED, Effect.OTHER_LISTING})
-"""Refusals that mean that another process has added a statement meanwhile."""
+"""Refusals which mean that another process has added a statement in the meantime."""
 
 
 class Reader(Protocol):
-    """Reads groups by their distinguished names; a :class:`Temporary` error where it cannot."""
+    """Reader of groups by distinguished name; raises a :class:`Temporary` error if it cannot."""
 
     async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
-        """Return the people in each group, or why there is no list of it."""
+        """Return the people in each group, or the reason why it could not be listed."""
         ...
 
 
@@ -67,35 +67,35 @@ class Source:
 
     name: str
     server: str
-    """Address, as statements have it."""
+    """Address, as recorded in statements."""
     issuer: str
-    """The sign-in service that calls people as the directory does."""
+    """The sign-in service that identifies people by the same names as the directory."""
     reader: Reader
     key: Ed25519PrivateKey
 
     @property
     def subject(self) -> Subject:
-        """The one who states who is in its groups."""
+        """The subject that states the members of the directory's groups."""
         return Subject(SubjectKind.DIRECTORY, self.name)
 
     @property
     def fingerprint(self) -> str:
-        """Name of its key, as officers enrol it."""
+        """Fingerprint of its key, which officers enrol."""
         return PublicKey(Scheme.SSH, public_line(self.key)).fingerprint
 
 
 class Outcome(StrEnum):
-    """Results of a reading of a group."""
+    """Results of reading a group."""
 
     CHANGED = "changed"
     SAME = "same"
     KEPT = "kept"
-    """There is no list, or none that removes people: the group is as it was."""
+    """The group is unchanged, because it could not be listed or the list removes too many people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synchronised:
-    """A group after a reading."""
+    """The result of synchronising one group."""
 
     group: Subject
     outcome: Outcome
@@ -103,13 +103,13 @@ class Synchronised:
     left: int = 0
     members: int = 0
     unknown: int = 0
-    """Members whom the directory names and who are not among its people."""
+    """Number of members in the directory's list who are not among its people."""
     reason: str = ""
-    """The reason why it was kept."""
+    """Reason why the group was kept unchanged."""
 
 
 class DirectoryNotEnrolled(Temporary):
-    """A directory whose key the organisation's officers have not enrolled, or have ended."""
+    """Error raised when a directory's key is not enrolled, or its enrolment has ended."""
 
     service = "LDAP"
 
@@ -122,7 +122,7 @@ class DirectoryNotEnrolled(Temporary):
 
 
 class NobodyToName(Temporary):
-    """A message client whose vault is not open here, so that people have no ids to be named by."""
+    """Error raised when the message client's vault is not open here, so that people cannot be given ids."""
 
     service = "LDAP"
 
@@ -135,7 +135,7 @@ class NobodyToName(Temporary):
 
 
 class Synchroniser:
-    """Reads groups and freezes who is in them."""
+    """Synchroniser of groups: reads them, and freezes their members into the record."""
 
     def __init__(self, gate: Gate, records: Records, clock: Clock) -> None:
         self._records = records
@@ -143,15 +143,16 @@ class Synchroniser:
         self._office = gate.worker("groups", Role.GOVERNANCE)
         self._people = gate.worker("groups", Role.MESSAGE_CLIENT)
         self._kept: dict[tuple[ParticipantIdentifier, Subject], str] = {}
-        """Reasons that are in the log already."""
+        """Reasons that have already been logged."""
 
     async def synchronise(
         self, organisation: ParticipantIdentifier, source: Source, *, shrink: bool = False
     ) -> tuple[Synchronised, ...]:
-        """Read the groups of a directory that have rights, and state what changed.
+        """Read the groups of a directory that have rights, and state the changes.
 
-        With ``shrink`` a group may lose more than half of many people at once; a person has looked.
-        :class:`~samdrift.contracts.errors.Temporary` where the directory cannot be read: nothing changes.
+        With ``shrink`` a large group may lose more than half of its members, because a person has checked
+        it. Raise :class:`~samdrift.contracts.errors.Temporary`, changing nothing, if the directory cannot
+        be read.
         """
         record = await self._records.read(organisation)
         groups = wanted(record, source.name, self._now(record))
@@ -209,7 +210,7 @@ class Synchroniser:
         raise AssertionError
 
     async def require_people(self, organisation: ParticipantIdentifier) -> None:
-        """Return if people can be named here, before a directory is asked; :class:`NobodyToName` if not."""
+        """Raise :class:`NobodyToName` if ids cannot be assigned here, before a directory is read."""
         try:
             async with self._people.open(organisation, Purpose.AUTHORISE):
                 pass
@@ -225,10 +226,10 @@ class Synchroniser:
         *,
         shrink: bool,
     ) -> Mapping[str, str]:
-        """Return the ids of people by what the directory calls them; who is new in a group is entered.
+        """Return people's ids by their names in the directory, and register new members of a group.
 
-        Nobody is entered whom only a list names that is not taken: a directory that lists others each time
-        would otherwise fill the message client's vault.
+        People who are only in a list that is not accepted are not registered: a directory that lists other
+        people each time would otherwise fill the message client's vault.
         """
         frozen = groups_in(record)
         try:
@@ -250,7 +251,7 @@ class Synchroniser:
         return known
 
     async def _log(self, organisation: ParticipantIdentifier, done: Sequence[Synchronised]) -> None:
-        """Put into the organisation's log which groups are kept as they were, once for each reason."""
+        """Record in the organisation's log which groups are kept unchanged, once for each reason."""
         now = {(organisation, each.group): each.reason for each in done}
         new = [
             each for each in done if each.reason and self._kept.get((organisation, each.group)) != each.reason
@@ -271,20 +272,20 @@ class Synchroniser:
 
 
 def wanted(record: Record, directory: str, moment: datetime) -> tuple[Subject, ...]:
-    """Return the groups of a directory that a grant in force names, in order."""
+    """Return the groups of a directory to which a grant in force gives rights, in order."""
     subjects = {each.given.what.subject for each in record.state.holdings(moment)}
     groups = (each for each in subjects if each.kind is SubjectKind.GROUP)
     return tuple(sorted((each for each in groups if directory_of(each) == directory), key=str))
 
 
 def out_of_date(record: Record, directory: str, moment: datetime) -> bool:
-    """Return whether a group that has rights was never read, or not for longer than a day and some hours."""
+    """Return whether a group that has rights was never read, or not within ``OUT_OF_DATE``."""
     read = (record.state.memberships.reading(each, moment) for each in wanted(record, directory, moment))
     return any(each is None or moment - each.act.read_at > OUT_OF_DATE for each in read)
 
 
 def held(before: Collection[str], after: Collection[str], *, shrink: bool = False) -> str:
-    """Return why a list of people does not replace the one before; nothing where it does."""
+    """Return the reason why a list does not replace the previous members, or an empty string if it does."""
     if not after:
         return "the directory lists nobody in it"
     stay = len(frozenset(before).intersection(after))
@@ -295,14 +296,14 @@ def held(before: Collection[str], after: Collection[str], *, shrink: bool = Fals
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """A group that has rights, as the record has it."""
+    """A group that has rights, according to the record."""
 
     group: Subject
     members: int
     reading: Reading | None
-    """The last reading; its age is the age of the list."""
+    """The last reading, from which the age of the list follows."""
     until: datetime
-    """Moment at which the last grant to it ends."""
+    """Moment at which the last grant to the group ends."""
 
 
 def states(record: Record, moment: datetime) -> tuple[GroupState, ...]:
@@ -325,7 +326,7 @@ def states(record: Record, moment: datetime) -> tuple[GroupState, ...]:
 
 
 def _ids(listing: GroupListing, known: Mapping[str, str]) -> frozenset[str]:
-    """Return the ids of the people in a list; those who have none yet are one more together."""
+    """Return the ids of the people in a list; all who have no id yet are represented by one empty id."""
     return frozenset(known.get(each.subject, "") for each in listing.people)
 
 
@@ -339,5 +340,5 @@ def _signed(organisation: ParticipantIdentifier, source: Source, at: datetime, a
 
 
 def _nobody(_: Subject) -> Collection[str]:
-    """Return no key: a directory introduces no custodian."""
+    """Return no key, because a directory cannot appoint custodians."""
     return ()

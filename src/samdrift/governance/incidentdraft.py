@@ -1,6 +1,6 @@
-"""Drafts of what an organisation sends about an incident, filled from what the platform knows. Pure.
+"""Drafts of an organisation's reports about an incident, filled in from what the platform knows. Pure.
 
-What it does not know is left blank and never guessed: what the law asks people to judge is theirs.
+Anything unknown is left blank, never guessed. Judgements that the law requires of people are left to them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ALWAYS = ("Kontaktperson", "Telefon")
 
 
 def draft(organisation: str, incident: Incident, clock: Clock, uses: Uses | None, moment: datetime) -> str:
-    """Return the draft for those of a clock, as text; ``uses`` is what was done while it went on."""
+    """Return the text of the draft for a clock's addressee; ``uses`` is what was done during the incident."""
     lines = [
         f"UTKAST {ADDRESSEES[clock]}",
         "",
@@ -93,7 +93,7 @@ def _told(incident: Incident, moment: datetime) -> list[str]:
 
 
 def _reached(uses: Uses | None) -> list[str]:
-    """Return counts of what was done; who did it stays in the organisation."""
+    """Return counts of what was done, without naming the people, whose names stay in the organisation."""
     if uses is None:
         return [f"- {_BLANK}"]
     counts: Counter[tuple[str, str]] = Counter()

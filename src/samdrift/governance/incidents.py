@@ -1,7 +1,7 @@
-"""Incidents of an organisation as people see them: from its statements, and from what its operator told it.
+"""An organisation's incidents, from its own statements and from its operator's log entries. Pure.
 
-An incident of the operator's own concerns several organisations. It is in the operator's log with all of
-them, and in the log of each with what concerns that one alone: none learns which others there are. Pure.
+An incident of the operator concerns several organisations. The operator's log has it with all of them. The
+log of each organisation has only the part that concerns that organisation, so that it cannot see the others.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from samdrift.rights.record import Record
 
 
 class IncidentEvent(AuditEvent):
-    """An event of an incident of the operator's."""
+    """An event about an incident of the operator."""
 
     GOV_INCIDENT_OPENED = "gov:incident:opened"
-    """The operator has opened an incident that concerns the organisation; the entry has its clocks."""
+    """The operator opened an incident that concerns the organisation; the entry has its clocks."""
     GOV_INCIDENT_NOTED = "gov:incident:noted"
     GOV_INCIDENT_TOLD = "gov:incident:told"
-    """A clock was stopped: the entry says who was told, and when."""
+    """A clock was stopped; the entry has the addressee that was notified, and the time."""
     GOV_INCIDENT_CLOSED = "gov:incident:closed"
 
 
@@ -50,12 +50,12 @@ _ACTS: Mapping[str, type[IncidentAct]] = {
 EVENTS: Mapping[type[IncidentAct], IncidentEvent] = {
     act: IncidentEvent(event) for event, act in _ACTS.items()
 }
-"""The event of each act."""
+"""The log event for each kind of act."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An incident, and whether its clocks are the operator's, who told the organisation of it."""
+    """An incident, and whether it came from the operator, whose clocks it then has."""
 
     incident: Incident
     from_operator: bool
@@ -68,15 +68,15 @@ def facts_of(act: IncidentAct, why: str) -> dict[str, str]:
 
 
 def id_of(act: IncidentOpened, at: datetime) -> str:
-    """Return the id of an incident of the operator's: 64 digits, as those of statements."""
+    """Return the id of an operator's incident: 64 hexadecimal digits, like a statement's digest."""
     content = json.dumps([act.members(), at.isoformat()], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def from_log(entries: Iterable[LogEntry]) -> dict[str, Incident]:
-    """Return the incidents of which a log has entries, by id; entries that are about others are passed over.
+    """Return the incidents in a log by id, ignoring entries about anything else.
 
-    An entry that does not fit what was there before changes nothing: a log says what was done, in order.
+    An entry that is malformed, or that does not fit the entries before it, changes nothing.
     """
     known: dict[str, Incident] = {}
     seen: set[tuple[str, str]] = set()  # The operator's log has an act once for each organisation.
@@ -104,7 +104,7 @@ def from_log(entries: Iterable[LogEntry]) -> dict[str, Incident]:
 
 
 def concerned(entries: Iterable[LogEntry]) -> dict[str, set[str]]:
-    """Return the organisations that each incident concerns, from the operator's own log."""
+    """Return the organisations that each incident concerns, according to the operator's own log."""
     found: dict[str, set[str]] = {}
     for entry in entries:
         if entry.event == IncidentEvent.GOV_INCIDENT_OPENED and entry.ids.get("organisation"):
@@ -113,7 +113,7 @@ def concerned(entries: Iterable[LogEntry]) -> dict[str, set[str]]:
 
 
 def known_incidents(record: Record, entries: Iterable[LogEntry]) -> tuple[Known, ...]:
-    """Return the incidents of an organisation by its record and its log, in the order of their awareness."""
+    """Return the incidents in an organisation's record and log, in the order in which they became known."""
     own = next((each for each in record.folds if isinstance(each, Incidents)), None)
     found = [Known(each, from_operator=False) for each in (own.all() if own is not None else ())]
     found += [Known(each, from_operator=True) for each in from_log(entries).values()]
@@ -121,7 +121,7 @@ def known_incidents(record: Record, entries: Iterable[LogEntry]) -> tuple[Known,
 
 
 def collected(known: Sequence[Known], now: datetime) -> Collected:
-    """Return the evidence that clocks of incidents are kept: good while none has run out."""
+    """Return the evidence that incident clocks are kept, which is good while none has expired."""
     late = overdue((each.incident for each in known), now)
     still = [each for each in known if each.incident.open_at(now)]
     text = Text(
@@ -132,7 +132,7 @@ def collected(known: Sequence[Known], now: datetime) -> Collected:
 
 
 def document(known: Known, moment: datetime) -> dict[str, Any]:
-    """Return an incident as a program reads it, with its clocks as they stand at a moment."""
+    """Return an incident in machine-readable form, with the state of its clocks at a moment."""
     incident = known.incident
     return {
         "incident": incident.id,
@@ -162,7 +162,7 @@ def _clock(running: Running, moment: datetime) -> dict[str, Any]:
 
 
 def spoken(left: timedelta) -> str:
-    """Return the time that is left in words, or by how much it is over."""
+    """Return the remaining time in words, or the time by which it has been exceeded."""
     minutes = abs(int(left.total_seconds())) // 60
     size = f"{minutes // 1440} d" if minutes >= 2880 else f"{minutes // 60} h {minutes % 60} min"
     return f"{size} left" if left > timedelta() else f"{size} over"
@@ -176,4 +176,4 @@ CLOCKS: Mapping[Clock, Text] = {
     Clock.FINAL_REPORT: Text("slutrapport till MCF, inom en månad", "final report to MCF, within a month"),
     Clock.FEDERATION: Text("rapport till Digg", "report to DIGG"),
 }
-"""The clocks in words."""
+"""The clocks in words, for people."""

@@ -1,9 +1,9 @@
-"""The list of what operating an installation shows of an organisation without its consent. Pure.
+"""The list of everything that operating an installation shows of an organisation without its consent. Pure.
 
-Every command, listener, route, metric, event of the operator's log and module with lines for the journal has
-a line here that says what it shows, whether it opens the organisation's vault, and whose log records that. A
-new one without a line fails the build (``tests/unit/governance/test_operatorview.py``), so that the list is
-never older than the program.
+Every command, listener, route, metric, event of the operator's log and module that writes to the journal has
+a line here. The line states what it shows, whether it opens the organisation's vault, and which log records
+that. Anything new without a line fails the build (``tests/unit/governance/test_operatorview.py``), so that
+the list always matches the program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from samdrift.governance.duties.catalogue import Text
 
 
 class Kind(StrEnum):
-    """Kinds of things that the operator meets an organisation's data by."""
+    """Kinds of channels through which the operator can see an organisation's data."""
 
     COMMAND = "command"
     LISTENER = "listener"
@@ -28,28 +28,28 @@ class Kind(StrEnum):
     METRIC = "metric"
     EVENT = "event"
     JOURNAL = "journal"
-    """Lines that the running program writes for its operator, by the module that writes them."""
+    """Lines that the program writes to its journal for the operator, by the module that writes them."""
 
 
 class Sight(StrEnum):
-    """Sorts of things that can be seen of an organisation."""
+    """Kinds of data of an organisation that can be seen."""
 
     COUNTS = "counts"
     AGES = "ages"
     SIZES = "sizes"
     IDENTIFIERS = "identifiers"
-    """Ids of transfers, messages and persons."""
+    """Ids of transfers, messages and people."""
     SETTINGS = "settings"
-    """Names of organisations, what is configured for them, their certificates and states of keys."""
+    """Names of organisations, their configuration and certificates, and the state of their keys."""
     FILE = "file"
-    """A file that whoever runs the command has already."""
+    """A file that the person who runs the command already has."""
     METADATA = "metadata"
-    """Senders, recipients, persons and their rights: all but what a message says."""
+    """Senders, recipients, people and their rights: everything except the content of messages."""
     CONTENT = "content"
 
 
 class Recorded(StrEnum):
-    """Log that has an entry about it."""
+    """The log that records the use of a line."""
 
     NONE = "none"
     OPERATOR = "operator"
@@ -58,31 +58,31 @@ class Recorded(StrEnum):
 
     @property
     def by_organisation(self) -> bool:
-        """Return whether the organisation finds it in its own log."""
+        """Return whether the organisation's own log records it."""
         return self in (Recorded.ORGANISATION, Recorded.BOTH)
 
     @property
     def by_operator(self) -> bool:
-        """Return whether the operator's log has it."""
+        """Return whether the operator's log records it."""
         return self in (Recorded.OPERATOR, Recorded.BOTH)
 
 
 class Leave(StrEnum):
-    """Grounds on which a command opens a vault and shows metadata or content."""
+    """Grounds that allow a command to open a vault and show metadata or content."""
 
     CONSENT = "consent"
-    """The organisation's consent, or an emergency, whose scope covers it."""
+    """A consent of the organisation, or an emergency, that covers what is shown."""
     RECORD = "record"
-    """It is the record of what the organisation's people decide, consents among that, and no message."""
+    """The command shows only the record of decisions by the organisation's people, not messages."""
     OWN_KEY = "own-key"
-    """It takes the key of the organisation's own message client."""
+    """The command requires the key of the organisation's own message client."""
     BROUGHT = "brought"
-    """It takes in what the organisation brings, and shows nothing that is here."""
+    """The command imports data that the organisation provides, and does not show any stored data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A thing that the operator can use or look at without asking, and what it shows."""
+    """One channel open to the operator without asking, and the data that it shows."""
 
     kind: Kind
     name: str
@@ -91,19 +91,19 @@ class Line:
     """True when it opens an organisation's vault."""
     recorded: Recorded
     labels: frozenset[str]
-    """Names of a metric's labels; a histogram's limits are not among them."""
+    """Names of a metric's labels, without a histogram's bucket limits."""
     says: Text
     leave: Leave | None = None
-    """Ground of a command that opens a vault and shows metadata or content."""
+    """Ground of a command that opens a vault and shows metadata or content; ``None`` for anything else."""
 
     @property
     def unrecorded(self) -> bool:
-        """Return whether it opens a vault and the organisation's log says nothing of that."""
+        """Return whether it opens a vault without an entry in the organisation's log."""
         return self.opens and not self.recorded.by_organisation
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """Return the line of a JSON object."""
+        """Parse a line from its JSON object."""
         return cls(
             Kind(document["kind"]),
             document["name"],
@@ -116,7 +116,7 @@ class Line:
         )
 
     def document(self) -> dict[str, Any]:
-        """The line as JSON."""
+        """Return the line as a JSON object."""
         labels = {"labels": sorted(self.labels)} if self.labels else {}
         leave = {"leave": self.leave.value} if self.leave else {}
         return {
@@ -200,7 +200,7 @@ _COLUMNS = (Text("namn", "name"), Text("visar", "shows"), Text("i vems logg", "i
 
 
 def page(language: str) -> str:
-    """Return the list as a page in Markdown."""
+    """Return the list as a Markdown page."""
     return "\n".join([_HEAD.of(language), *_sections(language)]).rstrip() + "\n"
 
 

@@ -1,7 +1,7 @@
-"""A code on paper: 160 random bits from which a key is made that signs once, to enrol a new key.
+"""A code on paper: 160 random bits for a key that can only be used once, to enrol a new key.
 
-The code is not stretched: it has as many bits as a key, and nobody guesses it. Letters and digits that look
-alike are read as one.
+The code needs no key stretching, because it has too many bits to be guessed. Letters and digits that look
+alike are treated as the same.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _BYTES = 20
 _GROUP = 4
 _PURPOSE = b"samdrift paper code 1"
 _ALIKE = str.maketrans("018", "OIB")
-"""Digits that the code does not have, and the letters that they look like."""
+"""Digits that are not used in codes, with the letters that they resemble."""
 
 
 class NotACode(Explained, ValueError):
-    """A text that is not a code on paper; it is not repeated."""
+    """Error raised for a text that is not a code on paper; it does not repeat the text."""
 
     def __init__(self) -> None:
         super().__init__("that is not a code: it has eight groups of four letters and digits")
@@ -39,12 +39,12 @@ def new_code() -> str:
 
 
 def public_of(code: str) -> str:
-    """Return the public key of a code, as OpenSSH writes it; :class:`NotACode` for another text."""
+    """Return the public key of a code in OpenSSH format; raise :class:`NotACode` for any other text."""
     return public_line(_key(code))
 
 
 def sign_by(code: str, statement: Statement) -> Signed:
-    """Return a statement signed with a code; :class:`NotACode` for another text."""
+    """Return a statement signed with a code; raise :class:`NotACode` for any other text."""
     key = _key(code)
     return Signed.by_ssh(statement, sign(key, statement.content, namespace(statement)))
 

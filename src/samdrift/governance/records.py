@@ -1,10 +1,9 @@
-"""The records of signed statements of all organisations that are served here: read, continued, and copied.
+"""The records of signed statements of all organisations served here: reading, appending, and copying.
 
-A statement is appended to governance's vault, in one transaction with its entry in the log, and then to the
-vault of every other role that the organisation has: each decides from its own copy, which it verifies for
-itself. A copy that could not be written (the vault is locked, the process was killed) is brought up to date
-afterwards, by whoever comes first: the next statement, or the role's own upkeep. A statement that is
-refused is an entry in the log, too, with the reason.
+A statement is appended to the governance vault, in one transaction with its log entry, and then to the vault
+of every other role of the organisation. Each role decides from its own copy, which it verifies for itself. A
+copy that could not be written (because the vault is locked, or the process was killed) is updated later, by
+the next statement or by the role's own upkeep. A refused statement is logged too, with the reason.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
 _ATTEMPTS = 5
-"""Attempts at appending statements, where another process has appended some at the same moment."""
+"""Maximum attempts at appending statements while another process is appending some."""
 _PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
-"""Roles in whose vaults the record is looked for, in this order."""
+"""Roles whose vaults may have the record, in the order in which they are tried."""
 Roots = Callable[[Subject], Collection[str]]
-"""Fingerprints of the keys by which the installation knows a custodian."""
+"""Lookup of the fingerprints of the keys by which the installation knows a custodian."""
 
 _REASONS: Mapping[Verdict, str] = {
     Refusal.MALFORMED: "its signature is not in a form that is known here",
@@ -77,7 +76,7 @@ _REASONS: Mapping[Verdict, str] = {
 
 
 class StatementRefused(Explained):
-    """A statement that was not accepted; the reason is in ``verdict`` and in the organisation's log."""
+    """Error raised for a refused statement; ``verdict`` and the organisation's log have the reason."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(f"nothing was stated: {_REASONS.get(verdict, 'it would have no effect')}")
@@ -85,7 +84,7 @@ class StatementRefused(Explained):
 
 
 class SilenceHeld(Temporary):
-    """A review that would end by silence while its people may not be able to answer."""
+    """Error raised for a review that would end by silence while its reviewers may be unable to answer."""
 
     service = "rights"
 
@@ -98,7 +97,7 @@ class SilenceHeld(Temporary):
 
 
 class RecordBroken(Temporary):
-    """A record in a vault that does not hold: nothing is decided from it until it is restored."""
+    """Error raised for an invalid record in a vault, which is not used until it is restored."""
 
     service = "rights"
 
@@ -111,7 +110,7 @@ class RecordBroken(Temporary):
 
 
 class Records:
-    """The records of the organisations whose governance is here."""
+    """The records of the organisations whose governance is served here."""
 
     def __init__(self, gate: Gate, clock: Clock, folds: Sequence[Further] = FOLDS) -> None:
         self._gate = gate
@@ -122,14 +121,15 @@ class Records:
         self._turns: dict[ParticipantIdentifier, asyncio.Lock] = {}
 
     async def read(self, organisation: ParticipantIdentifier) -> Record:
-        """Return the record as it is now; :class:`RightsBehind` where a statement is not understood."""
+        """Return the current record; raise :class:`RightsBehind` if a statement is not understood."""
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             return await self._current(organisation, vault)
 
     async def read_now(self, organisation: ParticipantIdentifier) -> tuple[Record, datetime]:
-        """Return the record as :meth:`read`, and the moment that counts, to the second.
+        """Return the record as in :meth:`read`, and the current time in whole seconds.
 
-        What ended by what a witness has put under the log does not come back by a clock that is set back.
+        The time is never earlier than the last one a witness signed in the log, so that setting the clock
+        back does not restore what has ended.
         """
         now = self._clock().replace(microsecond=0)
         async with self._vaults.open(organisation, Purpose.READ) as vault:
@@ -138,18 +138,20 @@ class Records:
         return record, moment_of(record, now, witnessed and witnessed.replace(microsecond=0))
 
     async def read_anywhere(self, organisation: ParticipantIdentifier) -> Record:
-        """Return the record as governance has it or, where the organisation has none here, another role.
+        """Return the record from the governance vault or, if it is not here, from another role's.
 
-        Also while the organisation is suspended; an empty record where it never stated anything. An empty
-        one in one vault is none, so that a new vault is not taken for an organisation that stated nothing.
+        This also works while the organisation is suspended. The record is empty if the organisation never
+        stated anything. An empty record in one vault is skipped, so that a new vault does not make it seem
+        that there are no statements.
         """
         record, _ = await self.read_with_time(organisation)
         return record
 
     async def read_with_time(self, organisation: ParticipantIdentifier) -> tuple[Record, datetime | None]:
-        """Return the record as :meth:`read_anywhere`, and the last moment that a witness put under its log.
+        """Return the record as in :meth:`read_anywhere`, and the last time that a witness signed for its log.
 
-        It is not earlier than that now, however the clock is set; ``None`` where no witness has signed.
+        The current time cannot be earlier than that, whatever the clock is set to. The returned time is
+        ``None`` if no witness has signed.
         """
         for role in _PLACES:
             if self._gate.registry.find(organisation, role) is not None:
@@ -163,10 +165,11 @@ class Records:
     async def append(
         self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
     ) -> tuple[Entry, ...]:
-        """Append statements, all or none, and copy them to every role; :class:`StatementRefused` with why.
+        """Append all of some statements, or none, and copy them to every role.
 
-        ``roots`` decides whose first key a custodian's is: a record does not say who is one. No review ends
-        by silence while a vault of the organisation is locked: :class:`SilenceHeld`.
+        Raise :class:`StatementRefused` with the reason if one is refused. ``roots`` decides whether a
+        custodian's first key is genuine, because the record does not define custodians. Raise
+        :class:`SilenceHeld` if a review would end by silence while a vault of the organisation is locked.
         """
         await self._require_answerable(organisation, signed)
         async with self._turns.setdefault(organisation, asyncio.Lock()):
@@ -180,7 +183,10 @@ class Records:
     async def _appended_in_turn(
         self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
     ) -> tuple[tuple[Entry, ...], Verdict | None]:
-        """Append, again after what another process appended at the same time: a signature knows no number."""
+        """Append statements, and try again if another process appended some at the same time.
+
+        This is possible because a signature does not cover the statement's number.
+        """
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(StatementTaken):
                 return await self._appended_whole(organisation, signed, roots)
@@ -213,7 +219,7 @@ class Records:
                     raise SilenceHeld(role) from None
 
     async def _announce(self, organisation: ParticipantIdentifier, entries: Sequence[Entry]) -> None:
-        """Notify the organisation of each emergency that begins with one of some statements."""
+        """Notify the organisation of each emergency that one of the statements begins."""
         record = self._records.get(organisation)
         consents = (
             next((each for each in record.folds if isinstance(each, Consents)), None) if record else None
@@ -226,9 +232,9 @@ class Records:
                 await announce(self._gate, organisation, found, able, self._clock())
 
     async def copy(self, organisation: ParticipantIdentifier) -> Mapping[Role, bool]:
-        """Bring every role's copy up to date; of each, whether that could be done.
+        """Bring every role's copy up to date, and return for each role whether that succeeded.
 
-        A copy that differs from the record is left unchanged: its role finds that it does not hold.
+        A copy that differs from the record is left unchanged, and its role will find it invalid.
         """
         others = [role for role in Role if role is not Role.GOVERNANCE]
         hosted = [role for role in others if self._gate.registry.find(organisation, role) is not None]
@@ -292,9 +298,9 @@ class Records:
 
 
 async def read_on(record: Record, vault: SignedStatementKeeping, last: int) -> None:
-    """Continue a record by what a vault has after it, up to number ``last`` or to what is not understood.
+    """Read statements from a vault into a record, up to number ``last`` or one that is not understood.
 
-    :class:`~samdrift.rights.record.Broken` where a statement does not hold.
+    Raise :class:`~samdrift.rights.record.Broken` if a statement is invalid.
     """
     while record.number < last and record.not_understood is None:
         for each in await vault.signed_statements_after(record.number, _PAGE):
@@ -302,7 +308,10 @@ async def read_on(record: Record, vault: SignedStatementKeeping, last: int) -> N
 
 
 def _is_known(signed: Signed, roots: Roots) -> bool:
-    """Return whether a custodian who states a key is one, and the key is the one that is known here."""
+    """Return whether a key that a custodian enrols for themselves is the one known here.
+
+    This is always true for any other statement.
+    """
     act, by = signed.statement.act, signed.statement.by
     if by.kind is not SubjectKind.CUSTODIAN or not isinstance(act, Enrolled) or act.to != by:
         return True

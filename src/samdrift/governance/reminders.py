@@ -1,6 +1,7 @@
-"""Matters that wait for people of an organisation until a moment, and the steps at which they hear. Pure.
+"""Matters that people of an organisation have to attend to by a deadline, and the steps of reminders. Pure.
 
-Each step is reached once: whoever looks later than that is notified of the latest step alone.
+Each step is reached once. If several steps have passed since the last check, only the latest one is
+notified.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from samdrift.rights.incidentfold import Incident, Incidents
 from samdrift.rights.record import Record
 
 HEARD_WITHIN = timedelta(days=14)
-"""Time after a step within which people hear of it; one that was missed for longer is not news."""
+"""Time after a step within which a reminder is still sent; a step missed for longer is skipped."""
 _DAY, _HOUR, _OVER = timedelta(days=1), timedelta(hours=1), timedelta()
 
 
 class Matter(StrEnum):
-    """Kinds of matters that wait for people."""
+    """Kinds of matters that people have to attend to."""
 
     CONSENT = "consent"
-    """A request of the operator's staff, which lapses."""
+    """A request by the operator's staff, which lapses without a decision."""
     REVIEW = "review"
-    """Rights without an answer, which silence removes."""
+    """A review of rights, in which rights without an answer are removed."""
     EMERGENCY = "emergency"
-    """An emergency of which the operator has to give an account."""
+    """An emergency for which the operator still has to give an account."""
     INCIDENT = "incident"
     """A clock of an incident."""
     OPERATORS_INCIDENT = "operators-incident"
-    """A clock of an incident of the operator's own, which concerns the organisation."""
+    """A clock of one of the operator's incidents that concerns the organisation."""
     COVER = "cover"
-    """Cover of a function by agreements, which ends."""
+    """The end of a function's cover by agreements."""
 
 
 _CLOCK = (7 * _DAY, _DAY, 6 * _HOUR, 2 * _HOUR, _OVER)
@@ -50,23 +51,23 @@ _STEPS: Mapping[Matter, tuple[timedelta, ...]] = {
     Matter.OPERATORS_INCIDENT: _CLOCK,
     Matter.COVER: (*(days * _DAY for days in WARNINGS), _OVER),
 }
-"""Times ahead at which people hear of a matter, the longest first."""
+"""Times before the deadline at which people are reminded of a matter, longest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A matter that waits since a moment, and until when."""
+    """A matter, the moment since which it has been waiting, and its deadline."""
 
     matter: Matter
     of: str
-    """The statement, the clock of an incident, or the function."""
+    """The statement, the clock of an incident, or the function that it concerns."""
     since: datetime
     until: datetime
 
     def reached(self, now: datetime) -> Step | None:
-        """Return the latest step that is reached; none where that was too long ago to be news.
+        """Return the latest step that was reached, or ``None`` if there is none or it is too old.
 
-        A step at which more than half of the whole time is left is none.
+        Steps that fall in the first half of the time from ``since`` to ``until`` are skipped.
         """
         whole = self.until - self.since
         steps = [each for each in _STEPS[self.matter] if 2 * each <= whole and self.until - now <= each]
@@ -75,27 +76,27 @@ class Pending:
         return Step(self, steps[-1])
 
     def next_step(self, now: datetime) -> datetime | None:
-        """Return when the next step is reached."""
+        """Return the moment at which the next step is reached."""
         moments = (self.until - each for each in _STEPS[self.matter])
         return min((each for each in moments if each > now), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step before the end of a matter."""
+    """A step before a matter's deadline."""
 
     pending: Pending
     ahead: timedelta
 
     @property
     def name(self) -> str:
-        """A digest that is the same whenever the same step is found."""
+        """A digest that identifies the step, the same each time it is computed."""
         one = self.pending
         said = f"{one.matter} {one.of} {moment_text(one.until)} {self.ahead.total_seconds():.0f}"
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
     def facts(self) -> dict[str, str]:
-        """Return the facts of its entry in the log."""
+        """Return the facts of the step's log entry."""
         one = self.pending
         return {
             "item": self.name,
@@ -109,9 +110,10 @@ class Step:
 def pending(
     record: Record, ends: Mapping[str, datetime], now: datetime, told: Iterable[Incident] = ()
 ) -> tuple[Pending, ...]:
-    """Return what waits in an organisation at a moment.
+    """Return the matters that are pending in an organisation at a moment.
 
-    ``ends`` are those of cover, by function; ``told`` are the incidents of which its operator has told it.
+    ``ends`` has the end of cover by function; ``told`` are the incidents that the operator has reported
+    to it.
     """
     found = [
         *_consents(record, now),
@@ -143,7 +145,7 @@ def _incidents(record: Record) -> Incidents:
 
 
 def clocks(matter: Matter, incidents: Iterable[Incident], now: datetime) -> Iterator[Pending]:
-    """Yield the clocks of incidents that run, or have run out before anybody was told."""
+    """Yield the clocks of incidents whose addressees have not been notified, even if the time has run out."""
     for incident in incidents:
         for each in incident.running(now):
             if each.due is not None and each.told is None:

@@ -1,11 +1,12 @@
-"""The compliance report of an organisation for one moment: each duty, what answers it, the evidence that the
-system collected with its age against its limit, and a status.
+"""The compliance report of an organisation at a moment.
 
-A status is never green without evidence: a duty is *held* only where every collector that its catalogue names
-has found it good, not longer ago than the catalogue allows, and agreements carry it where they have to. A
-collector that found nothing, or that does not exist, leaves a *gap*. What no system can see is *people's*.
+For each duty it has the control that meets it, the evidence that the system collected with its age and limit,
+and a status. A status is never green without evidence: a duty is *held* only if every collector that its
+catalogue names has found it good, no longer ago than the catalogue allows, and agreements carry it where they
+have to. A collector that found nothing, or that does not exist, leaves a *gap*. Anything that a system cannot
+see is *people's*.
 
-Pure: findings, coverage and the moment are given.
+Pure: findings, coverage and the moment are passed in.
 """
 
 from __future__ import annotations
@@ -42,19 +43,19 @@ COLLECTORS: Mapping[str, Text] = {
     "time.witnessed": Text("Bevittnad tid", "Witnessed time"),
     "tls.in-force": Text("TLS som gäller", "TLS in force"),
 }
-"""The collectors that catalogues can name, and what each looks at."""
+"""The collectors that catalogues can name, with the title of each."""
 
 
 class Status(StrEnum):
-    """Statuses of a duty, from good to bad."""
+    """Statuses of a duty, from best to worst."""
 
     PEOPLE = "people's"
-    """A duty of which a system sees nothing."""
+    """The duty cannot be checked by a system."""
     HELD = "held"
     STALE = "stale"
-    """There was good evidence, and it is older than its limit."""
+    """There was good evidence, but it is older than its limit."""
     GAP = "gap"
-    """Evidence is missing, or says that the duty is not met."""
+    """Evidence is missing, or shows that the duty is not met."""
 
 
 _ORDER = list(Status)
@@ -62,9 +63,9 @@ _ORDER = list(Status)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Evidence that a collector found: of which moment, whether it is good, and what it says in words.
+    """Evidence that a collector found: its moment, whether it is good, and a description.
 
-    The words name counts, ages, sizes and versions; no content and no person.
+    The description has counts, ages, sizes and versions, but no content and no people.
     """
 
     at: datetime
@@ -74,7 +75,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One collector's evidence for a duty, judged by its age."""
+    """One collector's evidence for a duty, with the status that follows from its age."""
 
     collector: str
     status: Status
@@ -88,15 +89,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A duty of the report."""
+    """A duty in the report."""
 
     duty: Duty
     status: Status
     evidence: tuple[Evidence, ...]
     gaps: int
-    """Links of agreements that should carry the duty and do not."""
+    """Number of links of agreements that should carry the duty but do not."""
     carried: int
-    """Links of agreements that carry it."""
+    """Number of links of agreements that carry the duty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Report:
     rows: tuple[Row, ...]
 
     def count(self, status: Status) -> int:
-        """Return how many duties have a status."""
+        """Return the number of duties that have a status."""
         return sum(row.status is status for row in self.rows)
 
 
@@ -124,7 +125,7 @@ def report(
 ) -> Report:
     """Return the report of the organisation and moment of ``coverage``.
 
-    ``collected`` is what collectors found, by their name; one that found nothing is not in it.
+    ``collected`` has the collectors' findings by collector name, without collectors that found nothing.
     """
     register = coverage.register
     found = dict(collected) | {"agreements.coverage": _of_coverage(coverage)}
@@ -139,10 +140,10 @@ def of_catalogue(catalogue: Catalogue) -> Collected:
 
 
 def of_rights(state: State, statements: Iterable[Statement], moment: datetime) -> dict[str, Collected]:
-    """Return what signed statements show of grants and their reviews at a moment; nothing without grants.
+    """Return the evidence that signed statements give of grants and their reviews; empty without grants.
 
-    The review that counts is that of the right which nobody has looked at for longest; a right that was given
-    later than any review counts from its beginning.
+    Its age is that of the right that has gone longest without a review. A right that has not been
+    reviewed since it began counts from its beginning.
     """
     reviews: dict[str, datetime] = {}
     for each in statements:
@@ -164,7 +165,7 @@ def of_rights(state: State, statements: Iterable[Statement], moment: datetime) -
 
 
 def document(made: Report) -> dict[str, Any]:
-    """Return the report as a program reads it."""
+    """Return the report in machine-readable form."""
     return {
         "organisation": made.organisation,
         "at": moment_text(made.moment),

@@ -1,10 +1,12 @@
-"""Answers for DIGG's declaration of conformity of access point operators, from compliance reports.
+"""Answers for DIGG's declaration of conformity for access point operators, from compliance reports.
 
-The form asks yes or no and for deviations. What the reports of all organisations show as held is answered
-with yes; everything else is left blank, since it is the operator's to answer and sign. No answer is no by
-itself: what the reports lack is listed beside a question, so that people see why it is blank.
+The form asks for yes or no and for deviations. A question is answered with yes if the reports of all
+organisations show its duties as held. Everything else is left blank for the operator to answer and sign. The
+answer is never no automatically: the duties that the reports lack are listed with the question, so that
+people see why it is blank.
 
-The questions are in our own words, in the order of the form (declaration-of-conformity-operator 2022-12-09).
+The questions are in our own words, in the order of the form (declaration-of-conformity-operator
+2022-12-09).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ class _Question:
     id: str
     asks: str
     duties: tuple[str, ...] = ()
-    """Duties that have to be held for a yes; a name that ends with - or . is each that begins so."""
+    """Duties that have to be held for a yes; a name that ends with - or . is a prefix."""
 
 
 _QUESTIONS = (
@@ -51,7 +53,7 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A question of the form and its answer; empty where people have to answer."""
+    """A question of the form and its answer, which is empty if people have to answer it."""
 
     id: str
     asks: str
@@ -60,7 +62,7 @@ class Answer:
     """Duties that the reports do not show as held."""
 
     def document(self) -> dict[str, Any]:
-        """Return the answer as a program reads it."""
+        """Return the answer in machine-readable form."""
         answer = self.answer or None
         return {"id": self.id, "asks": self.asks, "answer": answer, "lacking": list(self.lacking)}
 
@@ -68,7 +70,7 @@ class Answer:
 def declaration(reports: Sequence[Report], number: str, version: str) -> tuple[Answer, ...]:
     """Return the answers that the reports of all organisations support.
 
-    ``number`` is the operator's organisation number, empty where it is not known.
+    ``number`` is the operator's organisation number, or empty if it is not known.
     """
     known = {"organisation-number": number, "software": "Samdrift", "software-version": version}
     return tuple(_answered(each, reports, known.get(each.id, "")) for each in _QUESTIONS)

@@ -1,7 +1,7 @@
-"""Reports about compliance in the organisation's own vault, where its pages show the newest.
+"""Storage of compliance reports in the organisation's own vault, whose pages show the newest one.
 
-Collectors look at the installation, which stands above this role: a report is made by the operator's command
-and kept here.
+The collectors inspect the installation, which is outside this role. Reports are therefore made by the
+operator's command and only stored here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 async def keep(gate: Gate, organisation: ParticipantIdentifier, made: Report) -> bool:
-    """Store a report; ``False`` where the organisation has no governance here."""
+    """Store a report; return ``False`` if the organisation has no governance here."""
     if gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return False
     async with gate.worker("report", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
@@ -30,13 +30,13 @@ async def keep(gate: Gate, organisation: ParticipantIdentifier, made: Report) ->
 
 
 async def last(gate: Gate, organisation: ParticipantIdentifier) -> dict[str, Any] | None:
-    """Return the newest report that is kept, as a program reads it; ``None`` where none was made."""
+    """Return the newest stored report in machine-readable form, or ``None`` if there is none."""
     async with gate.worker("report", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
         kept = await vault.last_report()
     return None if kept is None else read(kept)[1]
 
 
 def read(kept: bytes) -> tuple[datetime, dict[str, Any]]:
-    """Return the moment of a report that was kept, and the report as a program reads it."""
+    """Return the moment of a stored report, and the report in machine-readable form."""
     made: dict[str, Any] = json.loads(kept)
     return datetime.fromisoformat(made["at"]), made

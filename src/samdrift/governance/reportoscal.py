@@ -1,8 +1,8 @@
-"""The compliance report in NIST's OSCAL 1.2.1, for programs of auditors: the catalogue of duties, the
-component that answers them, and the results of this assessment.
+"""The compliance report in NIST's OSCAL 1.2.1, for auditors' tools.
 
-Identifiers are made from names (UUID version 5), so that the same report has the same bytes whenever it is
-made. A duty that stays with people has an observation and no finding: nothing was assessed.
+It has the catalogue of duties, the component that meets them, and the results of this assessment. Identifiers
+are derived from names (UUID version 5), so that the same report always has the same bytes. A duty that is
+left to people has an observation but no finding, because it was not assessed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def catalog(used: Catalogue) -> dict[str, Any]:
 
 
 def component_definition(used: Catalogue, made: Report) -> dict[str, Any]:
-    """Return what in the product answers each duty, as an OSCAL component definition."""
+    """Return the product's control for each duty, as an OSCAL component definition."""
     requirements = [
         {
             "uuid": _uuid("requirement", used.label, duty.id),

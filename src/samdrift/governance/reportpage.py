@@ -1,4 +1,4 @@
-"""The compliance report as a page that is read, printed and kept: whole in one file, without script."""
+"""The compliance report as a page to read, print and keep: a single file without scripts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WORDS = {
     },
 }
 CLASSES = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Status.PEOPLE: "soft"}
-"""Classes of the style sheet for the statuses."""
+"""Style sheet classes for the statuses."""
 
 
 def page(made: Report, language: str) -> str:
@@ -75,9 +75,10 @@ def page(made: Report, language: str) -> str:
 
 
 def whole_page(title: str, parts: Iterable[str], language: str, style: str = "", main: str = "") -> str:
-    """Return a document in one file: ``title`` and ``parts`` are HTML below each other.
+    """Return an HTML document in one file, from a title and parts that are already HTML.
 
-    ``style`` is another style sheet of this package after the reports' own, ``main`` the class of the body.
+    ``style`` is another style sheet of this package that follows the reports' own; ``main`` is the
+    class of the main element.
     """
     sheets = ("report.css", style) if style else ("report.css",)
     styles = "".join((files("samdrift.governance") / each).read_text() for each in sheets)
@@ -124,7 +125,7 @@ def _entry(name: str, text: str) -> str:
 
 
 def said(each: Evidence, made: Report, language: str) -> str:
-    """Return what a collector found, with its age against its limit."""
+    """Return a text with a collector's finding, and its age and limit."""
     words = WORDS[language]
     age = each.age(made.moment)
     if each.collected is None or age is None:
@@ -134,7 +135,7 @@ def said(each: Evidence, made: Report, language: str) -> str:
 
 
 def age_text(span: timedelta, language: str) -> str:
-    """Return a time span in the words of a language, in days, hours or minutes."""
+    """Return a time span as text in a language, in days, hours or minutes."""
     words, minutes = WORDS[language], max(0, int(span.total_seconds() // 60))
     if minutes >= 48 * 60:
         return words["days"].format(count=minutes // (24 * 60))

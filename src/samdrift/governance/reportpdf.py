@@ -1,4 +1,4 @@
-"""The compliance report as a document that is set and kept: its words, for the template beside it. Pure."""
+"""The texts of the compliance report as a PDF document, for the template next to this module. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LABELS = {
 
 
 def pdf_document(made: Report, name: str, language: str) -> dict[str, Any]:
-    """Return everything that the template shows, as texts, in a language."""
+    """Return all texts that the template shows, in a language."""
     words = WORDS[language]
     moment = f"{made.moment:%Y-%m-%d %H:%M}"
     at = made.moment

@@ -1,4 +1,4 @@
-"""Reviews as people see them: what was answered and what not, what silence removed, and what is due. Pure."""
+"""Reviews for display: answers, items without one, rights removed by silence, and reminders due. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from samdrift.rights.reviews import MAX_ITEMS, ReviewOpened
 from samdrift.rights.statements import Given, Rights, Statement
 
 EVERY = timedelta(days=365)
-"""Longest time between two reviews of a right."""
+"""Maximum time between two reviews of a right."""
 SYSTEMS = "systems"
 
 
@@ -24,9 +24,9 @@ class ReviewEvent(AuditEvent):
     """An event of a review, in the organisation's log."""
 
     GOV_REVIEW_REMINDED = "gov:review:reminded"
-    """An answer is waited for: the entry says how many items wait, and until when."""
+    """A reminder of unanswered items; the entry has their number and the deadline."""
     GOV_REVIEW_SPARED = "gov:review:spared"
-    """Silence would have removed the last administrator, who stays: an officer has to decide."""
+    """A review ended without an answer about the last administrator, who stays until an officer decides."""
 
 
 class ItemState(StrEnum):
@@ -35,23 +35,23 @@ class ItemState(StrEnum):
     WAITS = "waits"
     KEPT = "kept"
     ENDED = "ended"
-    """Ended while the review went on, by a review or otherwise."""
+    """Ended while the review was open, by a review or otherwise."""
     SILENCE = "removed-by-silence"
     SPARED = "spared"
-    """Not answered, and not removed: it is the last administrator's."""
+    """Not answered, but not removed because it is the last administrator's."""
     OVER = "over"
-    """Came to its own end."""
+    """Expired by itself while the review was open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A right that is reviewed, and what became of it."""
+    """A right under review, and its outcome."""
 
     digest: str
     given: Given
     state: ItemState
     by: str
-    """The person who answered or ended it."""
+    """The subject that answered or ended it; empty if there is none."""
     why: str
 
 
@@ -70,16 +70,16 @@ class Review:
         return self.statement.digest
 
     def count(self, state: ItemState) -> int:
-        """Return how many items have a state."""
+        """Return the number of items in a state."""
         return sum(each.state is state for each in self.items)
 
     def overdue(self, moment: datetime) -> bool:
-        """Return whether its time is over and it was not closed."""
+        """Return whether its time has run out without it being closed."""
         return self.closed is None and self.opened.due <= moment
 
 
 def reviews(state: State, moment: datetime) -> tuple[Review, ...]:
-    """Return all reviews that were opened until a moment, past ones too, as they stood then."""
+    """Return all reviews opened until a moment, including closed ones, in their state at that moment."""
     return tuple(_review(state, each, moment) for each in state.reviews() if each.at <= moment)
 
 
@@ -112,9 +112,10 @@ def _item(
 
 
 def items_about(record: Record, about: str, moment: datetime) -> tuple[str, ...]:
-    """Return the rights in force that a review is about: a mailbox's, the systems', or the roles'.
+    """Return the rights in force that a review covers: those to a mailbox, the systems' rights, or the roles.
 
-    At most as many as fit in one statement, those that were given first; the others are another review's.
+    Rights in an open review are left out. If there are more than fit in one statement, the oldest are
+    returned, and the others are left to another review.
     """
     found = [each for each in record.state.holdings(moment) if _is_about(each, about)]
     known = {each.statement.digest: each.number for each in record.entries}
@@ -135,8 +136,10 @@ def _is_about(holding: Holding, about: str) -> bool:
 
 
 def never_reviewed(record: Record, moment: datetime) -> dict[str, datetime]:
-    """Return each scope of rights in force with the moment at which the one longest without a look began
-    or was looked at last.
+    """Return, for each scope of rights in force, since when a right has gone without a review.
+
+    That is the earliest moment for any right of the scope: its last review that kept it or, without
+    one, its beginning.
     """
     looked: dict[str, datetime] = {}
     for each in reviews(record.state, moment):
@@ -152,7 +155,7 @@ def never_reviewed(record: Record, moment: datetime) -> dict[str, datetime]:
 
 
 def document(review: Review, record: Record, used: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a review as a program reads it; ``used`` is the use of each right, by its statement's number."""
+    """Return a review in machine-readable form; ``used`` has the use of rights by statement number."""
     numbers = {each.statement.digest: each.number for each in record.entries}
     return {
         "review": review.id,
@@ -186,7 +189,7 @@ def _item_document(item: Item, number: int, used: Mapping[str, Mapping[str, Any]
 
 
 def matching(found: Iterable[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-    """Return the reviews in which a text occurs: a person, a mailbox, a reason."""
+    """Return the reviews that contain a text, such as a person, a mailbox or a reason."""
     wanted = text.casefold()
     return [each for each in found if not wanted or wanted in repr(each).casefold()]
 
@@ -194,8 +197,10 @@ def matching(found: Iterable[dict[str, Any]], text: str) -> list[dict[str, Any]]
 def reminders(
     found: Review, record: Record, now: datetime, ahead: timedelta
 ) -> Sequence[tuple[ReviewEvent, dict[str, str], str]]:
-    """Return what an entry of the log reminds of, and the line that says so: what waits within ``ahead``, and
-    an administrator whom silence did not remove.
+    """Return the reminders that are due for a review, as log events with their facts and a line of text.
+
+    A reminder is due if answers are missing and the review ends within ``ahead``, or if it ended
+    without an answer about the last administrator.
     """
     number = next(e.number for e in record.entries if e.statement.digest == found.id)
     waits, spared = found.count(ItemState.WAITS), found.count(ItemState.SPARED)

@@ -1,6 +1,4 @@
-"""Role GOV, put together: an origin for each organisation, at which its officers, administrators and auditors
-sign in, see and decide.
-"""
+"""Assembly of role GOV: one origin per organisation, where officers, administrators and auditors sign in."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ _FUNCTIONS = {
 
 
 class GovernanceRole:
-    """The role as one process has it."""
+    """The governance role in one process."""
 
     def __init__(
         self,
@@ -61,7 +59,7 @@ class GovernanceRole:
         performers: Performers | None = None,
         catalogues: Callable[[], Sequence[Catalogue]] = shipped,
     ) -> None:
-        """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
+        """``hosts`` maps the host name of each origin to the organisation that it serves."""
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
@@ -75,7 +73,7 @@ class GovernanceRole:
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
         """Return the application of all organisations' origins.
 
-        Whether one is served is said without a session, to monitoring; all else is for its pages.
+        Health requests from monitoring are answered without a session; all others go to the pages.
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
         application = web.application(
@@ -117,7 +115,7 @@ class GovernanceRole:
         return (*made, jwks_route(self._sites, self._gate.worker("pages", Role.GOVERNANCE), self._clock))
 
     def _hosted(self, organisation: ParticipantIdentifier) -> Mapping[Function, None]:
-        """Return the roles that the organisation has here; which party performs them is not known."""
+        """Return the functions whose roles the organisation has here; their performers are unknown."""
         registry = self._gate.registry
         return {
             function: None

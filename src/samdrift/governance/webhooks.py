@@ -1,10 +1,10 @@
-"""An organisation's own webhook, at which it is notified of an emergency within seconds.
+"""An organisation's own webhook, which is notified of an emergency within seconds.
 
-What is posted is a signed token (RFC 8417, pushed as RFC 8935 says) by the organisation's own key, whose
-public half stands at the origin of its governance. It names the statement of the emergency, and neither
-people nor anything of a message: who and why is in the organisation's log. It is tried for a day. That it
-was delivered, that it failed and that it was given up are entries of that log, so that a restart posts
-nothing twice.
+The webhook receives a signed token (RFC 8417, pushed according to RFC 8935), signed by the organisation's own
+key, whose public half is published at the origin of its governance. The token names the statement of the
+emergency, but neither people nor anything about a message: the organisation's log has the people and the
+reason. Delivery is attempted for a day. The log records delivery, failure and abandonment, so that nothing is
+posted twice after a restart.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from samdrift.wire.jose.jwt import signed
 from samdrift.wire.jose.keys import PublicKey
 
 EVENT = "urn:samdrift:event:emergency-begun"
-"""Name of what the token tells."""
+"""Name of the event in the token."""
 TRIED_FOR = timedelta(hours=24)
 _EVERY = timedelta(seconds=5)
 _AGAIN, _NET = timedelta(minutes=1), timedelta(hours=2)
-"""Time to the next look where one failed, and where nothing is known to wait."""
+"""Time until the next check after one that failed, and after one that found nothing waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 _LIMITS = FetchLimits(16 << 10, 20.0)
 _HEADERS = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
@@ -45,11 +45,11 @@ class WebhookEvent(AuditEvent):
     """An event of an organisation's webhook, in its log."""
 
     GOV_WEBHOOK_DELIVERED = "gov:webhook:delivered"
-    """The organisation's webhook has accepted that an emergency has begun."""
+    """The organisation's webhook accepted the notification of an emergency."""
     GOV_WEBHOOK_FAILED = "gov:webhook:failed"
-    """The webhook did not accept it at the first attempt, and why; it is tried again."""
+    """The webhook rejected the first attempt, with the reason; further attempts follow."""
     GOV_WEBHOOK_ABANDONED = "gov:webhook:abandoned"
-    """The webhook has not accepted it for a day: it is not tried any more."""
+    """The webhook has not accepted the notification within a day, and no further attempts are made."""
 
 
 _LAST = frozenset({WebhookEvent.GOV_WEBHOOK_DELIVERED, WebhookEvent.GOV_WEBHOOK_ABANDONED})
@@ -64,12 +64,12 @@ class Target:
 
     @property
     def host(self) -> str:
-        """The host that is called, as health names it."""
+        """Host name that is called, as used in health reports."""
         return urlsplit(self.url).hostname or ""
 
 
 class Posts(Protocol):
-    """The client that calls what was entered, public addresses and the operator's list alone."""
+    """HTTP client for entered addresses, which only calls public ones and those on the operator's list."""
 
     async def fetch(
         self,
@@ -79,18 +79,18 @@ class Posts(Protocol):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """Return the answer; :class:`NoAnswer` when there is none."""
+        """Return the answer; raise :class:`NoAnswer` if there is none."""
         ...
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """An emergency of which the webhook has not heard."""
+    """An emergency of which the webhook has not been notified yet."""
 
     due: datetime
     attempts: int = 0
     failed: bool = False
-    """True when the log has that it failed."""
+    """True when the failure is in the log."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class _Kept:
 
 
 class Webhooks:
-    """The webhooks of the organisations that are served here."""
+    """The webhooks of the organisations served here."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Webhooks:
         clock: Clock,
         watch: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
-        """``watch`` is notified of a webhook's host and why it did not accept, or empty."""
+        """``watch`` receives a webhook's host and the reason it was not notified, empty if it was."""
         self._gate = gate
         self._vaults = gate.worker("webhook", Role.GOVERNANCE)
         self._records = records
@@ -121,12 +121,12 @@ class Webhooks:
         self._watch = watch
         self._kept: dict[ParticipantIdentifier, _Kept] = {}
         self._next: dict[ParticipantIdentifier, datetime] = {}
-        """The time of the next look at each; of one without, something was stated since the last."""
+        """Time of the next check of each organisation; one without a time is checked immediately."""
 
     async def keep(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Look at each organisation at the start, when something is stated, and when an attempt is due.
+        """Check each organisation at the start, when something is stated, and when an attempt is due.
 
-        No organisation waits for a webhook of another one that does not answer.
+        A webhook that does not answer does not delay other organisations.
         """
         looking = dict[ParticipantIdentifier, asyncio.Task[None]]()
         async with asyncio.TaskGroup() as tasks:
@@ -144,7 +144,7 @@ class Webhooks:
                 await asyncio.sleep(_EVERY.total_seconds())
 
     async def hear(self) -> None:
-        """Have each organisation looked at about which something is stated, until cancelled."""
+        """Schedule a check of each organisation as soon as something is stated, until cancelled."""
         async for organisation, role in self._gate.wakeups(statements=True):
             if role is Role.GOVERNANCE:
                 self._next.pop(organisation, None)
@@ -152,7 +152,10 @@ class Webhooks:
     async def _looked(
         self, organisation: ParticipantIdentifier, on_failure: Callable[[BaseException], None]
     ) -> None:
-        """Look, and note when to look again; what is stated while it looks has it look at once."""
+        """Check an organisation and schedule its next check.
+
+        If something is stated during the check, the next one follows immediately.
+        """
         later = self._next[organisation] = self._clock() + _AGAIN
         try:
             async with self._gate.leases.working(organisation, Role.GOVERNANCE):
@@ -167,7 +170,7 @@ class Webhooks:
             self._next[organisation] = later
 
     async def look(self, organisation: ParticipantIdentifier) -> None:
-        """Post what the organisation has not heard of, where an attempt is due."""
+        """Post the emergencies of which the organisation has not been notified, if an attempt is due."""
         kept, now = self._kept.setdefault(organisation, _Kept()), self._clock()
         record = await self._records.read(organisation)
         begun = [
@@ -186,7 +189,7 @@ class Webhooks:
     async def _recall(
         self, organisation: ParticipantIdentifier, kept: _Kept, emergency: Consent, now: datetime
     ) -> None:
-        """Find in the log what became of it before this process began."""
+        """Restore from the log what happened to a notification before this process started."""
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             events = {entry.event for entry in await vault.find_log(item_of(emergency))}
         if events & _LAST:
@@ -227,7 +230,7 @@ class Webhooks:
         one.due = self._clock() + min(_FIRST_PAUSE * (1 << min(one.attempts - 1, 10)), _LONGEST_PAUSE)
 
     async def _posted(self, target: Target, content: bytes) -> str:
-        """Post a token; returns why it was not accepted, in words of ours."""
+        """Post a token, and return the reason if it was not accepted, otherwise an empty string."""
         try:
             answer = await self._posts.fetch(target.url, _LIMITS, content=content, headers=_HEADERS)
         except NoAnswer as failure:
@@ -236,14 +239,14 @@ class Webhooks:
 
 
 def item_of(emergency: Consent) -> str:
-    """Return the name by which the log finds what became of an emergency's call."""
+    """Return the name under which the log records what happened to the notification of an emergency."""
     return hashlib.sha256(f"webhook {emergency.id}".encode()).hexdigest()[:32]
 
 
 def claims_of(
     organisation: ParticipantIdentifier, emergency: Consent, target: Target, now: datetime
 ) -> dict[str, object]:
-    """Return what the token says: that an emergency has begun, which, from when and until when."""
+    """Return the claims of the token: which emergency has begun, from when, and until when."""
     assert emergency.begins is not None
     assert emergency.end is not None
     told = {

@@ -1,10 +1,10 @@
-"""Paths to what an organisation has: who can and who could, by what, since when, from whom. Pure.
+"""Paths to an organisation's data: who can or could reach it, by what means, since when, from whom. Pure.
 
-A path is had by statements (rights, substitutes, keys of officers, agreements with suppliers), or is there
-because the installation was set up so (:mod:`samdrift.governance.whodoors`). The answer for a day is
-computed from the statements until its end, the counts in governance's log until then, and the logs of the
-ninety days before it: nothing that happens afterwards changes it, so that it is the same, byte for byte,
-whenever it is asked for, as long as the logs are kept.
+A path is given by statements (rights, substitutes, keys of officers, agreements with suppliers), or exists
+because the installation was set up that way (:mod:`samdrift.governance.whodoors`). The answer for a day is
+computed from the statements made until the end of that day, the counts in governance's log until then, and
+the logs of the ninety days before it. Nothing that happens later changes it, so that it is always the same,
+byte for byte, as long as the logs are kept.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from samdrift.rights.record import Record
 from samdrift.rights.statements import OF_CONTENT, Approved, Rights, Substitution
 
 UNUSED = timedelta(days=90)
-"""Time after which a path that nobody has used is marked."""
+"""Time without use after which a path is marked as unused."""
 _WHOLE = "organisation"
 
 
 class PathKind(StrEnum):
-    """Kinds of paths: those that statements give, and those of doors."""
+    """Kinds of paths: those given by statements, and those that exist by installation."""
 
     PERSON = "person"
     GROUP = "group"
-    """People whom the sign-in service vouches for so."""
+    """A group of people: those with a claim from the sign-in service, or in a group of a directory."""
     SYSTEM = "system"
     SIGNING_KEY = "signing-key"
-    """A key that decides for the organisation, and the person who holds it."""
+    """A key that makes decisions for the organisation, with the person who holds it."""
     SUPPLIER = "supplier"
     STAFF = "operator-account"
-    """A name under which somebody of the operator's has run commands about the organisation."""
+    """A name under which one of the operator's staff has run commands about the organisation."""
     MEMBER = "member"
     MESSAGE_CLIENT = "message-client"
     SIGN_IN = "sign-in"
@@ -66,15 +66,15 @@ _SEEN_IN_LOGS = frozenset(
         PathKind.CUSTODIAN,
     }
 )
-"""Kinds whose use leaves an entry, so that a path without one is unused."""
+"""Kinds whose use is logged, so that a path without an entry is unused."""
 _OF_ORGANISATION = _SEEN_IN_LOGS - {PathKind.SIGNING_KEY, PathKind.CUSTODIAN}
-"""Kinds whose use is metadata of the organisation; a signature is in the record, which consents rest on."""
+"""Kinds whose use is metadata of the organisation; signatures are not, since consents rest on the record."""
 _SYSTEMS = frozenset({PathKind.SYSTEM, PathKind.MESSAGE_CLIENT})
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A way by which somebody can reach something."""
+    """A path by which a person, system or other party can reach an organisation's data."""
 
     kind: PathKind
     who: str
@@ -83,36 +83,36 @@ class Path:
     where: str
     since: datetime
     until: datetime | None
-    """End that was set when it was given; ``None`` where there is none."""
+    """End set when the path was given; ``None`` if it has no end."""
     ended: datetime | None
-    """Moment at which it was ended before that, within the time that is asked about."""
+    """Moment at which it was ended early, if within the period asked about."""
     by: str
     rests_on: tuple[str, ...]
-    """Numbers of the statements, ``S12`` for a signed one."""
+    """Numbers of the statements; those of signed ones begin with S, such as ``S12``."""
     used: datetime | None = None
     unused: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Members that make it the same path on another day."""
+        """Members that identify the same path on different days."""
         return (self.kind, self.who, self.through, self.where, " ".join(self.can), " ".join(self.rests_on))
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Everything that an answer rests on."""
+    """All the facts on which an answer rests."""
 
     copy: Copy
-    """Rights by the message client's own statements and by signed ones."""
+    """Rights from both the message client's own statements and the signed ones."""
     record: Record
     doors: Doors
     uses: Uses
 
 
 def paths(basis: Basis, first: datetime, last: datetime) -> tuple[Path, ...]:
-    """Return every path that there was at some moment from ``first`` to ``last``, which may be one moment.
+    """Return every path that existed at some moment from ``first`` to ``last``, which may be equal.
 
-    Use is that of the ninety days before ``last``.
+    The use of a path is taken from the ninety days before ``last``.
     """
     found = [
         *_by_rights(basis, first, last),
@@ -127,7 +127,7 @@ def paths(basis: Basis, first: datetime, last: datetime) -> tuple[Path, ...]:
 
 
 def changed(before: Iterable[Path], after: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Return the paths that came, and those that went, between two moments."""
+    """Return the paths that were added, and those that disappeared, between two moments."""
     first, last = {each.key: each for each in before}, {each.key: each for each in after}
     came = tuple(path for key, path in last.items() if key not in first)
     return came, tuple(path for key, path in first.items() if key not in last)
@@ -181,9 +181,9 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
 
 
 def _by_group(basis: Basis, held: _Held, path: Path, first: datetime, last: datetime) -> Iterator[Path]:
-    """Yield the path of each person who was in a group of a directory while the group had something.
+    """Yield a path for each person who was in a directory's group while the group had a right.
 
-    Each rests on the grant and on the reading by which the person came.
+    Each path rests on the grant and on the reading by which the person joined the group.
     """
     state, group = basis.copy.state, held.holding.given.what.subject
     author = state.author(held.holding)
@@ -250,7 +250,7 @@ def _lends(substitution: Substitution, lent: _Held) -> bool:
 
 
 def _together(basis: Basis, one: _Held, other: _Held, first: datetime, last: datetime) -> bool:
-    """Return whether both count at some moment from ``first`` to ``last``."""
+    """Return whether both rights count at some moment from ``first`` to ``last``."""
     state = basis.copy.state
     moments = (first, *state.beginnings(one.digest), *state.beginnings(other.digest))
     return any(
@@ -440,15 +440,15 @@ def _last_use(path: Path, uses: Uses) -> datetime | None:
 
 
 def without_use(path: Path) -> Path:
-    """Return a path without the moment at which the organisation's people or systems last used it.
+    """Return a path without the moment of its last use, if that is metadata of the organisation.
 
-    It stays marked when nobody used it for 90 days.
+    A path that was not used for 90 days keeps its mark.
     """
     return replace(path, used=None) if path.kind in _OF_ORGANISATION else path
 
 
 def document(path: Path) -> dict[str, Any]:
-    """Return a path as a program reads it."""
+    """Return a path in machine-readable form."""
     return {
         "kind": path.kind.value,
         "who": path.who,
@@ -466,13 +466,13 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def names(record: Record, moment: datetime) -> dict[str, str]:
-    """Return the names by which the record knows people at a moment, by subject."""
+    """Return the names of people in the record at a moment, by subject."""
     known = (each for each in record.keys.all() if each.statement.at <= moment)
     return {str(each.act.to): each.act.name for each in known}
 
 
 def rows(documents: Iterable[Mapping[str, Any]], known: Mapping[str, str]) -> list[list[str]]:
-    """Return paths as rows of a table, the first of names of columns."""
+    """Return paths as rows of a table, after a row of column names."""
     columns = ["kind", "who", "name", "through", "can", "where", "since", "until", "ended", "by"]
     columns += ["statements", "used", "unused"]
     found = [columns]

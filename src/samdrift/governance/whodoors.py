@@ -1,9 +1,9 @@
 """Ways into an organisation's data that no statement gives: keys, logins, clients, custodians, copies. Pure.
 
-Nobody signs for a database login or a backup: they are there because the installation was set up so. Each
-time that somebody asks who can, they are counted, and what is new or gone since the last time is an entry of
-governance's log. So what was there on an earlier day is read from the log, and is the same answer whenever it
-is asked for.
+A database login or a backup is not signed for: it exists because the installation was set up that way. Such
+ways are counted each time that a person asks who can reach the data, and those that are new or gone since the
+last count are recorded in governance's log. The ways that existed on an earlier day are therefore read from
+the log, and the answer is always the same.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 
 _MAX_FACT = 400
-"""Longest fact of a door, in characters: an entry of a log keeps at most a thousand."""
+"""Maximum length of a fact about a way, in characters, well below the limit of 1000 for log entries."""
 _LISTS = " "
-"""Separates the members of a list in an entry; they are names without spaces."""
+"""Separator of a list's members in a log entry; the members are names without spaces."""
 
 
 class DoorEvent(AuditEvent):
-    """An event of a count of ways into an organisation's data."""
+    """An event of counting the ways into an organisation's data."""
 
     GOV_DOOR_SEEN = "gov:door:seen"
-    """A way that was not there at the last count."""
+    """A way was found that did not exist at the last count."""
     GOV_DOOR_GONE = "gov:door:gone"
-    """A way that was there at the last count, and is not any more."""
+    """A way that existed at the last count is gone."""
     GOV_DOORS_COUNTED = "gov:door:counted"
-    """All ways were counted; the entry says how many."""
+    """All ways were counted; the entry has their number."""
 
 
 class DoorKind(StrEnum):
-    """Kinds of ways that no statement gives."""
+    """Kinds of ways that statements do not give."""
 
     MEMBER = "member"
-    """A person whom the sign-in service vouches for as a member of a group that has a right."""
+    """A person whom the sign-in service lists as a member of a group with a right."""
     MESSAGE_CLIENT = "message-client"
     SIGN_IN = "sign-in"
-    """A service that vouches for people or message clients."""
+    """A service that authenticates people or message clients."""
     CUSTODIAN = "custodian"
     STORED_KEY = "stored-key"
     LOGIN = "database-login"
     ACCOUNT = "system-account"
-    """An account of the operating system that can read the installation's files."""
+    """An operating system account that can read the installation's files."""
     BACKUP = "backup"
     EXPORT = "export"
     WITNESS = "witness"
 
 
 LEFT = frozenset({DoorKind.BACKUP, DoorKind.EXPORT})
-"""Kinds that have left the house: they are never gone, since nobody can tell what became of a copy."""
+"""Kinds whose copies have left the installation; they are never gone, because their fate is unknown."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,15 +69,15 @@ class Door:
     where: str = ""
     by: str = ""
     since: str = ""
-    """Moment from which it is known to be there, in ISO 8601, where that is before the count."""
+    """Moment, in ISO 8601, since which it is known to exist, if earlier than the count."""
 
     @property
     def name(self) -> str:
-        """A short digest of everything that is said of it."""
+        """A short digest of all its facts."""
         return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()[:16]
 
     def facts(self) -> dict[str, str]:
-        """Return the facts of its entry in the log."""
+        """Return the facts of the way's log entry."""
         facts = {
             "kind": self.kind.value,
             "who": self.who,
@@ -91,7 +91,7 @@ class Door:
 
     @classmethod
     def of(cls, facts: Mapping[str, str]) -> Self:
-        """Read the facts of an entry; :class:`ValueError` for a kind that is not known."""
+        """Parse the facts of a log entry; raise :class:`ValueError` for an unknown kind."""
         named = {name: facts.get(name, "") for name in ("who", "through", "where", "by", "since")}
         can = tuple(each for each in facts.get("can", "").split(_LISTS) if each)
         return cls(DoorKind(facts.get("kind", "")), can=can, **named)
@@ -106,7 +106,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class Doors:
-    """The counts of one organisation's ways, from the entries of its governance log in their order."""
+    """The counts of ways into one organisation's data, from its governance log entries in order."""
 
     counted: list[datetime] = field(default_factory=list)
     """Moments of the counts."""
@@ -115,14 +115,14 @@ class Doors:
 
     @classmethod
     def of(cls, entries: Iterable[LogEntry]) -> Self:
-        """Return the counts that a log has; entries about other things are passed over."""
+        """Return the counts in a log, ignoring other entries."""
         doors = cls()
         for entry in entries:
             doors.take(entry)
         return doors
 
     def take(self, entry: LogEntry) -> None:
-        """Fold one entry in."""
+        """Add one log entry."""
         at = entry.at.replace(microsecond=0)  # A day ends with its last second, all of it.
         match entry.event:
             case DoorEvent.GOV_DOORS_COUNTED:
@@ -142,11 +142,14 @@ class Doors:
                 pass
 
     def last_count(self, moment: datetime) -> datetime | None:
-        """Return the moment of the last count until then."""
+        """Return the moment of the last count until ``moment``."""
         return max((each for each in self.counted if each <= moment), default=None)
 
     def between(self, first: datetime, last: datetime) -> Iterator[tuple[Door, datetime, datetime | None]]:
-        """Yield what was there at some moment from ``first`` to ``last``: since when, and until when."""
+        """Yield the ways that existed at any moment from ``first`` to ``last``, with beginning and end.
+
+        The end is ``None`` if it is later than ``last``.
+        """
         for each in self._seen:
             if each.since <= last and (each.gone is None or each.gone > first):
                 yield (
@@ -156,7 +159,7 @@ class Doors:
                 )
 
     def changes(self, doors: Collection[Door]) -> tuple[list[Door], list[str]]:
-        """Return those of ``doors`` that are new since the last count, and the names of those gone."""
+        """Return the ``doors`` that are new since the last count, and the names of those that are gone."""
         now = {each.name: each for each in doors}
         new = [door for name, door in now.items() if name not in self._open]
         gone = [name for name, seen in self._open.items() if name not in now and seen.door.kind not in LEFT]

@@ -1,4 +1,7 @@
-"""The answer to who can as a page that is read, printed and kept: whole in one file, without script."""
+"""The answer to who can reach an organisation's data, as a page to read, print and keep.
+
+It is a single file without scripts, and also answers who could reach the data, and who did what.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +121,7 @@ _MONTHS = {
 
 
 def page(answer: Mapping[str, Any], names: Mapping[str, str], language: str) -> str:
-    """Return an answer as an HTML document in a language; ``names`` are those of people and mailboxes."""
+    """Return an answer as an HTML document in a language; ``names`` has the names of people and mailboxes."""
     shown = _Page(answer, names, language)
     return whole_page(escape(shown.title), shown.body(), language, "who.css", "wide")
 

@@ -1,4 +1,4 @@
-"""Uses of an organisation's data, as its logs have them: who did what, where, and when last. Pure."""
+"""Uses of an organisation's data according to its logs: who did what, where, and when last. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from samdrift.rights.fields import moment_text
 _DENIED = ("vault:opening:denied", "mk:access:denied", "mk:sign-in:refused", "mt:token:refused")
 _DENIED_TOO = ("mt:client:denied", "gov:statement:refused", "gov:page:refused")
 DENIED = frozenset((*_DENIED, *_DENIED_TOO))
-"""Events of attempts that came to nothing: nobody has used anything by them."""
+"""Events of denied attempts, which are not uses."""
 _KINDS = {"user": "person", "system": "system", "operator": "operator", "worker": "worker"}
 _BY_NAME = frozenset({"org:command:run", "log:export:written"})
-"""Events whose facts name the person of the operator's who acts."""
+"""Events whose facts name the member of the operator's staff who acts."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deed:
-    """One kind of act of one actor in one place."""
+    """A kind of act by one actor in one place."""
 
     actor: str
     """`person:ID`, `system:ID`, `operator:NAME`, `custodian:NAME` or `worker:NAME`."""
@@ -32,7 +32,7 @@ class Deed:
 
 @dataclass(slots=True)
 class Count:
-    """The number of times that something was done, and when first and last."""
+    """Number of times that something was done, with the first and last time."""
 
     first: datetime
     last: datetime
@@ -41,17 +41,17 @@ class Count:
 
 @dataclass(slots=True)
 class Uses:
-    """Deeds of a time, gathered from the logs that could be read."""
+    """Deeds in a period, collected from the logs that could be read."""
 
     first: datetime
     last: datetime
     roles: set[str] = field(default_factory=set)
-    """Roles whose logs were read to the end."""
+    """Roles whose logs were read completely."""
     deeds: dict[Deed, Count] = field(default_factory=dict)
     _last: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def take(self, entries: Iterable[LogEntry]) -> None:
-        """Count entries of the time; others are passed over."""
+        """Count the entries in the period, ignoring others."""
         for entry in entries:
             at = entry.at.replace(microsecond=0)  # A day ends with its last second, all of it.
             if self.first <= at <= self.last:
@@ -59,11 +59,14 @@ class Uses:
                     self._count(Deed(actor, entry.event, entry.ids.get("mailbox", "")), at)
 
     def last_use(self, actor: str, where: str = "") -> datetime | None:
-        """Return when an actor last did something that was not denied, in a mailbox or, without, anywhere."""
+        """Return when an actor last did something that was not denied, in a mailbox, or anywhere.
+
+        ``where`` is the mailbox; if it is empty, every place counts.
+        """
         return self._last.get((actor, where))
 
     def actors(self, kind: str) -> dict[str, Count]:
-        """Return the actors of a kind who did something that was not denied, and when."""
+        """Return the actors of a kind that did something that was not denied, and when."""
         found: dict[str, Count] = {}
         for deed, count in self.deeds.items():
             if deed.actor.startswith(f"{kind}:") and deed.event not in DENIED:
@@ -86,7 +89,11 @@ class Uses:
 
 
 def actors_of(entry: LogEntry) -> list[str]:
-    """Return those who act in an entry: its principal, the client that a person acts through, who signed."""
+    """Return the actors in a log entry.
+
+    These are its principal and the client through which a person acts or, for some events, the person
+    or custodians named in it.
+    """
     kind, _, name = entry.principal.partition(":")
     if entry.event in _BY_NAME and entry.ids.get("by"):
         return [f"operator:{entry.ids['by']}"]
@@ -102,7 +109,7 @@ def actors_of(entry: LogEntry) -> list[str]:
 
 
 def deeds_document(uses: Uses) -> list[dict[str, Any]]:
-    """Return deeds as a program reads them, in order."""
+    """Return deeds in machine-readable form, in order."""
     return [
         {
             "who": deed.actor,
@@ -118,6 +125,6 @@ def deeds_document(uses: Uses) -> list[dict[str, Any]]:
 
 
 def deeds_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """Return the deeds of a document as rows of a table, the first of names."""
+    """Return the deeds of a document as rows of a table, after a row of column names."""
     names = ["who", "did", "denied", "where", "times", "first", "last"]
     return [names, *([str(each[name]) for name in names] for each in document["deeds"])]

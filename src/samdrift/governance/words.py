@@ -1,6 +1,6 @@
-"""Statements in words, for the person who is to sign one, and in lists of a record. Pure.
+"""Statements as text, for the person who is to sign one, and in lists of a record. Pure.
 
-What is signed is the statement itself: the words name every member of it, so that nothing is signed unseen.
+The statement itself is signed. Its text includes every member, so that nothing is signed unseen.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
 
 
 def in_words(statement: Statement, record: Record) -> tuple[tuple[str, str], ...]:
-    """Return a statement as pairs of a label and what stands there, with the names that the record knows."""
+    """Return a statement as pairs of label and value, with the names in the record."""
     fields: dict[str, Any] = json.loads(statement.content)
     names = names_of(record)
     pairs = [
@@ -108,9 +108,10 @@ def in_words(statement: Statement, record: Record) -> tuple[tuple[str, str], ...
 
 
 def names_of(record: Record) -> Mapping[str, str]:
-    """Return the names of those who have or had a key, by subject; of others, as a key was asked for.
+    """Return people's names by subject.
 
-    Whoever only asks for a key calls nobody else by another name.
+    The name comes from a key that has been approved, if there is one. In this way a mere request for a
+    key cannot change the name of another person.
     """
     asked = {str(each.act.to): each.act.name for each in record.keys.all()}
     had = {str(each.act.to): each.act.name for each in record.keys.all() if each.begins is not None}
@@ -118,7 +119,7 @@ def names_of(record: Record) -> Mapping[str, str]:
 
 
 def named(subject: Subject, record: Record) -> str:
-    """Return a subject with its name, where the record has one."""
+    """Return a subject with its name, if the record has one."""
     return _named(str(subject), names_of(record))
 
 
@@ -138,7 +139,7 @@ def _lines(label: str, value: Any, names: Mapping[str, str], record: Record) -> 
 
 
 def _about(digest: str, record: Record) -> str:
-    """Return the number and the kind of the statement that another names."""
+    """Return a text for the statement that another one refers to: its number, kind, recipient and digest."""
     for entry in record.entries:
         if entry.statement.digest == digest:
             subject = getattr(entry.statement.act, "to", None) or _receiver(entry.statement)
@@ -158,6 +159,6 @@ def _named(text: str, names: Mapping[str, str]) -> str:
 
 
 def table(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the pairs as lines, the labels in a column."""
+    """Return the pairs as lines with aligned labels."""
     width = max((len(label) for label, _ in pairs), default=0)
     return [f"{label:{width}}  {value}" for label, value in pairs]

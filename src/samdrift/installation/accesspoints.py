@@ -1,4 +1,4 @@
-"""Connects the message service with each organisation's access point, ours or another supplier's."""
+"""Connections from the message service to the access point of each organisation, ours or a supplier's."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Watch = Callable[[str, str, str, datetime], None]
-"""Notified of a call: the kind of service, its host, why it got no answer, or nothing, and when it began."""
+"""Callback for each call: kind of service, host, reason for failure (empty on success), start of the call."""
 _SILENCE = 10.0
-"""Seconds that an access point may keep its message service waiting, at any step; a poll has its own."""
+"""Seconds that an access point may stay silent at any step of a call; polls have their own limit."""
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 
@@ -52,10 +52,10 @@ def connected_later(
     watch: Watch = lambda *told: None,
     local: LocalApplication | None = None,
 ) -> AccessPoint:
-    """Return the organisation's access point, connected when it is first used.
+    """Return the organisation's access point, which is connected on first use.
 
-    ``local`` is interface C of this process, which is called directly where that is the organisation's access
-    point. Bundles of issuers that cannot be used are reported immediately.
+    ``local`` is interface C of this process; it is called directly where it is the organisation's access
+    point. Issuer bundles that cannot be used are reported immediately.
     """
     client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
     where = urlsplit(organisation.domibus.url if organisation.domibus else organisation.access_point)
@@ -78,9 +78,10 @@ class LaterAccessPoint:
         *,
         ours: bool = False,
     ) -> None:
-        """``watch`` is notified of each call why the access point did not answer, or nothing when it did, and
-        when the call began. One that is ``ours`` and waits for its database is there: what is gone is the
-        database, which has a state of its own.
+        """``watch`` is notified of each call: the reason for failure, empty on success, and the start.
+
+        ``ours`` marks this installation's own access point. If that one waits for its database, ``watch`` is
+        not notified, because the database has a state of its own.
         """
         self._connect = connect
         self._watch = watch
@@ -96,7 +97,7 @@ class LaterAccessPoint:
 
     @property
     def longest_wait(self) -> float:
-        """Return that of the access point, as far as it is known yet."""
+        """Return the longest wait of a poll at the access point, or 0 before it is connected."""
         return 0.0 if self._access_point is None else self._access_point.longest_wait
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
@@ -145,7 +146,7 @@ async def connected(
     config: Config,
     local: LocalApplication | None = None,
 ) -> AccessPoint:
-    """Connect with the organisation's own client certificate: over TLS, or to ``local`` where that is it."""
+    """Connect with the organisation's own client certificate, over TLS or directly to ``local``."""
     vaults = gate.worker("operator", Role.MESSAGE_SERVICE)
     async with vaults.open(organisation.identifier, Purpose.MAINTAIN) as vault:
         own = newest_identity(vault.tls_client())
@@ -170,7 +171,7 @@ async def connected(
 
 
 def is_own_listener(config: Config, access_point: str) -> bool:
-    """Return whether this is where interface C of this installation listens, host and port alike.
+    """Return whether a URL is exactly the host and port where interface C of this installation listens.
 
     Another name of the same host does not count: a different server may answer there.
     """
@@ -180,10 +181,11 @@ def is_own_listener(config: Config, access_point: str) -> bool:
 
 
 def name_of_own(config: Config, access_point: str) -> str | None:
-    """Return the name in the certificate of this installation's access point, called at a loopback address.
+    """Return the TLS server name to expect from this installation's own access point at a loopback address.
 
-    No issuer certifies such an address, and the certificate is the one that peers see: it has the host of the
-    access point's own address. ``None`` for any other access point, which is known by its address.
+    No issuer certifies a loopback address. The certificate is the one that peers see, so it names the host of
+    the access point's public address. ``None`` for any other access point, which is verified by its own
+    address.
     """
     own = config.access_point
     if own is None or not is_own_listener(config, access_point) or not is_loopback(own.listen_c.host):
@@ -192,7 +194,7 @@ def name_of_own(config: Config, access_point: str) -> str | None:
 
 
 def is_ours(config: Config, access_point: str) -> bool:
-    """Return whether an access point on interface C is this installation's, whose dependencies it has."""
+    """Return whether an access point on interface C is this installation's, with the same dependencies."""
     own, where = config.access_point, urlsplit(access_point)
     if own is None or where.port != own.listen_c.port:
         return False
@@ -206,7 +208,7 @@ def _domibus(
     gate: Gate,
     identity: Callable[[], TlsIdentity],
 ) -> DomibusAccessPoint:
-    """A Domibus gets the client certificate too, if it asks for one."""
+    """Connect to a Domibus, presenting the client certificate if it asks for one."""
     tls = client_tls(identity, own.issuers)
     client = http_client(
         tls, public_only=False, connections=CONNECTIONS_TO_ACCESS_POINT, seconds=_DOMIBUS_SILENCE

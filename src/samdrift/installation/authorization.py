@@ -1,4 +1,4 @@
-"""The authorisation of interface D put together from the configuration."""
+"""Authorisation of interface D, assembled from the configuration."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Authorizing:
-    """The parts by which interface D knows its clients."""
+    """The parts that authenticate and authorise the clients of interface D."""
 
     issuers: OwnIssuers
     server: AuthorizationServer
-    """Its routes are mounted in addition to interface D's own."""
+    """Authorization server; its routes are mounted in addition to interface D's own."""
     tokens: TokenVerifying
 
 
@@ -44,11 +44,11 @@ async def authorizing(
     gate: Gate,
     profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
 ) -> AsyncIterator[Authorizing]:
-    """The authorisation servers and the verification of tokens, while the context lasts.
+    """Provide the authorisation servers and the verification of tokens while the context lasts.
 
-    ``profiles`` returns the profiles of the organisations served at the time.
-    :class:`~samdrift.config.toml.ConfigError` when files of clients cannot be used or, in production, when
-    messages would be in a mailbox that no client reads.
+    ``profiles`` holds the profiles of the organisations that are currently served.
+    :class:`~samdrift.config.toml.ConfigError` when clients' files cannot be used or, in production, when a
+    mailbox would receive messages that no client reads.
     """
     check_routing(config)
     known = registered(config, profiles.keys())
@@ -66,8 +66,8 @@ async def authorizing(
 class _Clients:
     """One HTTP client for each bundle of TLS issuers.
 
-    They may connect wherever the operator has configured: an organisation's own server may have a private
-    address.
+    The clients may connect to any address that the operator has configured, including private ones, because
+    an organisation's own server may have a private address.
     """
 
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks of organisations, from the configuration: called while governance is served."""
+"""Webhooks of organisations, as configured; they are called while governance is served."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 def targets(config: Config) -> dict[ParticipantIdentifier, Target]:
-    """Return the webhooks that the configuration has, by organisation."""
+    """Return the configured webhooks by organisation."""
     own = config.governance
     if own is None:
         return {}
@@ -34,9 +34,9 @@ def targets(config: Config) -> dict[ParticipantIdentifier, Target]:
 
 @contextlib.asynccontextmanager
 async def calling_webhooks(config: Config, gate: Gate, records: Records, note: Note) -> AsyncIterator[None]:
-    """Notify each organisation with a webhook of emergencies, while the context lasts.
+    """Notify each organisation that has a webhook of emergencies, while the context lasts.
 
-    A webhook is called at public addresses, and in the networks that the operator has listed for governance.
+    Webhooks may be at public addresses and in the networks that the operator has listed for governance.
     """
     called = targets(config)
     if not called or config.governance is None:

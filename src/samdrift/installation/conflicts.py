@@ -1,9 +1,9 @@
 """Conflicts between installations on one machine, found before any of them starts.
 
 One access point is one party in one federation and environment, isolated from every other one
-(transport-profile-as4 2.10 e). The resources that an installation would use are gathered here, and two
-installations with one in common are refused: files and addresses, but also keys, and the issuer that
-determines which access points are accepted.
+(transport-profile-as4 2.10 e). This module gathers the resources that each installation would use and refuses
+two installations that share one: files and addresses, but also keys and the issuer that determines which
+access points are accepted.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _MAY_BE_SHARED = frozenset(
     | {"logs.time_stamps_trust", "vaults.s3.tls_issuers"}
     | {"console.certificates.issuers", "console.certificates.revocation_lists"}
 )
-"""Files and services that several installations may share, such as a scanner, which keeps nothing."""
+"""Files and services that several installations may share, such as a scanner, which stores nothing."""
 
 
 class NotApart(Explained):
-    """Two installations would share something; the text names both files and the setting."""
+    """Two installations would share something; the text names both configuration files and the setting."""
 
     def __init__(self, first: Path, second: Path, setting: str, text: str) -> None:
         super().__init__(f"{first} and {second}: {setting}: {text}")
@@ -60,29 +60,29 @@ class Claims:
     addresses: Mapping[str, SocketAddress]
     """Addresses that the installation listens on."""
     databases: frozenset[tuple[str, str, str]] = frozenset()
-    """Host, port and name of a database elsewhere; several hosts of the same one are possible."""
+    """Host, port and name of an external database, once for each of its hosts."""
     objects: tuple[str, ...] = ()
-    """A bucket elsewhere and the way into it, step by step."""
+    """An external bucket and the path into it, component by component."""
     access_points: frozenset[tuple[str, ...]] = frozenset()
-    """Access points of other suppliers, where its organisations are at such."""
+    """Access points of other suppliers that its organisations use."""
     files: frozenset[tuple[int, int]] = frozenset()
-    """Device and number of the places that are there: one file may have several names."""
+    """Device and inode number of the existing paths, because one file may have several names."""
     keys: frozenset[bytes] = frozenset()
     """Public keys of the access point."""
     tokens: frozenset[tuple[str, str]] = frozenset()
-    """Library and label of the tokens of its organisations."""
+    """PKCS#11 library and label of its organisations' tokens."""
     issuers: frozenset[bytes] = frozenset()
-    """The issuers whose access points are let in: digests of certificates."""
+    """Digests of the certificates of issuers whose access points are accepted."""
     credentials: Mapping[str, str] = field(default_factory=dict)
-    """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
+    """Names of credentials for its passphrase and PINs; systemd has one set of them for all installations."""
     hosts: frozenset[str] = frozenset()
-    """Hosts at which persons reach its organisations: cookies are a host's, whatever its port."""
+    """Hosts that serve pages to people: browsers keep one set of cookies per host, whatever the port."""
     first_user: int | None = None
-    """First of the Unix users of its processes."""
+    """First of the Unix user ids of its processes."""
 
 
 def require_apart(claims: Sequence[Claims]) -> None:
-    """Return when no two of them share anything, or raise :class:`NotApart`. Pure.
+    """Return when no two of the installations share anything, or raise :class:`NotApart`. Pure.
 
     Clauses: transport-profile-as4 2.10 e.
     """
@@ -92,7 +92,7 @@ def require_apart(claims: Sequence[Claims]) -> None:
 
 
 def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
-    """Every setting by which they conflict, and what they would share."""
+    """Yield every setting by which two installations conflict, and what they would share."""
     if one.environment == other.environment:
         yield "federation.identifier", "both are in the same federation and environment"
     for (setting, place), (where, there) in itertools.product(one.places.items(), other.places.items()):
@@ -137,18 +137,18 @@ def _settings(one: str, other: str) -> str:
 
 
 def _inside(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Return whether one path is the other, or leads into it."""
+    """Return whether one of the paths is the other or contains it."""
     return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _same_address(one: SocketAddress, other: SocketAddress) -> bool:
-    """Return whether both cannot be listened on at the same time; port 0 stands for any free port."""
+    """Return whether two addresses cannot be listened on at the same time; port 0 means any free port."""
     hosts = {_host(one.host), _host(other.host)}
     return one.port == other.port != 0 and (len(hosts) == 1 or "" in hosts)
 
 
 def _host(host: str) -> str:
-    """The canonical spelling of an address; empty for all addresses of the machine."""
+    """Return the canonical spelling of an address; empty for all addresses of the machine."""
     try:
         parsed = ip_address("127.0.0.1" if host.lower() == "localhost" else host)
     except ValueError:
@@ -183,7 +183,7 @@ def claims_of(config: Config, file: Path) -> Claims:
 
 
 def _bucket(vaults: VaultConfig) -> tuple[str, ...]:
-    """Return the steps to a bucket and the place in it; the same name at another store is another bucket."""
+    """Return the path to a bucket and the place in it; the same name at another store is another bucket."""
     if not isinstance(vaults.objects, str):
         return ()
     steps = _steps(vaults.objects)
@@ -192,7 +192,7 @@ def _bucket(vaults: VaultConfig) -> tuple[str, ...]:
 
 
 def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """Every setting of a table of the file, and of those in it, by its name."""
+    """Yield the name and value of every setting in a table of the file, including nested tables."""
     if is_dataclass(table) and not isinstance(table, SocketAddress | type):
         for field in fields(table):
             yield from _settings_of(getattr(table, field.name), f"{name}.{field.name}".lstrip("."))
@@ -201,7 +201,7 @@ def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
-    """The files with which organisations log in: at a Domibus, at their token."""
+    """Return the files of organisations with the passwords for a Domibus and the PINs for tokens."""
     files: dict[str, Path | None] = {}
     for one in organisations:
         if one.domibus is not None:
@@ -212,7 +212,7 @@ def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
 
 
 def _credentials(config: Config) -> Iterator[tuple[str, str]]:
-    """The credentials that systemd is to hand over, by the setting that names each."""
+    """Yield the credentials that systemd must provide, each with the setting that names it."""
     if config.vaults.passphrase_credential:
         yield "vaults.passphrase_credential", config.vaults.passphrase_credential
     if config.vaults.s3 is not None and config.vaults.s3.secret_credential:
@@ -223,14 +223,14 @@ def _credentials(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _tokens(config: Config) -> Iterator[tuple[str, str]]:
-    """The tokens of its organisations."""
+    """Yield library and label of the tokens of the installation's organisations."""
     for one in config.organisations:
         if config.vaults.hsm is not None and one.hsm is not None:
             yield str(config.vaults.hsm.module.resolve()), one.hsm.label
 
 
 def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:
-    """Return the identity of a file or folder under any name: by hard links, or mounted a second time."""
+    """Yield device and inode of each path, which are the same under any name (hard link or second mount)."""
     for place in places:
         with contextlib.suppress(OSError):
             found = place.stat()
@@ -238,7 +238,7 @@ def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:
 
 
 def _steps(url: str) -> tuple[str, ...]:
-    """The URL of something elsewhere, from the whole to the part."""
+    """Split the URL of an external resource into components, from the most general to the most specific."""
     parts = urlsplit(url)
     netloc = parts.netloc.lower()
     if parts.scheme == "https":
@@ -247,7 +247,10 @@ def _steps(url: str) -> tuple[str, ...]:
 
 
 def _public_keys(folder: Path) -> frozenset[bytes]:
-    """The access point's public keys, old ones included; their files reveal them without the passphrase."""
+    """Return the access point's public keys, including old ones.
+
+    Their files reveal them without the passphrase.
+    """
     files = [file for file in key_files(current(folder) or folder, KeyName.ACCESS_POINT) if file.installed]
     found = (decode_certificate(confined.read(file.path)).public_key() for file in files)
     return frozenset(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in found)

@@ -1,8 +1,9 @@
-"""The operator's commands to running processes: a socket for each, in a folder for the operator alone.
+"""The operator's commands to running processes, each over the socket of its process.
 
-One line of JSON in, one out. The operating system identifies the caller: only the user that the process runs
-as, and root, are accepted. It identifies the listener too, before anything is sent: the folder's owner, or
-root. Passphrases are sent this way, so that they are neither in a file nor in an argument of a process.
+The sockets are in a folder of the operator's own. A request is one line of JSON, and so is the answer. The
+operating system identifies the caller: only the user that the process runs as, and root, are accepted. It
+also identifies the listener before anything is sent: it must be the folder's owner or root. Passphrases are
+sent this way, so that they are neither in a file nor in an argument of a process.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from samdrift.contracts.errors import Explained
 from samdrift.keystore.durablefiles import private_folder, remove
 
 Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
-"""A function that carries out a command with the values of its line, and returns the answer's."""
+"""Function that carries out a command with the values of its line, and returns the values of the answer."""
 
 _PEER = struct.Struct("3i")
 _SILENCE = 60.0
 _LONGEST_ANSWER = 16 << 20
-"""Bytes: how an installation with many organisations is, is many lines of text."""
+"""Maximum size of an answer in bytes; the state of an installation with many organisations is long."""
 
 
 class ControlRefused(Explained):
-    """A running process refuses a command; the text states why, and contains no secret."""
+    """A running process refused a command; the text states why, and contains no secret."""
 
 
 class Unanswered(ControlRefused):
-    """A process listens, and does not answer in time: it hangs, or has too much to do."""
+    """A process listens but does not answer in time, because it hangs or is overloaded."""
 
     def __init__(self) -> None:
         super().__init__("a running process does not answer")
@@ -49,18 +50,18 @@ def control_folder(config: VaultConfig) -> Path:
 
 
 def is_hidden(config: VaultConfig) -> bool:
-    """Return whether that folder is in a key store that has gone: processes run on, but cannot be asked."""
+    """Return whether the control folder is in a missing key store: processes run but cannot be reached."""
     return control_folder(config).is_relative_to(config.secrets) and not config.secrets.is_dir()
 
 
 def workers_folder(config: VaultConfig) -> Path:
-    """Return the folder with the workers' sockets, at which they accept only their parent."""
+    """Return the folder with the workers' sockets, for commands from their parent and from each other."""
     return control_folder(config) / "workers"
 
 
 @contextlib.asynccontextmanager
 async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Carry out these commands while the context lasts."""
+    """Accept and carry out ``commands`` while the context lasts."""
     path = _socket_of(folder, os.getpid())
     server = await asyncio.start_unix_server(_Answering(commands), sock=_listening(path))
     try:
@@ -72,7 +73,7 @@ async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIter
 
 
 def _listening(path: Path) -> socket.socket:
-    """A socket in a folder of our own; an existing one is the remnant of a killed process."""
+    """Return a listening socket in a private folder; a socket left by a killed process is replaced."""
     private_folder(path.parent)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -83,7 +84,7 @@ def _listening(path: Path) -> socket.socket:
 
 
 class _Answering:
-    """Answers one caller."""
+    """Connection handler that answers one caller."""
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self._commands = commands
@@ -122,7 +123,10 @@ def _user(caller: socket.socket) -> int:
 
 
 async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]]:
-    """The answers of all processes that run, perhaps of none; :class:`ControlRefused` when one refuses."""
+    """Send a command to all running processes and return their answers, if any.
+
+    :class:`ControlRefused` when one of them refuses.
+    """
     answers = []
     for path in _sockets(folder):
         # What nobody listens at is left of a process that was killed; what is not there, has just ended.
@@ -137,9 +141,9 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
 async def tell_process(
     folder: Path, process: int, command: str, seconds: float = _SILENCE, **values: str
 ) -> dict[str, Any] | None:
-    """The answer of a process, even if it is a refusal; ``None`` when the process does not listen.
+    """Send a command to one process and return its answer, even a refusal; ``None`` when it does not listen.
 
-    :class:`Unanswered` when it listens and has not answered after ``seconds``.
+    :class:`Unanswered` when it listens but has not answered after ``seconds``.
     """
     try:
         return await _told(_socket_of(folder, process), {"command": command, **values}, seconds)
@@ -148,12 +152,12 @@ async def tell_process(
 
 
 async def anybody_listens(folder: Path) -> bool:
-    """Return whether a process of the installation runs, which hears the operator."""
+    """Return whether any process of the installation is running and accepts commands."""
     return bool(await listening_processes(folder))
 
 
 async def listening_processes(folder: Path) -> list[int]:
-    """Return the ids of the installation's processes that run and hear the operator."""
+    """Return the ids of the installation's processes that are running and accept commands."""
     found = []
     for path in _sockets(folder):
         with contextlib.suppress(ConnectionRefusedError, FileNotFoundError), _short(path) as name:
@@ -203,7 +207,7 @@ async def _connected(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, as
 
 @contextlib.contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """A name for a socket however deep its folder is: the system takes about a hundred characters."""
+    """Yield a short path to a socket in a deep folder: the system limits paths to about 100 characters."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

@@ -1,9 +1,10 @@
-"""Cover by agreements of the organisations that a process serves: decided for each role from its own copy of
-the signed statements, and checked before a vault is opened for a role and before a new message is sent.
+"""Cover by agreements of the organisations that a process serves.
 
-A state that changes, and each warning before an end, is an entry in the log of the vault that it concerns,
-and in the operator's: once, whichever process sees it first. A copy that cannot be read to its end could lack
-an end of something: its role goes on receiving, and sends again once the copy is whole.
+It is decided for each role from that role's own copy of the signed statements, and checked before a vault is
+opened for the role and before a new message is sent. Each change of state, and each warning before an end, is
+entered once in the log of the vault concerned and in the operator's log, whichever process sees it first. A
+copy that cannot be read to its end might lack the end of an agreement: the role continues to receive, and
+sends again once the copy is complete.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 COVERED_ROLES = tuple(role for role in Role if role.value in set(ROLES))
 """Roles whose functions agreements cover."""
 _FRESH = 1.0
-"""Seconds for which an answer is good: whatever ends, ends everywhere within them."""
+"""Seconds for which an answer is valid: an end takes effect everywhere within this time."""
 _EVERY = timedelta(minutes=10)
-"""Time between two rounds: what could not be looked at is looked at again."""
+"""Longest time between two rounds, each of which retries failed examinations."""
 _NET = timedelta(hours=2)
 """Time after which an organisation is examined even without a known change."""
 _SOON = timedelta(seconds=1)
@@ -54,27 +55,27 @@ _CANARY = {"state": "canary"}
 
 @dataclass(slots=True)
 class _Kept:
-    """The cover of one organisation in one role at the last look."""
+    """The cover of one organisation in one role at the last examination."""
 
     record: Record
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     looked: float = 0.0
-    """Moment of the last look, by a monotonic clock."""
+    """Moment of the last examination, by a monotonic clock."""
     moment: datetime | None = None
-    """Moment for which it was decided."""
+    """Moment for which the cover was decided."""
     turn: datetime | None = None
-    """Moment at which something of it changes by itself."""
+    """Moment of the next change that needs no new statement, such as the end of an agreement."""
     inherited: tuple[datetime, datetime] | None = None
     standing: Standing | None = None
     past: Past = field(default_factory=Past)
     cover: Cover | None = None
     failure: Temporary | None = None
     failed: float = 0.0
-    """Moment of the last failure, by the same clock."""
+    """Moment of the last failure, by the same monotonic clock."""
 
 
 class CoverKeeper:
-    """Knows the cover of every organisation that is served here."""
+    """Decides and caches the cover of every organisation that this process serves."""
 
     def __init__(
         self,
@@ -88,10 +89,11 @@ class CoverKeeper:
         canaries: Collection[ParticipantIdentifier] = (),
         operator: Party | None = None,
     ) -> None:
-        """``note`` hears whether functions lack cover; metrics name organisations if ``per_organisation``.
+        """``note`` is notified whether any functions lack cover.
 
-        ``canaries`` are the operator's own organisations, which have nobody to agree with: their functions
-        are on, and their logs say why. Agreements lead to ``operator``, where that is known.
+        ``canaries`` are the operator's own organisations, which have no party to agree with: their functions
+        are on, and their logs state why. ``operator`` is the party that agreements must lead to, where it is
+        known. Metrics name organisations if ``per_organisation``.
         """
         self._gate = gate
         self._clock = clock
@@ -103,11 +105,11 @@ class CoverKeeper:
         self._operator = operator
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
         self._lacking: set[tuple[ParticipantIdentifier, Role]] = set()
-        """Functions that lack cover."""
+        """Functions that currently lack cover."""
         self._unexpected = unexpected("agreements")
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
-        """Return how a function is covered now; a temporary error while its vault cannot be read."""
+        """Return the current cover of a function; raise a temporary error while its vault cannot be read."""
         kept = self._of(organisation, role)
         if (cover := self._known(kept)) is None:
             began = time.monotonic()
@@ -119,7 +121,7 @@ class CoverKeeper:
         return cover
 
     async def _again(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
-        """Look, however fresh the last answer is: something was stated after it, perhaps a moment ago."""
+        """Decide the cover again although the cached answer is fresh: a statement may be newer."""
         kept = self._of(organisation, role)
         async with kept.lock:
             return await self._noting(organisation, role, kept)
@@ -131,7 +133,7 @@ class CoverKeeper:
         return kept
 
     async def _noting(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
-        """Look, and keep a failure for other waiting callers."""
+        """Examine the cover, and keep a failure for other callers that are waiting for the same answer."""
         try:
             return await self._look(organisation, role, kept)
         except Temporary as failure:
@@ -139,7 +141,7 @@ class CoverKeeper:
             raise
 
     def _known(self, kept: _Kept) -> Cover | None:
-        """Return the last answer while it is still valid."""
+        """Return the cached answer while it is valid."""
         stale = time.monotonic() - kept.looked >= _FRESH
         turned = kept.turn is not None and self._clock() >= kept.turn
         return None if stale or turned else kept.cover
@@ -192,9 +194,9 @@ class CoverKeeper:
         return None
 
     def _now(self, record: Record, facts: CoverFacts) -> datetime:
-        """Return the moment that counts: a clock that was set back prolongs nothing.
+        """Return the time to decide by, so that setting a clock back prolongs no agreement.
 
-        It is not earlier than what witnesses have put under the log, or the last statement.
+        It is not earlier than the last statement or the last time that witnesses confirmed for the log.
         """
         begun = facts.inherited[0] if facts.inherited is not None else None
         known = (self._clock(), record.last, facts.witnessed, begun)
@@ -214,7 +216,7 @@ class CoverKeeper:
         kept.turn = min((each for each in turns if each > now), default=None)
 
     def _count(self, function: tuple[ParticipantIdentifier, Role], kept: _Kept) -> None:
-        """Note whether a function that is served here lacks cover."""
+        """Record whether a function that is served here lacks cover."""
         self._lacking.discard(function)
         on = kept.cover is not None and kept.cover.mode is Mode.ON and kept.cover.behind is None
         if not on and self._kept.get(function) is kept:
@@ -226,9 +228,10 @@ class CoverKeeper:
         self._note(Dependency.AGREEMENTS, "", reason if self._lacking else "")
 
     async def keep(self) -> None:
-        """Look at every organisation once, and when something ends, until cancelled.
+        """Examine every organisation once, and again when something is about to change, until cancelled.
 
-        New statements are announced (:meth:`hear`), so that no vault is opened in vain.
+        New statements are announced (:meth:`hear`), so that vaults are opened only when there is something to
+        read.
         """
         while True:
             for role in self._roles:
@@ -239,13 +242,16 @@ class CoverKeeper:
             await asyncio.sleep(self._pause().total_seconds())
 
     async def hear(self) -> None:
-        """Look at each organisation about which something is stated, until cancelled."""
+        """Examine each organisation that has new statements, until cancelled."""
         async for organisation, role in self._gate.wakeups(statements=True):
             if role in self._roles:
                 await self._see(self._again(organisation, role))
 
     async def go_along(self) -> None:
-        """Look at organisations whose vaults were just opened, where that is half due, until cancelled."""
+        """Examine organisations while their vaults are in use anyway, until cancelled.
+
+        An organisation is examined when half the time until its next regular examination has passed.
+        """
         async for organisation, role in self._gate.visits.listen():
             kept = self._kept.get((organisation, role))
             if kept is not None and time.monotonic() - kept.looked >= _NET.total_seconds() / 2:
@@ -279,7 +285,7 @@ class CoverKeeper:
         return max(min([_EVERY, *turns]), _SOON)
 
     def ends(self, organisation: ParticipantIdentifier) -> dict[str, datetime]:
-        """Return when cover ends, by the role, as far as that is known here."""
+        """Return when the cover of an organisation ends, by role, as far as it is known here."""
         kept = ((role, self._kept.get((organisation, role))) for role in COVERED_ROLES)
         known = ((role, one.standing) for role, one in kept if one is not None)
         return {
@@ -289,7 +295,7 @@ class CoverKeeper:
         }
 
     def rows(self) -> Iterator[CoverRow]:
-        """Return how each function stands, for the metrics."""
+        """Yield the state of cover of each function, for the metrics."""
         now = self._clock()
         for (organisation, role), one in self._kept.items():
             if one.standing is None or one.cover is None or not self._gate.leases.holds(organisation, role):
@@ -305,7 +311,7 @@ class CoverKeeper:
 
 
 def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[str, str]:
-    """Return a state's facts for the log; different facts are worth another entry."""
+    """Return the facts of a state for the log; a new entry is written when they change."""
     facts = {"state": _INHERITED if found.inherited else found.mode.value}
     if found.since is not None:
         facts["since"] = found.since.isoformat()
@@ -324,7 +330,7 @@ def canaries_of(config: Config) -> Collection[ParticipantIdentifier]:
 
 
 def operator_of(config: Config) -> Party | None:
-    """Return the party that runs the roles; :class:`ConfigError` where its number cannot be one."""
+    """Return the party that operates the roles; :class:`ConfigError` when its number is invalid."""
     try:
         return Party.parse(config.operator) if config.operator else None
     except ValueError:
@@ -333,7 +339,7 @@ def operator_of(config: Config) -> Party | None:
 
 @contextlib.asynccontextmanager
 async def covered(keeper: CoverKeeper, gate: Gate) -> AsyncIterator[None]:
-    """Have a gate ask for cover, and look after it while the context lasts."""
+    """Connect the keeper to a gate and keep its cover up to date while the context lasts."""
     gate.covered_by(keeper)
     work = keeper.keep(), keeper.hear(), keeper.go_along()
     async with in_background(*work, on_failure=unexpected("agreements")):

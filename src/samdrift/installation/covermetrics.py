@@ -1,4 +1,4 @@
-"""Metrics of cover by agreements, which the front of workers reads without deciding anything about cover."""
+"""Metrics of cover by agreements, in their own module because the front of the workers reads them, too."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ COVER_END = "samdrift_cover_end_seconds"
 
 @dataclass(frozen=True, slots=True)
 class CoverRow:
-    """A function of an organisation, as the metrics count it."""
+    """The state of cover of a function of an organisation, as counted by the metrics."""
 
     owner: str
     role: str
     state: str
     left: float | None
-    """Seconds until cover ends, where that is known."""
+    """Seconds until cover ends, if known."""
 
 
 class CoverMetrics(Collector):
-    """The metrics of cover: functions by state, and the soonest end of each owner and role."""
+    """Metrics of cover: functions by state, and the earliest end per owner and role."""
 
     def __init__(self, rows: Callable[[], Iterable[CoverRow]]) -> None:
         self._rows = rows
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they are now."""
+        """Yield the current metrics."""
         states = GaugeMetricFamily(
             COVER_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )

@@ -1,4 +1,4 @@
-"""Maintenance of an installation's database as its administrator, at the start and while it runs."""
+"""Maintenance of an installation's database as its administrator, at start-up and while it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BETWEEN_TRIES = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """The administrator's connection, and the queue that is looked after."""
+    """The administrator's connection, and the notification queue that it maintains."""
 
     provisioner: Provisioner
     queue: NotifyQueue
@@ -34,11 +34,11 @@ class Care:
 async def cared_for(
     settings: VaultSettings, keys: KeyStore, heard: Callable[[str], None] = lambda reason: None
 ) -> AsyncIterator[Care]:
-    """Put the database's rights in order, then keep its queue of notifications moving.
+    """Put the database's rights in order, then keep its notification queue moving while the context lasts.
 
-    An unreachable database is waited for indefinitely: it may still be starting. ``heard`` is notified at
-    each try why it is unreachable, or with an empty text when it is reached.
-    :class:`~samdrift.vault.errors.DatabaseUnfit` where everybody may connect and that cannot be changed.
+    An unreachable database is waited for indefinitely, because it may still be starting. ``heard`` is
+    notified of the reason at each failed attempt, and with an empty text once it is reached.
+    :class:`~samdrift.vault.errors.DatabaseUnfit` where every login may connect and that cannot be changed.
     """
     provisioner = await _when_there(settings, keys, heard)
     try:
@@ -50,7 +50,7 @@ async def cared_for(
 
 
 async def _when_there(settings: VaultSettings, keys: KeyStore, heard: Callable[[str], None]) -> Provisioner:
-    """Connect once the database is there, and put it in order. A login that it refuses is not waited for."""
+    """Connect as soon as the database is reachable, and put it in order; a refused login is raised."""
     while True:
         try:
             provisioner = await Provisioner.connect(settings, keys=keys)
@@ -70,7 +70,7 @@ async def _when_there(settings: VaultSettings, keys: KeyStore, heard: Callable[[
 
 
 async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:
-    """Install in a session of its own, since the server caches what a session has seen of each vault."""
+    """Install over a separate session, because the server caches what a session has seen of each vault."""
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
         await provisioner.install()
@@ -79,15 +79,15 @@ async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:
 
 
 class NotificationMetrics(Collector):
-    """Notifications that failed, how full the cluster's queue is, and who keeps it so."""
+    """Metrics of failed notifications, of the fill level of the cluster's queue, and of its holders."""
 
     def __init__(self, failed: Callable[[], int], queue: NotifyQueue | None = None) -> None:
-        """``failed`` returns how many failed here; ``queue`` is for the process that looks after it."""
+        """``failed`` returns the number of failures; ``queue`` is set in the process that maintains it."""
         self._failed = failed
         self._queue = queue
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they are now."""
+        """Yield the current metrics."""
         failed = CounterMetricFamily(
             "samdrift_notifications_failed", "Attempts to notify other processes of work that failed"
         )

@@ -1,8 +1,8 @@
-"""Directories of organisations, from the configuration: their groups are read while governance is served.
+"""Organisations' configured directories, whose groups are read while governance is served.
 
 Each directory is read every few minutes, usually every minute while it is unreachable, and when a group that
-was never read gets a right. Its state is that of its last reading: answered in full, or the reason why not; a
-group that was left unchanged is also such a reason.
+was never read is given a right. Its state is that of its last reading: complete, or the reason why it was
+not. A group that was left unchanged is also such a reason.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _WHILE_GONE = timedelta(minutes=1)
-"""Time until a directory that is gone is asked again; a reading that failed late has it rest for longer."""
+"""Time until an unreachable directory is retried; one whose reading failed late waits longer."""
 _REST = 20
-"""Multiple of a failed reading's duration for which to wait: reading takes a processor that all share."""
+"""Multiple of a failed reading's duration to wait before a retry, because readings share the processor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory of an organisation, as the configuration has it."""
+    """A configured directory of an organisation."""
 
     organisation: ParticipantIdentifier
     issuer: str
@@ -65,7 +65,7 @@ class Place:
 
     @property
     def host(self) -> str:
-        """Its name in health, log and metrics: its server's."""
+        """Return the directory's name in health, log and metrics, which is its server's host."""
         return self.own.host
 
 
@@ -80,9 +80,9 @@ def places_of(own: OrganisationConfig) -> tuple[Place, ...]:
 
 
 def source_of(place: Place) -> Source:
-    """Return a directory that can be read; :class:`ConfigError` for a file that cannot be used.
+    """Return a readable source for a directory; :class:`ConfigError` for a file that cannot be used.
 
-    Files are read each time: a new password is used by the next reading.
+    Files are read each time, so that a new password is used by the next reading.
     """
     own = place.own
     plain = own.security is LdapSecurity.NONE
@@ -128,7 +128,7 @@ def _key(file: Path) -> Ed25519PrivateKey:
 
 
 class DirectoryKeeper:
-    """Reads the directories of the organisations whose governance is worked for here."""
+    """Reads the directories of the organisations whose governance this process works for."""
 
     def __init__(
         self, gate: Gate, records: Records, known: Iterable[Place], note: Note, clock: Clock
@@ -144,9 +144,10 @@ class DirectoryKeeper:
         self._unexpected = unexpected("directories")
 
     async def keep(self) -> None:
-        """Read each directory when its time has come, until cancelled.
+        """Read each directory when it is due, until cancelled.
 
-        They are independent, here and in :meth:`hear`: one that does not answer does not delay others.
+        Directories are read independently, here and in :meth:`hear`: one that does not answer delays no
+        other.
         """
         async with asyncio.TaskGroup() as tasks:
             for place in self._places:
@@ -161,7 +162,7 @@ class DirectoryKeeper:
             await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
 
     async def hear(self) -> None:
-        """Read a directory when a group of it is given a right that was never read, until cancelled."""
+        """Read a directory when one of its groups that was never read is given a right, until cancelled."""
         stated = {each: asyncio.Event() for each in self._places}
         async with asyncio.TaskGroup() as tasks:
             for place, something in stated.items():
@@ -193,9 +194,9 @@ class DirectoryKeeper:
             await self.look(place)
 
     async def look(self, place: Place) -> None:
-        """Read one directory, and note its state and when to read it again.
+        """Read one directory, record its state, and schedule the next reading.
 
-        No failure ends the reading of this directory or of others.
+        A failure does not end the reading of this directory or of others.
         """
         began = self._clock()
         self._next[place] = began + timedelta(minutes=place.own.minutes)
@@ -223,19 +224,22 @@ class DirectoryKeeper:
             self._say(place, kept(done))
 
     async def _out_of_date(self, place: Place) -> bool:
-        """Return whether no one else reads it either: a timer does if this process cannot name people."""
+        """Return whether no other reader is updating the directory either.
+
+        A timer may read it in place of a process that cannot name people.
+        """
         record = await self._records.read(place.organisation)
         now = max(self._clock(), record.last or self._clock())
         return out_of_date(record, place.own.name, now)
 
     def _gone(self, place: Place, began: datetime, why: str) -> None:
-        """Note that a directory is unreachable, and retry it soon: its administrator waits to see it work."""
+        """Record that a directory is unreachable, and retry it soon: its administrator may be waiting."""
         now = self._clock()
         self._next[place] = min(self._next[place], now + max(_WHILE_GONE, _REST * (now - began)))
         self._say(place, why)
 
     def _say(self, place: Place, why: str) -> None:
-        """Note the state of a server: of several directories on one, the first that is gone."""
+        """Report the state of a server: the first reason if several of its directories are unreachable."""
         self._reasons[place] = why
         there = [each for other, each in self._reasons.items() if other.host == place.host and each]
         self._note(Dependency.DIRECTORY, place.host, there[0] if there else "")
@@ -245,7 +249,7 @@ class DirectoryKeeper:
 
 
 def kept(done: Sequence[Synchronised]) -> str:
-    """Return in words that groups are kept as they were; nothing where none is."""
+    """Return a text saying that groups were left unchanged and why; empty when none were."""
     found = [each.reason for each in done if each.outcome is Outcome.KEPT]
     if not found:
         return ""
@@ -257,7 +261,7 @@ def kept(done: Sequence[Synchronised]) -> str:
 async def reading_directories(
     config: Config, gate: Gate, records: Records, note: Note
 ) -> AsyncIterator[None]:
-    """Read the directories of the configuration while the context lasts."""
+    """Read the configured directories while the context lasts."""
     keeper = DirectoryKeeper(gate, records, places(config), note, system_clock)
     failed = unexpected("directories")
     async with in_background(keeper.keep(), keeper.hear(), on_failure=failed):

@@ -8,7 +8,7 @@ from samdrift.contracts.principals import Role
 
 
 class Door(StrEnum):
-    """A listener that is reached from outside: the interfaces, and where persons reach a role."""
+    """A listener that is reached from outside: an interface, or the pages of a role."""
 
     A = "a"
     C = "c"
@@ -17,7 +17,7 @@ class Door(StrEnum):
     GOV = "gov"
     METRICS = "metrics"
     LOG = "log"
-    """The log of a worker's own vault; behind the front alone."""
+    """The log of a worker's own vault, reachable only by the front."""
 
 
 ROLES = {
@@ -27,4 +27,4 @@ ROLES = {
     Door.MK: Role.MESSAGE_CLIENT,
     Door.GOV: Role.GOVERNANCE,
 }
-"""The role that answers at each; those of metrics and log are every role's."""
+"""The role that answers at each listener; every role has metrics and log listeners."""

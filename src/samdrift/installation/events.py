@@ -1,4 +1,4 @@
-"""Events of an installation that runs."""
+"""Events of a running installation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from samdrift.audit.events import AuditEvent
 
 
 class RunEvent(AuditEvent):
-    """An event that a running installation writes."""
+    """An audit event that a running installation writes."""
 
     LOG_RECONCILED = "log:reconciliation:made"
-    """The organisation's logs here were compared with each other; has the outcome."""
+    """The organisation's logs in this installation were compared with each other; includes the outcome."""
     COVER_CHANGED = "gov:cover:changed"
-    """The cover of a function is another one now, or ends within some days; in the operator's log, too."""
+    """The cover of a function changed or ends within some days; recorded in the operator's log, too."""
     MATTER_REMINDED = "gov:matter:reminded"
-    """A decision, an answer or an account is waited for: the entry says which, and until when."""
+    """A decision, an answer or an account is awaited; the entry states which one, and until when."""
     VAULT_UNLOCKED = "vault:lock:opened"
-    """The organisation's officer has unlocked the vault in a running process."""
+    """The organisation's officer unlocked the vault in a running process."""

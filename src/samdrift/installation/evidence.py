@@ -1,4 +1,4 @@
-"""Evidence about messages for message clients, from the vaults that this process has."""
+"""Evidence about messages for message clients, from the vaults that this process serves."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _IN_ORDER = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 _WAITING = 4
-"""Pieces that may be produced ahead of the reader."""
+"""Maximum number of pieces that are produced ahead of the reader."""
 
 
 class VaultsEvidence:
-    """Fills :class:`~samdrift.contracts.evidence.MessageEvidence`.
+    """Implementation of :class:`~samdrift.contracts.evidence.MessageEvidence` that reads vaults.
 
-    Includes the access point's if its vault is in this process, which is not so at isolation level
-    ``process``. No checkpoint is signed for it: the entries after the last one have no proof yet.
+    It includes the access point's evidence if that vault is in this process, which it is not at isolation
+    level ``process``. It signs no new checkpoint: entries after the last one have no proof yet.
     """
 
     def __init__(self, gate: Gate, roles: Collection[Role]) -> None:
-        """``roles`` are those of the process."""
+        """``roles`` are the roles of this process."""
         self._gate = gate
         self._roles = [role for role in _IN_ORDER if role in roles]
 
@@ -36,7 +36,7 @@ class VaultsEvidence:
         by: str,
         original: Original | None = None,
     ) -> AsyncIterator[bytes] | None:
-        """Return the package in pieces; ``None`` where the logs know no such message."""
+        """Return the package in pieces; ``None`` if the logs do not contain the message."""
         roles = [role for role in self._roles if self._gate.registry.serves(organisation, role)]
         order = Order(organisation, message_id, by, "asked for over interface D")
         evidence = await Evidence.find(self._gate, order, roles)

@@ -1,7 +1,7 @@
-"""Certificates that are about to expire: reported in the log once a day, and in the metrics all the time.
+"""Certificates that are about to expire, which are reported daily in the log and continuously in the metrics.
 
 The log of the service does not name organisations: it contains the reference that ``samdrift org keys list``
-shows with each one.
+shows for each one.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _LOGGER = logging.getLogger("samdrift")
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """End of the certificate of the key in use, of one owner and name."""
+    """Expiry of the certificate of the key in use, for one owner and key name."""
 
     owner: str
-    """Label in the metrics, where they name organisations."""
+    """Label of the owner in the metrics, which name organisations only if configured to."""
     reference: str
-    """Name in the log."""
+    """Name of the owner in the log."""
     key: HeldKey
     until: datetime
 
 
 @dataclass(slots=True)
 class Expiries:
-    """Looks at the certificates of the operator and of the organisations."""
+    """Checks the certificates of the operator and of the organisations for expiry."""
 
     keys: KeyStore
     registry: Registry
@@ -52,9 +52,9 @@ class Expiries:
     per_organisation: bool = False
     gauge: Gauge | None = None
     operators: bool = True
-    """The operator's own are looked at too; not by a process of one organisation."""
+    """Check the operator's own certificates, too; false in a process of one organisation."""
     warns: Callable[[], bool] = lambda: True
-    """Return whether warnings are written: by one of several processes."""
+    """Function that returns whether this process writes warnings; one of several does."""
     _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -77,7 +77,7 @@ class Expiries:
             await asyncio.sleep(_EVERY.total_seconds())
 
     def found(self, now: datetime) -> Iterator[Expiry]:
-        """Yield the certificate of each key in use, of owners whose keys can be read now."""
+        """Yield the expiry of each key in use, for owners whose keys can currently be read."""
         if self.operators:
             yield from self._of("operator", "operator", OPERATOR_KEYS, _OPERATORS, now)
         for one in self.registry.all():
@@ -110,7 +110,7 @@ class Expiries:
         )
 
     def _measure(self, gauge: Gauge, found: list[Expiry], now: datetime) -> None:
-        """The soonest of each owner and name."""
+        """Set the gauge to the earliest expiry per owner and key name."""
         soonest: dict[tuple[str, str], float] = {}
         for expiry in found:
             which = expiry.owner, expiry.key.name.value
@@ -122,7 +122,7 @@ class Expiries:
 
 
 def expiry_gauge(metrics: CollectorRegistry) -> Gauge:
-    """The metric."""
+    """Create the gauge of the time until certificates expire."""
     return Gauge(
         "samdrift_certificate_expiry_seconds",
         "Time until the certificate of the key in use expires, the soonest of its owner",
@@ -132,5 +132,5 @@ def expiry_gauge(metrics: CollectorRegistry) -> Gauge:
 
 
 def watching(expiries: Expiries) -> AbstractAsyncContextManager[None]:
-    """Look at certificates while the context lasts."""
+    """Check certificates for expiry while the context lasts."""
     return in_background(expiries.watch(), on_failure=unexpected(_LOOK))

@@ -1,8 +1,8 @@
-"""The state of each dependency of a process: up or down, since when and why; a change writes one line.
+"""The state of each dependency of a process: up or down, since when and why. Each change writes one log line.
 
 Dependencies on this machine, or that serve only it, are tried every few seconds, so that an outage is noticed
-even while they are not needed. Services of the federation are not called for that: their state is that of the
-last ordinary call.
+even while they are not needed. Services of the federation are not called for that purpose: their state is
+that of the last ordinary call.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from samdrift.scheduling.ticks import tick
 
 _LOGGER = logging.getLogger("samdrift")
 _MOST = 200
-"""Limit of dependencies kept: a recipient's SMP is one, and anyone can cause any number of these."""
+"""Maximum number of dependencies kept: each recipient's SMP is one, and anyone can cause more of them."""
 _EVERY, _WHILE_GONE = 10.0, 2.0
-"""Seconds between two tries of a dependency, normally and while it is down."""
+"""Seconds between two checks of a dependency, normally and while it is down."""
 _PATIENCE = 15.0
 _LONGEST = 200
 _PARTLY = "it answers a part of the calls alone: {}"
 _FALLS = 3
-"""Outages within :data:`_WINDOW` by which a dependency that answers in between does so in part."""
+"""Outages within :data:`_WINDOW` that mark an intermittently answering dependency as partly available."""
 _WINDOW = timedelta(seconds=60)
 _SHARE = 10
-"""Answers to one call without, from which on the latter are none of an outage."""
+"""Answers per failed call above which failures no longer count as an outage."""
 GONE = "samdrift_dependency_gone"
 """Name of the metric."""
 FOUND_BY_WORKERS = (
     "processes of organisations find it gone; where and why: journalctl -u samdrift -g 'gone since'"
 )
-"""The reason at level ``process``, where workers tell how many they find gone, and nothing in words."""
+"""Reason shown at level ``process``, where workers report only how many of them find a dependency gone."""
 
 
 class Dependency(StrEnum):
-    """Kinds of dependency, as log, metrics and the doctor name them."""
+    """Kinds of dependency, as named in the log, the metrics and ``samdrift doctor``."""
 
     DATABASE = "database"
     CLOCK = "clock"
-    """This machine's clock, compared with the database's."""
+    """This machine's clock, compared with the database's clock."""
     LEASES = "leases"
-    """This process's share of the work: none while its clock is wrong and another process's is right."""
+    """This process's share of the work: gone while its clock is wrong and another process's is right."""
     OBJECTS = "object-store"
     KEY_STORE = "key-store"
     HSM = "hsm"
@@ -67,28 +67,32 @@ class Dependency(StrEnum):
     ADDRESS_BOOK = "address-book"
     REVOCATION = "revocation"
     MESSAGE_SERVICE = "message-service"
-    """A message service that message clients use over interface D, by its host."""
+    """A message service that message clients use over interface D, identified by its host."""
     MAIL = "mail"
-    """The mail server for notices, by its host."""
+    """The mail server for notices, identified by its host."""
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
-    """A log that is not signed or that a witness refuses, by its random name; and a witness that gives no
-    answer, by its name and place, once for all logs.
+    """A log that is not signed or that a witness refuses, identified by its random name.
+
+    Also a witness that does not answer, identified by its name and address, once for all logs.
     """
     TIME_STAMPS = "time-stamps"
-    """The authority for time stamps on logs, by its host."""
+    """The time-stamping authority for logs, identified by its host."""
     RECONCILIATION = "reconciliation"
-    """The logs of an organisation, by the first one's random name: they agree with each other."""
+    """The agreement of an organisation's logs with each other, identified by the first log's random name."""
     AGREEMENTS = "agreements"
-    """Agreements cover every function of the organisations that are served here."""
+    """The cover by agreements of every function of the organisations that are served here."""
     LOG_SYSTEM = "log-system"
-    """A log system of organisations, by host and port: it takes every log that is handed over to it."""
+    """A log system of organisations, by host and port; it must accept every log that is handed over to it."""
     WORKERS = "workers"
-    """The processes that share the work of an installation with several: one of them serves."""
+    """The workers that share an installation's work; gone when none of them serves."""
     WEBHOOK = "webhook"
-    """A webhook at which an organisation hears of emergencies, by its host."""
+    """A webhook that notifies an organisation of emergencies, identified by its host."""
     DIRECTORY = "directory"
-    """A directory of an organisation, by its host: it answers in full, with all groups that have rights."""
+    """A directory of an organisation, by its host.
+
+    It must answer in full, with all groups that have rights.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +101,19 @@ class Condition:
 
     dependency: str
     at: str = ""
-    """Its host or address, where there are several of a kind."""
+    """Host or address of the dependency, where there are several of a kind."""
     gone_since: datetime | None = None
     reason: str = ""
     there_since: datetime | None = None
-    """Moment of its first answer after its last outage, or at all; ``None`` while it is gone."""
+    """Moment of its first answer since its last outage, or ever; ``None`` while it is gone."""
     last_gone: datetime | None = None
-    """Beginning of its last outage, which is over."""
+    """Start of its last outage, which has ended."""
     last_reason: str = ""
     gone_seconds: int | None = field(default=None, compare=False)
-    """Length of the outage so far, which goes by no clock; ``None`` where it is not measured."""
+    """Length of the current outage, independent of the clock; ``None`` where it is not measured."""
 
     def document(self) -> dict[str, str | int | None]:
-        """The condition as JSON."""
+        """Return the condition as JSON."""
         return {
             "dependency": self.dependency,
             "at": self.at or None,
@@ -124,7 +128,7 @@ class Condition:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Condition:
-        """The inverse of :meth:`document`."""
+        """Parse a condition from JSON; the inverse of :meth:`document`."""
         return cls(
             str(document["dependency"]),
             document["at"] or "",
@@ -146,23 +150,23 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _is_of_an_outage_before(began: datetime | None, there: Condition, now: datetime) -> bool:
-    """Return whether a failed call began before the dependency recovered to its current state."""
+    """Return whether a failed call began before the dependency last recovered."""
     return began is not None and there.there_since is not None and began < there.there_since <= now
 
 
 @dataclass(slots=True)
 class _Falls:
-    """Failures of a dependency that had answered before, within the last while: does it answer in part?"""
+    """Recent failures of one dependency between its answers, to detect that it is only partly available."""
 
     moments: deque[tuple[datetime, int]] = field(default_factory=lambda: deque(maxlen=_FALLS))
-    """The last ones, each with the number of answers before it."""
+    """The last failures, each with the number of answers before it."""
     answers: int = 0
     last: datetime | None = None
-    """The last answer."""
+    """Moment of the last answer."""
     partly: bool = False
 
     def answered(self, now: datetime) -> bool:
-        """Count an answer; true while it answers in part."""
+        """Count an answer; return whether the dependency is only partly available."""
         self.answers += 1
         self.last = now
         if self.partly and now - self.moments[-1][0] >= _WINDOW:
@@ -171,7 +175,10 @@ class _Falls:
         return self.partly
 
     def failed(self, now: datetime, *, gone: bool) -> bool:
-        """Count a failure; true where it answers in part. One that is gone wholly falls once."""
+        """Count a failure; return whether the dependency is only partly available.
+
+        A dependency that is entirely gone is counted only when it first fails.
+        """
         if self.partly and self.last is not None and now - self.last >= _WINDOW:
             self.partly = False
         if gone and not self.partly:
@@ -184,14 +191,14 @@ class _Falls:
 
 
 class Health(Collector):
-    """Dependencies of one process, by kind and place."""
+    """The state of the dependencies of one process, by kind and place."""
 
     def __init__(
         self, clock: Clock, elsewhere: Collection[str] = (), elapsed: Callable[[], float] = time.monotonic
     ) -> None:
-        """``elsewhere`` are dependencies whose changes another process logs.
+        """``elapsed`` returns monotonic seconds, because the clock is a dependency itself.
 
-        ``elapsed`` are seconds that no change of the clock alters: the clock is a dependency, too.
+        ``elsewhere`` are dependencies whose changes are logged by another process.
         """
         self._clock = clock
         self._elapsed = elapsed
@@ -202,7 +209,7 @@ class Health(Collector):
         self._falls: dict[tuple[str, str], _Falls] = {}
 
     def conditions(self) -> tuple[Condition, ...]:
-        """Every dependency that has been used or tried, those that are down first."""
+        """Return every dependency that has been used or tried, those that are down first."""
         known = sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
         return tuple(replace(one, gone_seconds=self._gone_seconds(one)) for one in known)
 
@@ -213,11 +220,11 @@ class Health(Collector):
     def note(
         self, dependency: str, at: str = "", reason: str | None = "", began: datetime | None = None
     ) -> None:
-        """Note that a dependency answered, or why it did not; a change of state writes a line.
+        """Record that a dependency answered, or why it did not; a change of state writes a log line.
 
-        With ``None`` the process no longer uses it, and it has no state here. ``began`` is the start of one
-        of many concurrent calls: one that failed while a later one succeeded proves nothing about the
-        dependency.
+        ``reason`` is empty for an answer, and ``None`` when this process no longer uses the dependency.
+        ``began`` is the start of one of many concurrent calls: a failed call is ignored if a later one
+        succeeded.
         """
         key, now = (dependency, at), self._clock()
         if reason is None:
@@ -257,7 +264,7 @@ class Health(Collector):
             self._keep(Condition(dependency, at, None, "", now, *last))
 
     def of_tokens(self) -> Callable[[str, str], None]:
-        """Return what notes tokens in HSMs, by their labels, from whichever thread uses them."""
+        """Return a function that records the state of tokens in HSMs, by label, callable from any thread."""
         loop = asyncio.get_running_loop()
 
         def note(label: str, reason: str) -> None:
@@ -279,13 +286,15 @@ class Health(Collector):
             kept.pop(key, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Return the current value of the metric."""
+        """Yield the current value of the metric."""
         yield from Gone(self._known.values()).collect()
 
 
 class Note(Protocol):
-    """Is notified of a dependency, its place, and the reason why it is gone: empty when it is there, ``None``
-    when it is no affair of this process any more (:meth:`Health.note`).
+    """Callback with a dependency, its place, and the reason why it is gone.
+
+    The reason is empty when it answers, and ``None`` when this process no longer uses it
+    (:meth:`Health.note`).
     """
 
     def __call__(
@@ -295,18 +304,18 @@ class Note(Protocol):
 
 @dataclass(slots=True)
 class _Shared:
-    """A service that was gone: when it was called last, and for whom it is gone since which call."""
+    """A service that was gone, with its last call, and the last failed call of each caller that lacks it."""
 
     called: float
     gone_for: dict[object, float] = field(default_factory=dict)
 
 
 class SharedServices:
-    """Services that many logs call: each has one state, and one line, however many logs there are.
+    """Services that many logs call, each with one state and one log line, however many logs there are.
 
-    A service is gone with the first call that fails, and there again once a call has succeeded for everyone
-    for whom it was gone. One that is not called any more, since other processes have its logs or it was
-    replaced, is no affair of this process after a while: logs that are back sooner make no line of their own.
+    A service is gone after the first failed call, and available again once a call has succeeded for every
+    caller for whom it was gone. One that is no longer called, because other processes took over its logs or
+    it was replaced, is forgotten after a while.
     """
 
     def __init__(
@@ -324,9 +333,9 @@ class SharedServices:
         self._known: dict[str, _Shared] = {}
 
     def note(self, at: str, reason: str, began: datetime | None = None, caller: object = None) -> None:
-        """Note how a call ended, by the reason why it failed, or none.
+        """Record how a call ended: the reason for its failure, or an empty text.
 
-        ``caller`` is for whom it was, where a service can be gone for one of them alone.
+        ``caller`` is the party that the call was made for, where a service may be gone for only some of them.
         """
         now = self._elapsed()
         known = self._known.get(at)
@@ -343,7 +352,7 @@ class SharedServices:
             self._note(self._dependency, at, reason, began)
 
     def forget(self) -> None:
-        """Forget services, and those for whom they are gone, of which there was no call for long."""
+        """Forget services, and callers for whom a service is gone, that have made no call for long."""
         oldest = self._elapsed() - self._uncalled
         for at, known in list(self._known.items()):
             was_gone = bool(known.gone_for)
@@ -356,7 +365,7 @@ class SharedServices:
 
 
 class Gone(Collector):
-    """The metric of conditions: of each kind of dependency, the number that are gone."""
+    """Metric of the number of dependencies of each kind that are gone."""
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
         self._conditions = conditions
@@ -372,19 +381,19 @@ class Gone(Collector):
 
 
 Try = Callable[[], Awaitable[object]]
-"""Reaches a dependency; raises when it is gone."""
+"""Function that tries to reach a dependency; raises when it is gone."""
 
 
 @contextlib.asynccontextmanager
 async def trying(health: Health, tries: Mapping[str, Try]) -> AsyncIterator[None]:
-    """Try each dependency now and then, by itself, while the context lasts."""
+    """Try each dependency periodically and independently while the context lasts."""
     work = (_keep_trying(health, name, one) for name, one in tries.items())
     async with in_background(*work, on_failure=unexpected("health")):
         yield
 
 
 class ClockDiffers(Explained):
-    """A clock differs from that of the database."""
+    """This machine's clock differs from that of the database."""
 
     def __init__(self, ahead: float) -> None:
         side = "ahead of" if ahead > 0 else "behind"
@@ -392,33 +401,33 @@ class ClockDiffers(Explained):
 
 
 class SharedTime:
-    """The database, and how far this machine's clock is ahead of its own, which all hosts have in common.
+    """The database, and the difference between this machine's clock and its clock, which all hosts share.
 
-    A deadline that one host has set is judged by the clock of whichever takes its work over: nothing else
-    would say that a clock is wrong before a message has failed too early.
+    A deadline set by one host is judged by the clock of whichever host takes over its work. Without this
+    comparison, a wrong clock would be noticed only after a message had failed too early.
     """
 
     def __init__(self, reach: Callable[[], Awaitable[float]], clock: Clock) -> None:
-        """``reach`` returns the database's time, in seconds of POSIX."""
+        """``reach`` returns the database's time as a POSIX timestamp."""
         self._reach = reach
         self._clock = clock
         self._ahead = 0.0
 
     async def reach(self) -> None:
-        """Ask the database for its time; what ``reach`` raises when it gives none."""
+        """Ask the database for its time and update the difference; errors of ``reach`` pass through."""
         began = self._clock().timestamp()
         theirs = await self._reach()
         ended = self._clock().timestamp()
         self._ahead = max(0.0, began - theirs) + min(0.0, ended - theirs)
 
     async def agrees(self) -> None:
-        """Judge what the database said last; :class:`ClockDiffers` where this machine's clock is wrong."""
+        """Check the last known difference; :class:`ClockDiffers` where this machine's clock is wrong."""
         if abs(self._ahead) >= APART.total_seconds():
             raise ClockDiffers(self._ahead)
 
 
 def note_set_aside(health: Health, aside: bool) -> None:
-    """Note that work is left to processes whose clock is right, or is shared with them again."""
+    """Record whether this process leaves its work to processes whose clock is right."""
     reason = "this clock differs from the database's: work is left to processes whose clock does not"
     health.note(Dependency.LEASES, reason=reason if aside else "")
 
@@ -431,7 +440,7 @@ async def _keep_trying(health: Health, name: str, one: Try) -> None:
 
 
 async def outcome(one: Try) -> str:
-    """Return why a dependency is gone, in words of ours; empty when it answers."""
+    """Return why a dependency is gone, in a text of ours; empty when it answers."""
     try:
         async with asyncio.timeout(_PATIENCE):
             await one()
@@ -443,7 +452,7 @@ async def outcome(one: Try) -> str:
 
 
 def in_words(error: Exception) -> str:
-    """Return why something failed, in words of ours: never a text that is not."""
+    """Return why something failed, in a text of ours and never in one from outside."""
     if isinstance(error, Explained):
         return for_operator(error)
     if isinstance(error, OSError):

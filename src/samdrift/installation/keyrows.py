@@ -12,7 +12,7 @@ from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keycertificate import KeyPurpose
 
 WARNED = timedelta(days=30)
-"""Before a certificate expires: time to have another one issued and published."""
+"""Time before a certificate expires in which a warning is shown, long enough to have a new one issued."""
 
 PURPOSES = {
     KeyName.SIGNING: KeyPurpose.SIGNATURE,
@@ -20,11 +20,11 @@ PURPOSES = {
     KeyName.TLS_CLIENT: KeyPurpose.TLS_CLIENT,
     KeyName.LOG_SIGNING: KeyPurpose.SIGNATURE,
 }
-"""The keys of an organisation, with what they are certified for."""
+"""An organisation's keys, each with the purpose that its certificate is for."""
 
 
 class Standing(StrEnum):
-    """Standing of a key now, in words for people."""
+    """Current standing of a key, in words for people."""
 
     WAITS = "waits for its certificate"
     PLANNED = "planned"
@@ -43,14 +43,14 @@ class KeyRow:
     standing: Standing
     key: HeldKey | None = None
     attention: str = ""
-    """The matter that needs attention, if any."""
+    """Matter that needs attention, if any."""
 
     @property
     def in_use(self) -> bool:
         return self.standing is Standing.IN_USE
 
     def days_left(self, now: datetime) -> int | None:
-        """Whole days until the certificate expires; negative afterwards."""
+        """Return the whole days until the certificate expires; negative afterwards."""
         if self.key is None or self.key.certificate is None:
             return None
         return (self.key.certificate.not_valid_after_utc - now) // timedelta(days=1)
@@ -59,13 +59,13 @@ class KeyRow:
 def key_rows(
     held: Iterable[HeldKey], now: datetime, names: Iterable[KeyName] = tuple(PURPOSES)
 ) -> list[KeyRow]:
-    """Every key, by name and newest first, and a row for each name without a key in use."""
+    """Return every key, by name and newest first, and a row for each name without a key in use."""
     held = list(held)
     return [row for name in names for row in _rows(name, [key for key in held if key.name is name], now)]
 
 
 def not_used(key: HeldKey, held: Iterable[HeldKey], at: datetime) -> str:
-    """The reason why a key could not be the one in use then, regardless of decisions; empty if it could."""
+    """Return the reason why a key could not be the one in use at a given time; empty if it could be."""
     if key.certificate is None:
         return "that key has no certificate yet"
     if key.state.revoked:
@@ -108,9 +108,7 @@ def _standing(key: HeldKey, now: datetime, current: HeldKey | None) -> Standing:
 
 
 def _expiring(key: HeldKey, keys: Iterable[HeldKey], now: datetime) -> str:
-    """Return the warning about the key in use if its certificate ends soon and no other one takes over
-    before.
-    """
+    """Return a warning if the certificate of the key in use ends soon, or has ended, without a successor."""
     if key.certificate is None:
         return ""
     end = key.certificate.not_valid_after_utc

@@ -1,4 +1,4 @@
-"""Where the applications of an installation are reached: at its addresses, or behind its front."""
+"""Listeners for the applications of an installation, at its own addresses or behind its front."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ from samdrift.net.tls import Servers, TlsContext, server_tls
 
 _APART = "roles that are served apart need an address each: listen_ap, listen_mt, listen_mk, listen_gov"
 CONNECTIONS_TO_ACCESS_POINT = 16
-"""Connections of one organisation's message service."""
+"""Maximum number of connections from one organisation's message service."""
 
 
 class Doors(Protocol):
-    """Serves each application where it is to be reached."""
+    """Listeners at which applications are served."""
 
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
-        """Serve ``application`` until ``stack`` ends; an :class:`OSError` for an address that is taken."""
+        """Serve ``application`` until ``stack`` ends; :class:`OSError` for an address in use."""
 
     def tls(self, door: Door) -> TlsContext | None:
-        """Return what connections at a door are made with; ``None`` where it is not this process that makes
-        them, or without TLS.
+        """Return the TLS context of a door's connections.
+
+        ``None`` without TLS, or where another process terminates it.
         """
 
 
 class PublicDoors:
-    """At the addresses of the configuration, over TLS."""
+    """Listeners at the configured addresses, with TLS."""
 
     def __init__(
         self, config: Config, own: Servers, bound: Callable[[Door], socket.socket] | None = None
     ) -> None:
-        """``bound`` gives sockets that are bound already; else each is bound as its door opens."""
+        """``bound`` returns sockets that are already bound; by default, each is bound when its door opens."""
         self._config = config
         self._own = own
         self._bound = bound or (lambda door: bound_socket(config, door))
@@ -75,7 +76,7 @@ class PublicDoors:
 
 
 class InnerDoors:
-    """At Unix sockets that the front alone can reach."""
+    """Listeners at Unix sockets that only the front can reach."""
 
     def __init__(self, sockets: Mapping[Door, socket.socket]) -> None:
         self._sockets = sockets
@@ -88,9 +89,10 @@ class InnerDoors:
 
 
 def connections_per_address(config: Config, door: Door) -> int:
-    """Return how many connections one address may have at a door; 0 for any number.
+    """Return the maximum number of connections from one address to a door; 0 for no limit.
 
-    Message services and message clients of this installation all come from one address: they have room.
+    The limit includes room for the message services and message clients of this installation, which all
+    connect from one address.
     """
     most, own = config.connections_per_address, 0
     if door is Door.C:
@@ -101,7 +103,7 @@ def connections_per_address(config: Config, door: Door) -> int:
 
 
 def address_of(config: Config, door: Door) -> SocketAddress | None:
-    """Return the address of a door; ``None`` when it is not to be reached."""
+    """Return the address of a door; ``None`` when the configuration does not open it."""
     access_point, message_service, metrics = config.access_point, config.message_service, config.metrics
     message_client, governance = config.message_client, config.governance
     match door:
@@ -122,9 +124,9 @@ def address_of(config: Config, door: Door) -> SocketAddress | None:
 
 
 def with_own_metrics(config: Config, roles: Collection[Role]) -> Config:
-    """Return the configuration of a process that serves ``roles``, which has its own address for metrics.
+    """Return the configuration with the metrics address of a process that serves ``roles``.
 
-    So processes of one file that serve a role each do not meet at one address.
+    This keeps processes that each serve a role from one file from competing for one metrics address.
     """
     if config.metrics is None:
         return config
@@ -132,7 +134,7 @@ def with_own_metrics(config: Config, roles: Collection[Role]) -> Config:
 
 
 def served_doors(config: Config, roles: Collection[Role]) -> list[Door]:
-    """Return the doors that a process for ``roles`` opens at addresses of its own."""
+    """Return the doors that a process for ``roles`` opens at configured addresses."""
     return [
         door for door in Door if ROLES.get(door) in {*roles, None} and address_of(config, door) is not None
     ]
@@ -140,7 +142,7 @@ def served_doors(config: Config, roles: Collection[Role]) -> list[Door]:
 
 @contextlib.contextmanager
 def bound_sockets(config: Config, roles: Collection[Role]) -> Iterator[Mapping[Door, socket.socket]]:
-    """Bind the addresses of all doors, and leave those that are not opened when the context ends.
+    """Bind the addresses of all doors; close the sockets when the context ends.
 
     Errors are those of :func:`bound_socket`. Connections are not answered before a door opens.
     """
@@ -152,9 +154,9 @@ def bound_sockets(config: Config, roles: Collection[Role]) -> Iterator[Mapping[D
 
 
 def bound_socket(config: Config, door: Door) -> socket.socket:
-    """A socket at the door's address; an :class:`OSError` names the address when it is taken.
+    """Return a socket bound to the door's address; :class:`OSError` names an address that is in use.
 
-    Where it is that of metrics, a :class:`ConfigError` says in addition what to set.
+    For the metrics address, a :class:`ConfigError` also states which settings to use.
     """
     address = address_of(config, door)
     if address is None:

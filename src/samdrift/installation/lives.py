@@ -1,10 +1,10 @@
-"""The living and the ended processes of an installation.
+"""Record of the running and the ended processes of an installation.
 
-Each start of a process has a file of its own, which the process holds locked for as long as it lives: the
-operating system lets go of the lock when it ends, however that comes about, and at no other time. So a
-process that starts later knows which claims in the vaults are abandoned (:mod:`samdrift.scheduling.claims`),
-and does not mistake a living process's claim for one. A process on another machine, with a folder of its own,
-is not known here: what it had claimed waits for the end of its lease.
+Each start of a process has its own file, which the process keeps locked for as long as it lives: the
+operating system releases the lock when the process ends, however it ends, and at no other time. A process
+that starts later thus knows which claims in the vaults are abandoned (:mod:`samdrift.scheduling.claims`), and
+does not mistake a living process's claim for one. A process on another machine, with its own folder, is not
+known here: its claims wait until their leases end.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from samdrift.keystore.durablefiles import private_folder
 from samdrift.scheduling.claims import Claimant
 
 _ALL = "all"
-"""Scope of a process that is for several vaults."""
+"""Scope of a process that serves several vaults."""
 _ENDED = "ended"
 _LONGEST_LEASE = timedelta(minutes=15)
-"""The longest lease of those that no setting says, which are the message client's."""
+"""Longest lease that is not configurable, which is the message client's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One start of a process: its claims carry the name, and it lives as long as the file is open."""
+    """One start of a process: its claims carry ``name``, and it lives as long as the file is open."""
 
     name: str
     file: BinaryIO
@@ -42,12 +42,12 @@ class Life:
         return self.file.fileno()
 
     def close(self) -> None:
-        """Let go of it here; it goes on in a process that has inherited the file."""
+        """Close the file in this process; the life continues in a process that has inherited the file."""
         self.file.close()
 
 
 class Lives:
-    """The folder with a file for each start. A name is of random letters and says nothing."""
+    """The folder with one file for each start; file names are random and carry no information."""
 
     def __init__(self, config: Config) -> None:
         # Hosts that share a key store need not see each other's locks: where sockets are apart, so are lives.
@@ -58,7 +58,7 @@ class Lives:
         self._remembered = max(_LONGEST_LEASE.total_seconds(), *leases, 0) * 2
 
     def begin(self, vault: str = _ALL) -> Life:
-        """Begin a life, of a process for one vault or for several; it lasts until the file is closed.
+        """Begin the life of a process for one vault or for several; it lasts until the file is closed.
 
         The file gets its name once it is locked: a named file without a lock belongs to an ended process.
         """
@@ -73,7 +73,7 @@ class Lives:
     def ended(self, vault: str | None = None) -> frozenset[str]:
         """Return the processes that have ended and may have left claims, in one vault or in any.
 
-        They are remembered for as long as a claim lasts, so that a start that is cut short loses none.
+        They are remembered for twice the longest lease, so that an interrupted start loses none of them.
         """
         scopes = None if vault is None else {vault, _ALL}
         return frozenset(name for scope, name in self._found() if scopes is None or scope in scopes)
@@ -99,7 +99,7 @@ class Lives:
 
 
 def _is_locked(path: Path) -> bool:
-    """Return whether the process that it stands for lives. Those who look do not keep each other from it."""
+    """Return whether the process that a file stands for is alive; concurrent checks do not interfere."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -110,7 +110,10 @@ def _is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def living(config: Config) -> Iterator[Claimant]:
-    """Live as a process for several vaults while the context lasts, and know which have ended before."""
+    """Register as a living process for several vaults while the context lasts.
+
+    The claimant that it yields knows which processes ended before.
+    """
     lives = Lives(config)
     ended = lives.ended()
     life = lives.begin()

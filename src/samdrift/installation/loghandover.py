@@ -1,7 +1,7 @@
-"""Hands each organisation's log, as it grows, over to the organisation's own log system, if it has one.
+"""Hands each organisation's log over to the organisation's own log system, if it has one, as the log grows.
 
-A failing log system affects only its organisation: entries wait in the log until they are accepted, and a
-place in the vault, which survives restarts, marks the last one that was.
+A failing log system affects only its organisation. Entries wait in the log until they are accepted; the vault
+stores the position of the last accepted one, so that restarts lose nothing.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _EVERY = 5.0
-"""Seconds between two looks at a log."""
+"""Seconds between two checks of a log."""
 _AT_ONCE = 16
-"""Logs that are handed over at the same time."""
+"""Maximum number of logs that are handed over at the same time."""
 _MOST = 2000
-"""Entries of one connection."""
+"""Maximum number of entries per connection."""
 _WHILE_GONE = 30.0
 """Seconds until a log system that accepted nothing is tried again."""
 _UNTRIED = timedelta(minutes=15)
-"""Time without a try after which a log system that is gone is no affair of this process any more."""
+"""Time without an attempt after which an unreachable log system is no longer reported by this process."""
 
 
 class LogHandOver:
-    """Hands over the logs of this process whose organisations want that."""
+    """Hands over this process's logs of organisations with a log system."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class LogHandOver:
         note: Note = lambda *_: None,
         settle: float = SETTLE_SECONDS,
     ) -> None:
-        """``systems`` are the log systems, by organisation; ``note`` hears of each, by its place."""
+        """``systems`` are the log systems by organisation; ``note`` is notified of the state of each."""
         self._gate = gate
         self._systems = systems
         self._clock = clock
@@ -109,9 +109,10 @@ class LogHandOver:
         return len(rows)
 
     async def _in_its_place(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Hand over until nothing is new, in turn for each connection; wait where it cannot be done now.
+        """Hand over a log until nothing is new, in turn for each connection; pause after a failure.
 
-        An organisation has one place, however many logs: its log system may take its time.
+        Each organisation hands over one log at a time, so that a slow log system delays only its own
+        organisation.
         """
         own, handed = self._place_of[organisation], _MOST
         try:
@@ -142,7 +143,7 @@ def _entry(row: Row) -> HandedEntry:
 async def logs_handed_over(
     config: Config, gate: Gate, clock: Clock, roles: Iterable[Role], note: Note
 ) -> AsyncIterator[None]:
-    """Hand over logs to the log systems of the configuration while the context lasts."""
+    """Hand over logs to the configured log systems while the context lasts."""
     permits: Permits = EnteredAddresses(config.logs.system_networks)
     if config.federation.private_addresses:
         permits = any_address
@@ -161,7 +162,7 @@ async def logs_handed_over(
 
 
 class LogSystemClient:
-    """An organisation's log system; unusable files in its configuration do not affect others."""
+    """Client for an organisation's log system; unusable files in its configuration do not affect others."""
 
     def __init__(self, config: LogSystemConfig, permits: Permits, stack: contextlib.AsyncExitStack) -> None:
         self._config = config
@@ -171,11 +172,11 @@ class LogSystemClient:
 
     @property
     def place(self) -> str:
-        """Host and port, as an operator reads them."""
+        """Return host and port of the log system, for operators."""
         return f"{self._config.address.host}:{self._config.address.port}"
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection; :class:`NoAnswer` when there is none."""
+        """Open a connection; :class:`NoAnswer` if that fails."""
         config = self._config
         if self._client is None:
             own = TlsIdentity(config.certificate, config.key_file)

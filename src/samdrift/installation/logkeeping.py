@@ -1,11 +1,11 @@
-"""The checkpoints of all logs of one process: each signed once a cadence, and shown to its witnesses.
+"""Checkpoints of all logs of one process, each signed once per cadence and shown to its witnesses.
 
-Each log has its own moment in the cadence (:mod:`samdrift.installation.logturns`), and one that grows after
-a cadence of silence is signed at once, over the connection that has written the entry. Where nothing
-happened, nothing is signed or read: the witnesses are asked for another cosignature of the same checkpoint,
-so that silence shows, and the vault of a log without witnesses is not opened (:mod:`samdrift.vault.growth`),
-but for a look once in a while, should news of an entry be lost. What a witness or a vault does concerns that
-log alone; entries are written whatever becomes of the checkpoints.
+Each log has its own moment in the cadence (:mod:`samdrift.installation.logturns`). One that grows after a
+cadence of silence is signed immediately, over the connection that wrote the entry. A log without new entries
+is neither signed nor read: its witnesses are asked to cosign the same checkpoint again, which shows that it
+was silent, and the vault of a log without witnesses is not opened (:mod:`samdrift.vault.growth`), except for
+an occasional check in case news of an entry was lost. A failing witness or vault affects only its log;
+entries are written whatever happens to the checkpoints.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.webaddress import web_address
 
 _AT_ONCE = 64
-"""Logs whose witnesses are waited for at the same time."""
+"""Maximum number of logs whose witnesses are awaited at the same time."""
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
 _UNASKED = 3
-"""Cadences without a question after which a witness that is away is no affair of this process any more."""
+"""Cadences without a request after which an unreachable witness is no longer reported by this process."""
 _LOOK_SECONDS = 5.0
-"""Longest time until logs are noticed that are new here."""
+"""Longest time until logs that are new to this process are noticed."""
 _EARLY_SECONDS = 0.002
-"""Time by which timers may be early: none is to wake the process twice for one turn."""
+"""Time by which timers may fire early, added so that one turn does not wake the process twice."""
 _BURST_SECONDS = 2.0
-"""Time within which what happens to a log after a silence has happened; its connection stands for longer."""
+"""Time for a burst of entries after a silence to end; the connection that wrote them stays open longer."""
 _PAUSES_EVERY = timedelta(minutes=2)
 _LOGGER = logging.getLogger("samdrift")
 
@@ -84,30 +84,30 @@ OPERATORS = LogPlace()
 
 @dataclass(slots=True)
 class LogHealth:
-    """The state of this process's logs, for metrics: counts and ages, without names."""
+    """The state of this process's logs for the metrics: counts and ages, without names."""
 
     stopped: set[LogPlace] = field(default_factory=set)
     """Logs whose signing stopped because a witness refused."""
     failures: int = 0
-    """Rounds that ended without a checkpoint since the start, for another reason than a locked vault."""
+    """Rounds since the start that ended without a checkpoint, except those of locked vaults."""
     witnessed: dict[LogPlace, datetime] = field(default_factory=dict)
-    """Moment at which all witnesses had cosigned last, or of the first attempt where they never have."""
+    """Last moment at which all witnesses of a log had cosigned; the first attempt if they never have."""
 
     def forget(self, place: LogPlace) -> None:
-        """Forget a log that is no longer signed here."""
+        """Forget a log that is no longer signed by this process."""
         self.stopped.discard(place)
         self.witnessed.pop(place, None)
 
 
 class LogMetrics(Collector):
-    """Logs whose signing has stopped, rounds that failed, and the age of the oldest cosignature."""
+    """Metrics of logs that are no longer signed, of failed rounds, and of the oldest cosignature."""
 
     def __init__(self, healths: Sequence[LogHealth] = (), clock: Clock = system_clock) -> None:
         self._healths = healths
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they are now."""
+        """Yield the current metrics."""
         yield GaugeMetricFamily(
             "samdrift_logs_stopped",
             "Logs of which nothing is signed since a witness refused",
@@ -127,7 +127,7 @@ class LogMetrics(Collector):
 
 
 def read_policy(file: Path) -> Policy:
-    """Read a policy file; :class:`PolicyUnusable` with the line at fault."""
+    """Read a policy file; :class:`PolicyUnusable` names the faulty line."""
     try:
         return Policy.parse(file.read_bytes())
     except Malformed as fault:
@@ -137,18 +137,18 @@ def read_policy(file: Path) -> Policy:
 
 
 class Policies:
-    """The witnesses of each log, as the policy files have them now."""
+    """The witnesses of each log, according to the current policy files."""
 
     def __init__(self, config: Config) -> None:
         self._organisations = current_organisations(config)
         self._read: Sequence[OrganisationConfig] = ()
         self._chosen: dict[ParticipantIdentifier, Path | None] = {}
-        """The files that were chosen by the organisations in ``_read``."""
+        """Policy files chosen by the organisations in ``_read``."""
         self._operators = config.logs.witnesses
         self._followed: dict[Path, Followed[Policy]] = {}
 
     def of(self, place: LogPlace) -> tuple[Member, ...]:
-        """Return the witnesses of a log; :class:`PolicyUnusable` where its file was never readable."""
+        """Return the witnesses of a log; :class:`PolicyUnusable` if its file was never readable."""
         file = self._operators if place.organisation is None else self._chosen_by(place.organisation)
         if file is None:
             return ()
@@ -165,7 +165,7 @@ class Policies:
 
 
 class LogKeeper:
-    """Signs checkpoints of the logs of this process, and has them witnessed."""
+    """Signs checkpoints of this process's logs, and has witnesses cosign them."""
 
     def __init__(
         self,
@@ -177,10 +177,11 @@ class LogKeeper:
         note: Note = lambda *_: None,
         stamper: Stamper | None = None,
     ) -> None:
-        """``witnesses`` returns those of a log, as they are chosen now; ``stamper`` has it time-stamped.
+        """``witnesses`` returns a log's current witnesses; ``stamper`` obtains time stamps.
 
-        ``note`` hears of witnesses that do not answer, and of each log by its name that is not signed or not
-        accepted, why, when it is again, and with ``None`` when another process signs it.
+        ``note`` is notified of witnesses that do not answer, and of each log by name that is not signed or
+        not accepted, with the reason; then again when it recovers, and with ``None`` when another process
+        signs it.
         """
         self.health = LogHealth()
         self._gate = gate
@@ -191,21 +192,21 @@ class LogKeeper:
         self._note = note
         self._stamper = stamper
         self._rounds: set[LogPlace] = set()
-        """Logs that have had a round since the start."""
+        """Logs that have had a round since the start of the process."""
         self._gone: dict[LogPlace, str] = {}
-        """Names of the logs that were noted."""
+        """Names of the logs that were reported as gone."""
         self._away = SharedServices(Dependency.LOG, note, _UNASKED * cadence)
-        """Witnesses that do not answer, whichever log asks."""
+        """Witnesses that do not answer, whichever log asks them."""
         self._seen: dict[tuple[str, str], int] = {}
-        """The size that a witness, by its key, cosigned last of a log, by its name."""
+        """Size at which a witness last cosigned a log, by the log's name and the witness's key."""
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._under_way: set[LogPlace] = set()
-        """Logs that have a round now."""
+        """Logs with a round in progress."""
         self._unexpected = unexpected("the log")
         self._waits = failing("the log", KeyStoreError, after=0.0)
 
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
-        """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
+        """Sign ``logs`` and those of the organisations served here in ``roles``, until cancelled."""
         fixed, served = tuple(logs), tuple(roles)
         registry, growth = self._gate.registry, self._gate.growth
         leases, turns, version = self._gate.leases, LogTurns(self._cadence), (-1, -1)
@@ -235,19 +236,19 @@ class LogKeeper:
                 await asyncio.sleep(turns.wait(now, _LOOK_SECONDS) + _EARLY_SECONDS)
 
     async def _hear(self) -> None:
-        """Note what other processes say of vaults whose logs are signed here, until cancelled."""
+        """Note growth that other processes report for vaults whose logs are signed here, until cancelled."""
         async for organisation, role in self._gate.wakeups():
             self._gate.growth.note(organisation, role)
 
     async def _go_along(self, looks: Looks[LogPlace], along: list[LogPlace]) -> None:
-        """Have logs whose vaults were just opened looked at while that connection stands, until cancelled."""
+        """Queue logs for a check while their vaults' connections are open anyway, until cancelled."""
         async for organisation, role in self._gate.visits.listen():
             place = LogPlace(organisation, role)
             if looks.along(place):
                 along.append(place)
 
     def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
-        """Sign these logs from now on. It is unknown which of them have new entries."""
+        """Sign these logs from now on, and treat new ones as grown because their state is unknown."""
         new, gone = turns.follow(places, now)
         for place in gone:
             self.health.forget(place)
@@ -264,7 +265,7 @@ class LogKeeper:
             self._gate.growth.note(place.organisation, place.role)
 
     def _wanted(self, place: LogPlace) -> bool:
-        """Return whether a log has to be opened in its turn: it has grown, or others are asked about it."""
+        """Return whether a log must be opened in its turn, because it has grown or has witnesses to ask."""
         if place.organisation is None or place.role is None or self._stamper is not None:
             return True
         try:
@@ -274,22 +275,23 @@ class LogKeeper:
         return self._take_growth(place) or asked
 
     def _take_growth(self, place: LogPlace) -> bool:
-        """Return whether a log may have grown; whatever it has grown by, a round that begins now signs."""
+        """Return whether a log may have grown, and clear that mark, since the next round signs the growth."""
         if place.organisation is None or place.role is None:
             return False
         return self._gate.growth.take(place.organisation, place.role)
 
     def _early(self, turns: LogTurns, now: float) -> list[LogPlace]:
-        """Return the logs to which something happened after a cadence of silence, a moment after it did."""
+        """Return the logs that grew after a cadence of silence, a moment after they did."""
         growth = self._gate.growth
         grown = (LogPlace(*hosted) for hosted in growth.for_longer_than(_BURST_SECONDS))
         return [place for place in grown if turns.rested(place, now) and self._wanted(place)]
 
     async def round(self, place: LogPlace) -> TreeState:
-        """Sign a log's new entries, and ask each of its witnesses; return the state of the log then.
+        """Sign a log's new entries, ask each of its witnesses, and return the state of the log.
 
-        One opening where nothing is new, and nothing waits for its commit: witnesses are asked while it holds
-        no connection. :class:`SigningStopped` where a witness has refused, now or before.
+        The vault is opened once if nothing is new and no commit is pending. Otherwise witnesses are asked
+        between two openings, without holding a connection. :class:`SigningStopped` if a witness refuses or
+        has refused.
         """
         witnesses = self._witnesses(place)
         answers: Sequence[_Answer] | None = None
@@ -318,7 +320,7 @@ class LogKeeper:
         return state
 
     async def _in_its_place(self, place: LogPlace) -> None:
-        """Have a round of a log in its turn; one that is under way looks once more, or the next turn does."""
+        """Run a round of a log in its turn; if one is in progress, only note that the log may have grown."""
         if place in self._under_way:
             self._note_growth(place)
             return
@@ -340,7 +342,7 @@ class LogKeeper:
                 self._failed(place, error)
 
     async def _whole_round(self, place: LogPlace) -> None:
-        """Sign a log, once more where its first round has added to it, and have it time-stamped."""
+        """Sign a log, a second time if the first round added an entry to it, and have it time-stamped."""
         await self.round(place)
         if self._grown_by_itself(place):
             await self.round(place)
@@ -349,7 +351,7 @@ class LogKeeper:
             await self._stamper.stamp(lambda: self._tree(place))
 
     def _grown_by_itself(self, place: LogPlace) -> bool:
-        """Return whether the first round of a log has added to it: a key that was not announced, by an entry.
+        """Return whether the first round of a log added an entry to it, for a key that was not announced.
 
         That entry is signed immediately, so that the vault need not be opened for it again.
         """
@@ -381,7 +383,7 @@ class LogKeeper:
     async def _answers(
         self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]
     ) -> Sequence[_Answer]:
-        """Ask every witness at the same time."""
+        """Ask all witnesses concurrently."""
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
         faults = [
@@ -395,7 +397,7 @@ class LogKeeper:
     async def _keep(
         self, tree: LogTree, state: TreeState, witnesses: Sequence[Member], answers: Sequence[_Answer]
     ) -> bool:
-        """Keep the witnesses' answers; return whether one of them ends the signing."""
+        """Store the witnesses' answers; return whether one of them ends the signing."""
         stopped = False
         for one, answer in zip(witnesses, answers, strict=True):
             now = self._clock()
@@ -411,7 +413,7 @@ class LogKeeper:
         return stopped
 
     async def _signed(self, place: LogPlace, tree: LogTree) -> TreeState:
-        """Sign new entries; note a log whose signing has stopped."""
+        """Sign new entries; report a log whose signing has stopped."""
         try:
             return await tree.sign(self._clock())
         except (SigningStopped, HsmUnavailable) as fault:
@@ -419,7 +421,7 @@ class LogKeeper:
             raise
 
     def _noted(self, place: LogPlace, origin: str, reason: str) -> None:
-        """Note a log that is not witnessed, and once that it is again."""
+        """Report a log that is not witnessed, and report its recovery once."""
         if reason or place in self._gone:
             self._note(Dependency.LOG, origin, reason)
         if reason:
@@ -455,9 +457,9 @@ class LogKeeper:
 
 
 async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
-    """Record in the operator's log which vaults sign nothing, locked or suspended, until cancelled.
+    """Record in the operator's log which vaults sign nothing because locked or suspended, until cancelled.
 
-    For the process that has the keys of all vaults: in a locked one, its own log is closed too.
+    This is for the process that has the keys of all vaults: a locked vault's own log is closed, too.
     """
     known: dict[str, str | None] = {}
     while True:
@@ -476,7 +478,7 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
 
 
 def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
-    """Return which vaults wait for their officers, of those whose keys can be read."""
+    """Return whether each vault waits for its officer, for those whose keys can be read."""
     found = {}
     for vault in vaults:
         with contextlib.suppress(KeyStoreError):
@@ -485,7 +487,7 @@ def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
 
 
 def _place(witness: Member) -> str:
-    """Return a witness's name, with host and port where its policy has an address that can be called."""
+    """Return a witness's name, with host and port if its policy has a valid address."""
     try:
         where = urlsplit(web_address(witness.address or "", "address")).netloc
     except WireError:
@@ -498,7 +500,7 @@ def _is_of_all_logs(answer: _Answer) -> TypeGuard[WitnessUnanswered]:
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:
-    """Return a witness's fault as it follows its name."""
+    """Return a witness's fault, worded to follow its name."""
     if isinstance(answer, WitnessRefused):
         return answer.reason.text
     return f"has not answered: {answer.text}"
@@ -508,7 +510,7 @@ def _words(answer: WitnessRefused | WitnessUnanswered) -> str:
 async def operators_log_kept(
     config: Config, gate: Gate, keys: KeyStore, clock: Clock, note: Note
 ) -> AsyncIterator[LogHealth]:
-    """Keep the operator's own log while the context lasts, and in it which vaults sign nothing."""
+    """Keep the operator's own log while the context lasts, and record in it which vaults sign nothing."""
     async with (
         logs_kept(config, gate, clock, [OPERATORS], (), note) as health,
         in_background(
@@ -520,7 +522,7 @@ async def operators_log_kept(
 
 @contextlib.asynccontextmanager
 async def witness_caller(config: Config) -> AsyncIterator[Caller]:
-    """Return the client that calls witnesses; on this machine and without TLS for a demonstration alone."""
+    """Provide the client that calls witnesses; only a demonstration may call this machine and omit TLS."""
     if config.federation.private_addresses:
         client = EnteredAddressClient(any_address, plain=True)
     else:
@@ -531,7 +533,7 @@ async def witness_caller(config: Config) -> AsyncIterator[Caller]:
 
 @contextlib.asynccontextmanager
 async def stamp_caller(config: Config) -> AsyncIterator[Caller]:
-    """Return the client that calls the authority for time stamps, even without TLS: they are signed."""
+    """Provide the client that calls the time-stamping authority, even without TLS, as stamps are signed."""
     permits = (
         any_address if config.federation.private_addresses else EnteredAddresses(config.logs.witness_networks)
     )

@@ -1,9 +1,9 @@
-"""Moments at which the logs of a process have their turns: each has its own of sixty, once in a cadence.
+"""Schedule of the logs of a process: each log has one of sixty moments, once per cadence.
 
-Many logs load the machine evenly so, wake the process no more often than that, and a restart changes nothing.
-What passes between two moments costs nothing, however many logs there are. A log to which something happens
-after a cadence of silence need not wait for its turn: it is opened only that once, while what has added to it
-still has its connection.
+This spreads the load of many logs evenly, limits how often the process wakes, and is unaffected by restarts.
+Nothing is done between two moments, however many logs there are. A log that grows after a cadence of silence
+need not wait for its turn: it is opened that one time while the connection that added the entry is still
+open.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MOMENTS = 60
-"""Moments within a cadence: logs that have the same one wake the process once."""
+"""Moments within a cadence; logs that share one wake the process once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class LogPlace:
 
 
 class LogTurns:
-    """The next turn of each log. Times are seconds of POSIX."""
+    """The next turn of each log. Times are POSIX timestamps."""
 
     def __init__(self, cadence: timedelta) -> None:
         self._cadence = cadence.total_seconds()
         self._phases: dict[LogPlace, float] = {}
         self._opened: dict[LogPlace, float] = {}
-        """Moment at which each was opened last, or was new here."""
+        """Moment at which each log was last opened, or first followed here."""
         self._next: list[tuple[float, int, LogPlace]] = []
-        """Moment, number and place of each turn."""
+        """Moment, number and log of each turn, as a heap."""
         self._at = -math.inf
 
     def follow(self, places: Iterable[LogPlace], now: float) -> tuple[set[LogPlace], set[LogPlace]]:
@@ -61,7 +61,7 @@ class LogTurns:
         return new, set(gone)
 
     def due(self, now: float) -> list[LogPlace]:
-        """Return the logs whose turn has come since this was asked for last, each once."""
+        """Return the logs whose turn has come since the last call, each once."""
         if now < self._at:  # The clock was set back.
             self._begin(now)
             self._opened = dict.fromkeys(self._phases, now)
@@ -74,16 +74,16 @@ class LogTurns:
         return found
 
     def opened(self, place: LogPlace, now: float) -> None:
-        """Note that a log has a round now, in its turn or not."""
+        """Record that a log has a round now, in its turn or not."""
         if place in self._opened:
             self._opened[place] = now
 
     def rested(self, place: LogPlace, now: float) -> bool:
-        """Return whether a log that has turns here was not opened for a whole cadence."""
+        """Return whether a followed log has not been opened for a whole cadence."""
         return now - self._opened.get(place, now) >= self._cadence
 
     def wait(self, now: float, most: float) -> float:
-        """Return the seconds until the next turn, or ``most``."""
+        """Return the seconds until the next turn, at most ``most``."""
         return min(most, max(0.0, self._next[0][0] - now)) if self._next else most
 
     def _begin(self, now: float) -> None:
@@ -91,7 +91,7 @@ class LogTurns:
         heapq.heapify(self._next)
 
     def _moment(self, place: LogPlace, now: float) -> float:
-        """Return when the next turn of a log is, which is always later than now."""
+        """Return the next moment of a log, which is always later than ``now``."""
         phase = self._phases[place]
         turn = math.floor(now / self._cadence - phase) + 1
         return max((turn + phase) * self._cadence, math.nextafter(now, math.inf))

@@ -19,14 +19,14 @@ _LOGGER = logging.getLogger("samdrift")
 _CLOSED = "the handler is closed"
 _unexpected = unexpected("the event loop")
 _SWITCH_SECONDS = 0.001
-"""Longest time for which a thread with a large message may block the event loop at a stretch."""
+"""Seconds after which a thread that works on a large message yields to the event loop."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` to its end, as :func:`asyncio.run` does.
 
-    SIGTERM cancels it, as SIGINT does, so that it leaves no server running; the exit status is then
-    the one that shells give, unless ``main`` ends by itself.
+    SIGTERM cancels it, as SIGINT does, so that no server is left running. The exit status is then the one
+    that shells use for SIGTERM, unless ``main`` ends by itself.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     terminated = asyncio.Event()
@@ -40,7 +40,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -> T:
-    """Cancel ``main`` when SIGTERM comes, unless it handles that itself."""
+    """Run ``main`` so that SIGTERM cancels it, unless it handles that signal itself."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().set_exception_handler(_report)
@@ -57,7 +57,8 @@ async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -
 def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an otherwise uncaught error, without its text, which may hold content (invariant 9).
 
-    That uvloop wrote to a connection which its peer had reset is not a fault: whoever used it hears of it.
+    A write by uvloop to a connection that its peer had reset is not logged: the user of the connection gets
+    the error anyway.
     """
     error = context.get("exception")
     if error is None:
@@ -67,9 +68,9 @@ def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop, which takes less CPU for the same work; asyncio's own loop where its debug mode is asked for.
+    """Return the factory of uvloop, which uses less CPU, or of asyncio's own loop in debug mode.
 
-    That is asked for as always: ``PYTHONASYNCIODEBUG=1`` or ``python -X dev``.
+    Debug mode is chosen as usual: ``PYTHONASYNCIODEBUG=1`` or ``python -X dev``.
     """
     if os.environ.get("PYTHONASYNCIODEBUG") or sys.flags.dev_mode:
         return asyncio.new_event_loop
@@ -78,10 +79,11 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 @functools.cache
 def _owning_loop() -> type[asyncio.AbstractEventLoop]:
-    """The class of uvloop that owns what it is given.
+    """Return the class of a uvloop that takes ownership of the sockets passed to it.
 
-    uvloop 0.23 closes the descriptor of a connection whose peer has reset it, and leaves its number to the
-    socket that it was given. When that is collected the number is another connection's or file's, and closed.
+    uvloop 0.23 closes the descriptor of a connection that its peer has reset, but leaves the number in the
+    socket object that it was given. When that object is collected, the number may belong to another
+    connection or file, which would be closed.
     """
     import uvloop
 

@@ -1,4 +1,4 @@
-"""Notices by mail, from the configuration: the mail server, and where people sign in."""
+"""Notices by mail, from the configuration: the mail server, and the addresses at which people sign in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 def notices(
     config: Config, gate: Gate, sites: Sites, assignments: Assignments, clock: Clock, note: Note
 ) -> Notices:
-    """Return the worker of notices; :class:`ConfigError` for a password that cannot be read."""
+    """Return the worker that sends notices; :class:`ConfigError` for a password that cannot be read."""
     mail = config.mail
     settings = NoticeSettings(mail.sender if mail else "", sites.origins(), _governance(config))
     server = None if mail is None else mail_server(mail)
@@ -35,7 +35,7 @@ def notices(
 
 
 def noted(mail: MailConfig, note: Note) -> Callable[[str], None]:
-    """Return what notes that a mail server is there, or why it is gone, and at which port."""
+    """Return a function that reports whether the mail server is reachable, and if not, why."""
 
     def noting(reason: str) -> None:
         note(Dependency.MAIL, mail.host, f"{mail.host}:{mail.port}: {reason}" if reason else "")
@@ -44,7 +44,7 @@ def noted(mail: MailConfig, note: Note) -> Callable[[str], None]:
 
 
 def _governance(config: Config) -> dict[ParticipantIdentifier, str]:
-    """Return where officers sign in."""
+    """Return the address at which each organisation's officers sign in."""
     own = config.governance
     if own is None:
         return {}
@@ -56,7 +56,7 @@ def _governance(config: Config) -> dict[ParticipantIdentifier, str]:
 
 
 def mail_server(mail: MailConfig) -> MailServer:
-    """Return the mail server of the configuration."""
+    """Return the configured mail server."""
     settings = MailServerSettings(mail.host, mail.port, mail.security, mail.user, _password(mail))
     return MailServer(settings, client_tls(trust=mail.tls_issuers, http=False))
 

@@ -1,4 +1,4 @@
-"""The registered message clients, as the configuration file has them now, and whom addresses belong to."""
+"""The registered message clients in the current configuration file, and the addresses that each reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def registrations(config: Config) -> Registrations:
 
 
 def check_routing(config: Config) -> None:
-    """Require that a client reads every mailbox: refuse a gap in production, warn of it elsewhere."""
+    """Require that some client reads every mailbox: refuse a gap in production, warn of it elsewhere."""
     for where, text in _unassigned(config):
         if config.environment is Environment.PRODUCTION:
             raise ConfigError(where, text)
@@ -36,8 +36,8 @@ def check_routing(config: Config) -> None:
 def registered(config: Config, served: Collection[ParticipantIdentifier] = ()) -> Callable[[], Registrations]:
     """Return the current registrations: adding or removing a client needs no restart.
 
-    Of the organisations of ``config``, and of those that are ``served`` by then. :class:`ConfigError`
-    for a file that cannot be used at first.
+    They cover the organisations of ``config`` and those in ``served`` at the time. :class:`ConfigError` for a
+    file that is unusable at first.
     """
     if config.file is None:
         found = registrations(config)
@@ -47,7 +47,7 @@ def registered(config: Config, served: Collection[ParticipantIdentifier] = ()) -
 
 
 class _File:
-    """The configuration's file."""
+    """The configuration file as a source of registrations."""
 
     def __init__(self, path: Path, config: Config, served: Collection[ParticipantIdentifier]) -> None:
         self._path = path
@@ -55,9 +55,9 @@ class _File:
         self._served = served
 
     def build(self) -> Registrations:
-        """Build those of the organisations that this process serves.
+        """Build the registrations of the organisations that this process serves.
 
-        To shut a client out comes first: that its addresses are then nobody's is only told.
+        Addresses without a client are only warned about, because removing a client must take effect.
         """
         config = load(self._path)
         served = (one for one in config.organisations if one.identifier in {*self._known, *self._served})
@@ -72,9 +72,9 @@ class _File:
 
 
 class _ClientsNow(Mapping[ParticipantIdentifier, OrganisationClients]):
-    """The clients of each organisation, as its key files have them when it is asked for.
+    """The clients of each organisation, read from its key files on access.
 
-    Every call of a message client asks, so that the files of all other organisations are left alone.
+    Every call of a message client looks up one organisation, so the files of the others are left alone.
     """
 
     def __init__(self, organisations: Sequence[OrganisationConfig], address: str) -> None:
@@ -102,7 +102,7 @@ def _address(config: Config) -> str:
 
 
 def _key_files(organisation: OrganisationConfig) -> Hashable:
-    """Return a state that changes with the key files of an organisation's clients."""
+    """Return a state that changes when the key files of an organisation's clients change."""
     keys = (client.keys for client in organisation.message_clients)
     return tuple(file_state(each) for each in keys if isinstance(each, Path))
 
@@ -142,7 +142,7 @@ def _check_bundle(bundle: Path | None) -> None:
 
 
 def _unassigned(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield organisations that have message clients, with addresses that none of these gets."""
+    """Yield organisations that have message clients but also addresses that none of them reads."""
     known = registrations(config)
     for number, one in enumerate(config.organisations):
         addresses = known.of(one.identifier).routing.unassigned(one.functional_addresses)

@@ -1,7 +1,7 @@
-"""Metrics and health over HTTP, for a Prometheus and other watchers on the same host.
+"""Metrics and health over HTTP, for Prometheus and other monitoring on the same host.
 
 ``/health/live`` answers as long as the process does, ``/health/ready`` with 503 while a dependency that every
-role needs is gone, ``/health`` with the state of each. None of it names an organisation.
+role needs is gone, ``/health`` with the state of each dependency. None of these names an organisation.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from samdrift.vault.errors import VaultUnavailable
 HEALTH_PATH = "/health"
 PATH = "/metrics"
 _PATIENCE = 5.0
-"""Seconds for a measurement; Prometheus waits for ten."""
+"""Time limit of a measurement in seconds; Prometheus waits ten."""
 HELD = "samdrift_held"
-"""Name of the metric of what waits."""
+"""Name of the metric of waiting items."""
 
 
 def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
-    """Number of envelopes that somebody may have forged from another organisation's; it names nobody."""
+    """Create the gauge of envelopes that may have been forged in another organisation's name.
+
+    It has no labels, so that it names no organisation.
+    """
     return Gauge(
         "samdrift_mt_meaningless_envelopes",
         "Envelopes since the start that did not decrypt to a message of their sender's",
@@ -50,17 +53,17 @@ NEEDED = frozenset(
         Dependency.LEASES,
     }
 )
-"""Dependencies without which nothing is served, or should not be: other hosts serve."""
+"""Dependencies without which this host cannot or should not serve, so that other hosts do."""
 
 
 class HeldMetrics(Collector):
-    """The metric of what waits: messages, receipts and transfers, by role and reason."""
+    """Metric of waiting messages, receipts and transfers, by role and reason."""
 
     def __init__(self, numbers: Callable[[], Iterable[HeldNumber]] = tuple) -> None:
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
-        """Return the current value of the metric."""
+        """Yield the current value of the metric."""
         metric = GaugeMetricFamily(
             HELD, "Messages, receipts and transfers that wait, by reason", labels=["role", "reason"]
         )
@@ -70,7 +73,7 @@ class HeldMetrics(Collector):
 
 
 def health_document(conditions: Iterable[Condition], held: Iterable[HeldNumber] = ()) -> dict[str, Any]:
-    """The conditions as one document, with the verdict on them, and the numbers of what waits."""
+    """Return the conditions as one document, with the overall verdict and the numbers of waiting items."""
     known = tuple(conditions)
     ready = not any(one.gone_since for one in known if one.dependency in NEEDED)
     return {
@@ -82,7 +85,7 @@ def health_document(conditions: Iterable[Condition], held: Iterable[HeldNumber] 
 
 
 async def nothing_found() -> Iterable[Condition]:
-    """Return no condition, where no other process finds any."""
+    """Return no conditions, where no other process reports any."""
     return ()
 
 
@@ -93,12 +96,11 @@ def metrics_application(
     held: Callable[[], Iterable[HeldNumber]] = tuple,
     found: Callable[[], Awaitable[Iterable[Condition]]] = nothing_found,
 ) -> Starlette:
-    """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health.
+    """Return the application that serves health and the metrics in ``registry``, updated by ``measure``.
 
-    ``found`` are conditions that others have found, which no readiness depends on.
-
-    While a vault cannot be reached, what was measured before is returned: a watcher that got nothing would
-    take the whole installation for gone, and not read that the database is.
+    ``found`` returns conditions that other processes report, which do not affect readiness. While a vault
+    cannot be reached, the previous measurements are returned: without an answer, monitoring would assume that
+    the whole installation is down, and not see that only the database is.
     """
 
     async def answer(request: Request) -> Response:
@@ -129,7 +131,7 @@ def metrics_application(
 
 
 async def nothing_to_measure() -> None:
-    """Measure nothing, where a role keeps its meters up to date itself."""
+    """Do nothing, where a role updates its meters itself."""
 
 
 def named_in_metrics(config: Config) -> bool:

@@ -1,7 +1,7 @@
-"""Organisations that the configuration file gains while one process serves all of them.
+"""Organisations that are added to the configuration file while one process serves all of them.
 
 At isolation level ``process`` each organisation has a process of its own, which reads the file when it
-starts. Here the roles take up what the file has gained; who is in it already stays as at the start.
+starts. Here the roles start serving the added ones; entries that existed at the start keep their settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from samdrift.installation.replaceable import current_organisations
 from samdrift.scheduling.ticks import tick
 
 TakeUp = Callable[[OrganisationConfig], None]
-"""Has a role serve a further organisation, if it is named for that role."""
+"""Function that makes a role serve a further organisation, if that organisation has the role."""
 
 _LOOK_SECONDS = 1.0
 _LOGGER = logging.getLogger("samdrift")
@@ -25,9 +25,9 @@ _PAGES = frozenset({Role.MESSAGE_CLIENT, Role.GOVERNANCE})
 
 
 async def newcomers_taken_up(config: Config, roles: Sequence[TakeUp]) -> None:
-    """Have ``roles`` serve each organisation that the file of ``config`` gains, until cancelled.
+    """Make ``roles`` serve each organisation that is added to the file of ``config``, until cancelled.
 
-    One that cannot be taken up keeps no other from it.
+    An organisation that cannot be served does not affect others.
     """
     current = current_organisations(config)
     read: Sequence[OrganisationConfig] = config.organisations
@@ -55,7 +55,7 @@ def _take_up(one: OrganisationConfig, roles: Sequence[TakeUp]) -> None:
 
 
 def _wanting_a_restart(one: OrganisationConfig) -> list[str]:
-    """Return the parts of an entry that are read at the start alone."""
+    """Return the parts of an organisation's entry that take effect only after a restart."""
     found = {
         "its pages": bool(_PAGES & {*one.roles}),
         "log_system": one.log_system is not None,

@@ -1,4 +1,4 @@
-"""The place where an installation keeps bodies: a folder, or a bucket with the secret that opens it."""
+"""The place where an installation stores bodies: a folder, or a bucket with the secret that opens it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from samdrift.wire.webaddress import place_of
 
 
 def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.environ) -> ObjectPlace:
-    """Return where bodies are; :class:`ConfigError` where the secret of a bucket is not to be had.
+    """Return the place of bodies; :class:`ConfigError` if the secret of a bucket is unavailable.
 
-    A file with the secret is its owner's alone. A credential has the rights that systemd gave it.
+    A file with the secret must be private to its owner. A credential has the permissions that systemd gave
+    it.
     """
     store = vaults.s3
     if store is None or not isinstance(vaults.objects, str):
@@ -37,7 +38,7 @@ def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.enviro
 
 
 def place_in_words(vaults: VaultConfig) -> str:
-    """Return where bodies are as an operator reads it: the folder, or host and port of the store."""
+    """Return the place of bodies as operators see it: the folder, or host and port of the store."""
     if not isinstance(vaults.objects, str):
         return shown(vaults.objects)
     if vaults.s3 is None:
@@ -46,7 +47,7 @@ def place_in_words(vaults: VaultConfig) -> str:
 
 
 def database_in_words(database: Path | str) -> str:
-    """Return where the database is as an operator reads it: its folder, or its hosts with their ports."""
+    """Return the place of the database as operators see it: its folder, or its hosts with their ports."""
     if isinstance(database, Path):
         return shown(database)
     address = urlsplit(database)

@@ -1,4 +1,4 @@
-"""One operator's installation put together from its configuration, and run while a context lasts."""
+"""One operator's installation, assembled from its configuration and run while a context lasts."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ from samdrift.wire.as4 import DEFAULT_LIMITS
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SILENCE = 14.0
-"""Seconds within which the database must answer a try; a try of anything else has a second more."""
+"""Seconds within which the database must answer a check; other checks have one second more."""
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
-"""Roles that ask the shared services of the federation."""
+"""Roles that use the shared services of the federation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ class Operator:
     gate: Gate
     service: MessageService | None
     authorization: Authorizing | None = None
-    """The authorisation of interface D; with ``address_d`` in the configuration."""
+    """The authorisation of interface D; set if the configuration has ``address_d``."""
 
     @property
     def messages(self) -> MessageService:
-        """The message service; an installation without role ``mt`` has none."""
+        """Return the message service; :class:`LookupError` in an installation without role ``mt``."""
         if self.service is None:
             raise LookupError("this installation does not run the role mt")
         return self.service
@@ -125,10 +125,10 @@ async def running(
     clients: Authorization | None = None,
     shared: SharedPart | None = None,
 ) -> AsyncIterator[Operator]:
-    """Run the configured ones of ``roles`` in this process; all are reachable when the context is entered.
+    """Run those of ``roles`` that are configured; all are reachable once the context is entered.
 
-    ``clients`` tells whom interface D is for, instead of those who are configured for that. ``shared`` is
-    what a worker got from its parent, who looks after the database and answers for all workers.
+    ``clients`` authorises the clients of interface D in place of the configured ones. ``shared`` is what a
+    worker gets from its parent, which maintains the database and reports for all workers.
     """
     config = with_own_metrics(config, roles)
     settings = vault_settings(config)
@@ -187,12 +187,12 @@ async def running(
 
 @dataclass(frozen=True, slots=True)
 class SharedPart:
-    """The part of one of several workers in what they share (:mod:`samdrift.processes.pool`)."""
+    """One worker's part of the resources that several workers share (:mod:`samdrift.processes.pool`)."""
 
     sockets: Mapping[Door, socket.socket]
-    """The listeners, and a place of its own for its metrics."""
+    """The listeners, including one for the worker's own metrics."""
     unlocked: Mapping[str, str]
-    """Passphrases of officers who have unlocked their organisation before this worker began."""
+    """Passphrases, by organisation, of officers who unlocked their vaults before this worker began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,37 +207,37 @@ class Parts:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """The metrics of the process."""
     logs: list[LogHealth] = field(default_factory=list)
-    """The state of the logs that are signed in the process."""
+    """The state of the logs that this process signs."""
     health: Health = field(default_factory=lambda: Health(system_clock))
-    """The state of what the process depends on."""
+    """The state of the dependencies of this process."""
     held: Held = field(default_factory=Held)
-    """Everything that waits in the process."""
+    """Items that wait in this process."""
     pace: Pace = field(default_factory=Pace)
-    """The pace of organisations' work in the process."""
+    """The pace of each organisation's work in this process."""
     newcomers: list[TakeUp] = field(default_factory=list)
-    """The roles, for organisations that the configuration gains."""
+    """Functions that make the roles serve organisations that are added to the configuration."""
     workers: Path | None = None
-    """Folder of the control sockets of all workers, where this process is one of several."""
+    """Folder of the control sockets of all workers, if this process is one of several."""
     commands: dict[str, Command] = field(default_factory=dict)
-    """Commands of the roles to the process, in addition to its own."""
+    """Control commands added by the roles to those of the process."""
     local: dict[Door, LocalApplication] = field(default_factory=dict)
     """Applications of this process that its other roles call directly."""
 
     def called_with(self, door: Door) -> TlsContext | None:
-        """Return the TLS of a listener whose application the other roles of this process call directly.
+        """Return the TLS context with which other roles of this process call a listener directly.
 
-        ``None`` where others answer there, too: of several workers, one that has time takes a request; and
-        at level ``process`` a front hands it on.
+        ``None`` where other processes answer there, too: with several workers, whichever is free takes a
+        request, and at level ``process`` a front passes it on.
         """
         return self.doors.tls(door) if self.workers is None else None
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
-        """Numbers of waiting items, by role and reason."""
+        """Return the numbers of waiting items, by role and reason."""
         return self.held.numbers(system_clock())
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
-    """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
+    """Run the roles until ``stack`` ends; those with pages start last, since they call the others."""
     parts.registry.register(parts.health)
     parts.registry.register(HeldMetrics(parts.held_numbers))
     keeper = CoverKeeper(
@@ -267,7 +267,7 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
 
 
 async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authorization | None) -> Operator:
-    """Run the roles that take part in the federation, and serve the metrics of all."""
+    """Run the roles that take part in the federation, and serve the metrics of all roles."""
     config, gate = parts.config, parts.gate
     measure: Callable[[], Awaitable[None]] = nothing_to_measure
     if not _FEDERATED & parts.roles & config.roles:
@@ -298,14 +298,14 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
 
 
 async def _serve_metrics(stack: AsyncExitStack, parts: Parts, measure: Callable[[], Awaitable[None]]) -> None:
-    """Serve metrics and health, whichever roles run."""
+    """Serve metrics and health, whichever roles are running."""
     if parts.config.metrics is not None:
         metrics = metrics_application(parts.registry, measure, parts.health.conditions, parts.held_numbers)
         await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
 
 
 async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
-    """Run the roles that persons reach, at the hosts of their organisations."""
+    """Run the roles with pages, at the hosts of their organisations."""
     config = parts.config
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         await _run_message_client(stack, parts, config.message_client)
@@ -374,7 +374,7 @@ async def _run_governance(stack: AsyncExitStack, parts: Parts, pages: Governance
 
 
 async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:
-    """Notify people of organisations with governance of what waits for them."""
+    """Remind people of organisations with governance of pending matters."""
     config = parts.config
     asked = {Role.GOVERNANCE} | ({Role.MESSAGE_CLIENT} if config.mail is not None else set())
     roles = asked & parts.roles & config.roles
@@ -390,7 +390,7 @@ async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> N
 async def _run_access_point(
     stack: AsyncExitStack, parts: Parts, own: AccessPointConfig, services: Services
 ) -> Callable[[], Awaitable[None]]:
-    """Run it; returns what brings its meters up to date."""
+    """Run the access point; return the function that updates its meters."""
     config, keys = parts.config, parts.keys
     shown = newest_identity(partial(identity_for_peers, keys))
     peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
@@ -432,12 +432,12 @@ async def _run_access_point(
 
 
 def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str, Try]:
-    """The dependencies that are the installation's own, and how each is reached."""
+    """Return the installation's own dependencies, and for each a function that tries to reach it."""
 
     before = keys.keys(OPERATOR_KEYS)
 
     def keys_are_there() -> None:
-        """Look for what was there at the start, too: a folder that is gone is read as one without keys."""
+        """Check for keys that existed at the start, because a missing folder reads like one without keys."""
         for folder in (config.vaults.secrets, config.vaults.seals):
             if not folder.is_dir():
                 raise KeyStoreAway(shown(folder))
@@ -449,7 +449,7 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
         await asyncio.to_thread(keys_are_there)
 
     async def objects() -> None:
-        """Add where it is, which the store's own errors do not have: they reach more than the operator."""
+        """Add the place of the store to its errors, which omit it because they are shown more widely."""
         try:
             await gate.reach_objects()
         except VaultUnavailable as gone:
@@ -457,7 +457,7 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
             raise VaultUnavailable(f"object store at {where}{cause}") from None
 
     async def database() -> None:
-        """Add where it is when it says nothing; where it refuses, its own errors have the place."""
+        """Add the place of the database to a timeout; its own errors already name it."""
         try:
             async with asyncio.timeout(_SILENCE):
                 await time.reach()
@@ -485,7 +485,7 @@ async def _run_message_service(
     services: Services,
     profiles: dict[ParticipantIdentifier, OrganisationProfile],
 ) -> mt.MessageServiceRole:
-    """Run it for the organisations in ``profiles``, to which those are added that the configuration gains."""
+    """Run the message service for the organisations in ``profiles``, including ones added later."""
     config, gate, watch = parts.config, parts.gate, parts.health.note
     connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
     local = parts.local.get(Door.C)
@@ -525,9 +525,9 @@ async def _run_message_service(
 
 @contextlib.asynccontextmanager
 async def submitting(config: Config, gate: Gate) -> AsyncIterator[MessageService]:
-    """The message service of an installation that runs elsewhere: stores messages, which that one sends.
+    """Provide a message service that only stores messages, for a running installation to send.
 
-    It does not ask the address book. :class:`Unusable` where the configuration has no role ``mt``.
+    It does not use the address book. :class:`Unusable` if the configuration does not have the role ``mt``.
     """
     if config.message_service is None or config.malware is None:
         raise Unusable("the configuration has no message service")

@@ -1,7 +1,7 @@
-"""Presence over several workers: each tells the others which conversations its persons have open.
+"""Presence across several workers: each reports to the others which conversations its people have open.
 
-It is sent between processes on one machine, over their control sockets, and is not stored. A worker's report
-counts for a while, so that persons of a killed worker are not shown as present.
+Reports are sent over the control sockets of one machine, and are not stored. A worker's report expires after
+a while, so that the people of a killed worker are not shown as present.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from samdrift.messageclient.live.presence import Presence
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 PRESENT = "present"
-"""The command by which a worker tells another one."""
+"""Command with which a worker reports presence to another one."""
 _AGAIN = 15.0
-"""Seconds after which all is told again: to workers that began meanwhile, and since it is forgotten."""
+"""Seconds after which all presence is sent again, for new workers and because reports expire."""
 _TOGETHER = 0.1
-"""Seconds for which what follows a change is waited for."""
+"""Seconds to wait after a change, so that further changes are sent together."""
 _ANSWER_SECONDS = 3.0
 
 
 class SharedPresence:
-    """The part of one worker: it tells the others of its persons, and is notified of theirs."""
+    """One worker's share in presence: it reports its own people and receives the others' reports."""
 
     def __init__(self, folder: Path, presence: Presence) -> None:
-        """``folder`` has the control sockets of the workers."""
+        """``folder`` contains the control sockets of the workers."""
         self._folder = folder
         self._presence = presence
 
     async def hear(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Note what another worker has reported about an organisation."""
+        """Record what another worker has reported about an organisation."""
         try:
             organisation = ParticipantIdentifier.parse(told["organisation"])
             self._presence.hear(int(told["worker"]), organisation, json.loads(told["stays"]))
@@ -59,6 +59,6 @@ class SharedPresence:
         await asyncio.gather(*(self._told(each, values) for each in others))
 
     async def _told(self, process: int, values: Mapping[str, str]) -> None:
-        """Send them to one worker; one that does not listen now gets them again soon."""
+        """Send values to one worker; one that does not listen now gets them in the next report."""
         with contextlib.suppress(ControlRefused, OSError):
             await tell_process(self._folder, process, PRESENT, _ANSWER_SECONDS, **values)

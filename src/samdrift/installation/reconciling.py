@@ -1,9 +1,9 @@
-"""The service ``reconciliation``: each night it compares the logs that an organisation has here.
+"""The service ``reconciliation``, which compares an organisation's logs in this installation every night.
 
-It reads of each log the part that an exchange of messages takes, and verifies that part as it reads: every
-entry is one of the tree whose root the log has signed, with the facts that it commits to. What it finds
-is recorded in those logs, and a difference is a dependency that is gone until the logs agree again. For the
-process that has the keys of all vaults; each organisation's logs are compared with each other alone.
+It reads the part of each log that covers recent exchanges of messages, and verifies it while reading: each
+entry must belong to the tree whose root the log has signed, with the facts that it commits to. The outcome is
+recorded in those logs, and a difference is reported as a dependency that is gone until the logs agree again.
+This is for the process that has the keys of all vaults. Logs are compared only within one organisation.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _ROLES = tuple(Role(source) for source in SOURCES)
 _BACK = 2 * EXCHANGE
-"""Time before the comparison that is read: what began in its first half had all of the second to end."""
+"""Length of the period that is read; an exchange that began in its first half had the second half to end."""
 _NIGHT, _NIGHT_LASTS = time(0), timedelta(hours=4)
-"""Hours (UTC) in which the organisations are compared, each at a moment of its own."""
+"""Hours (UTC) in which organisations are compared, each at its own moment."""
 _AFTER_START = timedelta(minutes=15)
-"""Time within which each is compared after a start: what was found before that is known again."""
+"""Period after a start in which each organisation is compared, to restore the earlier findings."""
 _AGAIN = timedelta(hours=1)
 _LOOK = timedelta(minutes=1)
 _PAGE = 1000
 _MOST = 500_000
-"""Entries of a log that are read, the latest ones, so that memory is bounded whatever its traffic."""
+"""Maximum number of a log's latest entries that are read, which bounds memory whatever the traffic."""
 _LOGGER = logging.getLogger("samdrift")
 
 
 class LogUnproved(Explained):
-    """A part of a log that is not as the log has signed it."""
+    """A part of a log does not match what the log has signed."""
 
     def __init__(self, number: int, why: str) -> None:
         super().__init__(f"entry {number}: {why}")
@@ -60,7 +60,7 @@ class LogUnproved(Explained):
 
 @dataclass(slots=True)
 class Reconciler:
-    """Compares organisations' logs when their time has come."""
+    """Compares organisations' logs when they are due."""
 
     gate: Gate
     clock: Clock
@@ -69,7 +69,7 @@ class Reconciler:
     """Compares this machine's clock with the database's; raises :class:`ClockDiffers`."""
     _due: Agenda[ParticipantIdentifier, datetime] = field(default_factory=Agenda)
     _names: dict[ParticipantIdentifier, str] = field(default_factory=dict)
-    """Names under which organisations that have been compared here are noted."""
+    """Names under which differences of organisations compared here are reported."""
 
     async def keep(self) -> None:
         """Compare each organisation once a night, until cancelled."""
@@ -98,7 +98,7 @@ class Reconciler:
             await asyncio.sleep(_LOOK.total_seconds())
 
     def _follow(self, now: datetime) -> None:
-        """Compare the organisations that are this process's now, and no others."""
+        """Schedule the organisations that this process now works for, and drop all others."""
         hosted = {one for role in _ROLES for one in self.gate.registry.organisations(role) if self._ours(one)}
         for gone in self._due.things() - hosted:
             self._due.drop(gone)
@@ -108,7 +108,7 @@ class Reconciler:
             self._due.put(new, now + _phase(new) * _AFTER_START)
 
     def _first_role(self, organisation: ParticipantIdentifier) -> Role | None:
-        """Return the role whose lease decides which process compares the logs of all."""
+        """Return the role whose lease decides which process compares all of the organisation's logs."""
         serves = self.gate.registry.serves
         return next((role for role in _ROLES if serves(organisation, role)), None)
 
@@ -116,9 +116,9 @@ class Reconciler:
         return self.gate.leases.holds(organisation, self._first_role(organisation))
 
     async def compare(self, organisation: ParticipantIdentifier) -> Reconciliation | None:
-        """Compare the logs of one organisation now, record the outcome, and note a difference.
+        """Compare the logs of one organisation now, record the outcome, and report a difference.
 
-        ``None`` where a log does not hold.
+        ``None`` if a log fails verification.
         """
         roles = [role for role in _ROLES if self.gate.registry.serves(organisation, role)]
         origin, logs = "", list[ReadLog]()
@@ -156,7 +156,7 @@ class Reconciler:
 
 
 def _facts(found: Reconciliation) -> dict[str, str]:
-    """Return the outcome as the log has it: numbers, kinds, and the first things that differ."""
+    """Return the outcome for the log: counts, kinds, and the first differences."""
     facts = {
         "compared": str(sum(found.compared.values())),
         "under_way": str(found.under_way),
@@ -170,7 +170,7 @@ def _facts(found: Reconciliation) -> dict[str, str]:
 async def _proved(
     tree: LogTree, state: TreeState, organisation: ParticipantIdentifier, role: Role, since: datetime
 ) -> ReadLog:
-    """Read the signed entries of a log from ``since`` on; :class:`LogUnproved` where they are not those."""
+    """Read the signed entries of a log from ``since`` on; :class:`LogUnproved` if they do not verify."""
     name = f"{organisation.value} {role.value}"
     entries, disposed = list[LogEntry](), set[Retention]()
     if state.note is None or state.key is None:
@@ -214,7 +214,7 @@ def _checkpoint(state: TreeState, keys: Sequence[str]) -> _Signed:
 
 
 async def _start(tree: LogTree, first: int, last: int, since: datetime) -> int:
-    """Return the number of the first entry from ``since`` on; facts that were disposed of are older."""
+    """Return the number of the first entry from ``since`` on; entries without facts count as older."""
     low, high = first, last + 1
     while low < high:
         middle = (low + high) // 2
@@ -227,7 +227,7 @@ async def _start(tree: LogTree, first: int, last: int, since: datetime) -> int:
 
 
 def _phase(organisation: ParticipantIdentifier) -> float:
-    """Return the moment of an organisation within the night, as a fraction of it."""
+    """Return the moment of an organisation within the night, as a fraction of its hours."""
     digest = hashlib.sha256(f"reconciliation {organisation.value}".encode()).digest()
     return int.from_bytes(digest[:4]) / (1 << 32)
 

@@ -1,4 +1,4 @@
-"""Metrics of what waits for organisations' people; the front of workers reads them and decides nothing."""
+"""Metrics of matters that wait for organisations' people, which the front of workers reads as well."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 ReminderRow: TypeAlias = tuple[str, str, float, bool]
-"""Owner, kind of matter, the seconds that are left, and whether it is the owner's own.
+"""Owner, kind of matter, seconds left, and whether the matter is the owner's own.
 
-One that several owners have in common is not counted as often as they are.
+A matter that is not the owner's own is shared by several owners, and is left out of the numbers.
 """
 GOVERNANCE_WAITING = "samdrift_governance_waiting"
 GOVERNANCE_DUE = "samdrift_governance_due_seconds"
 
 
 class ReminderMetrics(Collector):
-    """The metrics of what waits: how much of a kind, and the soonest end of each owner and kind.
+    """Metrics of waiting matters: their number by kind, and the earliest deadline by owner and kind.
 
-    The time that is left is less than nothing for what is over and waits still.
+    The time left is negative for an overdue matter that still waits.
     """
 
     def __init__(self, rows: Callable[[], Iterable[ReminderRow]]) -> None:
         self._rows = rows
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they are now."""
+        """Yield the current metrics."""
         waiting = GaugeMetricFamily(
             GOVERNANCE_WAITING, "Decisions, answers and accounts that are waited for", labels=["matter"]
         )

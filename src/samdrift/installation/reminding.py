@@ -1,11 +1,12 @@
-"""Reminders of what waits for an organisation's people: an entry in its log once for each step, mail to the
-officers who chose to have mail, and metrics.
+"""Reminders of matters that wait for an organisation's people.
 
-Governance's process writes the log and counts. Mail is the message client's, which knows the addresses: its
-process reads the same statements in its own copy, and asks governance's process for nothing. No mail says
-what it is about. Which steps were heard of is read from the log, so that a restart repeats nothing. A consent
-that is over is summed up there, too, a few seconds after its end. Clocks of the operator's own incidents are
-among what governance's process finds: the metrics have them, by which the operator is alerted.
+Each step is entered once in the organisation's log, mailed to the officers who chose to have mail, and
+counted in metrics. Governance's process writes the log and counts. Mail is sent by the message client's
+process, which knows the addresses: it reads the same statements in its own copy, and asks governance's
+process for nothing. No mail states its subject matter. Steps that were already announced are read from the
+log, so that a restart repeats nothing. A consent that has ended is summarised in the log, a few seconds after
+its end. Governance's process also finds the deadlines of the operator's own incidents; their metrics alert
+the operator.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ from samdrift.vault.officers import GovernanceVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 NOTICE = "decision"
-"""Kind of the notice that officers get by mail."""
+"""Kind of the notice that is mailed to officers."""
 _TRIED = timedelta(hours=24)
 _EVERY = timedelta(minutes=10)
-"""Time between two rounds: what could not be looked at is looked at again."""
+"""Longest time between two rounds, each of which retries failed checks."""
 _NET = timedelta(hours=2)
-"""Time after which an organisation is looked at although no step is reached and nothing was stated."""
+"""Time after which an organisation is checked although no step is due and nothing was stated."""
 _SOON = timedelta(seconds=1)
 
 
@@ -58,13 +59,13 @@ class _Kept:
     record: Record
     pending: tuple[Pending, ...] = ()
     heard: set[str] = field(default_factory=set)
-    """Steps that are in the log."""
+    """Steps that are already in the log."""
     summed: set[str] = field(default_factory=set)
-    """Consents that are over and summed up in the log."""
+    """Consents that have ended and are summarised in the log."""
 
 
 class Reminders:
-    """Looks at what waits in each organisation that is served here."""
+    """Checks for matters that wait in each organisation that is served here."""
 
     def __init__(
         self,
@@ -75,8 +76,10 @@ class Reminders:
         *,
         per_organisation: bool = False,
     ) -> None:
-        """``roles`` are those whose vaults are looked into: governance, the message client where there is a
-        mail server, or both. Metrics name organisations if ``per_organisation``.
+        """``roles`` are the roles whose vaults are read.
+
+        They are governance, the message client where there is a mail server, or both. Metrics name
+        organisations if ``per_organisation``.
         """
         self._gate = gate
         self._clock = clock
@@ -85,13 +88,13 @@ class Reminders:
         self._per_organisation = per_organisation
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
         self._next = Agenda[tuple[ParticipantIdentifier, Role], datetime]()
-        """The time of the next look at each."""
+        """Time of the next check of each organisation and role."""
         self._looked: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
-        """The time of the last look at each that ended well."""
+        """Time of the last successful check of each organisation and role."""
         self._unexpected = unexpected("reminders")
 
     async def look(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Look at one organisation, and have its people hear of each step that was reached."""
+        """Check one organisation, and announce each newly reached step to its people."""
         kept = self._kept.setdefault((organisation, role), _Kept(Record(organisation.value, FOLDS)))
         async with self._gate.open(workers.REMINDERS, organisation, role, Purpose.MAINTAIN) as vault:
             assert isinstance(vault, CoverKeeping)
@@ -117,7 +120,7 @@ class Reminders:
     async def _continue(
         self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
     ) -> bool:
-        """Read what was stated since; false for a copy that does not hold, which its role says itself."""
+        """Read new statements; return false for a copy that is invalid, which its role reports itself."""
         if last < kept.record.number:  # The database is of a backup.
             kept.record = Record(organisation.value, FOLDS)
         try:
@@ -127,9 +130,10 @@ class Reminders:
         return kept.record.not_understood is None
 
     async def keep(self) -> None:
-        """Look at every organisation once, and when a step is reached, until cancelled.
+        """Check every organisation once, and again when a step is due, until cancelled.
 
-        New statements are announced (:meth:`hear`), so that no vault is opened in vain.
+        New statements are announced (:meth:`hear`), so that vaults are opened only when there is something to
+        read.
         """
         version = (-1, -1)
         while True:
@@ -144,7 +148,7 @@ class Reminders:
             await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
 
     def _follow(self) -> None:
-        """Look at the organisations that are this process's now, and at no others."""
+        """Schedule the organisations that this process now works for, and drop all others."""
         served = {(one, role) for role in self._roles for one in self._gate.registry.worked_for(role)}
         for gone in self._next.things() - served:
             self._next.drop(gone)
@@ -155,20 +159,23 @@ class Reminders:
             self._next.put(new, self._clock())
 
     async def hear(self) -> None:
-        """Look at each organisation about which something is stated, until cancelled."""
+        """Check each organisation that has new statements, until cancelled."""
         async for organisation, role in self._gate.wakeups(statements=True):
             if role in self._roles and self._gate.registry.works_for(organisation, role):
                 await self._see(organisation, role)
 
     async def go_along(self) -> None:
-        """Look at organisations whose vaults were just opened, where that is half due, until cancelled."""
+        """Check organisations while their vaults are in use anyway, until cancelled.
+
+        An organisation is checked when half the time until its next regular check has passed.
+        """
         async for each in self._gate.visits.listen():
             looked = self._looked.get(each)
             if looked is not None and self._clock() - looked >= _NET / 2:
                 await self._see(*each)
 
     async def _see(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Look, and note when to look again."""
+        """Check one organisation, and schedule the next check."""
         pause = _EVERY
         try:
             async with self._gate.leases.working(organisation, role):
@@ -192,12 +199,12 @@ class Reminders:
             self._next.put((organisation, role), next_look)
 
     def _waiting(self, organisation: ParticipantIdentifier, role: Role) -> tuple[Pending, ...]:
-        """Return what waited at the last look."""
+        """Return the matters that waited at the last check."""
         kept = self._kept.get((organisation, role))
         return () if kept is None else kept.pending
 
     def rows(self) -> Iterator[ReminderRow]:
-        """Yield what waits by governance's own record, for the metrics."""
+        """Yield the matters that wait according to governance's own record, for the metrics."""
         now = self._clock()
         for (organisation, role), kept in self._kept.items():
             if role is Role.GOVERNANCE:
@@ -208,9 +215,9 @@ class Reminders:
 
 
 async def _sum_up(vault: GovernanceVault, kept: _Kept, now: datetime) -> set[str]:
-    """Sum up each consent that is over and had not been; returns those that are over.
+    """Summarise each ended consent that has no summary yet; return the ids of those that have ended.
 
-    After a restart the log says which were: the ended ones of the last days are looked for in it.
+    After a restart, the log is searched for the summaries of consents that ended in the last days.
     """
     over = set[str]()
     for each in consents_of(kept.record).all():
@@ -225,7 +232,7 @@ async def _sum_up(vault: GovernanceVault, kept: _Kept, now: datetime) -> set[str
 
 
 async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], now: datetime) -> None:
-    """Have one mail sent to each officer who has an address in the message client."""
+    """Queue one mail to each officer who has a mail address in the message client."""
     choices = await vault.notice_choices()
     until = (now + _TRIED).isoformat()
     for each in officers(record, now):
@@ -236,7 +243,7 @@ async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], 
 
 @contextlib.asynccontextmanager
 async def reminded(reminders: Reminders) -> AsyncIterator[None]:
-    """Look while the context lasts."""
+    """Check for reminders while the context lasts."""
     work = reminders.keep(), reminders.hear(), reminders.go_along()
     async with in_background(*work, on_failure=unexpected("reminders")):
         yield

@@ -1,7 +1,7 @@
-"""Parts that an operator may replace while an installation runs: keys, clients of interface C, organisations.
+"""Parts that an operator may replace in a running installation: keys, clients of interface C, organisations.
 
-The trust folder and bundles of issuers are followed where they are read
-(:mod:`samdrift.net.trustfolder`, :mod:`samdrift.net.tls`).
+The trust folder and issuer bundles are followed where they are read (:mod:`samdrift.net.trustfolder`,
+:mod:`samdrift.net.tls`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from samdrift.wire.crypto.certificates import common_name
 
 
 def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
-    """The access point's keys; a certificate of another party is not one of its own."""
+    """Return the access point's current keys; :class:`ConfigError` for a certificate of another party."""
 
     def build() -> OwnKeys:
         signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
@@ -40,10 +40,10 @@ def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
 
 
 def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
-    """File and password of what peers are shown that ask for a certificate (transport-profile-as4 2.4.2 A2).
+    """Return the TLS identity for peers that request a certificate (transport-profile-as4 2.4.2 A2).
 
-    A certificate for clients, if there is one, else that of the server: the one
-    issuer certifies for both directions, the other does not.
+    It consists of a file and its password. It is a client certificate if there is one, otherwise the
+    server's: some issuers certify one key for both directions, others do not.
     """
     try:
         return store.tls_client(OPERATOR_KEYS)
@@ -53,7 +53,7 @@ def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
 
 
 def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
-    """Return what our servers show: the newest certificate that names the host which is asked for."""
+    """Return a function for our servers' TLS identities; the requested host name selects one of them."""
 
     def identities() -> Sequence[TlsIdentity]:
         with certified(store, KeyName.TLS_SERVER):
@@ -65,7 +65,7 @@ def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
 
 @contextlib.contextmanager
 def certified(store: KeyStore, name: KeyName) -> Iterator[None]:
-    """Name an operator's key that waits for its certificate, and the command that installs one."""
+    """Name an operator's key that still waits for its certificate, and the command that installs one."""
     try:
         yield
     except KeyStoreError as error:
@@ -77,7 +77,7 @@ def certified(store: KeyStore, name: KeyName) -> Iterator[None]:
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:
-    """Return our TLS identity, from a key store that returns file and password of its newest key."""
+    """Return a function for our TLS identity, from one that returns file and password of the newest key."""
 
     def identity() -> TlsIdentity:
         file, password = files()
@@ -87,7 +87,7 @@ def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsId
 
 
 def current_organisations(config: Config) -> Callable[[], Sequence[OrganisationConfig]]:
-    """Return the organisations of ``config``, and once its file has changed, as the file has them then."""
+    """Return a function that returns the organisations in the current configuration file."""
     file, known = config.file, [config.organisations]
     if file is None:
         return lambda: config.organisations
@@ -99,8 +99,9 @@ def current_organisations(config: Config) -> Callable[[], Sequence[OrganisationC
 
 
 def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:
-    """Return the clients of interface C as the configuration file has them now; nothing else of it is
-    read.
+    """Return a function that returns the clients of interface C in the current configuration file.
+
+    Nothing else is taken from a changed file.
     """
     file = config.file
     if file is None:

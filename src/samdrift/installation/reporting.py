@@ -1,4 +1,4 @@
-"""Answers a running process's state over its control socket: the roles that it serves, and its health."""
+"""Reports of a running process over its control socket: the roles that it serves, and its health."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 HEALTH = "health"
 """The command's name."""
 Workers = Callable[[], Mapping[str, bool]]
-"""Function that returns for each worker, by its name in the log, whether it serves."""
+"""Function that returns whether each worker serves, by its name in the log."""
 
 
 def answering_health(
@@ -28,7 +28,7 @@ def answering_health(
     began: datetime | None = None,
     held: Callable[[], Iterable[HeldNumber]] = tuple,
 ) -> Command:
-    """Return the command that reports what a process serves, and what it depends on."""
+    """Return the command that reports which roles a process serves, and the state of its dependencies."""
     since = began or system_clock()
 
     async def answer(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,15 +50,15 @@ class Running:
     since: datetime
     roles: frozenset[Role]
     workers: Mapping[str, bool]
-    """Workers by name, true for those that serve; empty where the process works alone."""
+    """Workers by name, true for those that serve; empty for a process without workers."""
     conditions: tuple[Condition, ...]
     held: tuple[HeldNumber, ...] = ()
-    """Numbers of what waits; empty at level ``process``, where the metrics have them."""
+    """Numbers of waiting items; empty at level ``process``, where only the metrics have them."""
     alike: bool = False
-    """Each worker serves every organisation."""
+    """True if each worker serves every organisation."""
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
-        """Return whether it serves that organisation in that role, if it has a vault here."""
+        """Return whether it serves that organisation in that role, provided that there is a vault for it."""
         if role not in self.roles or not self.workers:
             return role in self.roles
         if self.alike:
@@ -67,7 +67,7 @@ class Running:
 
 
 async def ask_running(folder: Path) -> tuple[Running, ...]:
-    """Ask every process of an installation that runs how it is; none where none runs.
+    """Ask every running process of an installation for its report; empty if none is running.
 
     :class:`~samdrift.installation.control.ControlRefused` for one that does not answer.
     """

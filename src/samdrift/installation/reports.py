@@ -1,4 +1,4 @@
-"""The reports of running processes, with the numbers of what waits also where the metrics alone have them."""
+"""Reports of running processes, completed with numbers and findings that only the front's metrics have."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from samdrift.scheduling.held import HeldNumber
 
 _LIMITS = FetchLimits(max_bytes=16 << 20, seconds=5.0)
 Ask = Callable[[], Awaitable[tuple[Running, ...]]]
-"""Asks the processes that run how they are (:func:`~samdrift.installation.reporting.ask_running`)."""
+"""Function that asks running processes for reports (:func:`~samdrift.installation.reporting.ask_running`)."""
 
 
 async def every_report(config: Config) -> tuple[Running, ...]:
-    """Ask what runs on this machine, and at level ``process`` the front for what the workers find, too."""
+    """Ask all processes on this machine and, at level ``process``, the front for the workers' findings."""
     if config.isolation.level is not Isolation.PROCESS or config.metrics is None:
         return await ask_running(control_folder(config.vaults))
     async with http_client(public_only=False) as client:
@@ -33,7 +33,7 @@ async def every_report(config: Config) -> tuple[Running, ...]:
 
 
 def processes_of(config: Config, client: HttpClient) -> Ask:
-    """Return what asks the processes of an installation; ``client`` reaches this machine's own metrics."""
+    """Return a function that asks an installation's processes; ``client`` reaches this machine's metrics."""
     ask = partial(ask_running, control_folder(config.vaults))
 
     async def asked() -> tuple[Running, ...]:
@@ -45,9 +45,9 @@ def processes_of(config: Config, client: HttpClient) -> Ask:
 async def with_held(
     running: Sequence[Running], metrics: MetricsConfig | None, client: HttpClient
 ) -> tuple[Running, ...]:
-    """Return reports with the numbers of what waits, which the workers of an organisation each count apart.
+    """Return reports completed with the numbers of waiting items, which each worker counts separately.
 
-    They are added up by the front for the metrics. Where those cannot be had, none are returned.
+    The front adds them up for the metrics. If the metrics are unavailable, none are returned.
     """
     if metrics is None:
         return tuple(running)
@@ -59,9 +59,10 @@ async def with_held(
 async def with_found(
     running: Sequence[Running], metrics: MetricsConfig | None, client: HttpClient
 ) -> tuple[Running, ...]:
-    """Return reports with what the workers of an organisation find of SMP, their tokens and the like.
+    """Return reports completed with the workers' findings about SMPs, tokens and other dependencies.
 
-    The front knows it. It talks to strangers, so that no word of its answer is shown: a kind, and a moment.
+    The front collects them. Because it talks to strangers, none of its text is shown, only a kind and a
+    moment.
     """
     if metrics is None:
         return tuple(running)
@@ -90,7 +91,7 @@ async def _held(metrics: MetricsConfig, one: Running, client: HttpClient) -> tup
 
 
 async def _answer(metrics: MetricsConfig, one: Running, client: HttpClient, path: str) -> bytes:
-    """Return what is answered at the address of metrics; nothing where there is no answer."""
+    """Return the answer at the metrics address; empty if there is none."""
     listen = metrics.address(one.roles)
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     try:

@@ -43,13 +43,13 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
 
 
 def documents(organisation: OrganisationConfig | None) -> tuple[DocumentIdentifier, ...]:
-    """The types of message that an organisation is registered for; without an entry, those of all."""
+    """Return the document types of an organisation; without an entry, only those of the extended model."""
     base = organisation is not None and organisation.base_model
     return (*EXTENDED_MODEL, *BASE_MODEL) if base else EXTENDED_MODEL
 
 
 def clients(config: Config) -> dict[str, Client]:
-    """Return the clients of interface C, by the SHA-256 of the client certificate."""
+    """Return the clients of interface C, by the SHA-256 of their client certificates."""
     return {
         fingerprint: Client(organisation.identifier, system)
         for organisation in config.organisations
@@ -76,9 +76,9 @@ def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]
 
 
 def profile(organisation: OrganisationConfig) -> OrganisationProfile:
-    """Return an organisation's profile as it is configured.
+    """Return an organisation's profile as configured.
 
-    PDF is supported always (content-specification 4.3.3.3 sentence 3).
+    PDF is always supported (content-specification 4.3.3.3 sentence 3).
     """
     return OrganisationProfile(
         organisation.identifier,

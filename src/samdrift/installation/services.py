@@ -1,4 +1,4 @@
-"""Shared services (interface B), address book and malware scanner as one installation reaches them."""
+"""Shared services (interface B), address book and malware scanner, as configured for an installation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Lookups and checks."""
+    """Lookups of recipients and checks of certificates."""
 
     discovery: Discovery
     checks: CertificateChecks
@@ -39,7 +39,7 @@ class Services:
 
 @contextlib.asynccontextmanager
 async def shared_services(config: Config, watch: Watch = unwatched) -> AsyncIterator[Services]:
-    """Lookups and checks under the federation's trust folder, while the context lasts."""
+    """Provide lookups and checks under the federation's trust folder, while the context lasts."""
     federation = config.federation
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
@@ -68,7 +68,7 @@ async def shared_services(config: Config, watch: Watch = unwatched) -> AsyncIter
 
 
 def name_resolver(federation: FederationConfig) -> NaptrResolver:
-    """The resolver that SML is asked through."""
+    """Return the resolver for queries to the SML."""
     name_servers = [(one.host, one.port) for one in federation.name_servers]
     return NaptrResolver(name_servers, trusted=federation.dnssec_resolvers)
 
@@ -106,7 +106,7 @@ class NoAddressBook:
 
 
 def _heard(watch: Watch, error: Exception | None) -> None:
-    """Watch the address book; of an error of the disk only the type is passed on."""
+    """Report the state of the address book; of a disk error, only the type is passed on."""
     if error is None:
         watch("address-book", "", "")
     else:
@@ -118,7 +118,7 @@ def _heard(watch: Watch, error: Exception | None) -> None:
 
 
 def malware_scanner(config: MalwareConfig, watch: Watch = unwatched) -> MalwareScanner:
-    """The scanner to ask."""
+    """Return the configured malware scanner."""
     if config.clamd is None:
         return _NoScanner()
     scanner = ProvenScanner(ClamdScanner(config.clamd, config.answer_seconds), system_clock)

@@ -1,4 +1,4 @@
-"""Roles with pages as configured: sign-in of persons, and the message services in use."""
+"""Sign-in to roles with pages, and the message services that message clients use, as configured."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ async def sites_of(
     known_elsewhere: KnownElsewhere | None = None,
     watch: Watch = unwatched,
 ) -> AsyncIterator[Sites]:
-    """Return a role's sites of organisations whose persons can sign in; :class:`ConfigError` for what is
-    unfit.
+    """Provide a role's sites of organisations whose people can sign in.
 
-    ``watch`` is notified of each call whether a sign-in service answered.
+    :class:`ConfigError` for unusable settings. ``watch`` is notified whether the sign-in service answered
+    each call.
     """
     vaults: WorkerGate[People] = gate.worker("sign-in", role)
     async with AsyncExitStack() as stack:
@@ -83,7 +83,7 @@ async def sites_of(
 
 
 def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
-    """Return the message services that message clients use; :class:`ConfigError` for a key that is unfit."""
+    """Return the message services that message clients use; :class:`ConfigError` for an unusable key."""
     vaults = gate.worker("fetching", Role.MESSAGE_CLIENT)
     current = cache(lambda: registered(config))
     return tuple(
@@ -105,7 +105,7 @@ def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
 
 
 def client_profiles(config: Config, services: Sequence[ServiceSettings]) -> Profiles:
-    """Return what the configuration says of the message client of each organisation."""
+    """Return the configuration of each organisation's message client."""
     used = {one.organisation: one for one in services}
     return {
         one.identifier: Profile(tuple(one.functional_addresses), used.get(one.identifier))
@@ -120,7 +120,7 @@ def _deletion(
     used: UsedServiceConfig,
     current: Callable[[], Registered],
 ) -> DeletionRule | None:
-    """Return the rule for deletion at a message service; of our own it is known who else reads an address."""
+    """Return the rule for deletion at a message service; only our own reveals an address's other readers."""
     if used.delete_after_days is None:
         return None
     after = timedelta(days=used.delete_after_days)
@@ -138,7 +138,7 @@ def _is_ours(config: Config, used: UsedServiceConfig) -> bool:
 def _others(
     current: Registered, organisation: ParticipantIdentifier, own: str, address: str
 ) -> tuple[str, ...]:
-    """Return the other clients of an organisation that read an address at our own message service now."""
+    """Return the organisation's other clients that currently read an address at our own message service."""
     readers = current().of(organisation).readers(address)
     return tuple(client for client in readers if client != own)
 
@@ -149,7 +149,7 @@ def _shown_by(
     vaults: WorkerGate[MessageClientVault],
     where: str,
 ) -> bytes | OwnKeys:
-    """Return the key that shows a message service who the organisation is: in a file, or in its vault."""
+    """Return the key that authenticates the organisation to a message service, from a file or its vault."""
     if service.key_file is None:
         return OwnKeys(vaults, organisation.identifier, system_clock)
     return _read(service.key_file, where)
@@ -158,9 +158,9 @@ def _shown_by(
 def oidc_service(
     sign_in: SignInConfig, client: Fetches, where: str, keys: OwnKeys | None = None
 ) -> OidcService:
-    """Return a sign-in service as it is configured; :class:`ConfigError` for a secret that is unfit.
+    """Return a sign-in service as configured; :class:`ConfigError` for an unusable secret.
 
-    ``keys`` show it who we are where there is no secret.
+    ``keys`` authenticate us to it if there is no secret.
     """
     longest = sign_in.max_age_seconds
     settings = ProviderSettings(
@@ -223,7 +223,7 @@ def _site(
 
 
 def session_limits(used: SignInConfig | SamlConfig) -> SessionLimits:
-    """Return how long sessions last."""
+    """Return the limits on the length of sessions."""
     return SessionLimits(timedelta(seconds=used.idle_seconds), timedelta(seconds=used.whole_seconds))
 
 
@@ -233,7 +233,7 @@ def saml_metadata(
     signing: Sequence[SigningKey],
     decrypting: Sequence[DecryptionKey],
 ) -> str:
-    """Return what an organisation's SAML service is to know of its pages; :class:`Unusable` without pages."""
+    """Return the metadata of an organisation's pages for its SAML service; :class:`Unusable` if none."""
     for one in config.organisations:
         if one.identifier == organisation and config.message_client is not None:
             site = SamlSite(pages_origin(one, config.message_client), one.name)
@@ -245,7 +245,7 @@ def saml_metadata(
 
 
 def pages_origin(organisation: OrganisationConfig, own: WithPagesConfig) -> str:
-    """Return the origin of an organisation's pages in a role, as its persons have it."""
+    """Return the origin of an organisation's pages in a role, as seen by browsers."""
     role = Role.GOVERNANCE if isinstance(own, GovernanceConfig) else Role.MESSAGE_CLIENT
     scheme, usual = ("http", 80) if own.plain else ("https", 443)
     port = "" if own.public_port == usual else f":{own.public_port}"
@@ -255,7 +255,7 @@ def pages_origin(organisation: OrganisationConfig, own: WithPagesConfig) -> str:
 def sign_in_client(
     config: Config, networks: Sequence[str], tls_issuers: Path | None, watch: Watch = unwatched
 ) -> EnteredAddressClient:
-    """Return the client for a sign-in service: in the demonstration it is on this machine."""
+    """Return the client for a sign-in service, which in a demonstration may be on this machine."""
     demonstration = config.environment is Environment.DEMONSTRATION
     permits = any_address if demonstration else EnteredAddresses(networks)
     told = partial(watch, Dependency.IDENTITY_PROVIDER)

@@ -1,8 +1,8 @@
-"""Start-up of a process: the modules that it is for are imported without the garbage collector.
+"""Start-up of a process: modules are imported with the garbage collector switched off.
 
-A module's functions and classes live as long as the process, some hundred thousand objects of them.
-Collecting garbage while they are made finds none, and every later collection, the one at the end
-included, would look at all of them again: a quarter of the CPU that a short command takes.
+The functions and classes of the modules, some hundred thousand objects, live as long as the process.
+Collections during the import find no garbage, and every later one, including the one at exit, would traverse
+all these objects again: a quarter of the CPU time of a short command.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 def import_for_life(name: str) -> ModuleType:
-    """Import a module, and keep the collector from looking at what exists then; once for each module."""
+    """Import a module, and exclude all existing objects from garbage collection; once for each module."""
     if name not in sys.modules:
         gc.disable()
         try:

@@ -1,7 +1,8 @@
-"""Signed statements that a worker appended, copied to the other roles by the process that has all keys.
+"""Copies the signed statements that a worker appended to the other roles' vaults.
 
-At isolation level `process` a worker opens only the vaults of its own role: statements that an officer signs
-on governance's pages reach the other roles from here, as soon as the database notifies of them.
+At isolation level `process` a worker opens only the vaults of its own role. Statements that an officer signs
+on governance's pages reach the other roles from the process that has all keys, as soon as the database
+notifies it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 async def statements_copied(gate: Gate, clock: Clock) -> None:
-    """Copy the record of each organisation whose governance has news, until cancelled.
+    """Copy the statements of each organisation whose governance role has news, until cancelled.
 
-    A vault that is locked gets its copy when it is unlocked.
+    A locked vault gets its copy when it is unlocked.
     """
     records = Records(gate, clock)
     async for organisation, role in gate.wakeups():

@@ -1,8 +1,8 @@
-"""Time stamps on the checkpoints of logs, once a day, where the operator has chosen an authority for that.
+"""Daily time stamps on the checkpoints of logs, if the operator has chosen a time-stamping authority.
 
-Each stamp is an entry of its log, so that the next one is over it too: a time stamp whose certificate ends is
-carried on by those after it. A log in which nothing else happens is not stamped again until its last time
-stamp is about to end. The authority is a dependency: while it does not answer, nothing else waits for it.
+Each stamp is an entry of its log, so that the next stamp covers it: a stamp whose certificate expires is
+renewed by later ones. A log without other entries is not stamped again until its last stamp is about to
+expire. The authority is a dependency; while it does not answer, nothing else waits for it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from samdrift.vault.logtree import LastStamp, LogTree, TreeState
 _EVERY = timedelta(days=1)
 _AGAIN = timedelta(hours=1)
 _WHILE_GONE = timedelta(seconds=30)
-"""Time for which no log asks an authority that gave no stamp; then one does."""
+"""Time after a failed request for a stamp during which the authority is not asked for any log."""
 _BEFORE_END = timedelta(days=60)
-"""Time before the end of the last stamp's certificates at which a silent log is stamped again."""
+"""Time before the expiry of the last stamp's certificates at which a silent log is stamped again."""
 
 Opened = Callable[[], AbstractAsyncContextManager[LogTree]]
-"""Opens the tree of a log for one unit of work."""
+"""Function that opens the tree of a log for one unit of work."""
 
 
 class Stamper:
-    """Has the logs of one process stamped."""
+    """Obtains time stamps for the logs of one process."""
 
     def __init__(
         self,
@@ -46,19 +46,19 @@ class Stamper:
         clock: Clock,
         note: Callable[[str, str, str], None],
     ) -> None:
-        """``note`` hears of the authority, by its host, and the reason why it is gone, or none."""
+        """``note`` is notified of the authority's host and the reason why it is gone, empty if it is not."""
         self._caller = caller
         self._address = address
         self._trusted = trusted
         self._clock = clock
         self._note = note
         self._due: dict[str, datetime] = {}
-        """Time before which a log, by its name, is not looked at again."""
+        """Time before which a log, by name, is not checked again."""
         self._away: datetime | None = None
-        """Time before which the authority is not asked again, since it gave no stamp."""
+        """Time before which the authority is not asked again, because it issued no stamp."""
 
     async def stamp(self, opened: Opened) -> bool:
-        """Have the last checkpoint of a log stamped, if it is time for that; true where it was."""
+        """Have the last checkpoint of a log stamped if a stamp is due; return whether it was."""
         now = self._clock()
         if self._away is not None and now < self._away:
             return False
@@ -92,7 +92,10 @@ class Stamper:
 
 
 def wanted(state: TreeState, last: LastStamp | None, now: datetime) -> bool:
-    """Return whether a log is to be stamped: it has grown since a day, or its stamp is about to end."""
+    """Return whether a log needs a stamp, because its last one is old or about to expire.
+
+    A stamp is old after a day if the log has grown since.
+    """
     if last is None or last.until - _BEFORE_END < now:
         return True
     return last.at + _EVERY <= now and (state.signed or 0) > last.size + 1

@@ -1,4 +1,4 @@
-"""Unlocking of vaults by an organisation's officer in a running process, which then resumes their work."""
+"""Unlocking of vaults in a running process by an organisation's officer, after which their work resumes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 UNLOCK = "unlock"
 AGAIN = "again"
-"""A value of the command: another process of the installation has unlocked them before, and recorded it."""
+"""Value of the command: another process of the installation has already unlocked them and recorded it."""
 WHO = "who"
-"""A value of the command: who of the operator's staff gave it, as facts of an entry (JSON)."""
+"""Value of the command: the operator's staff member who gave it, as facts of an entry (JSON)."""
 NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
-"""A line of the log: the process, the organisation, and why."""
+"""Log message with the process, the organisation and the reason."""
 _LONGEST_BEFORE = 100.0
-"""Seconds by which a start is put off: a process that does not come to serve in time is killed."""
+"""Maximum delay of a start in seconds; a process that takes too long to start serving is killed."""
 _LOGGER = logging.getLogger("samdrift")
 
 
 def unlocking(gate: Gate, keys: KeyStore) -> Command:
-    """The command that accepts an officer's passphrase; the opened keys stay only in memory.
+    """Return the command that accepts an officer's passphrase; the opened keys stay only in memory.
 
-    Its answer names the roles whose vaults were unlocked, and the reason if some were not, or a further step
+    Its answer names the roles whose vaults were unlocked, and the reason if some were not or a further step
     failed.
     """
 
@@ -73,8 +73,8 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
 async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
     """Unlock vaults that officers unlocked before this process began, before it accepts connections or work.
 
-    Where that takes too long the start goes on, and the parent has the rest unlocked once it is over:
-    other organisations do not wait for it.
+    If that takes too long, the start continues and the parent unlocks the rest afterwards, so that other
+    organisations need not wait.
     """
     cores = asyncio.Semaphore(os.cpu_count() or 1)
 
@@ -96,12 +96,12 @@ async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
 
 
 def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registration]:
-    """The organisation's vaults, one for each of its roles."""
+    """Return the organisation's vaults, one for each of its roles."""
     return [one for one in gate.registry.all() if one.organisation == organisation]
 
 
 async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
-    """Return whether a vault that waited for its officer is open now."""
+    """Unlock a vault if it waits for its officer; return whether it did."""
     if not keys.locked(vault):
         return False
     try:
@@ -112,7 +112,7 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
 
 
 def _facts(told: Mapping[str, Any]) -> dict[str, str]:
-    """Return who gave the command; nobody where an earlier version's command is at the other end."""
+    """Return the facts of who gave the command; empty if it came from an earlier version."""
     try:
         facts = json.loads(told.get(WHO, "{}"))
     except (TypeError, ValueError):
@@ -125,7 +125,7 @@ def _facts(told: Mapping[str, Any]) -> dict[str, str]:
 async def _recorded(
     gate: Gate, organisation: ParticipantIdentifier, opened: list[Registration], who: Mapping[str, str]
 ) -> None:
-    """Record it, and catch up with what came while the vaults were locked."""
+    """Record the unlocking, and catch up on changes made while the vaults were locked."""
     for one in opened:
         await _logged(gate, one, who)
         await _without_sessions(gate, one)
@@ -133,7 +133,7 @@ async def _recorded(
 
 
 async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
-    """Bring copies of signed statements up to date: what ended while a vault was locked ends there, too."""
+    """Update the copies of signed statements, so that rights that ended meanwhile end here, too."""
     if gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return
     from samdrift.governance.records import Records  # What only an unlocking process needs.
@@ -145,7 +145,7 @@ async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
 
 
 async def _without_sessions(gate: Gate, one: Registration) -> None:
-    """End the sessions of persons: a notice of logout that came while the vault was locked was not heeded."""
+    """End all sessions, because a logout notice that came while the vault was locked had no effect."""
     if one.role not in WITH_SESSIONS or not one.active:
         return
     try:
@@ -157,7 +157,7 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
 
 
 async def _logged(gate: Gate, one: Registration, who: Mapping[str, str]) -> None:
-    """In the organisation's own log, where this process may write it."""
+    """Record the unlocking in the organisation's own log, where this process may write it."""
     try:
         await gate.tell_organisation(
             workers.UNLOCKING, one.organisation, RunEvent.VAULT_UNLOCKED, who, [one.role]

@@ -1,4 +1,4 @@
-"""The settings of the vaults and the key store, as a configuration has them."""
+"""The settings of the vaults and the key store, from a configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samdrift.vault.settings import VaultSettings
 
 
 def vault_settings(config: Config) -> VaultSettings:
-    """The vaults' settings, with the passphrase read from where it is."""
+    """Return the settings of the vaults, with the passphrase read from its configured source."""
     return VaultSettings(
         database=config.vaults.database,
         objects=object_place(config.vaults),
@@ -31,11 +31,11 @@ def vault_settings(config: Config) -> VaultSettings:
 
 
 def connection_idle(config: Config) -> timedelta | None:
-    """Return the time that an unused database connection stays open, where the operator has chosen it."""
+    """Return how long an unused database connection stays open, if configured."""
     seconds = config.vaults.connection_idle_seconds
     return None if seconds is None else timedelta(seconds=seconds)
 
 
 def key_store(config: Config, *, begin: bool = False) -> KeyStore:
-    """Open the key store of an installation; one that does not exist is made only where ``begin`` says so."""
+    """Open the key store of an installation; create it only if ``begin`` is set."""
     return open_keys(vault_settings(config), begin=begin)

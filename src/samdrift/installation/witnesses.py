@@ -1,4 +1,4 @@
-"""A witness in a folder of its own: its key, and its memory, which belong together."""
+"""A witness in its own folder, with its key and its memory, which belong together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEY, _STATE = "key.pem", "state.sqlite"
 
 @contextlib.contextmanager
 def opened(folder: Path, name: str, logs: Mapping[str, Sequence[VerifierKey]]) -> Iterator[Witness]:
-    """Open the witness in ``folder`` for ``logs``, the keys of each by its origin; made on first use.
+    """Open the witness in ``folder`` for ``logs`` (keys by origin), creating it on first use.
 
     :class:`Unusable`, or ``WitnessStateError`` where key and memory do not belong together.
     """
@@ -37,7 +37,7 @@ def opened(folder: Path, name: str, logs: Mapping[str, Sequence[VerifierKey]]) -
 
 
 def _private(folder: Path, name: str) -> tuple[Ed25519PrivateKey, bool]:
-    """Return the key of the witness, and whether it was made now."""
+    """Return the key of the witness, and whether it was newly created."""
     if not is_name(name):
         raise Unusable("--name: a name has no spaces and no +")
     private_folder(folder)

@@ -1,1 +1,1 @@
-"""The check of isolation: tries to cross from one organisation to another, everywhere, in production."""
+"""The isolation check: tries every way to reach another organisation's data, in production."""

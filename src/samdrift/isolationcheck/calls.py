@@ -1,4 +1,4 @@
-"""Calls of an interface over HTTP that name another organisation's records, and what answers may reveal."""
+"""HTTP calls about another organisation's records, and the judgement of what their answers reveal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST = 4 << 20
 _OF_THE_ANSWER = re.compile(
     rb'("dateTime": ?")[0-9T:.-]{19,32}Z(?=")|("instance": ?"urn:uuid:)[0-9a-f-]{36}(?=")'
 )
-"""Values that are new in each answer, whatever it is about, and of no other shape."""
+"""Values that differ in every answer, whatever it is about."""
 Endpoint = tuple[str, str]
 """Method and path of a route."""
 
@@ -28,7 +28,7 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     silence: float = 10.0
-    """Seconds without a byte after which an answer that never ends is taken as it is."""
+    """Seconds without a byte after which an endless answer is used as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request about somebody's records; the answer about another's must be that about nobody's."""
+    """A request about given records, to be made about another organisation's and about nonexistent ones."""
 
     name: str
     request: Callable[[Planted], Request]
     same: bool = True
-    """True when both answers must be the same, byte for byte: not where one's own records are listed."""
+    """True if both answers must be identical; false for a list of the caller's own records."""
 
 
 Calls = Mapping[Endpoint, Sequence[Call]]
-"""Every route of an interface, and the calls that are made there."""
+"""Every route of an interface, with the calls to make there."""
 
 
 async def ask(http: HttpClient, base: str, request: Request, token: str = "") -> Answer:
-    """The answer; :class:`NoAnswer` when there is none."""
+    """Return the answer to a request; raise :class:`NoAnswer` if there is none."""
     headers = {**request.headers, **({"authorization": f"Bearer {token}"} if token else {})}
     async with http.exchange(
         request.method, base + request.path, request.body, headers=headers, silence=request.silence
@@ -106,7 +106,7 @@ def learned(
 
 
 def unnamed(body: bytes, planted: Planted) -> bytes:
-    """Return an answer without the names that the question gave, and without its own time and id."""
+    """Return an answer without the names given in the request, and without its own time and id."""
     # An address may have the organisation's identifier in it.
     for name in (*planted.traces, planted.address, planted.organisation.value, planted.client):
         body = body.replace(name.encode(), b"#") if name else body

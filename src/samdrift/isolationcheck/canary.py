@@ -1,8 +1,8 @@
-"""A canary organisation, with marked records in its vaults for another one to reach for.
+"""A canary organisation, with marked records in its vaults for the other canary to try to reach.
 
-What is planted is claimed for an hour, so that no worker touches it, and is
-removed when the check ends. What a check left that was killed is removed by the
-next one; a message that nobody removed goes from the canary to itself.
+Planted records are claimed for an hour, so that no worker processes them, and are removed when the check
+ends. If a check was killed, the next one removes its records; a message that is not removed is sent by the
+canary to itself.
 """
 
 from __future__ import annotations
@@ -35,36 +35,37 @@ _LABEL = "Isolation check"
 _LEASE = timedelta(hours=1)
 _MOST = 1000
 _LARGE = 200 * 1024
-"""Bytes of a body that goes to the object store."""
+"""Size of a body that is stored in the object store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """Everything that somebody could know about an organisation's records; nobody's, where it is made up."""
+    """Every value by which an organisation's records could be named; they may also be invented."""
 
     organisation: ParticipantIdentifier
     address: str
     marker: str
-    """Stands in the content, and nowhere else in the world."""
+    """Text that occurs only in the planted content."""
     message_id: str
     envelope_id: str
     transfer_id: str
     item_id: str
     created_at: datetime
     client: str = ""
-    """The organisation's message client, by its id."""
+    """Id of one of the organisation's message clients."""
     body: StoredBody | None = None
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """Return the values that must not be returned to another party that has not named them."""
+        """Return the values that an answer must not contain unless the request did."""
         ids = (self.message_id, self.envelope_id, self.transfer_id, self.item_id)
         return (self.marker, *ids)
 
 
 def nonexistent(now: datetime) -> Planted:
-    """Return identifiers that exist nowhere; answers about another organisation's records must equal answers
-    about these.
+    """Return identifiers that exist nowhere.
+
+    Answers about another organisation's records must be identical to answers about these.
     """
     name = secrets.token_hex(8)
     organisation = ParticipantIdentifier.parse(f"0203:{name}.invalid")
@@ -84,7 +85,7 @@ def nonexistent(now: datetime) -> Planted:
 
 
 async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Planted:
-    """Store a marked message and a marked envelope in the vaults that the canary has here."""
+    """Store a marked message and a marked envelope in the canary's vaults."""
     nothing = nonexistent(now)
     organisation, marker = canary.identifier, f"isolation-{secrets.token_hex(16)}"
     address = next(iter(canary.functional_addresses), f"sdk.isolation-check.{organisation.value}")
@@ -117,7 +118,7 @@ async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Plante
 
 
 async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime) -> None:
-    """Take away everything that this check, or one before it, has planted."""
+    """Remove everything that this check or an earlier one has planted."""
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
         async with gate.open(
             workers.ISOLATION_CHECK, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
@@ -152,9 +153,9 @@ async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime)
 
 
 async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
-    """Have a marked envelope wait in the canary's inbox; returns the item's id.
+    """Put a marked envelope into the canary's inbox; return the item's id.
 
-    The canary's own message service takes it away when it sees it, and finds that it is none.
+    The canary's own message service removes it when it finds that it is not a real envelope.
     """
     as4_message_id = f"{uuid4()}@{_DOMAIN}"
     item = IncomingEnvelope(
@@ -178,7 +179,7 @@ async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
 
 
 async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
-    """Return whether an item waits in the canary's inbox still."""
+    """Return whether an item is still waiting in the canary's inbox."""
     async with gate.open(
         workers.ISOLATION_CHECK, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
     ) as vault:
@@ -186,7 +187,7 @@ async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
 
 
 async def state(gate: Gate, planted: Planted) -> Sequence[object]:
-    """The planted records as they are now, to see that they are unchanged."""
+    """Return the planted records as they are now, to check that they are unchanged."""
     found: list[object] = []
     organisation = planted.organisation
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
@@ -270,7 +271,7 @@ def _record_keeping(
 
 
 def _record(message_id: str) -> str:
-    """The id of a planted public record."""
+    """Return the id of a planted public record."""
     return f"{_DOMAIN}-{message_id}"
 
 

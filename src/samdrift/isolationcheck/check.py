@@ -1,6 +1,6 @@
-"""The check itself: plants records, makes every attempt both ways, removes, signs, and notifies.
+"""The isolation check: plants records, makes every attempt in both directions, cleans up, signs and reports.
 
-The attempts at the gate are here too: opening an organisation's vaults as each actor that may not, and
+This module has the attempts at the gate: opening an organisation's vaults as each actor that may not, and
 asking one's own vaults for another organisation's records. Those at the interfaces are in
 :mod:`samdrift.isolationcheck.interface_c` and :mod:`samdrift.isolationcheck.interface_d`.
 """
@@ -51,10 +51,10 @@ NAME = "isolation-check"
 
 
 class CheckEvent(AuditEvent):
-    """The event of a check."""
+    """The event of an isolation check."""
 
     ISOLATION_CHECKED = "isolation:checked"
-    """The operator has tried to cross from one organisation to another; has the outcome."""
+    """The operator tried to reach one organisation's data from another; the entry has the result."""
 
 
 KINDS: Mapping[PrincipalKind, str] = {
@@ -63,7 +63,7 @@ KINDS: Mapping[PrincipalKind, str] = {
     PrincipalKind.USER: "user",
     PrincipalKind.OPERATOR: "operator's staff",
 }
-"""The name of each kind in a result; a kind without a name has not been considered."""
+"""Name of each kind of principal in the result; every kind must have one."""
 
 GATE, SEARCH, LOG = "gate", "search", "log"
 Question = Callable[[Any, Planted], Awaitable[object]]
@@ -76,7 +76,7 @@ _EVERYBODY = "everybody"
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """An installation that is checked, beside whatever runs."""
+    """The installation to check, opened separately from its running processes."""
 
     config: Config
     own: IsolationCheckConfig
@@ -93,10 +93,10 @@ class Ground:
 async def check(
     config: Config, who: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[result.Document, list[ParticipantIdentifier]]:
-    """Check the installation; returns the signed result, and the organisations whose logs lack it.
+    """Check the installation; return the signed result, and the organisations whose logs lack it.
 
-    Nothing of any organisation but the canaries is touched. ``who`` has it run, as facts of the entries
-    with the result, with what proves it.
+    Only the canaries' data is touched. ``who`` are facts that identify the person who runs the check, with
+    proof; they are recorded with the result.
     """
     async with ground_of(config) as ground:
         key, at, ledger = _signing_key(ground), datetime.now(UTC), Ledger()
@@ -108,7 +108,7 @@ async def check(
 
 @contextlib.asynccontextmanager
 async def ground_of(config: Config) -> AsyncIterator[Ground]:
-    """Open the installation beside whatever runs; :class:`ConfigError` when it names no canaries."""
+    """Open the installation for the check; raise :class:`ConfigError` if it has no canaries."""
     if config.isolation_check is None:
         raise ConfigError("isolation_check", "is missing: name two canary organisations")
     settings = vault_settings(config)
@@ -124,7 +124,7 @@ async def ground_of(config: Config) -> AsyncIterator[Ground]:
 
 
 def _require_served(gate: Gate, canary: OrganisationConfig) -> None:
-    """A canary that stands still proves nothing."""
+    """Require that a canary is served in all its roles, since attempts on a suspended one prove nothing."""
     for role in canary.roles:
         if not gate.registry.serves(canary.identifier, role):
             where, whom = "isolation_check.canaries", f"{canary.identifier} is not served in role {role}"
@@ -132,7 +132,10 @@ def _require_served(gate: Gate, canary: OrganisationConfig) -> None:
 
 
 async def try_everything(ground: Ground, ledger: Ledger) -> None:
-    """Both ways. The logs are looked through first: later attempts name the other's records there."""
+    """Make all attempts in both directions.
+
+    Logs are searched first, because later attempts leave the other canary's identifiers in them.
+    """
     first, second = ground.canaries()
     async with _planted(ground, first) as one, _planted(ground, second) as other:
         pairs = ((first, one, second, other), (second, other, first, one))
@@ -163,7 +166,7 @@ async def _planted(ground: Ground, canary: OrganisationConfig) -> AsyncIterator[
 async def _without_the_gate(
     ground: Ground, mine: OrganisationConfig, theirs: OrganisationConfig, planted: Planted, ledger: Ledger
 ) -> None:
-    """Database, objects, sealed values and keys, with all that one canary's processes hold."""
+    """Try database, objects, sealed values and keys, with everything that one canary's processes have."""
     crossings, serves = ground.crossings, ground.gate.registry.serves
     for role in _hosted_roles(ground.gate):
         if not (serves(mine.identifier, role) and serves(theirs.identifier, role)):
@@ -229,7 +232,7 @@ def _issuers_of_d(ground: Ground) -> Path | None:
 
 
 async def tell(gate: Gate, found: result.Document, who: Mapping[str, str]) -> list[ParticipantIdentifier]:
-    """Log the result for every organisation that is hosted here; return those whose log lacks it."""
+    """Log the result for every organisation hosted here; return those whose logs lack it."""
     untold, facts = [], {**result.facts(found), **who}
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
@@ -244,7 +247,7 @@ async def tell(gate: Gate, found: result.Document, who: Mapping[str, str]) -> li
 
 
 def _signing_key(ground: Ground) -> SigningKey:
-    """The first canary's key for signing logs; the access point's where it has none."""
+    """Return the first canary's log signing key or, if there is none, the access point's key."""
     registration = ground.gate.registry.find(ground.own.canaries[0], Role.MESSAGE_SERVICE)
     if registration is not None:
         with contextlib.suppress(KeyStoreError):
@@ -253,10 +256,9 @@ def _signing_key(ground: Ground) -> SigningKey:
 
 
 def strangers(own: ParticipantIdentifier, theirs: ParticipantIdentifier) -> dict[str, Principal]:
-    """Everybody who may not open a vault of ``theirs``: those of ``own``, those of nobody, the staff.
+    """Return everyone who may not open a vault of ``theirs``: other organisations, strangers, the staff.
 
-    A user of another organisation is a user whatever that organisation lets it
-    do, so that its administrator is one too.
+    Another organisation's administrator is an ordinary user here, whatever rights that organisation grants.
     """
     found = {
         f"another organisation's {name}": Principal(kind, NAME, own.value) for kind, name in KINDS.items()
@@ -270,7 +272,7 @@ def strangers(own: ParticipantIdentifier, theirs: ParticipantIdentifier) -> dict
 
 
 def not_staff(own: ParticipantIdentifier, theirs: ParticipantIdentifier) -> dict[str, Principal]:
-    """Everybody who may not do what the operator's staff may: the organisation's own among them."""
+    """Return everyone without the rights of the operator's staff, including the organisation's own actors."""
     others = {actor: one for actor, one in strangers(own, theirs).items() if not _is_staff(one)}
     of_its_own = {
         f"the organisation's own {KINDS[kind]}": Principal(kind, NAME, theirs.value)
@@ -287,9 +289,9 @@ def _is_staff(principal: Principal) -> bool:
 async def _at_gate(
     gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
 ) -> None:
-    """Open the other's vaults as everybody who may not; each denial must be recorded in the other's log.
+    """Try to open the other's vaults as everyone who may not; each denial must be in the other's log.
 
-    In every role in which an organisation is hosted here.
+    This is tried in every role in which any organisation is hosted here.
     """
     for role in _hosted_roles(gate):
         if not gate.registry.serves(theirs, role):
@@ -309,13 +311,13 @@ async def _at_gate(
 
 
 def _hosted_roles(gate: Gate) -> tuple[Role, ...]:
-    """The roles in which any organisation has a vault here: there is nothing to try in the others."""
+    """Return the roles in which any organisation has a vault here; there is nothing to try in others."""
     hosted = {one.role for one in gate.registry.all()}
     return tuple(role for role in Role if role in hosted)
 
 
 async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted, ledger: Ledger) -> None:
-    """Ask one's own vaults for another's records, by all that can be asked for without changing anything."""
+    """Ask one's own vaults for another's records, with every query that changes nothing."""
     for role, (everything, by_name) in QUESTIONS.items():
         if gate.registry.serves(own, role):
             async with gate.open(workers.ISOLATION_CHECK, own, role, Purpose.MAINTAIN) as vault:
@@ -325,8 +327,9 @@ async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted
 
 
 async def _learned(vault: Any, question: Question, planted: Planted, *, compare: bool) -> str:
-    """Return the leak: another organisation's records are returned, or answered differently from nonexistent
-    ones.
+    """Return the leak, if a query returns another organisation's records or reveals that they exist.
+
+    The latter is found by comparing the answer with that about nonexistent records.
     """
     told = await _told(vault, question, planted)
     if any(trace in told for trace in planted.traces):
@@ -395,7 +398,7 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
     Role.MESSAGE_CLIENT: _OF_RECORDS,
     Role.GOVERNANCE: _OF_RECORDS,
 }
-"""Queries to a vault: for everything, and for a record by its name."""
+"""Queries to a vault by role: for everything, and for a single record."""
 
 
 async def _enters(opening: Any) -> str:
@@ -413,7 +416,7 @@ async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) 
 
 
 async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
-    """Return the number of denials that the organisation's log has got since."""
+    """Return the number of denials in the organisation's log since ``after``."""
     async with gate.open(workers.ISOLATION_CHECK, organisation, role, Purpose.MAINTAIN) as vault:
         entries = await vault.log(after, _MAX_ROWS)
     return sum(entry.event == VaultEvent.VAULT_OPENING_DENIED for entry in entries)

@@ -1,4 +1,4 @@
-"""Attempts over interface C: with another organisation's certificate, with a strange one, with none."""
+"""Attempts over interface C with another organisation's certificate, and with none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _JSON = {"content-type": "application/json"}
 
 
 def submit(planted: Planted) -> Request:
-    """An envelope in the other's name, with the id of one of its own."""
+    """Submit an envelope in the other's name, with the id of one of its own."""
     header = EnvelopeHeader(
         id=planted.envelope_id,
         created=planted.created_at,
@@ -47,7 +47,7 @@ def submit(planted: Planted) -> Request:
 
 
 def poll(planted: Planted) -> Request:
-    """Take the other's item as one's own, and look past it."""
+    """Report the other's item as received by the caller, and list items after it."""
     asked = {"after": 0, "wait": 0, "taken": [planted.item_id], "past": planted.item_id}
     return Request("POST", "/c/v1/poll", json.dumps(asked).encode(), _JSON)
 
@@ -61,7 +61,7 @@ def acknowledge(planted: Planted) -> Request:
 
 
 def read_log(planted: Planted) -> Request:
-    """A part of the other's log that is as long as no own one is; nothing in the path can name the other."""
+    """Read a part of a log that only the other's could have; the path cannot name the organisation."""
     return Request("GET", "/c/v1/logs/ap/tile/entries/x999/999")
 
 
@@ -77,7 +77,7 @@ CALLS: Calls = {
     ("GET", "/c/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),
     ("GET", "/c/v1/openapi.json"): (Call("read the description", describe),),
 }
-"""Every route; one that is added needs its calls here (tests/separation/test_interfaces.py)."""
+"""Every route; a new one must have its calls here (tests/separation/test_interfaces.py)."""
 
 OF_ITEMS = frozenset({poll, fetch, acknowledge})
 
@@ -85,9 +85,10 @@ OF_ITEMS = frozenset({poll, fetch, acknowledge})
 async def over_interface_c(
     gate: Gate, base: str, actors: Mapping[str, HttpClient], planted: Planted, ledger: Ledger
 ) -> None:
-    """Each call by each actor, none of whom is the organisation.
+    """Make each call as each actor, none of which is the organisation.
 
-    That there is no answer is a denial to whoever shows no certificate, where others get one.
+    The absence of an answer counts as a denial to an actor without a certificate if another actor gets an
+    answer.
     """
     for calls in CALLS.values():
         for call in calls:
@@ -106,7 +107,7 @@ async def _try(
     *,
     denied: bool = False,
 ) -> bool:
-    """Return whether there was an answer; ``denied`` is whether it is a denial that there is none."""
+    """Return whether there was an answer; with ``denied``, the lack of one counts as a denial."""
     try:
         leak = await _attempt(gate, base, http, call, planted)
     except NoAnswer:
@@ -123,10 +124,10 @@ async def _try(
 
 
 async def _attempt(gate: Gate, base: str, http: HttpClient, call: Call, planted: Planted) -> str | None:
-    """Return the leak; ``None`` if no item stayed as long as the call took.
+    """Return the leak; ``None`` if no item stayed in the inbox throughout a call.
 
-    The canary's own message service takes its items away as soon as it sees them:
-    what is reached for must still be there after the answer, or the answer proves nothing.
+    The canary's own message service removes its items as soon as it sees them. The item must still be there
+    after the answer, otherwise the answer proves nothing.
     """
     if call.request not in OF_ITEMS:
         return await attempt(http, base, call, planted)

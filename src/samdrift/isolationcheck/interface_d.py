@@ -1,4 +1,7 @@
-"""Attempts over interface D and at the token endpoint: tokens of another organisation, forged ones, none."""
+"""Attempts over interface D and at the token endpoint, with another organisation's tokens or forged ones.
+
+Each is also made without a token.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def send(planted: Planted) -> Request:
-    """A message in the other's name, with the id of one of its own, and referring to that."""
+    """Send a message in the other's name, with the id of one of its own and a reference to it."""
     extension = {"root": FUNCTIONAL_ADDRESS_ROOT, "extension": planted.address, "label": _LABEL}
     text = {"documentId": _LABEL, "documentName": _LABEL, "index": "1", "contentTextBody": [_LABEL]}
     attributes = {
@@ -67,7 +70,7 @@ def list_from(planted: Planted) -> Request:
 
 
 def list_after(planted: Planted) -> Request:
-    """The page after the place of one of the other's messages."""
+    """List the page that starts after one of the other's messages."""
     place = f"{planted.created_at.isoformat()} {planted.message_id} {Direction.OUT.value}"
     mark = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
     return Request("GET", f"{MESSAGES}?{urlencode({'page[size]': '1000', 'page[after]': mark})}")
@@ -86,12 +89,12 @@ def delete(planted: Planted) -> Request:
 
 
 def follow(planted: Planted) -> Request:
-    """Everything that ever became of messages."""
+    """Read all events since the beginning."""
     return Request("GET", "/v1/sdk/events", headers={"last-event-id": "0"}, silence=0.5)
 
 
 def read_log(planted: Planted) -> Request:
-    """A part of the other's log that is as long as no own one is; nothing in the path can name the other."""
+    """Read a part of a log that only the other's could have; the path cannot name the organisation."""
     return Request("GET", "/v1/logs/mt/tile/entries/x999/999")
 
 
@@ -113,11 +116,11 @@ CALLS: Calls = {
     ("GET", "/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),
     ("GET", "/v1/openapi.json"): (Call("read the description", describe),),
 }
-"""Every route; one that is added needs its calls here (tests/separation/test_interfaces.py)."""
+"""Every route; a new one must have its calls here (tests/separation/test_interfaces.py)."""
 
 
 def ask_for_token(planted: Planted) -> Request:
-    """Attempt as a client of the other organisation, with another key, at an issuer that is guessed."""
+    """Request a token as the other organisation's client, without its key, at a guessed issuer."""
     return Request("POST", _issuer(planted) + "/token", _assertion(planted.client, ""), _FORM)
 
 
@@ -136,12 +139,12 @@ TOKEN_CALLS: Calls = {
     ("GET", f"{PATH}/jwks"): (Call("find the other's issuer by its keys", keys),),
     ("GET", METADATA): (Call("find the other's issuer by its metadata", metadata),),
 }
-"""Every route of the authorisation server, at issuers that are not known but guessed."""
+"""Every route of the authorisation server, called for issuers with guessed names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Interface D as the check reaches it."""
+    """Interface D, as the check reaches it."""
 
     gate: Gate
     http: HttpClient
@@ -156,7 +159,11 @@ class Door:
         issuer: ParticipantIdentifier | None = None,
         claimed: Planted | None = None,
     ) -> str:
-        """A token as the issuer of ``signer`` makes it; ``issuer`` is in whose name, ``claimed`` for whom."""
+        """Return a token signed by the issuer of ``signer``.
+
+        ``issuer`` is the organisation that it names as its issuer, and ``claimed`` the one whose rights it
+        claims.
+        """
         async with self.gate.open(
             workers.ISOLATION_CHECK, signer, Role.MESSAGE_SERVICE, Purpose.AUTHORISE
         ) as vault:
@@ -180,7 +187,10 @@ class Door:
 
 
 async def over_interface_d(door: Door, own: Planted, planted: Planted, ledger: Ledger) -> None:
-    """Each call by each actor, after the organisation itself has been seen to reach what is planted."""
+    """Make each call as each actor.
+
+    First, the organisation itself must be seen to reach the planted records.
+    """
     try:
         known = await door.token(planted.organisation, planted.client)
         mine = await ask(door.http, door.issuers.address, list_all(planted), known)
@@ -218,7 +228,7 @@ async def _try_all(
 
 
 async def _ask_known_issuer(door: Door, planted: Planted, ledger: Ledger) -> None:
-    """At the other's issuer, whose address somebody has told: a client that is, and one that is not."""
+    """Request tokens at the other's real issuer, for an existing and for a nonexistent client."""
     endpoint = door.issuers.token_endpoint(planted.organisation)
     path, name = endpoint.removeprefix(door.issuers.address), "ask the other's issuer for a token"
     found = []
@@ -250,5 +260,5 @@ def _issuer(planted: Planted) -> str:
 
 
 def _guess(planted: Planted) -> str:
-    """The most obvious name for an organisation's issuer."""
+    """Return the most obvious guess of an organisation's issuer name."""
     return quote(planted.organisation.value, safe="")

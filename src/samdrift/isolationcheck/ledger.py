@@ -1,4 +1,4 @@
-"""The record of attempts in one run of the check, with their results."""
+"""The record of attempts in one run of the isolation check, with their results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from samdrift.contracts.isolation import Attempt, Verdict
 
 
 class Ledger:
-    """Attempts in the order in which they were made."""
+    """The attempts, in the order in which they were made."""
 
     def __init__(self) -> None:
         self._attempts: list[Attempt] = []
@@ -17,14 +17,14 @@ class Ledger:
         self._attempts += attempts
 
     def tried(self, interface: str, operation: str, actor: str, leak: str = "") -> None:
-        """An attempt that was made; ``leak`` says what it gave away, empty when it was denied."""
+        """Record an attempt; ``leak`` describes what it revealed, and is empty if it was denied."""
         verdict = Verdict.LEAKED if leak else Verdict.DENIED
         self._attempts.append(Attempt(interface, operation, actor, verdict, leak))
 
     def untried(
         self, interface: str, operation: str, actor: str, why: str, *, expected: bool = False
     ) -> None:
-        """An attempt that could not be made: it is never counted as denied."""
+        """Record an attempt that could not be made, which never counts as denied."""
         self._attempts.append(Attempt(interface, operation, actor, Verdict.UNTRIED, why, expected))
 
     def of(self, *verdicts: Verdict) -> list[Attempt]:
@@ -32,7 +32,7 @@ class Ledger:
 
     @property
     def passed(self) -> bool:
-        """Return whether nothing leaked, something was tried, and everything that there is was."""
+        """Return whether nothing leaked, and every attempt that was expected to be possible was made."""
         untried = [one for one in self.of(Verdict.UNTRIED) if not one.expected]
         return not untried and not self.of(Verdict.LEAKED) and bool(self.of(Verdict.DENIED))
 

@@ -1,7 +1,7 @@
-"""The result of a check as a document, signed, so that an organisation can show it to others.
+"""The result of an isolation check as a signed document, which an organisation can show to others.
 
-The signature is over everything else in the document, as JSON with sorted names
-and without spaces; its SHA-256 is recorded in every organisation's log.
+The signature covers everything else in the document, as JSON with sorted names and without spaces; its
+SHA-256 is recorded in every organisation's log.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Document = dict[str, Any]
 
 
 class NoResult(Explained, ValueError):
-    """A file that is not the signed result of a check; the text says why."""
+    """A file that is not the signed result of a check; the text gives the reason."""
 
 
 def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: datetime) -> Document:
-    """Return the attempts and their results: no content, no identifier of any record."""
+    """Return the attempts and their results, without any content or identifiers of records."""
     return {
         "format": FORMAT,
         "at": at.isoformat(timespec="seconds"),
@@ -50,17 +50,17 @@ def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: 
 
 
 def digest(result: Document) -> str:
-    """SHA-256 of all that is signed, in hex."""
+    """Return the SHA-256 of the signed content, in hexadecimal."""
     return hashlib.sha256(signatures.canonical(_said(result))).hexdigest()
 
 
 def sign(result: Document, key: SigningKey) -> Document:
-    """The document with its signature."""
+    """Return the document with its signature."""
     return {**result, "sha256": digest(result), "signature": signatures.signed(_said(result), key)}
 
 
 def verify(data: bytes) -> tuple[Document, x509.Certificate]:
-    """A signed result and who signed it; :class:`NoResult` if it is not one, or has been changed."""
+    """Return a signed result and the signer's certificate; raise :class:`NoResult` if it is invalid."""
     try:
         found = json.loads(data)
         kind, stated = found["format"], found["sha256"]
@@ -79,7 +79,7 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
 
 
 def _is_whole(found: Document) -> bool:
-    """Return whether everything is there that a reader is shown."""
+    """Return whether the document has everything that is shown to a reader."""
     counts, rows = ("attempts", "denied"), ("interface", "operation", "actor", "why")
     interfaces, listed = found.get("interfaces"), [found.get(name) for name in ("leaks", "untried")]
     return (
@@ -95,13 +95,13 @@ def _is_whole(found: Document) -> bool:
 
 
 def _all_held(found: Document) -> bool:
-    """Return whether nothing that is listed contradicts that the check passed."""
+    """Return whether the listed attempts are consistent with a passed check."""
     tried = 0 < found["attempts"] == found["denied"]
     return tried and not found["leaks"] and all(row.get("expected") is True for row in found["untried"])
 
 
 def signer(certificate: x509.Certificate) -> dict[str, str]:
-    """Return the signer, to be compared with the certificate that the reader knows."""
+    """Return the signer's identity, for comparison with the certificate that the reader knows."""
     return {
         "subject": subject(certificate),
         "certificate_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
@@ -121,12 +121,12 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _said(result: Document) -> Document:
-    """Return the signed content."""
+    """Return the part of the document that is signed."""
     return {name: value for name, value in result.items() if name not in ("signature", "sha256")}
 
 
 def _grouped(attempts: list[Attempt]) -> list[dict[str, Any]]:
-    """One row for what is said of several attempts alike."""
+    """Return one row for each group of identical attempts."""
     rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for one in attempts:
         row: dict[str, Any] = {

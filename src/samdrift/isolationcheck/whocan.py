@@ -1,7 +1,8 @@
-"""The report of who can, against what is so: everybody whom a canary knows tries each of its mailboxes.
+"""Comparison of the who-can report with reality: everyone known to a canary tries each of its mailboxes.
 
-Whoever gets through has to be in the report, and each path in the report has to get through. Canaries are the
-operator's own organisations: what their people read here, and that ways in were counted, is in their logs.
+Everyone who gets through must be in the report, and each path in the report must get through. Canaries are
+the operator's own organisations, and their logs record what their people read here and that access was
+counted.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _UNREAL = "be reported without a way in"
 async def against_what_is_so(
     config: Config, keys: KeyStore, organisation: ParticipantIdentifier, ledger: Ledger
 ) -> None:
-    """Compare the report of one canary with what its people get to see."""
+    """Compare the report on one canary with what its people can actually read."""
     async with beside(config, keys) as installation:
         registry = installation.gate.registry
         if not all(registry.serves(organisation, each) for each in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)):
@@ -64,7 +65,7 @@ async def against_what_is_so(
 async def _reported(
     installation: Administration, organisation: ParticipantIdentifier
 ) -> set[tuple[str, str]]:
-    """Return who can read which mailbox, by the report of this moment."""
+    """Return who can read which mailbox according to the current report."""
     now = datetime.now(UTC).replace(microsecond=0)
     basis = await basis_of(installation, organisation, now, now)
     return {
@@ -80,7 +81,7 @@ async def _through(
     persons: Iterable[PersonRecord],
     mailboxes: Collection[str],
 ) -> AsyncIterator[tuple[str, str]]:
-    """Yield who gets to see which mailbox, by trying each as everybody."""
+    """Yield each person who can read a mailbox, with that mailbox, by trying all of them."""
     assignments = Assignments(gate.worker("isolation-check", Role.MESSAGE_CLIENT), system_clock)
     stranger = PersonRecord(token_hex(16), Identity("https://nobody.invalid", token_hex(16), ""), None)
     for person in (*persons, stranger):

@@ -1,1 +1,1 @@
-"""Keys of the vaults: made in place, kept apart, used through one interface (R6, R7)."""
+"""Keys of the vaults: made in place, kept separate, used through one interface (R6, R7)."""

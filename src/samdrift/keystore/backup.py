@@ -1,19 +1,19 @@
 """Wrapped backups of an organisation's keys: a file that opens with the passphrases of two custodians.
 
-A backup of the installation opens no vault without its seal, which is never in
-one. So an organisation whose seals are lost has lost everything, unless there is
-such a file. It contains what the vaults' secrets are opened with, and the key
-files as they are, and for a vault that its organisation's officer unlocks it
-opens nothing without the officer either. ::
+A backup of the installation opens no vault without its seal, which no such backup contains. So an
+organisation whose seals are lost has lost everything, unless it has such a file. The file contains
+what the vaults' secrets are opened with, and the key files unchanged. For a vault that its
+organisation's officer unlocks, it opens nothing without the officer either. ::
 
     each custodian's passphrase --scrypt--> together, with the file's header --HKDF--> opens the rest
     each custodian's key (:mod:`samdrift.keystore.custody`) signs all of it
 
-Two passphrases that one person has made up wrap a file as well. So both custodians sign it, by the keys
-that the installation knows them by, and only a file that two of its custodians have signed is restored.
+Two passphrases that one person has invented wrap a file as well. So both custodians sign it, with the
+keys by which the installation knows them, and only a file that two of its custodians have signed is
+restored.
 
-Who makes one makes a second place that destroying the keys has to reach. So
-each has a number, which is recorded in the organisation's log.
+Each such file is another place that destroying the keys has to reach. So each has a number, which is
+recorded in the organisation's log.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from samdrift.keystore.wrapping import (
 
 FORMAT = "samdrift-key-backup-2"
 UNSIGNED = "samdrift-key-backup-1"
-"""Form of version 0.1, which bears no signature."""
+"""Format of version 0.1, which has no signature."""
 
 _SIGNED = b"samdrift key backup\0"
 
@@ -56,14 +56,14 @@ class VaultBackup:
     """The share derived from the installation's root key for this vault."""
     seal: bytes = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
-    """The files of the vault's folder, by name, with the locked secret among them."""
+    """Files of the vault's folder, by name, including the locked secret."""
     beside: Mapping[str, bytes] = field(repr=False)
     """Further files, by folder and name: decisions about keys, references to keys in an HSM."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupHeader:
-    """The clear part: which backup this is."""
+    """The part of a backup in the clear, which identifies it."""
 
     number: str
     organisation: str
@@ -86,7 +86,7 @@ def wrap_backup(
     signers: tuple[Custodian, Custodian],
     cost: ScryptCost | None = None,
 ) -> bytes:
-    """The file, which both custodians sign."""
+    """Return the backup file, signed by both custodians."""
     stretchings = {secret.name: Stretching.new(cost or PERSONS_COST) for secret in secrets}
     clear = {
         "format": FORMAT,
@@ -104,7 +104,7 @@ def wrap_backup(
 
 
 def signed_by(file: bytes, custodians: Custodians) -> bool:
-    """Return whether both custodians of a backup have signed it, by the keys that they have here."""
+    """Return whether both custodians of a backup have signed it, with the keys that they have here."""
     _parts(file)
     document = json.loads(file)
     signatures, data = document.pop("signatures", None), _to_sign(document)
@@ -151,7 +151,7 @@ def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultB
 def _key(
     clear: Mapping[str, Any], stretchings: Mapping[str, Stretching], passphrases: Mapping[str, bytes]
 ) -> bytes:
-    """Derive the key from both passphrases, neither of which suffices alone, and from the header as it is."""
+    """Derive the key from the header and both passphrases, neither of which suffices alone."""
     names = sorted(stretchings)
     if len(names) != 2:
         raise _damaged()
@@ -163,7 +163,7 @@ def _key(
 
 
 def _parts(file: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a file into its clear part and the wrapped rest."""
+    """Split a file into its clear and its wrapped part."""
     try:
         clear = json.loads(file)
         wrapped = _bytes(clear.pop("wrapped"))

@@ -1,7 +1,7 @@
-"""Which of a vault's keys is used for what: by their numbers, the time, and what was decided about them.
+"""Choice of the key of a vault for each use, by number, time, and decisions about the keys.
 
-The same for keys in files and keys in tokens; a store says which keys it has,
-and how to use each.
+This is the same for keys in files and keys in HSMs; a store provides its keys and the means to use
+each.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ def now() -> datetime:
 
 
 class KeyChoice(ABC):
-    """Part of a key store: what it does with keys that have numbers."""
+    """The part of a key store that handles numbered keys."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._unchanged = vaultfolder.Unchanged()
 
     def witness(self, vault: str) -> Witness | None:
-        """The last mark of a session key that was kept for the vault, as this key store knows."""
+        """Return the last mark of a session key that this key store has for the vault, if any."""
         return read_witness(self._marks_folder(vault))
 
     def keep_witness(self, vault: str, witness: Witness) -> None:
-        """Know that mark as the last one."""
+        """Store that mark as the vault's last one."""
         write_witness(self._marks_folder(vault), witness)
 
     def _marks_folder(self, vault: str) -> Path:
         return marks_folder(self._vault_folder(vault).parent, vault)
 
     def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
-        """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""
+        """Use a key from ``at`` on, in place of any time set before; ``MISSING`` if there is no such key."""
         key = key_name(name)
         with vaultfolder.writing(self._vault_folder(vault)):
             self._require(vault, key, number)
@@ -53,14 +53,14 @@ class KeyChoice(ABC):
     def revoke(
         self, vault: str, name: str, number: int, reason: str, *, at: datetime, compromised: bool
     ) -> None:
-        """Have a key used for nothing new, or, compromised, for nothing; ``MISSING`` when there is none."""
+        """Stop using a key for anything new, or for anything if compromised; ``MISSING`` if there is none."""
         key = key_name(name)
         with vaultfolder.writing(self._vault_folder(vault)):
             self._require(vault, key, number)
             self._states(vault).revoke(key, number, reason, at, compromised=compromised)
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key permanently, including one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, even one without a certificate; the one in use stays (``ACTIVE``)."""
         key = key_name(name)
         with vaultfolder.writing(self._vault_folder(vault)):
             self._finish_removals(vault)
@@ -74,7 +74,7 @@ class KeyChoice(ABC):
             states.forget(key, number)
 
     def installed(self, vault: str, name: str) -> tuple[int, ...]:
-        """The numbers of the keys that are used, the one in use first, without opening any.
+        """Return the numbers of the usable keys, the one in use first, without opening any.
 
         They change whenever another key is to be used: with each rotation, and with time.
         """
@@ -82,17 +82,17 @@ class KeyChoice(ABC):
         return self._usable(vault, key, self._numbers(vault, key, values), values)
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
-        """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
+        """Return the newest key whose time has come and that is not revoked; ``MISSING`` if there is none."""
         return self.signing_keys(vault, name)[0]
 
     def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
-        """Every key that is neither retired nor revoked, the one in use first."""
+        """Return every key that is neither retired nor revoked, the one in use first."""
         key, values = key_name(name), self._values(vault)
         keys = self._signing(vault, key, values)
         return tuple(keys[each] for each in self._usable(vault, key, keys, values))
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
-        """Every key with a certificate that is neither retired nor compromised, the newest first."""
+        """Return every key with a certificate, neither retired nor compromised, the newest first."""
         key, values = key_name(name), self._values(vault)
         keys = self._decrypting(vault, key, values)
         found = opening(keys, self._decided(vault, key, values))
@@ -101,7 +101,7 @@ class KeyChoice(ABC):
         return tuple(keys[each] for each in found)
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """List the vault's keys for people, even while it is locked: by name, the newest first."""
+        """List the vault's keys for display, even while it is locked: by name, the newest first."""
         states, order = self._states(vault), list(KeyName)
         decided = {name: states.of(name) for name in KeyName}
 
@@ -114,17 +114,17 @@ class KeyChoice(ABC):
         return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
 
     def _usable(self, vault: str, name: KeyName, numbers: Iterable[int], values: Values) -> tuple[int, ...]:
-        """Return those of some keys, which were read before, that are used: the one in use first."""
+        """Return the usable ones of the given keys, by number, the one in use first."""
         return usable(numbers, self._decided(vault, name, values), self._clock())
 
     def _decided(self, vault: str, name: KeyName, values: Values) -> Mapping[int, KeyState]:
-        """The states of keys about which anything was decided, by number."""
+        """Return the states of keys about which anything was decided, by number."""
         return values.of(("decided", name), lambda: self._states(vault).of(name))
 
     def _values(self, vault: str) -> Values:
-        """Return what was read of the vault, to be read again when its folders have changed.
+        """Return the values that were read from the vault, to be read again if its folders have changed.
 
-        For one question to the key store: what another process has changed is seen by the next one.
+        This is called once per call of the key store, so that the next call sees changes by other processes.
         """
         return self._unchanged.now(self._vault_folder(vault))
 
@@ -132,21 +132,21 @@ class KeyChoice(ABC):
         return KeyStates(self._vault_folder(vault))
 
     def _require(self, vault: str, name: KeyName, number: int) -> None:
-        """Return when there is such a key, with or without a certificate."""
+        """Raise ``MISSING`` unless there is such a key, with or without a certificate."""
         if not any((held.name, held.number) == (name, number) for held in self._held(vault)):
             raise KeyStoreError(KeyFault.MISSING, "no such key")
 
     @abstractmethod
     def _finish_removals(self, vault: str) -> None:
-        """Do what a crash has left undone of :meth:`_remove`."""
+        """Complete removals by :meth:`_remove` that a crash interrupted."""
 
     @abstractmethod
     def _vault_folder(self, vault: str) -> Path:
-        """Return the folder of what belongs to the vault; ``BAD_NAME`` for an unknown id."""
+        """Return the folder of the vault's files; ``BAD_NAME`` for an invalid id."""
 
     @abstractmethod
     def _held(self, vault: str) -> list[HeldKey]:
-        """Every key, without opening any and without what was decided about it."""
+        """Return every key, without opening any and without the decisions about it."""
 
     @abstractmethod
     def _numbers(self, vault: str, name: KeyName, values: Values) -> list[int]:
@@ -154,11 +154,11 @@ class KeyChoice(ABC):
 
     @abstractmethod
     def _signing(self, vault: str, name: KeyName, values: Values) -> Mapping[int, SigningKey]:
-        """The keys with certificates, to sign with."""
+        """Return the keys with certificates, for signing, by number."""
 
     @abstractmethod
     def _decrypting(self, vault: str, name: KeyName, values: Values) -> Mapping[int, DecryptionKey]:
-        """The keys with certificates, to decrypt with."""
+        """Return the keys with certificates, for decryption, by number."""
 
     @abstractmethod
     def _remove(self, vault: str, name: KeyName, number: int) -> None:

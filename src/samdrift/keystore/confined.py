@@ -1,17 +1,15 @@
-"""The only way to the files below a vault's folder in the key store.
+"""All access to the files below a vault's folder in the key store.
 
-The operator's commands and the supervisor read and write there as root, and a
-vault's folder may once have belonged to a process that an attacker controls. So
-every access is made below a descriptor, level by level, and follows no link at
-any level. A file is read only if it is a regular file with one name, belongs to
-the owner of the key store, has a name that the key store itself makes, and is
-no larger than such a file can be. Anything else is :attr:`KeyFault.TAMPERED`,
-which is that vault's fault alone and an alarm for the operator.
+The operator's commands and the supervisor read and write there as root, and a vault's folder may once have
+belonged to a process that an attacker controls. So every access is made through a descriptor, level by level,
+and follows no link at any level. A file is read only if it is a regular file with one name, belongs to the
+owner of the key store, has a name that the key store itself makes, and is no larger than such a file can be.
+Anything else is :attr:`KeyFault.TAMPERED`, a fault of that vault alone and an alarm for the operator.
 
-A key store is ``store/vault/folder/file``, where the folder is numbered, a
-draft, or one of :data:`BESIDE`. Files that root makes belong to the owner of
-the key store. Where the vault's folder is open to a group, that of the vault's
-own Unix user, so are they: that user reads, and writes nothing.
+A key store is ``store/vault/folder/file``, where the folder is numbered, a draft, or one of
+:data:`BESIDE`. Files that root makes belong to the owner of the key store. If the vault's folder is
+open to a group, that of the vault's own Unix user, so are the files: that user may read but not write
+them.
 """
 
 from __future__ import annotations
@@ -32,13 +30,13 @@ DRAFT = "draft"
 STATES = "states"
 TOKEN = "token"  # noqa: S105
 BESIDE = (STATES, TOKEN)
-"""The folders beside the numbered one: decisions about keys, and references to keys in a token."""
+"""Folders next to the numbered one: decisions about keys, and references to keys in an HSM."""
 MAX_BYTES = 256 << 10
-"""The largest file that is read: a key with a long chain of certificates has a tenth of it."""
+"""Maximum size of a file that is read; a key with a long chain of certificates has a tenth of it."""
 MAX_NAMES = 10_000
-"""Entries of one folder that are looked at."""
+"""Maximum number of entries in one folder."""
 _SETTLED = 60 * 10**9
-"""Nanoseconds since a folder's last change, after which a further one is sure to show in its time."""
+"""Nanoseconds since a folder's last change after which a further one is sure to alter its time."""
 
 _KEY = rf"(?:{KEY_NAMES})-[0-9]{{4,9}}"
 _NUMBERED = re.compile(rf"[0-9]{{4,9}}|{DRAFT}")
@@ -61,9 +59,9 @@ def is_made_here(path: Path) -> bool:
 
 
 def names(folder: Path) -> list[str]:
-    """List the files in ``folder`` that the key store makes; none where the folder is missing.
+    """List the files in ``folder`` that the key store makes; empty if the folder is missing.
 
-    ``TAMPERED`` where one of them is not a regular file, or there are too many entries.
+    ``TAMPERED`` if one of them is not a regular file, or if there are too many entries.
     """
     found = []
     for entry in _entries(folder):
@@ -75,7 +73,7 @@ def names(folder: Path) -> list[str]:
 
 
 def numbered(vault_folder: Path) -> list[str]:
-    """List the numbered folders of a vault; a link is none of them."""
+    """List the numbered folders of a vault, without links."""
     return [
         entry.name
         for entry in _entries(vault_folder)
@@ -90,10 +88,10 @@ Mark = Mapping[str, tuple[int, ...]]
 def mark(vault_folder: Path, folders: Iterable[str]) -> Mark | None:
     """Return a value that changes when an entry of the vault's folder, or of folders in it, comes or goes.
 
-    A folder in it that is missing is left out, and need not be asked for again: it cannot come without a
-    change of the vault's own. ``None`` where that one is missing, one of them is a link, or changed so
-    recently that a change just after it need not show: the system's clock has ticks, and that of a file
-    server may be wrong by seconds.
+    An inner folder that is missing is left out, and need not be checked again: it cannot appear without a
+    change of the vault's own folder. Returns ``None`` if the vault's folder is missing, if one of the
+    folders is a link, or if one changed so recently that another change right after it might not show:
+    the system's clock has ticks, and that of a file server may be wrong by seconds.
     """
     vault, found = str(vault_folder), dict[str, tuple[int, ...]]()
     for name in folders:
@@ -110,12 +108,12 @@ def mark(vault_folder: Path, folders: Iterable[str]) -> Mark | None:
 
 
 def links(vault_folder: Path) -> list[str]:
-    """List the links that lie directly in a vault's folder, where the key store makes none."""
+    """List the links directly in a vault's folder, where the key store makes none."""
     return [entry.name for entry in _entries(vault_folder) if entry.is_symlink()]
 
 
 def exists(folder: Path) -> bool:
-    """Return whether ``folder`` is there, as a folder."""
+    """Return whether ``folder`` exists and is a folder."""
     try:
         with _opened(folder):
             return True
@@ -124,7 +122,7 @@ def exists(folder: Path) -> bool:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a file; :class:`FileNotFoundError` where it is missing."""
+    """Return the content of a file; :class:`FileNotFoundError` if it is missing."""
     if not is_made_here(path):
         raise KeyStoreError(KeyFault.BAD_NAME, "not the name of a file of the key store")
     with _opened(path.parent) as (folder, owner):
@@ -146,9 +144,10 @@ def read(path: Path) -> bytes:
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Write a file durably, whole or not at all; false, and nothing written, where it is there already.
+    """Write a file durably, whole or not at all; return false, writing nothing, if it already exists.
 
-    Within :func:`~samdrift.keystore.vaultfolder.writing`: nobody else writes meanwhile.
+    This is called within :func:`~samdrift.keystore.vaultfolder.writing`, so that no other process writes
+    meanwhile.
     """
     if not is_made_here(path) or len(data) > MAX_BYTES:
         raise KeyStoreError(KeyFault.BAD_NAME, "not a file that the key store makes")
@@ -178,7 +177,7 @@ def write_new(path: Path, data: bytes) -> bool:
 
 
 def make(folder: Path) -> None:
-    """Make ``folder`` in a vault's folder, or the vault's folder in the store, where it is missing."""
+    """Create ``folder`` in a vault's folder, or the vault's folder in the store, if it is missing."""
     if exists(folder):
         return
     if _levels(folder)[1:]:
@@ -196,7 +195,7 @@ def make(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a link itself, durably; nothing happens where it is gone already."""
+    """Remove a file, or a link itself, durably; do nothing if it is already gone."""
     with contextlib.suppress(FileNotFoundError), _opened(path.parent) as (folder, _):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path.name, dir_fd=folder)
@@ -204,14 +203,14 @@ def remove(path: Path) -> None:
 
 
 def rename(path: Path, name: str) -> None:
-    """Give a file or folder another name beside its own, durably."""
+    """Rename a file or folder within its parent folder, durably."""
     with _opened(path.parent) as (folder, _):
         os.rename(path.name, name, src_dir_fd=folder, dst_dir_fd=folder)
         sync_descriptor(folder)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it, however deep, durably; of a link, the link alone."""
+    """Remove a folder with everything in it, however deep, durably; of a link, only the link itself."""
     above = _opened(folder.parent) if _levels(folder)[1:] else _opened_store(folder.parent)
     with above as (parent, _):
         remove_tree(folder.name, parent)
@@ -219,10 +218,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def give_to_group(vault_folder: Path, user: int, group: int) -> None:
-    """Have a vault's folder, with the key store's files in it, be ``user``'s and readable for ``group``.
+    """Give a vault's folder, with the key store's files in it, to ``user``, readable by ``group``.
 
-    The folder itself comes last: where it is given, all is. ``TAMPERED`` where a link or anything
-    else lies there that the key store does not make.
+    The folder itself comes last: once it has changed hands, everything has. ``TAMPERED`` if it contains a
+    link or anything else that the key store does not make.
     """
     with _opened_store(vault_folder.parent) as (store, _), _child(vault_folder.name, store) as vault:
         for inner in _inner(vault_folder, vault):
@@ -254,13 +253,13 @@ def _give_file(name: str, folder: int, user: int, group: int) -> None:
 
 
 def _give(folder: int, user: int, group: int, mode: int) -> None:
-    """Through ``.``: what was opened for passing through can be given by name alone."""
+    """Change owner and mode of a folder through ``.``, since its descriptor may only pass through."""
     os.chown(".", user, group, dir_fd=folder)
     os.chmod(".", mode, dir_fd=folder)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """List a folder; empty if there is no such folder, or if a link is in its place."""
+    """List a folder; empty if it is missing, or if there is a link in its place."""
     try:
         with _opened(folder) as (descriptor, _):
             return _scanned(descriptor)
@@ -284,14 +283,14 @@ def _scanned(folder: int) -> list[os.DirEntry[str]]:
 
 
 def _levels(folder: Path) -> tuple[str, ...]:
-    """The vault's folder and the one in it, by name, below the store."""
+    """Return the names of the vault's folder and, if there is one, the folder in it, below the store."""
     inner = folder.name in BESIDE or _NUMBERED.fullmatch(folder.name)
     return (folder.parent.name, folder.name) if inner else (folder.name,)
 
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[tuple[int, int]]:
-    """Open a folder level by level below the store; returns its descriptor, and the owner it needs."""
+    """Open a folder level by level below the store; yield its descriptor and its required owner."""
     levels = _levels(folder)
     with (
         _opened_store(folder.parents[len(levels) - 1]) as (descriptor, owner),
@@ -306,7 +305,7 @@ def _opened(folder: Path) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def _opened_store(store: Path) -> Iterator[tuple[int, int]]:
-    """The store's own folder, which the configuration names, perhaps over links of the operator's."""
+    """Open the store's own folder, as configured; links of the operator's to it are followed."""
     descriptor = os.open(store, _PASS)
     try:
         yield descriptor, os.fstat(descriptor).st_uid

@@ -1,24 +1,22 @@
-"""Custodians: the persons two of whom are needed for what one alone must not do (R7, dual control).
+"""Custodians: people of whom two must agree to what one must not do alone (R7, dual control).
 
-A custodian is known by a name and a passphrase. The passphrase is kept nowhere:
-stretched with scrypt it is a signature key (Ed25519), and what a file keeps is
-the public half. So a custodian *signs* what he or she agrees to, nobody who can
-read the files can agree in another's name, and what was agreed to can be
-verified later. A person who can write in the key store's folder could put another key in
-a custodian's place: that remains, and is recorded in the operator's log as an
-addition that is missing there.
+A custodian is known by a name and a passphrase. The passphrase is stored nowhere: stretched with scrypt it
+becomes a signature key (Ed25519), and a file has the public half. So custodians *sign* what they agree to, a
+reader of the files cannot agree in another person's name, and agreements can be verified later. A person who
+can write in the key store's folder could put another key in a custodian's place. That risk remains; it shows
+as an addition that is missing in the operator's log.
 
-A person becomes a custodian in two steps. The person makes a key, alone, and is shown
-its fingerprint; two custodians then agree to exactly that key. So the one who asks for it
-cannot type the passphrase in the person's name: the fingerprint would be another one.
+A person becomes a custodian in two steps. The person makes a key, alone, and is shown its fingerprint; two
+custodians then agree to exactly that key. So the custodian who asks for it cannot type a passphrase in the
+person's name: the fingerprint would differ.
 
-Writers take turns by a lock over all processes (:meth:`Custodians.writing`), from judging
-whether something may be done until it is done.
+Writers take turns by a lock over all processes (:meth:`Custodians.writing`), from the check whether
+something is allowed until it is done.
 
-A passphrase is the only thing that keeps a reader of these files from agreeing in a
-custodian's name, or from opening what an officer has locked. So :func:`weakness` judges a new
-one, by the characters that do not follow from those before them, without words that everybody
-tries. That is a floor and no measure of strength: a sentence of one's own is far above it.
+A passphrase is the only protection against a reader of these files who wants to agree in a custodian's name,
+or to open what an officer has locked. So :func:`weakness` judges a new one by the number of its characters
+that do not follow from those before them, without words that everybody tries. That is a minimum, not a
+measure of strength: a sentence of one's own is far above it.
 """
 
 from __future__ import annotations
@@ -47,10 +45,10 @@ from samdrift.keystore.wrapping import PERSONS_COST, ScryptCost, Stretching
 
 _MIN_CHARACTERS = 12
 _MAX_CHARACTERS = 1024
-"""Limits of the length of a passphrase."""
+"""Limits on the length of a passphrase."""
 
 _UNPREDICTABLE = 8
-"""Characters that neither repeat nor continue what precedes them, without obvious words."""
+"""Minimum number of characters that neither repeat nor continue preceding ones, without obvious words."""
 
 _SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyzåäö",
@@ -92,12 +90,12 @@ _OBVIOUS = (
 _LOOKALIKES = tuple(str.maketrans("013457@$!", letters) for letters in ("oleastasi", "oieastasi"))
 
 FOLDER = "custodians"
-"""The folder in the key store's own."""
+"""Name of the folder within the key store's own."""
 
 NEEDED = 2
 
 LASTS = timedelta(hours=24)
-"""Time that a request, and the key of a person who is to become a custodian, waits."""
+"""Time for which a request, or the key of a person who is to become a custodian, waits."""
 
 _NAME = re.compile(r"[a-zåäö][a-zåäö0-9.-]{0,40}")
 _SUFFIX = ".json"
@@ -108,7 +106,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CustodyFault(StrEnum):
-    """Why something under dual control is not done, for programs to branch on."""
+    """Reasons why something under dual control is not done, for programs to branch on."""
 
     BAD_NAME = "bad-name"
     WEAK = "weak"
@@ -121,14 +119,14 @@ class CustodyFault(StrEnum):
     """One person has asked; another one must approve."""
     NO_REQUEST = "no-request"
     NO_KEY = "no-key"
-    """No key of the person waits, or another one does."""
+    """No key of the person is waiting, or a different one is."""
     RESTART = "restart"
     """There were two custodians once, and fewer are left: only an explicit restart begins again."""
     DAMAGED = "damaged"
 
 
 class CustodyError(Explained, ValueError):
-    """Why it is not done, and what to do; never with anything of a passphrase."""
+    """A refusal with its reason and what to do about it; the text contains nothing of a passphrase."""
 
     def __init__(self, fault: CustodyFault, text: str) -> None:
         super().__init__(text)
@@ -138,7 +136,7 @@ class CustodyError(Explained, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TwoPersons:
-    """The names of those who agreed: who asked, and who approved."""
+    """Names of the two people who agreed: the one who asked, and the one who approved."""
 
     first: str
     second: str
@@ -146,7 +144,7 @@ class TwoPersons:
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """A custodian who has shown the passphrase, and can sign until this is forgotten."""
+    """A custodian who has proved the passphrase, with the key for signing."""
 
     name: str
     key: Ed25519PrivateKey = field(repr=False)
@@ -154,7 +152,7 @@ class Custodian:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The public half of a person's key, and how the passphrase becomes the other half."""
+    """The public half of a person's key, and the parameters that turn the passphrase into the other half."""
 
     name: str
     stretching: Stretching
@@ -162,25 +160,25 @@ class PublicKey:
 
     @classmethod
     def new(cls, name: str, passphrase: bytes, cost: ScryptCost) -> PublicKey:
-        """Make the key of ``name``, which nobody else can make again without the passphrase."""
+        """Make the key of ``name``, which cannot be made again without the passphrase."""
         stretching = Stretching.new(cost)
         return cls(name, stretching, _key(passphrase, stretching).public_key().public_bytes_raw())
 
     @classmethod
     def read(cls, name: str, parts: dict[str, Any]) -> PublicKey:
-        """``ValueError``, ``KeyError`` or ``TypeError`` for what was not written here."""
+        """Return a key from its file; ``ValueError``, ``KeyError`` or ``TypeError`` for other content."""
         public = bytes.fromhex(parts["public"])
         Ed25519PublicKey.from_public_bytes(public)
         return cls(name, Stretching.read(parts), public)
 
     @property
     def fingerprint(self) -> str:
-        """128 bits of the public key's SHA-256, in groups that are read out over the telephone."""
+        """Return 128 bits of the public key's SHA-256, in groups for reading out over the telephone."""
         digits = hashlib.sha256(self.public).hexdigest()[:32]
         return " ".join(digits[place : place + 4] for place in range(0, 32, 4))
 
     def opened(self, passphrase: bytes) -> Custodian | None:
-        """Return the person who knows the passphrase; ``None`` where it is another one."""
+        """Return the custodian if the passphrase is right, otherwise ``None``."""
         key = _key(passphrase, self.stretching)
         return Custodian(self.name, key) if key.public_key().public_bytes_raw() == self.public else None
 
@@ -201,23 +199,23 @@ class Custodians:
     """The custodians of one installation."""
 
     def __init__(self, store: Path, *, cost: ScryptCost | None = None) -> None:
-        """Open the custodians of the key store's folder ``store``; ``cost`` is for new ones."""
+        """Open the custodians in the key store's folder ``store``; ``cost`` is for new ones."""
         self._folder = store / FOLDER
         self._cost = cost or PERSONS_COST
 
     def names(self) -> tuple[str, ...]:
-        """List them in the order of the alphabet, including those whose file is damaged."""
+        """List the custodians in alphabetical order, including those whose file is damaged."""
         if not self._folder.is_dir():
             return ()
         found = (path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}"))
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
     def able(self) -> tuple[str, ...]:
-        """List those who can agree to something: whose file can be read."""
+        """List the custodians who can agree to something, because their file can be read."""
         return tuple(name for name in self.names() if self._readable(name))
 
     def damaged(self) -> tuple[str, ...]:
-        """List those whose file cannot be read, and who can agree to nothing."""
+        """List the custodians who can agree to nothing, because their file cannot be read."""
         return tuple(name for name in self.names() if not self._readable(name))
 
     @contextlib.contextmanager
@@ -231,7 +229,7 @@ class Custodians:
 
     @contextlib.asynccontextmanager
     async def in_turn(self) -> AsyncIterator[None]:
-        """Take a turn like :meth:`writing`, around work that awaits something, such as an entry in a log."""
+        """Lock custodians as :meth:`writing` does, around work that awaits something, such as a log entry."""
         descriptor = await asyncio.to_thread(self._locked)
         try:
             yield
@@ -239,7 +237,7 @@ class Custodians:
             os.close(descriptor)
 
     def require_new(self, name: str, passphrase: bytes) -> None:
-        """Return when a custodian can be added by that name, with that passphrase."""
+        """Raise :class:`CustodyError` unless a custodian can be added with that name and passphrase."""
         if not _NAME.fullmatch(name):
             text = "a custodian's name is of small letters, digits, dots and hyphens, at most 41"
             raise CustodyError(CustodyFault.BAD_NAME, text)
@@ -255,7 +253,7 @@ class Custodians:
         return PublicKey.new(name, passphrase, self._cost)
 
     def waiting(self, name: str, now: datetime) -> PublicKey | None:
-        """Return the key that the person has made, while it waits for two custodians to agree."""
+        """Return the key that a person has made, if it is still waiting for two custodians to agree."""
         try:
             parts = (
                 json.loads(read_small(self._folder / f"{name}{_WAITING}")) if _NAME.fullmatch(name) else {}
@@ -266,7 +264,7 @@ class Custodians:
             return None
 
     def wait(self, key: PublicKey, now: datetime) -> None:
-        """Write the key of a person who is to become a custodian, in place of a former one."""
+        """Write the key of a person who is to become a custodian, in place of an earlier one."""
         private_folder(self._folder)
         with self.writing():
             if key.name in self.names():
@@ -286,37 +284,40 @@ class Custodians:
         remove(self._folder / f"{key.name}{_WAITING}")
 
     def add(self, name: str, passphrase: bytes) -> None:
-        """Make ``name`` a custodian, who is here and has typed the passphrase."""
+        """Make ``name`` a custodian, a person who is present and has typed the passphrase."""
         key = self.new_key(name, passphrase)
         with self.writing():
             self.admit(key)
 
     def remove(self, name: str) -> None:
-        """Make ``name`` no longer a custodian; two must remain, or one person alone could fill the places."""
+        """Remove a custodian; two must remain, or one person alone could fill the places."""
         with self.writing():
             self.dismiss(name)
 
     def dismiss(self, name: str) -> None:
-        """Remove like :meth:`remove`, within :meth:`writing` or :meth:`in_turn`."""
+        """Remove a custodian as :meth:`remove` does, within :meth:`writing` or :meth:`in_turn`."""
         self.require_removable(name)
         remove(self._file(name))
 
     def dismiss_all(self) -> None:
-        """Remove everybody, those also who wait and what was asked for; within :meth:`in_turn`."""
+        """Remove all custodians, waiting keys and requests, within :meth:`in_turn`."""
         for place in (self._folder, self._folder / "requests"):
             for path in place.iterdir() if place.is_dir() else ():
                 if path.name != _LOCK and (path.is_symlink() or not path.is_dir()):
                     remove(path)
 
     def require_removable(self, name: str) -> None:
-        """Return when ``name`` can be removed: two others must remain who can agree to something."""
+        """Raise :class:`CustodyError` unless two able custodians would remain without ``name``."""
         self._require(name)
         if len([other for other in self.able() if other != name]) < NEEDED:
             text = f"{NEEDED} custodians must remain: add the successor first"
             raise CustodyError(CustodyFault.TOO_FEW, text)
 
     def prove(self, name: str, passphrase: bytes) -> Custodian:
-        """The custodian, when the passphrase is his or hers; takes half a second on purpose."""
+        """Return the custodian if the passphrase is right; deliberately takes half a second.
+
+        Raises :class:`CustodyError` if it is not.
+        """
         proved = self.key(name).opened(passphrase)
         if proved is None:
             raise CustodyError(CustodyFault.PASSPHRASE, f"the passphrase is not the one of {name}")
@@ -327,7 +328,7 @@ class Custodians:
         return name in self.able() and self.key(name).signed(data, signature)
 
     def key(self, name: str) -> PublicKey:
-        """The public half of a custodian's key."""
+        """Return the public half of a custodian's key."""
         self._require(name)
         try:
             return PublicKey.read(name, json.loads(read_small(self._file(name))))
@@ -365,9 +366,9 @@ class Custodians:
 
 
 def read_small(path: Path) -> bytes:
-    """Return the content of a file of this folder; ``OSError`` or ``ValueError`` for anything else there.
+    """Return the content of a file in this folder; ``OSError`` or ``ValueError`` for anything else there.
 
-    A link, a FIFO or a file of any size in its place keeps nobody waiting.
+    A link, a FIFO or a file of any size in its place does not block the reader.
     """
     descriptor = os.open(path, _READ)
     try:
@@ -387,9 +388,9 @@ def _key(passphrase: bytes, stretching: Stretching) -> Ed25519PrivateKey:
 
 
 def weakness(passphrase: str, *own: str) -> str | None:
-    """Return why a new passphrase is refused, as a sentence; ``None`` where it is not.
+    """Return the reason why a new passphrase is refused, as a sentence, or ``None`` if it is accepted.
 
-    ``own`` are names that anybody would try first: the person's, the organisation's.
+    ``own`` are names that an attacker would try first: the person's, the organisation's.
     """
     if len(passphrase) < _MIN_CHARACTERS:
         return f"the passphrase has fewer than {_MIN_CHARACTERS} characters"
@@ -411,7 +412,7 @@ def weakness(passphrase: str, *own: str) -> str | None:
 
 
 def _readings(text: str) -> tuple[str, ...]:
-    """The text as it is, and with digits and signs read as the letters that they look like."""
+    """Return the text unchanged, and with digits and signs read as the letters that they look like."""
     return text, *(text.translate(each) for each in _LOOKALIKES)
 
 
@@ -422,7 +423,7 @@ def _without(text: str, words: list[str]) -> str:
 
 
 def _period(text: str) -> str:
-    """The shortest beginning of which the text is a repetition, whole or broken off."""
+    """Return the shortest beginning of which the text is a repetition, the last one possibly cut off."""
     for length in range(1, len(text) // 2 + 1):
         if (text[:length] * (len(text) // length + 1))[: len(text)] == text:
             return text[:length]

@@ -1,11 +1,10 @@
-"""Durable files for secrets: whole or absent, readable by the owner alone.
+"""Durable files for secrets: complete or absent, readable by the owner alone.
 
-A file written here is complete and on disk when the call returns, or it is not
-there: a crash or a full disk never leaves half a key behind.
+A file written here is complete and on disk when the call returns, or it does not exist: a crash or a
+full disk never leaves half a key behind.
 
-What root makes belongs to whom the folder around it belongs to, so that the
-process of an organisation that runs as a Unix user of its own can read what the
-operator puts there.
+What root makes belongs to the owner of the folder around it, so that an organisation's process that
+runs as a Unix user of its own can read what the operator puts there.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ _NOT_THE_OWNERS = 0o077
 
 
 class NotPrivate(Exception):
-    """A file with a secret that others than its owner can read or write."""
+    """A file with a secret that users other than its owner can read or write."""
 
 
 def read_private(file: Path) -> bytes:
-    """Read a file of the owner's alone; :class:`NotPrivate` when group or others may read or write it.
+    """Read a file of its owner alone; :class:`NotPrivate` if group or others may read or write it.
 
-    Looked at as it is opened, so that it cannot be exchanged in between.
+    This is checked on the open file, so that it cannot be exchanged in between.
     """
     with file.open("rb") as opened:
         if os.fstat(opened.fileno()).st_mode & _NOT_THE_OWNERS:
@@ -33,7 +32,7 @@ def read_private(file: Path) -> bytes:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make ``folder`` with mode 0700, durably, when it is missing."""
+    """Create ``folder`` with mode 0700, durably, if it is missing."""
     if not folder.is_dir():
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -43,7 +42,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Write ``path`` with mode 0600; false, and nothing written, when it is there already.
+    """Write ``path`` with mode 0600; return false, writing nothing, if it already exists.
 
     Two writers may race: one wins, and the loser reads what the winner wrote.
     """
@@ -65,9 +64,9 @@ def write_new(path: Path, data: bytes) -> bool:
 
 
 def give_as(made: Path | int, folder: Path) -> None:
-    """Have what root made in ``folder`` belong to whom the folder belongs to.
+    """Give what root made in ``folder`` to the owner of the folder.
 
-    Who may have put a link in its place meanwhile: that leads nowhere.
+    That owner may have put a link in its place meanwhile, which is not followed.
     """
     if os.geteuid() == 0:
         around = folder.stat()
@@ -83,7 +82,7 @@ def let_through(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove ``path`` durably; nothing happens when it is gone already."""
+    """Remove ``path`` durably; do nothing if it is already gone."""
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
 
@@ -98,7 +97,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_descriptor(folder: int) -> None:
-    """Make the names in an open folder durable, even in one that was opened for passing through alone."""
+    """Make the names in an open folder durable, even if it was opened only for passing through."""
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
     try:
         os.fsync(descriptor)
@@ -107,10 +106,10 @@ def sync_descriptor(folder: int) -> None:
 
 
 def remove_tree(name: str, above: int) -> None:
-    """Remove a folder in the open folder ``above``, however deep it is; of a link or file, that alone.
+    """Remove a folder in the open folder ``above``, however deep; of a link or file, only that.
 
-    Who made what is in it may have nested folders by the thousand: each is moved up before it is
-    emptied, so that neither descriptors nor the stack grow with the depth.
+    Its owner may have nested folders by the thousand: each is moved up before it is emptied, so that
+    neither descriptors nor the stack grow with the depth.
     """
     try:
         folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
@@ -129,7 +128,7 @@ def remove_tree(name: str, above: int) -> None:
 
 
 def _flatten(name: str, folder: int) -> None:
-    """Remove an entry; of a folder, move its folders up beside it first."""
+    """Remove an entry; from a folder, first move the folders in it up to the folder's own level."""
     try:
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Names of processes that hold locks on files, for those who wait: the command's words, process and time."""
+"""Names of processes that hold locks on files, for processes that wait: command, process and time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 def signed(descriptor: int) -> Iterator[None]:
     """Write into a file that this process has locked which command holds it, unless the disk is full.
 
-    Afterwards the file is emptied: its next holder may not sign it, and must not be mistaken for this
-    process.
+    Afterwards the file is emptied, since its next holder may not sign it and must not be mistaken for
+    this process.
     """
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -28,7 +28,7 @@ def signed(descriptor: int) -> Iterator[None]:
 
 
 def holder(descriptor: int) -> str:
-    """Return who holds a locked file and has signed it, in words."""
+    """Return a description of the process that holds a locked file, if that has signed it."""
     try:
         found = json.loads(os.pread(descriptor, 1000, 0))
         return f"{found['command']} (process {found['process']}, since {found['since']})"
@@ -37,7 +37,7 @@ def holder(descriptor: int) -> str:
 
 
 def _self() -> dict[str, str]:
-    """This command by the words of its name alone: arguments may name persons."""
+    """Return this command, by the words of its name alone, since arguments may name people."""
     words = []
     for each in sys.argv[1:3]:
         if not each.replace("-", "").isalpha() or each.startswith("-"):

@@ -1,8 +1,8 @@
-"""The interface of every key store: for keys in encrypted files and for keys in an HSM.
+"""The interface of every key store, for keys in encrypted files and for keys in an HSM.
 
-A store holds the keys of many vaults, each under the vault's random id, and of
-the operator itself. Nothing here gives a private key away: what comes out is a
-certificate request, a signature, an unwrapped session key.
+A store has the keys of many vaults, each under the vault's random id, and of the operator itself. It
+signs and unwraps without returning private keys: callers get certificate requests, signatures and
+unwrapped session keys.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """One generation: 32 random bytes, and the number that everything begins with that is sealed by them."""
+    """One generation of a data key: 32 random bytes, and the number with which everything it seals begins."""
 
     number: int
     key: bytes = field(repr=False)
@@ -35,10 +35,10 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class DataKeys:
-    """Every generation that a vault has, the newest first; never none.
+    """All generations of a vault's data key, the newest first; there is always at least one.
 
-    What is written is sealed by the newest. Older ones stay as long as the
-    vault, for what they sealed still opens by them.
+    The newest one seals what is written. Older ones stay as long as the vault, since what they have
+    sealed still opens with them.
     """
 
     generations: tuple[DataKey, ...]
@@ -49,57 +49,58 @@ class DataKeys:
 
     @property
     def first(self) -> DataKey:
-        """Return the generation that marks rows for searching, for ever: a changed mark would find
-        nothing.
+        """Return the generation that makes the marks for searching, which never changes.
+
+        A different mark would find nothing.
         """
         return self.generations[-1]
 
 
 class LogKeyPlace(StrEnum):
-    """The place of the key that a vault's log is signed with."""
+    """The place of the key with which a vault's log is signed."""
 
     FILE = "file"
-    """In a file, as all keys of the vault."""
+    """In a file, as all keys of the vault are."""
     HSM = "hsm"
     MOVABLE = "movable"
-    """In a file that opens with the vault's HSM, which could have made it: the next one is made there."""
+    """In a file that opens with the vault's HSM, which could make such a key: the next one is made there."""
     UNSUPPORTED = "unsupported"
-    """In a file that opens with the vault's HSM, which makes no keys of that kind (Ed25519)."""
+    """In a file that opens with the vault's HSM, which cannot make keys of that kind (Ed25519)."""
 
 
 OPERATOR_KEYS = "operator"
-"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
+"""Folder of the key store for the operator's own keys: access point and server keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """A key that a vault has; without a certificate it waits for one and is not used."""
+    """A key in a vault. One without a certificate is waiting for it and is not used yet."""
 
     name: KeyName
     number: int
     certificate: x509.Certificate | None
     state: KeyState = UNDECIDED
     reason: str = ""
-    """Why it was revoked, if it was."""
+    """Reason for its revocation; empty if it was not revoked."""
 
 
 class PlatformLogin(StrEnum):
-    """A login of the database that belongs to no vault; its password is kept like a vault's keys.
+    """A database login that belongs to no vault; its password is stored like a vault's keys.
 
-    The value is the id under which that is: who is handed the key of that one
-    alone (:meth:`KeyStore.unlock_key`) can log in by it and open no vault.
+    The value is the id under which it is stored. A process that is handed the key for that id alone
+    (:meth:`KeyStore.unlock_key`) can log in with it and open no vault.
     """
 
     ADMINISTRATOR = "login-administrator"
-    """Makes and drops vaults."""
+    """Creates and drops vaults."""
     REGISTRY = "login-registry"
-    """Reads who is hosted, and writes the operator's log."""
+    """Reads which organisations are hosted, and writes the operator's log."""
 
 
 class KeyStore(Protocol):
-    """The keys of every vault. Every method raises ``KeyStoreError``, with the fault that it names.
+    """The keys of every vault; every method raises ``KeyStoreError`` with the fault that it names.
 
-    Calls block: on a disk, or on a token.
+    Calls block, on a disk or on an HSM.
     """
 
     def create_key(
@@ -117,10 +118,10 @@ class KeyStore(Protocol):
         *,
         active_from: datetime | None = None,
     ) -> x509.Certificate:
-        """Make a new RSA key with a certificate until ``until`` that it signs itself, and put it to use.
+        """Make a new RSA key with a self-signed certificate until ``until``, and put it to use.
 
-        For peers that know a key by what they were handed, as those of SAML do, and ask no issuer.
-        ``active_from`` is as for :meth:`install_certificate`.
+        This is for peers that know a key by the certificate that was handed to them, as in SAML, and check no
+        issuer. ``active_from`` is as for :meth:`install_certificate`.
         """
 
     def install_certificate(
@@ -131,10 +132,10 @@ class KeyStore(Protocol):
         chain: tuple[x509.Certificate, ...] = (),
         active_from: datetime | None = None,
     ) -> None:
-        """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
+        """Put a waiting key to use with its certificate; ``MISMATCH`` if it belongs to no waiting key.
 
-        ``chain`` is what a TLS peer needs besides: the issuers, without the root.
-        Until ``active_from`` the key before it goes on signing; it decrypts at once.
+        ``chain`` is what a TLS peer needs in addition: the issuers, without the root. Until ``active_from``
+        the previous key continues to sign; the new one decrypts immediately.
         """
 
     def import_key(
@@ -147,61 +148,61 @@ class KeyStore(Protocol):
     ) -> int:
         """Put a key to use that was made elsewhere, with its certificate, and return its number.
 
-        ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
-        made in a token. One that is there with that certificate already stays unchanged.
+        ``MISMATCH`` if they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` if the vault's keys
+        are made in an HSM. A key that is already stored with that certificate stays unchanged.
         """
 
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
-        """The keys that wait for their certificates."""
+        """Return the keys that wait for their certificates."""
 
     def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
-        """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""
+        """Use a key from ``at`` on, in place of any time set before; ``MISSING`` if there is no such key."""
 
     def revoke(
         self, vault: str, name: str, number: int, reason: str, *, at: datetime, compromised: bool
     ) -> None:
-        """Have a key used for nothing new, or, compromised, for nothing; ``MISSING`` when there is none."""
+        """Stop using a key for anything new, or for anything if compromised; ``MISSING`` if there is none."""
 
     def installed(self, vault: str, name: str) -> tuple[int, ...]:
-        """The numbers of the keys that are used, the one in use first, without opening any.
+        """Return the numbers of the usable keys, the one in use first, without opening any.
 
         They change whenever another key is to be used: with each rotation, and with time.
         """
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
-        """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
+        """Return the newest key whose time has come and that is not revoked; ``MISSING`` if there is none."""
 
     def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
-        """Every key that is neither retired nor revoked, the one in use first."""
+        """Return every key that is neither retired nor revoked, the one in use first."""
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
-        """Every key with a certificate that is neither retired nor compromised, the newest first."""
+        """Return every key with a certificate, neither retired nor compromised, the newest first."""
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
-        """The file (key and certificates) and password of the client's key, for an SSL context."""
+        """Return file (key and certificates) and password of the client's TLS key, for an SSL context."""
 
     def tls_server(self, vault: str) -> tuple[Path, str]:
-        """The file (key and certificates) and password of the server's key, for an SSL context."""
+        """Return file (key and certificates) and password of the server's TLS key, for an SSL context."""
 
     def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
-        """Return what :meth:`tls_server` does, for each server key that is used, the one in use first."""
+        """Return the same as :meth:`tls_server` for every usable server key, the one in use first."""
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
-        """Make a vault's first data key; nothing happens when there is one.
+        """Make a vault's first data key; do nothing if there is one.
 
-        Whose vault it is says where its keys will live.
+        ``organisation`` decides where the vault's keys will be stored.
         """
 
     def data_keys(self, vault: str) -> DataKeys:
         """Return the vault's data keys; ``MISSING`` before :meth:`begin`."""
 
     def rotate_data_key(self, vault: str) -> None:
-        """Make a new generation, by which everything is sealed from now on, in every process."""
+        """Make a new generation of the data key, which seals everything from now on, in every process."""
 
     def has_data_key(self, vault: str) -> bool:
-        """Return whether the vault's content can be read here, perhaps once it is unlocked.
+        """Return whether the vault's content can be read here, possibly only after it is unlocked.
 
-        Never again once its keys are destroyed.
+        It cannot be read again once the vault's keys are destroyed.
         """
 
     def state(self, vault: str) -> Hashable:
@@ -211,90 +212,91 @@ class KeyStore(Protocol):
         """Return the signing keys of access tokens, the newest first; created and replaced automatically."""
 
     def renew_token_keys(self, vault: str, today: date) -> None:
-        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        """Make and remove keys that sign access tokens, as far as that is due."""
 
     def log_keys(self, vault: str) -> tuple[LogKey, ...]:
-        """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
+        """Return the keys that sign the vault's log, the newest first; one is made on first use.
 
-        In the vault's HSM, where it has one that makes keys of that kind (:meth:`log_key_place`).
+        It is made in the vault's HSM, if that makes keys of that kind (:meth:`log_key_place`).
         """
 
     def make_log_key(self, vault: str) -> None:
-        """Make the key that the vault's log is signed with, where there is none."""
+        """Make the key that signs the vault's log, if there is none."""
 
     def renew_log_key(self, vault: str) -> None:
-        """Make another key that the vault's log is signed with from now on; the former one announces it."""
+        """Make a new key that signs the vault's log from now on; the former key announces it."""
 
     def log_key_place(self, vault: str) -> LogKeyPlace:
-        """Return where the key is that the vault's log is signed with, or will be made.
+        """Return the place where the key that signs the vault's log is, or will be made.
 
-        ``UNAVAILABLE`` where an HSM has to be asked and does not answer.
+        ``UNAVAILABLE`` if an HSM has to be asked and does not answer.
         """
 
     def login_password(self, login: PlatformLogin) -> str:
-        """The password of a login that belongs to no vault; a random one is made on first use."""
+        """Return the password of a login that belongs to no vault; a random one is made on first use."""
 
     def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
-        """Return the passwords that were kept so far, the newest first; make none."""
+        """Return the passwords stored so far, the newest first, without making one."""
 
     def keep_login_password(self, login: PlatformLogin, password: str) -> None:
-        """Keep a password as the newest; older ones stay, for a change that is cut short."""
+        """Store a password as the newest; older ones stay, in case the change is interrupted."""
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """List the vault's keys for people: by name, the newest first."""
+        """List the vault's keys for display: by name, the newest first."""
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key permanently, including one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, even one without a certificate; the one in use stays (``ACTIVE``)."""
 
     def rewrap(self, vault: str) -> None:
-        """Wrap everything of the vault again under a new secret, while other processes go on."""
+        """Wrap everything of the vault again under a new secret, while other processes continue."""
 
     def relock(self, vault: str, officer: bytes | None) -> None:
-        """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""
+        """Lock the vault with its officer's passphrase, or, without one, make it open without an officer."""
 
     def in_token(self, vault: str) -> bool:
-        """Return whether the vault opens with its organisation's token, in which its keys are made."""
+        """Return whether the vault opens with its organisation's HSM, in which its keys are made."""
 
     def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
-        """Have the vault opened by the organisation's token, in which its keys are made from now on.
+        """Lock the vault with the organisation's HSM, in which its keys are made from now on.
 
-        ``MISSING`` when the configuration has none for it.
+        ``MISSING`` if the configuration has none for it.
         """
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
-        """Take the officer's passphrase or PIN, in memory alone; nothing happens when the vault needs none.
+        """Accept the officer's passphrase or PIN, in memory alone; do nothing if the vault needs none.
 
-        ``LOCKED`` when it is not the one.
+        ``LOCKED`` if it is wrong.
         """
 
     def pin(self, vault: str) -> str | None:
-        """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
+        """Return the PIN of the vault's HSM, for a process of this vault alone; ``None`` without one."""
 
     def locked(self, vault: str) -> bool:
-        """Return whether the vault waits for its organisation's officer; using its keys is ``LOCKED``."""
+        """Return whether the vault waits for its organisation's officer, so that its keys are ``LOCKED``."""
 
     def unlock_key(self, vault: str) -> bytes:
-        """Return the key that opens this vault and no other, for a process that serves it alone;
-        ``LOCKED``.
+        """Return the key that opens this vault and no other, for a process that serves it alone.
+
+        ``LOCKED`` while the vault waits for its officer.
         """
 
     def back_up(self, vault: str) -> VaultBackup:
         """Return a backup of the vault, even while it waits for its officer."""
 
     def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
-        """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
+        """Restore a vault after the loss of its keys or its seal; ``ACTIVE`` if neither is lost.
 
-        ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
+        ``officer`` is the passphrase of its organisation's officer, if one unlocks it.
         """
 
     def witness(self, vault: str) -> Witness | None:
-        """The last mark of a session key that was kept for the vault, as this key store knows."""
+        """Return the last mark of a session key that this key store has for the vault, if any."""
 
     def keep_witness(self, vault: str, witness: Witness) -> None:
-        """Know that mark as the last one."""
+        """Store that mark as the vault's last one."""
 
     def forget(self, vault: str) -> None:
-        """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
+        """Remove the vault's keys from memory; if they still exist, they are read again when used."""
 
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, for good, even in copies made before."""
+        """Make everything that the vault's keys protect unreadable for good, even in earlier copies."""

@@ -1,4 +1,4 @@
-"""The key files in one vault's folder: their names, what is in them, what can be wrong with them."""
+"""Key files in a vault's folder: their names, their contents, and faults."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ class KeyName(StrEnum):
     """Signs and decrypts AS4 for an access point."""
 
     LOG_SIGNING = "log-signing"
-    """Signs what an organisation's log is proved by: checkpoints, exports, results of checks."""
+    """Signs the proofs of an organisation's log: checkpoints, exports, results of checks."""
 
     SIGN_IN_SIGNING = "sign-in-signing"
     """Signs requests to an organisation's SAML sign-in service."""
 
     SIGN_IN_ENCRYPTION = "sign-in-encryption"
-    """Opens what that service encrypts for the organisation's pages."""
+    """Decrypts what that sign-in service encrypts for the organisation's pages."""
 
 
 DECRYPTING = frozenset({KeyName.ENCRYPTION, KeyName.SIGN_IN_ENCRYPTION})
-"""Keys that open what others encrypt, and sign nothing."""
+"""Keys that decrypt what other parties encrypt, and sign nothing."""
 
 KEY_NAMES = "|".join(KeyName)
-"""Any of them, for the pattern of a file's name."""
+"""Pattern for any of these names, as part of a file's name."""
 
 
 class KeyFault(StrEnum):
-    """Why the key store cannot do what it was asked, for programs to branch on."""
+    """Reasons why the key store cannot do what it was asked, for programs to branch on."""
 
     LOCKED = "locked"
     BAD_NAME = "bad-name"
@@ -52,14 +52,14 @@ class KeyFault(StrEnum):
     ACTIVE = "active"
     DAMAGED = "damaged"
     TAMPERED = "tampered"
-    """Something lies below a vault's folder that the key store does not make: an alarm."""
+    """A file or folder below a vault's folder that the key store does not make: an alarm."""
 
     UNAVAILABLE = "unavailable"
-    """A token cannot be reached now, or does not do its work."""
+    """An HSM that cannot be reached now, or fails."""
 
 
 class KeyStoreError(Explained, ValueError):
-    """A fault with a key, in words without secrets and without the vault's id."""
+    """A fault with a key; its text contains neither secrets nor the vault's id."""
 
     def __init__(self, fault: KeyFault, text: str) -> None:
         super().__init__(text)
@@ -68,13 +68,13 @@ class KeyStoreError(Explained, ValueError):
 
 
 class HsmUnavailable(KeyStoreError, Temporary):
-    """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
+    """An HSM that is missing, not unlocked, or failing; the operation can be tried again later."""
 
     hold = Hold.KEY
 
 
 class KeyStoreAway(KeyStoreError, Temporary):
-    """A folder of the key store is not there, as one that is not mounted: it is tried later."""
+    """A folder of the key store that is missing, such as one that is not mounted; to be tried again later."""
 
     hold = Hold.KEY
     reported = True
@@ -95,7 +95,7 @@ class KeyFile:
 
 
 def key_name(name: str) -> KeyName:
-    """The key name that is spelled ``name``."""
+    """Return the key name that is spelled ``name``; ``BAD_NAME`` if there is none."""
     try:
         return KeyName(name)
     except ValueError:
@@ -103,12 +103,12 @@ def key_name(name: str) -> KeyName:
 
 
 def file_name(name: KeyName, number: int) -> str:
-    """The name of the file of a key that waits for its certificate."""
+    """Return the file name of a key that waits for its certificate."""
     return f"{name}-{number:04d}.key"
 
 
 def encode_key(key: rsa.RSAPrivateKey, password: bytes) -> bytes:
-    """PKCS#8 PEM under ``password``."""
+    """Return a key as PKCS#8 PEM, encrypted with ``password``."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -117,10 +117,10 @@ def encode_key(key: rsa.RSAPrivateKey, password: bytes) -> bytes:
 
 
 def decode_key(data: bytes, password: bytes) -> rsa.RSAPrivateKey:
-    """The private key in a key file.
+    """Return the private key in a key file.
 
-    It was made here, so its primes are not tried again, which would take a sixth
-    of a second for each key.
+    The key was made here, so its primes are not tested again, which would take a sixth of a second for
+    each key.
     """
     try:
         key = serialization.load_pem_private_key(data, password, unsafe_skip_rsa_key_validation=True)
@@ -132,12 +132,12 @@ def decode_key(data: bytes, password: bytes) -> rsa.RSAPrivateKey:
 
 
 def encode_certificates(certificates: tuple[x509.Certificate, ...]) -> bytes:
-    """Certificates one after the other in PEM, as a TLS library reads a chain."""
+    """Return certificates one after the other in PEM, as a TLS library reads a chain."""
     return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
 
 
 def decode_certificate(data: bytes) -> x509.Certificate:
-    """The key's own certificate: the first in a key file."""
+    """Return the key's own certificate, which is the first one in a key file."""
     try:
         return x509.load_pem_x509_certificates(data)[0]
     except ValueError:

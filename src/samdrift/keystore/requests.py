@@ -1,9 +1,9 @@
-"""Requests that one custodian makes and another approves, when both are not at one terminal.
+"""Requests that one custodian makes and another approves, when they are not at the same terminal.
 
-A request is a file that its asker has signed, an approval one beside it that
-the other person has signed, over the same words. A request is used by writing a
-third file, which only one can do: it serves once. None of them ever changes, and
-all are removed when the request has expired. ::
+A request is a file that the custodian who asks has signed. An approval is a file beside it that
+another custodian has signed, over the same words. A request is used by writing a third file, which
+only one process can do, so it serves once. None of these files ever changes, and all are removed when
+the request has expired. ::
 
     3f2a91c0.request    3f2a91c0.approved    3f2a91c0.used
 """
@@ -34,19 +34,19 @@ _ID = re.compile(r"[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """An action, in the words that both persons see and sign."""
+    """An action, in the words that both people see and sign."""
 
     action: str
     """The command, like ``org close``."""
     organisation: str
-    """Participant identifier of the organisation that it concerns; empty when it is none."""
+    """Participant identifier of the organisation concerned; empty if there is none."""
     text: str
-    """Exactly what happens, one line."""
+    """The exact effect, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, and who has approved it, if anyone has."""
+    """A request, and the custodian who has approved it, if any."""
 
     id: str
     matter: Matter
@@ -59,14 +59,14 @@ class Request:
         return self.at + LASTS
 
     def content(self) -> bytes:
-        """Return the content that asker and approver sign."""
+        """Return the content that both custodians sign."""
         matter = self.matter
         words = [self.id, matter.action, matter.organisation, matter.text, self.by, self.at.isoformat()]
         return json.dumps(words).encode()
 
 
 class Requests:
-    """The requests of one installation; ``now`` is the time at which each thing is asked."""
+    """The requests of one installation; ``now`` is the time of each operation."""
 
     def __init__(self, store: Path, custodians: Custodians) -> None:
         """Open the requests in the key store's folder ``store``."""
@@ -74,7 +74,7 @@ class Requests:
         self._custodians = custodians
 
     def ask(self, matter: Matter, by: Custodian, now: datetime) -> Request:
-        """The request of ``by`` for ``matter`` that waits for approval; made when there is none."""
+        """Return the request of ``by`` for ``matter`` that waits for approval, made if there is none."""
         for request in self.open(now):
             if (request.matter, request.by, request.approved_by) == (matter, by.name, None):
                 return request
@@ -90,9 +90,9 @@ class Requests:
         return request
 
     def open(self, now: datetime) -> tuple[Request, ...]:
-        """Requests that are neither used nor expired, the oldest first; expired ones are removed.
+        """Return requests that are neither used nor expired, the oldest first; remove expired ones.
 
-        One that is dated in the future is none: it would last longer than a day.
+        A request dated in the future is left out, since it would last longer than a day.
         """
         found = []
         for path in self._paths():
@@ -114,7 +114,7 @@ class Requests:
         return list(self._folder.glob("*.request")) if self._folder.is_dir() else []
 
     def find(self, identifier: str, now: datetime) -> Request:
-        """The open request with that id; ``NO_REQUEST`` when there is none."""
+        """Return the open request with that id; ``NO_REQUEST`` if there is none."""
         found = [request for request in self.open(now) if request.id == identifier]
         if not found:
             text = "no request of that id waits: it was used, has expired, or never was"
@@ -122,7 +122,7 @@ class Requests:
         return found[0]
 
     def approve(self, identifier: str, by: Custodian, now: datetime) -> Request:
-        """Agree to another custodian's open request."""
+        """Approve another custodian's open request."""
         request = self.find(identifier, now)
         if request.by == by.name:
             text = f"{by.name} has asked for this, and cannot approve it too"
@@ -132,7 +132,7 @@ class Requests:
         return self.find(identifier, now)
 
     def take(self, matter: Matter, by: Custodian, now: datetime) -> TwoPersons | None:
-        """Use an approved request of ``by`` for exactly this, once; ``None`` when there is none."""
+        """Use an approved request of ``by`` for exactly this, once; return ``None`` if there is none."""
         for request in self.open(now):
             approver = request.approved_by
             if (
@@ -145,7 +145,7 @@ class Requests:
         return None
 
     def _read(self, path: Path) -> Request | None:
-        """The request in a file, with its approval; ``None`` when it is not what a custodian signed."""
+        """Return the request in a file, with its approval; ``None`` if it is not signed by a custodian."""
         try:
             words = json.loads(read_small(path))
             identifier, action, organisation, text, by, at, signature = words
@@ -168,7 +168,7 @@ class Requests:
         return str(name) if approved else None
 
     def _forget(self, identifier: str) -> None:
-        """The request goes first: without it, the others mean nothing."""
+        """Remove a request's files, the request itself first: without it, the others mean nothing."""
         for kind in ("request", "approved", "used"):
             remove(self._path(identifier, kind))
 

@@ -1,15 +1,13 @@
 """Seals: a few random bytes for each vault, in a folder that no backup of the installation contains.
 
-Whoever wants to open a vault's keys needs its seal besides everything else. A
-backup of database, objects and key store is kept for months and cannot be
-reached into; a seal lies in one place, and when a vault is closed it is
-destroyed there. What the backup has of the vault is then unreadable, for
-whoever knows every passphrase.
+A vault's keys open only with its seal, in addition to everything else. A backup of database, objects
+and key store is kept for months and cannot be changed afterwards. A seal is in one place only, and is
+destroyed there when its vault is closed. The vault is then unreadable in the backup too, even with
+every passphrase.
 
-A seal is overwritten before it is removed. That is as much as a file system
-promises: a disk of flash memory, or a file system that copies on write or keeps
-snapshots, may hold the former bytes for a while. Who has to be sure keeps the
-folder on a medium that is erased as a whole or encrypted under a key of its own.
+A seal is overwritten before it is removed. A file system promises no more than that: a disk of flash memory,
+or a file system that copies on write or keeps snapshots, may hold the former bytes for a while. An operator
+who has to be sure keeps the folder on a medium that is erased as a whole or encrypted under a key of its own.
 """
 
 from __future__ import annotations
@@ -31,28 +29,27 @@ class Seals:
     """The seals in ``folder``: files named by vault and number."""
 
     def __init__(self, folder: Path, *, new: bool) -> None:
-        """``new`` for a new key store; for another the folder must be there (``MISSING``).
+        """Open the folder; it is created if ``new``, and must otherwise exist (``MISSING``).
 
-        An empty one in its place, because something is not mounted, would look
-        as if every vault had been destroyed.
+        An empty folder in place of one that is not mounted would look as if every vault had been destroyed.
         """
         self._folder = private_folder(folder) if new else folder
         if not folder.is_dir():
             raise KeyStoreError(KeyFault.MISSING, "the folder of the seals is not there")
 
     def new(self, vault: str) -> int:
-        """Make another seal for a vault, durably, and give its number."""
+        """Make another seal for a vault, durably, and return its number."""
         number = max(self._numbers(vault), default=0) + 1
         while not write_new(self._path(vault, number), random(SEAL_BYTES)):
             number += 1
         return number
 
     def any(self) -> bool:
-        """Return whether there are seals, of whichever vault."""
+        """Return whether there are any seals, of any vault."""
         return any(map(_SEAL.fullmatch, os.listdir(self._folder)))
 
     def read(self, vault: str, number: int) -> bytes:
-        """The seal; ``MISSING`` when it is not there: permanently, if it was destroyed."""
+        """Return the seal; ``MISSING`` if it is not there, which is permanent if it was destroyed."""
         try:
             seal = self._path(vault, number).read_bytes()
         except FileNotFoundError:
@@ -72,9 +69,9 @@ class Seals:
             )
 
     def destroy(self, vault: str, keep: int | None = None) -> None:
-        """Overwrite and remove the seals of a vault, durably, but for the one to keep.
+        """Overwrite and remove the seals of a vault, durably, except the one to keep.
 
-        Also what a crash left of one that was being made: it may be that very seal under another name.
+        This includes drafts that a crash left behind, which may be that very seal under another name.
         """
         for draft in self._folder.glob(f".{vault}.*"):
             remove(draft)
@@ -91,7 +88,7 @@ class Seals:
 
 
 def _shred(path: Path) -> None:
-    """Overwrite a file in place and remove it; nothing happens when it is gone already."""
+    """Overwrite a file in place and remove it; do nothing if it is already gone."""
     try:
         with path.open("r+b", buffering=0) as file:
             file.write(random(max(path.stat().st_size, SEAL_BYTES)))

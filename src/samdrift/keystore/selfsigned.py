@@ -1,4 +1,4 @@
-"""Certificates that a key signs itself, wherever it is: a container for a key that peers are handed."""
+"""Self-signed certificates, for keys in files and in HSMs: containers for a key that is handed to peers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _EARLIER = timedelta(minutes=5)
-"""Time before now at which it begins, for peers whose clocks are behind."""
+"""Time before now at which a certificate begins, for peers with slow clocks."""
 
 
 def self_signed(
@@ -24,7 +24,10 @@ def self_signed(
     public: rsa.RSAPublicKey,
     sign: Callable[[bytes], bytes],
 ) -> bytes:
-    """The certificate (PEM); ``sign`` is RSASSA-PKCS1-v1_5 with SHA-256 by the private key of ``public``."""
+    """Return the certificate (PEM).
+
+    ``sign`` is RSASSA-PKCS1-v1_5 with SHA-256 by the private key of ``public``.
+    """
     algorithm = SignedDigestAlgorithm({"algorithm": "sha256_rsa"})
     name = asn1.Name.load(subject.public_bytes())
     begins, ends = (at.replace(microsecond=0) for at in (period[0] - _EARLIER, period[1]))

@@ -1,4 +1,4 @@
-"""Where the tokens of organisations are."""
+"""Settings of the organisations' HSMs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class HsmAccess:
-    """An organisation's token in a hardware security module."""
+    """An organisation's HSM, by the label of its token, with the source of its PIN."""
 
     label: str
     pin_file: Path | None = None
-    """Source of its PIN; without one a person has to enter it."""
+    """File with the PIN; without one, a person has to enter the PIN."""
     owner_only: bool = True
-    """The file is refused when others can read it; a credential has the rights that systemd gave it."""
+    """True if the PIN file is refused when other users can read it; false for a credential from systemd."""
 
 
 @dataclass(frozen=True, slots=True)
 class HsmSettings:
-    """The tokens of those organisations that have one."""
+    """The PKCS#11 library, and the organisations' HSMs."""
 
     module: Path
-    """The PKCS#11 library of the module's vendor."""
+    """The PKCS#11 library of the HSM's vendor."""
     tokens: Mapping[ParticipantIdentifier, HsmAccess]

@@ -1,20 +1,17 @@
-"""Private keys and data keys in encrypted files: one folder per vault, nothing shared between vaults.
+"""Private keys and data keys in encrypted files: one folder per vault, with nothing shared between vaults.
 
-Keys are generated in place and never leave (R6, R7): what comes out is a
-certificate request, signatures and unwrapped session keys. The one other way out is a
-backup that its custodians ordered (:mod:`samdrift.keystore.backup`). The folder of a
-vault carries the vault's random id, so that it does not show whose it is.
+Keys are generated in place and never leave (R6, R7): the store returns certificate requests, signatures and
+unwrapped session keys. The one exception is a backup that its custodians ordered
+(:mod:`samdrift.keystore.backup`). The folder of a vault has the vault's random id as its name, so that it
+does not reveal the organisation.
 
-A key has a name and a number. A new number waits until its certificate is
-installed; from then on, or from a day on, it is the one that signs
-(:mod:`samdrift.keystore.states`), and older ones still decrypt what was
-encrypted for them until they are retired. The names in a vault's folder are its
-state (:mod:`samdrift.keystore.vaultfolder`), and another process's rotation is
-seen immediately.
+A key has a name and a number. A new number waits until its certificate is installed. From then on, or from a
+set time on, it is the one that signs (:mod:`samdrift.keystore.states`), and older ones still decrypt what was
+encrypted for them until they are retired. The names of the files in a vault's folder are its state
+(:mod:`samdrift.keystore.vaultfolder`), so another process's rotation is seen immediately.
 
-Opening a vault's secret is the unlocker's business
-(:mod:`samdrift.keystore.unlocking`). Calls block on the disk; making a key
-takes tenths of a second, as does an officer's passphrase.
+A vault's secret is opened by the unlocker (:mod:`samdrift.keystore.unlocking`). Calls block on the
+disk; making a key takes tenths of a second, as does an officer's passphrase.
 """
 
 from __future__ import annotations
@@ -57,14 +54,14 @@ from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSig
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MIN_BITS = 2048
-"""The smallest RSA key that is made; the default is what the federation asks for, 3072."""
+"""Minimum size of an RSA key, in bits; the default is what the federation requires, 3072."""
 
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 T = TypeVar("T")
 
 
 def require_strong(bits: int) -> None:
-    """Return for a size of keys that may be made; ``WEAK`` for any other."""
+    """Raise ``KeyStoreError`` (``WEAK``) for a key size that is too small."""
     if bits < MIN_BITS:
         raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
 
@@ -73,7 +70,7 @@ class SoftwareKeyStore(KeyChoice):
     """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
     def __init__(self, folder: Path, unlocker: Unlocker, clock: Callable[[], datetime] = now) -> None:
-        """``clock`` tells from when which key is used."""
+        """Open the store in ``folder``; ``clock`` is the time by which the key in use is chosen."""
         super().__init__(clock)
         self._folder = folder
         self._unlocker = unlocker
@@ -85,7 +82,7 @@ class SoftwareKeyStore(KeyChoice):
     ) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate.
 
-        ``hosts`` are names and addresses that the certificate of a server is to have (RFC 6125).
+        ``hosts`` are names and addresses for the certificate of a server (RFC 6125).
         """
         require_strong(bits)
         self._vault_folder(vault)
@@ -108,7 +105,7 @@ class SoftwareKeyStore(KeyChoice):
         *,
         active_from: datetime | None = None,
     ) -> x509.Certificate:
-        """Make a new RSA key with a certificate that it signs itself, and put it to use."""
+        """Make a new RSA key with a self-signed certificate, and put it to use."""
         require_strong(bits)
         self._vault_folder(vault)
         key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
@@ -131,10 +128,10 @@ class SoftwareKeyStore(KeyChoice):
         chain: tuple[x509.Certificate, ...] = (),
         active_from: datetime | None = None,
     ) -> None:
-        """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
+        """Put a waiting key to use with its certificate; ``MISMATCH`` if it belongs to no waiting key.
 
-        ``chain`` is what a TLS peer needs besides: the issuers, without the root.
-        Until ``active_from`` the key before it goes on signing; it decrypts at once.
+        ``chain`` is what a TLS peer needs in addition: the issuers, without the root. Until ``active_from``
+        the previous key continues to sign; the new one decrypts immediately.
         """
         key = key_name(name)
         if vaultfolder.current(self._vault_folder(vault)) is None:
@@ -155,9 +152,9 @@ class SoftwareKeyStore(KeyChoice):
     ) -> int:
         """Put a key to use that was made elsewhere, with its certificate, and return its number.
 
-        ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
-        made in a token. One that is there with that certificate already stays unchanged; one that a kill has
-        left without it gets it.
+        ``MISMATCH`` if they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` if the vault's keys
+        are made in an HSM. A key that is already stored with that certificate stays unchanged; one that a
+        crash left without it gets it.
         """
         require_strong(private_key.key_size)
         key = key_name(name)
@@ -176,26 +173,26 @@ class SoftwareKeyStore(KeyChoice):
         return file.number
 
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
-        """The keys that wait for their certificates."""
+        """Return the keys that wait for their certificates."""
         key = key_name(name)
         if not any(held.name is key and held.certificate is None for held in self._held(vault)):
             return ()
         return self._reading(vault, lambda folder: self._open(vault, folder).waiting(key))
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
-        """The file (key and certificates) and password of the client's key, for an SSL context."""
+        """Return file (key and certificates) and password of the client's TLS key, for an SSL context."""
         return self._tls(vault, KeyName.TLS_CLIENT)[0]
 
     def tls_server(self, vault: str) -> tuple[Path, str]:
-        """The file (key and certificates) and password of the server's key, for an SSL context."""
+        """Return file (key and certificates) and password of the server's TLS key, for an SSL context."""
         return self._tls(vault, KeyName.TLS_SERVER)[0]
 
     def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
-        """Return what :meth:`tls_server` does, for each server key that is used, the one in use first."""
+        """Return the same as :meth:`tls_server` for every usable server key, the one in use first."""
         return self._tls(vault, KeyName.TLS_SERVER)
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
-        """Make a vault's first data key; nothing happens when there is one. Whose it is does not matter."""
+        """Make a vault's first data key; do nothing if there is one. ``organisation`` is not used here."""
         with self._writing(vault) as files:
             if not data_key_numbers(files.folder):
                 files.add_data_key()
@@ -205,14 +202,14 @@ class SoftwareKeyStore(KeyChoice):
         return self._reading(vault, lambda folder: self._open(vault, folder).data_keys())
 
     def rotate_data_key(self, vault: str) -> None:
-        """Make a new generation, by which everything is sealed from now on, in every process."""
+        """Make a new generation of the data key, which seals everything from now on, in every process."""
         with self._writing(vault, new=False) as files:
             files.add_data_key()
 
     def has_data_key(self, vault: str) -> bool:
-        """Return whether the vault's content can be read here, perhaps once it is unlocked.
+        """Return whether the vault's content can be read here, possibly only after it is unlocked.
 
-        Never again once its keys are destroyed.
+        It cannot be read again once the vault's keys are destroyed.
         """
         folder = vaultfolder.current(self._vault_folder(vault))
         if folder is None or not data_key_numbers(folder):
@@ -224,7 +221,7 @@ class SoftwareKeyStore(KeyChoice):
         return True
 
     def pin(self, vault: str) -> str | None:
-        """Vaults whose keys are in files need none."""
+        """Return ``None``, because vaults with keys in files need no PIN."""
         return None
 
     def state(self, vault: str) -> Hashable:
@@ -232,9 +229,9 @@ class SoftwareKeyStore(KeyChoice):
         return self._values(vault).of("state", partial(vaultfiles.state, self._vault_folder(vault)))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
-        """Return the keys that access tokens are signed with, the newest first.
+        """Return the keys that sign access tokens, the newest first.
 
-        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        A process that was handed the vault's key makes none; ``MISSING`` if there are none.
         """
         if self._unlocker.makes_keys:
             self.renew_token_keys(vault, today)
@@ -244,16 +241,16 @@ class SoftwareKeyStore(KeyChoice):
         return found
 
     def renew_token_keys(self, vault: str, today: date) -> None:
-        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        """Make and remove keys that sign access tokens, as far as that is due."""
         folder = vaultfolder.current(self._vault_folder(vault))
         if folder is None or vaultfiles.token_keys_due(folder, today):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
 
     def log_keys(self, vault: str) -> tuple[LogKey, ...]:
-        """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
+        """Return the keys that sign the vault's log, the newest first; one is made on first use.
 
-        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        A process that was handed the vault's key makes none; ``MISSING`` if there are none.
         """
         if self._unlocker.makes_keys:
             self.make_log_key(vault)
@@ -263,23 +260,23 @@ class SoftwareKeyStore(KeyChoice):
         return tuple(found[number] for number in sorted(found, reverse=True))
 
     def make_log_key(self, vault: str) -> None:
-        """Make the key that the vault's log is signed with, where there is none."""
+        """Make the key that signs the vault's log, if there is none."""
         if not self._has_log_key(vault):
             with self._writing(vault) as files:
                 if not self._has_log_key(vault):
                     self._add_log_key(vault, files)
 
     def renew_log_key(self, vault: str) -> None:
-        """Make another key that the vault's log is signed with from now on; the former one announces it."""
+        """Make a new key that signs the vault's log from now on; the former key announces it."""
         with self._writing(vault, new=False) as files:
             self._add_log_key(vault, files)
 
     def log_key_place(self, vault: str) -> LogKeyPlace:
-        """In a file: where this store is used, no key is anywhere else."""
+        """Return ``FILE``, because this store keeps all keys in files."""
         return LogKeyPlace.FILE
 
     def login_password(self, login: PlatformLogin) -> str:
-        """The password of a login that belongs to no vault; a random one is made on first use."""
+        """Return the password of a login that belongs to no vault; a random one is made on first use."""
         if not self.login_passwords(login):
             with self._writing(login) as files:
                 if not files.passwords():
@@ -287,28 +284,28 @@ class SoftwareKeyStore(KeyChoice):
         return self.login_passwords(login)[0]
 
     def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
-        """Return the passwords that were kept so far, the newest first; make none."""
+        """Return the passwords stored so far, the newest first, without making one."""
         if vaultfolder.current(self._vault_folder(login)) is None:
             return ()
         return self._reading(login, lambda folder: self._open(login, folder).passwords())
 
     def keep_login_password(self, login: PlatformLogin, password: str) -> None:
-        """Keep a password as the newest; older ones stay, for a change that is cut short."""
+        """Store a password as the newest; older ones stay, in case the change is interrupted."""
         with self._writing(login) as files:
             files.add_password(password)
 
     def rewrap(self, vault: str) -> None:
-        """Give the vault a new secret and wrap everything again under it, while other processes go on."""
+        """Wrap everything of the vault again under a new secret, while other processes continue."""
         with vaultfolder.writing(self._vault_folder(vault)):
             lock, key = self._locked(vault).lock, self._unlocker.key(vault)
             self._wrap_anew(vault, lock, key)
 
     def relock(self, vault: str, officer: bytes | None) -> None:
-        """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody.
+        """Lock the vault with its officer's passphrase, or, without one, make it open without an officer.
 
-        With a new seal; the former one is destroyed. Copies that were made before
-        open neither with the former lock nor with the new one, and whoever opened one
-        before opens nothing that is written from now on, which a new generation seals.
+        The vault gets a new seal, and the former one is destroyed. Copies that were made before open neither
+        with the former lock nor with the new one. Opening a copy before that does not help to open what is
+        written from now on, which a new generation seals.
         """
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
@@ -317,16 +314,16 @@ class SoftwareKeyStore(KeyChoice):
             self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
 
     def in_token(self, vault: str) -> bool:
-        """Return whether the vault opens with its organisation's token, in which its keys are made."""
+        """Return whether the vault opens with its organisation's HSM, in which its keys are made."""
         folder = vaultfolder.current(self._vault_folder(vault))
         return folder is not None and bool(self._locked(vault).lock.token)
 
     def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
-        """``MISSING``: where this store is used, no organisation has a token."""
+        """Raise ``MISSING``, because no organisation has an HSM where this store is used."""
         raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
-        """Take the officer's passphrase; nothing happens when the vault needs none."""
+        """Accept the officer's passphrase; do nothing if the vault needs none."""
         self._unlocker.unlock(vault, passphrase)
         with vaultfolder.writing(self._vault_folder(vault)):
             # As relock would have done, had it not been cut short.
@@ -341,8 +338,9 @@ class SoftwareKeyStore(KeyChoice):
         return False
 
     def unlock_key(self, vault: str) -> bytes:
-        """Return the key that opens this vault and no other, for a process that serves it alone;
-        ``LOCKED``.
+        """Return the key that opens this vault and no other, for a process that serves it alone.
+
+        ``LOCKED`` while the vault waits for its officer.
         """
         return self._unlocker.key(vault)
 
@@ -353,24 +351,24 @@ class SoftwareKeyStore(KeyChoice):
             return self._reading(vault, partial(backed_up, folder, self._unlocker))
 
     def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
-        """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
+        """Restore a vault after the loss of its keys or its seal; ``ACTIVE`` if neither is lost.
 
-        ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
+        ``officer`` is the passphrase of its organisation's officer, if one unlocks it.
         """
         folder = self._vault_folder(backup.vault)
         with vaultfolder.writing(folder):
             restored(folder, self._unlocker, backup, officer)
 
     def forget(self, vault: str) -> None:
-        """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
+        """Remove the vault's keys from memory; if they still exist, they are read again when used."""
         self._loaded.pop(vault, None)
         self._unchanged.forget(self._vault_folder(vault))
         self._unlocker.forget(vault)
 
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, permanently, even in copies made before.
+        """Make everything that the vault's keys protect unreadable, permanently, even in earlier copies.
 
-        The seals go first: what a crash leaves after that opens for nobody.
+        The seals are destroyed first, so that anything that a crash leaves after that cannot be opened.
         """
         folder = self._vault_folder(vault)
         self._loaded.pop(vault, None)
@@ -390,7 +388,7 @@ class SoftwareKeyStore(KeyChoice):
         return self._vault_folders[vault]
 
     def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
-        """Return what is read of the vault's files; read again when the folder no longer counts then."""
+        """Return the result of ``read`` on the vault's folder, read again if the folder was replaced."""
         while True:
             folder = vaultfolder.current(self._vault_folder(vault))
             if folder is None:
@@ -408,7 +406,7 @@ class SoftwareKeyStore(KeyChoice):
 
     @contextlib.contextmanager
     def _writing(self, vault: str, *, new: bool = True) -> Iterator[VaultFiles]:
-        """The vault's files, made when there are none, for this process alone to write."""
+        """Lock the vault's files for writing by this process alone; create them if there are none."""
         path = self._vault_folder(vault)
         if not new and vaultfolder.current(path) is None:
             raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
@@ -422,10 +420,10 @@ class SoftwareKeyStore(KeyChoice):
             VaultFiles.new(draft, lock, key)
 
     def _lock_anew(self, vault: str, lock: Lock, key: bytes) -> None:
-        """Wrap everything again under a new lock, with keys that no earlier copy has, and end the former one.
+        """Wrap everything again under a new lock, add keys that no earlier copy has, and end the former lock.
 
-        Those are what can be made here: the data key of what is written from now on, and
-        what access tokens are signed with. Certified keys stay until others are certified.
+        Those are the keys that can be made here: the data key for what is written from now on, and the keys
+        of the log and of access tokens. Certified keys stay until others are certified.
         """
         self._wrap_anew(vault, lock, key, own_keys_too=True)
         self._unlocker.settle(vault, lock)
@@ -481,7 +479,7 @@ class SoftwareKeyStore(KeyChoice):
         return folder is not None and bool(vaultfiles.log_key_numbers(folder))
 
     def _log_keys(self, vault: str) -> Mapping[int, LogKey]:
-        """Return the keys that the vault's log is signed with, by number."""
+        """Return the keys that sign the vault's log, by number."""
         return self._reading(vault, lambda folder: self._open(vault, folder).log_keys())
 
     def _add_log_key(self, vault: str, files: VaultFiles) -> None:
@@ -492,7 +490,7 @@ class SoftwareKeyStore(KeyChoice):
         return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _finish_removals(self, vault: str) -> None:
-        """Accept what cannot be resumed: until its last file is removed, a key can be retired again."""
+        """Do nothing: a key can be retired again until its last file is removed."""
 
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         for file in self._reading(vault, partial(key_files, name=name)):
@@ -502,7 +500,7 @@ class SoftwareKeyStore(KeyChoice):
                 remove(file.path.with_suffix(".pem"))
 
     def _load(self, vault: str, name: KeyName, values: Values) -> Mapping[int, LoadedKey]:
-        """Every key with a certificate, by number."""
+        """Return every key with a certificate, by number."""
 
         def read(folder: Path) -> Mapping[int, LoadedKey]:
             files = installed_files(folder, name)
@@ -529,10 +527,9 @@ def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBack
 def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, officer: bytes | None) -> None:
     """Restore a vault, within :func:`~samdrift.keystore.vaultfolder.writing`.
 
-    Where only its seal is lost, the seal is written again and the files stay:
-    they may be newer than the backup. Where the files are lost too, everything is
-    restored under a new lock of this store, or under its old one where that is in
-    an HSM.
+    If only its seal is lost, the seal is written again and the files stay, since they may be newer than
+    the backup. If the files are lost too, everything is restored under a new lock of this store, or under
+    the old lock if that is in an HSM.
     """
     there = vaultfolder.current(vault_folder)
     locked = _locked(backup.files.get(vaultfolder.SECRET, b""))
@@ -567,7 +564,7 @@ def _write(vault_folder: Path, backup: VaultBackup, locked: LockedSecret) -> Non
 
 
 def _opened(locked: LockedSecret, backup: VaultBackup, officer: bytes | None) -> bytes:
-    """The vault's secret; ``LOCKED`` without its officer, where there is one."""
+    """Return the vault's secret; ``LOCKED`` without its officer's passphrase, if it has an officer."""
     own = _of_officer(locked.lock, officer)
     try:
         return locked.open(sealed(backup.root_share + own, backup.seal, backup.vault))

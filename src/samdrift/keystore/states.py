@@ -1,10 +1,10 @@
-"""From when each key is used, and whether it was revoked: facts beside key files, which never change.
+"""Decisions about keys, beside the key files, which never change: start of use, and revocation.
 
-A fact is a file of its own in the vault's folder, and its name says all that is
-needed while messages flow, so that the list of names is the state and another
-process's change is seen at once::
+A decision is a file of its own in the vault's folder. Its name contains everything that is needed
+while messages flow, so that the list of names is the state and another process's change is seen
+immediately::
 
-    states/signing-0002.from-20261201T000000Z      used from then on; without it, at once
+    states/signing-0002.from-20261201T000000Z      used from then on; without it, immediately
     states/signing-0001.revoked                    used for nothing new; what was encrypted for it still opens
     states/signing-0001.compromised                and not even that
 
@@ -33,17 +33,17 @@ class KeyState:
     """Decisions about one key."""
 
     active_from: datetime | None = None
-    """Start of use; immediately when absent."""
+    """Start of use; ``None`` for immediately."""
     revoked: bool = False
     compromised: bool = False
-    """It may be known to someone else: it opens nothing any more either."""
+    """True if the key may be known to another party, so that it decrypts nothing either."""
 
     def in_use(self, now: datetime) -> bool:
-        """Return whether it may be used for something new."""
+        """Return whether the key may be used for anything new."""
         return not self.revoked and not self.planned(now)
 
     def planned(self, now: datetime) -> bool:
-        """Return whether its time has not come."""
+        """Return whether the key's start of use is still to come."""
         return self.active_from is not None and now < self.active_from
 
 
@@ -51,13 +51,13 @@ UNDECIDED = KeyState()
 
 
 class KeyStates:
-    """The facts about the keys of one vault."""
+    """The decisions about the keys of one vault."""
 
     def __init__(self, vault_folder: Path) -> None:
         self._folder = vault_folder / STATES
 
     def of(self, name: KeyName) -> Mapping[int, KeyState]:
-        """The states of keys about which anything was decided, by number."""
+        """Return the states of keys about which anything was decided, by number."""
         found: dict[int, KeyState] = {}
         for number, what, at in self._facts(name):
             old = found.get(number, UNDECIDED)
@@ -72,7 +72,7 @@ class KeyStates:
         return found
 
     def activate(self, name: KeyName, number: int, at: datetime) -> None:
-        """Have a key used from ``at``, instead of what was decided before.
+        """Use a key from ``at`` on, in place of any time set before.
 
         A crash in between leaves two times, of which the later one counts.
         """
@@ -84,21 +84,21 @@ class KeyStates:
                 remove(self._folder / other)
 
     def revoke(self, name: KeyName, number: int, reason: str, at: datetime, *, compromised: bool) -> None:
-        """Have a key used for nothing new; compromised, for nothing at all."""
+        """Stop using a key for anything new, or, if it is compromised, for anything at all."""
         confined.make(self._folder)
         document = json.dumps({"reason": reason, "at": at.isoformat()}, ensure_ascii=False).encode()
         for kind in ("compromised", "revoked") if compromised else ("revoked",):
             write_new(self._path(name, number, kind), document)
 
     def reason(self, name: KeyName, number: int) -> str:
-        """Why a key was revoked; empty when it was not."""
+        """Return the reason why a key was revoked; empty if it was not."""
         try:
             return str(json.loads(confined.read(self._path(name, number, "revoked")))["reason"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     def forget(self, name: KeyName, number: int) -> None:
-        """Remove what was decided about a key that is gone."""
+        """Remove the decisions about a key that is gone."""
         for each in confined.names(self._folder):
             if each.startswith(f"{name}-{number:04d}."):
                 remove(self._folder / each)
@@ -115,14 +115,14 @@ class KeyStates:
 
 
 def in_use(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime) -> int | None:
-    """The newest of the keys that may be used for something new, if there is one."""
+    """Return the newest of the keys that may be used for anything new, if there is one."""
     return max((number for number in numbers if states.get(number, UNDECIDED).in_use(now)), default=None)
 
 
 def usable(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime) -> tuple[int, ...]:
-    """Return the keys that may sign and be shown, the one in use first; then those whose time has not come.
+    """Return the keys that may sign and be shown: those whose time has come first, each newest first.
 
-    ``MISSING`` when none is in use.
+    ``MISSING`` if none is in use.
     """
     newest_first = sorted(numbers, reverse=True)
     in_use = [number for number in newest_first if states.get(number, UNDECIDED).in_use(now)]
@@ -137,6 +137,6 @@ def usable(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime
 
 
 def opening(numbers: Iterable[int], states: Mapping[int, KeyState]) -> tuple[int, ...]:
-    """Return the keys that may decrypt, the newest first: all but compromised ones."""
+    """Return the keys that may decrypt, the newest first: all except compromised ones."""
     newest_first = sorted(numbers, reverse=True)
     return tuple(number for number in newest_first if not states.get(number, UNDECIDED).compromised)

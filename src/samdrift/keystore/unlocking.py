@@ -1,8 +1,8 @@
 """Unlockers of the vaults' secrets: for the whole installation, or for a process with a few keys.
 
-An unlocker gives the key that opens a vault's secret, and nothing that leads to
-another vault's. The key of a vault that its organisation's officer unlocks is
-there only after that, in memory alone, until the process ends.
+An unlocker returns the key that opens a vault's secret, and nothing that leads to another vault's. If the
+organisation's officer unlocks the vault, the key exists only after that, in memory alone, until the process
+ends.
 """
 
 from __future__ import annotations
@@ -34,35 +34,36 @@ ROOT = "root"
 
 
 class Unlocker(Protocol):
-    """Every method raises ``KeyStoreError``, with the fault that it names."""
+    """The interface of unlockers; every method raises ``KeyStoreError`` with the fault that it names."""
 
     makes_keys: bool
-    """True when the process makes keys of its vaults; otherwise it only uses existing ones."""
+    """True if the process makes keys of its vaults; otherwise it only uses existing ones."""
 
     def key(self, vault: str) -> bytes:
-        """The key that opens the vault's secret; ``LOCKED``, or ``MISSING`` where vault or seal are gone."""
+        """Return the key that opens the vault's secret; ``LOCKED``, or ``MISSING`` without vault or seal."""
 
     def new_lock(self, vault: str, officer: bytes | None = None) -> tuple[Lock, bytes]:
-        """A new seal for the vault, and the key that opens what is locked by it.
+        """Return a lock with a new seal for the vault, and the key that opens what is locked with it.
 
-        With the passphrase of an officer, who will have to unlock it from then on.
+        ``officer`` is the passphrase of an officer, who has to unlock the vault from then on.
         """
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
-        """Take the officer's passphrase for the vault; ``LOCKED`` when it is not the one."""
+        """Accept the officer's passphrase for the vault; ``LOCKED`` if it is wrong."""
 
     def settle(self, vault: str, lock: Lock) -> None:
-        """Destroy every seal of the vault but that of ``lock``."""
+        """Destroy every seal of the vault except that of ``lock``."""
 
     def destroy(self, vault: str) -> None:
-        """Destroy the vault's seals: nothing opens its secret again."""
+        """Destroy the vault's seals, so that nothing opens its secret again."""
 
     def forget(self, vault: str) -> None:
-        """Keep nothing in memory of what opened the vault."""
+        """Remove from memory everything that opened the vault."""
 
     def shares(self, vault: str) -> tuple[bytes, bytes]:
-        """Return the root key's share and the seal, which open the vault's secret alone or together with its
-        officer.
+        """Return the root key's share and the seal.
+
+        They open the vault's secret, alone or together with its officer.
         """
 
     def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> None:
@@ -70,7 +71,7 @@ class Unlocker(Protocol):
 
 
 class RootUnlocker:
-    """Opens every vault of an installation, but for those that an officer unlocks."""
+    """An unlocker of every vault of an installation; some need an officer's passphrase first."""
 
     makes_keys = True
 
@@ -83,11 +84,11 @@ class RootUnlocker:
         begin: bool = True,
         cost: ScryptCost | None = None,
     ) -> None:
-        """Open the root key in ``folder``, or make it when the folder is new and ``begin`` says so.
+        """Open the root key in ``folder``, or make it if the folder is new and ``begin`` is true.
 
-        ``LOCKED`` when the passphrase is not its own; ``MISSING`` when only the seals
-        are there, or only the store: what is not mounted is not made again. ``cost`` is for what is made
-        here; what exists keeps its own.
+        ``LOCKED`` if the passphrase is wrong; ``MISSING`` if only the seals or only the store is there, since
+        what is not mounted must not be made again. ``cost`` is for what is made here; what exists keeps its
+        own.
         """
         if not begin and not (folder / ROOT).exists() and not _any_seals(seals):
             raise KeyStoreError(KeyFault.MISSING, f"{folder}: there is no key store")
@@ -168,7 +169,7 @@ class RootUnlocker:
         return derive(self._root, f"samdrift vault {vault}")
 
     def _opening(self, vault: str, lock: Lock, passphrase: bytes) -> bytes:
-        """With an officer, both the root key and the passphrase are needed: neither opens anything alone."""
+        """Return the key of a lock; with an officer, it takes both the root key and the passphrase."""
         try:
             own = b"" if lock.officer is None else lock.officer.key(passphrase)
         except ValueError:
@@ -191,10 +192,10 @@ def _any_seals(folder: Path) -> bool:
 
 
 class HandedUnlocker:
-    """Opens the vaults whose keys a supervisor has handed over, and can do no more.
+    """An unlocker of the vaults whose keys a supervisor has handed over, and of no others.
 
-    For a process that must not know the root key, the passphrase or another
-    vault's secret: there is nothing here from which they could be had.
+    It is for a process that must not know the root key, the passphrase or another vault's secret: none of
+    them can be derived from what it has.
     """
 
     makes_keys = False
@@ -203,7 +204,7 @@ class HandedUnlocker:
         self._keys = dict(keys)
 
     def hand(self, vault: str, key: bytes) -> None:
-        """Take a key that came later: of a vault that an officer has unlocked meanwhile."""
+        """Add a key that was handed over later, of a vault that an officer has unlocked meanwhile."""
         self._keys[vault] = key
 
     def key(self, vault: str) -> bytes:

@@ -1,16 +1,15 @@
-"""The files of one vault, opened with the vault's secret: key files, data keys, passwords, keys of access
-tokens and of the log.
+"""The files of one vault, opened with its secret: key files, data keys, passwords, access token and log keys.
 
-They are in one numbered folder of :mod:`samdrift.keystore.vaultfolder`, and each is
-under a key that is derived from the secret for its kind of file.
+They are in one numbered folder of :mod:`samdrift.keystore.vaultfolder`. Each is encrypted under a key
+that is derived from the secret for its kind of file.
 
-The keys that access tokens are signed with are made in place and replaced by themselves (R7):
-nobody outside certifies such a key, so nobody needs to be asked. A file carries the
-day it was made, and when the newest is too old another is made. A token lives for
-minutes; an older key stays as long as any process could still sign with it, and a while.
+Keys that sign access tokens are made in place and replaced automatically (R7), since no other party certifies
+them. A file's name contains the day on which it was made, and when the newest is too old another one is made.
+An access token lives for minutes; an older key stays as long as any process could still sign with it, and a
+while longer.
 
-So are the keys that a log is signed with. They are replaced when a vault gets a new lock or a person
-wants it, and older ones stay: the older key announces the newer one.
+Keys that sign a log are made in place too. They are replaced when a vault gets a new lock or a person
+requests it, and older ones stay: the older key announces the newer one.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ from samdrift.keystore.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingEr
 from samdrift.wire.crypto.softwarekeys import SoftwareLogKey, SoftwareTokenKey
 
 _RENEW_AFTER = timedelta(days=90)
-"""Age of the newest access token key at which another is made."""
+"""Age of the newest access token key at which another one is made."""
 
 _STAYS = timedelta(days=2)
-"""Time that an older access token key stays after the newest was made."""
+"""Time for which an older access token key stays after the newest one was made."""
 
 _DATA_KEY = re.compile(r"data-key-([0-9]{4})")
 _PASSWORD = re.compile(r"password-([0-9]{4})")
@@ -70,7 +69,7 @@ class LoadedKey:
 
 
 class VaultFiles:
-    """One vault's files. What writes here is called by one process at a time."""
+    """The files of one vault; methods that write are called by one process at a time."""
 
     def __init__(self, folder: Path, secret: bytes) -> None:
         self.folder = folder
@@ -85,11 +84,11 @@ class VaultFiles:
 
     @property
     def password(self) -> str:
-        """Return the password of the files of key and certificate."""
+        """Return the password that encrypts the private keys in key files."""
         return derive(self._secret, _KEY_FILES).hex()
 
     def load(self, file: KeyFile) -> LoadedKey:
-        """The key of a file that has its certificate."""
+        """Return the key in a file that has its certificate."""
         data = confined.read(file.path)
         loaded = LoadedKey(decode_key(data, self.password.encode()), decode_certificate(data))
         if loaded.private_key.public_key() != loaded.certificate.public_key():
@@ -97,23 +96,23 @@ class VaultFiles:
         return loaded
 
     def add(self, name: KeyName, private_key: rsa.RSAPrivateKey) -> None:
-        """Keep a key that waits for its certificate."""
+        """Store a key that waits for its certificate."""
         number = max((file.number for file in key_files(self.folder, name)), default=0) + 1
         write_new(self.folder / file_name(name, number), encode_key(private_key, self.password.encode()))
 
     def waiting(self, name: KeyName) -> tuple[rsa.RSAPublicKey, ...]:
-        """The public halves of the keys that wait for their certificates."""
+        """Return the public halves of the keys that wait for their certificates."""
         return tuple(self._public(file) for file in key_files(self.folder, name) if not file.installed)
 
     def waiting_for(self, name: KeyName, certificate: x509.Certificate) -> KeyFile:
-        """The waiting key that the certificate belongs to; ``MISMATCH`` when there is none."""
+        """Return the waiting key to which the certificate belongs; ``MISMATCH`` if there is none."""
         for file in key_files(self.folder, name):
             if not file.installed and self._public(file) == certificate.public_key():
                 return file
         raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
 
     def install(self, file: KeyFile, certificates: tuple[x509.Certificate, ...]) -> None:
-        """Put a waiting key to use, with its certificate and its issuers."""
+        """Put a waiting key to use, with its certificate and those of its issuers."""
         write_new(file.path.with_suffix(".pem"), confined.read(file.path) + encode_certificates(certificates))
         confined.remove(file.path)
 
@@ -121,10 +120,11 @@ class VaultFiles:
         return decode_key(confined.read(file.path), self.password.encode()).public_key()
 
     def data_keys(self) -> DataKeys:
-        """Every generation; ``MISSING`` when there is none yet.
+        """Return every generation of the data key; ``MISSING`` if there is none yet.
 
-        A file is bound to its number, so that no generation can take another's place. Version 0.1 bound
-        none: its files open as long as no bound one is older, which wrapping them again ends.
+        A file is bound to its number, so that no generation can take another's place. Files of version 0.1
+        are not bound: they open as long as no bound one is older, and become bound when they are wrapped
+        again.
         """
         found, bound = list[DataKey](), True
         for number in reversed(data_key_numbers(self.folder)):
@@ -141,21 +141,23 @@ class VaultFiles:
         return DataKeys(tuple(found))
 
     def _data_key(self, wrapped: bytes, number: int) -> tuple[bytes, bool]:
-        """The data key in a file, and whether it is bound to that file's number."""
+        """Return the data key in a file, and whether it is bound to that file's number."""
         try:
             return unwrap(wrapped, derive(self._secret, _of_number(number))), True
         except WrappingError:
             return _opened(wrapped, derive(self._secret, _DATA_KEYS)), False
 
     def add_data_key(self) -> None:
-        """Make another generation."""
+        """Make another generation of the data key."""
         number = max(data_key_numbers(self.folder), default=0) + 1
         wrapped = wrap(random(KEY_BYTES), derive(self._secret, _of_number(number)))
         write_new(self.folder / _data_key(number), wrapped)
 
     def renew_own_keys(self) -> None:
-        """Begin another generation of the data key, where there is one, and another key for access tokens
-        and for the log.
+        """Replace the keys that are made here: the data key and the keys of the log and of access tokens.
+
+        Data key and log key get another generation if they exist. Keys of access tokens are removed, so that
+        another one is made when needed.
         """
         if data_key_numbers(self.folder):
             self.add_data_key()
@@ -166,7 +168,7 @@ class VaultFiles:
                 confined.remove(self.folder / name)
 
     def passwords(self) -> tuple[str, ...]:
-        """Return the passwords that were kept, the newest first."""
+        """Return the stored passwords, the newest first."""
         wrapping = derive(self._secret, _PASSWORDS)
         return tuple(
             _unwrapped(self.folder / _password(number), wrapping).decode()
@@ -174,13 +176,13 @@ class VaultFiles:
         )
 
     def add_password(self, password: str) -> None:
-        """Keep a password as the newest."""
+        """Store a password as the newest."""
         number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
         wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
         write_new(self.folder / _password(number), wrapped)
 
     def log_keys(self) -> dict[int, SoftwareLogKey]:
-        """Return the keys that the log is signed with, by number."""
+        """Return the keys that sign the log, by number."""
         wrapping = derive(self._secret, _LOG_KEYS)
         return {
             number: SoftwareLogKey(_unwrapped(self.folder / log_key_file(number), wrapping))
@@ -188,21 +190,21 @@ class VaultFiles:
         }
 
     def add_log_key(self) -> None:
-        """Make another key that the log is signed with."""
+        """Make another key that signs the log."""
         number = max(log_key_numbers(self.folder), default=0) + 1
         wrapped = wrap(random(KEY_BYTES), derive(self._secret, _LOG_KEYS))
         write_new(self.folder / log_key_file(number), wrapped)
 
     def token_keys(self) -> tuple[SoftwareTokenKey, ...]:
-        """Return the keys that access tokens are signed with, the newest first."""
+        """Return the keys that sign access tokens, the newest first."""
         return token_keys(self.folder, derive(self._secret, _TOKEN_KEYS))
 
     def renew_token_keys(self, today: date) -> None:
-        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        """Make and remove keys that sign access tokens, as far as that is due."""
         _renew_token_keys(self.folder, derive(self._secret, _TOKEN_KEYS), today)
 
     def wrap_anew(self, other: VaultFiles) -> None:
-        """Write everything that is here in the new folder ``other``, under its secret."""
+        """Write everything to the new folder ``other``, wrapped under its secret."""
         for name in sorted(confined.names(self.folder)):
             if name != SECRET and not _DATA_KEY.fullmatch(name):
                 data = self._rewrapped(name)(confined.read(self.folder / name), other)
@@ -237,7 +239,7 @@ class LoadedKeys:
     def take(
         self, name: KeyName, files: Mapping[int, KeyFile], opened: Callable[[], VaultFiles]
     ) -> Mapping[int, LoadedKey]:
-        """The keys of one name, by number; others of that name were retired, and go."""
+        """Return the keys of one name, by number, after loading missing ones and dropping retired ones."""
         held = self._keys.get(name, {})
         if missing := [file for number, file in files.items() if number not in held]:
             vault = opened()
@@ -247,12 +249,12 @@ class LoadedKeys:
 
 
 def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
-    """The files of keys that have their certificates, by number."""
+    """Return the files of keys that have their certificates, by number."""
     return {file.number: file for file in key_files(folder, name) if file.installed}
 
 
 def locked_secret(folder: Path) -> LockedSecret:
-    """Return the secret of the vault whose files are in ``folder``, as it is locked."""
+    """Return the locked secret of the vault with its files in ``folder``."""
     try:
         return LockedSecret.read(confined.read(folder / SECRET))
     except WrappingError:
@@ -260,23 +262,23 @@ def locked_secret(folder: Path) -> LockedSecret:
 
 
 def data_key_numbers(folder: Path) -> list[int]:
-    """The generations of the data key in a folder, the oldest first, without opening any."""
+    """Return the generations of the data key in a folder, the oldest first, without opening any."""
     return _numbers(folder, _DATA_KEY)
 
 
 def state(vault_folder: Path) -> Hashable:
-    """Return a value that changes with a vault's data keys or lock; ``None`` where it has no keys."""
+    """Return a value that changes with a vault's data keys or lock; ``None`` if it has no keys."""
     current = vaultfolder.current(vault_folder)
     return None if current is None else (current.name, tuple(data_key_numbers(current)))
 
 
 def log_key_numbers(folder: Path) -> list[int]:
-    """Return the numbers of the keys that the log is signed with, the oldest first, without opening any."""
+    """Return the numbers of the keys that sign the log, the oldest first, without opening any."""
     return _numbers(folder, _LOG_KEY)
 
 
 def log_key_file(number: int) -> str:
-    """Return the name of the file of a key that the log is signed with, or of a reference to it."""
+    """Return the name of the file of a log key, or of a reference to one."""
     return f"log-key-{number:04d}"
 
 
@@ -308,7 +310,7 @@ def _opened(wrapped: bytes, key: bytes) -> bytes:
 
 
 def token_keys(folder: Path, wrapping: bytes) -> tuple[SoftwareTokenKey, ...]:
-    """Return the keys in ``folder``, under the key ``wrapping``, the newest first."""
+    """Return the access token keys in ``folder``, unwrapped with ``wrapping``, the newest first."""
     read = (_read(_path(folder, day), wrapping) for day in _made(folder))
     return tuple(key for key in read if key is not None)
 
@@ -320,9 +322,9 @@ def token_keys_due(folder: Path, today: date) -> bool:
 
 
 def _renew_token_keys(folder: Path, wrapping: bytes, today: date) -> None:
-    """Make a key where there is none or the newest is too old, and remove those that nobody needs any more.
+    """Make a key if there is none or the newest is too old, and remove those not needed any more.
 
-    Two processes that make one on the same day have the same one.
+    Two processes that make one on the same day get the same one.
     """
     made = _made(folder)
     if not made or today - made[0] >= _RENEW_AFTER:
@@ -335,7 +337,7 @@ def _renew_token_keys(folder: Path, wrapping: bytes, today: date) -> None:
 
 
 def _made(folder: Path) -> list[date]:
-    """The days on which keys were made, the latest first."""
+    """Return the days on which keys were made, the latest first."""
     found = (_TOKEN_KEY.fullmatch(name) for name in confined.names(folder))
     return sorted((datetime.strptime(match[1], "%Y%m%d").date() for match in found if match), reverse=True)
 
@@ -351,7 +353,7 @@ def _new() -> bytes:
 
 
 def _read(path: Path, wrapping: bytes) -> SoftwareTokenKey | None:
-    """The key in a file; ``None`` when another process has just removed it."""
+    """Return the key in a file; ``None`` if another process has just removed it."""
     try:
         key = serialization.load_der_private_key(unwrap(confined.read(path), wrapping), None)
     except FileNotFoundError:

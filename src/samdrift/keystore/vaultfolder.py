@@ -1,14 +1,13 @@
-"""One vault's folder in the software key store: which of its files count, and who may write.
+"""One vault's folder in the software key store: its current files, and the lock for writing.
 
-The files lie in a folder with a number. Files never change once written, so the
-names in it are its state. To wrap all of them again, the new ones are written
-beside it and named with the next number, in one step: a reader finds all old or
-all new, and what a crash leaves is either not there yet or not there any more.
+The files are in a folder with a number. Files never change once written, so their names are the folder's
+state. To wrap all of them again, new ones are written in a folder beside it, which is then named with the
+next number, in one step: a reader finds all old or all new files, and files that a crash leaves behind do not
+count.
 
-Writers take turns, over all processes, by a lock in a folder of the key store
-that nobody but its owner can open: a process that may read a vault's folder
-cannot keep the operator waiting. Readers take none. Everything goes through
-:mod:`samdrift.keystore.confined`.
+Writers take turns, over all processes, by a lock in a folder of the key store that only its owner can open,
+so that a process that may read a vault's folder cannot keep the operator waiting. Readers take no lock. All
+access goes through :mod:`samdrift.keystore.confined`.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ T = TypeVar("T")
 
 
 def current(folder: Path) -> Path | None:
-    """Return the folder of the files that count; ``None`` when the vault has none.
+    """Return the folder of the current files; ``None`` if the vault has none.
 
-    A link is none of them: an attacker could have it lead to another vault.
+    Links are ignored: an attacker could make one lead to another vault.
     """
     found = confined.numbered(folder)
     return folder / max(found, key=int) if found else None
 
 
 class Values:
-    """Values that were read from the folders of one vault since these have changed last."""
+    """Values that were read from the folders of one vault since they last changed."""
 
     def __init__(self) -> None:
         self._read: dict[Hashable, Any] = {}
 
     def of(self, what: Hashable, read: Callable[[], T]) -> T:
-        """Return what ``read`` returns; it is called once for each ``what``."""
+        """Return the result of ``read``, which is called once for each ``what``."""
         if what not in self._read:
             self._read[what] = read()
         found: T = self._read[what]
@@ -60,17 +59,18 @@ class Values:
 
 
 class Unchanged:
-    """Values that were read from the folders of vaults, until an entry of these comes or goes.
+    """Cache of values read from vaults' folders, each valid until an entry of its folders comes or goes.
 
-    Keys, their states and the lock are known by names of files that never change once written. So what a
-    message needs of them costs a question for each folder that is there, not a dozen for each of its levels.
+    Keys, their states and the lock are known by the names of files that never change once written. So
+    looking up what a message needs takes one system call for each folder, instead of a dozen for each of
+    its levels.
     """
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[Mark, Values]] = {}
 
     def now(self, folder: Path) -> Values:
-        """Return the values of the vault with that folder: those known before, or none if it has changed."""
+        """Return the known values of the vault with that folder, or empty ones if it has changed."""
         known = self._known.get(folder)
         if known is not None:
             mark, values = known
@@ -86,12 +86,12 @@ class Unchanged:
         return values
 
     def forget(self, folder: Path) -> None:
-        """Keep nothing of a vault in memory."""
+        """Remove everything about a vault from memory."""
         self._known.pop(folder, None)
 
 
 def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
-    """List the key files of one name, the newest first; an installed one hides what it was made from."""
+    """List the key files of one name, the newest first; an installed one hides the waiting one."""
     found: dict[int, KeyFile] = {}
     for each in confined.names(folder):
         match = _KEY_FILE.fullmatch(each)
@@ -104,9 +104,10 @@ def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """While no other process writes in the vault's folder, which is made when it is missing.
+    """Exclude other writers from the vault's folder, which is created if it is missing.
 
-    Not the key store's own: one that is not mounted just now would come back over what was written there.
+    The key store's own folder is not created: when a store that was not mounted came back, it would hide
+    what was written meanwhile.
     """
     if not folder.parent.is_dir():
         raise KeyStoreAway(str(folder.parent))
@@ -121,7 +122,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, within :func:`writing`; when the block ends it is the one that counts."""
+    """Yield a new folder to fill, within :func:`writing`; it becomes current when the block ends."""
     former = current(folder)
     draft = folder / DRAFT
     confined.make(draft)
@@ -132,7 +133,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def destroy(folder: Path) -> None:
-    """Remove a vault's folder and all that is in it, within :func:`writing`."""
+    """Remove a vault's folder and everything in it, within :func:`writing`."""
     confined.remove_folder(folder)
     forget_witness(folder.parent, folder.name)
     with contextlib.suppress(FileNotFoundError):
@@ -140,7 +141,7 @@ def destroy(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> int:
-    """A descriptor that holds the lock. The vault may be destroyed while its turn is waited for."""
+    """Return a descriptor that holds the lock; ``MISSING`` if the vault was destroyed while waiting."""
     place = private_folder(folder.parent / _LOCKS) / folder.name
     descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -161,7 +162,7 @@ def _still(place: Path, descriptor: int) -> bool:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a crash left half written, or written again already; links first: nobody makes one here."""
+    """Remove links, which the key store never makes, and then folders that are incomplete or obsolete."""
     for name in confined.links(folder):
         _LOGGER.error("ALARM: a link lay in a vault's folder of the key store, and was removed")
         confined.remove(folder / name)
@@ -172,7 +173,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _drop(folder: Path) -> None:
-    """Remove it, the secret first; of a link the link alone, whenever it was put there."""
+    """Remove a folder, the secret first; of a link only the link itself, whenever it was put there."""
     with contextlib.suppress(KeyStoreError):
         confined.remove(folder / SECRET)
     confined.remove_folder(folder)

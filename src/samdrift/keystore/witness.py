@@ -1,14 +1,14 @@
-"""The last mark of a session key that was kept, beside the vaults of the key store, where no backup has it.
+"""The last mark of a session key, beside the vaults of the key store, where no backup has it.
 
-A database that comes back from a backup does not know this mark, whatever way it came
-back: restored from a dump, from files or to a moment, or replaced by a replica that had
-not followed. So a witness tells of marks that are lost, without asking the database what
-happened to it. It is written after each mark is durable, in one step and without waiting
-for the disk: what a crash takes of it is an older witness, which is a witness still.
+A database that comes back from a backup does not have this mark, in whatever way it came back: restored from
+a dump, from files or to a point in time, or replaced by a replica that had not caught up. So a witness
+reveals that marks are lost, without asking the database what happened to it. It is written after each mark is
+durable, in one step and without waiting for the disk: if a crash loses the latest one, an older witness
+remains, which is enough.
 
-It lies in a folder of its own, which the vault's own Unix user may write where it has one: that
-user writes nothing among the keys. What lies there is read as bytes of a fixed number, by a
-descriptor that follows no link and waits for nobody.
+It is in a folder of its own, which the vault's own Unix user, if there is one, may write, so that this user
+writes nothing among the keys. The file is read as a fixed number of bytes, by a descriptor that follows no
+link and does not block.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree
 from samdrift.keystore.keyfiles import KeyStoreAway
 
 MARKS = ".marks"
-"""The folder in the key store that has one for each vault."""
+"""Folder in the key store, with one folder for each vault."""
 _FILE = "last-mark"
 MARK_BYTES = 32
 """Length of the mark of a session key."""
@@ -33,19 +33,19 @@ _MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A mark that the vault's database had, and when."""
+    """A mark that the vault's database had, and its time."""
 
     mark: bytes
     at: datetime
 
 
 def marks_folder(store: Path, vault: str) -> Path:
-    """Return where the witness of a vault is kept, for its own user alone."""
+    """Return the folder in which the witness of a vault is kept, for the vault's own user alone."""
     return store / MARKS / vault
 
 
 def forget_witness(store: Path, vault: str) -> None:
-    """Remove the folder of a vault's witness, whatever its user put there."""
+    """Remove the folder of a vault's witness, including anything that its user put there."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(store / MARKS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -55,7 +55,7 @@ def forget_witness(store: Path, vault: str) -> None:
 
 
 def read_witness(folder: Path) -> Witness | None:
-    """Return the witness of a vault; ``None`` when there is none, or nothing that could be one."""
+    """Return the witness of a vault; ``None`` if there is no readable one."""
     try:
         descriptor = os.open(folder / _FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -73,7 +73,10 @@ def read_witness(folder: Path) -> Witness | None:
 
 
 def write_witness(folder: Path, witness: Witness) -> None:
-    """Replace the witness of a vault; the key store's own folder, which may be gone, is not made for it."""
+    """Replace the witness of a vault.
+
+    The key store's own folder is not created if it is missing.
+    """
     store = folder.parent.parent
     if not folder.is_dir() and not store.is_dir():
         raise KeyStoreAway(str(store))

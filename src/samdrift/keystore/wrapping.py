@@ -1,4 +1,4 @@
-"""How secrets are wrapped at rest: from a passphrase to a vault's files.
+"""Wrapping of secrets at rest: from a passphrase to a vault's files.
 
 ::
 
@@ -8,9 +8,9 @@
     seal (random, one per vault) --+--HKDF--> opens the vault secret (random, one per vault)
     vault secret --HKDF--> password of its key files, and the keys that wrap its data keys
 
-Each vault's secret and seal are random, so that destroying either makes
-everything of that vault unreadable, and since the key that opens the secret
-depends on the vault's id, one vault's wrapped secret opens under no other name.
+Each vault's secret and seal are random, so that destroying either makes everything of that vault unreadable.
+The key that opens the secret depends on the vault's id, so one vault's wrapped secret does not open under
+another vault's name.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _FORMAT = 2
 
 
 class WrappingError(Exception):
-    """A wrapped secret does not open: another key, or damaged."""
+    """A wrapped secret that does not open, because of another key or damage."""
 
 
 class OlderFormat(Exception):
-    """The key store was made by a version of Samdrift that was never released."""
+    """A key store that was made by a version of Samdrift that was never released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +48,19 @@ class ScryptCost:
     p: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse a cost that makes no sense, or that nobody can pay: files that others wrote name it."""
+        """Refuse a cost that is invalid or too high, since files that other parties wrote may contain any."""
         power_of_two = self.n > 1 and not self.n & (self.n - 1)
         if not (power_of_two and self.r > 0 and self.n * self.r <= 1 << 23 and 0 < self.p <= 16):
             raise ValueError("the cost of scrypt is outside the accepted limits")
 
 
 PERSONS_COST = ScryptCost(n=1 << 17, r=8, p=2)
-"""Cost of one guess at a person's passphrase: 128 MiB and two passes. A key that exists keeps its own."""
+"""Cost of one guess at a person's passphrase: 128 MiB and two passes; an existing key keeps its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretching:
-    """Parameters by which a passphrase becomes a key; none of it is secret."""
+    """Parameters by which a passphrase becomes a key; none of them is secret."""
 
     salt: bytes
     cost: ScryptCost
@@ -70,7 +70,7 @@ class Stretching:
         return cls(random(16), cost)
 
     def key(self, passphrase: bytes) -> bytes:
-        """``ValueError`` for a cost that makes no sense."""
+        """Return the key of a passphrase; ``ValueError`` for an invalid cost."""
         cost = self.cost
         memory = 128 * cost.r * (cost.n + cost.p + 2)
         return hashlib.scrypt(
@@ -83,24 +83,24 @@ class Stretching:
 
     @classmethod
     def read(cls, parts: Mapping[str, Any]) -> Self:
-        """``ValueError``, ``KeyError`` or ``TypeError`` for what was not written here."""
+        """Return parameters from a file; ``ValueError``, ``KeyError`` or ``TypeError`` for other content."""
         cost = ScryptCost(int(parts["n"]), int(parts["r"]), int(parts["p"]))
         return cls(bytes.fromhex(parts["salt"]), cost)
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The lock of a vault's secret besides the root key: which seal, and perhaps an officer or an HSM."""
+    """The lock of a vault's secret, besides the root key: its seal, and possibly an officer or an HSM."""
 
     seal: int
     officer: Stretching | None = None
     token: str = ""
-    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.module`)."""
+    """URI of the key in an HSM that is needed (:mod:`samdrift.keystore.hsm.module`); empty if none is."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedSecret:
-    """A vault's secret as its file has it."""
+    """A vault's secret in the form of its file."""
 
     lock: Lock
     wrapped: bytes = field(repr=False)
@@ -110,18 +110,18 @@ class LockedSecret:
         return cls(lock, wrap(secret, key))
 
     def open(self, key: bytes) -> bytes:
-        """The secret; :class:`WrappingError` when it does not open."""
+        """Return the secret; :class:`WrappingError` if it does not open."""
         return unwrap(self.wrapped, key)
 
     def file(self) -> bytes:
-        """The text of its file."""
+        """Return the content of its file."""
         officer = None if self.lock.officer is None else self.lock.officer.parts()
         parts = {"seal": self.lock.seal, "officer": officer, "token": self.lock.token}
         return json.dumps(parts | {"wrapped": self.wrapped.hex()}).encode()
 
     @classmethod
     def read(cls, file: bytes) -> Self:
-        """Raises :class:`WrappingError` for a damaged file."""
+        """Return a locked secret from its file; :class:`WrappingError` if the file is damaged."""
         try:
             parts = json.loads(file)
             officer = None if parts["officer"] is None else Stretching.read(parts["officer"])
@@ -132,22 +132,22 @@ class LockedSecret:
 
 
 def derive(key: bytes, purpose: str) -> bytes:
-    """A key of its own for ``purpose``, 32 bytes (RFC 5869, expand)."""
+    """Return a separate 32-byte key for ``purpose`` (RFC 5869, expand)."""
     return HKDFExpand(hashes.SHA256(), KEY_BYTES, purpose.encode()).derive(key)
 
 
 def sealed(key: bytes, seal: bytes, vault: str) -> bytes:
-    """The key that opens the vault's secret: of ``key`` and its seal together (RFC 5869)."""
+    """Return the key that opens the vault's secret, derived from ``key`` and its seal (RFC 5869)."""
     return HKDF(hashes.SHA256(), KEY_BYTES, seal, f"samdrift seal {vault}".encode()).derive(key)
 
 
 def wrap(secret: bytes, key: bytes) -> bytes:
-    """``secret`` encrypted and authenticated under ``key``."""
+    """Return ``secret``, encrypted and authenticated under ``key``."""
     return bytes(SecretBox(key).encrypt(secret))
 
 
 def unwrap(wrapped: bytes, key: bytes) -> bytes:
-    """The secret; :class:`WrappingError` when it does not open."""
+    """Return the secret; :class:`WrappingError` if it does not open."""
     try:
         return SecretBox(key).decrypt(wrapped)
     except (CryptoError, ValueError):
@@ -155,14 +155,14 @@ def unwrap(wrapped: bytes, key: bytes) -> bytes:
 
 
 def new_root(passphrase: bytes, cost: ScryptCost) -> bytes:
-    """A new root key, wrapped under ``passphrase``, as the text of its file."""
+    """Return a new root key, wrapped under ``passphrase``, as the content of its file."""
     stretching = Stretching.new(cost)
     wrapped = wrap(random(KEY_BYTES), stretching.key(passphrase))
     return json.dumps({"format": _FORMAT, **stretching.parts(), "wrapped": wrapped.hex()}).encode()
 
 
 def open_root(file: bytes, passphrase: bytes) -> bytes:
-    """The root key; :class:`WrappingError` when the passphrase is wrong or the file damaged."""
+    """Return the root key; :class:`WrappingError` if the passphrase is wrong or the file damaged."""
     try:
         parts = json.loads(file)
         key, wrapped = Stretching.read(parts).key(passphrase), bytes.fromhex(parts["wrapped"])

@@ -1,1 +1,1 @@
-"""Role MK: the organisation's own store of its messages, and where its people read and write them."""
+"""Message client (role MK): an organisation's own store of messages, and the pages to read and write them."""

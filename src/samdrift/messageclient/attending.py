@@ -1,4 +1,4 @@
-"""Attending: an open page learns that it shows an older state, and who else has its conversation open."""
+"""Updates for open pages: whether their content has changed, and who else has the conversation open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from samdrift.vault.messageclient import MessageClientVault
 
 
 class AttendingDesk:
-    """The part of a desk for open pages; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for open pages; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -28,7 +28,7 @@ class AttendingDesk:
             return await self._watch(vault, view)
 
     async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
-        """Return what has changed since a page was made in that state of list and conversation."""
+        """Return what has changed since a page was made, given its state of list and conversation."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             watch = await self._watch(vault, view)
@@ -45,7 +45,7 @@ class AttendingDesk:
         )
 
     async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
-        """Return what changes from that state on, as it does, until the session or a right ends."""
+        """Return a stream of changes since the given state, until the session or a right ends."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             watch = await self._watch(vault, view)
@@ -59,7 +59,7 @@ class AttendingDesk:
         return await scope.live.follow(scope.organisation, following)
 
     async def _watch(self, vault: MessageClientVault, view: OpenPage) -> Watch:
-        """Return a page's subject after checking the rights; an attempt without them is recorded."""
+        """Return what a page watches, after checking the rights; a refused attempt is recorded."""
         scope = self._scope
         if view.mailbox:
             require_id("mailbox", view.mailbox)

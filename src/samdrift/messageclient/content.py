@@ -1,10 +1,12 @@
-"""Messages of interface D as the vault keeps them and pages show them: pure (api-mt-mk, Meddelanden).
+"""Messages of interface D, converted to the form in which vaults store and pages show them; pure functions.
+
+See api-mt-mk, Meddelanden.
 
 Clauses: content-specification 4.2 sentence 1.
 
-A message service may be another supplier's, with only the members that the published file makes mandatory:
-one that is missing or of the wrong type reads as empty. Only a fault that makes a message impossible to show
-is :class:`Unreadable`.
+Another supplier's message service may send only the members that the published file makes mandatory: one
+that is missing or of the wrong type reads as empty. Only a fault that makes a message impossible to show
+raises :class:`Unreadable`.
 """
 
 from __future__ import annotations
@@ -24,25 +26,24 @@ from samdrift.web.messagetext import message_text, plain_text
 Json = Mapping[str, Any]
 
 _MAX_LABEL = 10_000
-"""Characters of a subject or name that are kept; the specification has 256."""
+"""Maximum number of characters kept of a subject or name; the specification allows 256."""
 _MAX_IDENTIFIERS, _MAX_IDENTIFIER, _MAX_NAMED = 1_000, 1_000, 100_000
-"""Persons, or references, of one side of a message that are kept with it, characters of each part of one, and
-characters of all.
+"""Maximum number of persons or references kept per side of a message, of characters in a part, and in total.
 
-Every list that shows the message reads all of them. A message with more of them is kept as it came.
+Every list that shows the message reads all of them. A message with more of them is kept as received.
 """
 _MAX_EVENTS = 500
-"""Steps of a message that are kept, the last ones."""
+"""Maximum number of delivery steps kept for a message; the latest ones are kept."""
 _MAX_TEXTS = 500
 _MAX_CHARACTERS = 100_000
-"""Texts of one message, and characters of them together, of which the markdown is read."""
+"""Maximum number of texts in a message, and of characters in them, for which markdown is rendered."""
 _MAX_SHOWN = 1_000_000
-"""Characters of the texts of one message that a page shows; a longer one is kept as it came."""
+"""Maximum number of characters shown of a message; one with longer texts is kept as received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A message as a list of the message service shows it."""
+    """A message as it appears in a list of the message service."""
 
     remote_id: str
     message_id: str
@@ -57,7 +58,7 @@ class Head:
     events: tuple[DeliveryEvent, ...]
 
     def content(self) -> dict[str, Any]:
-        """Return it as the vault keeps it."""
+        """Return the content in the form that the vault stores."""
         return {
             "remote_id": self.remote_id,
             "message_id": self.message_id,
@@ -73,7 +74,7 @@ _LEFT = "left_at_service"
 
 
 def left_at_service(mail: MailRecord) -> MailRecord:
-    """Return a message that was too large to be fetched: its content is only at the message service."""
+    """Mark a message as too large to be fetched: its content exists only at the message service."""
     return replace(mail, content={**mail.content, _LEFT: True})
 
 
@@ -84,7 +85,7 @@ def is_left_at_service(mail: MailRecord) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """A file of a document as its sender calls it."""
+    """The name and content type of a file, as given by the sender."""
 
     name: str
     content_type: str
@@ -100,7 +101,7 @@ class DocumentText:
 
 
 def head(resource: Json) -> Head:
-    """Read a message of a list, or a whole one."""
+    """Parse the head of a message, from a list or from a whole message."""
     attributes = _object(resource.get("attributes"))
     remote_id = _text(resource.get("id"))
     message_id = _text(attributes.get("messageId")) or remote_id
@@ -120,7 +121,7 @@ def head(resource: Json) -> Head:
 
 
 def documents(resource: Json) -> tuple[DocumentText, ...]:
-    """Read the documents of a message; :class:`Unreadable` where it has none that can be shown."""
+    """Parse the documents of a message; raises :class:`Unreadable` if they cannot be shown."""
     attributes = _object(resource.get("attributes"))
     if _names_too_many(attributes):
         raise Unreadable("the message names more persons or references of one side than are kept")
@@ -148,16 +149,16 @@ def _document(document: Json) -> DocumentText:
 
 
 def is_laborious(found: Sequence[DocumentText]) -> bool:
-    """Return whether the texts of a message are too many or too long together to be read as markdown.
+    """Return whether a message has too many or too long texts for rendering as markdown.
 
-    Each of them may be within the limits of one; a thousand such would hold up everything for minutes.
+    Each text may be within the limit for one text, but a thousand of them would block everything for minutes.
     """
     lengths = [len(text) for document in found for text in document.texts]
     return len(lengths) > _MAX_TEXTS or sum(lengths) > _MAX_CHARACTERS
 
 
 def document_content(document: DocumentText, files: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
-    """Return a document as the vault keeps it: its texts also as the HTML that pages show.
+    """Return a document in the form that the vault stores, with its texts also as HTML for the pages.
 
     Clauses: content-specification 4.3.3.2 sentence 2.
 
@@ -173,26 +174,26 @@ def document_content(document: DocumentText, files: Sequence[str], *, plain: boo
 
 
 def document_content_bytes(documents: Sequence[Json]) -> bytes:
-    """Return the documents of a message as the body that the vault keeps."""
+    """Return the documents of a message as the body that the vault stores."""
     return json.dumps({"documents": list(documents)}, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def thread_of(conversation_id: str, organisation: str) -> str:
-    """Return the text that a conversation is known by: the federation's id, and the organisation it is with.
+    """Return the text that identifies a conversation: the federation's id and the other organisation.
 
-    An organisation that knows the id of a conversation with another one begins one of its own by it
+    An organisation that learns the id of another one's conversation can only start a separate one with it
     (content-specification 4.3.2 sentence 5).
     """
     return f"{conversation_id} {organisation}"
 
 
 def with_remote_id(read: Head, remote_id: str) -> Head:
-    """Return a message under the id of the message service that it was asked for by."""
+    """Return the head of a message with the message service's id under which it was requested."""
     return replace(read, remote_id=remote_id, message_id=read.message_id or remote_id)
 
 
 def events(attributes: Json) -> tuple[DeliveryEvent, ...]:
-    """Read the steps of a message, the oldest first (api-mt-mk, Felhantering, eventIssues)."""
+    """Parse the steps of a message, the oldest first (api-mt-mk, Felhantering, eventIssues)."""
     history = attributes.get("events", attributes.get("event"))
     issues = history if isinstance(history, list) else _list(_object(history).get("eventIssues"))
     found = [_event(_object(issue)) for issue in issues]
@@ -209,7 +210,7 @@ def _event(issue: Json) -> DeliveryEvent | None:
 
 
 def status_of(code: str) -> MessageStatus | None:
-    """Return the status of a code, ``None`` for a code that is not in the code list."""
+    """Return the status for a code; ``None`` if it is not in the code list."""
     try:
         return MessageStatus(code)
     except ValueError:
@@ -217,13 +218,13 @@ def status_of(code: str) -> MessageStatus | None:
 
 
 def delivery_content(status: str, steps: Sequence[DeliveryEvent], reason: str = "") -> dict[str, Any]:
-    """Return the way of a message as the vault keeps it."""
+    """Return the delivery of a message in the form that the vault stores."""
     kept = [[each.at.isoformat(), each.code, each.title, each.detail] for each in steps]
     return {"status": status, "reason": reason, "events": kept}
 
 
 def delivery_events(content: Json) -> tuple[DeliveryEvent, ...]:
-    """Return the inverse of :func:`delivery_content`, but for status and reason."""
+    """Return the steps from the result of :func:`delivery_content`."""
     return tuple(
         DeliveryEvent(datetime.fromisoformat(at), status_of(code) or status_of(title), code, title, detail)
         for at, code, title, detail in content.get("events", ())
@@ -236,7 +237,7 @@ def file_of(file: FileRecord) -> File:
 
 
 def recipient_content(recipient: Recipient) -> dict[str, Any]:
-    """Return an address as the vault keeps it."""
+    """Return an address in the form that the vault stores."""
     return {
         "organisation": recipient.organisation,
         "address": recipient.address,
@@ -246,22 +247,22 @@ def recipient_content(recipient: Recipient) -> dict[str, Any]:
 
 
 def recipient_of(content: Json) -> Recipient:
-    """Return the inverse of :func:`recipient_content`."""
+    """Return a recipient from the result of :func:`recipient_content`."""
     return Recipient(**content)
 
 
 def address_key(recipient: Recipient) -> tuple[str, str]:
-    """Return the key that distinguishes an address from others."""
+    """Return the key that identifies an address."""
     return recipient.organisation, recipient.address
 
 
 def address_mark(recipient: Recipient) -> str:
-    """Return the text from which the vault makes an address's mark."""
+    """Return the text from which the vault computes the mark of an address."""
     return " ".join(address_key(recipient))
 
 
 def party_content(party: Party) -> dict[str, Any]:
-    """Return an organisation and its address as the vault keeps them."""
+    """Return an organisation and its address in the form that the vault stores."""
     return {
         "organisation": party.organisation,
         "address": party.address,
@@ -273,7 +274,7 @@ def party_content(party: Party) -> dict[str, Any]:
 
 
 def party(content: Json) -> Party:
-    """Return the inverse of :func:`party_content`."""
+    """Return a party from the result of :func:`party_content`."""
     return Party(
         organisation=content["organisation"],
         address=content["address"],
@@ -285,12 +286,12 @@ def party(content: Json) -> Party:
 
 
 def identifiers_content(found: Sequence[Identifier]) -> list[list[str]]:
-    """Return persons or references as the vault keeps them."""
+    """Return persons or references in the form that the vault stores."""
     return [[each.root, each.extension, each.label] for each in found]
 
 
 def identifiers(content: Sequence[Sequence[str]]) -> tuple[Identifier, ...]:
-    """Return the inverse of :func:`identifiers_content`."""
+    """Return persons or references from the result of :func:`identifiers_content`."""
     return tuple(Identifier(*each) for each in content)
 
 
@@ -307,14 +308,14 @@ def _party(attributes: Json, side: str) -> Party:
 
 
 def _names_too_many(attributes: Json) -> bool:
-    """Return whether a side of a message has more persons or references than are kept beside it."""
+    """Return whether a side of a message has more persons or references than are kept."""
     sides = (_object(attributes.get(f"{side}Attention")) for side in ("sender", "recipient"))
     named = (_list(side.get(kind)) for side in sides for kind in ("attentionPerson", "referenceId"))
     return any(len(_identifiers(each)) < len(each) for each in named)
 
 
 def _identifiers(value: object) -> tuple[Identifier, ...]:
-    """Return as many persons or references as are kept, the first ones."""
+    """Return the persons or references, cut off at the limits for what is kept."""
     found, room = list[Identifier](), _MAX_NAMED
     for each in map(_object, _list(value)[:_MAX_IDENTIFIERS]):
         parts = [_text(each.get(name))[:_MAX_IDENTIFIER] for name in ("root", "extension", "label")]
@@ -334,7 +335,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _text(value: object) -> str:
-    """Return a text that can be stored: without NUL, which no text of XML can have either."""
+    """Return a text that can be stored: cut to the maximum length, and with NUL characters replaced."""
     return value[:_MAX_LABEL].replace("\0", "\ufffd") if isinstance(value, str) else ""
 
 

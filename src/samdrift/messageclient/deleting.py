@@ -1,11 +1,11 @@
-"""Deleting at the message service what is stored here, where the organisation has chosen that.
+"""Deletion of stored messages at the message service, if the organisation has chosen that.
 
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
 A message is deleted there only after a verified backup of the vault contains it, and never at an address that
-another client also reads, which would lose it as well. Messages disposed of here are deleted there too, by
-the same rules. A message is marked before its deletion is requested, so that a process that was killed, or
-got no answer, knows why it is gone at the next try.
+another client also reads, because that client would lose it. Messages disposed of here are deleted there too,
+by the same rules. A message is marked before its deletion is requested, so that a process that was killed or
+got no answer knows at the next attempt why the message is gone.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 50
 _LEASE = timedelta(minutes=15)
-"""Time for which claimed messages are this process's: longer than any answer of the message service takes."""
+"""Time for which this process holds claimed messages; no request to the message service takes so long."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
 _MOST_REFUSALS = 5
-"""Refusals after which a message is left where it is."""
+"""Maximum number of refusals, after which a message is left at the message service."""
 _GONE = frozenset({404, 410})
 _AGAIN = frozenset({401, 403, 408, 425, 429})
-"""Refusals of the caller or the moment, not of the message."""
+"""HTTP statuses that refuse the caller or the moment, rather than the message."""
 
 Others = Callable[[str], Sequence[str]]
-"""Returns the other clients of our own message service that read an address."""
+"""Callback that returns the other clients of our own message service that read an address."""
 
 
 class Reading(StrEnum):
     """The clients that read an address, as far as known."""
 
     ALONE = "alone"
-    """Only this client reads it: deleted messages are missed by no other."""
+    """Only this client reads it, so deleting messages affects no other client."""
     OTHERS = "others"
     UNCONFIRMED = "unconfirmed"
     """At another supplier's message service, an administrator must confirm that no other client reads it."""
@@ -55,18 +55,18 @@ class DeletionRule:
     """An organisation's choice to have messages deleted at the message service."""
 
     after: timedelta
-    """Time for which a message lies at both."""
+    """Time for which a message is kept in both places."""
     interface: str
-    """Address of the message service; a confirmation is about one of them."""
+    """Address of the message service; confirmations count only for the service that they were made for."""
     others: Others | None
-    """``None`` for another supplier's message service, whose clients only the organisation knows."""
+    """``None`` for another supplier's message service, because only the organisation knows its clients."""
 
     def may(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> bool:
         """Return whether, as far as is known, no other client reads a mailbox's address."""
         return self.state(mailbox, confirmed) is Reading.ALONE
 
     def state(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> Reading:
-        """Return the knowledge about the readers of a mailbox's address."""
+        """Return what is known about the readers of a mailbox's address."""
         if self.others is not None:
             return Reading.OTHERS if self.others(mailbox.address) else Reading.ALONE
         known = confirmed.get(mailbox.id)
@@ -76,7 +76,7 @@ class DeletionRule:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A message that is to be deleted there now, and how often that was tried, this time included."""
+    """A claimed message that is due for deletion, with the number of attempts including this one."""
 
     id: str
     message_id: str
@@ -87,7 +87,7 @@ class _Claimed:
 
 
 class Deleting:
-    """Deletes for one organisation."""
+    """Deletion at the message service for one organisation."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class Deleting:
         self._clock = clock
 
     async def turn(self) -> int:
-        """Delete due messages, and return the number of those now gone there.
+        """Delete due messages, and return the number of those that are gone from the message service.
 
-        An outage of the message service delays it, and is raised.
+        An outage of the message service delays the deletion, and is raised.
         """
         gone = 0
         while claimed := await self._claim():
@@ -149,7 +149,7 @@ class Deleting:
         ]
 
     async def _delete(self, one: _Claimed) -> bool:
-        """Delete one message, which may be gone already: by an attempt whose answer never came."""
+        """Delete one message, which an earlier attempt without an answer may already have deleted."""
         try:
             await self._service.delete(one.remote_id)
         except Refused as refused:

@@ -1,11 +1,11 @@
 """The desk: everything that a signed-in person can see and do in one organisation, for the pages.
 
-A desk is the scope: no method takes an organisation or a person. Every method asks the person's
-:class:`Permissions` first, and what it shows is in the organisation's log before it returns. What does not
-exist, lies in a mailbox that the person has no right to, or belongs to another organisation is
-:class:`NotHere` alike, and the attempt is in the log.
+A desk is already bound to an organisation and a person, so no method has either as an argument. Every method
+first checks the person's :class:`Permissions`, and whatever it shows is recorded in the organisation's log
+before it returns. An object that does not exist, is in a mailbox that the person has no right to, or belongs
+to another organisation always raises :class:`NotHere`, and the attempt is logged.
 
-The types of what it returns are in :mod:`samdrift.messageclient.mail`.
+The types of the results are in :mod:`samdrift.messageclient.mail`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from samdrift.rights import Right
 
 
 class NotHere(Explained):
-    """No such object for this person, whether or not it exists for others.
+    """Refusal of a request for an object that does not exist for this person, even if it does for others.
 
-    ``kind`` and ``asked`` are for the organisation's log; the text is the same for all.
+    ``kind`` and ``asked`` are for the organisation's log; the text is the same in every case.
     """
 
     def __init__(self, kind: str, asked: str, *, ended: bool = False) -> None:
@@ -57,11 +57,11 @@ class NotHere(Explained):
         self.kind = kind
         self.asked = asked
         self.ended = ended
-        """True where it lies in a mailbox to which the person had a right that was ended."""
+        """True if the object is in a mailbox to which the person had a right that has ended."""
 
 
 class Changed(Explained):
-    """A colleague has changed it since it was shown: read it again, then decide. Nothing was done."""
+    """Refusal of a change because a colleague has changed the object since it was shown. Nothing was done."""
 
     def __init__(self, version: int) -> None:
         super().__init__("a colleague has changed this since you opened it; look at it again")
@@ -69,7 +69,7 @@ class Changed(Explained):
 
 
 class DraftTaken(Explained):
-    """Another person writes in this draft now. Nothing was saved; the caller still has the typed text."""
+    """Refusal to save because another person now writes in the draft. The caller still has the typed text."""
 
     def __init__(self, writer: Person, since: datetime) -> None:
         super().__init__("a colleague writes in this draft now; take it over to go on")
@@ -78,7 +78,7 @@ class DraftTaken(Explained):
 
 
 class DraftClosed(Explained):
-    """A draft that is in its undo window, was sent, or waits for approval: it cannot be changed."""
+    """Refusal to change a draft that is in its undo window, has been sent, or is waiting for approval."""
 
     def __init__(self, stage: DraftStage) -> None:
         super().__init__("this draft cannot be changed any more, unless its sending is undone")
@@ -86,14 +86,14 @@ class DraftClosed(Explained):
 
 
 class TooLate(Explained):
-    """The undo window is over: the message is on its way."""
+    """Refusal to undo sending after the undo window: the message is on its way."""
 
     def __init__(self) -> None:
         super().__init__("the time in which sending can be undone is over; the message is on its way")
 
 
 class NotReady(Explained):
-    """A draft that cannot be sent; ``problems`` name the faulty fields and their faults."""
+    """Refusal to send a draft; ``problems`` lists the fields at fault and what is wrong with them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("the draft cannot be sent as it is")
@@ -101,15 +101,14 @@ class NotReady(Explained):
 
 
 class OwnApproval(Explained):
-    """The person who wrote the draft cannot approve it: another one must."""
+    """Refusal of an approval by the person who wrote the draft: a colleague must approve it."""
 
     def __init__(self) -> None:
         super().__init__("you wrote this; a colleague has to approve it")
 
 
 class ReasonAsked(Explained):
-    """A person who does not work in the mailbox must give a reason to open marked messages; none was
-    shown."""
+    """Request for a reason: a person who does not work in a mailbox must give one to open marked messages."""
 
     def __init__(self, conversation: str) -> None:
         super().__init__("say why you open this conversation before it is shown")
@@ -117,17 +116,17 @@ class ReasonAsked(Explained):
 
 
 MAX_DRAFTS, MAX_FILES, MAX_NOTES = 1_000, 500, 200
-"""Drafts of one person in a mailbox, files of a draft, and notes of one person in a conversation.
+"""Limits for drafts of a person in a mailbox, files in a draft, and notes of a person in a conversation.
 
-Nobody who works meets them: a person has a dozen drafts, and makes a few notes on a case; 500 pictures of a
-message of 30 MB have 44 kB each. Without them one member, or a script in their name, could fill a vault, or a
-page that colleagues need. Drafts and notes count by person, so that who fills theirs stops no colleague; all
-notes of one person are as long as a page of a conversation may be.
+Normal work does not reach them: a person has a dozen drafts, and makes a few notes on a case; 500 pictures in
+a message of 30 MB have 44 kB each. Without limits one member, or a script in their name, could fill a vault
+or a page that colleagues need. Drafts and notes are counted per person, so that one person's limit does not
+affect colleagues. All notes of one person together fit on a page of a conversation.
 """
 
 
 class TooManyKept(Explained):
-    """More views, lists, drafts or notes than one person or mailbox may have. Nothing was kept."""
+    """Refusal to keep more views, lists, drafts or notes than allowed. Nothing was stored."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"at most {most} of these are kept")
@@ -135,11 +134,11 @@ class TooManyKept(Explained):
 
 
 class ConversationMoved(Explained):
-    """The conversation has new messages since the answer was begun: read ``news`` before sending.
+    """Refusal to send a reply because the conversation has new messages, ``news``, to be read first.
 
-    These are the first of them, as many as one page has room for; ``more`` is the number of the others, which
-    stop sending once more. ``messages`` is the number of messages in it up to the last one of ``news``, which
-    is what :meth:`Desk.news_read` is told.
+    These are the first ones, as many as fit on a page; ``more`` is the number of further ones, which will
+    stop sending again. ``messages`` is the number of messages in the conversation up to the last one of
+    ``news``, and is the argument for :meth:`Desk.news_read`.
     """
 
     def __init__(self, version: int, news: Sequence[Message], messages: int, more: int = 0) -> None:
@@ -151,7 +150,7 @@ class ConversationMoved(Explained):
 
 
 class Permissions(Protocol):
-    """The rights of one person at this moment; made for one request."""
+    """The rights of one person at this moment, for a single request."""
 
     @property
     def person(self) -> str:
@@ -164,35 +163,35 @@ class Permissions(Protocol):
         """Return the ids of the persons who have a right to a mailbox now."""
 
     def ended(self, mailbox: str) -> bool:
-        """Return whether a right to a mailbox that the person was given has been ended."""
+        """Return whether a right to a mailbox that the person was given has ended."""
 
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
-        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
+        """Return the substitutes who can write in a mailbox now, by the id of the absent person."""
 
 
 class Upload(Protocol):
-    """A file on its way into a draft: never on a disk in the clear (as ``web.uploads.FileSink``)."""
+    """A file that is being added to a draft, never in the clear on disk (see ``web.uploads.FileSink``)."""
 
     async def write(self, piece: bytes) -> None:
-        """Seal the next piece."""
+        """Seal and store the next piece."""
 
     async def close(self) -> None:
-        """Keep the file, which is whole; :class:`NotReady` where its content is of no type that is sent."""
+        """Finish the file; raises :class:`NotReady` if its content is of a type that cannot be sent."""
 
     async def discard(self) -> None:
         """Discard the incomplete file."""
 
 
 class Desk(Protocol):
-    """One person's scope in one organisation. Methods raise :class:`NotHere` as the module says."""
+    """Everything one person can do in one organisation; see the module about :class:`NotHere`."""
 
     @property
     def person(self) -> Person:
-        """The person whose desk it is."""
+        """Person to whom the desk belongs."""
 
     @property
     def away_since(self) -> datetime | None:
-        """Moment since which the message service cannot be used; ``None`` while it can."""
+        """Time since which the message service has been unavailable; ``None`` while it is available."""
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page offers only permitted actions."""
@@ -211,52 +210,52 @@ class Desk(Protocol):
         """Return conversations, latest first; without ``mailbox`` those of all readable mailboxes."""
 
     async def conversation(self, conversation: str, before: str = "") -> Conversation:
-        """Open a conversation: each shown message counts as read by the person from now on.
+        """Open a conversation: each message that is shown counts as read by the person from now on.
 
-        Shown are its latest messages, or those before a given one, as many as fit on a page.
+        This shows its latest messages, or those before a given one, as many as fit on a page.
         """
 
     async def way(self, message: str) -> Message:
-        """Return a message without its content, to see the way that it took; does not count as reading."""
+        """Return a message without its content, for its delivery progress; does not count as reading."""
 
     async def printed(self, conversation: str, before: str = "") -> Conversation:
-        """Open a conversation in order to print it, as far as one page has room."""
+        """Open a conversation for printing, as much of it as fits on a page."""
 
     async def file(self, message: str, file: str) -> FileContent:
         """Open a file of a message."""
 
     async def raw(self, message: str) -> FileContent:
-        """Open a message that cannot be shown in the form in which the message service sent it."""
+        """Open the raw data of a message that cannot be shown, as sent by the message service."""
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
         """Record why a conversation is opened, after :class:`ReasonAsked`; valid for an hour."""
 
     async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
-        """Return a message without its content, with those who have seen it, and how; latest first.
+        """Return a message without its content, with the people who have seen it and how, latest first.
 
-        Looking at this does not count as reading.
+        This does not count as reading the message.
         """
 
     async def handed_over(
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
     ) -> HandOver:
-        """Open messages of a conversation in order to hand them over; without ``messages`` all of it."""
+        """Open messages of a conversation to hand them over; without ``messages``, the whole conversation."""
 
     # --- what an open page learns ---------------------------------------------------------------------------
 
     async def watch(self, view: OpenPage) -> Watch:
-        """Return the state of a page's content; shows no content, and is not recorded."""
+        """Return the state of a page's content; this shows no content, and is not recorded."""
 
     async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
-        """Return what has changed since a page was made in that state of list and conversation.
+        """Return what has changed since a page was made, given its state of list and conversation.
 
-        A page that has ``polled`` counts as open for a while.
+        A page that asks with ``polled`` counts as open for a while.
         """
 
     async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
-        """Return what changes from that state on, as it does, until the session or a right ends.
+        """Return a stream of changes since the given state, until the session or a right ends.
 
-        :class:`~samdrift.messageclient.live.following.TooManyStreams`.
+        Raises :class:`~samdrift.messageclient.live.following.TooManyStreams`.
         """
 
     # --- what a conversation is ---------------------------------------------------------------------------
@@ -265,43 +264,45 @@ class Desk(Protocol):
         """Return the persons who may write in a mailbox, by name."""
 
     async def take(self, conversation: str, version: int) -> int:
-        """Become the handler. Each change returns the new version, and raises :class:`Changed` for an old
-        one."""
+        """Become the handler of a conversation.
+
+        Each change returns the new version, and raises :class:`Changed` if ``version`` is out of date.
+        """
 
     async def release(self, conversation: str, version: int) -> int:
-        """Have no handler."""
+        """Leave a conversation without a handler."""
 
     async def hand_over(self, conversation: str, version: int, to: str) -> int:
         """Make a colleague the handler."""
 
     async def set_done(self, conversation: str, version: int, *, done: bool) -> int:
-        """Mark as done, or as not done."""
+        """Mark a conversation as done, or as not done."""
 
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
-        """Put into another mailbox, in which the person may write as well."""
+        """Move a conversation to another mailbox, in which the person may also write."""
 
     async def register(self, conversation: str, version: int, number: str) -> int:
-        """Note the number that it has in the organisation's own records; an empty one takes that back."""
+        """Record the number of a conversation in the organisation's own records; an empty one removes it."""
 
     async def hold(self, conversation: str, version: int, reason: str) -> int:
-        """Keep it from being disposed of, for a reason; an empty one ends that."""
+        """Protect a conversation from disposal, for a given reason; an empty reason ends that."""
 
     async def add_note(self, conversation: str, text: str) -> Note:
-        """Add a note, which is never sent; :class:`TooManyKept`."""
+        """Add an internal note, which is never sent; raises :class:`TooManyKept`."""
 
     # --- writing ------------------------------------------------------------------------------------------
 
     async def drafts(self, mailbox: str | None = None) -> tuple[Draft, ...]:
-        """Return drafts that are not sent, the latest first."""
+        """Return drafts that have not been sent, the latest first."""
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
-        """Begin a message; :class:`TooManyKept`, as for every new draft, if the person has too many here."""
+        """Start a message; this and other new drafts raise :class:`TooManyKept` beyond the limit."""
 
     async def reply(self, message: str) -> Draft:
-        """Begin an answer: recipient, subject and references of both sides are filled in."""
+        """Start a reply, with the recipient, subject and references of both sides filled in."""
 
     async def send_again(self, message: str) -> Draft:
-        """Begin a new message with the content and files of a sent one, to which it refers."""
+        """Start a new message with the content and files of a sent one, to which it refers."""
 
     async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
         """Return the text templates of a mailbox in which the person writes, by title."""
@@ -312,99 +313,99 @@ class Desk(Protocol):
     async def save_draft(self, draft: str, version: int, content: DraftContent) -> int:
         """Save the typed text, and return the new version.
 
-        :class:`DraftTaken` when another person writes in it, :class:`Changed` for an old version,
-        :class:`DraftClosed`.
+        Raises :class:`DraftTaken` if another person writes in the draft, :class:`Changed` for an old version,
+        and :class:`DraftClosed`.
         """
 
     async def take_over_draft(self, draft: str) -> Draft:
-        """Become the draft's writer; the previous one is told at the next save."""
+        """Become the draft's writer; the previous one is informed at their next save."""
 
     async def discard_draft(self, draft: str, version: int) -> None:
         """Delete a draft with its files."""
 
     async def upload(self, draft: str, name: str, media_type: str) -> Upload:
-        """Begin to add a file; only the writer may."""
+        """Start adding a file; only the writer may do so."""
 
     async def remove_file(self, draft: str, file: str) -> None:
-        """Take a file out of a draft."""
+        """Remove a file from a draft."""
 
     async def draft_file(self, draft: str, file: str) -> FileContent:
         """Open a file of a draft."""
 
     async def news_read(self, draft: str, messages: int) -> None:
-        """Note that the person has read the conversation that the draft answers up to ``messages``.
+        """Record that the person has read the draft's conversation up to number ``messages``.
 
-        Only shown messages count: one that arrived meanwhile stops sending again.
+        Only messages that were shown count: one that has arrived since then stops sending again.
         """
 
     async def review(self, draft: str) -> Review:
         """Return the draft as it would be sent, with the problems that prevent it."""
 
     async def ask_approval(self, draft: str, version: int) -> int:
-        """Ask a second person to approve; nothing of the draft can change until they have answered."""
+        """Ask a second person for approval; the draft cannot be changed until they have answered."""
 
     async def approve(self, draft: str, version: int) -> int:
-        """Approve what another asked for; the person must have the right to. :class:`OwnApproval`."""
+        """Approve a draft that another person submitted for approval; raises :class:`OwnApproval`."""
 
     async def decline(self, draft: str, version: int, reason: str) -> int:
-        """Send a draft back to its writer, with a reason."""
+        """Return a draft to its writer, with a reason."""
 
     async def withdraw(self, draft: str, version: int) -> int:
         """Withdraw the request for a second person's approval; the draft can be changed again."""
 
     async def submit(self, draft: str, version: int) -> Submitted:
-        """Send: from now on nothing changes, and for a short time it can be undone.
+        """Send a draft: it can no longer be changed, and for a short time sending can be undone.
 
-        The same draft submitted again returns what the first time did: a second tab sends nothing twice.
-        :class:`NotReady`, :class:`Changed`, :class:`DraftTaken`, or :class:`ConversationMoved`.
+        Submitting the same draft again returns the first result, so that a second tab sends nothing twice.
+        Raises :class:`NotReady`, :class:`Changed`, :class:`DraftTaken`, or :class:`ConversationMoved`.
         """
 
     async def undo(self, draft: str) -> Draft:
-        """Undo sending and return the draft as it was; :class:`TooLate`."""
+        """Undo sending and return the draft as it was; raises :class:`TooLate`."""
 
     async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
-        """Return messages that have not been, or could not be, handed over, latest first.
+        """Return messages that have not been handed over yet, or could not be, latest first.
 
-        They are lines of a list, without documents, and do not count as read.
+        They are entries of a list, without documents, and do not count as read.
         """
 
     # --- finding ------------------------------------------------------------------------------------------
 
     async def begin_search(self, search: Search) -> str:
-        """Keep a search, sealed, and return the random token by which it is found."""
+        """Store a search, sealed, and return the random token that identifies it."""
 
     async def found(self, token: str) -> tuple[Search, Found]:
-        """Search what the person may read; stops at a time limit."""
+        """Search the mail that the person may read, up to a time limit."""
 
     async def begin_selection(self, selection: Selection) -> str:
-        """Keep a selection, sealed, and return the random token that it is found under."""
+        """Store a selection, sealed, and return the random token that identifies it."""
 
     async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
         """Return conversations of a selection, the latest first."""
 
     async def views(self) -> tuple[View, ...]:
-        """Return the kept views that the person can use, by name."""
+        """Return the saved views that the person can use, by name."""
 
     async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
-        """Return conversations of a kept view, the latest first."""
+        """Return conversations of a saved view, the latest first."""
 
     async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
-        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+        """Save a selection as a view, for the person or for its mailbox, and return the view's id."""
 
     async def drop_view(self, view: str) -> None:
-        """Remove a kept view; one of a mailbox takes the right to write in it."""
+        """Remove a saved view; a mailbox's view requires the right to write there."""
 
     async def lists(self) -> tuple[RecipientList, ...]:
         """Return the distribution lists that the person can use, by name."""
 
     async def keep_list(self, kept: RecipientList) -> str:
-        """Store a distribution list, whose id is empty when it is new, and return its id."""
+        """Store a distribution list, which has an empty id if it is new, and return its id."""
 
     async def drop_list(self, kept: str) -> None:
         """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
-        """Return matching addresses, regardless of accents, the most used first."""
+        """Return matching addresses, ignoring accents, the most used first."""
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
-        """Keep an address as a favourite of the person, or not."""
+        """Mark an address as a favourite of the person, or remove the mark."""

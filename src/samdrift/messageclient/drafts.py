@@ -1,4 +1,4 @@
-"""Drafts as the vault keeps them, as pages show them, and as they are sent. Pure.
+"""Drafts in the forms that vaults store, pages show, and the message service receives; pure functions.
 
 Obstacles to sending are found here, by the rules that the message service will apply, so that a person learns
 of them while everything typed is still there (content-specification 4.3).
@@ -29,18 +29,18 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
 MAX_RECIPIENTS = 50
-"""Recipients of one draft; each gets a message of its own."""
+"""Maximum number of recipients of a draft; each gets a separate message."""
 MAX_LABEL = 256
-"""Units of UTF-16 that every recipient accepts in a label (content-specification 4.3.2 sentence 9)."""
+"""Maximum length of a label, in UTF-16 units, at every recipient (content-specification 4.3.2 sentence 9)."""
 _ENVELOPE = 4096
-"""Bytes of a message besides its texts and files, at most about this."""
+"""Approximate maximum number of bytes in a message besides its texts and files."""
 CHANGEABLE = frozenset({DraftStage.OPEN, DraftStage.APPROVED})
 """Stages in which the writer may change a draft."""
 DOCUMENT_NAME = "Meddelande"
 
 
 def draft_content(typed: DraftContent, kind: DraftKind, declined: str = "") -> dict[str, Any]:
-    """Return the typed text in the vault's form, with the kind that the draft was begun as."""
+    """Return the typed text in the form that the vault stores, with the kind of draft that was started."""
     return {
         "kind": kind.value,
         "recipients": [
@@ -59,7 +59,7 @@ def draft_content(typed: DraftContent, kind: DraftKind, declined: str = "") -> d
 
 
 def typed(kept: Json) -> DraftContent:
-    """Return the inverse of :func:`draft_content`."""
+    """Return what was typed from the result of :func:`draft_content`."""
     return DraftContent(
         recipients=tuple(Recipient(*each) for each in kept["recipients"]),
         subject=kept["subject"],
@@ -73,7 +73,7 @@ def typed(kept: Json) -> DraftContent:
 
 
 def kind_of(record: DraftRecord) -> DraftKind:
-    """Return what a draft was begun as, which one from before that was kept says by what it refers to."""
+    """Return the kind of a draft; older drafts without a stored kind are classified by what they refer to."""
     kept = record.content.get("kind")
     if kept is not None:
         return DraftKind(kept)
@@ -81,7 +81,7 @@ def kind_of(record: DraftRecord) -> DraftKind:
 
 
 def draft_shown(record: DraftRecord, files: Sequence[FileRecord], people: People) -> Draft:
-    """Return a draft as pages show it."""
+    """Return a draft in the form that pages show."""
     shown = typed(record.content)
     return Draft(
         id=record.id,
@@ -105,14 +105,14 @@ def draft_shown(record: DraftRecord, files: Sequence[FileRecord], people: People
 
 
 def message_size(typed: DraftContent, files: Sequence[int]) -> int:
-    """Return the bytes of the message that a draft becomes, files in Base64 included."""
+    """Return the size in bytes of the message made from a draft, with its files in Base64."""
     return _ENVELOPE + len(typed.text.encode("utf-8", "replace")) + sum((size + 2) // 3 * 4 for size in files)
 
 
 def answer_to(mail: MailRecord) -> DraftContent:
-    """Begin an answer: to the other side, with the persons and references of both sides.
+    """Return the content for a reply: to the other side, with the persons and references of both sides.
 
-    Those of the sender are returned to it (content-specification 4.3.2).
+    The sender's own are returned to it (content-specification 4.3.2).
     """
     here, there = _sides(mail)
     return DraftContent(
@@ -127,7 +127,7 @@ def answer_to(mail: MailRecord) -> DraftContent:
 
 
 def once_more(mail: MailRecord, texts: Sequence[str]) -> DraftContent:
-    """Begin a message with the whole content of a sent one."""
+    """Return the content for a new message that repeats a sent one."""
     here, there = _sides(mail)
     return DraftContent(
         recipients=(_recipient(there),),
@@ -142,7 +142,7 @@ def once_more(mail: MailRecord, texts: Sequence[str]) -> DraftContent:
 
 
 def _sides(mail: MailRecord) -> tuple[Party, Party]:
-    """Return our side of a message and the other one."""
+    """Return our side of a message, and the other side."""
     here, there = ("recipient", "sender") if mail.direction is Direction.IN else ("sender", "recipient")
     return content.party(mail.content[here]), content.party(mail.content[there])
 

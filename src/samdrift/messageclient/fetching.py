@@ -1,11 +1,11 @@
-"""Fetching: new messages of the message service into the organisation's own store, each once and whole.
+"""Fetching of new messages from the message service into the organisation's own store, each once and whole.
 
 Clauses: api-mt-mk 4.2.
 
-Messages are queried by the status ``NEW``, page after page, and never by time, since time filters use the
-sender's own time stamp. A message streams into the vault, its files sealed as they arrive, and is stored in
-one transaction; an unreadable one is kept as received, and is not fetched again either. Stored messages stay
-at the message service for as long as its own rules say.
+Messages are listed by the status ``NEW``, page after page, and never by time, since time filters use the
+sender's own time stamp. A message is streamed into the vault, its files sealed as they arrive, and stored in
+one transaction. An unreadable one is kept as received, and is not fetched again either. Stored messages stay
+at the message service for as long as its own rules require.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ from samdrift.wire.filetypes import PDF, canonical
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 200
-"""Messages of a list that are looked for in the vault together."""
+"""Number of messages of a list that are looked up in the vault together."""
 _MAX_REMEMBERED = 50_000
 _MOST_FAILURES = 3
-"""Messages in a row that the message service fails to hand out, before it is left for later."""
+"""Number of consecutive failures to deliver messages before the message service is left for later."""
 _CERTAIN, _CERTAIN_AFTER = 3, timedelta(minutes=10)
-"""Failures with one message, and time between the first and the last, that are not of the moment any more."""
+"""Number of failures with a message, and time between the first and the last, that make a fault permanent."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-"""Time after which a message is asked for again that the message service lists and does not hand out."""
+"""Time before a message that the service lists but does not deliver is requested again: first, longest."""
 _UNTYPED = "application/octet-stream"
 
 Vaults = WorkerGate[MessageClientVault]
@@ -66,15 +66,15 @@ class Round:
     stored: int = 0
     unreadable: int = 0
     gone: int = 0
-    """Listed, and refused when it was asked for: another client may have deleted it."""
+    """Number of messages that were listed but refused on request; another client may have deleted them."""
     ends: float = math.inf
-    """Moment of the event loop from which on no other message is begun; those of others wait."""
+    """Time of the event loop after which no further message is started, so that others are not delayed."""
     over: bool = False
-    """True when that moment came first: there may be more."""
+    """True if that time came before everything was fetched: there may be more."""
 
 
 class NotHandedOut(Temporary):
-    """A listed message was answered with something else; the message service is there all the same."""
+    """A listed message was answered with something else; the message service itself is available."""
 
     def __init__(self) -> None:
         super().__init__("a message that the message service lists could not be read; it is asked for again")
@@ -82,16 +82,16 @@ class NotHandedOut(Temporary):
 
 @dataclass(slots=True)
 class _Trouble:
-    """A listed message that could not be fetched so far."""
+    """A listed message that could not be fetched yet."""
 
     since: datetime
     times: int = 0
     again: datetime | None = None
-    """Moment before which it is not asked for; ``None`` for the next look."""
+    """Time before which the message is not requested again; ``None`` to request it at the next look."""
 
 
 class Fetching:
-    """Fetches new messages for one organisation."""
+    """Fetching of new messages for one organisation."""
 
     def __init__(
         self, vaults: Vaults, organisation: ParticipantIdentifier, service: Mailbox, clock: Clock
@@ -102,15 +102,15 @@ class Fetching:
         self._clock = clock
         self._rules = Rules(Assignments(vaults, clock), organisation)
         self._here = set[str]()
-        """Ids of the message service for messages that are known to be stored."""
+        """Ids at the message service of messages that are known to be stored here."""
         self._troubled = dict[str, _Trouble]()
-        """Messages that are listed and could not be had, by their ids at the message service."""
+        """Listed messages that could not be fetched, by their ids at the message service."""
 
     async def look(self, *, whole: bool = True, seconds: float = math.inf) -> Round:
         """Fetch new messages: at least one, and no further one after ``seconds``.
 
-        A list is read to its end when it is ``whole``; else only until a batch of it is known, which is
-        enough where the message service lists in the order of arrival, as most do.
+        With ``whole`` a list is read to its end; otherwise only until all messages of a batch are known. That
+        suffices if the message service lists in the order of arrival, as most do.
         """
         done = Round(ends=asyncio.get_running_loop().time() + seconds)
         async with contextlib.aclosing(self._batches(Filter(status=MessageStatus.NEW.value))) as batches:
@@ -122,9 +122,9 @@ class Fetching:
         return done
 
     async def take(self, remote_ids: Collection[str]) -> bool:
-        """Fetch new messages by the ids that events have named, which costs the same however many lie there.
+        """Fetch new messages by the ids from events, at a cost independent of how many others exist.
 
-        False if one could not be fetched in that way: a list has more information.
+        Returns false if one could not be fetched in that way: a list has more information.
         """
         asked = [each for each in remote_ids if each not in self._here]
         if not asked:
@@ -143,11 +143,11 @@ class Fetching:
         return True
 
     async def take_sent(self, remote_ids: Collection[str]) -> None:
-        """Fetch what another client of the organisation has sent, by ids that events have named.
+        """Fetch messages that another client of the organisation has sent, by the ids from events.
 
-        Most are of what was sent from here: that is known by its ``messageId``, which many a message service
-        takes for its own id, even before the vault has the latter. What cannot be had in this way is found in
-        a list.
+        Most were sent from here, which is recognised by the ``messageId``: many message services use it as
+        their own id, so it is known even before the vault has the latter. Messages that cannot be fetched in
+        this way are found in a list.
         """
         asked = [each for each in remote_ids if each not in self._here]
         if not asked:
@@ -162,9 +162,9 @@ class Fetching:
         self._remember(set(asked))
 
     async def look_sent(self, address: str, *, whole: bool = True, seconds: float = math.inf) -> Round:
-        """Fetch what another client of the organisation has sent from an address: it shows as sent.
+        """Fetch messages that another client has sent from an address, to show them as sent.
 
-        The list is read to its end when it is ``whole``, and for so many ``seconds``, as in :meth:`look`.
+        With ``whole`` the list is read to its end, and ``seconds`` limits the time, as in :meth:`look`.
         """
         done = Round(ends=asyncio.get_running_loop().time() + seconds)
         async with contextlib.aclosing(self._batches(Filter(sender_address=address))) as batches:
@@ -189,7 +189,7 @@ class Fetching:
             yield batch
 
     async def _missing(self, batch: list[Head], direction: Direction) -> list[Head]:
-        """Return the messages that are not stored, from the end of the list, which begins with the newest."""
+        """Return the messages that are not stored, oldest first, from a list that starts with the newest."""
         asked = [each for each in batch if each.remote_id not in self._here]
         if not asked:
             return []
@@ -205,14 +205,14 @@ class Fetching:
         return missing
 
     def _due(self, missing: list[Head]) -> list[Head]:
-        """Return the messages that may be fetched now; earlier failures come last."""
+        """Return the messages that may be fetched now; those that failed before come last."""
         now = self._clock()
         waits = {each for each, one in self._troubled.items() if one.again is not None and one.again > now}
         due = [each for each in missing if each.remote_id not in waits]
         return sorted(due, key=lambda each: each.remote_id in self._troubled)
 
     def _remember(self, remote_ids: set[str]) -> None:
-        """Remember stored messages; beyond a limit, start over rather than grow."""
+        """Remember messages as stored; at the limit, forget all earlier ones."""
         if len(self._here) + len(remote_ids) > _MAX_REMEMBERED:
             self._here.clear()
         self._here |= remote_ids
@@ -220,8 +220,8 @@ class Fetching:
     async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
         """Fetch messages one by one; a failing message does not delay others, an outage ends the run.
 
-        One that is refused or fails time and again is asked for ever more rarely. One that is answered with
-        something else than a message, :class:`NotHandedOut`, is kept as it is in the end.
+        A message that is refused or fails repeatedly is requested at growing intervals. One that is answered
+        with something that is not a message (:class:`NotHandedOut`) is finally kept as received.
         """
         failed: Unreachable | None = None
         failures, time = 0, asyncio.get_running_loop().time
@@ -246,7 +246,7 @@ class Fetching:
             raise failed
 
     async def _trouble_with(self, listed: Head, failure: InterfaceError) -> None:
-        """Note that a message could not be fetched; it is logged from the second time on."""
+        """Record that a message could not be fetched; the third failure is logged."""
         now = self._clock()
         if len(self._troubled) == _MAX_REMEMBERED:
             self._troubled.clear()
@@ -277,14 +277,14 @@ class Fetching:
         self._remember({listed.remote_id})
 
     def _is_its_own(self, listed: Head) -> bool:
-        """Return whether a message was answered with something else so often that it must be accepted."""
+        """Return whether a message was answered unintelligibly so often that it is kept as received."""
         one = self._troubled.get(listed.remote_id)
         return one is not None and one.times + 1 >= _CERTAIN and self._clock() - one.since >= _CERTAIN_AFTER
 
     async def _store_readable(
         self, remote_id: str, direction: Direction, own: Collection[str] | None = None
     ) -> bool:
-        """Fetch and store a message; false where it is here, or was sent from no address of ``own``."""
+        """Fetch and store a message; false if it is already here, or not sent from an address in ``own``."""
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
             files = _Files(vault.new_body)
             resource = await self._service.get(remote_id, files)
@@ -299,7 +299,7 @@ class Fetching:
             return await self._store(vault, new, head, direction, records, bodies)
 
     async def _store_unreadable(self, listed: Head, direction: Direction, fault: InterfaceError) -> bool:
-        """Keep a message as it came or, of one that is too large for that, what the list says of it."""
+        """Store a message as received or, if it is too large for that, only its entry in the list."""
         if not isinstance(fault, TooLarge):
             try:
                 return await self._store_raw(listed, direction, fault)
@@ -374,7 +374,7 @@ class Fetching:
 
 
 def _use_address(vault: MessageClientVault, to: Party, sent: MailRecord, *, now: datetime) -> None:
-    """Note that the organisation has written to an address, by another client, and whether a receipt came."""
+    """Record that the organisation wrote to an address with another client, and any receipt for it."""
     recipient = Recipient(to.organisation, to.address, to.organisation_name, to.address_name)
     vault.use_address(content.address_mark(recipient), content.recipient_content(recipient), now=sent.at)
     if content.status_of(sent.status or "") is MessageStatus.ACCEPTED:
@@ -382,7 +382,7 @@ def _use_address(vault: MessageClientVault, to: Party, sent: MailRecord, *, now:
 
 
 class _Files:
-    """Seals each file of a message as it comes."""
+    """Files of a message, each sealed as it arrives."""
 
     def __init__(self, new_body: Callable[[], BodyWriter]) -> None:
         self._new_body = new_body
@@ -423,7 +423,7 @@ class _Files:
 
 
 def _type(declared: str, beginning: bytes) -> str:
-    """Return the type of a file; what is called PDF, which alone is shown in a page, must begin as one."""
+    """Return the type of a file; one declared as PDF, which browsers open, must begin as PDF."""
     kind = canonical(declared)
     if kind == PDF and b"%PDF-" not in beginning:
         return _UNTYPED
@@ -435,7 +435,7 @@ def _of(file: FileRecord, owner: str) -> FileRecord:
 
 
 def _sent_at(head: Head, now: datetime) -> datetime:
-    """Return when another client sent a message: its own time stamp, unless that lies ahead."""
+    """Return when another client sent a message: its own time stamp, or now if that is in the future."""
     return min(head.dated_at or now, now)
 
 
@@ -446,7 +446,7 @@ async def _written(vault: MessageClientVault, data: bytes) -> Body:
 
 
 async def _mailbox(vault: MessageClientVault, address: str, name: str) -> str:
-    """Return the mailbox of an address; a missing one is made, with rights for nobody."""
+    """Return the mailbox of an address; a missing one is created, without rights for anyone."""
     for mailbox in await vault.mailboxes():
         if mailbox.address == address:
             return mailbox.id

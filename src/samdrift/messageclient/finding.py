@@ -1,7 +1,7 @@
-"""Finding: messages by their words, and addresses to write to. Searches are stored sealed.
+"""Search for messages by their words, and for addresses to write to. Searches are stored sealed.
 
-There is no index at rest: a search decrypts the messages that the person may read, latest first, until its
-time is over, and reports how far it came.
+There is no stored index: a search decrypts the messages that the person may read, latest first, until its
+time is up, and reports how far it came.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
 _USUAL = "\u0308\u030a\u0301\u0300\u0302\u0303\u0327"
-"""Accents of å, ä, ö, é, à, ô, ñ and ç, apart from their letters."""
+"""Combining accents of å, ä, ö, é, à, ô, ñ and ç, in decomposed form."""
 _LARGE = 1 << 16
-"""Characters, or bytes, from which a text is large enough to be processed in a thread."""
+"""Number of characters or bytes above which a text is processed in a thread."""
 _FEW_ACCENTS = 16
-"""Kinds of accents up to which a text is read once for each."""
+"""Maximum number of different accents that are removed from a text one after another."""
 _ESCAPED = frozenset('"\\')
-"""Characters that JSON escapes; a word with one is searched for in the parsed text."""
+"""Characters that JSON escapes; a word that contains one is only searched for in the parsed text."""
 _WORD = re.compile(r"\w+")
 _SHORTEST, _LONG, _LONGEST = 4, 8, 40
-"""Letters from which on a word may have one slip, and two; and above which it may have none."""
+"""Minimum lengths of words that may have one error and two errors, and maximum length for any."""
 _MOST_WORDS = 12
-"""Words up to which an address is looked for that nearly fits: each is compared with the whole book."""
+"""Maximum number of words for which near matches are searched, each in the whole address book."""
 MAX_WORDS = 500
-"""Characters that a person looks for in messages, or by which they select conversations."""
+"""Maximum number of characters in a search, or in the name of an organisation to select by."""
 _REMEMBERED = 0x10000
 _MANY_MARKS = re.compile("[^\x00-\u02ff]{16,}")
-"""A run that may be accents alone: to put them in order takes the square of their number."""
+"""Pattern of a run that may consist only of accents, which take quadratic time to put in order."""
 SECONDS = 2.0
-"""Time of one search."""
+"""Time limit for a search, in seconds."""
 _BATCH = 500
 _MAX_FOUND = 50
 _ASIDE = Turns(1)
-"""The thread of all that are shared in which one search at a time is, of each organisation in its turn."""
+"""Queue for one shared thread, so that only one search at a time runs in it; organisations take turns."""
 T = TypeVar("T")
 _END_OF_TIME = (datetime.max.replace(tzinfo=UTC), "")
 
 
 class FindingDesk:
-    """The part of a desk for finding; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for searching; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def begin_search(self, search: Search) -> str:
-        """Keep a search, sealed, and return the random token by which it is found."""
+        """Store a search, sealed, and return the random token that identifies it."""
         scope, token = self._scope, secrets.token_hex(16)
         words = search.words[:MAX_WORDS]
         kept = {"words": words, "whole_text": search.whole_text, "mailbox": search.mailbox}
@@ -73,7 +73,7 @@ class FindingDesk:
         return token
 
     async def found(self, token: str) -> tuple[Search, Found]:
-        """Search what the person may read; stops at a time limit."""
+        """Search the mail that the person may read, up to a time limit."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             require_id("search", token)
@@ -99,7 +99,7 @@ class FindingDesk:
     async def _look(
         self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
     ) -> tuple[list[str], int, int]:
-        """Return the conversations with a hit, the messages that were looked at, and how many there are."""
+        """Return the conversations with a hit, the number of messages searched, and their total number."""
         words, hits, looked_at, place = words_of(search.words), dict[str, None](), 0, _END_OF_TIME
         clock, sieve = asyncio.get_running_loop().time, _Sieve(words)
         end = clock() + SECONDS
@@ -122,14 +122,14 @@ class FindingDesk:
         return list(hits), of, of
 
     async def _aside(self, work: Callable[[], T]) -> T:
-        """Do work of some tenths of a second in a thread, when it is the organisation's turn."""
+        """Do work that takes some tenths of a second in a thread, when it is the organisation's turn."""
         async with _ASIDE.turn(self._scope.organisation):
             return await asyncio.to_thread(work)
 
     # --- addresses ----------------------------------------------------------------------------------------
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
-        """Return matching addresses, regardless of accents, the most used first.
+        """Return matching addresses, ignoring accents, the most used first.
 
         If none matches, return near matches, for misspelt input.
         """
@@ -165,7 +165,7 @@ class FindingDesk:
         return tuple(sorted(found, key=_rank)[:limit])
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
-        """Keep an address as a favourite of the person, or not."""
+        """Mark an address as a favourite of the person, or remove the mark."""
         scope, address = self._scope, address_mark(recipient)
         async with scope.open(Purpose.PROCESS) as vault:
             if not await scope.mailboxes(vault, *OF_MAILBOX):
@@ -177,7 +177,7 @@ class FindingDesk:
 
 
 def _nearly_fitting(wanted: Sequence[str], texts: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
-    """Return the texts that contain each wanted word, or one close to it."""
+    """Return the keys of texts that contain each wanted word, or one close to it."""
     words = {key: frozenset(_WORD.findall(text)) for key, text in texts.items()}
     every = frozenset[str]().union(*words.values())
     near = [(one, frozenset(_nearly(one, every))) for one in wanted]
@@ -187,14 +187,14 @@ def _nearly_fitting(wanted: Sequence[str], texts: Mapping[tuple[str, str], str])
 
 
 def _slips(wanted: str) -> int:
-    """Return how many slips a word may have: none in a number or a short one, which is like any other."""
+    """Return how many errors a word may have: none in a number, or in a word that is very short or long."""
     if not wanted.isalpha() or not _SHORTEST <= len(wanted) <= _LONGEST:
         return 0
     return 1 if len(wanted) < _LONG else 2
 
 
 def _nearly(wanted: str, words: Iterable[str]) -> Collection[str]:
-    """Return the words that begin like the wanted one but for a letter added, lost, changed or swapped."""
+    """Return the words that begin with the wanted one, give or take a few added, lost or wrong letters."""
     most = _slips(wanted)
     if not most:
         return ()
@@ -202,7 +202,7 @@ def _nearly(wanted: str, words: Iterable[str]) -> Collection[str]:
 
 
 def _is_near(wanted: str, word: str, most: int) -> bool:
-    """Return whether some beginning of a word is that near (restricted Damerau-Levenshtein distance)."""
+    """Return whether a prefix of a word is near enough (restricted Damerau-Levenshtein distance)."""
     word, last, before = word[: len(wanted) + most], "", list[int]()
     row = list(range(len(word) + 1))
     for number, letter in enumerate(wanted, 1):
@@ -234,24 +234,24 @@ def _rank(one: Correspondent) -> tuple[object, ...]:
 
 
 class _Sieve:
-    """A filter on the raw JSON of messages: only the few that contain all words anywhere are parsed."""
+    """A filter on the raw JSON of messages, so that only the few that contain all words are parsed."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = tuple(word for word in words if word.isprintable() and not set(word) & _ESCAPED)
 
     def lets_through(self, *stored: bytes) -> bool:
-        """Return whether the words may be in a message; false where one is certainly not."""
+        """Return whether a message may contain the words; false if it certainly lacks one."""
         text = folded(" ".join(each.decode() for each in stored))
         return all(word in text for word in self._words)
 
 
 def _has(sieve: _Sieve, words: Sequence[str], head: bytes, body: bytes | None) -> bool:
-    """Return whether a message contains all words; the sieve rejects most messages early."""
+    """Return whether a message contains all words; the sieve rules out most messages early."""
     return sieve.lets_through(head, body or b"") and _fits(words, head, body)
 
 
 def _fits(words: Sequence[str], head: bytes, body: bytes | None) -> bool:
-    """Return whether all words are in the displayed part of a message."""
+    """Return whether the text shown of a message contains all words."""
     text = folded(f"{_head(json.loads(head))} {'' if body is None else _words(body)}")
     return all(word in text for word in words)
 
@@ -264,7 +264,7 @@ def _words(body: bytes) -> str:
 
 
 def _head(content: Content) -> str:
-    """Return all that a list shows of a message, and its ids."""
+    """Return the text that a list shows of a message, with its ids."""
     return " ".join(
         (
             content["subject"],
@@ -281,14 +281,14 @@ def _named(party: Content) -> Iterable[str]:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Return the words to look for, each once, as they are compared."""
+    """Return the distinct words of a search, in the form used for comparison."""
     return tuple(dict.fromkeys(folded(text).split()))
 
 
 def folded(text: str) -> str:
-    """Return a text without accents and capitals, for comparison.
+    """Return a text in lower case and without accents, for comparison.
 
-    A long one is folded in parts, between which other threads run.
+    A long text is folded in parts, so that other threads can run in between.
     """
     if len(text) > _LARGE:
         return "".join(folded(text[place : place + _LARGE]) for place in range(0, len(text), _LARGE))
@@ -313,7 +313,7 @@ def _folded(text: str) -> str:
 
 
 class _Plain(dict[int, str]):
-    """Characters without their accents, most of them found out once."""
+    """Table of characters without their accents, filled on demand."""
 
     def __missing__(self, number: int) -> str:
         apart = unicodedata.normalize("NFKD", chr(number))

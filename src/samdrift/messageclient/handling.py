@@ -1,6 +1,6 @@
-"""Handling: a conversation's handler, whether it is done, its mailbox, and its notes.
+"""Handling of a conversation: its handler, whether it is done, its mailbox, and its notes.
 
-Every change names the version on which it was decided; if a colleague was faster nothing is done.
+Every change names the version that it was decided on; if a colleague was faster, nothing is changed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from samdrift.vault.mailrecords import ConversationRecord, NoteRecord
 
 
 class HandlingDesk:
-    """The part of a desk for conversations; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for handling; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def colleagues(self, mailbox: str) -> tuple[Person, ...]:
-        """Return the persons who may write in a mailbox, by name."""
+        """Return the people who may write in a mailbox, by name."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailbox(vault, mailbox, Right.READ, Right.WRITE)
@@ -33,17 +33,17 @@ class HandlingDesk:
         return people.sorted(scope.permissions.holders(Right.WRITE, found.id))
 
     async def take(self, conversation: str, version: int) -> int:
-        """Become the handler."""
+        """Become the handler of a conversation."""
         return await self._change(
             conversation, version, "taken", lambda one: replace(one, handler=self._scope.person.id)
         )
 
     async def release(self, conversation: str, version: int) -> int:
-        """Have no handler."""
+        """Leave a conversation without a handler."""
         return await self._change(conversation, version, "released", lambda one: replace(one, handler=None))
 
     async def hand_over(self, conversation: str, version: int, to: str) -> int:
-        """Make a colleague the handler, who must have the right to write there."""
+        """Make a colleague the handler, who must have the right to write in the mailbox."""
 
         def given(one: ConversationRecord) -> ConversationRecord:
             if to not in self._scope.permissions.holders(Right.WRITE, one.mailbox):
@@ -53,12 +53,12 @@ class HandlingDesk:
         return await self._change(conversation, version, "handed-over", given)
 
     async def set_done(self, conversation: str, version: int, *, done: bool) -> int:
-        """Mark as done, or as not done."""
+        """Mark a conversation as done, or as not done."""
         act = "done" if done else "reopened"
         return await self._change(conversation, version, act, lambda one: replace(one, done=done))
 
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
-        """Put into another mailbox; a handler who may not write there stops being its handler."""
+        """Move a conversation to another mailbox; a handler without the right to write there is removed."""
 
         def moved(one: ConversationRecord) -> ConversationRecord:
             scope = self._scope
@@ -68,7 +68,7 @@ class HandlingDesk:
         return await self._change(conversation, version, "moved", moved)
 
     async def add_note(self, conversation: str, text: str) -> Note:
-        """Add a note, which is never sent."""
+        """Add an internal note, which is never sent."""
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)

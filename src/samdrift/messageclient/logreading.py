@@ -1,7 +1,7 @@
-"""The log of the organisation's message client as its security officer reads it: by person and by period.
+"""The log of the organisation's message client, for its security officer, by person and by period.
 
-A reading is itself in the log before anything of it is shown. The log has identifiers, never content; names
-of persons come from the vault.
+Reading the log is itself logged before anything is shown. The log contains identifiers and never content;
+the names of people come from the vault.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.web.tables import BEGINNING, csv_lines
 
 PAGE = 100
-"""Entries on a page."""
+"""Number of entries on a page."""
 _BATCH = 1000
 SECONDS = 2.0
-"""Time for one page, after which the next continues: a person's entries may be few among very many."""
+"""Time limit in seconds for one page, after which the next one continues; matching entries may be rare."""
 _SLACK = timedelta(minutes=5)
-"""Entries are in the order of commit: an entry's time may be this much earlier than its neighbour's."""
+"""Entries are in the order of commit, so an entry's time may be this much earlier than its neighbour's."""
 _PERSON = "person:"
-"""Begins a person as the author of a statement."""
+"""Prefix of a person as the author of a statement."""
 FAILED = frozenset(
     {
         MKEvent.MK_ACCESS_DENIED,
@@ -39,21 +39,21 @@ FAILED = frozenset(
         VaultEvent.VAULT_OPENING_DENIED,
     }
 )
-"""Events of attempts that came to nothing."""
+"""Events of failed attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogQuestion:
-    """A question to the log; the period is from ``since`` until before ``until``."""
+    """Criteria for reading the log; the period is from ``since`` until before ``until``."""
 
     since: datetime
     until: datetime
     person: str = ""
-    """Acts of this person, and acts that concern them; of every person where it is empty."""
+    """Only acts of this person, and acts that concern them; empty for every person."""
     service: bool = False
-    """Acts of the service itself, too; where no person is named."""
+    """Also acts of the service itself, if no person is named."""
     failed: bool = False
-    """Only attempts that came to nothing."""
+    """Only failed attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Entries in their order; ``after`` is where the next page begins, 0 after the last."""
+    """Entries in order; ``after`` is the start of the next page, 0 on the last page."""
 
     lines: tuple[LogLine, ...]
     after: int
@@ -75,13 +75,13 @@ class LogPage:
 
 
 class LogReading:
-    """Reads the log for one person, who must be a security officer."""
+    """Access to the log for one person, who must be a security officer."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def persons(self) -> tuple[tuple[str, str], ...]:
-        """Return the organisation's persons by name, to choose one."""
+        """Return the organisation's people by name, to choose one from."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             self._require_officer()
@@ -90,7 +90,7 @@ class LogReading:
         return tuple(sorted(found, key=lambda pair: (pair[1].casefold(), pair[0])))
 
     async def page(self, asked: LogQuestion, after: int = 0) -> LogPage:
-        """Return a page of the log, beginning after an entry's number."""
+        """Return a page of the log, starting after the entry with a given number."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             self._require_officer()
@@ -109,9 +109,9 @@ class LogReading:
         return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else onward, mailboxes)
 
     async def table(self, asked: LogQuestion) -> AsyncIterator[bytes]:
-        """Yield the log as CSV, piece by piece; that it is read is in the log before the first piece.
+        """Return the log as CSV in pieces; the reading is logged before the first piece.
 
-        Each piece is an opening of its own, so that a slow reader holds up nothing.
+        Each piece is read in an opening of its own, so that a slow reader blocks nothing.
         """
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
@@ -134,7 +134,7 @@ class LogReading:
                 yield await asyncio.to_thread(csv_lines, rows)
 
     async def _begin(self, vault: MessageClientVault, since: datetime, end: int) -> int:
-        """Return a number after which all entries of a period come, by halving the log."""
+        """Return an entry number that precedes all entries of a period, found by bisection."""
         low, high = 0, end
         while high - low > _BATCH:
             middle = (low + high) // 2
@@ -148,7 +148,7 @@ class LogReading:
     async def _batch(
         self, vault: MessageClientVault, asked: LogQuestion, place: int, end: int
     ) -> tuple[list[LogEntry], int]:
-        """Return what fits of the next entries, and where to go on."""
+        """Return the matching entries of the next batch, and the position after it."""
         entries = [each for each in await vault.log(place, _BATCH) if each.sequence <= end]
         if not entries or entries[0].at > asked.until + _SLACK:
             return [], end
@@ -169,7 +169,7 @@ class LogReading:
 
 
 def person_of(entry: LogEntry) -> str:
-    """Return the id of the person who acts in an entry, or whom it is about; empty for the service itself."""
+    """Return the id of the person who acts in an entry or is concerned by it; empty for the service."""
     kind, _, name = entry.principal.partition(":")
     if kind == "user":
         return name

@@ -1,6 +1,4 @@
-"""Mailboxes, conversations, messages and drafts as pages show them.
-
-Ids are random and say nothing; they may be in a path. Times carry a zone."""
+"""Mailboxes, conversations, messages and drafts as pages show them. Ids are random and may be in a path."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from samdrift.rights import Right
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person of the organisation. The name is empty where it is not known any more."""
+    """A person of the organisation. The name is empty if it is no longer known."""
 
     id: str
     name: str
@@ -25,7 +23,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A person or reference that a message names: its code system, value and text (api-mt-mk)."""
+    """A person or reference that a message names: its code system, value and label (api-mt-mk)."""
 
     root: str
     extension: str
@@ -34,15 +32,15 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """An organisation and a functional address of it, with what a message says of persons and references."""
+    """An organisation and one of its functional addresses, with the persons and references in a message."""
 
     organisation: str
-    """Participant identifier, ``0203:habo.se``."""
+    """Participant identifier, such as ``0203:habo.se``."""
     address: str
     organisation_name: str = ""
-    """Name in the address book; empty where it does not know."""
+    """Name in the address book; empty if the address book does not have it."""
     address_name: str = ""
-    """The message's own label of the address, else the address book's name."""
+    """The message's own label of the address, or else its name in the address book."""
     persons: tuple[Identifier, ...] = ()
     references: tuple[Identifier, ...] = ()
 
@@ -51,19 +49,19 @@ class Folder(StrEnum):
     """Views of a mailbox's conversations."""
 
     UNREAD = "unread"
-    """Something in it has been opened by nobody."""
+    """Conversations with a message that no person has opened."""
     MINE = "mine"
     UNHANDLED = "unhandled"
     OPEN = "open"
-    """Everything that is not done."""
+    """Conversations that are not done."""
     DONE = "done"
     SENT = "sent"
-    """Conversations in which something was sent from here, the latest sending first."""
+    """Conversations in which something was sent from here, the most recently sent first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A functional address that the organisation manns, with the person's rights and the counts."""
+    """A functional address that the organisation staffs, with the person's rights and counts of its views."""
 
     id: str
     name: str
@@ -72,27 +70,27 @@ class Mailbox:
     counts: Mapping[Folder, int]
     drafts: int
     outbox: int
-    """Messages that are not handed over to the message service yet."""
+    """Number of messages that have not been handed over to the message service yet."""
     needs_approval: bool
     undo_seconds: int
     retired: bool = False
-    """True when nothing new is written in it."""
+    """True if the mailbox is closed to new messages."""
 
 
 FOLLOWED_FOR = timedelta(days=7)
-"""Time after which a message whose status is still not final is not asked for any more."""
+"""Time after which the status of a sent message is no longer followed, even if it is not final."""
 
 
 class Stage(StrEnum):
-    """The client's own part of a message's way; what came after is its status at the message service."""
+    """Stages of a message in this client; later steps are its status at the message service."""
 
     ARRIVED = "arrived"
     UNREADABLE = "unreadable"
-    """It came in and cannot be shown; its raw form can be downloaded."""
+    """The message arrived but cannot be shown; its raw data can be downloaded."""
     WINDOW = "window"
-    """Sending can be undone, and nothing of it can change."""
+    """Sending can still be undone; the message cannot be changed."""
     OUTBOX = "outbox"
-    """It waits for the message service."""
+    """The message is waiting to be handed over to the message service."""
     HANDED_OVER = "handed-over"
     REFUSED = "refused"
     """The message service has refused it."""
@@ -102,11 +100,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """A step on a message's way, as the message service reports it, the texts as they are."""
+    """A step of a message's delivery, with the texts that the message service reports."""
 
     at: datetime
     status: MessageStatus | None
-    """``None`` for a status that is in no code list."""
+    """``None`` for a status that is not in the code list."""
     code: str
     title: str
     detail: str
@@ -114,7 +112,7 @@ class DeliveryEvent:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The way of a message that was sent, so far."""
+    """The progress so far of a sent message's delivery."""
 
     stage: Stage
     status: MessageStatus | None
@@ -122,14 +120,14 @@ class Delivery:
     until: datetime | None
     """End of the undo window, or the deadline of the outbox."""
     reason: str
-    """The message service's reason for refusing or not sending it; empty without one."""
+    """The message service's reason for refusing the message, or for a failure to send it; otherwise empty."""
     events: tuple[DeliveryEvent, ...] = ()
-    """The oldest first."""
+    """Steps of the delivery, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftMark:
-    """A draft that waits in a conversation, and who writes in it."""
+    """An unsent draft in a conversation, with its writer."""
 
     id: str
     writer: Person
@@ -146,32 +144,32 @@ class Line:
     subject: str
     counterpart: Party
     at: datetime
-    """Arrival or sending of its latest message."""
+    """Time at which its latest message arrived or was sent."""
     confidential: bool
     references: tuple[Identifier, ...]
     messages: int
     files: int
     unread: bool
-    """Something in it has been opened by nobody."""
+    """True if it has a message that no person has opened."""
     new_to_me: bool
-    """Something came since the person last opened it."""
+    """True if a message has arrived since the person last opened the conversation."""
     handler: Person | None
     done: bool
     drafts: tuple[DraftMark, ...]
     delivery: Delivery | None
-    """The latest sent message's, without its events."""
+    """Delivery of the latest sent message, without its events."""
     unreadable: bool
-    """Something in it was fetched and cannot be shown."""
+    """True if it has a message that was fetched but cannot be shown."""
     too_large: bool = False
-    """Something in it was too large to be fetched."""
+    """True if it has a message that was too large to be fetched."""
     registered: Registration | None = None
     substitutes: tuple[Person, ...] = ()
-    """Substitutes of its handler, who is absent now."""
+    """Substitutes of the handler, if the handler is currently absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A conversation's number in the organisation's own records, and who registered it there."""
+    """A conversation's number in the organisation's own records, with the person who registered it there."""
 
     number: str
     person: Person
@@ -180,7 +178,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person's word that nothing of a conversation is disposed of, whatever a rule says."""
+    """A person's decision that nothing of a conversation may be disposed of, whatever the rules are."""
 
     reason: str
     person: Person
@@ -189,17 +187,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A page of a list; ``next`` is where the next one begins, empty after the last."""
+    """A page of a list; ``next`` is the start of the next page, empty on the last one."""
 
     lines: tuple[Line, ...]
     next: str
     lain: Lain | None = None
-    """Messages that nobody opens in the mailbox whose list it is; ``None`` for a list of several."""
+    """Messages left unread for too long in the list's mailbox; ``None`` for a list of several mailboxes."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a message or draft, without its content. Its type is that of its content, not of its name."""
+    """A file of a message or draft, without its content. Its type is that of the content, not of the name."""
 
     id: str
     name: str
@@ -209,57 +207,57 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a message: its name, and its texts as HTML that ``web.messagetext`` has made."""
+    """A document of a message: its name, and its texts as HTML made by ``web.messagetext``."""
 
     name: str
     texts: tuple[str, ...]
-    """Ready for :func:`samdrift.web.messagetext.kept_text`: made once, when the message was stored."""
+    """Input for :func:`samdrift.web.messagetext.kept_text`; made once, when the message was stored."""
     plain: tuple[str, ...]
-    """The same texts as they were written."""
+    """The same texts as originally written."""
     files: tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that came in or was sent."""
+    """A message that was received or sent."""
 
     id: str
     message_id: str
-    """Its id in the federation (``messageId``)."""
+    """Id of the message in the federation (``messageId``)."""
     conversation: str
-    """Id here of the conversation that it is in."""
+    """Local id of its conversation."""
     conversation_id: str
-    """The conversation's id in the federation (``conversationId``)."""
+    """Id of its conversation in the federation (``conversationId``)."""
     direction: Direction
     sender: Party
     recipient: Party
     subject: str
     confidential: bool
     at: datetime
-    """Arrival here, or sending."""
+    """Time of arrival here, or of sending."""
     dated_at: datetime | None
     """The sender's own time stamp."""
     documents: tuple[Document, ...]
     stage: Stage
     delivery: Delivery | None
-    """``None`` for a message that came in."""
+    """``None`` for a received message."""
     refers_to: str | None
-    """Id here of the message that it answers or repeats, if that one is here."""
+    """Local id of the message that it answers or repeats, if that one is stored here."""
     author: Person | None
-    """The person who sent it; ``None`` for one that came in or was sent by another client."""
+    """The person who sent it; ``None`` for a message that was received or sent by another client."""
     read_by: int
-    """Number of persons who have opened it."""
+    """Number of people who have opened it."""
     was_unread: bool
-    """True when no person had opened it before this reading."""
+    """True if no person had opened it before this reading."""
     draft: str | None = None
-    """Id of the draft that it was sent as from here."""
+    """Id of the draft from which it was sent here."""
     too_large: bool = False
-    """True when it was too large to be fetched: what it says is at the message service alone."""
+    """True if it was too large to be fetched; its content exists only at the message service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note in a conversation; it is never sent."""
+    """An internal note in a conversation, which is never sent."""
 
     id: str
     author: Person
@@ -269,7 +267,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages of one ``conversationId`` in a mailbox, none before what it refers to, notes and drafts."""
+    """Messages of one ``conversationId`` in a mailbox, each after any it refers to; notes and drafts."""
 
     id: str
     version: int
@@ -280,7 +278,7 @@ class Conversation:
     references: tuple[Identifier, ...]
     handler: Person | None
     handler_away: bool
-    """The handler has no right to write in the mailbox any more."""
+    """True if the handler no longer has the right to write in the mailbox."""
     done: bool
     messages: tuple[Message, ...]
     notes: tuple[Note, ...]
@@ -288,7 +286,7 @@ class Conversation:
     registered: Registration | None = None
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
-    """Substitutes of its handler, who is absent now."""
+    """Substitutes of the handler, if the handler is currently absent."""
     earlier: str = ""  # The first of these messages, where another page shows earlier ones.
     later: int = 0  # Messages after these, which other pages show.
     others: int = 0  # All messages that other pages show.
@@ -296,27 +294,27 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file to download: its content comes in pieces, authenticated."""
+    """A file to download; its content comes in authenticated pieces."""
 
     file: File
     pieces: AsyncIterable[bytes]
 
 
 class Act(StrEnum):
-    """Ways of seeing a message."""
+    """Ways in which a person can see a message."""
 
     READ = "read"
     FILE = "file"
     RAW = "raw"
     PRINTED = "printed"
     WHY = "why"
-    """Said why, before opening what is marked in a mailbox that they do not work in."""
+    """Gave a reason for opening a marked conversation in a mailbox in which they do not work."""
     HANDED_OVER = "handed-over"
-    """In a package, to be kept or read elsewhere."""
+    """Handed over the message in a package, to be kept or read elsewhere."""
 
 
 class Reason(StrEnum):
-    """Reasons for opening what is marked as confidential in a mailbox that one does not work in."""
+    """Reasons for opening confidential conversations in a mailbox in which one does not work."""
 
     CASE = "case"
     COVER = "cover"
@@ -324,7 +322,7 @@ class Reason(StrEnum):
     RECORDS = "records"
     """A request for public records."""
     MISTAKE = "mistake"
-    """To look into a fault, or something that went to the wrong place."""
+    """To investigate a fault, or a message sent to the wrong place."""
 
 
 class Part(StrEnum):
@@ -334,48 +332,48 @@ class Part(StrEnum):
     FILES = "files"
     NOTES = "notes"
     EVIDENCE = "evidence"
-    """Receipts, and what the message service's log says of each message."""
+    """Receipts, and each message's entries in the log of the message service."""
     ORIGINAL = "original"
-    """Each message as the message service has it, byte for byte."""
+    """Each message exactly as the message service stores it, byte for byte."""
 
 
 class Proofs(Protocol):
-    """A message service, for what the client itself does not keep."""
+    """Access to a message service, for evidence that the client itself does not store."""
 
     def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
         """Return evidence about a message in pieces."""
 
     def raw(self, message_id: str) -> AsyncIterator[bytes]:
-        """Return a message as the message service writes it, in pieces."""
+        """Return a message in the message service's own form, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Messages of a conversation to be handed over; that a person does so is in the log already."""
+    """Messages of a conversation that are being handed over; this has already been logged."""
 
     conversation: Conversation
-    """With the chosen messages alone, and with its notes only where they go along."""
+    """Contains only the chosen messages, and its notes only if they are included."""
     organisation: str
     address: str
-    """Functional address of the mailbox that it lies in."""
+    """Functional address of the mailbox that contains the conversation."""
     parts: frozenset[Part]
     readings: Mapping[str, tuple[Reading, ...]]
-    """By message."""
+    """Records of who has seen each message, by message."""
     files: Mapping[str, AsyncIterable[bytes]]
-    """Content of each file, by its id; the same each time it is read."""
+    """Content of each file by its id, which can be read more than once."""
     raw: Mapping[str, AsyncIterable[bytes]]
     """Content of messages that cannot be shown, by their ids."""
     remote: Mapping[str, str]
     """Ids at the message service, by message."""
     proofs: Proofs | None
-    """``None`` where the organisation's entry names no message service."""
+    """``None`` if no message service is configured for the organisation."""
     person: Person
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A person who has seen a message, in one way."""
+    """A person who has seen a message, in a particular way."""
 
     person: Person
     act: Act
@@ -385,7 +383,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A recipient as chosen: organisation and functional address, with the names that were shown then."""
+    """A recipient as chosen: organisation and functional address, with the names shown at that time."""
 
     organisation: str
     address: str
@@ -395,43 +393,43 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class DraftContent:
-    """Everything that a person types of a message."""
+    """Everything that a person types or chooses for a message."""
 
     recipients: tuple[Recipient, ...] = ()
     subject: str = ""
     text: str = ""
     confidential: bool = True
     persons: tuple[Identifier, ...] = ()
-    """Persons at the sender."""
+    """Contact persons of the sender."""
     references: tuple[Identifier, ...] = ()
     """Our own references."""
     recipient_persons: tuple[Identifier, ...] = ()
     recipient_references: tuple[Identifier, ...] = ()
-    """Theirs, which an answer returns (content-specification 4.3.2)."""
+    """The recipient's own references, which a reply returns (content-specification 4.3.2)."""
 
 
 class DraftStage(StrEnum):
-    """The life of a draft."""
+    """Stages of a draft."""
 
     OPEN = "open"
     APPROVAL = "approval"
-    """A second person is to approve it; nothing of it can change."""
+    """The draft waits for a second person's approval and cannot be changed."""
     APPROVED = "approved"
-    """Approved, and not sent yet; a change to it takes the approval away."""
+    """Approved but not sent; a change to the draft revokes the approval."""
     WINDOW = "window"
-    """Sent, and sending can be undone."""
+    """Sent, but sending can still be undone."""
     SENT = "sent"
 
 
 class DraftKind(StrEnum):
-    """The kind of message that a draft was begun as."""
+    """Kinds of messages that a draft can be started as."""
 
     NEW = "new"
     ANSWER = "answer"
     ADDITION = "addition"
-    """To what was sent from here, and was not answered."""
+    """A further message after one that was sent from here and has not been answered."""
     AGAIN = "again"
-    """A new message with the content of one that was sent from here."""
+    """A new message that repeats the content of one that was sent from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +444,7 @@ class Draft:
     reply_to: str | None
     """Id of the message that it answers, adds to or repeats."""
     seen: int | None
-    """Number of messages in the conversation when the answer was begun or its news were last read."""
+    """Number of messages in the conversation when the reply was started or new ones were last read."""
     content: DraftContent
     files: tuple[File, ...]
     stage: DraftStage
@@ -455,16 +453,16 @@ class Draft:
     asked_by: Person | None
     approved_by: Person | None
     declined: str
-    """Why the second person did not approve; empty otherwise."""
+    """The second person's reason for not approving; otherwise empty."""
     size: int
-    """Bytes of the message that it becomes, Base64 included."""
+    """Size in bytes of the resulting message, including Base64."""
     until: datetime | None
     """End of the undo window."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextTemplate:
-    """A text of a mailbox that its persons put into messages."""
+    """A text of a mailbox that its members can insert into messages."""
 
     id: str
     title: str
@@ -473,19 +471,19 @@ class TextTemplate:
 
 @dataclass(frozen=True, slots=True)
 class HandlerRule:
-    """A rule of a mailbox: who becomes the handler of a conversation that begins there, and fits."""
+    """A rule of a mailbox that assigns a handler to new conversations that match it."""
 
     id: str
     organisation: str
-    """Words of the other side's name, or its identifier; empty for any."""
+    """Words of the other side's name or its identifier; empty to match any."""
     subject: str
-    """Words of the subject; empty for any."""
+    """Words of the subject; empty to match any."""
     handler: str
-    """Id of the person."""
+    """Id of the person who becomes the handler."""
 
 
 class ProblemCode(StrEnum):
-    """Reasons for which a draft cannot be sent."""
+    """Reasons why a draft cannot be sent."""
 
     NO_RECIPIENT = "no-recipient"
     TOO_MANY_RECIPIENTS = "too-many-recipients"
@@ -494,13 +492,13 @@ class ProblemCode(StrEnum):
     NO_SUBJECT = "no-subject"
     SUBJECT_TOO_LONG = "subject-too-long"
     EMPTY = "empty"
-    """Neither text nor file."""
+    """The draft has neither text nor files, or a file is empty."""
     TOO_LARGE = "too-large"
     FILE_TYPE = "file-type"
     TOO_MANY_FILES = "too-many-files"
     NOT_APPROVED = "not-approved"  # The mailbox asks for a second person's approval, which is not there.
     NOT_COVERED = "not-covered"
-    """No agreement of the organisation covers that new messages are sent."""
+    """No agreement of the organisation covers sending new messages."""
     ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
@@ -508,7 +506,7 @@ class ProblemCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason for which a draft cannot be sent, with the field, and the file or recipient it concerns."""
+    """A reason why a draft cannot be sent, with the field, file or recipient that it concerns."""
 
     code: ProblemCode
     field: str
@@ -517,18 +515,18 @@ class Problem:
 
 
 class Caution(StrEnum):
-    """Reasons to look twice at a recipient before sending."""
+    """Reasons to check a recipient again before sending."""
 
     FIRST_TIME = "first-time"
     """The organisation has never sent anything to the address."""
     NOT_LISTED = "not-listed"
     NO_RECEIPT_LATELY = "no-receipt-lately"
-    """The last messages to it got no receipt."""
+    """The latest messages to the address got no receipt."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientCheck:
-    """A recipient before sending."""
+    """A recipient with the results of the checks before sending."""
 
     recipient: Recipient
     cautions: frozenset[Caution]
@@ -537,7 +535,7 @@ class RecipientCheck:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A draft as it would be sent."""
+    """A draft as it would be sent, with the results of all checks."""
 
     draft: Draft
     problems: tuple[Problem, ...]
@@ -549,30 +547,30 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A draft that was sent: its messages, one per recipient, and until when that can be undone."""
+    """A draft that was sent: its messages, one for each recipient, and the end of the undo window."""
 
     draft: str
     messages: tuple[str, ...]
     conversation: str
-    """The first message's."""
+    """Conversation of the first message."""
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Correspondent:
-    """An address to write to, with the person's organisation's own use of it."""
+    """An address to write to, with figures on the organisation's own use of it."""
 
     recipient: Recipient
     favourite: bool
     used: int
     last_used_at: datetime | None
     near: bool = False
-    """No name is as was asked for, and this one is nearly that."""
+    """True for a near match, which is offered only if nothing matches exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Results of a search; ``complete`` is false where the time limit came first."""
+    """Results of a search; ``complete`` is false if the time limit was reached first."""
 
     lines: tuple[Line, ...]
     looked_at: int
@@ -582,7 +580,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search as it was asked, to be shown again. Only its person can find it."""
+    """A stored search, with which the page is shown again. Only its own person can retrieve it."""
 
     words: str
     whole_text: bool
@@ -591,10 +589,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class RecipientList:
-    """Recipients under one name, the person's own, or those of a mailbox; each gets a message of its own."""
+    """A named list of recipients, of a person or a mailbox; each recipient gets a separate message."""
 
     id: str
     name: str
     recipients: tuple[Recipient, ...]
     mailbox: str | None
-    """The mailbox whose it is; ``None`` for the person's own."""
+    """Mailbox to which the list belongs; ``None`` if it is the person's own."""

@@ -1,6 +1,6 @@
-"""Mailboxes: making them and changing their settings, each change logged as its own kind.
+"""Creation of mailboxes and changes to their settings, each logged with its kind of change.
 
-Callers check who may do it: the pages check rights, the operator's commands run for the operator.
+Callers check permissions: the pages check rights, and the operator's commands act for the operator.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_NAME = 100
 
 
 class UnfitSetting(Explained):
-    """A setting of a mailbox that cannot be; ``field`` is its name. Nothing was changed."""
+    """Refusal of an invalid setting of a mailbox; ``field`` is its name. Nothing was changed."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -25,9 +25,9 @@ class UnfitSetting(Explained):
 
 
 async def make_mailbox(vault: MessageClientVault, address: str, name: str, **facts: str) -> MailboxRecord:
-    """Make a mailbox for a functional address; :class:`UnfitSetting` where one has it.
+    """Create a mailbox for a functional address; :class:`UnfitSetting` if it already has one.
 
-    ``facts`` go into the log's entry.
+    ``facts`` are added to the entry in the log.
     """
     made = MailboxRecord(secrets.token_hex(16), address, name)
     await _keep(vault, made, "made", facts)
@@ -37,9 +37,9 @@ async def make_mailbox(vault: MessageClientVault, address: str, name: str, **fac
 async def change_mailbox(
     vault: MessageClientVault, before: MailboxRecord, after: MailboxRecord, **facts: str
 ) -> None:
-    """Store the changed settings of a mailbox; without a change nothing is stored or logged.
+    """Store changed settings of a mailbox; without a change nothing is stored or logged.
 
-    An address belongs with the messages sent to it: a mailbox that has any keeps its address.
+    Messages belong to the address that they were sent to, so a mailbox with messages keeps its address.
     """
     if before == after:
         return

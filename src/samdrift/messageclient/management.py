@@ -1,7 +1,7 @@
 """Management of an organisation's message client by its own people: mailboxes, figures, text templates.
 
-An administrator manages every mailbox, a manager only their own; neither sees content by that. Every call
-goes through the scope of one person, and raises :class:`NotHere` for what that person does not manage.
+An administrator manages every mailbox, a manager only their own; neither gains access to content. Every call
+acts in the scope of one person, and raises :class:`NotHere` for anything that this person does not manage.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from samdrift.vault.mailrecords import Content, MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 
 MAX_CONFIRMATION = 1_000
-"""Characters in which an administrator confirms that no other client reads an address."""
+"""Maximum length of an administrator's confirmation that no other client reads an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A mailbox with the knowledge about its address's readers, and who has confirmed it."""
+    """A mailbox with what is known about other readers of its address, and the person who confirmed it."""
 
     mailbox: MailboxRecord
     state: Reading
@@ -41,27 +41,27 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Deletion at the message service as an administrator sees it."""
+    """State of deletion at the message service, for an administrator."""
 
     days: int
     backup_at: datetime | None
-    """The moment whose state the latest verified backup has."""
+    """Time of the state that the latest verified backup contains."""
     mailboxes: tuple[Confirmation, ...]
     counts: DeletionCounts
 
 
 class Management:
-    """The part of one organisation that one person manages, for one request."""
+    """Management of an organisation's message client by one person, for one request."""
 
     def __init__(self, scope: Scope, addresses: Sequence[str]) -> None:
-        """``addresses`` are the functional addresses that the organisation has by configuration."""
+        """``addresses`` are the functional addresses configured for the organisation."""
         self._scope = scope
         self._addresses = addresses
 
     # --- mailboxes ----------------------------------------------------------------------------------------
 
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
-        """Return the mailboxes that the person manages, by name, those that have ended last."""
+        """Return the mailboxes that the person manages, by name, with closed ones last."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             found = await self._managed(vault)
             if not found:
@@ -74,14 +74,14 @@ class Management:
             return await self._one(vault, mailbox)
 
     async def free_addresses(self) -> tuple[str, ...]:
-        """Return the organisation's addresses without a mailbox; for administrators."""
+        """Return the organisation's addresses without a mailbox; only for administrators."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             self._require_administrator()
             taken = {one.address for one in await vault.mailboxes()}
         return tuple(each for each in self._addresses if each not in taken)
 
     async def make(self, address: str, name: str) -> MailboxRecord:
-        """Make a mailbox; :class:`UnfitSetting` for an address that is not the organisation's own."""
+        """Create a mailbox; :class:`UnfitSetting` for an address that is not the organisation's own."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             self._require_administrator()
             self._require_own(address)
@@ -97,7 +97,7 @@ class Management:
         name: str | None = None,
         address: str | None = None,
     ) -> None:
-        """Change the settings of a mailbox; its name and address only administrators change."""
+        """Change the settings of a mailbox; only administrators can change its name and address."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             before = await self._one(vault, mailbox)
             after = replace(
@@ -114,7 +114,7 @@ class Management:
             await change_mailbox(vault, before, after)
 
     async def set_retired(self, mailbox: str, *, retired: bool) -> None:
-        """End a mailbox, in which nothing new is written from then on, or use it again; administrators."""
+        """Close a mailbox to new messages, or reopen it; only for administrators."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             self._require_administrator()
             before = await self._one(vault, mailbox)
@@ -122,13 +122,13 @@ class Management:
 
     @property
     def is_administrator(self) -> bool:
-        """True when the person administers the whole organisation."""
+        """True if the person administers the whole organisation."""
         return self._scope.may(Right.ADMINISTRATOR)
 
     # --- figures ------------------------------------------------------------------------------------------
 
     async def figures(self, weeks: int) -> tuple[tuple[MailboxRecord, ...], tuple[WeekRecord, ...]]:
-        """Return the mailboxes that the person manages, and counts of their messages in the last weeks."""
+        """Return the mailboxes that the person manages, and weekly counts of their messages."""
         since = self._scope.now() - timedelta(weeks=weeks)
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             found = await self._managed(vault)
@@ -144,7 +144,7 @@ class Management:
             return await text_templates(vault, (await self._one(vault, mailbox)).id)
 
     async def keep_text(self, mailbox: str, template: TextTemplate) -> None:
-        """Add a text template, whose id is then empty, or change one."""
+        """Change a text template, or add one if its id is empty."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             await keep_text(vault, (await self._one(vault, mailbox)).id, template)
 
@@ -162,14 +162,14 @@ class Management:
             return tuple((rule, people[rule.handler].name) for rule in await handler_rules(vault, owner))
 
     async def handlers(self, mailbox: str) -> tuple[Person, ...]:
-        """Return the persons who may be a handler in a mailbox, by name."""
+        """Return the people who may become a handler in a mailbox, by name."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             owner = (await self._one(vault, mailbox)).id
             people = await self._scope.people(vault)
         return people.sorted(self._scope.permissions.holders(Right.WRITE, owner))
 
     async def add_rule(self, mailbox: str, rule: HandlerRule) -> None:
-        """Add a rule after the others; its id is made here."""
+        """Add a rule after the existing ones; its id is assigned here."""
         if rule.handler not in {each.id for each in await self.handlers(mailbox)}:
             raise UnfitSetting("handler", "the handler is a person who may write in the mailbox")
         async with self._scope.open(Purpose.ADMINISTER) as vault:
@@ -182,7 +182,7 @@ class Management:
     # --- deletion at the message service --------------------------------------------------------------------
 
     async def deletion(self, rule: DeletionRule) -> Deletion:
-        """Return what a rule deletes at the message service, and what that waits for; for administrators."""
+        """Return the state of deletion at the message service under a rule; only for administrators."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             self._require_administrator()
             backup, confirmed = await vault.last_backup(), await vault.sole_readers()
@@ -205,14 +205,14 @@ class Management:
         return Deletion(rule.after.days, backup.taken_at if backup else None, tuple(mailboxes), counts)
 
     async def confirm(self, mailbox: str, interface: str, text: str) -> None:
-        """Confirm in writing that no other client reads the address of a mailbox there; administrators."""
+        """Store an administrator's confirmation that no other client reads the address of a mailbox."""
         said = text.strip()
         if not 0 < len(said) <= MAX_CONFIRMATION:
             raise UnfitSetting("text", f"a confirmation has 1 to {MAX_CONFIRMATION} characters")
         await self._keep_confirmation(mailbox, {"text": said, "interface": interface})
 
     async def take_back(self, mailbox: str) -> None:
-        """Take a confirmation back: nothing more is deleted at that address; administrators."""
+        """Withdraw a confirmation, so that nothing more is deleted at the address; for administrators."""
         await self._keep_confirmation(mailbox, None)
 
     async def _keep_confirmation(self, mailbox: str, content: Content | None) -> None:

@@ -1,4 +1,4 @@
-"""The desk of one signed-in person over the organisation's vault: all parts of it, behind one scope."""
+"""The complete desk of a signed-in person, assembled from its parts over one scope."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class OwnDesk(
     PresetDesk,
     AttendingDesk,
 ):
-    """A :class:`~samdrift.messageclient.desk.Desk`."""
+    """Implementation of :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
     def person(self) -> Person:
-        """The person whose desk it is."""
+        """Person to whom the desk belongs."""
         return self._scope.person
 
     @property
     def away_since(self) -> datetime | None:
-        """Moment since which the message service cannot be used; ``None`` while it can."""
+        """Time since which the message service has been unavailable; ``None`` while it is available."""
         return self._scope.away_since
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
@@ -57,7 +57,7 @@ class OwnDesk(
 
 
 async def names_of(vault: MessageClientVault) -> dict[str, str]:
-    """Return the names of the organisation's persons, by id."""
+    """Return the names of the organisation's people, by id."""
     return {one.id: one.identity.name for one in await vault.persons()}
 
 
@@ -78,11 +78,11 @@ def desk(
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
-    ``permissions`` are the current ones; ``book`` names organisations and reports whether an address is
-    listed; ``names`` returns persons' names, without an entry in the log. ``uploads`` are the turns of all
-    desks of a process; ``renewed`` returns the rights again after a long operation; ``proofs`` is the
-    organisation's message service, if it has one, which may be ``away_since`` a moment. ``live`` are the open
-    pages of the process.
+    ``permissions`` are the current ones; ``book`` returns names of organisations and whether an address is
+    listed; ``names`` returns people's names, without an entry in the log. ``uploads`` limits the concurrent
+    uploads of all desks in a process; ``renewed`` returns the rights again after a long operation;
+    ``proofs`` is the organisation's message service, if it has one, unavailable since ``away_since``.
+    ``live`` are the open pages of the process.
     """
     uploads = uploads or Uploads()
     scope = Scope(

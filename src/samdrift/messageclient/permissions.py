@@ -1,7 +1,7 @@
-"""Rights of persons in an organisation's message client, decided from the statements in its vault.
+"""Rights of people in an organisation's message client, decided from the statements in its vault.
 
-Each request asks for them again, from a folded copy in memory that is first updated: a right that was ended
-a moment ago is gone. Nothing is cached longer than that, and nobody has a right that no statement gives.
+Every request asks for them again, from a copy in memory that is first brought up to date, so a right that
+ended a moment ago no longer counts. Nothing is cached for longer, and no right exists without a statement.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ Claims = Mapping[str, Sequence[str]]
 
 
 def person_subject(person: str) -> Subject:
-    """Return the subject of statements that a person is, by id."""
+    """Return a person, given by id, as the subject of statements."""
     return Subject(SubjectKind.PERSON, person)
 
 
 def claim_subjects(issuer: str, claims: Claims) -> frozenset[Subject]:
-    """Return the subjects of statements that a sign-in vouches for, of claims that can be one."""
+    """Return the claims of a sign-in as subjects of statements, leaving out those that cannot be one."""
     return frozenset(_subjects(issuer, claims))
 
 
@@ -92,7 +92,7 @@ class PersonPermissions:
 
     @property
     def consents(self) -> Sequence[tuple[Consent, str]]:
-        """Consents of the organisation in force, each with the name of the one who sees something."""
+        """Consents in force in the organisation, each with the name of the party given access."""
         return self._assigned.consents
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
@@ -100,18 +100,20 @@ class PersonPermissions:
         return self._assigned.allows(self._person, self._claims, right, mailbox)
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
-        """Return the ids of the persons who have a right to a mailbox now; by claim, those of the latest
-        sign-in.
+        """Return the ids of the people who have a right to a mailbox now.
+
+        Rights by claim are those of each person's latest sign-in.
         """
         return self._assigned.holders(right, mailbox)
 
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
-        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
+        """Return the substitutes who can write in a mailbox now, by the id of the absent person."""
         return self._assigned.substitutes(mailbox)
 
     def held(self) -> frozenset[Right]:
-        """Return all rights that the person has to some mailbox or in the organisation; a substitute reads
-        and writes.
+        """Return all rights that the person has, to any mailbox or in the organisation.
+
+        A substitute counts as having the rights to read and write.
         """
         ways = self._assigned.ways(person_subject(self._person), self._claims)
         rights = (
@@ -121,13 +123,13 @@ class PersonPermissions:
         return frozenset[Right]().union(*rights)
 
     def ended(self, mailbox: str | None = None) -> bool:
-        """Return whether a right that the person was given, to a mailbox or any, has been ended."""
+        """Return whether a right that the person was given, to one mailbox or to any, has ended."""
         state, moment = self._assigned.copy.state, self._assigned.moment
         stopped = state.stopped(moment, person_subject(self._person), *self._claims)
         return any(mailbox is None or _concerns(holding, mailbox) for holding, _ in stopped)
 
     def any(self) -> bool:
-        """Return whether the person has any right at all, so that the pages have something to show."""
+        """Return whether the person has any right at all, and the pages therefore have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
 
 
@@ -136,22 +138,22 @@ _OF_SUBSTITUTES = frozenset({Right.READ, Right.WRITE})
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The rights of everyone in one organisation at one moment."""
+    """The rights of everyone in an organisation at one moment."""
 
     organisation: str
     copy: Copy
     persons: tuple[PersonRecord, ...]
     at: datetime
-    """Not earlier than the last statement or what a witness put under the log, however the clock is set."""
+    """Not earlier than the last statement or a witness's confirmed time, whatever the local clock shows."""
     another_day: bool = False
-    """True when ``at`` is a moment that was asked for, past or to come, and not now."""
+    """True if ``at`` is a past or future moment that was asked for, rather than now."""
     consents: tuple[tuple[Consent, str], ...] = ()
-    """Consents that are in force, each with the name of the one who sees something by it."""
+    """Consents that are in force, each with the name of the party to which it gives access."""
 
     def allows(
         self, person: str, claims: frozenset[Subject], right: Right, mailbox: str | None = None
     ) -> bool:
-        """Return whether a person has a right; :class:`RightsBehind` where a statement cannot be read."""
+        """Return whether a person has a right; raises :class:`RightsBehind` if a statement cannot be read."""
         request = Request(self.organisation, person_subject(person), right, Scope(mailbox), claims)
         if self.another_day:
             return decide_by(self.copy.state, request, self.at).allowed
@@ -161,15 +163,15 @@ class Assigned:
             raise RightsBehind(behind.number, behind.wanted) from None
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
-        """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
+        """Return the ids of the people who have a right; rights by claim are those of the latest sign-in."""
         return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
 
     def vouched_for(self, person: str) -> frozenset[Subject]:
-        """Return the claims of a person's latest sign-in; none of one who is not known."""
+        """Return the claims of a person's latest sign-in; empty for an unknown person."""
         return next((claims_of(each) for each in self.persons if each.id == person), frozenset())
 
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
-        """Return the persons who write in a mailbox now in place of one who is absent, by that one's id."""
+        """Return the ids of the substitutes who write in a mailbox now, by the id of the absent person."""
         found: dict[str, list[str]] = {}
         for holding in self.copy.state.holdings(self.moment):
             what = holding.given.what
@@ -180,20 +182,20 @@ class Assigned:
         return {absent: those for absent, those in able.items() if those}
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
-        """Yield what a subject was given and has now: itself, by a claim, or by a group of a directory."""
+        """Yield what a subject currently has been given: directly, by a claim, or by a directory group."""
         state = self.copy.state
         yield from state.holdings(self.moment, subject, *sorted(claims, key=str))
         yield from (holding for holding, _ in state.groups(subject, self.moment))
 
     @property
     def moment(self) -> datetime:
-        """The moment that counts: a clock that was set back prolongs nothing."""
+        """Moment for which rights are decided. Setting the clock back does not prolong a right."""
         return self.at if self.another_day else max(self.at, self.copy.state.last or self.at)
 
     def readers(self, mailbox: str) -> tuple[Reader, ...]:
-        """Return everyone with a right to a mailbox now, with the ways by which they have it, by name.
+        """Return everyone who has a right to a mailbox now, by name, with the ways they have it.
 
-        A group stands there as a whole, and so does each person who was in it at the latest sign-in.
+        Groups are listed separately; their members are included here as of their latest sign-in.
         """
         found = [
             Reader(each.id, each.identity.name, rights, tuple(self._through(each, mailbox)), each.seen_at)
@@ -207,14 +209,14 @@ class Assigned:
         return tuple(sorted(found, key=lambda reader: (reader.name.casefold(), reader.person)))
 
     def on(self, moment: datetime) -> Assigned:
-        """Return the rights of everyone at another moment, from the statements that are here now.
+        """Return the rights of everyone at another moment, from the statements that exist now.
 
-        Groups are those of the latest sign-in: which ones a person was in before is not kept.
+        Groups are those of the latest sign-in, because earlier memberships are not stored.
         """
         return replace(self, at=moment, another_day=True)
 
     def systems(self, mailbox: str) -> tuple[tuple[str, Way], ...]:
-        """Return the systems with rights to a mailbox, by their ids, and how each has them."""
+        """Return the systems with rights to a mailbox, by id, and the way in which each has them."""
         return tuple(
             (holding.given.what.subject.id, self._way(Through.ASSIGNMENT, holding))
             for holding in self.copy.state.holdings(self.moment)
@@ -222,7 +224,7 @@ class Assigned:
         )
 
     def coming(self, mailbox: str) -> tuple[tuple[str, Way], ...]:
-        """Return what begins later in a mailbox, with the id of the one who gets it, the earliest first."""
+        """Return rights to a mailbox that start later, each with its subject's id, earliest first."""
         found = [
             (holding.given.what.subject.id, self._way(_kind(holding), holding))
             for holding, ended in self.copy.state.between(self.moment, _EVER)
@@ -231,8 +233,9 @@ class Assigned:
         return tuple(sorted(found, key=lambda pair: (pair[1].since, pair[0])))
 
     def groups(self, mailbox: str) -> tuple[Way, ...]:
-        """Return the groups that have rights to a mailbox now: claims of the sign-in service, and groups of
-        a directory with the age of their lists.
+        """Return the groups that have rights to a mailbox now.
+
+        These are claims of the sign-in service, and groups of a directory with the time when they were read.
         """
         return tuple(
             self._way(_GROUPS[holding.given.what.subject.kind], holding)
@@ -280,13 +283,13 @@ class Assigned:
 
 
 class Through(StrEnum):
-    """Kinds of ways by which a person has a right."""
+    """Kinds of ways in which a person can have a right."""
 
     ASSIGNMENT = "assignment"
     GROUP = "group"
-    """A claim of the sign-in service."""
+    """Through a claim of the sign-in service."""
     DIRECTORY = "directory"
-    """A group of a directory, whose members signed statements have frozen."""
+    """Through a group of a directory, the members of which are fixed in signed statements."""
     SUBSTITUTION = "substitution"
 
 
@@ -295,41 +298,41 @@ _GROUPS = {SubjectKind.CLAIM: Through.GROUP, SubjectKind.GROUP: Through.DIRECTOR
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way by which somebody has rights to a mailbox, with the statement that it rests on."""
+    """A way in which a subject has rights to a mailbox, with the statement that it is based on."""
 
     through: Through
     number: str
     """Number of the statement, ``S12`` for a signed one."""
     by: Subject
-    """The subject who gave it, or approved it."""
+    """The subject that gave the right, or approved it."""
     why: str = field(repr=False)
     rights: frozenset[Right]
     since: datetime
     until: datetime
     group: str = ""
-    """Issuer, claim and value; or directory and distinguished name."""
+    """Issuer, claim and value of a claim; or directory and distinguished name of a group."""
     absent: str = ""
-    """Id of the person who is substituted for."""
+    """Id of the person who is absent and substituted for."""
     digest: str = ""
     """Digest of the statement."""
     read_at: datetime | None = None
-    """Moment at which a directory was last read for a group of it; ``None`` before, and for other ways."""
+    """Latest time when the group was read from its directory; ``None`` if never, and for other ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A person with rights to a mailbox: the line of *Vilka kan läsa*."""
+    """A person with rights to a mailbox: a line on the *Who can read* page (*Vilka kan läsa*)."""
 
     person: str
     name: str = field(repr=False)
     rights: frozenset[Right]
     ways: tuple[Way, ...]
     seen_at: datetime | None
-    """Latest use of the pages; ``None`` before the first."""
+    """Time of the person's latest use of the pages; ``None`` before the first."""
 
 
 class RightsRefused(Explained):
-    """A statement that would have no effect, and was not stored: why is in ``effect``."""
+    """A statement that was not stored because it would have no effect, for the reason in ``effect``."""
 
     def __init__(self, effect: Effect) -> None:
         super().__init__(f"nothing was changed: {_REASONS[effect]}")
@@ -337,7 +340,7 @@ class RightsRefused(Explained):
 
 
 class SignedAlone(RightsRefused):
-    """A statement that nobody signed, in an organisation where signed ones alone count."""
+    """An unsigned statement in an organisation in which only signed ones count."""
 
     def __init__(self) -> None:
         super().__init__(Effect.OVER)
@@ -358,7 +361,7 @@ _REASONS = {
 
 
 class Assignments:
-    """The statements of all organisations that are served here, folded, and how more are stated."""
+    """The statements of all organisations served here, kept folded in memory, and the means to add more."""
 
     def __init__(self, vaults: WorkerGate[MessageClientVault], clock: Clock) -> None:
         self._vaults = vaults
@@ -367,17 +370,17 @@ class Assignments:
         self._records: dict[ParticipantIdentifier, Record] = {}
 
     async def now(self, organisation: ParticipantIdentifier) -> Assigned:
-        """Return the rights of everyone in an organisation, as stated until now."""
+        """Return the current rights of everyone in an organisation."""
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             return await self.read(organisation, vault)
 
     async def of(
         self, organisation: ParticipantIdentifier, issuer: str, subject: str, claims: Claims
     ) -> PersonPermissions:
-        """Return the rights of a person who is signed in; one who is not known has none.
+        """Return the rights of a person who is signed in; an unknown person has none.
 
-        A claim of the session counts while the person's latest sign-in vouches for it, too: whoever was taken
-        out of a group has nothing by it in an older session either, as *who can read* says.
+        A claim of the session counts only if the person's latest sign-in also vouches for it. Leaving a group
+        therefore ends its rights in older sessions too, in agreement with *who can read*.
         """
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             person = await vault.person(issuer, subject) or ""
@@ -386,7 +389,7 @@ class Assignments:
         return PersonPermissions(person, assigned, vouched)
 
     async def read(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Assigned:
-        """Return the rights of everyone, from the opened vault."""
+        """Return the rights of everyone, read from a vault that is already open."""
         facts = await vault.cover_facts()
         copy = await self._current(organisation, vault, facts)
         record = self._records[organisation]
@@ -402,10 +405,10 @@ class Assignments:
         why: str,
         act: Callable[[datetime], Act],
     ) -> Statement:
-        """State something and return it; :class:`RightsRefused` where it would have no effect.
+        """Store a statement and return it; raises :class:`RightsRefused` if it would have no effect.
 
-        ``act`` is asked for what is stated at a moment. :class:`~samdrift.rights.StatementError` for what
-        is no statement.
+        ``act`` is called with the time of the statement and returns the act to state. An invalid statement
+        raises :class:`~samdrift.rights.StatementError`.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -458,7 +461,7 @@ class Assignments:
     async def _signed(
         self, organisation: ParticipantIdentifier, vault: MessageClientVault, last: int
     ) -> Record:
-        """Return the record of signed statements, each verified here by the keys enrolled before it."""
+        """Return the record of signed statements, each verified with the keys enrolled before it."""
         record = self._records.get(organisation)
         if record is None or last < record.number:
             record = self._records[organisation] = Record(organisation.value, FOLDS)
@@ -501,7 +504,7 @@ def _begins(holding: Holding) -> datetime:
 
 
 def _kind(holding: Holding) -> Through:
-    """Return the kind of way that something given is for those whom it names."""
+    """Return the way in which a holding gives rights: assignment, group, directory or substitution."""
     what = holding.given.what
     if isinstance(what, Substitution):
         return Through.SUBSTITUTION

@@ -1,7 +1,7 @@
-"""Looking for new messages: events of message services that offer them, and questions in turn to all.
+"""Polling for new messages: event streams where a message service offers them, and regular queries to all.
 
-Organisations of one message service ask it one after the other, spread over the time of a round. Where it has
-events, a message is fetched as soon as one says that it is there, and the questions are a net below that.
+The organisations of one message service query it one after another, spread over the time of a round. With
+events, a message is fetched as soon as one announces it, and the queries are only a safety net.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 SERVICE = "message-service"
-"""Name of the dependency."""
+"""Name of the dependency in reports to the operator."""
 _WHOLE = 20
-"""Questions after which lists are read whole, and what other clients have sent is fetched."""
+"""Number of polls after which lists are read in full, and messages sent by other clients are fetched."""
 _MOST_NAMED = 20
-"""New messages that are fetched by the ids that events named; a list of more takes fewer questions."""
+"""Maximum number of new messages fetched by the ids from events; for more, a list takes fewer requests."""
 _TURN = 5.0
-"""Seconds after which an organisation with much to fetch lets others at its message service ask."""
+"""Seconds after which an organisation with much to fetch gives way to others at its message service."""
 _NET = 3600.0
-"""Seconds in which the message service of an organisation that hears events is asked once all the same."""
+"""Seconds between polls of a message service by an organisation that hears its events."""
 _EARLY = _NET / 4
-"""Seconds before that from which it is asked when a stream is resumed with a new access token: the message
-service has opened its vault for that, and its connection stands.
+"""Seconds by which such a poll may be early, when a stream is resumed with a new access token.
+
+At that moment the message service has already opened its vault, and there is a connection to it.
 """
 _QUIET = 300
-"""Seconds that a stream of events may be without a sign of life."""
+"""Seconds that an event stream may be silent before it is considered dead."""
 _TOGETHER = 1.0
-"""Seconds of a round in which those that hear events are passed over together."""
+"""Seconds of a round in which clients that hear events are skipped together."""
 _CUT = 30.0
-"""Seconds of silence after which the end of a stream may be the work of a proxy in between."""
+"""Seconds of silence after which the end of a stream may have been caused by a proxy in between."""
 _AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
-"""Seconds after which a stream of events that ended is taken up again, at first and at most."""
+"""Seconds before an event stream that ended is opened again: the first pause, and the longest."""
 _NOT_OFFERED = frozenset({400, 404, 405, 406, 501})
-"""Refusals of a message service that has no events."""
+"""HTTP statuses with which a message service without events refuses to stream."""
 _OF_SENT = frozenset(
     {
         MessageStatus.SCHEDULED,
@@ -64,13 +65,13 @@ _OF_SENT = frozenset(
         MessageStatus.REJECTED,
     }
 )
-"""Statuses of messages that the organisation sends, which another client of it may have written."""
+"""Statuses of messages that the organisation sends, possibly from another client."""
 _LOOK_AGAIN = 3600.0
-"""Seconds after which one that had no events is asked for them again."""
+"""Seconds after which a message service without events is asked for them again."""
 
 
 def _named(data: str) -> tuple[str, str]:
-    """Return the message and status that an event names; empty texts for what it does not."""
+    """Return the message id and status that an event names; empty texts if it does not name them."""
     try:
         document = json.loads(data)
         found = document["id"], document["attributes"]["messageStatus"]
@@ -80,12 +81,12 @@ def _named(data: str) -> tuple[str, str]:
 
 
 Watch = Callable[[str, str, str], None]
-"""Hears of a dependency, where it is, and why it is gone; the reason is empty when it is there."""
+"""Callback with a dependency's name, its location, and the reason for its outage, empty if there is none."""
 
 
 @dataclass
 class Client:
-    """One organisation at its message service."""
+    """The client of one organisation at its message service."""
 
     organisation: ParticipantIdentifier
     at: str
@@ -93,49 +94,49 @@ class Client:
     service: Mailbox
     fetching: Fetching
     hurry: Callable[[Collection[str]], Awaitable[None]]
-    """Has the status of sent messages asked for soon, by their ids at the message service."""
+    """Callback that asks soon for the status of sent messages, given by their ids at the message service."""
     ours: bool = False
-    """It is this installation's own, whose database and object store are this one's."""
+    """True if the message service is part of this installation and shares its database and object store."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     looks: int = 0
     net_at: float = 0.0
-    """Moment of the next question that is asked although events are heard."""
+    """Time of the next poll that is made in spite of events."""
     asks: bool = False
-    """True while the question is asked."""
+    """True while such a poll is due."""
     hears: bool = False
-    """A stream of events is open."""
+    """True while a stream of events is open."""
     bears_silence: bool = True
-    """Long silence on it has not yet been answered by cutting it off."""
+    """True until a stream has been cut off during a long silence."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: bool = False
-    """Something is new, and a list says what."""
+    """True if something is new that only a list can show."""
     named: dict[str, None] = field(default_factory=dict)
-    """New messages by their ids at the message service, in the order in which they came."""
+    """Ids of new messages at the message service, in the order of arrival."""
     moved: set[str] = field(default_factory=set)
-    """Sent messages that took a step."""
+    """Ids of sent messages with a change of status."""
     sent: dict[str, None] = field(default_factory=dict)
-    """Ids of them that another client may have sent."""
+    """Ids of messages with a change of status that another client may have sent."""
     missed: bool = False
-    """True when another client may have sent something of which no event said anything."""
+    """True if another client may have sent something that no event announced."""
 
     def hearing(self) -> bool:
-        """Return whether events say now what changes at the message service."""
+        """Return whether events currently report changes at the message service."""
         return self.hears
 
     def opened(self) -> None:
-        """Note that a stream of events is open; what came before it is looked for."""
+        """Note that a new event stream is open; whatever arrived before it has to be looked for."""
         self.hears = self.arrived = self.missed = True
         self.news.set()
 
     def resumed(self) -> None:
-        """Note that a stream goes on where the last one ended: nothing came in between."""
+        """Note that an event stream continues where the last one ended, so that nothing was missed."""
         self.hears = True
         if self.net_at - asyncio.get_running_loop().time() <= _EARLY:
             self.asks = True
             self.news.set()
 
     def heard(self, event: ServerEvent) -> None:
-        """Note an event: a new message, a step of one that was sent, or something that is not understood."""
+        """Note an event: a new message, a step of a sent one, or something that is not understood."""
         identity, status = _named(event.data)
         if not (identity and status):
             self.arrived = True
@@ -149,7 +150,7 @@ class Client:
 
 
 class ServiceStates:
-    """Outages of message services: of each organisation for its pages, of each service for the operator."""
+    """Outages of message services: by organisation for its pages, and by service for the operator."""
 
     def __init__(self, clock: Clock, watch: Watch) -> None:
         self._clock = clock
@@ -157,17 +158,17 @@ class ServiceStates:
         self._away: dict[ParticipantIdentifier, tuple[str, datetime, str]] = {}
 
     def away_since(self, organisation: ParticipantIdentifier) -> datetime | None:
-        """Return since when an organisation's message service cannot be used; ``None`` when it can."""
+        """Return the start of the outage of an organisation's message service; ``None`` without one."""
         known = self._away.get(organisation)
         return None if known is None else known[1]
 
     def note(
         self, organisation: ParticipantIdentifier, at: str, reason: str, *, reported: bool = False
     ) -> None:
-        """Note how an organisation's last use of its service ended.
+        """Record the result of an organisation's last use of its message service.
 
-        A service is gone while it is for one of its organisations. With ``reported`` what is gone has a state
-        of its own: the service cannot be used all the same.
+        A service counts as away while it is away for any of its organisations. With ``reported`` the cause is
+        already reported as a dependency of its own, and only the organisation's pages show the outage.
         """
         if reason:
             _, since, _ = self._away.get(organisation, ("", self._clock(), ""))
@@ -179,7 +180,7 @@ class ServiceStates:
 
 
 class Polling:
-    """Fetches for all organisations."""
+    """Polling of message services for all organisations."""
 
     def __init__(
         self,
@@ -192,9 +193,10 @@ class Polling:
         on_failure: Callable[[BaseException], None],
         leases: Leases | None = None,
     ) -> None:
-        """``pause`` is the time of a round, in seconds; ``addresses`` returns those of an organisation.
+        """``pause`` is the length of a round in seconds; ``addresses`` returns an organisation's addresses.
 
-        ``serves`` says for whom this process asks now, and ``leases`` end what it does for others.
+        ``serves`` returns whether this process works for an organisation now; ``leases`` stop its work for
+        others.
         """
         self._clients = clients
         self._states = states
@@ -205,7 +207,7 @@ class Polling:
         self._leases = leases or Leases()
 
     def work(self) -> list[Coroutine[None, None, None]]:
-        """Return the work: rounds for each message service, and events for each organisation."""
+        """Return the coroutines to run: rounds for each message service, and events for each organisation."""
         services = defaultdict[str, list[Client]](list)
         for client in self._clients:
             services[client.at].append(client)
@@ -214,7 +216,7 @@ class Polling:
         return rounds + events
 
     async def _rounds(self, clients: Sequence[Client]) -> None:
-        """Ask for each client once in a round, whose time the looks themselves are part of."""
+        """Poll for each client once a round; the time that this takes is part of the round."""
         time = asyncio.get_running_loop().time
         due = time()
         for place, client in enumerate(clients):
@@ -230,17 +232,17 @@ class Polling:
                     await asyncio.sleep(last_tick(due, _TOGETHER) - time())
 
     async def _ask(self, client: Client, seconds: float) -> None:
-        """Ask the question of a round, the whole of it once in a while."""
+        """Poll for a client, and read lists in full from time to time."""
         if client.hears:
             client.asks, client.net_at = False, asyncio.get_running_loop().time() + _NET
         await self._look(client, whole=client.looks % _WHOLE == 0, seconds=seconds)
         client.looks += 1
 
     async def _hear(self, client: Client) -> None:
-        """Hear the events of a message service, and come back where a stream ends.
+        """Listen to the events of a message service, and reconnect when a stream ends.
 
-        The first stream ends sooner than its token, so that those of all organisations, which begin with the
-        start, do not ask for their next ones at the same time.
+        The first stream is ended before its token expires. Otherwise the streams of all organisations, which
+        open together at the start, would all need new tokens at the same time.
         """
         pause, last = _AGAIN_AFTER, ""
         time = asyncio.get_running_loop().time
@@ -299,9 +301,9 @@ class Polling:
             await asyncio.sleep(wait)
 
     async def _take_up(self, client: Client) -> None:
-        """Fetch and follow what events have named, all that came meanwhile together.
+        """Fetch and follow up what events have named, in batches of what came in the meantime.
 
-        What could not be fetched is looked for again after a pause: the stream may say no more of it.
+        Whatever could not be fetched is tried again after a pause, since the stream may not mention it again.
         """
         pause = _AGAIN_AFTER
         while True:
@@ -326,7 +328,7 @@ class Polling:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _take(self, client: Client, named: Collection[str]) -> bool:
-        """Fetch messages that events have named; false where a list is to be read for them."""
+        """Fetch messages that events have named; returns false if a list has to be read to find them."""
         taken = not named
 
         async def take() -> None:
@@ -338,7 +340,7 @@ class Polling:
         return taken
 
     async def _take_sent(self, client: Client, sent: dict[str, None]) -> bool:
-        """Fetch what others sent that events have named; false where it is to be tried again."""
+        """Fetch messages of other clients that events have named; returns false if it must be retried."""
         if not sent or not self._serves(client.organisation):
             return True
         if await self._try(client, partial(client.fetching.take_sent, sent)):
@@ -349,10 +351,10 @@ class Polling:
     async def _look(
         self, client: Client, *, whole: bool, sent: bool = False, seconds: float = math.inf
     ) -> bool:
-        """Look for what is new, and for what others ``sent`` too; false where that could not be done now,
-        though the organisation is served.
+        """Look for new messages, and with ``sent`` for those sent by other clients.
 
-        What takes longer than so many ``seconds`` goes on at its next turn, with a whole list.
+        Returns false if that failed for an organisation served here. A look that takes longer than
+        ``seconds`` continues at its next turn, with a full list.
         """
 
         async def look() -> None:
@@ -367,9 +369,9 @@ class Polling:
         return not self._serves(client.organisation) or await self._try(client, look)
 
     async def _try(self, client: Client, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do some work with a message service; no fault of one organisation holds up another.
+        """Do some work with a message service, containing its errors within one organisation.
 
-        False where it could not be done.
+        Returns false if the work could not be done.
         """
         async with client.busy:
             try:

@@ -1,4 +1,4 @@
-"""Selections, kept views and distribution lists; what was selected by is sealed, and in no address."""
+"""Selections, saved views and distribution lists. Criteria are stored sealed, and are in no address."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from samdrift.vault.mailrecords import ConversationRecord
 from samdrift.vault.messageclient import MessageClientVault
 
 SECONDS = 2.0
-"""Time of one page of a selection, of which the other side is looked for in what is sealed."""
+"""Time limit in seconds for a page of a selection by organisation, whose names have to be decrypted."""
 _BATCH = 200
 
 
 class PresetDesk:
-    """The part of a desk for selections and lists; as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for selections and lists; see :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -47,7 +47,7 @@ class PresetDesk:
     # --- selections ---------------------------------------------------------------------------------------
 
     async def begin_selection(self, selection: Selection) -> str:
-        """Keep a selection, sealed, and return the random token that it is found under."""
+        """Store a selection, sealed, and return the random token that identifies it."""
         scope, token = self._scope, secrets.token_hex(16)
         async with scope.open(Purpose.READ) as vault:
             await self._readable(vault, selection)
@@ -63,20 +63,20 @@ class PresetDesk:
             return selection, await self._lines(vault, selection, after, limit, "selection")
 
     async def views(self) -> tuple[View, ...]:
-        """Return the kept views that the person can use, by name."""
+        """Return the saved views that the person can use, by name."""
         if self._scope.views is not None:
             return self._scope.views
         async with self._scope.open(Purpose.READ) as vault:
             return await views_of(self._scope, vault)
 
     async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
-        """Return conversations of a kept view, the latest first."""
+        """Return conversations of a saved view, the latest first."""
         async with self._scope.open(Purpose.READ) as vault:
             found = await self._view(vault, view)
             return found, await self._lines(vault, found.selection, after, limit, f"view {found.id}")
 
     async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
-        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+        """Save a selection as a view, for the person or for its mailbox, and return the view's id."""
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             selection, owner = await self._kept(vault, token), scope.person.id
@@ -89,7 +89,7 @@ class PresetDesk:
             return await self._keep(vault, PresetRecord(new_id(), PresetKind.VIEW, owner, content))
 
     async def drop_view(self, view: str) -> None:
-        """Remove a kept view; one of a mailbox takes the right to write in it."""
+        """Remove a saved view; a mailbox's view requires the right to write there."""
         async with self._scope.open(Purpose.PROCESS) as vault:
             found = await self._view(vault, view)
             await self._drop(vault, found.id, PresetKind.VIEW, found.mailbox)
@@ -102,7 +102,7 @@ class PresetDesk:
         return selection_of(kept["selection"])
 
     async def _readable(self, vault: MessageClientVault, selection: Selection) -> list[str]:
-        """Return the mailboxes that a selection is of; all of them may be read."""
+        """Return the mailboxes that a selection covers, all of which the person may read."""
         if selection.handler:
             require_id("person", selection.handler)
         if selection.mailbox is None:
@@ -118,7 +118,7 @@ class PresetDesk:
     async def _lines(
         self, vault: MessageClientVault, selection: Selection, after: str, limit: int, folder: str
     ) -> Lines:
-        """Return a page; where the other side is selected by, until the page is full or time is over."""
+        """Return a page of a selection; a search by organisation continues until it is full or time is up."""
         scope = self._scope
         mailboxes = await self._readable(vault, selection)
         chosen = _filter(scope, selection, mailboxes)
@@ -154,7 +154,7 @@ class PresetDesk:
             return await self._lists(vault)
 
     async def keep_list(self, kept: RecipientList) -> str:
-        """Store a distribution list, whose id is empty when it is new, and return its id."""
+        """Store a distribution list, which has an empty id if it is new, and return its id."""
         scope = self._scope
         kept = replace(kept, name=kept.name[:MAX_NAME], recipients=kept.recipients[:MAX_RECIPIENTS])
         async with scope.open(Purpose.PROCESS) as vault:
@@ -231,7 +231,7 @@ def _filter(scope: Scope, selection: Selection, mailboxes: Sequence[str]) -> Con
 
 
 def _is_with(line: Line, words: Sequence[str]) -> bool:
-    """Return whether all words are in what names the other side, which is folded once for all of them."""
+    """Return whether all words occur in the names and identifiers of the other side."""
     one = line.counterpart
     other = folded(" ".join((one.organisation, one.organisation_name, one.address, one.address_name)))
     return all(word in other for word in words)

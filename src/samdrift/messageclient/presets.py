@@ -1,4 +1,4 @@
-"""Presets of mailboxes and persons as the vault keeps them, and as pages show them."""
+"""Presets of mailboxes and people, converted between the vault's form and that of the pages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.messageclient import MessageClientVault
 
 MAX_TITLE, MAX_TEXT = 100, 20_000
-"""Characters of a text template."""
+"""Maximum lengths of a text template's title and text."""
 MAX_NAME = 100
 MAX_KEPT = 200
-"""Presets of one kind that a mailbox or a person has."""
+"""Maximum number of presets of one kind for a mailbox or a person."""
 
 
 async def text_templates(vault: MessageClientVault, mailbox: str) -> tuple[TextTemplate, ...]:
@@ -36,23 +36,23 @@ async def text_templates(vault: MessageClientVault, mailbox: str) -> tuple[TextT
 
 
 def selection_content(selection: Selection) -> dict[str, Any]:
-    """Return a selection as the vault keeps it."""
+    """Return a selection in the form that the vault stores."""
     return asdict(selection)
 
 
 def selection_of(content: Any) -> Selection:
-    """Return the inverse of :func:`selection_content`."""
+    """Return a selection from the result of :func:`selection_content`."""
     return Selection(**{**content, "state": State(content["state"])})
 
 
 def view_of(preset: PresetRecord, person: str) -> View:
-    """Return a kept view."""
+    """Return a saved view from its preset."""
     mailbox = None if preset.owner == person else preset.owner
     return View(preset.id, preset.content["name"], selection_of(preset.content["selection"]), mailbox)
 
 
 async def views_of(scope: Scope, vault: MessageClientVault) -> tuple[View, ...]:
-    """Return the kept views that a person can use, by name; asked for once in a request."""
+    """Return the saved views that a person can use, by name; read once in a request."""
     if scope.views is None:
         person = scope.person.id
         mailboxes = [one.id for one in await scope.mailboxes(vault, Right.READ)]
@@ -62,19 +62,19 @@ async def views_of(scope: Scope, vault: MessageClientVault) -> tuple[View, ...]:
 
 
 def list_content(kept: RecipientList) -> dict[str, Any]:
-    """Return a distribution list as the vault keeps it."""
+    """Return a distribution list in the form that the vault stores."""
     return {"name": kept.name, "recipients": [recipient_content(one) for one in kept.recipients]}
 
 
 def list_of(preset: PresetRecord, person: str) -> RecipientList:
-    """Return the inverse of :func:`list_content`."""
+    """Return a distribution list from a preset with the result of :func:`list_content`."""
     recipients = tuple(recipient_of(one) for one in preset.content["recipients"])
     mailbox = None if preset.owner == person else preset.owner
     return RecipientList(preset.id, preset.content["name"], recipients, mailbox)
 
 
 async def handler_rules(vault: MessageClientVault, mailbox: str) -> tuple[HandlerRule, ...]:
-    """Return the rules of a mailbox in the order in which they were made, which is that of their ids."""
+    """Return the rules of a mailbox in the order of their creation, which is that of their ids."""
     return tuple(
         HandlerRule(one.id, one.content["organisation"], one.content["subject"], one.content["handler"])
         for one in await vault.presets(PresetKind.RULE, [mailbox])
@@ -82,14 +82,14 @@ async def handler_rules(vault: MessageClientVault, mailbox: str) -> tuple[Handle
 
 
 def rule_content(rule: HandlerRule) -> dict[str, Any]:
-    """Return a rule as the vault keeps it."""
+    """Return a rule in the form that the vault stores."""
     return {"organisation": rule.organisation, "subject": rule.subject, "handler": rule.handler}
 
 
 async def keep_text(vault: MessageClientVault, owner: str, template: TextTemplate, **facts: str) -> str:
-    """Add a text template to a mailbox, whose id is then empty, or change one; returns its id.
+    """Change a text template of a mailbox, or add one if its id is empty; returns its id.
 
-    ``facts`` go into the log's entry, as in the functions below.
+    ``facts`` are added to the entry in the log, as in the functions below.
     """
     if not 0 < len(template.title) <= MAX_TITLE:
         raise UnfitSetting("title", f"a template has a title of at most {MAX_TITLE} characters")
@@ -100,7 +100,7 @@ async def keep_text(vault: MessageClientVault, owner: str, template: TextTemplat
 
 
 async def add_rule(vault: MessageClientVault, owner: str, rule: HandlerRule, **facts: str) -> str:
-    """Add a rule to a mailbox, after the others, and return its id; the handler is judged before."""
+    """Add a rule to a mailbox after the existing ones, and return its id; callers check the handler."""
     if not (rule.organisation.strip() or rule.subject.strip()):
         raise UnfitSetting("organisation", "a rule is about an organisation, a subject, or both")
     added = replace(rule, organisation=rule.organisation[:MAX_TITLE], subject=rule.subject[:MAX_TITLE])
@@ -108,7 +108,7 @@ async def add_rule(vault: MessageClientVault, owner: str, rule: HandlerRule, **f
 
 
 async def keep_list(vault: MessageClientVault, owner: str, kept: RecipientList, **facts: str) -> str:
-    """Add a distribution list to a mailbox, whose id is then empty, or change one; returns its id."""
+    """Change a distribution list of a mailbox, or add one if its id is empty; returns its id."""
     if not 0 < len(kept.name) <= MAX_NAME:
         raise UnfitSetting("name", f"a distribution list has a name of at most {MAX_NAME} characters")
     if not 0 < len(kept.recipients) <= MAX_RECIPIENTS:
@@ -119,7 +119,7 @@ async def keep_list(vault: MessageClientVault, owner: str, kept: RecipientList, 
 async def drop_preset(
     vault: MessageClientVault, kind: PresetKind, preset: str, owner: str, **facts: str
 ) -> None:
-    """Remove a preset of a mailbox; :class:`NotHere` where it has none of that id."""
+    """Remove a preset of a mailbox; :class:`NotHere` if it has none with that id."""
     require_id(kind, preset)
     if not await vault.drop_preset(preset, kind, owner):
         raise NotHere(kind, preset)

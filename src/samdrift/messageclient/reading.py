@@ -1,4 +1,4 @@
-"""Reading: mailboxes, lists, conversations, files, and who has seen them. All of it is recorded first."""
+"""Reading: mailboxes, lists, conversations, files, and their readers. Access to content is logged first."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ from samdrift.vault.messageclient import MessageClientVault
 
 _MAX_LINES = 200
 _MOST_SHOWN, _MOST_BYTES = 200, 4 << 20
-"""Messages on one page of a conversation, and bytes of what they say: others wait while it is made."""
+"""Maximum numbers of messages and of bytes on a page of a conversation, since other requests wait for it."""
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _WATCHED = (Folder.UNREAD, Folder.UNHANDLED, Folder.OPEN)
-"""Views in which what has lain unread is seen, or can be taken."""
+"""Views that report messages left unread for too long."""
 _MOST_UNREADABLE = 200
-"""Most messages that are looked through to say why something on a page of a list cannot be read."""
+"""Maximum number of messages examined to find out why conversations in a list cannot be read."""
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
@@ -69,13 +69,13 @@ _READ_AS = {
 
 
 class ReadingDesk:
-    """The part of a desk for seeing; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for reading; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def mailboxes(self) -> tuple[Mailbox, ...]:
-        """See :class:`~samdrift.messageclient.desk.Desk`; counts alone do not show content."""
+        """Return the mailboxes, not logged as reading; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
@@ -103,7 +103,7 @@ class ReadingDesk:
     async def lines(
         self, folder: Folder, mailbox: str | None = None, *, after: str = "", limit: int = 50
     ) -> Lines:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Return conversations, latest first; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope, limit = self._scope, max(1, min(limit, _MAX_LINES))
         async with scope.open(Purpose.READ) as vault:
             if mailbox is None:
@@ -126,15 +126,15 @@ class ReadingDesk:
         return Lines(lines, next_place(last, shown[-1].id) if last else "", lain)
 
     async def conversation(self, conversation: str, before: str = "") -> Conversation:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Open a conversation for reading; see :class:`~samdrift.messageclient.desk.Desk`."""
         return await self._conversation(conversation, before, Act.READ)
 
     async def printed(self, conversation: str, before: str = "") -> Conversation:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Open a conversation for printing; see :class:`~samdrift.messageclient.desk.Desk`."""
         return await self._conversation(conversation, before, Act.PRINTED)
 
     async def way(self, message: str) -> Message:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Return a message for its delivery progress; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
@@ -144,7 +144,7 @@ class ReadingDesk:
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Open a file of a message; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
@@ -159,7 +159,7 @@ class ReadingDesk:
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Open the raw data of a message; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
@@ -172,7 +172,7 @@ class ReadingDesk:
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Return the people who have seen a message; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
@@ -185,7 +185,7 @@ class ReadingDesk:
         return shown, tuple(readings)
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
-        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        """Record why a conversation is opened; see :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
@@ -221,13 +221,13 @@ class ReadingDesk:
 
 
 async def _part(vault: MessageClientVault, mail: Sequence[MailRecord], before: str) -> range:
-    """Return the places of the messages that one page shows: the last ones before a message, or of all."""
+    """Return the positions of the messages on a page: the last ones, or those before ``before``."""
     end = next((place for place, one in enumerate(mail) if one.id == before), 0) or len(mail)
     return range(end - await fitting(vault, mail[:end][::-1]), end)
 
 
 async def fitting(vault: MessageClientVault, mail: Sequence[MailRecord]) -> int:
-    """Return how many of some messages one page has room for, in this order; there is always one."""
+    """Return how many of the messages fit on a page, in the given order; at least one if there are any."""
     first = mail[:_MOST_SHOWN]
     bodies = await vault.mail_bodies([one.id for one in first if one.stage != Stage.UNREADABLE])
     sizes = (bodies[one.id].size if one.id in bodies else 0 for one in first)
@@ -246,7 +246,7 @@ async def conversation_of(
 ) -> Conversation:
     """Return a conversation with some of its messages, which count as seen by the person from now on.
 
-    ``part`` is the places of these in ``mail``, and all of them without it; notes are those of that time.
+    ``part`` is the range of their positions in ``mail``, by default all; notes are limited to that time.
     """
     part = range(len(mail)) if part is None else part
     shown, after = mail[part.start : part.stop], mail[part.stop : part.stop + 1]
@@ -284,9 +284,10 @@ async def conversation_of(
 
 
 def in_thread(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Return messages by time, but none before the one that it refers to, in whatever order they came.
+    """Return messages by time, but always after the one that they refer to, whatever their order of arrival.
 
-    What refers to a message that is not here, or in a circle, is in its place by time.
+    A message that refers to one that is not here, or is in a circle of references, is placed by its time.
+
     Clauses: content-specification 4.3.2 sentence 7, sentence 8.
     """
     here, placed = {one.id: one for one in messages}, dict[str, Message]()
@@ -306,13 +307,13 @@ def in_thread(messages: Sequence[Message]) -> tuple[Message, ...]:
 def _recorded(
     vault: MessageClientVault, event: AuditEvent, mail: MailRecord, case: ConversationRecord, **facts: str
 ) -> None:
-    """Record that a message was seen: which one, in which case, and in which mailbox."""
+    """Record that a message was seen, with its conversation and mailbox."""
     named = {"message": mail.content["message_id"], "case": case.id, "mailbox": case.mailbox}
     vault.record(event, **named, **facts)
 
 
 async def require_reason(scope: Scope, vault: MessageClientVault, found: ConversationRecord) -> None:
-    """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+    """Raise :class:`ReasonAsked` if the mailbox requires a reason and none was given within the hour."""
     if not found.confidential or scope.may(Right.WRITE, found.mailbox):
         return
     if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
@@ -324,7 +325,7 @@ async def require_reason(scope: Scope, vault: MessageClientVault, found: Convers
 
 
 async def _lain(vault: MessageClientVault, mailbox: str, now: datetime) -> Lain | None:
-    """Return what has lain unread in a mailbox for longer than is allowed there, if anything has."""
+    """Return the messages left unread in a mailbox for longer than allowed, if there are any."""
     kept = (await vault.manning(mailbox)).get(mailbox)
     hours = Manning() if kept is None else Manning.read(kept)
     since = hours.lain_since(now)
@@ -335,7 +336,7 @@ async def _lain(vault: MessageClientVault, mailbox: str, now: datetime) -> Lain 
 async def lines_of(
     scope: Scope, vault: MessageClientVault, conversations: Sequence[ConversationRecord]
 ) -> tuple[Line, ...]:
-    """Return conversations as lines of a list."""
+    """Return conversations as entries of a list."""
     ids = [one.id for one in conversations]
     latest: defaultdict[str, list[MailRecord]] = defaultdict(list)
     for mail in await vault.latest_mail(ids):
@@ -382,7 +383,7 @@ async def lines_of(
 
 
 def registered(record: RegistrationRecord | None, people: People) -> Registration | None:
-    """Return the number of a conversation in the organisation's own records, where it has one."""
+    """Return the number of a conversation in the organisation's own records, if it has one."""
     if record is None:
         return None
     return Registration(record.content["number"], people[record.person], record.at)
@@ -391,9 +392,9 @@ def registered(record: RegistrationRecord | None, people: People) -> Registratio
 async def messages_of(
     scope: Scope, vault: MessageClientVault, mail: Sequence[MailRecord], people: People, act: Act | None
 ) -> tuple[Message, ...]:
-    """Return messages with all that they say; they count as seen by the person from now on.
+    """Return messages with their full content; they count as seen by the person from now on.
 
-    Without an ``act`` they have no documents, as in a list, and nobody has read them by that.
+    Without an ``act`` they have no documents, as in a list, and do not count as seen.
     """
     ids = [one.id for one in mail]
     unread = await vault.note_reading(ids, scope.person.id, act.value, now=scope.now()) if act else ()
@@ -438,7 +439,7 @@ async def messages_of(
 
 
 def delivery_of(mail: MailRecord) -> Delivery:
-    """Return how far a message that was sent has come."""
+    """Return the delivery of a sent message."""
     steps = mail.delivery
     return Delivery(
         stage=Stage(mail.stage),
@@ -451,7 +452,7 @@ def delivery_of(mail: MailRecord) -> Delivery:
 
 
 def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
-    """Return a draft as its conversation shows it."""
+    """Return a draft in the form that its conversation shows."""
     return DraftMark(draft.id, people[draft.writer], draft.saved_at)
 
 
@@ -489,12 +490,12 @@ def _filter(scope: Scope, folder: Folder, mailboxes: Sequence[str]) -> Conversat
 
 
 def next_place(at: datetime, conversation: str) -> str:
-    """Return where a list goes on after a conversation."""
+    """Return the position in a list after a conversation."""
     return f"{at.isoformat()}_{conversation}"
 
 
 def place_of(after: str) -> tuple[datetime, str] | None:
-    """Return the place in a list that ``next`` named; the beginning for what names none."""
+    """Return the position that ``next`` contained; ``None``, the beginning, for any other text."""
     moment, underscore, last = after.partition("_")
     try:
         at = datetime.fromisoformat(moment)

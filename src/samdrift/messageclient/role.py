@@ -1,4 +1,4 @@
-"""Role MK, put together: an origin for each organisation, at which its persons sign in and read and write."""
+"""The complete role MK: a web origin for each organisation, where its people sign in, read and write."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class MessageClientRole:
-    """The role as one process has it."""
+    """The message client role in one process."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class MessageClientRole:
         proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
         away_since: Callable[[ParticipantIdentifier], datetime | None] = lambda _: None,
     ) -> None:
-        """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
+        """``hosts`` maps the host name of each origin to the organisation served there.
 
-        ``profiles`` is what the configuration says of the message client of each; ``proofs`` returns the
-        message service of one, where its entry names any, and ``away_since`` since when it cannot be used.
+        ``profiles`` is the configuration of each organisation's message client. ``proofs`` returns an
+        organisation's message service, if one is configured, and ``away_since`` the start of its outage.
         """
         self._profiles = profiles or {}
         self._proofs = proofs
@@ -87,9 +87,9 @@ class MessageClientRole:
         )
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
-        """Return the application of all organisations' origins.
+        """Return the application for the origins of all organisations.
 
-        Whether one is served is said without a session, to monitoring; all else is for its pages.
+        Monitoring can ask without a session whether an organisation is served; everything else is for pages.
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
         answers: dict[type[Exception], web.OnError] = {NoRights: without_rights(self._pages, self._typed_in)}
@@ -109,7 +109,7 @@ class MessageClientRole:
         return dispatch
 
     def _typed_in(self, request: Request, form: Form) -> Typed | None:
-        """Return what a person without a right typed, in the words of their language."""
+        """Return what a person without rights typed, in their language."""
         return typed_anywhere(form, Shown(self._pages.wording(request), Person("", "")))
 
     def _routes(self) -> Sequence[BaseRoute]:

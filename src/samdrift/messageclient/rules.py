@@ -1,6 +1,6 @@
-"""Rules of a mailbox: a conversation that begins gets the handler whom the first fitting rule names.
+"""Rules of a mailbox: a new conversation gets the handler of the first rule that matches.
 
-A person who may not write in the mailbox any more becomes nobody's handler; then the next rule is asked.
+A rule is skipped if its handler may no longer write in the mailbox.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rules:
         self._organisation = organisation
 
     async def apply(self, vault: MessageClientVault, conversation: str, sender: Party, subject: str) -> None:
-        """Give a conversation its handler, in the transaction that stores its first message."""
+        """Assign the handler of a new conversation, in the transaction that stores its first message."""
         for found in await vault.conversations_by_id([conversation]):
             if found.messages > 1 or found.handler is not None:
                 continue
@@ -43,7 +43,7 @@ class Rules:
             )
 
     async def _first(self, vault: MessageClientVault, rules: list[HandlerRule], mailbox: str) -> str | None:
-        """Return the first handler who may write in the mailbox now."""
+        """Return the first handler in the rules who may currently write in the mailbox."""
         assigned = await self._assignments.read(self._organisation, vault)
         writers = {
             each.id

@@ -1,4 +1,4 @@
-"""The scope of one signed-in person: opens the organisation's vault, asks for rights, records denials."""
+"""The scope of one signed-in person: opens the organisation's vault, checks rights, and records denials."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
-"""Returns the names of the organisation's persons, by id."""
+"""Callback that returns the names of the organisation's people, by id."""
 
 Renewed = Callable[[], Awaitable[Permissions]]
-"""Returns the rights of the person of a request as they are by now."""
+"""Callback that returns the current rights of the person who made a request."""
 
 NamedParty = TypeVar("NamedParty", Party, Recipient)
 
 OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
 OF_DRAFTS = (Right.WRITE, Right.APPROVE)
 _UPLOADS, _OF_ORGANISATION, _OF_PERSON = 48, 16, 4
-"""Files on their way at the same time, each with some megabytes of memory."""
+"""Maximum numbers of concurrent uploads, of some megabytes each: in total, per organisation, per person."""
 _ID = re.compile(r"[0-9a-z-]{1,64}")
 
 
@@ -59,7 +59,7 @@ class Scope:
         live: Live | None = None,
         away_since: datetime | None = None,
     ) -> None:
-        """``again`` returns the person's rights at a later moment."""
+        """``renewed`` returns the person's rights at a later moment."""
         self._gate = gate
         self._names = names
         self._clock = clock
@@ -69,7 +69,7 @@ class Scope:
         self.book = book
         self.person = person
         self.views: tuple[View, ...] | None = None
-        """Kept views, once they were asked for in this request."""
+        """Saved views, once they have been read in this request."""
         self.uploads = uploads
         self._renewed = renewed
         self._substitutes: dict[str, Mapping[str, Sequence[str]]] = {}
@@ -78,18 +78,18 @@ class Scope:
         self.away_since = away_since
 
     async def renew(self) -> None:
-        """Ask again for the person's rights, which may have ended while the request took its time."""
+        """Update the person's rights, which may have ended during a long request."""
         if self._renewed is not None:
             self.permissions = await self._renewed()
             self._substitutes.clear()
 
     def now(self) -> datetime:
-        """Return the present moment."""
+        """Return the current time."""
         return self._clock()
 
     @asynccontextmanager
     async def open(self, purpose: Purpose) -> AsyncIterator[MessageClientVault]:
-        """Open the vault for one unit of work; :class:`NotHere` is recorded in the log before it goes on."""
+        """Open the vault for one unit of work; :class:`NotHere` is logged before it is passed on."""
         try:
             async with self._gate.open(
                 self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
@@ -103,12 +103,12 @@ class Scope:
             raise
 
     async def refuse(self, kind: str, asked: str = "") -> NoReturn:
-        """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
+        """Record a denial that required no lookup, and raise :class:`NotHere`."""
         async with self.open(Purpose.READ):
             raise self._none(kind, asked, asked) if kind == "mailbox" else NotHere(kind, asked)
 
     async def uncovered(self) -> tuple[Problem, ...]:
-        """Return the problem that keeps new messages from being sent while no agreement covers that."""
+        """Return the problem that prevents sending while no agreement covers new messages."""
         try:
             (await self._gate.cover(self.organisation, Role.MESSAGE_CLIENT)).require_sending()
         except NotCovered:
@@ -120,13 +120,13 @@ class Scope:
         return self.permissions.may(right, mailbox)
 
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
-        """Return who writes in a mailbox in place of whom now; looked up once in a request."""
+        """Return the current substitutes in a mailbox by absent person; looked up once per request."""
         if mailbox not in self._substitutes:
             self._substitutes[mailbox] = self.permissions.substitutes(mailbox)
         return self._substitutes[mailbox]
 
     def substitutes_for(self, mailboxes: Iterable[str]) -> tuple[tuple[str, str], ...]:
-        """Return mailboxes and persons in whose place this person works there now."""
+        """Return pairs of a mailbox and an absent person for whom this person now substitutes there."""
         return tuple(
             (mailbox, absent)
             for mailbox in mailboxes
@@ -135,16 +135,16 @@ class Scope:
         )
 
     async def may_again(self) -> May:
-        """Return what the person may now, while a page stays open."""
+        """Return a function that checks the person's current rights, for a page that stays open."""
         return (self.permissions if self._renewed is None else await self._renewed()).may
 
     async def mailboxes(self, vault: MessageClientVault, *rights: Right) -> tuple[MailboxRecord, ...]:
-        """Return the mailboxes to which the person has one of some rights."""
+        """Return the mailboxes to which the person has at least one of the given rights."""
         found = await vault.mailboxes()
         return tuple(one for one in found if any(self.may(right, one.id) for right in rights))
 
     async def mailbox(self, vault: MessageClientVault, mailbox: str, *rights: Right) -> MailboxRecord:
-        """Return a mailbox to which the person has one of some rights."""
+        """Return a mailbox to which the person has at least one of the given rights."""
         for one in await self.mailboxes(vault, *rights):
             if one.id == mailbox:
                 return one
@@ -153,7 +153,7 @@ class Scope:
     async def conversation(
         self, vault: MessageClientVault, conversation: str, *rights: Right
     ) -> ConversationRecord:
-        """Return a conversation in a mailbox to which the person has all of some rights."""
+        """Return a conversation in a mailbox to which the person has all of the given rights."""
         require_id("conversation", conversation)
         for found in await vault.conversations_by_id([conversation]):
             if all(self.may(right, found.mailbox) for right in rights):
@@ -164,7 +164,7 @@ class Scope:
     async def message(
         self, vault: MessageClientVault, message: str, *rights: Right
     ) -> tuple[MailRecord, ConversationRecord]:
-        """Return a message with its conversation, as :meth:`conversation`."""
+        """Return a message with its conversation, under the conditions of :meth:`conversation`."""
         require_id("message", message)
         for mail in await vault.mail([message]):
             for found in await vault.conversations_by_id([mail.conversation]):
@@ -174,7 +174,7 @@ class Scope:
         raise NotHere("message", message)
 
     async def draft(self, vault: MessageClientVault, draft: str, *rights: Right) -> DraftRecord:
-        """Return a draft in a mailbox to which the person has one of some rights."""
+        """Return a draft in a mailbox to which the person has at least one of the given rights."""
         require_id("draft", draft)
         found = await vault.draft(draft)
         if found is None:
@@ -184,12 +184,12 @@ class Scope:
         return found
 
     def _none(self, kind: str, asked: str, mailbox: str) -> NotHere:
-        """Return the error for what lies in a mailbox, which says whether a right to that was ended."""
+        """Return the error for an object in a mailbox, with whether a right to that mailbox has ended."""
         reads = any(self.may(right, mailbox) for right in OF_MAILBOX)
         return NotHere(kind, asked, ended=not reads and self.permissions.ended(mailbox))
 
     def named(self, party: NamedParty) -> NamedParty:
-        """Return a party with its organisation's name by the address book, where it came without."""
+        """Return a party with its organisation's name from the address book, if it has none."""
         book = self.book.copy
         if book is None or party.organisation_name:
             return party
@@ -201,14 +201,14 @@ class Scope:
         return party if known is None else replace(party, organisation_name=known.name)
 
     async def people(self, vault: MessageClientVault) -> People:
-        """Return the organisation's persons."""
+        """Return the organisation's people, for looking up names."""
         return People(await self._names(vault))
 
 
 class Uploads:
-    """Turns of files on their way into drafts; one that has none yet waits unread, and costs no memory.
+    """Limits on concurrent uploads into drafts; one that waits for its turn is not read and costs no memory.
 
-    Limited for the process, for each organisation and for each person, fairly in turn.
+    There are limits for the process, for each organisation and for each person, with fair turns.
     """
 
     def __init__(self) -> None:
@@ -218,7 +218,7 @@ class Uploads:
 
     @asynccontextmanager
     async def turn(self, organisation: ParticipantIdentifier, person: str) -> AsyncIterator[None]:
-        """Wait for a turn, and have it while the context lasts."""
+        """Wait for a turn, and hold it while the context lasts."""
         async with (
             self._of_person[organisation, person].turn(person),
             self._of_organisation[organisation].turn(person),
@@ -228,7 +228,7 @@ class Uploads:
 
 
 class People:
-    """Persons by id; one who is not known any more has no name."""
+    """People by id; a person who is no longer known has an empty name."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
@@ -237,16 +237,16 @@ class People:
         return Person(person, self._names.get(person, ""))
 
     def get(self, person: str | None) -> Person | None:
-        """Return the person with that id, if any."""
+        """Return the person with an id; ``None`` without an id."""
         return None if person is None else self[person]
 
     def sorted(self, persons: Iterable[str]) -> tuple[Person, ...]:
-        """Return persons by name."""
+        """Return people sorted by name."""
         return tuple(sorted({self[each] for each in persons}, key=lambda one: (one.name.casefold(), one.id)))
 
 
 def is_id(asked: str) -> bool:
-    """Return whether a text can be an id of ours: anything else may say anything, or upset the database."""
+    """Return whether a text can be one of our ids; other input is neither logged nor sent to the database."""
     return _ID.fullmatch(asked) is not None
 
 

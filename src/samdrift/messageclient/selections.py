@@ -1,4 +1,4 @@
-"""Selections of conversations, and the views that keep them under a name."""
+"""Criteria for selecting conversations, and views that save them under a name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """States of conversations to select by."""
+    """States of conversations that can be selected."""
 
     ANY = ""
     UNREAD = "unread"
@@ -16,12 +16,12 @@ class State(StrEnum):
 
 
 ANYBODY, ME, NOBODY = "", "me", "none"
-"""Handlers to select by, besides ids of persons."""
+"""Values for the handler in a selection, besides the ids of people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A selection of conversations of a mailbox, or of all that may be read; empty fields do not matter."""
+    """Criteria for conversations of one mailbox, or of all readable ones; empty fields match anything."""
 
     mailbox: str | None = None
     state: State = State.ANY
@@ -29,17 +29,17 @@ class Selection:
     confidential: bool | None = None
     files: bool | None = None
     quiet_days: int = 0
-    """Days for which nothing has come or gone; 0 for any."""
+    """Number of days without messages in or out; 0 for any."""
     organisation: str = ""
     """Words of the other side's name, or its identifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A selection that was kept under a name, for its person, or for everyone who reads the mailbox."""
+    """A saved selection, for one person or for everyone who can read the mailbox."""
 
     id: str
     name: str
     selection: Selection
     mailbox: str | None
-    """The mailbox whose it is; ``None`` for the person's own."""
+    """Mailbox to which the view belongs; ``None`` if it is the person's own."""

@@ -1,10 +1,11 @@
-"""Sending: messages whose undo window is over, to the message service, and what became of them.
+"""Sending of messages to the message service after their undo window, and tracking of their delivery.
 
 Clauses: api-mt-mk 4.1.
 
-A message has its own ``messageId`` before it is posted for the first time. After an answer that never came it
-is looked for by that id among what was sent from its address, and posted again under it only where it is not
-there: so it is sent once, whoever was killed when. What has not been taken by a deadline is not sent.
+A message has its own ``messageId`` before it is posted for the first time. If no answer came, it is looked
+for by that id among the messages sent from its address, and posted again under the same id only if it is not
+there. It is therefore sent only once, even if a process was killed at any moment. A message that was not
+accepted by its deadline is not sent.
 """
 
 from __future__ import annotations
@@ -37,24 +38,24 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _BATCH = 20
 LEASE = timedelta(minutes=15)
 _CUT_AT_MOST = 5
-"""Times in a row that a message which an outage has cut off does not wait for its lease."""
-"""Time for which claimed messages are this process's: longer than any answer of the message service takes."""
+"""Maximum number of consecutive outages after which an interrupted message does not wait for its lease."""
+"""``LEASE`` is the time for which this process holds claimed messages; no request takes longer than that."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_UNHEARD = timedelta(seconds=20)
-"""Time between two questions for a status where no event says that it has changed."""
+"""Time between two queries for a status when no events report changes."""
 _MAX_LISTED = 5_000
-"""Limit of listed messages, newest first, among which a message is searched for."""
+"""Maximum number of listed messages, newest first, among which a message is searched for."""
 _FAILED = frozenset({MessageStatus.REJECTED, MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.ERROR})
-"""Statuses of which a person has to know: the recipient does not have the message, as far as is known."""
+"""Statuses that a person must know of: as far as is known, the recipient does not have the message."""
 _AGAIN = frozenset({401, 403, 408, 425, 429})
-"""Refusals of the caller or the moment, not of the message."""
+"""HTTP statuses that refuse the caller or the moment, rather than the message."""
 
 Vaults = WorkerGate[MessageClientVault]
 
 
 class Sending:
-    """Sends for one organisation."""
+    """Sending for one organisation."""
 
     def __init__(
         self,
@@ -64,26 +65,27 @@ class Sending:
         clock: Clock,
         hears: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``hears`` returns whether events of the message service say when a status changes."""
+        """``hears`` returns whether events of the message service currently report changes of status."""
         self._vaults = vaults
         self._organisation = organisation
         self._service = service
         self._clock = clock
         self._hears = hears
         self._cut: dict[str, int] = {}
-        """Claimed messages that an outage of the vault has cut off, and how many times in a row."""
+        """Claimed messages that a vault outage interrupted, with the number of consecutive interruptions."""
 
     async def release(self, ended: Collection[str]) -> None:
-        """Take up what processes had claimed: this one, too, where another was in charge meanwhile."""
+        """Release messages claimed by ended processes, also by this one if another took over for a time."""
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.release_claims(ended, now=self._clock())
         self._cut.clear()
 
     async def turn(self) -> datetime | None:
-        """Do what is due, and return when more will be; ``None`` when nothing waits.
+        """Do the work that is due, and return when the next is due; ``None`` if nothing is waiting.
 
-        An outage of the message service delays its messages and is not raised. One of the vault is, and the
-        next turn goes on with what it cut off, a few times; what a fault breaks off waits for its lease.
+        An outage of the message service delays its messages and is not raised. An outage of the vault is
+        raised, and the next turns resume the interrupted messages, a few times; after other errors, messages
+        wait for their lease to expire.
         """
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.end_windows(now=self._clock())
@@ -107,7 +109,7 @@ class Sending:
     # --- to the message service ---------------------------------------------------------------------------
 
     async def _send(self, mail: MailRecord, *, again: bool) -> None:
-        """Hand a message over; ``again`` says that the message service may have it already."""
+        """Hand a message over; with ``again`` the message service may already have it."""
         try:
             found = await self._look_for([mail]) if again else {}
             head = found.get(mail.id)
@@ -136,7 +138,7 @@ class Sending:
         return mail.deadline is not None and self._clock() >= mail.deadline
 
     async def _posted(self, mail: MailRecord) -> str:
-        """Post a message, as :meth:`_post`; one that is refused since it is there already is there."""
+        """Post a message with :meth:`_post`; a refusal is ignored if the message turns out to be there."""
         try:
             return await self._post(mail)
         except Refused:
@@ -146,7 +148,7 @@ class Sending:
             return found[mail.id].remote_id
 
     async def _post(self, mail: MailRecord) -> str:
-        """Post a message and return the message service's id of it; empty where it does not say."""
+        """Post a message and return its id at the message service; empty if none is returned."""
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             documents = json.loads(await (await vault.mail_body(mail.id)).read_all())["documents"]
             owner = mail.draft or mail.id
@@ -162,7 +164,7 @@ class Sending:
         return location.rstrip("/").rpartition("/")[2]
 
     async def _look_for(self, mail: Sequence[MailRecord], status: str = "") -> dict[str, Head]:
-        """Return those of some messages that the message service has, of one status if that is named."""
+        """Return those of the given messages that the message service has, optionally with one status."""
         found: dict[str, Head] = {}
         by_address: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for one in mail:
@@ -221,7 +223,7 @@ class Sending:
             )
 
     async def _end(self, mail: MailRecord, stage: Stage, reason: str, logged: str) -> None:
-        """End a message: the person reads the reason; the log has ``logged``."""
+        """End the sending of a message: ``reason`` is shown to the person, ``logged`` goes into the log."""
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.move_mail(
                 mail,
@@ -243,7 +245,7 @@ class Sending:
     # --- what became of it --------------------------------------------------------------------------------
 
     async def _follow(self, mail: Sequence[MailRecord]) -> None:
-        """Ask for the status of messages that the message service has."""
+        """Request the status of messages that were handed over to the message service."""
         if not mail:
             return
         try:
@@ -264,7 +266,7 @@ class Sending:
                     vault.put_off_mail(messages, due=self._clock() + pause)
 
     async def _waiting(self, mail: Sequence[MailRecord]) -> dict[str, Head]:
-        """Return those that still wait for a receipt: a short list, however much was sent after them."""
+        """Return messages that are still waiting for a receipt, from a list that stays short."""
         wait = MessageStatus.WAITING_FOR_RECEIPT.value
         found = await self._look_for([one for one in mail if one.status == wait], wait)
         return {message: head for message, head in found.items() if head.status == wait}
@@ -304,7 +306,7 @@ class Sending:
 
 
 async def _reopen(vault: MessageClientVault, mail: MailRecord) -> None:
-    """Open the conversation of a message that did not arrive, where it is done: else nobody looks there."""
+    """Reopen the conversation of a message that did not arrive if it is done, so that people notice."""
     for found in await vault.conversations_by_id([mail.conversation]):
         if (
             found.done
@@ -324,7 +326,7 @@ async def _reopen(vault: MessageClientVault, mail: MailRecord) -> None:
 
 
 def _is_news(mail: MailRecord, head: Head) -> bool:
-    """Return whether a message service says something of a message that the vault does not have."""
+    """Return whether the message service reports something about a message that is new to the vault."""
     status = head.status or mail.status
     return status != mail.status or content.delivery_content(status or "", head.events) != mail.delivery
 

@@ -1,7 +1,7 @@
-"""A trial of an organisation's message service, step by step: name, connection, token, list, address book.
+"""A check of an organisation's message service in steps: name, connection, token, list, address book.
 
-It stops at the first step that fails, and what is said of it tells a person what is wrong and what to do. It
-changes nothing at the message service.
+It stops at the first step that fails, with a result that explains what is wrong and what to do. It changes
+nothing at the message service.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from samdrift.net.tls import client_tls
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SECONDS = 20.0
-"""Time of one step."""
+"""Time limit for one step, in seconds."""
 _LIMITS = FetchLimits(1 << 20, 10.0)
 
 
 class Step(StrEnum):
-    """Steps of a trial, in their order."""
+    """Steps of the check, in order."""
 
     NAME = "name"
     CONNECTION = "connection"
@@ -41,18 +41,18 @@ class Step(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Reasons for which a step fails."""
+    """Reasons why a step can fail."""
 
     NO_NAME = "no-name"
-    """A host name leads nowhere."""
+    """The host name could not be resolved."""
     NO_ANSWER = "no-answer"
     NOT_ALLOWED = "not-allowed"
-    """The address is one that may not be connected to from here."""
+    """Connections to the address are not permitted from here."""
     NOT_TRUSTED = "not-trusted"
-    """The certificate is not one that is trusted."""
+    """The certificate is not trusted."""
     TOO_SLOW = "too-slow"
     KEY = "key"
-    """The key file holds no usable key."""
+    """The key file does not contain a usable key."""
     REFUSED_TOKEN = "refused-token"  # noqa: S105
     NO_TOKEN = "no-token"  # noqa: S105
     REFUSED_LIST = "refused-list"
@@ -63,7 +63,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A step that was tried: with what, and the trouble, if any. ``detail`` is in words of ours alone."""
+    """The result of a step: its subject, and its trouble, if any. ``detail`` contains only our own texts."""
 
     step: Step
     about: str
@@ -74,7 +74,7 @@ class Tried:
 async def try_service(
     settings: ServiceSettings, mailboxes: Mapping[str, str], book: AddressBook, clock: Clock
 ) -> tuple[Tried, ...]:
-    """Try a message service and return the steps, the last of which has the trouble.
+    """Check a message service and return the steps; only the last can have failed.
 
     ``mailboxes`` are the names of mailboxes by their addresses.
     """
@@ -86,7 +86,7 @@ async def try_service(
 
 
 def result_of(tried: Sequence[Tried]) -> str:
-    """Return the outcome of a trial, for the log."""
+    """Return the result of a check, for the log."""
     return next((f"{one.step}: {one.trouble}" for one in tried if one.trouble), "no trouble")
 
 
@@ -142,7 +142,7 @@ async def _name(host: str) -> Tried:
 
 
 async def _connection(http: HttpClient, url: str) -> Tried:
-    """Connect; whatever is answered to a question without a token will do."""
+    """Connect; any response to a request without a token counts as success."""
     host = _host(url)
     try:
         await fetch(http, url, _LIMITS)
@@ -178,7 +178,7 @@ async def _token(tokens: Tokens, client: str) -> Tried:
 
 
 async def _list(mailbox: Mailbox, address: str) -> Tried:
-    """Ask for the first message to an address; none is fetched."""
+    """Request the list of messages to an address up to its first entry, without fetching a message."""
     try:
         async with (
             asyncio.timeout(_SECONDS),

@@ -1,7 +1,7 @@
-"""Submitting: review, a second person's approval, the time in which sending can be undone, and the outbox.
+"""Submission of drafts: review, a second person's approval, the undo window, and the outbox.
 
-A draft that is sent becomes one message for each recipient in one transaction, with its own ``messageId``;
-from there on nothing of it changes. Whoever submits it again learns what the first time did.
+A draft that is sent becomes one message for each recipient in one transaction, each with its own
+``messageId``, and can then no longer be changed. Submitting it again returns the result of the first time.
 """
 
 from __future__ import annotations
@@ -66,23 +66,23 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
 OUTBOX_DEADLINE = timedelta(hours=24)
-"""Time, from the end of the undo window, within which the message service must have taken a message."""
+"""Time after the undo window within which the message service must have accepted a message."""
 _MAX_WAITING = 200
 _MAX_REASON = 1_000
-"""Characters of the reason for which a draft is sent back."""
+"""Maximum number of characters in the reason for returning a draft."""
 _UNANSWERED = 2
-"""Messages to an address without a receipt since its last one, of which a person is warned."""
+"""Number of messages to an address since its last receipt from which a warning is shown."""
 _SENT = frozenset({DraftStage.WINDOW, DraftStage.SENT})
 
 
 class SubmittingDesk:
-    """The part of a desk for sending; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for sending; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def review(self, draft: str) -> Review:
-        """Return the draft as it would be sent, with what is in the way."""
+        """Return the draft as it would be sent, with the problems that prevent it."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.draft(vault, draft, *OF_DRAFTS)
@@ -114,7 +114,7 @@ class SubmittingDesk:
         known: Mapping[tuple[str, str], AddressRecord],
         wrote: Container[tuple[str, str]],
     ) -> RecipientCheck:
-        """Return what to look at before writing to a recipient; ``wrote`` is whom the draft answers."""
+        """Return the cautions for a recipient; ``wrote`` are the addresses that the draft answers."""
         key = content.address_key(recipient)
         used = known.get(key)
         cautions = set()
@@ -128,7 +128,7 @@ class SubmittingDesk:
         return RecipientCheck(recipient, frozenset(cautions), used.receipt_at if used else None)
 
     async def _vanished(self, draft: str) -> tuple[Problem, ...]:
-        """Return the recipients that the address book does not list any more; it may be asked for each."""
+        """Return recipients that are no longer in the address book, which may take a query for each."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -148,7 +148,7 @@ class SubmittingDesk:
     # --- a second person ----------------------------------------------------------------------------------
 
     async def ask_approval(self, draft: str, version: int) -> int:
-        """Ask a second person to approve; nothing of the draft can change until they have answered."""
+        """Ask a second person for approval; the draft cannot be changed until they have answered."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -165,11 +165,11 @@ class SubmittingDesk:
             return await change_draft(vault, asked, "approval-asked")
 
     async def approve(self, draft: str, version: int) -> int:
-        """Approve what another asked for."""
+        """Approve a draft that another person submitted for approval."""
         return await self._decide(draft, version, "")
 
     async def decline(self, draft: str, version: int, reason: str) -> int:
-        """Send a draft back to its writer, with a reason."""
+        """Return a draft to its writer, with a reason."""
         return await self._decide(draft, version, reason[:_MAX_REASON] or "-")
 
     async def _decide(self, draft: str, version: int, declined: str) -> int:
@@ -201,7 +201,7 @@ class SubmittingDesk:
     # --- sending ------------------------------------------------------------------------------------------
 
     async def submit(self, draft: str, version: int) -> Submitted:
-        """Send: from now on nothing changes, and for a short time it can be undone."""
+        """Send a draft: it can no longer be changed, and for a short time sending can be undone."""
         scope = self._scope
         refused = (*await self._vanished(draft), *await scope.uncovered())
         try:
@@ -255,9 +255,9 @@ class SubmittingDesk:
         return Submitted(draft.id, tuple(messages), conversation, until)
 
     async def _moved(self, vault: MessageClientVault, draft: DraftRecord) -> ConversationMoved | None:
-        """Return what came in the conversation since its writer last looked, if anything did, part by part.
+        """Return an error with the messages that the writer of a reply has not seen yet, one page at a time.
 
-        By the order in which it came here, as ids have it: by its time, what others sent lies before.
+        They are in order of arrival here, by id, because another client's message may bear an earlier time.
         """
         scope, seen = self._scope, draft.seen or 0
         for found in await vault.conversations_by_id([draft.conversation or ""]):
@@ -280,9 +280,9 @@ class SubmittingDesk:
     async def _answered(
         self, vault: MessageClientVault, draft: DraftRecord, mailbox: MailboxRecord
     ) -> tuple[MailboxRecord, MailRecord | None]:
-        """Return the mailbox whose address sends it, and the message that it answers.
+        """Return the mailbox with the sender's address, and the message that the draft answers.
 
-        A conversation that was moved goes on from the address at which it began: the other side writes there.
+        A conversation that was moved keeps its original address, because the other side writes to that one.
         """
         for found in await vault.conversations_by_id([draft.conversation or ""]):
             answered = await vault.mail([draft.reply_to or ""])
@@ -337,7 +337,7 @@ class SubmittingDesk:
         return NewMail(record, message_id, known_by, await writer.finish(), None, refers_to)
 
     async def undo(self, draft: str) -> Draft:
-        """Undo sending and return the draft as it was; :class:`TooLate`."""
+        """Undo sending and return the draft as it was; raises :class:`TooLate`."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -350,7 +350,7 @@ class SubmittingDesk:
             return await shown(scope, vault, await scope.draft(vault, draft, Right.WRITE))
 
     async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
-        """Return messages that are not handed over yet, or could not be, the latest first."""
+        """Return messages that have not been handed over yet, or could not be, the latest first."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             if mailbox is None:
@@ -377,7 +377,7 @@ def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
 
 
 def _require_asked(draft: DraftRecord, version: int) -> None:
-    """Raise :class:`DraftClosed`, or :class:`Changed`, for a draft that does not wait for a second person."""
+    """Raise :class:`DraftClosed` or :class:`Changed` unless this version of a draft awaits approval."""
     if draft.stage != DraftStage.APPROVAL:
         raise DraftClosed(DraftStage(draft.stage))
     require_version(draft, version)
@@ -389,8 +389,9 @@ def _ended(*mailboxes: MailboxRecord) -> tuple[Problem, ...]:
 
 
 async def _seen_without(vault: MessageClientVault, undone: DraftRecord) -> list[tuple[DraftRecord, int]]:
-    """Return the other drafts in a conversation whose writers know of a sending that is undone, and how many
-    messages they know without it: what comes in its place is news to them.
+    """Return other drafts whose writers have seen messages that are being undone, with corrected counts.
+
+    The count is the number of messages seen without these, so that whatever is sent instead counts as new.
     """
     messages = frozenset(await vault.messages_of_draft(undone.id))
     others = await vault.drafts_in([undone.conversation or ""], most=None)
@@ -411,7 +412,7 @@ async def _mailbox(vault: MessageClientVault, mailbox: str) -> MailboxRecord:
 
 
 async def _submitted(vault: MessageClientVault, draft: DraftRecord) -> Submitted:
-    """Return what the sending of a draft did; its window may be over."""
+    """Return the result of sending a draft earlier; its undo window may be over."""
     messages = await vault.messages_of_draft(draft.id)
     mail = await vault.mail(messages[:1])
     return Submitted(draft.id, messages, mail[0].conversation if mail else "", draft.until or draft.saved_at)
@@ -445,6 +446,6 @@ def _receiver(recipient: Recipient, typed: DraftContent) -> Party:
 
 
 def _from(mail: MailRecord) -> tuple[str, str]:
-    """Return the address that a message came from, as addresses are compared."""
+    """Return the key of the address that a message came from."""
     sender = content.party(mail.content["sender"])
     return content.address_key(Recipient(sender.organisation, sender.address))

@@ -1,4 +1,4 @@
-"""The worker of the message client: fetches from message services in turn, and sends what is due."""
+"""The worker of the message client: polls the message services, and sends and deletes what is due."""
 
 from __future__ import annotations
 
@@ -38,38 +38,38 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _DELETE_EVERY = 3600.0
 """Seconds between two rounds of deletion at a message service."""
 _DELETE_APART = 1.0
-"""Seconds between the beginnings of those of two organisations."""
+"""Seconds between the starts of deletion for two organisations."""
 _LOOK_EVERY = 2.0
-"""Seconds between two questions of what is due: a message is on its way soon after its undo window."""
+"""Seconds between checks for due messages, so that one leaves soon after its undo window."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """The message service of one organisation, and who its message client is to it."""
+    """The message service of one organisation, and the message client's credentials for it."""
 
     organisation: ParticipantIdentifier
     interface: str
-    """Base address of interface D with its version."""
+    """Base address of interface D, including its version."""
     token_endpoint: str
     client_id: str
     key: bytes | OwnKeys = field(repr=False)
-    """The private key with which it authenticates: in PEM, or in its vault."""
+    """The private key for authentication: in PEM, or in the organisation's vault."""
     tls_issuers: Path | None = None
     audience: str | None = None
-    """The authorisation server's name in assertions; its token endpoint by default."""
+    """Name of the authorisation server in assertions; by default its token endpoint."""
     public_only: bool = True
     deletion: DeletionRule | None = None
-    """Without a rule all messages stay there."""
+    """Without a rule, all messages are kept at the message service."""
     ours: bool = False
-    """It is this installation's own."""
+    """True if the message service is part of this installation."""
 
     def shows_who(self) -> ShowsWho:
-        """Return what shows who the message client is; :class:`KeyUnusable` for a file that will not do."""
+        """Return the means of authentication; raises :class:`KeyUnusable` for an unusable key file."""
         return KeptKey(self.key.tokens) if isinstance(self.key, OwnKeys) else ClientKey.read(self.key)
 
 
 class Working:
-    """Fetches for all organisations, and sends for each when something is due."""
+    """Background work of the message client for all organisations: polling, sending, deleting."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Working:
         pause: float,
         watch: Watch = unwatched,
     ) -> None:
-        """``pause`` is the time of a round of questions, in seconds."""
+        """``pause`` is the length of a round of polling, in seconds."""
         self._gate = gate
         self._settings = settings
         self._clock = clock
@@ -88,12 +88,12 @@ class Working:
         self._services: Mapping[ParticipantIdentifier, Mailbox] = {}
 
     def service(self, organisation: ParticipantIdentifier) -> Mailbox | None:
-        """Return the message service of an organisation, for what a person asks of it; while it runs."""
+        """Return an organisation's message service, for requests of its people, while running."""
         return self._services.get(organisation)
 
     @contextlib.asynccontextmanager
     async def running(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
-        """Work while the context lasts."""
+        """Run the background work while the context lasts."""
         async with AsyncExitStack() as stack:
             bundles = {one.tls_issuers for one in self._settings}
             places = defaultdict[str, Places](Places)
@@ -114,9 +114,10 @@ class Working:
     async def _service(
         self, stack: AsyncExitStack, one: ServiceSettings, tls: TlsContext, places: Places
     ) -> Mailbox:
-        """``tls`` shows no identity: organisations share it, since a bundle of issuers takes 5 ms to read.
+        """Return a client of one organisation's message service.
 
-        ``places`` are those at the authorisation server.
+        ``tls`` has no client identity: organisations share it, since reading a bundle of issuers takes 5 ms.
+        ``places`` limits the concurrent requests to the authorisation server.
         """
         http = http_client(tls, public_only=one.public_only, connections=CONNECTIONS)
         stack.push_async_callback(http.aclose)
@@ -168,9 +169,9 @@ class Working:
         )
 
     async def _deleting(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
-        """Delete for organisations that have chosen that, every now and then.
+        """Delete periodically for organisations that have chosen deletion.
 
-        Each by itself: a message service that takes its time holds up no other organisation.
+        Each runs on its own, so that a slow message service delays no other organisation.
         """
         vaults = self._gate.worker("deletion", Role.MESSAGE_CLIENT)
         rules = {one.organisation: one.deletion for one in self._settings}
@@ -199,7 +200,7 @@ class Working:
             await asyncio.sleep(_DELETE_EVERY)
 
     async def _sending(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
-        """Send where something is due; the registry knows, so that no vault is opened to look."""
+        """Send for organisations with due work, which the registry knows without opening their vaults."""
         role, vaults = Role.MESSAGE_CLIENT, self._gate.worker("sending", Role.MESSAGE_CLIENT)
         senders = {
             each.organisation: Sending(vaults, each.organisation, each.service, self._clock, each.hearing)

@@ -1,4 +1,4 @@
-"""Writing: drafts that a mailbox shares, with one writer at a time, and their files.
+"""Drafts, which are shared in a mailbox with one writer at a time, and their files.
 
 A file is never on disk in the clear.
 """
@@ -54,13 +54,13 @@ _MAX_NAME = 256
 
 
 class WritingDesk:
-    """The part of a desk for drafts; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+    """The part of a desk for drafts; methods as in :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def drafts(self, mailbox: str | None = None) -> tuple[Draft, ...]:
-        """Return drafts that are not sent, the latest first."""
+        """Return drafts that have not been sent, the latest first."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             if mailbox is None:
@@ -108,7 +108,7 @@ class WritingDesk:
     # --- beginning ----------------------------------------------------------------------------------------
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
-        """Begin a message."""
+        """Start a message."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             place = await scope.mailbox(vault, mailbox, Right.WRITE)
@@ -117,8 +117,9 @@ class WritingDesk:
             return await self._begin(vault, self._new(place.id, content or DraftContent(), DraftKind.NEW))
 
     async def reply(self, message: str) -> Draft:
-        """Begin an answer, or an addition to what was sent from here: recipient, subject and references of
-        both sides are filled in.
+        """Start a reply, or an addition to a message sent from here.
+
+        Recipient, subject and references of both sides are filled in.
         """
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
@@ -133,9 +134,9 @@ class WritingDesk:
             return await self._begin(vault, begun)
 
     async def send_again(self, message: str) -> Draft:
-        """Begin a new message with the content and files of a sent one, to which it refers.
+        """Start a new message with the content and files of a sent one, to which it refers.
 
-        A message that is still on its way out does not count: it is sent once.
+        This is refused for a message that is still about to leave, because that one will be sent.
         """
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
@@ -153,7 +154,7 @@ class WritingDesk:
             return await self._begin(vault, begun, files)
 
     def _named(self, typed: DraftContent) -> DraftContent:
-        """Return a draft's content with recipients as the address book names them: messages name none."""
+        """Return a draft's content with the recipients' names from the address book."""
         return replace(typed, recipients=tuple(self._scope.named(each) for each in typed.recipients))
 
     def _new(self, mailbox: str, typed: DraftContent, kind: DraftKind) -> DraftRecord:
@@ -210,7 +211,7 @@ class WritingDesk:
             )
 
     async def take_over_draft(self, draft: str) -> Draft:
-        """Become the draft's writer; the previous one is told at the next save."""
+        """Become the draft's writer; the previous one is informed at their next save."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -233,7 +234,7 @@ class WritingDesk:
             vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
 
     async def news_read(self, draft: str, messages: int) -> None:
-        """Note that the person has read the conversation that the draft answers up to so many messages."""
+        """Record that the person has read the draft's conversation up to number ``messages``."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -244,7 +245,7 @@ class WritingDesk:
     # --- files --------------------------------------------------------------------------------------------
 
     async def upload(self, draft: str, name: str, media_type: str) -> DraftUpload:
-        """Begin to add a file; only the writer may."""
+        """Start adding a file; only the writer may do so."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -254,7 +255,7 @@ class WritingDesk:
         return DraftUpload(scope, found.id, name[:_MAX_NAME], media_type, room // 4 * 3)
 
     async def remove_file(self, draft: str, file: str) -> None:
-        """Take a file out of a draft."""
+        """Remove a file from a draft."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
@@ -266,10 +267,11 @@ class WritingDesk:
 
 
 class DraftUpload:
-    """A file on its way into a draft: :class:`~samdrift.messageclient.desk.Upload`.
+    """A file that is being added to a draft: :class:`~samdrift.messageclient.desk.Upload`.
 
-    It is sealed as it comes, and is part of the draft once it is whole and its type is known. One that breaks
-    off is removed at once; what a process leaves that was killed, by the upkeep of the vault.
+    It is sealed as it arrives, and becomes part of the draft once it is complete and its type is known. If
+    the upload breaks off, its content is removed immediately; after a killed process, by the upkeep of the
+    vault.
     """
 
     def __init__(self, scope: Scope, draft: str, name: str, media_type: str, room: int) -> None:
@@ -284,7 +286,7 @@ class DraftUpload:
         self._begun: tuple[MessageClientVault, BodyWriter] | None = None
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece; :class:`NotReady` once the message would be too large."""
+        """Store the next piece; :class:`NotReady` if the message would become too large."""
         self._size += len(piece)
         if self._size > self._room:
             await self.discard()
@@ -294,9 +296,9 @@ class DraftUpload:
         self._detector.feed(piece)
 
     async def close(self) -> None:
-        """Keep the file, which is whole; :class:`NotReady` where it is empty, of another type, or too many.
+        """Add the complete file to the draft; :class:`NotReady` if it is empty, of a wrong type, or too many.
 
-        Much time may have passed since it was begun: what counts is what the person may do now.
+        The person's rights are checked again, because much time may have passed since the start.
         """
         try:
             await self._keep()
@@ -304,7 +306,7 @@ class DraftUpload:
             await self.discard()
 
     async def discard(self) -> None:
-        """Forget the file, unless it is kept already."""
+        """Drop the file, unless it has been added already."""
         await self._opening.aclose()
 
     async def _keep(self) -> None:
@@ -329,7 +331,7 @@ class DraftUpload:
             vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)
 
     async def _begin(self) -> tuple[MessageClientVault, BodyWriter]:
-        """Return the opening, in which nothing is asked of the database before the file is whole."""
+        """Return the open vault and the file's writer; the database is not used before the file's end."""
         if self._begun is None:
             scope, enter = self._scope, self._opening.enter_async_context
             await enter(scope.uploads.turn(scope.organisation, scope.person.id))
@@ -338,7 +340,7 @@ class DraftUpload:
         return self._begun
 
     async def _kind(self, body: Body) -> Kind:
-        """Return the kind of content; the part of an archive that shows it is read from the sealed body."""
+        """Return the kind of content, for which part of an archive may be read back from the sealed body."""
         wanted = await asyncio.to_thread(self._detector.wanted)
         part = b"" if wanted is None else await _part(body, wanted)
         return await asyncio.to_thread(self._detector.kind, part)
@@ -359,31 +361,31 @@ async def _part(body: Body, wanted: range) -> bytes:
 
 
 async def shown(scope: Scope, vault: MessageClientVault, record: DraftRecord) -> Draft:
-    """Return a draft with its files, as pages show it."""
+    """Return a draft with its files, in the form that pages show."""
     return drafts.draft_shown(record, await vault.files_of([record.id]), await scope.people(vault))
 
 
 def require_changeable(record: DraftRecord) -> None:
-    """Raise :class:`DraftClosed` for a draft that cannot be changed."""
+    """Raise :class:`DraftClosed` if a draft cannot be changed."""
     if record.stage not in drafts.CHANGEABLE:
         raise DraftClosed(DraftStage(record.stage))
 
 
 def require_writer(scope: Scope, record: DraftRecord, people: People) -> None:
-    """Raise :class:`DraftClosed`, or :class:`DraftTaken` where another person writes in a draft."""
+    """Raise :class:`DraftClosed`, or :class:`DraftTaken` if another person writes in the draft."""
     require_changeable(record)
     if record.writer != scope.person.id:
         raise DraftTaken(people[record.writer], record.saved_at)
 
 
 def require_version(record: DraftRecord, version: int) -> None:
-    """Raise :class:`Changed` where a draft has another version."""
+    """Raise :class:`Changed` if a draft has another version."""
     if record.version != version:
         raise Changed(record.version)
 
 
 async def change_draft(vault: MessageClientVault, record: DraftRecord, action: str) -> int:
-    """Store a changed draft and return its new version; :class:`Changed` where another was faster."""
+    """Store a changed draft and return its new version; :class:`Changed` if a colleague was faster."""
     if not await vault.keep_draft(record):
         await changed_meanwhile(vault, record)
     vault.record(MKEvent.MK_DRAFT_CHANGED, draft=record.id, action=action, mailbox=record.mailbox)
@@ -391,7 +393,7 @@ async def change_draft(vault: MessageClientVault, record: DraftRecord, action: s
 
 
 async def changed_meanwhile(vault: MessageClientVault, record: DraftRecord) -> NoReturn:
-    """Raise what has happened to a draft since ``record`` was read."""
+    """Raise the error for what has happened to a draft since ``record`` was read."""
     now = await vault.draft(record.id)
     if now is None:
         raise NotHere("draft", record.id)
@@ -400,9 +402,9 @@ async def changed_meanwhile(vault: MessageClientVault, record: DraftRecord) -> N
 
 
 def file_type(name: str, media_type: str, kind: Kind) -> str:
-    """Return the type that a file is sent as: that of its name or the declared one, as its content agrees.
+    """Return the type that a file is sent as: that of its name or the declared one, if its content agrees.
 
-    Empty where the content is of neither, or of no kind that can be told (content-specification 4.3.3.3).
+    Empty if the content agrees with neither, or is not recognised (content-specification 4.3.3.3).
     """
     declared = (canonical(mimetypes.guess_type(name)[0] or ""), canonical(media_type))
     return next((each for each in declared if each and agrees(each, kind)), "")

@@ -14,30 +14,30 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A message client that has shown who it is: for one organisation, some operations, some addresses."""
+    """An authenticated message client: its organisation, and the operations and addresses that it may use."""
 
     organisation: ParticipantIdentifier
     client: str
     scopes: frozenset[Scope]
     patterns: tuple[AddressPattern, ...]
     others: tuple[AddressPattern, ...] | None = None
-    """The addresses of other clients, for the organisation's default client, which has all the rest."""
+    """Address patterns of all other clients, for the organisation's default client, which has the rest."""
 
     person: str = ""
-    """The random id of the person whom the client acts for, where the token names one."""
+    """Random id of the person for whom the client acts, if the token names one."""
 
     until: datetime | None = field(default=None, compare=False)
-    """The end of the token, where it is known."""
+    """Expiry time of the token, if known."""
 
     @property
     def principal(self) -> Principal:
-        """The acting principal: a person acting through the client, or the client itself."""
+        """Return the acting principal: a person acting through the client, or the client itself."""
         if self.person:
             return Principal(PrincipalKind.USER, self.person, self.organisation.value, self.client)
         return Principal(PrincipalKind.SYSTEM, self.client, self.organisation.value)
 
     def covers(self, address: str) -> bool:
-        """Return whether the mailbox of this functional address is the client's.
+        """Return whether the client may use the mailbox of this functional address.
 
         Clauses: api-mt-mk 5.2 step 2.
         """
@@ -47,7 +47,7 @@ class Access:
 
 
 class Unauthorized(Exception):
-    """A token that opens nothing: why, in a text without content, and as a code of RFC 6750 3.1."""
+    """A token that is not accepted: an explanation without content, and an error code of RFC 6750 3.1."""
 
     def __init__(self, text: str, error: str = "invalid_token") -> None:
         super().__init__(text)
@@ -57,11 +57,11 @@ class Unauthorized(Exception):
 
 
 class Authorization(Protocol):
-    """A resolver of access tokens, from any issuer, to the access that they grant."""
+    """A source of the rights that an access token grants, regardless of its issuer."""
 
     async def access(self, token: str) -> Access:
-        """Return the access that ``token`` grants its bearer now; :class:`Unauthorized` if none."""
+        """Return the access that ``token`` grants now; raise :class:`Unauthorized` if it grants none."""
 
 
 class AuthorizationUnavailable(Temporary):
-    """The token cannot be verified now: its issuer's keys are unavailable. It may succeed later."""
+    """The token cannot be verified because its issuer's keys are unavailable; a later attempt may succeed."""

@@ -1,4 +1,4 @@
-"""Work that is long enough to keep other organisations waiting."""
+"""Threads for computations that are long enough to keep other organisations waiting."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 T = TypeVar("T")
 _AWAY_FROM_THE_LOOP = 256 * 1024
 AT_ONCE = min(4, os.cpu_count() or 1)
-"""Limit of large computations at a time; further ones wait."""
+"""Maximum number of large computations at the same time; further ones wait."""
 _LARGE = ThreadPoolExecutor(AT_ONCE, "large")
-"""Separate threads, so that large work never occupies those that the event loop uses for small work."""
+"""Separate threads, so that large computations never occupy those that the event loop uses for small ones."""
 
 
 async def digest(data: bytes) -> bytes:
@@ -26,7 +26,7 @@ async def digest(data: bytes) -> bytes:
 
 
 async def aside(size: int, work: Callable[[], T], *keys: SigningKey | DecryptionKey) -> T:
-    """Do the work on ``size`` bytes in a thread when they are many, or when one of ``keys`` is elsewhere."""
+    """Run ``work`` on ``size`` bytes, in a thread if they are many or one of ``keys`` is remote."""
     if size >= _AWAY_FROM_THE_LOOP:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(_LARGE, context.run, work)

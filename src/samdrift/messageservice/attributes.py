@@ -1,6 +1,6 @@
-"""Attributes of SDK messages, functional addresses among them, in the form of interface D: pure.
+"""Attributes of SDK messages, including functional addresses, in the form that interface D uses.
 
-It is kept with the record of a message, sealed, so that a list of messages
+The functions are pure. Attributes are stored sealed with the record of a message, so that a list of messages
 needs none of their bodies (api-mt-mk, Informationsobjekt, Meddelanden).
 """
 
@@ -17,7 +17,7 @@ Members = dict[str, Any]
 
 
 def attributes(message: SdkMessage) -> str:
-    """The attributes of a message that are the same as long as it lives, as a JSON object."""
+    """Return the attributes of a message that never change, as a JSON object."""
     members: Members = {
         "creationDateTime": message.created,
         "messageId": message.message_id,
@@ -35,7 +35,7 @@ def attributes(message: SdkMessage) -> str:
 
 
 def of_record(record: MessageRecord) -> str:
-    """The attributes kept for a message; if there are none, those known from its record."""
+    """Return the attributes stored with a message or, if there are none, those known from its record."""
     if record.attributes:
         return record.attributes
     return _text(
@@ -81,7 +81,7 @@ def _attention(attention: Attention | None) -> Members | None:
 
 
 def _labelled(identifier: Ii | None, label: str | None) -> Members:
-    """A person or a reference. Members that the API requires and the message lacks are empty."""
+    """Return a person or a reference; members that the API requires and the message lacks are empty."""
     return {
         "root": identifier.root if identifier else "",
         "extension": identifier.extension if identifier else "",
@@ -94,7 +94,7 @@ def _ii(identifier: Ii | None) -> Members | None:
 
 
 def functional_address(party: Party) -> str:
-    """The functional address that a message names for a party, empty when it names none.
+    """Return the functional address that a message names for a party; empty if it names none.
 
     Clauses: architecture-sad 5.3.5 step 2.
     """

@@ -20,17 +20,20 @@ class MTEvent(AuditEvent):
     MT_MESSAGE_LATE = "mt:message:late"
     """A step arrived for a message that already had a final status."""
     MT_MESSAGE_HELD = "mt:message:held"
-    """A message waits for a service that is down, named to its sender or, if incoming, only in the log."""
+    """A message waits for a service that is down; if it is outgoing, its sender is informed too."""
     MT_MALWARE_FOUND = "mt:malware:found"
     MT_SENDER_LIMITED = "mt:sender:limited"
-    """Too many of a sender's envelopes were meaningless when decrypted: its others wait."""
+    """Too many of a sender's envelopes were meaningless when decrypted; its further envelopes wait."""
     MT_SENDER_NOT_LISTED = "mt:sender:not-listed"
-    """An accepted message came from a functional address that the copy of the address book has not."""
+    """An accepted message came from a functional address that the copy of the address book lacks."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
     MT_MESSAGE_DELETED = "mt:message:deleted"
     MT_MESSAGE_EVIDENCED = "mt:message:evidenced"
-    """A message client was given evidence about it; that it got the original too is a reading besides."""
+    """A message client received evidence about a message.
+
+    If it includes the original, ``MT_MESSAGE_READ`` is logged too.
+    """
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"
@@ -39,10 +42,10 @@ class MTEvent(AuditEvent):
     MT_RECEIPT_UNMATCHED = "mt:receipt:unmatched"
     MT_RECEIPT_REFUSED = "mt:receipt:refused"
     MT_TOKEN_ISSUED = "mt:token:issued"  # noqa: S105
-    """A message client has shown who it is, and got an access token."""
+    """A message client authenticated and received an access token."""
     MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105
     MT_CLIENT_DENIED = "mt:client:denied"
-    """A message client asked for something out of its reach, or for an action that it may not perform."""
+    """A message client requested a record or an action that it has no right to."""
 
 
 STEPS = frozenset(
@@ -58,4 +61,4 @@ STEPS = frozenset(
         MTEvent.MT_MESSAGE_NEW,
     }
 )
-"""Events that begin a message's life or move it on."""
+"""Events that begin a message's life or move it forward."""

@@ -1,4 +1,4 @@
-"""The findings that only a message service can make: it knows sender, keys, addresses and history.
+"""Findings that only a message service can make, because it knows the sender, keys, addresses and history.
 
 Each is one row of content-specification 5.3, in words that repeat no content.
 """
@@ -25,7 +25,7 @@ _ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
 _PAYLOAD = "/XHE/Payloads/Payload"
 
 MOST_FINDINGS = 50
-"""Limit of the findings that are reported of one message."""
+"""Maximum number of findings that are reported for one message."""
 
 NOT_ENCRYPTED = Finding(
     Reason.SIGNATURE, Detail.SECURITY, "The payload is not encrypted although the transport model requires it"
@@ -45,7 +45,7 @@ REFERS_TO_FAILED = Finding(
 
 
 def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
-    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13).
+    """Report parties that differ between AS4 and envelope (content-specification 3.2, 5.3 row 13).
 
     Clauses: content-specification 3.2 sentence 3, sentence 5.
     """
@@ -58,7 +58,9 @@ def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
 def of_signature(
     verdict: EnvelopeVerdict, published: Iterable[x509.Certificate], certificate: CertificateVerdict | None
 ) -> list[Finding]:
-    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b).
+    """Report a signature that is invalid, or not by the sender's published certificate.
+
+    See envelope-profile-xhe 3.5 a, b.
 
     Clauses: architecture-sad 6.2.4 sentence 1; certpub-rest-binding 3.2 step 4b; content-specification 2.1
     step 2, 4.3.2.2 sentence 5, sentence 6, answer 2, 5.3 row 12; transport-model-extended 3.3.2 step 19.
@@ -85,7 +87,7 @@ def of_signature(
 
 
 def of_message(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> list[Finding]:
-    """Message and envelope agree, and the organisation has the address and takes the files."""
+    """Report differences between message and envelope, an unknown address, and files not accepted."""
     return [
         *_announcement(header),
         *_identifiers(message, header),
@@ -95,7 +97,7 @@ def of_message(message: SdkMessage, header: EnvelopeHeader, profile: Organisatio
 
 
 def malicious(place: str) -> Finding:
-    """Malicious code at ``place`` (5.3 row 3).
+    """Return the finding for malicious code at ``place`` (5.3 row 3).
 
     Clauses: content-specification 5.3 row 3.
     """
@@ -103,10 +105,10 @@ def malicious(place: str) -> Finding:
 
 
 def of_origin(origin: tuple[str, str] | None, header: EnvelopeHeader) -> list[Finding]:
-    """A decrypted payload is a message that names its envelope's own id and sender.
+    """Report a decrypted payload that is not a message naming its envelope's own id and sender.
 
-    Until that is certain the author is unknown, and only these findings are reported: they are fixed,
-    whatever was decrypted (content-specification 5.3, rows 2 and 13).
+    Until this has been checked the author is unknown, and only these findings are reported: their texts are
+    fixed and do not depend on the decrypted data (content-specification 5.3, rows 2 and 13).
     """
     if origin is None:
         return [NO_MESSAGE]
@@ -120,7 +122,7 @@ def of_origin(origin: tuple[str, str] | None, header: EnvelopeHeader) -> list[Fi
 
 
 def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
-    """Message and envelope name the same parties and id (content-specification 5.3 row 13).
+    """Report an id or parties that differ between message and envelope (content-specification 5.3 row 13).
 
     Clauses: content-specification 3.2 sentence 2, sentence 4, sentence 6, 4.3.2 sentence 2, 4.3.2.1
     sentence 1, answer 1, 4.3.2.2 sentence 1.
@@ -138,7 +140,8 @@ def _differs(place: str) -> Finding:
 def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
     """Report envelope codes that announce a payload other than an SDK message in XML.
 
-    content-specification 3.2. They are values of a code list, so content-specification 5.3 row 5 applies.
+    See content-specification 3.2. The codes are values of a code list, so content-specification 5.3 row 5
+    applies.
 
     Clauses: content-specification 3.2 sentence 7, sentence 8; envelope-profile-xhe 2.2 sentence 8, sentence
     10.
@@ -160,8 +163,8 @@ def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
 def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:
     """Report an address that the organisation does not have, or that differs from the envelope's.
 
-    An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). For one
-    that differs the text prescribes two answers, and the sender gets both (content-specification 3.2
+    An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). If it is
+    present but differs, the text prescribes two answers, and the sender gets both (content-specification 3.2
     HandlingServiceID, 4.3.2.3 organizationId).
 
     Clauses: accesspoint-test-cases 6.2.2 TF-07; content-specification 3.2 sentence 9, answer 2, 4.3.2.3
@@ -188,7 +191,7 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
 
 
 def of_files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
-    """Report files whose type the organisation does not accept or send, or differs from the stated one.
+    """Report files of a type that the organisation does not support, or with content of another type.
 
     Clauses: content-specification 4.3.3.3 sentence 5, answer 1, 5.3 row 8.
     """

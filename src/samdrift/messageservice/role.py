@@ -1,4 +1,4 @@
-"""The message service put together."""
+"""The message service, assembled from its parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _APART = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The role's environment: everything that reaches over the network, time and chance."""
+    """The role's environment: everything that depends on the network, time or chance."""
 
     gate: Gate
     discovery: Discovery
@@ -55,16 +55,16 @@ class Surroundings:
     address_book: AddressBook
     scanner: MalwareScanner
     access_points: MutableMapping[ParticipantIdentifier, AccessPoint]
-    """Interface C of each organisation's access point, this platform's or another supplier's."""
+    """Interface C of each organisation's access point, on this platform or from another supplier."""
     clock: Clock
     rng: Random
     held: Held = field(default_factory=Held)
     pace: Pace = field(default_factory=Pace)
-    """The pace of organisations' work in this process, whatever the role."""
+    """The pace of organisations' work in this process, for all roles."""
 
 
 class MessageServiceRole:
-    """One message service for the organisations in ``profiles``, to which further ones may be added."""
+    """One message service for the organisations in ``profiles``; more can be added while it runs."""
 
     def __init__(
         self,
@@ -119,17 +119,17 @@ class MessageServiceRole:
 
     @property
     def meaningless(self) -> int:
-        """Envelopes since the start that did not decrypt to a message of their sender's."""
+        """Return the number of envelopes since the start that were meaningless when decrypted."""
         return self._inbox.meaningless
 
     def interface_d(self, authorization: Authorization, evidence: MessageEvidence) -> InterfaceD:
-        """Interface D for those whom ``authorization`` knows."""
+        """Return interface D for the clients that ``authorization`` accepts."""
         gate, clock, new_id = self._around.gate, self._around.clock, _new_ids(self._around.rng)
         posting = Posting(gate, self.service, clock, new_id)
         return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting, evidence)
 
     def serve(self, profile: OrganisationProfile, access_point: AccessPoint) -> None:
-        """Serve a further organisation from now on."""
+        """Start to serve a further organisation."""
         self._around.access_points[profile.organisation] = access_point
         self._profiles[profile.organisation] = profile
         self._further.put_nowait(profile.organisation)

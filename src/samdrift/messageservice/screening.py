@@ -1,4 +1,4 @@
-"""Has the texts and files of a message looked through for malicious code (content-specification 5.3)."""
+"""Scanning of a message's texts and files for malicious code (content-specification 5.3)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _BODY = "/messagePayload/message/messageBody"
 
 @dataclass(frozen=True, slots=True)
 class Malware:
-    """Malicious code in a message: the scanner's name of it is for the log, the finding for the sender."""
+    """Malicious code in a message: the scanner's name for it, for the log, and the finding for the sender."""
 
     signature: str
     finding: Finding
 
 
 class Screening:
-    """Asks the scanner in fair turns: an organisation's files wait only behind its own, not behind another's.
+    """Submits files to the scanner in fair turns: an organisation's files wait only behind its own.
 
     Unpacking archives is left to the scanner.
     """
@@ -37,9 +37,9 @@ class Screening:
         self._turns = Turns(_AT_ONCE)
 
     async def malware(self, organisation: ParticipantIdentifier, message: SdkMessage) -> Malware | None:
-        """The first malicious text or file of ``organisation``'s valid message; ``None`` when all are clean.
+        """Return the first malicious part of ``organisation``'s valid message, or ``None`` if it is clean.
 
-        Raises :class:`samdrift.contracts.malware.ScannerUnavailable`: the message must wait.
+        Raises :class:`samdrift.contracts.malware.ScannerUnavailable` if the message must wait.
         """
         for place, pieces in _parts(message):
             async with self._turns.turn(organisation):
@@ -60,7 +60,7 @@ def _parts(message: SdkMessage) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _names(message: SdkMessage) -> Iterator[str]:
-    """Return the short texts of a message, its label among them, to be scanned together."""
+    """Yield the short texts of a message, including its label, to be scanned together."""
     yield message.label
     for document in message.documents:
         yield from (text for text in (document.id, document.name, document.index) if text)

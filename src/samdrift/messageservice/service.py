@@ -1,4 +1,4 @@
-"""Operations that a message client may ask of the message service, for the organisation that it acts for."""
+"""Operations that a message client may request from the message service on behalf of its organisation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from samdrift.wire.sdkmessage import Prepared, SdkMessage
 
 
 class MessageInvalid(Exception):
-    """A message that may not be sent in its current form; the findings state what to change."""
+    """A message that may not be sent in its current form; the findings describe the required changes."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("; ".join(f"{finding.text} ({finding.path})" for finding in findings))
@@ -40,7 +40,7 @@ class MessageInvalid(Exception):
 
 
 class MessageService:
-    """Send, list and read messages."""
+    """Operations for sending, listing and reading messages."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class MessageService:
         self._sender = sender
         self._screening = screening
         self.address_book = address_book
-        """Address book for clients to search in; open to all, as the service itself is."""
+        """Address book that clients can search; open to all, as the service itself is."""
         self._profiles = profiles
         self._clock = clock
 
@@ -70,8 +70,8 @@ class MessageService:
     ) -> MessageRecord:
         """Validate and store a message, and send it in the background.
 
-        Durable when it returns. Raises :class:`MessageInvalid`: outgoing
-        messages obey the same rules as incoming ones (content-specification 5).
+        It is stored durably when this returns. Raises :class:`MessageInvalid`: outgoing messages obey the
+        same rules as incoming ones (content-specification 5).
 
         Clauses: certpub-rest-binding 3.2 step 1; transport-model-base 3.3.1 step 2; transport-model-extended
         3.3.1 step 2, 3.3.2 step 2.
@@ -112,7 +112,7 @@ class MessageService:
         return record
 
     async def _require_cover(self, organisation: ParticipantIdentifier) -> None:
-        """Refuse a new message while agreements do not cover that it is sent."""
+        """Refuse a new message while no agreement covers sending it."""
         try:
             (await self._gate.cover(organisation, Role.MESSAGE_SERVICE)).require_sending()
         except NotCovered as refused:
@@ -121,7 +121,7 @@ class MessageService:
     def _prepared(
         self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
     ) -> tuple[Prepared, tuple[Finding, ...]]:
-        """The message to be written, and what keeps it from being sent.
+        """Return the message ready to be written, and the findings that prevent it from being sent.
 
         Clauses: architecture-sad 5.2.1 sentence 1; content-specification 5 sentence 3.
         """
@@ -132,8 +132,8 @@ class MessageService:
     async def _require_listed(self, message: SdkMessage) -> bool:
         """Return false when the recipient's functional address cannot be checked against the address book.
 
-        (architecture-sad 5.4, api-mt-mk status 1.) While the address book cannot be asked, the message is
-        sent, and its sender is informed: its recipient checks the address too.
+        (architecture-sad 5.4, api-mt-mk status 1.) While the address book is unreachable, the message is
+        sent and its sender informed; the recipient's message service checks the address too.
 
         Clauses: architecture-sad 5.4 step 1b.
         """
@@ -161,9 +161,11 @@ class MessageService:
     def _sender_findings(
         self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
     ) -> tuple[Finding, ...]:
-        """An organisation sends as itself, from an address of its own (content-specification 4.3.2.2),
-        under a model in which it can get the receipt (transport-model-extended 3.2 c), files of the
-        types that it has chosen (content-specification 4.3.3.3).
+        """Return findings if an organisation sends as another, or not from an address of its own.
+
+        The sender is checked (content-specification 4.3.2.2). The transport model must be one under
+        which it can receive the receipt (transport-model-extended 3.2 c), and files must be of a type that it
+        has chosen (content-specification 4.3.3.3).
         """
         profile = self._profiles[organisation]
         if not document.requires_protection and not profile.base_model:
@@ -182,14 +184,14 @@ class MessageService:
         *,
         limit: int = 100,
     ) -> tuple[MessageRecord, ...]:
-        """The organisation's messages, the newest first, without content."""
+        """Return the organisation's messages, the newest first, without content."""
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
             return await vault.messages(direction=direction, limit=limit)
 
     async def read(
         self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
     ) -> SdkMessage | None:
-        """One message with its content, or ``None``; that it was read is recorded in the log."""
+        """Return one message with its content, or ``None``; reading it is logged."""
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
             if await vault.message(message_id, direction) is None:
                 return None
@@ -200,7 +202,7 @@ class MessageService:
     async def status(
         self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
     ) -> tuple[MessageStatus, tuple[StatusEvent, ...]] | None:
-        """Status and events of one message, the newest first."""
+        """Return the status of one message, and its events with the newest first."""
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
             record = await vault.message(message_id, direction)
             if record is None:
@@ -209,7 +211,7 @@ class MessageService:
 
 
 def not_covered(refused: NotCovered) -> Finding:
-    """Return the answer to a message client while agreements do not cover new messages."""
+    """Return the finding for a message client while no agreement covers new messages."""
     text = f"{refused} ({TransferReason.NOT_COVERED.value}). {refused.detail}"
     return Finding(Reason.RULE, Detail.NOT_SUPPORTED, text)
 

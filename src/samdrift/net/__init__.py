@@ -1,1 +1,1 @@
-"""Adapters to the network: HTTP, TLS, DNS, lookups, revocation, and servers. No decisions about content."""
+"""Adapters to the network: HTTP, TLS, DNS, lookups, revocation, servers. No decisions about content."""

@@ -1,9 +1,8 @@
-"""Accepts connections within bounds, so that silent ones leave others room.
+"""Accepting of connections within limits, so that idle clients cannot use up the process's descriptors.
 
-A connection costs a descriptor before anything is known of who has made it, and a
-process without descriptors reaches neither its database nor its files. So each
-address has a number of connections, all of them together have half of the
-descriptors, and a TLS handshake has seconds.
+An accepted connection costs a descriptor before anything is known about the client, and a process without
+descriptors can reach neither its database nor its files. So the number of connections per address is limited,
+all connections together may use half of the descriptors, and a TLS handshake has a time limit.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 PER_ADDRESS = 200
-"""Connections that one address may have by default at one listener."""
+"""Default maximum number of connections from one address to one listener."""
 
 HANDSHAKE_SECONDS = 10.0
 _PAUSE = 0.1
-"""Seconds after which an accept that failed for lack of resources is tried again."""
+"""Seconds to wait after an accept that failed for lack of resources."""
 _IPV6_PREFIX = 64
 _DESCRIPTORS = 65_536
 
 
 class Ending(asyncio.Protocol):
-    """A protocol that says when its connection is gone."""
+    """A protocol that signals the end of its connection through the event ``ended``."""
 
     ended: asyncio.Event
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open descriptors, which is often 1024, towards the hard one."""
+    """Raise the soft limit on open descriptors, which is often 1024, towards the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -42,13 +41,13 @@ def raise_descriptor_limit() -> None:
 
 
 def most_connections() -> int:
-    """Half of the descriptors: the other half is for databases, files and what connections lead to."""
+    """Return half of the descriptor limit; the rest is left for databases, files and outgoing connections."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) // 2
 
 
 _all = Counter[str]()
-"""Connections of this process that were accepted, since descriptors are the process's."""
+"""Number of open accepted connections in this process, whose listeners share its descriptors."""
 _OPEN = "open"
 
 
@@ -62,10 +61,11 @@ async def accepting(
     handshake: float,
     on_refused: Callable[[], None],
 ) -> AsyncIterator[Callable[[], object]]:
-    """Accept connections at ``sock`` while the context lasts; 0 connections per address means no limit.
+    """Accept connections on ``sock`` while the context lasts.
 
-    ``on_refused`` is called for each connection that is closed because there are too many.
-    Yields what stops accepting, and leaves the connections that there are.
+    ``per_address`` is the maximum number of connections from one address, 0 for no limit. ``on_refused`` is
+    called for each connection that is closed because there are too many. Yields a function that stops
+    accepting and leaves existing connections open.
     """
     sock.setblocking(False)
     sock.listen(socket.SOMAXCONN)
@@ -116,7 +116,7 @@ class _Acceptor:
             task.add_done_callback(self._beginning.discard)
 
     async def stop(self) -> None:
-        """End the handshakes that are under way, and forget the connections."""
+        """Cancel the handshakes in progress and stop waiting for open connections."""
         tasks = list(self._beginning)
         for task in tasks:
             task.cancel()
@@ -148,7 +148,7 @@ class _Acceptor:
 
 
 def _group(address: str) -> str:
-    """The address, or the network of an IPv6 one: one subscriber has all of a /64."""
+    """Return the key for counting an address; for IPv6 its /64, which one subscriber controls."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)

@@ -1,4 +1,4 @@
-"""The address book over HTTP, open to all and read only (architecture-sad 5.1.1.2), and our copy of it."""
+"""Client for the address book's public, read-only interface (architecture-sad 5.1.1.2), and a local copy."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _LIMITS = FetchLimits(max_bytes=8 << 20, seconds=20.0)
 _PAGE_SIZE = "500"
 _MOST_PAGES = 1000
 _MOST_ENTRIES = 200_000
-"""Entries of all pages together, several times as many as the federation will have: each is in memory."""
+"""Maximum number of entries over all pages, several times the federation's size: all are held in memory."""
 _HEADERS = {"accept": "application/vnd.api+json"}
 
 
 class AddressBookUnavailable(Temporary):
-    """The address book gave no usable answer; the text names neither address nor content."""
+    """The address book returned no usable response; the text contains neither address nor content."""
 
     hold = Hold.ADDRESS_BOOK
 
 
 class AddressBookClient:
-    """The address book at ``base``. Nothing is kept between calls.
+    """Client for the address book at ``base``, without a cache.
 
     Clauses: architecture-sad 5.4 step 1.
     """
@@ -56,18 +56,18 @@ class AddressBookClient:
         self._limits = limits
 
     async def organisations(self) -> tuple[Organisation, ...]:
-        """Every organisation; :class:`AddressBookUnavailable` when they cannot be had."""
+        """Return every organisation; raise :class:`AddressBookUnavailable` if the list cannot be fetched."""
         return await self._all("organizations", {}, read_organisations)
 
     async def addresses(
         self, organisation: ParticipantIdentifier | None = None
     ) -> tuple[FunctionalAddress, ...]:
-        """The functional addresses of ``organisation``, or of all."""
+        """Return the functional addresses of ``organisation``, or of all organisations."""
         chosen = {"filter[organization.participantIdentifier]": organisation.value} if organisation else {}
         return await self._all("addresses", {"include": "organization", **chosen}, read_addresses)
 
     async def address(self, identifier: str) -> FunctionalAddress | None:
-        """The functional address with that identifier, compared without regard to case."""
+        """Return the functional address with ``identifier``, ignoring case."""
         query = {"include": "organization", "filter[identifier]": identifier}
         found = await self._all("addresses", query, read_addresses)
         return next((one for one in found if one.identifier.casefold() == identifier.casefold()), None)
@@ -75,7 +75,7 @@ class AddressBookClient:
     async def _all(
         self, resource: str, query: dict[str, str], read: Callable[[bytes], Page[T]]
     ) -> tuple[T, ...]:
-        """All pages, one after the other, as long as they lie at the address book itself."""
+        """Fetch all pages in sequence; each must be on the address book's own host."""
         address = f"{self._base}/{resource}?{urlencode({**query, 'page[size]': _PAGE_SIZE})}"
         items: list[T] = []
         for _ in range(_MOST_PAGES):
@@ -100,7 +100,7 @@ class AddressBookClient:
             raise AddressBookUnavailable(f"the address book's answer is not usable: {error.text}") from None
 
     def _next(self, address: str, link: str) -> str:
-        """The address that ``link`` leads to from ``address``, with the brackets of parameters encoded."""
+        """Resolve ``link`` against ``address`` and percent-encode the brackets in its parameters."""
         try:
             following = urljoin(address, link)
             elsewhere = urlsplit(following)[:2] != urlsplit(self._base)[:2]
@@ -112,11 +112,11 @@ class AddressBookClient:
 
 
 _PATIENCE = 5.0
-"""Seconds that a request for one address waits."""
+"""Seconds that a request for a single address may take."""
 
 
 class LocalAddressBook:
-    """Keeps a copy in ``file``. A copy is replaced as a whole by a whole one, or it stays.
+    """A copy of the address book in ``file``, replaced only by another complete copy.
 
     Clauses: architecture-sad 5.3.6.2 step 1.
     """
@@ -133,15 +133,15 @@ class LocalAddressBook:
 
     @property
     def copy(self) -> AddressBookCopy | None:
-        """The latest copy; ``None`` as long as there has been none."""
+        """The latest copy; ``None`` before the first one."""
         return self._copy
 
     async def open(self) -> None:
-        """Take up the copy that an earlier run kept, if it can be read."""
+        """Load the copy that an earlier run saved, if it can be read."""
         self._copy = await asyncio.to_thread(kept_copy, self._file)
 
     async def refresh(self) -> None:
-        """Copy the address book; :class:`AddressBookUnavailable`, and the copy as it was, when that fails."""
+        """Copy the address book; raise :class:`AddressBookUnavailable` and keep the old copy on failure."""
         taken_at = self._clock()
         organisations = await self._client.organisations()
         addresses = await self._client.addresses()
@@ -152,7 +152,10 @@ class LocalAddressBook:
         self._copy = copy
 
     async def run(self, heard: Callable[[Exception | None], None]) -> None:
-        """Refresh the copy whenever it is old enough; ``heard`` learns why that failed, if it did."""
+        """Refresh the copy whenever it is due.
+
+        ``heard`` receives the error of each failed attempt, and ``None`` after a success.
+        """
         while True:
             await asyncio.sleep(self._wait())
             try:
@@ -163,8 +166,9 @@ class LocalAddressBook:
                 await asyncio.sleep(self._retry.total_seconds())
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
-        """Return whether ``address`` is one of ``organisation``; what the copy has not is asked of the
-        service.
+        """Return whether ``address`` belongs to ``organisation``.
+
+        If the copy does not contain it, the service is asked; ``NOT_KNOWN`` if that does not respond.
         """
         if self._copy is not None and self._copy.address(organisation, address):
             return Listing.LISTED
@@ -177,14 +181,14 @@ class LocalAddressBook:
         return Listing.LISTED if listed else Listing.NOT_LISTED
 
     def _wait(self) -> float:
-        """Seconds until the copy is to be refreshed."""
+        """Return the seconds until the next refresh is due."""
         if self._copy is None:
             return 0.0
         return max(0.0, (self._copy.taken_at + self._every - self._clock()).total_seconds())
 
 
 def kept_copy(file: Path) -> AddressBookCopy | None:
-    """The copy in ``file``; ``None`` when there is none that can be read."""
+    """Return the copy in ``file``; ``None`` if it is missing or cannot be read."""
     try:
         return read_copy(file.read_bytes())
     except (OSError, WireError):
@@ -192,7 +196,7 @@ def kept_copy(file: Path) -> AddressBookCopy | None:
 
 
 def _keep(file: Path, data: bytes) -> None:
-    """Replace ``file`` by one that is whole and on disk; roles of one process share the file."""
+    """Replace ``file`` atomically with content that is on disk; the roles in one process share the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:

@@ -1,7 +1,7 @@
-"""Which addresses connections are made to, whatever the names that lead there.
+"""IP addresses that the program may connect to, whichever names lead there.
 
-The check is made on the very address that is connected to, so a name that
-changes its mind between check and use gains nothing. TLS still checks the name.
+The check is made on the very address that is connected to, so a name that resolves differently between check
+and use gains nothing. TLS still checks the name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 
 Permits = Callable[[str], bool]
-"""Predicate: an IP address may be connected to."""
+"""Predicate that decides whether a connection to an IP address is permitted."""
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -25,18 +25,18 @@ _NEVER_PUBLIC = (
     ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 within one network (RFC 8215)
 )
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
-"""The beginnings of an interface identifier that embeds an IPv4 address (RFC 5214 6.1)."""
+"""Beginnings of an interface identifier that embeds an IPv4 address (RFC 5214 6.1)."""
 
 
 class AddressForbidden(OSError):
-    """A name that leads to addresses which must not be connected to."""
+    """All addresses that a name resolves to are forbidden."""
 
 
 def is_public(address: str) -> bool:
-    """Decide whether ``address`` belongs to the public internet.
+    """Return whether ``address`` belongs to the public internet.
 
-    An IPv6 address that a gateway translates into an IPv4 address is public only if both are:
-    otherwise a name could lead into our own network by way of the gateway.
+    An IPv6 address that a gateway translates into an IPv4 address is public only if both are: otherwise a
+    name could lead into our own network by way of the gateway.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
@@ -53,7 +53,7 @@ def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _translated_to(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
-    """Yield the IPv4 addresses that gateways of the known kinds find in ``address``."""
+    """Yield the IPv4 addresses that known kinds of gateway would translate ``address`` into."""
     if address in _NAT64:
         yield ipaddress.IPv4Address(address.packed[-4:])
     if address.sixtofour is not None:
@@ -79,19 +79,19 @@ _METADATA = tuple(
         ),
     )
 )
-"""Addresses at which clouds give their machines secrets, to each who asks from there."""
+"""Addresses of cloud metadata services, which hand out secrets to any program on the machine."""
 
 
 class EnteredAddresses:
-    """The addresses that a name may lead to which a person entered; a :data:`Permits`.
+    """The check for addresses reached through a name that a person entered; a :data:`Permits`.
 
-    Public ones, and those of networks that the operator lists, such as the one in which an organisation's
-    sign-in service lives. Loopback, link-local and metadata services are never permitted, listed or not:
-    there the program's own machine answers, not another's.
+    It permits public addresses, and networks that the operator lists, such as the one with an organisation's
+    sign-in service. Loopback, link-local and metadata services are never permitted, even if listed, because
+    they belong to the machine that the program runs on.
     """
 
     def __init__(self, listed: Iterable[str] = ()) -> None:
-        """Networks as ``10.1.2.0/24`` or single addresses; :class:`ValueError` for something else."""
+        """Permit networks (``10.1.2.0/24``) or single addresses; raise :class:`ValueError` otherwise."""
         self._listed = tuple(map(ipaddress.ip_network, listed))
 
     def __call__(self, address: str) -> bool:
@@ -103,7 +103,7 @@ class EnteredAddresses:
 
 
 def _all_of(address: _Address) -> tuple[_Address, ...]:
-    """Return ``address`` and, last, the IPv4 address in it when it is nothing but another form of that."""
+    """Return ``address`` with its embedded IPv4 addresses; the last item is compared with the list."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address.ipv4_mapped is not None:
@@ -121,15 +121,15 @@ def _within(address: _Address, network: ipaddress.IPv4Network | ipaddress.IPv6Ne
 
 
 def any_address(address: str) -> bool:
-    """Permits all."""
+    """Permit every address."""
     return True
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Have the system find out that the other side of a silent connection is gone, within two minutes.
+    """Make the operating system detect within two minutes that the peer of a silent connection is gone.
 
-    Connections are silent for minutes where nothing happens. It takes no time of ours, and what lies
-    between does not forget the connection. Connections that a listening socket accepts are like it.
+    Connections may be silent for minutes when nothing happens. The probes cost the program nothing, and keep
+    firewalls and gateways from dropping the connection. Sockets accepted by a listening socket inherit this.
     """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
@@ -138,7 +138,7 @@ def keep_alive(connection: socket.socket) -> None:
 
 
 class PermittedAddresses(ThreadedResolver):
-    """The system's resolver, without the addresses that are not permitted."""
+    """The system's resolver, with forbidden addresses left out."""
 
     def __init__(self, permits: Permits) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class PermittedAddresses(ThreadedResolver):
         return permitted
 
     def socket(self, address: AddrInfoType) -> socket.socket:
-        """A socket to connect to ``address`` with; an address that was in the URL is seen only here."""
+        """Create a socket for ``address``; an IP address that was part of the URL is checked only here."""
         family, kind, protocol, _, (ip, *_) = address
         if not self._permits(str(ip)):
             raise AddressForbidden("no permitted address")

@@ -1,4 +1,4 @@
-"""Work that goes on beside a context, and ends with it."""
+"""Background tasks that end with a context."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 async def in_background(
     *work: Coroutine[None, None, None], on_failure: Callable[[BaseException], None]
 ) -> AsyncIterator[None]:
-    """Run ``work`` while the context lasts; what the context raises propagates unchanged.
+    """Run ``work`` while the context lasts; exceptions from the context propagate unchanged.
 
-    ``on_failure`` is notified of work that ended with an exception.
+    ``on_failure`` is called for work that ended with an exception.
     """
     tasks = [asyncio.create_task(_watched(one, on_failure)) for one in work]
     try:

@@ -1,7 +1,6 @@
-"""Answers that are kept for a while, up to a limit, and fetched once for all who ask at the same time.
+"""Values that are cached for a limited time, and fetched once for all concurrent callers.
 
-So a cold cache, or a service that is slow, is met by one request and not by
-one for each message that waits.
+With a cold cache or a slow service, waiting messages share one request instead of each making their own.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ V = TypeVar("V")
 
 
 class TimedCache(Generic[K, V]):
-    """Values with an end; the one that was not asked for longest gives way when there are too many."""
+    """A cache of values with an expiry time; the least recently used value is evicted when it is full."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[K, tuple[V, datetime]] = OrderedDict()
 
     def get(self, key: K, at: datetime) -> V | None:
-        """The value for ``key`` when it is kept beyond ``at``."""
+        """Return the value for ``key`` if it has not expired at ``at``."""
         found = self._kept.get(key)
         if found is None or at >= found[1]:
             return None
@@ -32,7 +31,7 @@ class TimedCache(Generic[K, V]):
         return found[0]
 
     def put(self, key: K, value: V, until: datetime) -> None:
-        """Keep ``value`` until ``until``, in place of what was there."""
+        """Keep ``value`` until ``until``, replacing the previous one."""
         self._kept[key] = (value, until)
         self._kept.move_to_end(key)
         if len(self._kept) > self._most:
@@ -40,15 +39,15 @@ class TimedCache(Generic[K, V]):
 
 
 class SingleFlight(Generic[K, V]):
-    """Runs at most one piece of work per key at a time, and gives its outcome to all who asked."""
+    """A runner that does each piece of work once for all concurrent callers with the same key."""
 
     def __init__(self) -> None:
         self._running: dict[K, asyncio.Task[V]] = {}
 
     async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """The outcome of ``work``, or of that which runs for ``key`` already.
+        """Return the outcome of ``work``, or of the work that already runs for ``key``.
 
-        Who stops waiting does not stop the work: others may wait for it.
+        A caller that is cancelled does not cancel the work, because others may be waiting for it.
         """
         task = self._running.get(key)
         if task is None:

@@ -1,8 +1,8 @@
-"""The federation's checks of certificates: policy per purpose, evidence from the network, verdicts kept.
+"""The federation's certificate checks: a policy per purpose, evidence from the network, cached verdicts.
 
-With a verdict kept, a check is one lookup. Without, what the network has to
-say is gathered and :func:`samdrift.trust.decide.decide` decides. Policies may
-change while this runs: no verdict outlives the policies that it was made under.
+With a cached verdict, a check is one lookup. Otherwise the evidence is collected from the network and
+:func:`samdrift.trust.decide.decide` decides. Policies may change at run time: no verdict outlives the
+policies that it was made under.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _Key = tuple[CertificatePurpose, x509.Certificate]
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """A verdict and the time that it is about."""
+    """A verdict and the time that it applies to."""
 
     verdict: CertificateVerdict
     at: datetime
@@ -41,13 +41,13 @@ class _Decided:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Responders' answers and revocation lists that a verdict was made from."""
+    """OCSP responses and revocation lists that a verdict was based on."""
 
     answers: tuple[Published, ...] = ()
     lists: tuple[Published, ...] = ()
 
     def grounds(self, chain: Chain, policy: ChainPolicy, until: datetime) -> Grounds:
-        """Return what made a certificate trusted until then."""
+        """Return the grounds on which a certificate is trusted until ``until``."""
         return Grounds.of(
             (one.public_bytes(Encoding.DER) for one in chain),
             dict.fromkeys(one.data for one in self.answers),
@@ -58,7 +58,7 @@ class _Found:
 
 
 class FederationCertificates:
-    """Implements :class:`samdrift.contracts.discovery.CertificateChecks`."""
+    """The network-backed implementation of :class:`samdrift.contracts.discovery.CertificateChecks`."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class FederationCertificates:
         keep: timedelta,
         keep_temporary: timedelta,
     ) -> None:
-        """``keep`` is how long a verdict is used again, ``keep_temporary`` how long a temporary one.
+        """Keep verdicts for ``keep``, and temporary ones for ``keep_temporary``.
 
-        A revocation takes effect at the latest after ``keep`` and the time that
-        ``source`` keeps its evidence; another answer of ``policies``, at once.
+        A revocation takes effect at the latest after ``keep`` plus the time for which ``source`` keeps its
+        evidence; a change of ``policies`` takes effect immediately.
         """
         self._policies = policies
         self._under = partial(_Verdicts, source=source, keep=keep, keep_temporary=keep_temporary)
@@ -80,7 +80,7 @@ class FederationCertificates:
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
     ) -> CertificateVerdict:
-        """The verdict on ``certificate`` for ``purpose`` at the time ``at``, under the current policies."""
+        """Return the verdict on ``certificate`` for ``purpose`` at ``at``, under the current policies."""
         while True:
             verdicts = self._current()
             verdict = await verdicts.check(certificate, purpose, at)
@@ -95,7 +95,7 @@ class FederationCertificates:
 
 
 class _Verdicts:
-    """Verdicts under policies that do not change, kept and made."""
+    """Cached verdicts under one unchanging set of policies."""
 
     def __init__(
         self, policies: Policies, source: RevocationSource, keep: timedelta, keep_temporary: timedelta
@@ -118,7 +118,7 @@ class _Verdicts:
         return decided.verdict
 
     async def _decide(self, key: _Key, at: datetime) -> _Decided:
-        """Decide, at first without asking anybody: that sorts out all who are not ours."""
+        """Decide on a certificate, first without the network, which already excludes unknown issuers."""
         purpose, certificate = key
         policy = self.policies[purpose]
         decided = _Decided(decide(certificate, policy, Evidence(), at), at)
@@ -143,10 +143,10 @@ class _Verdicts:
     async def _grounds_of_the_day(
         self, key: _Key, put_together: Callable[[], Grounds], at: datetime, ends: datetime
     ) -> Grounds:
-        """Return the first grounds of the day that hold for as long as this verdict is kept.
+        """Return the day's first grounds, as long as they remain valid for the whole life of this verdict.
 
-        They are stored with what is exchanged: so an organisation stores one for each peer and day, however
-        often the answers are fetched again.
+        Grounds are stored with each exchange. Reusing them means that an organisation stores one set per
+        peer and day, however often the evidence is fetched again.
         """
         former = self._grounds.get(key, at)
         if former is not None and ends <= former.until:
@@ -159,7 +159,7 @@ class _Verdicts:
     async def _decide_with_evidence(
         self, chain: Chain, policy: ChainPolicy, at: datetime
     ) -> tuple[CertificateVerdict, _Found]:
-        """Ask responders, and for lists where none answers; if that does not settle it, for all lists."""
+        """Query OCSP responders, and lists where none responds; if that is inconclusive, fetch all lists."""
         concerned = 1 if policy.revocation is RevocationMode.LEAF else len(chain) - 1
         pairs = tuple(pairwise(chain))[:concerned]
         answers = await asyncio.gather(*(self._source.answer(*pair) for pair in pairs))
@@ -180,7 +180,7 @@ async def _judged(
     lists: list[Published | None],
     at: datetime,
 ) -> CertificateVerdict:
-    """The decision, made beside the event loop: a long list takes its time."""
+    """Decide in a thread, because a long list takes time to process."""
     evidence = Evidence(
         crls=tuple(one.data for one in lists if one is not None),
         ocsps=tuple(one.data for one in answers if one is not None),

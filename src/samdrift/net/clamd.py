@@ -1,17 +1,15 @@
-"""Scans files for malware with clamd, the daemon of ClamAV (its INSTREAM command), once it has been proved.
+"""Malware scanning with clamd, the ClamAV daemon (its INSTREAM command), after a test of the scanner itself.
 
-A file is sent in a stream of pieces, so that none is held whole. Only the one
-answer that means it is a verdict of clean; a limit, an error, silence or a
-broken connection is none, and what was asked about must wait.
+A file is streamed in pieces, so that it is never held whole in memory. Only one response means clean. After a
+limit, an error, silence or a broken connection the file is not considered clean, and must wait.
 
-A scanner without signatures, or with limits lower than a message may be large,
-calls everything clean that it has not looked through. So before its first
-verdict, after every time that it could not be reached, and every hour, since it may
-have been restarted unseen, :class:`ProvenScanner` sends it two files in which it must
-find the test file that every scanner knows (EICAR):
+A scanner without signatures, or with limits below the largest message size, reports files as clean that it
+has not fully scanned. So before its first verdict, after each time that it could not be reached, and every
+hour (it may have been restarted unnoticed), :class:`ProvenScanner` sends it two files that contain the test
+file every scanner recognises (EICAR):
 
-* packed behind as much as a message may hold, which takes limits that are high enough;
-* packed into itself so often that no scanner follows: it must say so, not "clean".
+* placed at the end of an archive of the largest message size, which requires sufficient limits;
+* nested in archives more deeply than any scanner follows: the scanner must report that, not "clean".
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ _PIECE = 1 << 18
 _LONGEST_ANSWER = 4096
 
 _AT_ONCE = 4
-"""Limit of files that are scanned at the same time; clamd has a dozen threads by default."""
+"""Maximum number of files that are scanned concurrently; clamd has a dozen threads by default."""
 
 _CLEAN = "stream: OK"
 _FOUND = re.compile(r"stream: (?P<signature>.+) FOUND")
@@ -52,7 +50,7 @@ LARGEST = 30 << 20
 """Size limit of a file in a message, in bytes (content-specification 4.3.3.3 content)."""
 
 _BELIEVED = timedelta(hours=1)
-"""Time for which a scanner is believed: one that was restarted in a quiet moment was never away."""
+"""Interval between tests of a scanner, which may have been restarted while there was nothing to scan."""
 
 _DEPTH = 100
 _TEST_PIECE = 1 << 20
@@ -62,7 +60,7 @@ _LIMIT = "Heuristics.Limits.Exceeded"
 
 @dataclass(frozen=True, slots=True)
 class ClamdAddress:
-    """Listener of clamd: a Unix socket, or a port on a host."""
+    """The address that clamd listens on: a Unix socket, or a host and port."""
 
     socket: Path | None = None
     host: str = ""
@@ -74,14 +72,14 @@ class ClamdAddress:
 
 @dataclass(frozen=True, slots=True)
 class ClamdVersion:
-    """The program's version, and the day of its newest official signatures, where it has any."""
+    """The program's version and the date of its newest official signatures, if it has any."""
 
     program: str
     signatures: datetime | None
 
 
 class ClamdScanner:
-    """clamd at ``address``; ``seconds`` is the longest silence at any step."""
+    """Client for clamd at ``address``; no step may take longer than ``seconds``."""
 
     def __init__(self, address: ClamdAddress, seconds: float) -> None:
         self._address = address
@@ -89,13 +87,13 @@ class ClamdScanner:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
-        """The verdict on a file; :class:`ScannerUnavailable` when clamd gives none."""
+        """Return the verdict on a file; raise :class:`ScannerUnavailable` if clamd returns none."""
         async with self._places:
             with self._explained():
                 return await self._answer(pieces)
 
     async def version(self) -> ClamdVersion:
-        """Ask which version it is; :class:`ScannerUnavailable` when clamd does not say."""
+        """Return the version of clamd; raise :class:`ScannerUnavailable` if it does not respond."""
         with self._explained():
             async with asyncio.timeout(self._seconds):
                 connection = await self._connected()
@@ -141,9 +139,9 @@ class ClamdScanner:
         return verdict
 
     async def _connected(self) -> socket.socket:
-        """Connect a socket of our own.
+        """Connect through a plain socket.
 
-        A stream of asyncio drops an answer that it has not read when sending fails; a socket keeps it.
+        An asyncio stream drops a response that has not been read when sending fails; a socket keeps it.
         """
         address = self._address
         if address.socket is not None:
@@ -158,7 +156,7 @@ class ClamdScanner:
     async def _send(
         self, connection: socket.socket, pieces: Iterable[bytes], answer: asyncio.Task[bytes]
     ) -> bool:
-        """Send the file; return whether all of it went. clamd answers early when it has had enough."""
+        """Send the file and return whether all of it was sent; clamd may respond early, at a limit."""
         await self._send_part(connection, _COMMAND)
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
@@ -186,7 +184,7 @@ async def _connect(family: int, address: object) -> socket.socket:
 
 
 async def _read(connection: socket.socket) -> bytes:
-    """The answer up to its end mark; :class:`ConnectionError` when there is none, or it is too long."""
+    """Return the response up to its terminator; raise :class:`ConnectionError` if missing or too long."""
     answer = b""
     while b"\0" not in answer:
         piece = await asyncio.get_running_loop().sock_recv(connection, _LONGEST_ANSWER)
@@ -209,7 +207,7 @@ def _verdict(answer: bytes) -> ScanVerdict:
 
 
 def read_version(answer: str) -> ClamdVersion:
-    """Read ``ClamAV 1.4.3/27800/Thu Oct 16 09:41:07 2025``; without official signatures, the first part."""
+    """Parse ``ClamAV 1.4.3/27800/Thu Oct 16 09:41:07 2025``; the parts after the first may be missing."""
     program, _, dated = answer.strip().partition("/")
     try:
         signatures = datetime.strptime(dated.partition("/")[2], _DATE).replace(tzinfo=UTC)
@@ -220,7 +218,7 @@ def read_version(answer: str) -> ClamdVersion:
 
 
 class ProvenScanner:
-    """``scanner``, held to find what it must find in files of up to ``largest`` bytes."""
+    """A scanner that is used only while it detects the test files, up to ``largest`` bytes in size."""
 
     def __init__(self, scanner: MalwareScanner, clock: Clock, largest: int = LARGEST) -> None:
         self._scanner = scanner
@@ -230,7 +228,7 @@ class ProvenScanner:
         self._proven: datetime | None = None
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
-        """The verdict on a file; :class:`ScannerUnavailable` also when the scanner is not to be believed."""
+        """Return the verdict on a file; raise :class:`ScannerUnavailable` also if a test fails."""
         try:
             if not self._believed():
                 await self._proof.run(None, self._prove)
@@ -258,12 +256,12 @@ class ProvenScanner:
 
 
 def eicar() -> bytes:
-    """The test file of EICAR, put together here so that no scanner finds it in our own files."""
+    """Return the EICAR test file, assembled at run time so that no scanner finds it in our own source."""
     return rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
 
 
 def nested(depth: int) -> bytes:
-    """The test file in an archive in an archive, and so on."""
+    """Return the test file nested in ``depth`` archives."""
     data = archive((eicar(), ZIP_DEFLATED))
     for _ in range(depth - 1):
         data = archive((data, ZIP_STORED))
@@ -271,12 +269,12 @@ def nested(depth: int) -> bytes:
 
 
 def behind(size: int) -> bytes:
-    """An archive of almost ``size`` bytes, with the test file last."""
+    """Return an archive of almost ``size`` bytes, with the test file at its end."""
     return archive((bytes(size - _ROOM), ZIP_STORED), (eicar(), ZIP_DEFLATED))
 
 
 def archive(*files: tuple[bytes, int]) -> bytes:
-    """A ZIP archive of files, each with the way it is compressed."""
+    """Return a ZIP archive of files, each given with its compression method."""
     written = BytesIO()
     with ZipFile(written, "w") as target:
         for number, (data, method) in enumerate(files):

@@ -1,10 +1,9 @@
 """The HTTP client for all calls to other systems.
 
-Addresses that we call come from outside (DNS, service metadata, certificates).
-So redirects are never followed, no proxy, credentials or cookies are used,
-nothing is unpacked, and only permitted addresses are connected to. How much of
-an answer is read is for the caller to say: :func:`fetch` and :func:`post` read
-whole answers within limits.
+The addresses that are called come from outside (DNS, service metadata, certificates). So redirects are never
+followed, no proxy, credentials or cookies are used, nothing is decompressed, and only permitted addresses are
+connected to. The caller decides how much of a response is read: :func:`fetch` and :func:`post` read whole
+responses within limits.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _HEADERS = {"user-agent": "samdrift", "accept-encoding": "identity"}
 
 
 class HttpFault(StrEnum):
-    """Why there is no usable answer."""
+    """Reasons why there is no usable response."""
 
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
@@ -48,55 +47,58 @@ class HttpFault(StrEnum):
 
 
 class Watch(Protocol):
-    """Notified of a service, by its kind and host, that it answered, or the reason why it did not."""
+    """A callback that is notified whether a service responded, and if not, why."""
 
     def __call__(self, service: str, at: str, reason: str, began: datetime | None = None, /) -> None:
-        """``began`` is the start of the call: a failure counts for nothing if a later call got an answer."""
+        """Record a call to a kind of ``service`` on the host ``at``; an empty ``reason`` means success.
+
+        ``began`` is the start of the call: a failure is ignored if a later call got a response.
+        """
 
 
 def unwatched(service: str, at: str, reason: str, began: datetime | None = None) -> None:
-    """Watch nothing."""
+    """Ignore the notification."""
 
 
 class NoAnswer(Exception):
-    """No usable HTTP answer; neither the text nor ``kind`` names an address or content."""
+    """No usable HTTP response; neither the text nor ``kind`` contains an address or content."""
 
     def __init__(self, fault: HttpFault, kind: str = "") -> None:
-        """``kind`` is the name of what went wrong, for whoever runs this."""
+        """Store the fault; ``kind`` names the cause for the operator."""
         super().__init__(fault.value)
         self.fault = fault
         self.kind = kind or fault.value
 
     @property
     def words(self) -> str:
-        """Return what happened as health and the log have it, for whoever was woken."""
+        """Description of the fault for health reports and the log."""
         told = "no answer in time" if self.fault is HttpFault.TIMEOUT else self.fault.value
         return told if self.kind == self.fault.value else f"{told} ({self.kind})"
 
 
 class Response(Protocol):
-    """An answer on its way, as a transport has it."""
+    """A response that is being received, as a transport provides it."""
 
     status: int
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields, found in lower case."""
+        """The header fields, with case-insensitive lookup."""
 
     def ready(self) -> bytes | None:
-        """Return what has come of the body, empty at its end; ``None`` where it has to be waited for."""
+        """Return the data that has arrived, empty at the end; ``None`` if the caller must wait for more."""
 
     async def piece(self) -> bytes:
-        """Wait for the next piece of the body, empty at its end."""
+        """Wait for the next piece of the body; empty at its end."""
 
     def close(self) -> None:
-        """Give up what has not been read."""
+        """Discard the part of the body that has not been read."""
 
 
 class Transport(Protocol):
-    """The way that requests go and answers come.
+    """The channel that requests are sent and responses received on.
 
-    What goes wrong on it is raised as aiohttp does, or as an :class:`OSError`.
+    Errors are raised as aiohttp raises them, or as an :class:`OSError`.
     """
 
     async def request(
@@ -106,14 +108,14 @@ class Transport(Protocol):
         body: bytes | AsyncIterable[bytes] | None,
         headers: Mapping[str, str] | None,
     ) -> Response:
-        """Send a request, and return the answer as soon as its head has come."""
+        """Send a request, and return the response as soon as its head has arrived."""
 
     async def aclose(self) -> None:
-        """Break off all that is under way."""
+        """Abort all exchanges in progress."""
 
 
 class HttpAnswer:
-    """An answer whose head has come; its body is read while the exchange lasts."""
+    """A response whose head has arrived; its body can be read until the exchange ends."""
 
     def __init__(self, response: Response, silence: float) -> None:
         self._response = response
@@ -122,26 +124,26 @@ class HttpAnswer:
 
     @property
     def content_type(self) -> str:
-        """The header as it came, empty when there is none."""
+        """The ``Content-Type`` header as received; empty if there is none."""
         return self._response.headers.get("content-type", "")
 
     @property
     def location(self) -> str:
-        """The header as it came, empty when there is none; never followed."""
+        """The ``Location`` header as received; empty if there is none. It is never followed."""
         return self._response.headers.get("location", "")
 
     @property
     def encoded(self) -> bool:
-        """Return whether the body has a coding, which was not asked for and could unfold to any size."""
+        """True if the body has a content coding, which was not requested and could expand to any size."""
         return self._response.headers.get("content-encoding", "identity").lower() != "identity"
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes; :class:`NoAnswer` when it breaks off."""
+        """Yield the body as it arrives; raise :class:`NoAnswer` if the connection breaks."""
         while piece := await self._piece():
             yield piece
 
     async def read(self, most: int) -> bytes:
-        """The whole body; :class:`NoAnswer` when it has more than ``most`` bytes or breaks off."""
+        """Return the whole body; raise :class:`NoAnswer` if it exceeds ``most`` bytes or breaks off."""
         body = bytearray()
         while piece := await self._piece():
             body += piece
@@ -159,7 +161,7 @@ class HttpAnswer:
 
 
 class _NetworkResponse:
-    """An answer over the network."""
+    """A response received over the network."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -178,19 +180,18 @@ class _NetworkResponse:
 
 
 class Network:
-    """Kept connections to others, over TLS that follows its files.
+    """Pooled connections to other systems, over TLS that is updated when its files change.
 
-    A connection belongs to the TLS context that it was made under. When the
-    files change, new exchanges get new connections, those under way end on
-    theirs, and former ones idle away.
+    A connection belongs to the TLS context that it was made under. When the files change, new exchanges use
+    new connections, exchanges in progress finish on their old ones, and idle old connections time out.
     """
 
     def __init__(
         self, tls: TlsContext, permits: Permits, *, connections: int, server_name: str | None = None
     ) -> None:
-        """At most ``connections`` at once.
+        """Create a pool of at most ``connections`` simultaneous connections.
 
-        ``server_name`` is the name in the certificates of all servers, where it is not that in the address.
+        ``server_name`` is the name in the certificates of all servers, if it is not the host in the address.
         """
         self._tls = tls
         self._server_name = server_name
@@ -233,10 +234,10 @@ class Network:
 
 
 class HttpClient:
-    """Exchanges of requests and answers with others, over a transport; to be closed by its owner."""
+    """HTTP exchanges with other systems over a transport; its owner must close it."""
 
     def __init__(self, transport: Transport, *, silence: float) -> None:
-        """``silence`` is how many seconds a peer may keep us waiting."""
+        """Use ``transport``; a peer may stay silent for at most ``silence`` seconds."""
         self._transport = transport
         self._silence = silence
 
@@ -249,7 +250,7 @@ class HttpClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Break off all that is under way."""
+        """Abort all exchanges in progress."""
         await self._transport.aclose()
 
     @contextlib.asynccontextmanager
@@ -263,10 +264,10 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         silence: float | None = None,
     ) -> AsyncIterator[HttpAnswer]:
-        """Send a request, and give the answer as soon as its head has come, or :class:`NoAnswer`.
+        """Send a request, and yield the response as soon as its head has arrived, or raise :class:`NoAnswer`.
 
-        A body in pieces has ``length`` bytes, or goes in chunks when nobody knows.
-        What goes wrong in such a body itself is raised unchanged.
+        A body in pieces has ``length`` bytes; without a length it is sent in chunked coding. Exceptions from
+        the iterator of such a body propagate unchanged.
         """
         patience = _Patience(silence or self._silence)
         outgoing = None
@@ -295,7 +296,7 @@ _DISTRUST = {9: "is not valid yet", 10: "has expired", 62: _OTHER_NAME, 64: _OTH
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address, as health names it; empty for an address that is not called."""
+    """Return the host of a URL, as health reports name it; empty if the URL may not be called."""
     try:
         return urlsplit(web_address(url, "url")).hostname or ""
     except WireError:
@@ -303,13 +304,13 @@ def host_of(url: str) -> str:
 
 
 def no_connection(error: OSError) -> str:
-    """Return why there is no connection, as the system says it, or as the type does."""
+    """Return why a connection failed: the system's message for common errors, or the exception type."""
     number = error.errno
     return os.strerror(number).lower() if number in _CONNECTING + _BREAKING else type(error).__name__
 
 
 def _connecting(error: aiohttp.ClientConnectorError) -> str:
-    """Return the same of what aiohttp raises, which has kinds of its own for certificates."""
+    """Return why aiohttp could not connect; it has exceptions of its own for certificates."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _distrust(error.certificate_error)
     plain = type(error) is aiohttp.ClientConnectorError and error.os_error.errno in _CONNECTING
@@ -317,7 +318,7 @@ def _connecting(error: aiohttp.ClientConnectorError) -> str:
 
 
 def _distrust(error: Exception) -> str:
-    """Return why the certificate of a server is not accepted, in OpenSSL's words where we have none."""
+    """Return why a server's certificate is rejected, by default in OpenSSL's words."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return type(error).__name__
     words = _DISTRUST.get(error.verify_code)
@@ -326,7 +327,7 @@ def _distrust(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _typed() -> Iterator[None]:
-    """Turn what aiohttp raises into :class:`NoAnswer`."""
+    """Convert the exceptions of aiohttp into :class:`NoAnswer`."""
     try:
         yield
     except TimeoutError:
@@ -346,7 +347,7 @@ def _typed() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """The most that one answer may take: bytes of its body, and seconds from the call to its end."""
+    """Limits for one response: bytes of its body, and seconds from the call to its end."""
 
     max_bytes: int
     seconds: float
@@ -354,7 +355,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An HTTP answer, whatever its status."""
+    """An HTTP response with any status."""
 
     status: int
     content_type: str
@@ -369,12 +370,12 @@ def http_client(
     seconds: float = 10.0,
     server_name: str | None = None,
 ) -> HttpClient:
-    """A client whose TLS follows its files; to be closed by the caller.
+    """Create a client whose TLS is updated when its files change; the caller must close it.
 
-    ``public_only`` refuses to connect to loopback, private and other special
-    addresses: off only where peers and shared services live on such, as in the
-    local federation. ``seconds`` is the longest silence, at any step. ``server_name``
-    is the name in the server's certificate, where it is not that in its address.
+    ``public_only`` refuses to connect to loopback, private and other special addresses; turn it off only if
+    peers and shared services use such addresses, as in the local federation. ``seconds`` is the longest
+    silence allowed at any step. ``server_name`` is the name in the server's certificate, if it differs from
+    the host in its address.
     """
     permits = is_public if public_only else any_address
     network = Network(tls or client_tls(), permits, connections=connections, server_name=server_name)
@@ -389,7 +390,7 @@ async def fetch(
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Fetched:
-    """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+    """GET ``url``, or POST ``content``; raise :class:`NoAnswer` without a full response within ``limits``."""
     method = "GET" if content is None else "POST"
     try:
         async with (
@@ -404,7 +405,7 @@ async def fetch(
 
 
 class _Patience:
-    """A limit, in seconds, to the wait for a peer; every sign that it takes something renews it."""
+    """A time limit, in seconds, on waiting for a peer; it is renewed whenever the peer accepts more data."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -422,17 +423,17 @@ class _Patience:
         await self._timeout.__aexit__(kind, error, trace)
 
     def renew(self) -> None:
-        """Wait for the whole time again; nothing when the wait is over."""
+        """Restart the time limit; has no effect once the wait is over."""
         if self._waiting:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
 class _RequestBody:
-    """Passes the pieces of a body on, and tells when one has got away.
+    """The pieces of a request body, with a callback after each piece that was sent.
 
-    aiohttp itself waits for ever for a peer that takes nothing more, cuts what
-    goes over the announced length, and takes an exception of the body for one
-    of the connection. ``failure`` keeps the last apart.
+    aiohttp itself waits for ever for a peer that stops reading, truncates a body that exceeds the announced
+    length, and treats an exception from the body as one from the connection. ``failure`` records an exception
+    from the body.
     """
 
     def __init__(self, body: AsyncIterable[bytes], length: int | None, got_away: Callable[[], None]) -> None:
@@ -443,7 +444,7 @@ class _RequestBody:
         self.failure: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces; :class:`ValueError` when they are not as many bytes as announced."""
+        """Yield the pieces; raise :class:`ValueError` if they add up to another length than announced."""
         sent = 0
         async for piece in self._source():
             sent += len(piece)
@@ -464,7 +465,7 @@ class _RequestBody:
 
 
 class PeerUnreachable(Temporary):
-    """No usable HTTP answer came; ``text`` says at which step, without addresses or content."""
+    """No usable HTTP response arrived; ``text`` states at which step, without addresses or content."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -473,7 +474,7 @@ class PeerUnreachable(Temporary):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An HTTP answer of a peer."""
+    """A peer's HTTP response."""
 
     status: int
     content_type: str
@@ -492,10 +493,10 @@ async def post(
     content_length: int,
     within: float,
 ) -> Answered:
-    """POST ``content`` and give the answer, or raise :class:`PeerUnreachable`.
+    """POST ``content`` and return the response, or raise :class:`PeerUnreachable`.
 
-    Redirects are not followed. ``within`` is the time in seconds that the peer
-    may stay silent at any step. More than 1 MiB of answer is not read.
+    Redirects are not followed. ``within`` is the time in seconds for which the peer may stay silent at any
+    step. A response of more than 1 MiB is rejected.
     """
     try:
         async with client.exchange(

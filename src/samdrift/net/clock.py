@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def system_clock() -> datetime:
-    """The present time in UTC; a :data:`samdrift.contracts.clock.Clock`."""
+    """Return the current time in UTC; a :data:`samdrift.contracts.clock.Clock`."""
     return datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""Reaching a directory by LDAP: the server, where people and groups are in it, and what it answers.
+"""Settings for reading an LDAP directory (server, people, groups), and the result of a reading.
 
-Apart from :mod:`samdrift.net.ldap`, so that reading a configuration loads no library for LDAP.
+Separate from :mod:`samdrift.net.ldap`, so that reading a configuration does not load the LDAP library.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from samdrift.contracts.errors import Temporary
 
 
 class LdapSecurity(StrEnum):
-    """Ways of reaching a directory."""
+    """Ways of securing the connection to a directory."""
 
     TLS = "tls"
     STARTTLS = "starttls"
     NONE = "none"
-    """In demonstrations alone."""
+    """No TLS; for demonstrations only."""
 
 
 @dataclass(frozen=True, slots=True)
 class LdapSettings:
-    """A directory, and where in it people and the members of groups are."""
+    """The settings for reading a directory, including where people and group members are found."""
 
     host: str
     port: int
@@ -31,30 +31,30 @@ class LdapSettings:
     """Distinguished name to log in as."""
     password: str = field(repr=False)
     people: str
-    """Base under which people are."""
+    """Base below which people are searched for."""
     people_filter: str
     subject: str
-    """Attribute with what the sign-in service calls a person."""
+    """Attribute with the identifier that the sign-in service uses for a person."""
     name: str
     """Attribute with a person's name."""
     member: str
-    """Attribute of a group with its members."""
+    """Attribute of a group that lists its members."""
     uid: str = ""
-    """Attribute of a person that members are named by; empty where they are distinguished names."""
+    """Attribute of a person that groups list members by; empty if they list distinguished names."""
     seconds: float = 60.0
-    """Time in which a reading is done."""
+    """Time limit for one whole reading."""
     max_members: int = 10_000
 
     @property
     def server(self) -> str:
-        """Address of the directory, as statements have it."""
+        """The URL of the directory, as shown in statements."""
         scheme = "ldaps" if self.security is LdapSecurity.TLS else "ldap"
         return f"{scheme}://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListedPerson:
-    """A person as the directory has them."""
+    """A person as listed in the directory."""
 
     subject: str
     name: str = field(repr=False, compare=False)
@@ -62,16 +62,16 @@ class ListedPerson:
 
 @dataclass(frozen=True, slots=True)
 class GroupListing:
-    """The people in a group, or why there is no list."""
+    """The people in a group, or the fault that prevented reading it."""
 
     people: frozenset[ListedPerson] = frozenset()
     unknown: int = 0
-    """Members who are not among the people: other groups, accounts outside the base, names of no use."""
+    """Number of members not among the people: nested groups, accounts outside the base, unusable names."""
     fault: str = ""
 
 
 class DirectoryUnavailable(Temporary):
-    """A directory that has not answered in full; ``cause`` says why, in words of ours."""
+    """The directory did not answer in full; ``cause`` gives the reason in our own words."""
 
     service = "LDAP"
 

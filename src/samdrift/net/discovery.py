@@ -1,7 +1,7 @@
 """SML, SMP and CertPub over the network (component-sml 2.8, component-smp 2.9, certpub-rest-binding 3).
 
-One lookup gives where an access point receives for a participant and the
-participant's own certificates, since both are in the same signed answer.
+One lookup returns both the endpoint at which a participant's access point receives and the participant's own
+certificates, since both are in the same signed document.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _LOGGER = logging.getLogger("samdrift")
 _LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
 _MOST_KEPT = 10_000
 _MAY_PASS = frozenset({HttpFault.UNREACHABLE, HttpFault.TIMEOUT})
-"""Faults of a fetch that may be gone the next time."""
+"""Faults of a fetch that may have cleared by the next attempt."""
 
 _Key = tuple[ParticipantIdentifier, DocumentIdentifier]
 
 
 class SmpDiscovery:
-    """Implements :class:`samdrift.contracts.discovery.Discovery`.
+    """The network-backed implementation of :class:`samdrift.contracts.discovery.Discovery`.
 
-    Metadata is kept for the time that the federation allows (component-accesspoint
-    3.1.3 A1, A2), and no longer than its signer is trusted; answers that there is
-    none, and failures, are not kept here.
+    Metadata is cached for the time that the federation allows (component-accesspoint 3.1.3 A1, A2), and only
+    while its signer is trusted. Failures, and responses that a participant is not registered, are not cached
+    here.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SmpDiscovery:
         require_dnssec: bool = False,
         watch: Watch = unwatched,
     ) -> None:
-        """``watch`` is notified of each call whether SML, or the SMP, answered."""
+        """Set up lookups; ``watch`` is notified of each call whether SML or the SMP responded."""
         self._zone = zone
         self._resolver = resolver
         self._client = client
@@ -75,7 +75,10 @@ class SmpDiscovery:
     async def service(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
     ) -> ServiceMetadata:
-        """Verified service metadata, or a :class:`~samdrift.contracts.discovery.DiscoveryError`."""
+        """Return verified service metadata.
+
+        Raises a :class:`~samdrift.contracts.discovery.DiscoveryError` if there is none.
+        """
         key = participant, document
         kept = self._kept.get(key, self._clock())
         if kept is not None and await self._still_trusted(kept):
@@ -83,9 +86,7 @@ class SmpDiscovery:
         return await self._flight.run(key, lambda: self._look_up(participant, document))
 
     async def _still_trusted(self, metadata: ServiceMetadata) -> bool:
-        """Return whether the signer has not become untrusted since; to be out of reach of his issuer is no
-        news.
-        """
+        """Return whether the signer is still trusted; a temporary failure to check does not count."""
         if metadata.signer is None:
             return False
         verdict = await self._certificates.check(metadata.signer, CertificatePurpose.SMP, self._clock())
@@ -103,7 +104,10 @@ class SmpDiscovery:
         return metadata
 
     async def _smp(self, participant: ParticipantIdentifier) -> str:
-        """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
+        """Return the address of the participant's SMP, which SML publishes in DNS.
+
+        Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b.
+        """
         began = self._clock()
         try:
             answer = await self._resolver.naptr(bdxl.host(participant, self._zone))
@@ -120,7 +124,7 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"SML returns no usable address: {error.text}") from None
 
     def _judge(self, dnssec: Dnssec) -> None:
-        """Log what DNSSEC says of SML's answers whenever that changes; refuse answers as configured."""
+        """Log each change in the DNSSEC status of SML's answers; reject answers without required DNSSEC."""
         if dnssec is not self._dnssec:
             self._dnssec = dnssec
             level = logging.INFO if dnssec is Dnssec.AUTHENTICATED else logging.WARNING
@@ -153,7 +157,7 @@ class SmpDiscovery:
                 raise DiscoveryUntrusted(f"SMP answered {status}")
 
     async def _verified(self, data: bytes) -> ServiceMetadata:
-        """Signature and signer (transport-profile-as4 2.10 f, g; certpub-rest-binding 3.1)."""
+        """Check the signature and its signer (transport-profile-as4 2.10 f, g; certpub-rest-binding 3.1)."""
         verdict = verify_signed_service_metadata(data)
         if verdict.metadata is None or verdict.signer is None:
             raise DiscoveryUntrusted(f"the SMP's answer is not usable: {verdict.reason}")
@@ -169,12 +173,12 @@ class SmpDiscovery:
 async def require_sender(
     discovery: Discovery, sender: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
 ) -> None:
-    """Return when the sender is registered for the receipt of what it sends, else raise a ``DiscoveryError``.
+    """Raise a ``DiscoveryError`` unless the sender is registered for the receipt of what it sends.
 
-    The recipient answers under the same transport model, and looks the sender's signing certificate up
-    under the type of the receipt, even when what is sent is a receipt (transport-model-extended 3.2 c,
-    transport-model-base 3.2 b, transport-profile-as4 2.6 b). The discovery remembers what it found, so that
-    this rarely costs a request; that a sender is not registered is never remembered.
+    The recipient sends its receipt under the same transport model, and looks the sender's signing certificate
+    up under the type of the receipt, even when what is sent is a receipt (transport-model-extended 3.2 c,
+    transport-model-base 3.2 b, transport-profile-as4 2.6 b). The discovery caches what it finds, so this
+    rarely costs a request; the absence of a registration is never cached.
 
     Clauses: transport-model-base 2.1 sentence 1.
     """

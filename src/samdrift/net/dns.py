@@ -1,10 +1,10 @@
-"""Asks DNS for NAPTR records (component-sml 2.8).
+"""NAPTR lookups in DNS (component-sml 2.8).
 
-Whether DNSSEC vouches for an answer is the resolver's word (the bit ``AD``), and counts only from one that
-nobody can are in front of: on loopback, or named as trusted in the configuration (RFC 6840 5.7, 5.8).
+The DNSSEC status of an answer is reported by the resolver (the ``AD`` bit). It counts only if no attacker can
+sit between us and the resolver: it is on loopback, or is trusted in the configuration (RFC 6840 5.7, 5.8).
 
-Missing: eDelivery BDXL 1.6, DNSSEC: signatures are not validated here, but by the resolver; what an SMP
-says is trusted for its signature alone, so a forged answer can deny, not deceive.
+Missing: eDelivery BDXL 1.6, DNSSEC: signatures are validated by the resolver, not here. SMP responses are
+trusted for their signature alone, so a forged DNS answer can deny service but not deceive.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TOLD: Mapping[type, str] = {
     dns.resolver.NoNameservers: "every name server failed or refused",
     dns.resolver.LifetimeTimeout: "no name server answered in time",
 }
-"""Words for errors of the resolver, for whoever was woken."""
+"""Descriptions of the resolver's errors, for the operator."""
 
 
 class Dnssec(StrEnum):
-    """Verdict on an answer's signatures, in the words of the log."""
+    """Results of the DNSSEC check of an answer, as worded in the log."""
 
     AUTHENTICATED = "authenticated"
     NOT_AUTHENTICATED = "not authenticated"
@@ -46,20 +46,20 @@ class Dnssec(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NaptrAnswer:
-    """The records at a name, and what DNSSEC says of them; no records where there are none."""
+    """The NAPTR records at a name, possibly none, and their DNSSEC status."""
 
     records: tuple[Naptr, ...]
     dnssec: Dnssec
     fresh: bool = True
-    """True when a name server was asked for it now; what is kept does not show that one answers."""
+    """True if a name server was queried just now; a cached answer does not show that the server responds."""
 
 
 class ResolverUnavailable(Temporary):
-    """DNS gave no answer; the same question may be answered later."""
+    """DNS gave no answer; a later query may succeed."""
 
 
 class NaptrResolver:
-    """A stub resolver that caches answers, including negative ones, for as long as they say."""
+    """A stub resolver that caches answers, including negative ones, for their time to live."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class NaptrResolver:
         within: float = 5.0,
         trusted: Collection[str] = (),
     ) -> None:
-        """``nameservers`` are addresses and ports, by default the system's; ``within`` is in seconds.
+        """Use ``nameservers``, addresses and ports, by default the system's; ``within`` is in seconds.
 
-        ``trusted`` are addresses of those whose word on DNSSEC counts, in addition to loopback.
+        ``trusted`` lists addresses of resolvers whose DNSSEC status is believed, in addition to loopback.
         """
         try:
             resolver = dns.asyncresolver.Resolver(configure=not nameservers)
@@ -89,7 +89,7 @@ class NaptrResolver:
         self._trusted = bool(addresses) and all(judged)
 
     async def naptr(self, name: str) -> NaptrAnswer:
-        """Return the records at ``name``, which is absolute."""
+        """Return the NAPTR records at ``name``, which is absolute."""
         try:
             absolute = dns.name.from_text(f"{name.rstrip('.')}.")
             fresh = not self._keeps(absolute)
@@ -103,7 +103,7 @@ class NaptrResolver:
         return NaptrAnswer(records, self._dnssec(answer.response), fresh)
 
     def _keeps(self, name: dns.name.Name) -> bool:
-        """Return whether an answer about a name is kept, or that it does not exist."""
+        """Return whether an answer for a name, positive or negative, is cached."""
         kinds = (dns.rdatatype.NAPTR, dns.rdatatype.ANY)
         cache = self._resolver.cache
         return any(cache.get((name, kind, dns.rdataclass.IN)) is not None for kind in kinds)

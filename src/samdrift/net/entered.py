@@ -1,10 +1,9 @@
-"""The one client for addresses that a person entered: issuer, metadata, webhook, witness, syslog.
+"""The only client for addresses entered by a person: issuer, metadata, webhook, witness, syslog.
 
-Whoever may enter an address could otherwise have the program ask what only it
-can reach: its own machine, the operator's network, a cloud's metadata. The check
-is made on the address that is connected to (:mod:`samdrift.net.addresses`), so
-that a name which resolves differently the next time gains nothing; a redirect is an
-answer like any other and is not followed; and TLS is required.
+A person who may enter an address could otherwise make the program call services that only it can reach: its
+own machine, the operator's network, a cloud's metadata service. The check is made on the address that is
+connected to (:mod:`samdrift.net.addresses`), so a name that resolves differently the next time gains nothing.
+A redirect is treated as any other response and not followed, and TLS is required.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _SECONDS = 10.0
 
 
 class EnteredAddressClient:
-    """Calls addresses that a person entered, over TLS and to permitted addresses alone; to be closed."""
+    """Client for addresses entered by a person, over TLS and to permitted addresses only; must be closed."""
 
     def __init__(
         self,
@@ -46,10 +45,10 @@ class EnteredAddressClient:
         seconds: float = _SECONDS,
         watch: Callable[[str, str], None] = lambda host, reason: None,
     ) -> None:
-        """``permits`` is :class:`EnteredAddresses` with the operator's list.
+        """Create the client; ``permits`` is :class:`EnteredAddresses` with the operator's list.
 
         ``plain`` allows HTTP without TLS, for services of the demonstration on this machine; ``seconds``
-        is the longest silence, at any step; ``watch`` is notified of each fetch whether the host answered.
+        is the longest silence at any step; ``watch`` is notified of each fetch whether the host responded.
         """
         self._permits = permits or EnteredAddresses()
         self._tls = tls or client_tls()
@@ -75,7 +74,7 @@ class EnteredAddressClient:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+        """GET ``url``, or POST ``content``; raise :class:`NoAnswer` if that fails within ``limits``."""
         host = host_of(url)
         if not host:
             raise NoAnswer(HttpFault.FORBIDDEN)
@@ -91,7 +90,7 @@ class EnteredAddressClient:
         return answer
 
     async def connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a TLS connection for another protocol, as syslog; :class:`NoAnswer` when there is none."""
+        """Open a TLS connection for another protocol, such as syslog; raise :class:`NoAnswer` on failure."""
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._connected(host, port)

@@ -1,8 +1,7 @@
-"""Values that are built from files, and rebuilt without a restart when the files have changed.
+"""Values that are built from files, and rebuilt without a restart when the files change.
 
-An operator replaces certificates in steps, and a file can be read when it is
-half written. So a state of the files that cannot be used changes nothing: what
-they gave before stays in use, and is replaced as soon as they fit together.
+An operator replaces certificates in steps, and a file may be read when it is half written. So unusable files
+change nothing: the previous value stays in use until the files are consistent again.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 A_SECOND = 1.0
-"""Between two looks at files that every message asks for, some of them a dozen times."""
+"""Seconds between two checks of files whose value is needed for every message, sometimes a dozen times."""
 
 _LOGGER = logging.getLogger("samdrift")
 
 
 class Followed(Generic[T]):
-    """The value that files give now."""
+    """The value built from the current files."""
 
     def __init__(
         self, name: str, build: Callable[[], T], state: Callable[[], Hashable], *, seldom: bool = False
     ) -> None:
-        """Build for the first time: only then is passed on what ``build`` raises for bad files.
+        """Build the first value; only here do the errors of ``build`` propagate to the caller.
 
-        ``state`` looks at the files without reading them; it changes when they
-        do. It is asked at each use, with ``seldom`` not before :data:`A_SECOND` has
-        passed since the last time. ``name`` is recorded in the log.
+        ``state`` inspects the files without reading them, and returns a value that changes when they do. It
+        is called at each use, or with ``seldom`` at most once per :data:`A_SECOND`. ``name`` identifies the
+        value in the log.
         """
         self._name = name
         self._build = build
@@ -43,7 +42,7 @@ class Followed(Generic[T]):
         self._value = build()
 
     def current(self) -> T:
-        """The value; the same object until the files change."""
+        """Return the current value; it is the same object until the files change."""
         now = time.monotonic()
         if self._seldom and now < self._looked + A_SECOND:
             return self._value
@@ -59,16 +58,16 @@ class Followed(Generic[T]):
         return self._value
 
     def _look(self) -> Hashable:
-        """The state; ``None`` when not even that can be told."""
+        """Return the state of the files; ``None`` if it cannot be determined."""
         try:
             return self._state()
         except (OSError, ValueError):
             return None
 
     def _tell(self, state: Hashable, error: Exception) -> None:
-        """Once for each state: it may be asked for with every message.
+        """Log an unusable state of the files once, however often the value is asked for.
 
-        Errors of our own, which have a ``text``, repeat nothing that was read.
+        Only errors of our own, recognised by their ``text``, are logged in full: they quote no file content.
         """
         if state != self._told:
             self._told = state

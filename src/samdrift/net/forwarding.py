@@ -1,13 +1,12 @@
-"""Hands HTTP requests on to other processes of this machine, over Unix sockets, and their answers back.
+"""Forwarding of HTTP requests to other processes on this machine, over Unix sockets.
 
-A body goes through piece by piece, in both directions, and no faster than the
-slower side takes it: memory does not grow with it. When either side is gone the
-other is told by the end of its connection.
+A body passes through piece by piece in both directions, no faster than the slower side accepts it, so memory
+use does not grow with its size. When one side disconnects, the connection to the other side is closed.
 
-The certificate of a mutual TLS connection goes along in the header of RFC 9440,
-over these sockets alone: what a client sends under that name is dropped. So does the
-name of a client that one process has judged on behalf of another: the first one answers
-with :data:`HAND_ON`, and the request goes on to the other one as that client's.
+The client certificate of a mutual TLS connection is forwarded in the header of RFC 9440, over these sockets
+only: the same header from a client is dropped. One process may authorise a request on behalf of another: it
+responds with :data:`HAND_ON`, and the request is forwarded to the other process with the name of the
+authorised client.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from yarl import URL
 from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE
 
 HAND_ON = "samdrift-hand-on"
-"""Field of an answer: the role whose process answers the request, which has been found in order."""
+"""Response header with the role whose process is to answer the request, and the client authorised for it."""
 BEHIND_FRONT = "samdrift.behind_front"
 """Key in the scope of a request that came through a front."""
 VOUCHED = "samdrift.vouched"
-"""Key in the scope of a request: the client that another process of the organisation has judged."""
+"""Key in the scope of a request: the client that another process of the organisation has authorised."""
 
 _CLIENT_CERT = b"client-cert"
 _VOUCHED = b"samdrift-vouched"
@@ -40,28 +39,28 @@ _NOT_HANDED_ON = frozenset(
     | {_VOUCHED, HAND_ON.encode()}
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
-"""Fields that belong to one connection (RFC 9110 7.6.1), and those that only we may set."""
+"""Headers that belong to one connection (RFC 9110 7.6.1), and headers that only our own processes may set."""
 _BLANK = b" \t"
-"""Around a value, and no part of it (RFC 9110 5.5): the server leaves what stands after it."""
+"""Whitespace around a header value, not part of it (RFC 9110 5.5): the server leaves it at the end."""
 _ADDED_BY_AIOHTTP = ("user-agent", "accept", "accept-encoding", "content-type")
 _NOWHERE = URL("http://worker/-")
-"""Placeholder for a path that no URL can have: no process serves anything there."""
+"""Placeholder for a path that is not valid in a URL; no process serves it."""
 _CONNECT_SECONDS = 5.0
 _PATIENCE = 120.0
-"""Seconds in which a process may take nothing of a body. Nobody can be heard to leave meanwhile."""
+"""Seconds for which a process may stop reading a body; meanwhile a client's disconnect goes unnoticed."""
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Away(Exception):
-    """The process is not there, or went away before it answered. The client may come again."""
+    """The process is not running, or ended before it responded; the client may try again."""
 
 
 class BrokenOff(Exception):
-    """The process went away in the middle of its answer."""
+    """The process ended in the middle of its response."""
 
 
 class HandedOn(Exception):
-    """The process has found a request in order that another one answers: ``role`` says which."""
+    """The process has authorised a request that the process of another role, ``role``, is to answer."""
 
     def __init__(self, role: str, client: str) -> None:
         super().__init__(role)
@@ -70,7 +69,7 @@ class HandedOn(Exception):
 
 
 class Forwarder:
-    """The way to the processes behind Unix sockets; to be closed by its owner."""
+    """A client for the processes behind Unix sockets; its owner must close it."""
 
     def __init__(self, patience: float = _PATIENCE) -> None:
         self._patience = patience
@@ -90,10 +89,11 @@ class Forwarder:
         begun: Begun,
         goes_on: Callable[[str], bool] = lambda role: False,
     ) -> None:
-        """Have the process that listens at ``place`` answer; :class:`Away`, or :class:`BrokenOff`.
+        """Forward a request to the process listening at ``place``.
 
-        ``begun`` is what was read of the body already. Returns also when the client has left.
-        :class:`HandedOn` where the process names a role that ``goes_on`` accepts.
+        ``begun`` is the part of the body that has already been read. Returns also if the client disconnects.
+        Raises :class:`Away` or :class:`BrokenOff` if the process fails, and :class:`HandedOn` if it names a
+        role that ``goes_on`` accepts.
         """
         body = _Body(scope, receive, begun)
         exchange = asyncio.create_task(self._exchange(place, scope, body, send, goes_on))
@@ -111,7 +111,7 @@ class Forwarder:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def get(self, place: Path, path: str, seconds: float, most: int) -> bytes:
-        """An answer of the process, whole; :class:`Away` when none comes, or one over ``most``."""
+        """Return the whole response of a process; raise :class:`Away` if it fails or exceeds ``most``."""
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -170,7 +170,7 @@ class Forwarder:
 
 
 class Begun:
-    """The body of a request as far as it has been read, and what was read to learn where it goes."""
+    """The body of a request, with the pieces that were read in advance to decide where to forward it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -178,13 +178,13 @@ class Begun:
         self.ended = False
 
     async def look(self) -> bytes:
-        """The next piece, which is kept."""
+        """Return the next piece and keep it for forwarding."""
         piece = await self.read()
         self.pieces.append(piece)
         return piece
 
     async def read(self) -> bytes:
-        """The next piece, empty at the end; :class:`ConnectionError` when the client has left."""
+        """Return the next piece, empty at the end; raise :class:`ConnectionError` on a disconnect."""
         while not self.ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -196,19 +196,19 @@ class Begun:
 
 
 class _Body:
-    """The body of a request on its way through, and whether its sender is still there."""
+    """The body of a request while it is forwarded, and whether the client is still connected."""
 
     def __init__(self, scope: Scope, receive: Receive, begun: Begun) -> None:
         self._receive = receive
         self._begun = begun
         self._left = False
         self._offered = 0
-        """Pieces so far."""
+        """Number of pieces offered so far."""
         self._taken = 0
         self.answered = False
-        """True once the answer to it has begun."""
+        """True once the response has begun."""
         self._over = asyncio.Event()
-        """True when nothing more will be read as a part of the body."""
+        """Set when no more of the body will be read."""
         self.expected = _has_body(scope["headers"])
         if not self.expected:
             self._over.set()
@@ -230,7 +230,10 @@ class _Body:
             self._over.set()
 
     async def stuck(self, patience: float) -> None:
-        """End as the exchange does without the process, when that has taken nothing for so long."""
+        """Raise when the process has read nothing for ``patience`` seconds.
+
+        Raises :class:`BrokenOff` if the response has begun, otherwise :class:`Away`.
+        """
         while not self._over.is_set():
             before = self._taken
             await asyncio.sleep(patience)
@@ -239,22 +242,22 @@ class _Body:
         await asyncio.Event().wait()
 
     async def gone(self) -> None:
-        """Return when the client has left."""
+        """Return when the client has disconnected."""
         await self._over.wait()
         while not self._left and (await self._receive())["type"] != "http.disconnect":
             pass
 
 
 def _has_body(headers: Headers) -> bool:
-    """Return whether a body comes; one without a length comes in chunks (RFC 9112 6.3)."""
+    """Return whether the request has a body; one without a length is sent in chunks (RFC 9112 6.3)."""
     said = {name.lower(): value for name, value in headers}
     return b"transfer-encoding" in said or said.get(b"content-length", b"0").strip(b"0") != b""
 
 
 def behind_front(application: ASGIApp) -> ASGIApp:
-    """``application`` in a process that a front hands requests to: it is told whose certificate was shown.
+    """Wrap ``application`` for a process behind a front, which forwards the client's certificate in a header.
 
-    Only for a socket that nobody but the front can reach.
+    Use this only for a socket that no process but the front can reach.
     """
 
     async def behind(scope: Scope, receive: Receive, send: Send) -> None:
@@ -269,7 +272,7 @@ def behind_front(application: ASGIApp) -> ASGIApp:
 
 
 def _fingerprint(shown: bytes | None) -> str | None:
-    """SHA-256, in hex, of a certificate in the header's form (RFC 9440 2.1)."""
+    """Return the SHA-256, in hex, of a certificate in the header's format (RFC 9440 2.1)."""
     try:
         return (
             hashlib.sha256(base64.b64decode(shown.strip(b":"), validate=True)).hexdigest() if shown else None

@@ -1,8 +1,8 @@
-"""The process that others reach, for those behind it: it looks at a request only to say whose it is.
+"""The front process, which clients connect to and which forwards each request to the right process.
 
-What it looks at is not verified here, and decides nothing but which process
-judges the request, all of it, again. What is nobody's goes to a process that
-answers strangers, so that a stranger learns no more than from one process for all.
+It reads just enough of a request to choose the process. What it reads is not verified: the chosen process
+judges the whole request itself. Requests that belong to no organisation go to a process for strangers, so
+that a stranger learns no more than if one process served everything.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from samdrift.wire.as4.usermessage import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Later = Callable[[Scope], Awaitable[Response]]
-"""The answer while a process is away."""
+"""Callback that makes the response while a process is away."""
 Onward = Callable[[Scope, Path, str], Path | None]
-"""The process that answers a request in a role that the process at the first place has named, if one may."""
+"""Callback that returns the process to answer a request in a role named by the first process, if it may."""
 
 
 class Front:
-    """Applications that hand on."""
+    """A factory for the applications that forward requests."""
 
     def __init__(self, forwarder: Forwarder, on_broken: Callable[[str], None]) -> None:
-        """``on_broken`` is notified of each answer that broke off, with the name of the interface."""
+        """Use ``forwarder``; ``on_broken`` receives the interface's name for each response that broke off."""
         self._forwarder = forwarder
         self._on_broken = on_broken
 
     def by_head(
         self, interface: str, place: Callable[[Scope], Path], later: Later, onward: Onward | None = None
     ) -> ASGIApp:
-        """Hands on by what stands before the body; ``onward`` is for requests that one process has judged
-        and another one answers.
+        """Forward requests by their head.
+
+        ``onward`` finds the process for a request that another process has authorised.
         """
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +55,7 @@ class Front:
     def by_addressee(
         self, interface: str, place: Callable[[ParticipantIdentifier | None], Path], later: Later
     ) -> ASGIApp:
-        """Hands AS4 messages on by the recipient that they name, which stands at their beginning."""
+        """Forward AS4 messages by the recipient named at their beginning."""
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             begun = Begun(receive)
@@ -88,7 +89,7 @@ class Front:
 
 
 async def _recipient(scope: Scope, begun: Begun) -> ParticipantIdentifier | None:
-    """Read as much of the body as tells the recipient, at most the largest SOAP part that is taken."""
+    """Read the body until the recipient is known, at most up to the size limit of the SOAP part."""
     reader = AddresseeReader(dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"))
     while scope["method"] == "POST" and not reader.enough:
         reader.feed(await begun.look())

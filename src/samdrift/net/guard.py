@@ -1,7 +1,6 @@
-"""The last line of an application: an unexpected exception becomes an empty 500, reported without its text.
+"""Last-resort error handling: an unexpected exception becomes an empty 500, reported without its text.
 
-The server would write the exception with its text, which may hold somebody's
-content (invariant 9).
+The server would log the exception with its text, which may contain message content (invariant 9).
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from samdrift.contracts.errors import Temporary
 
 ENDS = "timeout graceful shutdown exceeded"
-"""Words with which uvicorn cancels a request that has not ended in good time when it ends itself."""
+"""Message with which uvicorn, when it shuts down, cancels a request that has not ended in time."""
 _LATER = [(b"retry-after", b"30")]
 
 
 def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -> ASGIApp:
-    """``application`` with every exception kept inside, and reported to ``on_failure``.
+    """Wrap ``application`` so that every exception is caught and reported to ``on_failure``.
 
-    An answer that has begun stays without its end: the server then hangs up, so
-    that nobody takes the part for the whole. An outage that broke it off, which Starlette raises as an error
-    of its own, is left out where what is away has its line. Who still waits when the server ends is asked to
-    come again.
+    A response that has begun is left incomplete: the server then closes the connection, so that the client
+    does not take the part for the whole. If an outage broke it off, which Starlette raises as an error of its
+    own, it is not reported where the log already has a line about that outage. A client that is still waiting
+    when the server shuts down is asked to retry.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,5 +57,5 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
 
 
 def _has_its_line(cause: BaseException | None) -> bool:
-    """Return whether an outage has a line of its own in the log, or needs none."""
+    """Return whether the log has a line about this outage already, or needs none."""
     return isinstance(cause, Temporary) and (cause.reported or cause.expected)

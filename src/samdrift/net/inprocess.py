@@ -1,12 +1,11 @@
-"""Requests to an application of the same process, without a socket, records of TLS, and HTTP between.
+"""Requests to an application in the same process, without a socket, TLS records or HTTP in between.
 
-The application is the one that is served at an address, with all that it checks, limits and logs, and a
-request is what it would be there: method, path, fields, a body in pieces, a caller that may leave, and the
-certificate that the caller has shown. That one comes from a handshake of mutual TLS between the caller's
-context and the listener's, in memory: trust, dates, purpose and names are judged by the same code, from the
-same files, and a certificate without its private key counts for nothing. No request can name another one.
-
-Bodies go piece by piece, in both directions, and no faster than the other side takes them.
+The application is the one that is served at an address, with all its checks, limits and logging, and a
+request is what it would be there: method, path, headers, a body in pieces, a caller that may disconnect, and
+the caller's certificate. The certificate comes from a mutual TLS handshake in memory between the caller's
+context and the listener's: trust, dates, purpose and names are judged by the same code, from the same files,
+and a certificate without its private key is worthless. A request cannot name another certificate. Bodies are
+passed piece by piece, in both directions, no faster than the other side accepts them.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from samdrift.net.tls import TlsContext
 from samdrift.wire.webaddress import web_address
 
 _PIECES = 2
-"""Pieces of a body that wait for the other side at most."""
+"""Maximum number of pieces of a body that wait for the other side."""
 _FLIGHTS = 8
-"""Turns of each side in a handshake at most; TLS 1.2 takes the most, three."""
+"""Maximum number of turns per side in a handshake; TLS 1.2 needs the most, three."""
 _BELIEVED = 3600.0
-"""Seconds after which a handshake is made again, though neither side has changed."""
+"""Seconds after which a handshake is repeated even if neither side has changed."""
 _STOP_WITHIN = 5.0
-"""Seconds that requests have to end when the application ends."""
+"""Seconds that requests may take to finish when the application shuts down."""
 
 
 class LocalApplication:
-    """An application, and its listener's TLS, for callers of the same process."""
+    """An application, with its listener's TLS, for callers in the same process."""
 
     def __init__(self, application: ASGIApp, tls: TlsContext) -> None:
         self.tls = tls
@@ -48,9 +47,9 @@ class LocalApplication:
         self._open = True
 
     def begin(self, scope: Scope, call: _Call) -> None:
-        """Have a call answered; :class:`ConnectionRefusedError` when the application has ended.
+        """Start a call to the application, in a context of its own like a request from the network.
 
-        In a context of its own, as a request that comes over the network.
+        Raises :class:`ConnectionRefusedError` if the application has shut down.
         """
         if not self._open:
             raise ConnectionRefusedError
@@ -60,7 +59,7 @@ class LocalApplication:
         task.add_done_callback(self._requests.discard)
 
     async def stop(self) -> None:
-        """Take no more calls, and end those that do not end by themselves in good time."""
+        """Refuse new calls, and cancel those that do not finish in time."""
         self._open = False
         if self._requests:
             _, late = await asyncio.wait(self._requests, timeout=_STOP_WITHIN)
@@ -71,7 +70,7 @@ class LocalApplication:
 
 @contextlib.asynccontextmanager
 async def called_here(application: ASGIApp, tls: TlsContext) -> AsyncIterator[LocalApplication]:
-    """Let this process call ``application`` while the context lasts; ``tls`` is that of its listener."""
+    """Let this process call ``application`` while the context lasts; ``tls`` is its listener's context."""
     local = LocalApplication(application, tls)
     try:
         yield local
@@ -81,7 +80,7 @@ async def called_here(application: ASGIApp, tls: TlsContext) -> AsyncIterator[Lo
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """The certificate that a handshake has verified, and what it was made with."""
+    """The certificate that a handshake verified, and the contexts that it was verified with."""
 
     contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     until: float
@@ -90,12 +89,12 @@ class _Shown:
 
 
 class InProcess:
-    """A transport to an application of this process: a :class:`~samdrift.net.client.Transport`."""
+    """A transport to an application in this process; a :class:`~samdrift.net.client.Transport`."""
 
     def __init__(
         self, application: LocalApplication, tls: TlsContext, *, server_name: str, connections: int
     ) -> None:
-        """``tls`` is the caller's, with its certificate and key; at most ``connections`` calls at once.
+        """Use the caller's ``tls``, with its certificate and key; at most ``connections`` calls at a time.
 
         ``server_name`` is the name that the listener's certificate must have.
         """
@@ -114,9 +113,9 @@ class InProcess:
         body: bytes | AsyncIterable[bytes] | None,
         headers: Mapping[str, str] | None,
     ) -> _Call:
-        """Call, and return the answer as soon as its head has come.
+        """Make a call, and return the response as soon as its head has arrived.
 
-        :class:`ssl.SSLError` where caller and listener do not trust each other.
+        Raises :class:`ssl.SSLError` if caller and listener do not trust each other.
         """
         await self._room.acquire()
         call = _Call(body, self._ended)
@@ -132,7 +131,7 @@ class InProcess:
         return call
 
     async def aclose(self) -> None:
-        """Break off all calls, and make no more."""
+        """Abort all calls, and refuse new ones."""
         self._open = False
         for call in tuple(self._calls):
             call.break_off(ConnectionAbortedError())
@@ -142,7 +141,7 @@ class InProcess:
         self._room.release()
 
     def _identity(self) -> _Shown:
-        """Return what the last handshake has shown, unless it is old or either side has changed since."""
+        """Return the result of the last handshake, or a new one if it is old or either side has changed."""
         contexts, now = (self._tls.current(), self._application.tls.current()), time.monotonic()
         shown = self._shown
         if shown is None or shown.contexts != contexts or now > shown.until:
@@ -153,9 +152,9 @@ class InProcess:
 
 
 def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> bytes:
-    """Have both sides agree on a connection, and return the client's certificate (DER).
+    """Perform a handshake between both sides, and return the client's certificate (DER).
 
-    :class:`ssl.SSLError` when one of them does not accept the other.
+    Raises :class:`ssl.SSLError` if one side does not accept the other.
     """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     accepting = server.wrap_bio(to_server, to_client, server_side=True)
@@ -178,7 +177,7 @@ def _scope(
     headers: Mapping[str, str],
     shown: _Shown,
 ) -> Scope:
-    """A request as the server makes one of what comes over the network (:mod:`samdrift.net.server`)."""
+    """Return the same scope as the server makes for a network request (:mod:`samdrift.net.server`)."""
     where = urlsplit(web_address(url, "url"))
     fields = {"host": where.netloc} | {name.lower(): value for name, value in headers.items()}
     if isinstance(body, bytes):
@@ -206,38 +205,38 @@ def _scope(
 
 
 class _Call:
-    """One request and its answer: the application receives and sends, the caller reads and leaves.
+    """A request and its response, as the application and the caller see them.
 
-    What the caller reads is a :class:`~samdrift.net.client.Response`.
+    The caller's side is a :class:`~samdrift.net.client.Response`.
     """
 
     def __init__(self, body: bytes | AsyncIterable[bytes] | None, on_end: Callable[[_Call], None]) -> None:
-        """``on_end`` is called when the caller has left."""
+        """Start sending ``body``; ``on_end`` is called when the caller has closed the call."""
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.head: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the head of the answer has come."""
+        """Completes when the head of the response has arrived."""
         self._on_end = on_end
         self._answer = asyncio.Queue[bytes | None](_PIECES)
-        """The body of the answer: empty at its end, and ``None`` where nothing more of it will come."""
+        """The body of the response: empty at its end, ``None`` if the rest of it will never come."""
         self._request = asyncio.Queue[bytes | None](_PIECES)
-        """The body of the request likewise."""
+        """The body of the request, likewise."""
         self._received = False
-        """True once the application has the whole body of the request."""
+        """True once the application has received the whole request body."""
         self._gone = asyncio.Event()
-        """Set when nothing more is to be heard of the caller."""
+        """Set when nothing more will come from the caller."""
         self._rest: int | None = None
-        """Bytes that are still to come of an answer that has said its length."""
+        """Bytes still missing from a response that announced its length."""
         self._complete = False
-        """True once the application has sent the whole answer."""
+        """True once the application has sent the whole response."""
         self._read = False
-        """True once the caller has it."""
+        """True once the caller has read the whole response."""
         self._left = False
-        """True once the caller has left."""
+        """True once the caller has closed the call."""
         self._failure: Exception | None = None
-        """The reason why nothing more of the answer will come."""
+        """Reason why the rest of the response will never come."""
         self._whole: bytes | None = None
-        """A body that does not come in pieces, until it is received."""
+        """A request body that does not come in pieces, until the application receives it."""
         self._sending: asyncio.Task[None] | None = None
         if body is None or isinstance(body, bytes):
             self._whole = body or b""
@@ -247,7 +246,7 @@ class _Call:
     # --- the application's side
 
     async def answered_by(self, application: ASGIApp, scope: Scope) -> None:
-        """Have the application answer; what it leaves without an end breaks off."""
+        """Run the application; abort the call if its response is incomplete."""
         try:
             await application(scope, self._receive, self._send)
         finally:
@@ -256,7 +255,7 @@ class _Call:
             self._end_request()
 
     async def _receive(self) -> Message:
-        """Return the next piece of the request, and after it, when the caller has gone, that."""
+        """Return the next piece of the request; after its end, the caller's disconnect once it happens."""
         if not self._received and not self._gone.is_set():
             whole, self._whole = self._whole, None
             piece = whole if whole is not None else await self._request.get()
@@ -268,7 +267,7 @@ class _Call:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        """Pass on a part of the answer, when the caller has room for it; nothing when the caller has left."""
+        """Pass on a part of the response when the caller has room for it; drop it if the call is closed."""
         if self._left:
             return
         if message["type"] == "http.response.start":
@@ -290,7 +289,7 @@ class _Call:
             self._gone.set()
 
     def _count(self, size: int, *, more: bool) -> None:
-        """Hold the answer to the length that it has said."""
+        """Enforce the announced length of the response."""
         if self._rest is None:
             return
         self._rest -= size
@@ -311,7 +310,7 @@ class _Call:
             self._end_request()
 
     def ready(self) -> bytes | None:
-        """Return what has come of the answer, empty at its end; ``None`` where it has to be waited for."""
+        """Return the data that has arrived, empty at the end; ``None`` if the caller must wait for more."""
         if self._read:
             return b""
         if not self._answer.empty():
@@ -321,7 +320,7 @@ class _Call:
         return None
 
     async def piece(self) -> bytes:
-        """Wait for the next piece, after :meth:`ready` has found none."""
+        """Wait for the next piece, after :meth:`ready` has returned ``None``."""
         return self._next(await self._answer.get())
 
     def _next(self, piece: bytes | None) -> bytes:
@@ -331,7 +330,7 @@ class _Call:
         return piece
 
     def close(self) -> None:
-        """Leave: the application is notified where it listens, and what it still sends is dropped."""
+        """Close the call: notify the application if it listens, and drop the rest of its response."""
         if self._left:
             return
         self._left = True
@@ -344,7 +343,7 @@ class _Call:
         self._on_end(self)
 
     def break_off(self, failure: Exception) -> None:
-        """End the answer without its end, for the caller."""
+        """Abort the response for the caller, with the reason ``failure``."""
         self._failure = failure
         if not self.head.done():
             self.head.set_exception(failure)
@@ -352,7 +351,7 @@ class _Call:
             self._answer.put_nowait(None)
 
     def _end_request(self) -> None:
-        """Have nothing more come of the body."""
+        """Discard the rest of the request body."""
         if self._sending is not None:
             self._sending.cancel()
         while not self._request.empty():

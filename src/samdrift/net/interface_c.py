@@ -1,4 +1,4 @@
-"""Interface C over HTTP: the documents both sides exchange, and the client of a message service."""
+"""Interface C over HTTP: the documents that both sides exchange, and the message service's client."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ T = TypeVar("T")
 _POLL_SLACK = 15.0
 _PIECE = 256 << 10
 _MOST = 16 << 20
-"""Bytes of an answer that is no envelope."""
+"""Maximum bytes of a response that is not an envelope."""
 _SMALL = 128 << 10
-"""Bytes of an envelope that is asked for with the news of it."""
+"""Maximum bytes of an envelope that is requested together with the news of it."""
 ENVELOPES = "samdrift-envelopes"
-"""The header of a poll with the bytes of the largest envelope that is to come with the answer.
+"""Poll header with the size in bytes of the largest envelope to include in the response.
 
-A header, since access points refuse a poll with members that they do not know, and pass over such a header.
+It is a header because access points reject a poll with unknown members, but ignore an unknown header.
 """
 _OTHER_SHAPE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""Exceptions from reading a document of another shape than agreed."""
+"""Exceptions that reading a document of an unexpected form may raise."""
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:
@@ -53,7 +53,7 @@ def encode_poll(poll: Poll) -> dict[str, object]:
 
 
 def decode_poll(document: Mapping[str, Any]) -> Poll:
-    """The inverse of :func:`encode_poll`; ``KeyError`` or ``ValueError`` for another shape."""
+    """Decode the output of :func:`encode_poll`; raise ``KeyError`` or ``ValueError`` for another form."""
     return Poll(
         tuple(_decode_event(event) for event in document["events"]),
         tuple(_decode_item(item) for item in document["inbox"]),
@@ -120,7 +120,7 @@ def _decode_item(document: Mapping[str, Any]) -> InboxItem:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A whole answer with a JSON document."""
+    """A whole response with a JSON document."""
 
     status: int
     body: bytes
@@ -133,7 +133,7 @@ class _Answer:
 
 
 class HttpAccessPoint:
-    """An access point over interface C at ``base``; ``client`` carries the client certificate.
+    """Client for an access point's interface C at ``base``; ``client`` holds the client certificate.
 
     Implements :class:`samdrift.contracts.transfer.AccessPoint`.
     """
@@ -206,13 +206,13 @@ class HttpAccessPoint:
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    """A large body piece by piece: TLS would hold the whole of it three times over."""
+    """Yield a large body piece by piece: TLS would otherwise hold three copies of it in memory."""
     for start in range(0, len(body), _PIECE):
         yield body[start : start + _PIECE]
 
 
 def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:
-    """422 says that the envelope will never be taken; everything else may pass."""
+    """Return the error for a response: 422 is a final refusal of the envelope, any other may be temporary."""
     if answer.status != 422:
         return _unavailable(answer)
     try:
@@ -223,7 +223,7 @@ def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:
 
 
 def _unavailable(answer: _Answer, what: str = "") -> TransferUnavailable:
-    """Return the error for an answer that may be another one later; one word of its problem is believed."""
+    """Return the error for a failure that may pass; from the body only a database outage is read."""
     text = f"{what}HTTP status {answer.status}"
     try:
         waits_for = json.loads(answer.body)["waitsFor"]
@@ -240,9 +240,9 @@ _ITEM_ID = re.compile(r"[0-9A-Za-z-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """Events after a sequence, seconds to wait for news, and the items that are durable with the asker.
+    """A poll: events after a sequence number, seconds to wait for news, and items that the caller has stored.
 
-    ``past`` is the item after which the inbox begins, empty for all of it.
+    ``past`` is the item after which the inbox begins; empty for the whole inbox.
     """
 
     after: int
@@ -258,7 +258,7 @@ _MEMBERS = {field.name for field in fields(PollRequest)}
 
 
 def decode_poll_request(data: bytes) -> PollRequest:
-    """Read a poll, strictly; ``ValueError`` says what is wrong with it."""
+    """Parse a poll strictly; ``ValueError`` states what is wrong with it."""
     try:
         document = json.loads(data)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
@@ -274,7 +274,7 @@ def decode_poll_request(data: bytes) -> PollRequest:
 
 
 def decode_envelopes(header: str | None) -> int:
-    """Read the header :data:`ENVELOPES` of a poll; ``ValueError`` where it is not a number, 0 without one."""
+    """Parse the header :data:`ENVELOPES` of a poll, 0 if absent; ``ValueError`` if it is not a number."""
     if header is None:
         return 0
     if not re.fullmatch(r"[0-9]{1,12}", header, re.ASCII):

@@ -1,4 +1,4 @@
-"""Authorisation servers of organisations, and where their keys are fetched."""
+"""Authorisation servers of organisations, and the source of their keys."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from samdrift.wire.jose.keys import Algorithm
 
 @dataclass(frozen=True, slots=True)
 class KeysAt:
-    """A JWK Set that is fetched over HTTPS."""
+    """A JWK Set to fetch over HTTPS."""
 
     url: str
     tls_issuers: Path | None = None
-    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent."""
+    """Bundle (PEM) of trusted issuers of TLS certificates; Mozilla's by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class ExternalIssuer:
 
     issuer: str
     audience: str
-    """The ``aud`` of its tokens for interface D."""
+    """The ``aud`` of its access tokens for interface D."""
     keys: KeysAt | None = None
-    """Its JWK Set; when absent, its metadata tell where that is."""
+    """Its JWK Set; by default its metadata states the address."""
     tls_issuers: Path | None = None
-    """Issuers of TLS certificates for its metadata, as in :class:`KeysAt`."""
+    """Trusted issuers of TLS certificates when fetching its metadata, as in :class:`KeysAt`."""
     auth_id_claim: str = AUTH_ID
     client_claim: str = "client_id"
     algorithms: frozenset[Algorithm] = frozenset(Algorithm)

@@ -1,4 +1,4 @@
-"""Lines of the journal about requests to pages that lead to nothing: anybody on the network can make such."""
+"""Log lines about requests that lead nowhere, which anyone on the network can cause."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MINUTE = 60.0
 
 
 class Journal:
-    """Writes each line once a minute, with how often it was left out: a stranger fills no disk.
+    """A log that writes each line at most once a minute, so that a stranger cannot fill the disk.
 
-    The texts are the program's own, and few.
+    Each line states how often it was left out since the last time. The texts are the program's own, and few.
     """
 
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:

@@ -1,7 +1,7 @@
-"""Keys that others publish: fetched, kept for a while, fetched again when a token names a new one.
+"""Public keys of an issuer or client: fetched, cached, and fetched again when a token names an unknown key.
 
-An issuer that is down is bridged for a time, and one that is asked for names
-which do not exist is not asked each time.
+Cached keys stay in use for some time while the issuer is down, and tokens that name unknown keys do not cause
+a fetch each.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 class KeysUnavailable(Temporary):
-    """The keys cannot be had now; the text names no content."""
+    """The keys are not available now; the text contains no content."""
 
     def __init__(self, text: str, *, reported: bool = False) -> None:
-        """``reported`` is true where a dependency's own line in the log says why."""
+        """Create the error; ``reported`` is true if the log has a dependency's own line about the cause."""
         super().__init__(text)
         self.reported = reported
 
 
 Fetch = Callable[[], Awaitable[PublicKeys]]
-"""Gets keys, or raises :class:`KeysUnavailable`."""
+"""Function that fetches keys, or raises :class:`KeysUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Lifetimes of fetched keys."""
+    """Cache lifetimes of fetched keys."""
 
     fresh: timedelta = timedelta(minutes=10)
-    """After which they are fetched again while the former ones are used."""
+    """Age at which keys are fetched again, while the cached ones stay in use."""
     stale: timedelta = timedelta(hours=4)
-    """After which they are not used. An issuer that is down issues nothing: tokens of before end sooner."""
+    """Age at which keys are no longer used. Tokens expire sooner, and an issuer that is down issues none."""
     pause: timedelta = timedelta(seconds=15)
-    """Between two fetches, whatever tokens name."""
+    """Minimum time between two fetches, whichever keys tokens name."""
 
 
 class KeptKeys:
-    """The keys of one issuer or client. Everybody who waits for a fetch waits for the same one."""
+    """The cached keys of one issuer or client. Concurrent callers share one fetch."""
 
     def __init__(self, fetch: Fetch, clock: Clock, keeping: Keeping | None = None) -> None:
         self._fetch = fetch
@@ -57,10 +57,10 @@ class KeptKeys:
         self._tried_at: datetime | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._failure = ""
-        """Why the last fetch failed."""
+        """Reason why the last fetch failed."""
 
     async def fitting(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
-        """Keys that may have signed ``token``; :class:`KeysUnavailable` when none can be had."""
+        """Return keys that may have signed ``token``; raise :class:`KeysUnavailable` if there are none."""
         if not self._younger(self._keeping.stale):
             await self._refresh()
         elif not self._younger(self._keeping.fresh):
@@ -72,13 +72,13 @@ class KeptKeys:
         return found
 
     async def all(self) -> PublicKeys:
-        """Every key; :class:`KeysUnavailable` when none can be had."""
+        """Return all keys; raise :class:`KeysUnavailable` if there are none."""
         if not self._younger(self._keeping.fresh):
             await self._refresh()
         return self._usable()
 
     def take(self, keys: PublicKeys) -> None:
-        """Keep keys that somebody has just had for another reason, as if they had been fetched."""
+        """Cache keys that were just obtained in another way, as if they had been fetched."""
         self._keys, self._fetched_at = keys, self._clock()
 
     def _usable(self) -> PublicKeys:
@@ -95,7 +95,7 @@ class KeptKeys:
             await asyncio.shield(task)
 
     def _begin(self) -> asyncio.Task[None] | None:
-        """The fetch that is under way; none begins so soon after the last one."""
+        """Return the fetch in progress, starting one if needed; ``None`` if the last one was too recent."""
         if self._fetching is None or self._fetching.done():
             now = self._clock()
             if _within(self._tried_at, self._keeping.pause, now):

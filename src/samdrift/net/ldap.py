@@ -1,15 +1,16 @@
-"""A directory of an organisation, read by LDAP (RFC 4511): who is in its groups, over TLS that is verified.
+"""Reading of an organisation's directory groups by LDAP (RFC 4511), over verified TLS.
 
 Clauses: architecture-sad 5.4 step 3.
 
 One reading is one connection: it logs in, reads the entry of each group, and pages through the people under
-one base, whom it matches with the groups' members by their distinguished name or their uid. Nothing that
-stands in the directory becomes a part of a filter or of another question. Whatever goes wrong, a refusal,
-half an answer, one that is too late or too much work, is :class:`DirectoryUnavailable`, and no list at all: a
-list that was read is whole. The directory's own words are dropped.
+one base, which it matches with the groups' members by distinguished name or uid. Directory content never
+becomes part of a filter or another query. Any failure (a refusal, a partial or late response, too much work)
+raises :class:`DirectoryUnavailable` and returns no list, so a list is always complete. The directory's own
+error texts are dropped.
 
-ldap3 waits in a thread of the reading's own. Its socket is bounded here in time, since the library bounds one
-answer's time alone, and passes on what :mod:`samdrift.net.ldapanswers` lets through.
+ldap3 blocks, so each reading has a thread of its own. Its socket has a time limit for the whole reading,
+because the library limits only single responses, and delivers only what :mod:`samdrift.net.ldapanswers`
+accepts.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ THREAD = "directory"
 """Name of the thread in which a directory is read."""
 _PAGE = 500
 MAX_PEOPLE = 100_000
-"""Most people under the base."""
+"""Maximum number of people under the base."""
 _MAX_PAGES = 1_000
-"""Most pages in which people are listed, some of them empty."""
+"""Maximum number of pages in which people are listed, some of them empty."""
 _MAX_RANGES = 100
-"""Most ranges in which a group's members are handed out."""
+"""Maximum number of ranges in which a group's members are returned."""
 _CHUNK = 64 << 10
 MAX_SUBJECT = 256
 _MAX_NAME = 100
@@ -67,7 +68,7 @@ _PAGED = "1.2.840.113556.1.4.319"
 _NO_SUCH_OBJECT, _INVALID_NAME, _INVALID_CREDENTIALS, _SIZE_LIMIT = 32, 34, 49, 4
 _ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
 _NAMED = re.compile(r"((?:[^\\,+]|\\.)*+)([,+]|\Z)", re.DOTALL)
-"""A part of a distinguished name, and what follows on it (RFC 4514)."""
+"""An attribute-value pair of a distinguished name, and the separator after it (RFC 4514)."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _VALUE = re.compile(r'(?:[^\\"#+,;<=>\0]|\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\\0])+')
 _RANGED = re.compile(r"range=(\d{1,9})-(\d{1,9}|\*)")
@@ -76,17 +77,20 @@ _ESCAPED = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
 
 
 class LdapDirectory:
-    """Reads groups of one directory."""
+    """Client that reads groups from one directory."""
 
     def __init__(self, settings: LdapSettings, tls: TlsContext | None) -> None:
-        """``tls`` may be left out where none is spoken."""
+        """Use ``settings``; ``tls`` may be ``None`` only for a connection without TLS."""
         if tls is None and settings.security is not LdapSecurity.NONE:
             raise ValueError("TLS is verified by a context")
         self.settings = settings
         self._tls = tls
 
     async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
-        """Return the people in each group, by its distinguished name; :class:`DirectoryUnavailable`."""
+        """Return the people in each group, by the group's distinguished name.
+
+        Raises :class:`DirectoryUnavailable` if any part of the reading fails.
+        """
         reading = _Reading(self.settings, self._tls.current() if self._tls else None)
         thread = ThreadPoolExecutor(1, THREAD)  # Those that all work shares would wait for it.
         try:
@@ -109,14 +113,14 @@ class _Entry:
 
 
 class _Bounded:
-    """A socket that ends with the time and the bytes that a reading has."""
+    """A socket with the time limit and size limits of its reading."""
 
     def __init__(self, inner: Any, reading: _Reading) -> None:
         self.inner = inner
         self._reading = reading
 
     def recv(self, _: int) -> bytes:
-        """Return whole answers, however many bytes they have; nothing at the end."""
+        """Return complete responses, whatever their size; empty bytes at the end."""
         while True:
             self.inner.settimeout(self._reading.remaining())
             data: bytes = self.inner.recv(_CHUNK)
@@ -134,7 +138,7 @@ class _Bounded:
 
 
 class _Tls(ldap3.Tls):  # type: ignore[misc]
-    """TLS by a context of ours, which checks the name in the certificate; ldap3's own is never made."""
+    """TLS with our own context, which checks the name in the certificate; ldap3's own is never created."""
 
     def __init__(self, context: ssl.SSLContext, reading: _Reading) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
@@ -153,7 +157,7 @@ class _Tls(ldap3.Tls):  # type: ignore[misc]
 
 
 class _Reading:
-    """One reading, in a thread of its own."""
+    """One reading, which runs in a thread of its own."""
 
     def __init__(self, settings: LdapSettings, context: ssl.SSLContext | None) -> None:
         self._settings = settings
@@ -163,10 +167,10 @@ class _Reading:
         self._socket: _Bounded | None = None
         self._aborted = threading.Event()
         self.fault = ""
-        """The reason why the connection was given up, where it was."""
+        """Reason why the connection was abandoned, if it was."""
 
     def remaining(self) -> float:
-        """Return the time that is left; :class:`TimeoutError` without any."""
+        """Return the remaining time in seconds; raise :class:`TimeoutError` if there is none."""
         left = self._until - time.monotonic()
         if left <= 0 or self._aborted.is_set():
             self.fault = "no answer in time"
@@ -174,7 +178,7 @@ class _Reading:
         return left
 
     def arrived(self, data: bytes) -> bytes:
-        """Return the answers that are whole with some more bytes; :class:`UnfitAnswer` if one is not fit."""
+        """Return the responses that ``data`` completes; raise :class:`UnfitAnswer` for an unfit one."""
         try:
             return self._answers.arrived(data)
         except UnfitAnswer as unfit:
@@ -182,12 +186,12 @@ class _Reading:
             raise
 
     def bound(self, inner: Any) -> _Bounded:
-        """Return a socket with the bounds of this reading."""
+        """Wrap a socket in the limits of this reading."""
         self._socket = _Bounded(inner, self)
         return self._socket
 
     def abort(self) -> None:
-        """End the connection, from another thread."""
+        """Close the connection, from another thread."""
         self._aborted.set()
         if self._socket is not None:
             with contextlib.suppress(OSError):
@@ -244,7 +248,7 @@ class _Reading:
         return connection
 
     def _start_tls(self, connection: Any) -> None:
-        """Go on by TLS; nothing is said before it, and nothing without it."""
+        """Switch to TLS before sending anything else; raise :class:`DirectoryUnavailable` if that fails."""
         try:
             started = connection.start_tls(read_server_info=False)
         except LDAPStartTLSError:
@@ -263,9 +267,9 @@ class _Reading:
         }
 
     def _members(self, connection: Any, group: str) -> list[str] | str:
-        """Return the values that name the members of a group, or why there are none.
+        """Return the member values of a group, or the reason why there are none.
 
-        Active Directory hands out many in ranges, each of which is asked for by its beginning (MS-ADTS
+        Active Directory returns large groups in ranges, each requested by its start (MS-ADTS
         3.1.1.3.1.3.3).
         """
         attribute, values = self._settings.member, list[bytes]()
@@ -287,7 +291,7 @@ class _Reading:
         raise DirectoryUnavailable(f"it hands out a group's members in more than {_MAX_RANGES} ranges")
 
     def _group(self, connection: Any, group: str, attribute: str) -> _Entry | str:
-        """Return the entry of a group with an attribute, or why there is none."""
+        """Return the entry of a group with one attribute, or the reason why it cannot be read."""
         try:
             connection.search(
                 group,
@@ -336,12 +340,12 @@ class _Reading:
 
 
 class _People:
-    """People of a directory, by what members of groups are named by."""
+    """The people in a directory, indexed by the values that groups list as members."""
 
     def __init__(self, entries: Iterable[_Entry], settings: LdapSettings) -> None:
         self._by_uid = bool(settings.uid)
         self._known: dict[str, ListedPerson | None] = {}
-        """``None`` for a name that several have, who are not the same person."""
+        """People by name; ``None`` for a name that several different people have."""
         self._names: list[tuple[str, ListedPerson | None]] = []
         for entry in entries:
             subjects = entry.texts(settings.subject)
@@ -353,7 +357,7 @@ class _People:
                 self._names.append((each, person))
 
     def among(self, members: Iterable[str]) -> GroupListing:
-        """Return those whom the values of a group name."""
+        """Return the people that the member values of a group refer to."""
         found, unknown = set[ListedPerson](), 0
         for each in members:
             person = self._find(each)
@@ -373,7 +377,7 @@ class _People:
 
     @cached_property
     def _parsed(self) -> Mapping[tuple[Any, ...], ListedPerson | None]:
-        """People by the parts of their names: the same name may be written in several ways."""
+        """People by their parsed distinguished name, because the same name can be written in several ways."""
         parsed: dict[tuple[Any, ...], ListedPerson | None] = {}
         for name, person in self._names:
             key = name_key(name)
@@ -383,12 +387,12 @@ class _People:
 
 
 def _lead(known: dict[K, ListedPerson | None], name: K, person: ListedPerson | None) -> None:
-    """Have a name lead to a person, or to nobody where another one has it."""
+    """Map a name to a person, or to ``None`` if another person has it too."""
     known[name] = person if known.get(name, person) == person else None
 
 
 def name_key(name: str) -> tuple[Any, ...] | None:
-    """Return the parts of a distinguished name (RFC 4514), equal for all ways of writing it."""
+    """Return a key for a distinguished name (RFC 4514) that is equal for all ways of writing it."""
     key: list[list[tuple[str, str]]] = [[]]
     at, separator = 0, ","
     while separator:
@@ -417,7 +421,7 @@ def _unescaped(value: str) -> str:
 
 
 def _part(group: _Entry, attribute: str, begin: int) -> tuple[Sequence[bytes], bool]:
-    """Return the members in an answer that begins at an offset, and whether there are more."""
+    """Return the members in a range that starts at ``begin``, and whether there are more."""
     plain, ranged = group.values.get(attribute, ()), dict[str, Sequence[bytes]]()
     for name, values in group.values.items():
         bare, semicolon, option = name.partition(";")
@@ -448,7 +452,7 @@ def _entries(connection: Any) -> Iterator[_Entry]:
 
 
 def _text(value: bytes) -> str:
-    """Return a value as text; empty for one that is not text, or has invisible characters."""
+    """Return a value as text; empty if it is not text, or has invisible characters or outer whitespace."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -467,7 +471,7 @@ def _code(connection: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a directory cannot be read, without words of its own."""
+    """Return why a directory cannot be read, without quoting the directory."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)

@@ -1,10 +1,10 @@
-"""Answers of a directory as they arrive: framed and counted, before the library decodes them.
+"""Limits on a directory's responses, applied before the LDAP library decodes them.
 
-ldap3 decodes in Python: an element takes microseconds, a number the square of its length and, where text is
-due, as much memory as it says; an element that reaches beyond the one around it is decoded again with the
-next. So an answer that is larger, has more elements or is put together otherwise than one to what was asked
-is refused as bytes, and none of it is decoded. What is counted is the work, whatever it is spent on; a
-directory of the greatest size has room.
+ldap3 decodes in Python, and some input is costly: an element takes microseconds; a number takes time that
+grows with the square of its length and, where text is expected, as much memory as it specifies; an element
+that extends beyond the one around it is decoded again with the next. So a response that is too large, has too
+many elements, or does not have the form of a response is rejected as bytes, and none of it is decoded. The
+limits count the work, whatever causes it, and leave room for the largest directory.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 MAX_BYTES = 64 << 20
-"""Most bytes of one reading."""
+"""Maximum bytes of one reading."""
 MAX_ELEMENTS = 2_500_000
-"""Most elements of one reading."""
+"""Maximum number of elements in one reading."""
 MAX_OF_GROUP = 16 << 20, 100_100
-"""Most bytes and elements of an answer about a group."""
+"""Maximum bytes and number of elements of a response about a group."""
 MAX_OF_PERSON = 64 << 10, 100
-"""Most bytes and elements of any other answer."""
+"""Maximum bytes and number of elements of any other response."""
 _MAX_CONTROLS = 8 << 10
 _MAX_NUMBER = 8
 _MAX_RESULT, _MAX_QUESTION = 0xFFFF, 0x7FFF_FFFF
-"""The greatest numbers of a result, and of the question that is answered, which a process counts."""
+"""Largest accepted result code, and largest accepted message ID, which a process counts up."""
 _MESSAGE, _ENTRY = 0x30, 0x64
 _INTEGER, _OCTETS, _ENUMERATED, _SEQUENCE, _SET = 2, 4, 10, 16, 17
 _CONTROLS, _REFERRAL = 0, 3
 _PAGED = b"1.2.840.113556.1.4.319"
 _DECODED = frozenset({_PAGED, b"1.2.840.113556.1.4.841", b"1.3.6.1.1.13.1", b"1.3.6.1.1.13.2"})
-"""Controls whose values the library decodes."""
+"""LDAP controls whose values the library decodes."""
 _UNREADABLE = "its answer cannot be read"
 _UNASKED = "an answer of it has controls that were not asked for"
 
 
 class UnfitAnswer(OSError):
-    """An answer that is not decoded, and why."""
+    """A response that is rejected without decoding; the text gives the reason."""
 
 
 class Answers:
-    """Passes on whole answers that may be decoded."""
+    """A filter for the stream of responses, which passes on only complete and acceptable ones."""
 
     def __init__(self) -> None:
         self.most = MAX_OF_PERSON
-        """Most bytes and elements of an answer to what is asked now."""
+        """Maximum bytes and number of elements of a response to the current request."""
         self._bytes = 0
         self._elements = 0
         self._pending = bytearray()
 
     def arrived(self, data: bytes) -> bytes:
-        """Return the answers that are whole with some more bytes; :class:`UnfitAnswer` if one is not fit."""
+        """Return the responses that ``data`` completes; raise :class:`UnfitAnswer` for an unfit one."""
         self._bytes += len(data)
         if self._bytes > MAX_BYTES:
             raise UnfitAnswer(f"it sends more than {MAX_BYTES >> 20} MB")
@@ -70,7 +70,7 @@ class Answers:
 
 
 def elements(answer: bytes, most: int) -> int:
-    """Return how many elements an answer has; :class:`UnfitAnswer` for more, or if it is not well-formed."""
+    """Return the number of elements; raise :class:`UnfitAnswer` for too many, or a malformed response."""
     if answer[0] != _MESSAGE:
         raise UnfitAnswer(_UNREADABLE)
     _, begin, end = _part(answer, 0, len(answer))
@@ -88,7 +88,7 @@ def elements(answer: bytes, most: int) -> int:
 
 
 def _check_controls(answer: bytes, begin: int, end: int) -> None:
-    """Refuse controls whose values the library decodes, but for a page's, whose form is known."""
+    """Reject controls whose values the library decodes, except a well-formed paging control."""
     for _, first, last in _parts(answer, begin, end):
         kind, *others = _parts(answer, first, last)
         name = answer[kind[1] : kind[2]]
@@ -108,7 +108,7 @@ def _check_page(value: bytes) -> None:
 
 
 def _counted(content: bytes, most: int) -> int:
-    """Return the number of elements in some bytes, of which each is within the one around it."""
+    """Return the number of elements in ``content``, checking that each lies within the one around it."""
     count, at, ends = 0, 0, [len(content)]
     while ends:
         if at == ends[-1]:
@@ -135,14 +135,14 @@ def _check_number(content: bytes, greatest: int) -> None:
 
 
 def _nests(tag_class: int, kind: int) -> bool:
-    """Return whether the library takes an element for one that has others in it, however it is marked."""
+    """Return whether the library decodes an element as one that contains others, however it is marked."""
     if tag_class == 0:
         return kind in (_SEQUENCE, _SET)
     return tag_class == 1 or kind in (_CONTROLS, _REFERRAL)
 
 
 def _parts(content: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the elements between two places: the tag of each, and where what is in it begins and ends."""
+    """Yield the elements between two offsets: the tag of each, and where its content begins and ends."""
     while begin < end:
         tag, first, last = _part(content, begin, end)
         yield tag, first, last
@@ -157,7 +157,7 @@ def _part(content: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 
 def _frame(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
-    """Return where the content of an element begins and its size; ``None`` before its head is whole."""
+    """Return the offset and size of an element's content; ``None`` if its header is incomplete."""
     if len(data) < at + 2:
         return None
     first = data[at + 1]

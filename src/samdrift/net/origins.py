@@ -1,7 +1,7 @@
-"""Applications by the name of the host: an origin for each organisation, so that browsers keep them apart.
+"""Applications by host name: each organisation has its own origin, so that browsers isolate them.
 
-Whatever is asked of a host that is not one of them gets the same bare answer as a path that
-does not exist: nobody learns from it who is served here.
+A request for any other host gets the same bare response as a path that does not exist, so it reveals nothing
+about which organisations are served here.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _AUTHORITY = re.compile(r"([0-9A-Za-z.-]+)(:[0-9]{1,5})?")
 
 
 def host_named(scope: Scope) -> str:
-    """Return the host that a request names, in small letters, without the port; empty unless it names one."""
+    """Return the host that a request names, in lower case without the port; empty if it is unclear."""
     named = [value for name, value in scope["headers"] if name == b"host"]
     found = _AUTHORITY.fullmatch(named[0].decode("latin-1")) if len(named) == 1 else None
     return found[1].lower() if found else ""
 
 
 def not_there() -> Response:
-    """Return the bare answer about what does not exist."""
+    """Return the bare response for anything that does not exist."""
     return Response(status_code=404, headers=_UNCACHED)
 
 
 def later() -> Response:
-    """Return the bare answer while what was asked for cannot be reached."""
+    """Return the bare response for a service that cannot be reached now."""
     return Response(status_code=503, headers={**_UNCACHED, "retry-after": "30"})
 
 
 def by_host(applications: Mapping[str, ASGIApp]) -> ASGIApp:
-    """Make one application of several, each for the requests that name its host."""
+    """Combine applications into one, which dispatches requests by the host that they name."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         found = applications.get(host_named(scope))
@@ -45,9 +45,10 @@ def by_host(applications: Mapping[str, ASGIApp]) -> ASGIApp:
 
 
 def origin(serves: Callable[[], bool]) -> ASGIApp:
-    """Make the application of one organisation's origin, which says no more than whether it serves.
+    """Create the application at an organisation's origin, which only reports whether it is being served.
 
-    Without a login and for monitoring: it opens no vault, and looks at nothing that a caller could wear out.
+    It needs no login and is meant for monitoring: it opens no vault, and uses nothing that a caller could
+    exhaust.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""A log over HTTP (c2sp.org/tlog-tiles): checkpoint, tiles and bundles, at interfaces C and D."""
+"""A transparency log over HTTP (c2sp.org/tlog-tiles): checkpoint, tiles, bundles; at interfaces C and D."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from starlette.responses import Response
 
 CHECKPOINT = "checkpoint"
 RESOURCE = "/logs/{role}/{resource:path}"
-"""Path of a log under an interface's own: which role's it is, and the part of it."""
+"""Path of a log below an interface's own path: the role that the log belongs to, and the part of the log."""
 NOT_THERE = "there is no such part of a log here"
 
 
 def part_of_log(resource: str, content: bytes) -> Response:
-    """Return the answer with a part of a log; a partial tile grows, so that none is kept on the way."""
+    """Return the response with a part of a log; it may not be cached, because a partial tile grows."""
     kind = "text/plain; charset=utf-8" if resource == CHECKPOINT else "application/octet-stream"
     return Response(content, media_type=kind, headers={"cache-control": "no-store"})
 
 
 def role_named(path: str, interface: str) -> str | None:
-    """Return the role whose log a path under ``interface`` is of; ``None`` for paths of something else."""
+    """Return the role whose log a path under ``interface`` refers to; ``None`` for any other path."""
     prefix = f"{interface}/logs/"
     role, slash, _ = path.removeprefix(prefix).partition("/") if path.startswith(prefix) else ("", "", "")
     return role if slash else None

@@ -1,12 +1,11 @@
-"""Fetches revocation lists and responders' answers, and keeps them (component-pki 2.8, 2.9).
+"""Fetching and caching of revocation lists and OCSP responses (component-pki 2.8, 2.9).
 
-Only certificates that lead to a configured anchor come here, so only our own
-issuers say which addresses are called.
+Only certificates that chain to a configured anchor are checked here, so only trusted issuers determine which
+addresses are called.
 
-What is kept is used for a while without asking again. After that a fresh one is
-fetched; when that fails or takes long, what is kept goes on being used as long
-as its issuer declared it valid. So a responder that is down is not noticed
-until its last word has run out.
+Cached evidence is used for a while without asking again. Then fresh evidence is fetched; if that fails or
+takes long, the cached evidence stays in use for as long as its issuer declared it valid. So a responder's
+outage has no effect until its last response has expired.
 """
 
 from __future__ import annotations
@@ -40,20 +39,20 @@ _MOST_KEPT = 10_000
 _QUESTION = {"content-type": "application/ocsp-request"}
 
 _Key = tuple[str, int]
-"""An address, and the serial number of the certificate that its answer is about; 0 for a list."""
+"""A URL, and the serial number of the certificate that its response is about; 0 for a revocation list."""
 _Get = Callable[[], Coroutine[Any, Any, Published | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The last evidence, if any, and when to ask for a fresh one."""
+    """The latest evidence, if any, and the time at which to fetch again."""
 
     published: Published | None
     ask_again: datetime
 
 
 class RevocationSource:
-    """Fetches and keeps evidence; what it means is decided in :mod:`samdrift.trust.decide`."""
+    """A cache of revocation evidence, which :mod:`samdrift.trust.decide` evaluates."""
 
     def __init__(
         self,
@@ -65,10 +64,10 @@ class RevocationSource:
         patience: float = 2.0,
         watch: Watch = unwatched,
     ) -> None:
-        """``keep`` is how long nothing fresh is asked for, ``retry`` how long a failing address rests.
+        """Fetch evidence again after ``keep``, and from a failing address after ``retry``.
 
-        ``patience`` is how many seconds a check waits for something fresh while it has something valid.
-        ``watch`` is notified of each call whether the issuer's service answered.
+        ``patience`` is how many seconds a check waits for fresh evidence while it has valid evidence.
+        ``watch`` is notified of each call whether the issuer's service responded.
         """
         self._client = client
         self._clock = clock
@@ -80,7 +79,7 @@ class RevocationSource:
         self._flight: SingleFlight[_Key, None] = SingleFlight()
 
     async def answer(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:
-        """Return the answer of the issuer's responder about ``certificate`` (RFC 6960)."""
+        """Return the OCSP response about ``certificate`` from its issuer's responder (RFC 6960)."""
         for url in responders(certificate):
             get = partial(self._ask, url, certificate, issuer)
             if found := await self._have((url, certificate.serial_number), get):
@@ -90,14 +89,14 @@ class RevocationSource:
     async def revocation_list(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Published | None:
-        """The revocation list of the issuer of ``certificate`` (RFC 5280 5)."""
+        """Return the revocation list of the issuer of ``certificate`` (RFC 5280 5)."""
         for url in distribution_points(certificate):
             if found := await self._have((url, 0), partial(self._list, url, issuer)):
                 return found
         return None
 
     def kept_lists(self, certificate: x509.Certificate) -> tuple[Published, ...]:
-        """Return valid lists of the issuer of ``certificate`` that were fetched before, and fetch none."""
+        """Return cached, valid lists of the issuer of ``certificate``, without fetching any."""
         now = self._clock()
         kept = (_valid(self._kept.get((url, 0), now), now) for url in distribution_points(certificate))
         return tuple(one for one in kept if one is not None)
@@ -143,7 +142,7 @@ class RevocationSource:
         read: Callable[[bytes], Published | None],
         question: bytes | None = None,
     ) -> Published | None:
-        """Return the evidence at an address; a service whose evidence counts for nothing now is gone."""
+        """Return the evidence at an address; report the service as down if its evidence is unusable now."""
         headers, host = _QUESTION if question else None, host_of(url)
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
@@ -162,7 +161,7 @@ class RevocationSource:
 
 
 def _valid(kept: _Kept | None, now: datetime) -> Published | None:
-    """Return the kept evidence, as long as its issuer declared it valid."""
+    """Return the cached evidence if it is still within the validity that its issuer declared."""
     if kept is None or kept.published is None or now >= kept.published.until:
         return None
     return kept.published

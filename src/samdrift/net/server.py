@@ -1,13 +1,11 @@
-"""HTTP servers inside a running event loop, with the client's certificate in reach of the application.
+"""HTTP servers inside a running event loop, with the client's certificate available to the application.
 
-The servers that Python has do not hand the certificate of a mutual TLS
-connection to the application. :class:`ClientCertificateProtocol` does, under
-:data:`CLIENT_CERTIFICATE` in the ASGI scope: SHA-256 of the certificate, in hex,
-or ``None``. The TLS layer has verified the chain by then.
+Python's servers do not pass the certificate of a mutual TLS connection to the application.
+:class:`ClientCertificateProtocol` does, under :data:`CLIENT_CERTIFICATE` in the ASGI scope: the SHA-256 of
+the certificate, in hex, or ``None``. The TLS layer has verified the chain by then.
 
-It also bounds what a stranger can have it hold and wait for: uvicorn takes a
-head of any size, and any time. How many connections there are is bounded where they
-are accepted (:mod:`samdrift.net.accepting`).
+It also limits the memory and time that a stranger can occupy, because uvicorn accepts a head of any size and
+waits for ever. The number of connections is limited where they are accepted (:mod:`samdrift.net.accepting`).
 """
 
 from __future__ import annotations
@@ -32,47 +30,48 @@ from samdrift.net.journal import Journal
 
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
 SHOWN_CERTIFICATE = "samdrift.shown-certificate"
-"""The certificate itself in the scope, DER, for a process that hands requests on."""
+"""Key in the scope with the certificate itself (DER), for a process that forwards requests."""
 WITHIN_PROCESS = "samdrift.within-process"
-"""In the scope of a call by the same process: nothing lies between that cuts off a long silence."""
+"""Key in the scope of a call from the same process: nothing in between cuts off a long silence."""
 
 _LINGER = 2.0
-"""Seconds that a client has to read an answer which came before the end of its request."""
+"""Seconds for the client to read a response that was sent before the end of its request."""
 
 _MOST_BARREN = 64 << 10
-"""Bytes that may come before a whole head or a piece of a body has come of them: fields, trailers."""
+"""Maximum bytes that may arrive without completing a head or a piece of a body: headers, trailers."""
 
 _PATIENCE = 60.0
-"""Seconds in which a request that has not come whole may stand still."""
+"""Seconds for which an incomplete request may make no progress."""
 
 _HEAD_SECONDS = 15.0
-"""Seconds in which the head of a request must have come, the first one after the connection was made."""
+"""Seconds in which the head of a request must arrive; for the first one, counted from the connection."""
 
 _HANDSHAKE_SECONDS = 10.0
-"""Seconds in which a TLS handshake must have come to its end."""
+"""Seconds in which a TLS handshake must be completed."""
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 _OTHER_VERSION = b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _VERSIONS = frozenset({"1.0", "1.1"})
-"""HTTP/0.9 has no header fields, so a proxy in front may read such a request as part of another one."""
+"""Accepted HTTP versions. HTTP/0.9 has no headers, so a proxy may read such a request as part of another."""
 
 AsgiApp = Callable[..., Any]
 
 
 _OF_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
-"""Beginnings of lines that anybody on the network can have uvicorn write."""
+"""Beginnings of log lines that anyone on the network can make uvicorn write."""
 _OF_ENDING = ("Shutting down", "Waiting for connections to close", "Waiting for background tasks")
-"""Beginnings of lines about a server that ends; some advise to type at a terminal, which is not there."""
+"""Beginnings of log lines about a server's shutdown; some advise typing at a terminal, which is absent."""
 _journal = Journal()
 
 
 class _Lines(logging.Filter):
-    """Has uvicorn write once a minute what anybody can cause, and warn when requests outlast the server.
+    """A log filter that limits lines caused by strangers, and drops lines about a server's shutdown.
 
-    Who waits is answered (:mod:`samdrift.net.guard`), and comes again; answers that broke off are reported.
-    That a server begins to end is told once for each address of each process, and says nothing that the
-    process's own line does not.
+    A stranger's line is logged at most once a minute. Cancelled requests are logged as a warning: their
+    clients get a response (:mod:`samdrift.net.guard`) and try again. Responses that broke off are reported
+    elsewhere. Shutdown lines come once for each address of each process, and add nothing to the process's own
+    line.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -90,7 +89,7 @@ class _Lines(logging.Filter):
 
 
 class _Closed(logging.Filter):
-    """Leaves out that something was written to a connection that its other side has closed."""
+    """A log filter that drops lines about writing to a connection that the peer has closed."""
 
     _LINES = ("SSL connection is closed", "socket.send() raised exception.")
 
@@ -103,11 +102,10 @@ logging.getLogger("asyncio").addFilter(_Closed())
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):
-    """HTTP/1.1 over TLS that passes to the application which client certificate was shown.
+    """HTTP/1.1 over TLS that passes the client certificate to the application.
 
-    It hangs up on a peer that goes on sending a request that has been answered
-    (uvicorn would read, and drop, as long as somebody sends), sends fields
-    without an end, or begins a request and goes silent.
+    It disconnects a peer that continues to send a request that has been answered (uvicorn would read and
+    discard data indefinitely), sends endless headers, or begins a request and goes silent.
     """
 
     def __init__(self, *given: Any, patience: float, **named: Any) -> None:
@@ -152,7 +150,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
         self.scope[SHOWN_CERTIFICATE] = self._shown  # type: ignore[literal-required]
 
     def head_without_offer(self) -> bytes:
-        """Return the head that has just come, less the offer in it."""
+        """Return the head that has just arrived, without its ``Upgrade`` header."""
         fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
         version = self.parser.get_http_version().encode()
         return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, fields)
@@ -189,7 +187,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self.transport.abort()
 
     def _refuse(self, answer: bytes) -> None:
-        """End the connection, with ``answer`` unless another one is on its way."""
+        """Close the connection, with ``answer`` unless another response is being sent."""
         self._refused = True
         if self._awaits_head:
             self.transport.write(answer)
@@ -200,9 +198,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
 
     @property
     def _offered(self) -> bool:
-        """Return whether the head that has just come is to come again, without the offer of another
-        protocol.
-        """
+        """True if the head just parsed is to be parsed again without its ``Upgrade`` header."""
         parser: _Parser = self.parser  # type: ignore[assignment]
         return parser.offers_another_protocol()
 
@@ -211,14 +207,14 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
         return self.cycle is None or self.cycle.response_complete
 
     def _look_within(self, seconds: float) -> None:
-        """Have a look at the connection, unless there will be one."""
+        """Schedule a check of the connection, unless one is scheduled already."""
         if self._look is None and not self.transport.is_closing():
             self._look = self.loop.call_later(seconds, self._look_again)
 
     def _look_again(self) -> None:
-        """Hang up when it is the client's turn and has been for too long; an idle one is uvicorn's to end.
+        """Abort if the client has kept us waiting too long; uvicorn closes idle connections itself.
 
-        An answer may take minutes, as that to a poll does, or an hour: there is nothing to look at meanwhile.
+        A response may take minutes, like that to a poll, or an hour: nothing needs checking meanwhile.
         """
         self._look = None
         ends, now = self._ends(), self.loop.time()
@@ -230,7 +226,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self._look_within(self._head_patience)
 
     def _ends(self) -> float | None:
-        """Return when to hang up if nothing more comes; ``None`` when it is not the client's turn."""
+        """Return when to disconnect if nothing arrives; ``None`` if we are not waiting for the client."""
         if self._awaits_head:
             begun = self.cycle is None or self._barren > 0
             return self._head_began + self._head_patience if begun else None
@@ -239,11 +235,11 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
 
 
 class _Parser:
-    """httptools' parser, but ignores the offer to go on in another protocol, as a server may (RFC 9110 7.8).
+    """A wrapper of httptools' parser that ignores ``Upgrade`` headers, as a server may (RFC 9110 7.8).
 
-    httptools takes the offer for accepted: it ends the request with its head, drops the part of the
-    body that came with it, and reads what comes later as another request, which is then whatever the
-    sender of the body chose. Java's own client offers HTTP/2 on every connection without TLS.
+    httptools assumes that the upgrade is accepted: it ends the request with its head, drops the part of
+    the body that came with it, and parses later data as another request, which the sender of the body
+    could choose freely. Java's own client offers HTTP/2 on every connection without TLS.
     """
 
     def __init__(self, protocol: ClientCertificateProtocol) -> None:
@@ -251,7 +247,7 @@ class _Parser:
         self._parser = httptools.HttpRequestParser(protocol)
 
     def feed_data(self, data: bytes) -> None:
-        """Read on; after a head with an offer, that head again without it, and then what follows."""
+        """Parse ``data``; parse a head with an ``Upgrade`` header again without it, and then the rest."""
         rest = memoryview(data)
         while True:
             try:
@@ -266,7 +262,7 @@ class _Parser:
                 rest = rest[offer.args[0] :]
 
     def offers_another_protocol(self) -> bool:
-        """Return whether the head that has just come is read again; the head of a tunnel never is."""
+        """Return whether the head just parsed is to be parsed again; a ``CONNECT`` never is."""
         return self.should_upgrade() and self.get_method() != b"CONNECT"
 
     def should_upgrade(self) -> bool:
@@ -283,7 +279,7 @@ class _Parser:
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:
-    """A bound socket; port 0 takes a free one, so that the address is known before the server starts.
+    """Return a bound socket; port 0 picks a free port, so that the address is known before the server starts.
 
     An :class:`OSError` names the address as its file.
     """
@@ -314,10 +310,10 @@ async def serving(
     per_address: int = PER_ADDRESS,
     on_refused: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """Serve ``app`` on ``sock`` while the context lasts, in the running loop and without touching signals.
+    """Serve ``app`` on ``sock`` while the context lasts, in the running loop, without signal handlers.
 
-    ``per_address`` is how many connections one address may have, 0 for any number;
-    ``on_refused`` is called for each connection that is one too many.
+    ``per_address`` is the maximum number of connections from one address, 0 for no limit;
+    ``on_refused`` is called for each connection beyond a limit.
     """
     config = uvicorn.Config(
         app,
@@ -357,7 +353,7 @@ async def serving(
 
 
 def _drop_idle(server: uvicorn.Server) -> None:
-    """End connections on which nothing is under way; a polite TLS goodbye would wait for the other side."""
+    """Abort idle connections; closing TLS properly would mean waiting for the peer."""
     for connection in list(server.server_state.connections):
         cycle = getattr(connection, "cycle", None)
         if cycle is None or cycle.response_complete:

@@ -1,6 +1,6 @@
-"""A mail server that takes mail for others (SMTP, RFC 5321), over TLS that is verified, and never without.
+"""Sending of mail through a mail server (SMTP, RFC 5321), always over verified TLS.
 
-With STARTTLS (RFC 3207) nothing but the greeting goes before TLS: a server that does not offer it gets
+With STARTTLS (RFC 3207) only the greeting is exchanged before TLS: a server that does not offer it receives
 neither a password nor a mail.
 """
 
@@ -20,12 +20,12 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.net.tls import TlsContext
 
 _SECONDS = 30.0
-"""Time in which the server answers each command."""
+"""Time limit for the server's reply to each command."""
 _PERMANENT = 500
 
 
 class MailSecurity(StrEnum):
-    """Ways of reaching a mail server by TLS."""
+    """Ways of securing the connection to a mail server with TLS."""
 
     STARTTLS = "starttls"
     TLS = "tls"
@@ -33,7 +33,7 @@ class MailSecurity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MailServerSettings:
-    """A mail server."""
+    """The settings for a mail server."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class MailServerSettings:
 
 
 class MailServerUnavailable(Temporary):
-    """The mail server cannot be used now; ``cause`` says why, in words of ours."""
+    """The mail server cannot be used now; ``cause`` gives the reason in our own words."""
 
     service = "SMTP"
 
@@ -53,26 +53,26 @@ class MailServerUnavailable(Temporary):
 
 
 class MailRefused(Explained):
-    """The mail server refuses a mail for good; its words, which may name the recipient, are dropped."""
+    """The mail server permanently rejected a mail; its reply, which may name the recipient, is dropped."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the mail server refuses the mail (status {status})")
 
 
 class MailServer:
-    """Sends mail through one server, over one connection for each."""
+    """Client that sends mail through one server, with a new connection for each mail."""
 
     def __init__(self, settings: MailServerSettings, tls: TlsContext) -> None:
         self._settings = settings
         self._tls = tls
 
     async def send(self, mail: EmailMessage, recipient: str) -> None:
-        """Hand a mail over; :class:`MailServerUnavailable`, or :class:`MailRefused`."""
+        """Send a mail; raise :class:`MailServerUnavailable` or :class:`MailRefused` on failure."""
         async with self._connected() as server:
             await server.send_message(mail, recipients=[recipient])
 
     async def reach(self) -> None:
-        """Log in, without sending anything; :class:`MailServerUnavailable` when that fails."""
+        """Log in without sending anything; raise :class:`MailServerUnavailable` if that fails."""
         async with self._connected() as server:
             await server.noop()
 
@@ -109,7 +109,7 @@ def _status(error: aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPResponseExc
 
 
 def _reason(error: Exception) -> str:
-    """Return why a server cannot be used, without words of its own."""
+    """Return why a server cannot be used, without quoting the server."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)

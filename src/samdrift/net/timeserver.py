@@ -1,4 +1,4 @@
-"""Asks a time server how far this machine's clock is off (SNTP, RFC 4330)."""
+"""Measurement of this machine's clock error with a time server (SNTP, RFC 4330)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from samdrift.contracts.errors import Temporary
 
 PORT = 123
 _TO_1970 = 2_208_988_800
-"""Seconds from 1900, where NTP begins to count, to 1970."""
+"""Seconds from 1900, the epoch of NTP, to 1970."""
 _CLIENT, _SERVER = 3, 4
 _SIZE = 48
 _MOST_STRATUM = 15
 
 
 class TimeUnknown(Temporary):
-    """A time server gave no answer to go by."""
+    """A time server gave no usable answer."""
 
 
 async def clock_offset(host: str, port: int = PORT, within: float = 5.0) -> timedelta:
-    """Return the time to add to this machine's clock; :class:`TimeUnknown` when the server does not tell."""
+    """Return the correction for this machine's clock; raise :class:`TimeUnknown` if there is no answer."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[tuple[bytes, float]] = loop.create_future()
     try:
@@ -57,7 +57,7 @@ class _Question(asyncio.DatagramProtocol):
 
 
 def _offset(data: bytes, sent: float, received: float) -> float:
-    """Return half of what both ways differ by (RFC 4330 5); a server that is not in time itself says so."""
+    """Return the clock offset from the four timestamps (RFC 4330 5); reject an unsynchronised server."""
     if len(data) < _SIZE or data[0] & 7 != _SERVER or data[24:32] != _stamp(sent):
         raise TimeUnknown("what answered is not a time server")
     if data[0] >> 6 == 3 or not 0 < data[1] <= _MOST_STRATUM:

@@ -1,7 +1,7 @@
-"""TLS 1.2 and 1.3, one-way or mutual, from files that may be replaced meanwhile (transport-profile-as4 2.4).
+"""TLS 1.2 and 1.3, one-way or mutual, from files that may change at run time (transport-profile-as4 2.4).
 
-One-way with the public issuers is the profile's ground rule (2.4.1 a, 2.4.2 b),
-mutual with named issuers what the federation has chosen instead (A1, A2).
+One-way TLS with public issuers is the profile's basic rule (2.4.1 a, 2.4.2 b); mutual TLS with named issuers
+is the alternative that the federation has chosen (A1, A2).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from samdrift.net.following import Followed, file_state
 from samdrift.wire.crypto.certificates import names_host
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Suites of TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
+"""TLS 1.2 suites with forward secrecy and authenticated encryption (SSL Labs grade A); 1.3 has no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
-    """Files of a certificate with its chain and of its private key, which may be the same, in PEM."""
+    """The PEM files of a certificate chain and its private key, which may be the same file."""
 
     certificate: Path
     key: Path | None = None
@@ -32,31 +32,31 @@ class TlsIdentity:
 
 
 Own = TlsIdentity | Callable[[], TlsIdentity]
-"""Our TLS identity; a function where a new certificate comes in a file of its own, as in a key store."""
+"""Our TLS identity, or a function that returns it if a new certificate is a new file, as in a key store."""
 Servers = Own | Callable[[], Sequence[TlsIdentity]]
-"""A server's identities; of several, the first that names the host that a client asks for, else the first."""
+"""A server's identities: the first one with a certificate for the requested host is used, else the first."""
 
 
 class TlsContext:
-    """The context that its files give now (:class:`~samdrift.net.following.Followed`).
+    """A TLS context that is rebuilt when its files change (:class:`~samdrift.net.following.Followed`).
 
-    New connections use it, existing ones go on as they are.
+    New connections use the current one; existing connections are not affected.
     """
 
     def __init__(self, name: str, build: Callable[[], ssl.SSLContext], state: Callable[[], Hashable]) -> None:
-        """Raises what :mod:`ssl` does for bad files."""
+        """Build the context; raise what :mod:`ssl` raises for bad files."""
         self.current = Followed(name, build, state, seldom=True).current
 
     def serving(self) -> ssl.SSLContext:
-        """A context for a server's whole life, which hands each new connection to the current one."""
+        """Return a context for a server's lifetime, which passes each new connection to the current one."""
         return _HandingOver(self.current)
 
 
 class _HandingOver(ssl.SSLContext):
-    """Makes every connection with another context, the current one.
+    """A context that makes every connection with another context, the current one.
 
-    Whole, with its session tickets: a client whose issuer is trusted no longer
-    could resume a session that was agreed when it still was.
+    The whole context changes, including its session tickets: otherwise a client whose issuer is no longer
+    trusted could resume a session from the time when it was.
     """
 
     def __new__(cls, current: Callable[[], ssl.SSLContext]) -> _HandingOver:
@@ -70,10 +70,10 @@ class _HandingOver(ssl.SSLContext):
 
 
 def client_tls(own: Own | None = None, trust: Path | None = None, *, http: bool = True) -> TlsContext:
-    """Make a context for connections to peers: our identity, in mutual TLS, and a bundle of trusted issuers.
+    """Create a context for connections to peers: our identity, for mutual TLS, and the trusted issuers.
 
-    Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
-    name in the server's certificate is always checked. ``http`` offers that protocol (RFC 7301).
+    Without ``trust``, a bundle, the issuers are Mozilla's (transport-profile-as4 2.4.1 a). The name in the
+    server's certificate is always checked. ``http`` negotiates HTTP/1.1 by ALPN (RFC 7301).
 
     Clauses: transport-model-base 3.3.1 step 8, 3.3.2 step 8; transport-model-extended 3.3.1 step 11, 3.3.2
     step 12; transport-profile-as4 2.4.1 A1.
@@ -90,10 +90,11 @@ def client_tls(own: Own | None = None, trust: Path | None = None, *, http: bool 
 
 
 def server_tls(own: Servers, clients: Path | None = None, *, demanded: bool = True) -> TlsContext:
-    """Make a context for incoming connections; with ``clients``, a bundle of issuers, peers show theirs.
+    """Create a context for incoming connections; ``clients`` is a bundle of issuers of client certificates.
 
-    Where that is not ``demanded``, a connection without a certificate is made, too: persons then read on a
-    page what to do. A certificate that leads to none of the issuers ends the handshake in either case.
+    Clients must show a certificate from one of these issuers. Unless ``demanded``, connections without a
+    certificate are accepted too, so that people can be shown a page that tells them what to do. A certificate
+    from any other issuer fails the handshake in either case.
 
     Clauses: transport-profile-as4 2.4.2 b, A2.
     """
@@ -123,7 +124,7 @@ def _server(identity: TlsIdentity, clients: Path | None, demanded: bool) -> ssl.
 def _by_host(
     servers: Sequence[tuple[TlsIdentity, ssl.SSLContext]],
 ) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
-    """Choose the certificate by the host that the client names in its hello (RFC 6066 3)."""
+    """Return an SNI callback that selects the certificate by the requested host (RFC 6066 3)."""
     named = [(_certificate(identity), context) for identity, context in servers]
 
     def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
@@ -143,7 +144,10 @@ def _identities(own: Servers) -> Sequence[TlsIdentity]:
 
 
 def _common(context: ssl.SSLContext, own: Own | None) -> ssl.SSLContext:
-    """Clauses: transport-profile-as4 2.4.1 a."""
+    """Apply the protocol version, the suites and our identity to ``context``.
+
+    Clauses: transport-profile-as4 2.4.1 a.
+    """
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     if own is not None:
@@ -158,7 +162,7 @@ def _now(own: Own) -> TlsIdentity:
 
 
 def _state(own: Own | None, trust: Path | None) -> Hashable:
-    """Return the files that exist now, and a state that changes when one of them does."""
+    """Return the configured files, each with a state that changes when the file does."""
     identity = None if own is None else _now(own)
     files = (identity.certificate, identity.key, trust) if identity else (trust,)
     return tuple((file, file_state(file)) for file in files if file is not None)

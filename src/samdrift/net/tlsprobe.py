@@ -1,8 +1,8 @@
-"""Asks a TLS server which versions and suites it takes, in hellos of our own (RFC 5246, RFC 8446).
+"""A probe of the versions and suites that a TLS server accepts, with hand-made hellos (RFC 5246, RFC 8446).
 
-A TLS library can no longer say what is refused for good reasons: it does not know SSL 3.0 or suites
-without encryption itself. So a hello is put together here, and of the answer only the server's hello
-is read. No handshake is completed, so that this also works where a client certificate is asked for.
+A TLS library cannot test for what servers should refuse: it no longer supports SSL 3.0 or suites without
+encryption itself. So the ClientHello is assembled here, and only what is needed of the server's reply is
+read. The handshake is not completed, so this also works where a client certificate is required.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_RECORD = 1 << 15
 _SUITES_13 = (0x1301, 0x1302, 0x1303)
 _T = TypeVar("_T")
 _Reading = Callable[[AsyncIterator[bytes]], Awaitable[_T | None]]
-"""Reads the messages of a server's answer for what is asked."""
+"""Function that extracts a result from the messages of a server's reply."""
 
 
 class Version(IntEnum):
@@ -46,7 +46,7 @@ class Version(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerHello:
-    """The choice that a server made."""
+    """The parameters that a server chose."""
 
     version: int
     suite: int
@@ -56,12 +56,12 @@ class ServerHello:
 
 
 class NotTls(Exception):
-    """An answer that is neither a server's hello nor a refusal, or no answer; the text says which."""
+    """The reply is neither a ServerHello nor a refusal, or there is none; the text states which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listener, and the name that clients ask for there."""
+    """A TLS listener, and the server name to request there."""
 
     host: str
     port: int
@@ -71,7 +71,10 @@ class Listener:
     async def hello(
         self, version: Version, suites: Sequence[int], *, deflate: bool = False
     ) -> ServerHello | None:
-        """Offer one version and these suites; ``None`` when the server refuses, :class:`NotTls` else."""
+        """Offer one version and these suites; return ``None`` if the server refuses.
+
+        Raises :class:`NotTls` if it does not respond with TLS.
+        """
         offered = suites if version is not Version.TLS_1_3 else _SUITES_13
 
         async def read(messages: AsyncIterator[bytes]) -> ServerHello | None:
@@ -82,7 +85,7 @@ class Listener:
     async def group_bits(self, version: Version, suites: Sequence[int]) -> int | None:
         """Offer suites with ephemeral Diffie-Hellman and return the length of the prime that is chosen.
 
-        ``None`` when the server refuses all of them; :class:`NotTls` as in :meth:`hello`.
+        Returns ``None`` if the server refuses all of them; raises :class:`NotTls` as :meth:`hello` does.
         """
 
         async def read(messages: AsyncIterator[bytes]) -> int | None:
@@ -121,7 +124,7 @@ class Listener:
     async def certificate(self, trust: ssl.SSLContext) -> x509.Certificate:
         """Complete a handshake and return the server's certificate.
 
-        :class:`ssl.SSLCertVerificationError` when ``trust`` does not hold for it.
+        Raises :class:`ssl.SSLCertVerificationError` if ``trust`` does not verify it.
         """
         async with asyncio.timeout(self.seconds):
             _, writer = await asyncio.open_connection(
@@ -179,7 +182,7 @@ def _counted(width: int, data: bytes) -> bytes:
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
-    """Read the messages of the handshake, up to an alert or until the server hangs up."""
+    """Yield the handshake messages, up to an alert or until the server disconnects."""
     data = b""
     while True:
         while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[1:4], "big")):
@@ -232,7 +235,7 @@ def _server_hello(message: bytes) -> ServerHello:
 
 
 def _prime_bits(message: bytes) -> int:
-    """Return the length of the prime at the beginning of a key exchange (RFC 5246 7.4.3)."""
+    """Return the length in bits of the prime at the beginning of a key exchange (RFC 5246 7.4.3)."""
     try:
         (length,) = struct.unpack_from(">H", message, 4)
         return int.from_bytes(message[6 : 6 + length], "big").bit_length()

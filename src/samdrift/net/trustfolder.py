@@ -1,10 +1,9 @@
-"""Chain policies out of a folder of certificates, as an operator fills it from DIGG's chains.
+"""Trust policies from a folder of certificates, which the operator fills from DIGG's chains.
 
-``{purpose}/`` holds certificates in PEM or DER, where the purposes are
-``access-point``, ``smp`` and ``organisation`` (transport-profile-as4 2.10 a, c, f,
-transport-model-extended 2.6). Those that no other one there has issued are
-anchors. Where there are issuers below them, only what these issued directly is
-accepted; where there are none, any path to an anchor will do.
+``{purpose}/`` holds certificates in PEM or DER, where the purposes are ``access-point``, ``smp`` and
+``organisation`` (transport-profile-as4 2.10 a, c, f, transport-model-extended 2.6). Certificates that no
+other in the folder has issued are anchors. If there are issuers below them, only certificates issued directly
+by these are accepted; otherwise, any path to an anchor is.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ _SUFFIXES = frozenset({".pem", ".cer", ".crt", ".der"})
 
 
 class TrustFolderError(Explained, ValueError):
-    """The folder does not say whom to trust; the text names the purpose and the file."""
+    """The folder does not define whom to trust; the text names the purpose and the file."""
 
 
 def read_policies(folder: Path) -> Policies:
-    """The policy of every purpose; :class:`TrustFolderError` when one has no anchor."""
+    """Return the policy of every purpose; raise :class:`TrustFolderError` if one has no anchor."""
     return {purpose: _policy(folder / purpose, uses) for purpose, uses in _KEY_USES.items()}
 
 
 def followed_policies(folder: Path) -> Followed[Policies]:
-    """The policies that ``folder`` holds now; as :func:`read_policies` for the first time.
+    """Return the current policies in ``folder``; the first reading fails as :func:`read_policies` does.
 
-    A folder that leaves a purpose without any certificate is one that is being
-    filled: it changes nothing.
+    A purpose without any certificate means that the folder is still being filled: the previous policies stay
+    in use.
     """
 
     def state() -> Hashable:

@@ -1,1 +1,1 @@
-"""The operator's tools for an installation as a whole: the doctor that examines it, and its first set-up."""
+"""The operator's tools for an installation as a whole: first set-up, the doctor, backups and monitoring."""

@@ -1,7 +1,7 @@
-"""Cover by agreements, as the doctor sees it: which roles have it, until when, and since when not.
+"""The doctor's check of cover by agreements: which roles have it, until when, and since when not.
 
-An organisation without governance here, or whose record does not begin, has what was inherited and no more. A
-role whose copy lacks the newest statements decides without them, and is named.
+An organisation without governance here, or with a record that has not begun, has only its inherited rights. A
+role whose copy lacks the newest statements decides without them, and is reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SOON = 30
 
 
 async def check_agreements(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
-    """Check for each role of each organisation that agreements cover it, and for how long."""
+    """Check that agreements cover each role of each organisation, and for how long."""
     registry = installation.gate.registry
     served = {one.organisation for one in registry.all()} - set(canaries_of(installation.config))
     for organisation in sorted(served, key=str):
@@ -36,7 +36,7 @@ async def check_agreements(installation: Administration, now: datetime) -> Async
 
 
 def judge(found: Standing, organisation: str, now: datetime) -> Finding:
-    """Judge how one role stands."""
+    """Judge the cover of one role."""
     subject = Subject(f"agreements.{found.function.value}", _WHY, organisation)
     todo = f"samdrift gov coverage {organisation} names each gap; docs/agreements.md"
     if found.mode is Mode.OFF:

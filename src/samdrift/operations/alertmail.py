@@ -1,7 +1,7 @@
-"""Alerts that are raised and over, and the mails about them: one for each change, held back and joined.
+"""Alerts that begin and end, and the mails about them: changes are collected and sent together.
 
-A mail says which rule, since when, what that means and where the run book is. It has nothing of a message,
-nobody's name and no address of anybody: rules see metrics alone, which have none of that.
+A mail states which rule applies, since when, what that means, and where its run book is. It contains nothing
+from messages, no names of people and no addresses, because the rules see only metrics, which have none.
 """
 
 from __future__ import annotations
@@ -30,33 +30,36 @@ _MAIL = Subject("mail", "neither people nor the operator get mails")
 _TRIAL = Phrase("This is a trial: mails about what is wrong arrive here.")
 _TRY_EVERY = timedelta(minutes=10)
 Which = tuple[str, str]
-"""The name of a rule, and what it is about."""
+"""The name of a rule and its subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule whose condition has held for its time, and the end of that once it no longer holds."""
+    """An alert: a rule whose condition has held for long enough, with the time when it ended, if it has."""
 
     rule: Rule
     about: str
     since: datetime
     ended: datetime | None = None
     times: int = 1
-    """Number of times that it was raised since the last mail."""
+    """Number of times that the alert was raised since the last mail."""
 
 
 @dataclass
 class Alerts:
-    """Rules as they stand, and the changes that no mail has reported."""
+    """The current alerts, and the changes that no mail has reported yet."""
 
     rules: Sequence[Rule]
     _begun: dict[Which, datetime] = field(default_factory=dict)
-    """Moments at which conditions began to hold."""
+    """Time at which each condition began to hold."""
     _raised: dict[Which, Alert] = field(default_factory=dict)
     _untold: dict[Which, Alert] = field(default_factory=dict)
 
     def judge(self, found: Mapping[str, Collection[str]], now: datetime) -> None:
-        """Note what rules find now, by their names: what has held for its time is raised, or else is over."""
+        """Update the alerts from what the rules find now, by rule name.
+
+        A condition that has held for its rule's time raises an alert; one that no longer holds ends it.
+        """
         for rule in self.rules:
             holding = {(rule.name, about): about for about in found.get(rule.name, ())}
             self._end(rule, holding, now)
@@ -66,7 +69,7 @@ class Alerts:
                     self._raise(which, Alert(rule, about, began))
 
     def raised(self) -> tuple[Alert, ...]:
-        """Return what is wrong now."""
+        """Return the current alerts."""
         return tuple(self._raised.values())
 
     def untold(self) -> tuple[Alert, ...]:
@@ -74,7 +77,7 @@ class Alerts:
         return tuple(self._untold.values())
 
     def told(self, alerts: Iterable[Alert]) -> None:
-        """Note that a mail tells of changes; one that has changed again meanwhile waits for the next one."""
+        """Note that a mail has reported these changes; one that has changed again stays unreported."""
         for each in alerts:
             which = each.rule.name, each.about
             if self._untold.get(which) == each:
@@ -97,18 +100,18 @@ class Alerts:
 
 
 class Post(Protocol):
-    """A server that takes mail."""
+    """A mail server."""
 
     async def send(self, mail: EmailMessage, recipient: str) -> None:
-        """Hand a mail over; :class:`MailServerUnavailable`, or :class:`MailRefused`."""
+        """Send a mail; raise :class:`MailServerUnavailable`, or :class:`MailRefused`."""
 
     async def reach(self) -> None:
-        """Log in, without sending anything; :class:`MailServerUnavailable` when that fails."""
+        """Log in without sending anything; raise :class:`MailServerUnavailable` when that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class LetterSettings:
-    """Mails to the operator as configured."""
+    """Settings for mails to the operator."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -119,7 +122,7 @@ class LetterSettings:
 
 
 class Letters:
-    """Mails about changes, each to all addresses of the operator, at most one in the time between."""
+    """Mails about changes, to all of the operator's addresses and at most one per configured interval."""
 
     def __init__(self, settings: LetterSettings, post: Post) -> None:
         self._settings = settings
@@ -129,13 +132,13 @@ class Letters:
         self._tried: datetime | None = None
         self._letter: EmailMessage | None = None
         self._waiting: list[str] = []
-        """Recipients who have not got the letter that is on its way."""
+        """Recipients who have not yet received the current mail."""
 
     async def send_due(self, alerts: Alerts, now: datetime) -> bool:
-        """Send what is due; returns whether the mail server was asked for anything.
+        """Send what is due; return whether the mail server was contacted.
 
-        After :class:`MailServerUnavailable` a mail is kept, and tried with the next call. Where none is due
-        the server is tried now and then, so that one that is gone is known before it is needed.
+        After :class:`MailServerUnavailable` a mail is kept and retried with the next call. When none is due,
+        the server is tried every ten minutes, so that an outage is known before a mail is needed.
         """
         asked = await self._deliver()
         untold = alerts.untold()
@@ -151,13 +154,13 @@ class Letters:
         return asked
 
     async def send_trial(self, now: datetime) -> None:
-        """Send a mail that says nothing but that mails arrive; also raises where a recipient is refused."""
+        """Send a trial mail to each recipient; raise an error also when a recipient is refused."""
         content = "\n--\n".join(_TRIAL.into(self._texts.of(language)) + "\n" for language in Language)
         for each in self._settings.recipients:
             await self._post.send(self._mail(Phrase("a trial"), content, now), each)
 
     def letter(self, changes: Sequence[Alert], raised: Sequence[Alert], now: datetime) -> EmailMessage:
-        """Return a mail about changes, with what is wrong besides."""
+        """Return a mail about changes, which also lists the other current alerts."""
         begun = [each for each in changes if each.ended is None]
         ended = [each for each in changes if each.ended is not None]
         told = {(each.rule.name, each.about) for each in changes}
@@ -186,7 +189,7 @@ class Letters:
         return mail
 
     async def _deliver(self) -> bool:
-        """Hand the letter that is on its way to those who have not got it; returns whether there was one."""
+        """Send the current mail to recipients who have not received it; return whether there was one."""
         if self._letter is None:
             return False
         while self._waiting:
@@ -238,7 +241,7 @@ class _Wording:
 
 
 async def check_mail(config: Config) -> Finding:
-    """Check that the mail server of notices and alerts can be logged in to."""
+    """Check that the mail server for notices and alerts accepts our login."""
     if config.mail is None:
         return _MAIL.skipped("the configuration names no mail server")
     at = f"{config.mail.host}:{config.mail.port}"

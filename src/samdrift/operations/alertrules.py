@@ -1,7 +1,8 @@
-"""Rules of what the operator is mailed about: those of deploy/monitoring/alerts.yml, without a Prometheus.
+"""Rules for mails to the operator: those of deploy/monitoring/alerts.yml, for use without Prometheus.
 
-Both are judged by the same cases (tests/interop/prometheus): those there by ``promtool``, these by a test
-that reads its files. Room on disks is here alone, since a Prometheus has it from its ``node_exporter``.
+Both sets are tested with the same cases (tests/interop/prometheus): that file by ``promtool``, and this
+module by a test that reads the files for it. Disk space has rules only here, since Prometheus gets it from
+``node_exporter``.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from samdrift.installation.remindermetrics import GOVERNANCE_DUE
 Series = tuple[str, frozenset[tuple[str, str]]]
 """The name of a metric with its labels."""
 UP = "up"
-"""1 where an installation answered at the address of its metrics, else 0, as Prometheus has it."""
+"""Metric that is 1 if an installation answered at its metrics address, else 0, as in Prometheus."""
 DISK = "samdrift_watched_disk"
-"""Room on a disk, which the watch measures itself: 0 enough, 1 little, 2 next to none."""
+"""Space on a disk, measured by the watch itself: 0 enough, 1 little, 2 almost none."""
 _PROCESSES = "samdrift_processes"
 _EXPIRY = "samdrift_certificate_expiry_seconds"
 _FAILED, _SENT = "samdrift_ap_failed_total", "samdrift_ap_sent_total"
@@ -38,9 +39,9 @@ _WINDOWS = {
     _PROCESSES: timedelta(hours=6),
     **dict.fromkeys((_FAILED, _SENT, _REFUSED, _RECEIVED, _PEER_ALARMS, _FORGED), _HOUR),
 }
-"""Time for which earlier values are kept; of other metrics the latest is enough."""
+"""Time for which earlier values are kept; for other metrics only the latest value is kept."""
 NAMES = frozenset({UP, DISK, GONE, HELD, GOVERNANCE_DUE, _EXPIRY, _LINGERING, _PLANTED, _STOPPED, *_WINDOWS})
-"""The metrics that rules look at."""
+"""The metrics that the rules use."""
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
 
 
@@ -52,7 +53,7 @@ class History:
         self._now = datetime.min
 
     def add(self, at: datetime, samples: Mapping[Series, float]) -> None:
-        """Note what was seen at a moment; others than :data:`NAMES` are left out."""
+        """Add the samples seen at a moment, ignoring metrics that are not in :data:`NAMES`."""
         self._now = at
         for series, value in samples.items():
             if series[0] in NAMES:
@@ -65,20 +66,20 @@ class History:
                 del self._series[series]
 
     def now(self, name: str, within: Within | None = None) -> Iterator[tuple[Mapping[str, str], float]]:
-        """Yield the labels and the value of each series of a metric that the latest look found."""
+        """Yield the labels and the value of each series of a metric in the latest sample."""
         for labels, values in self._of(name, within):
             if values[-1][0] == self._now:
                 yield labels, values[-1][1]
 
     def increase(self, name: str, window: timedelta, within: Within | None = None) -> float:
-        """Return by how much a counter has risen, over all its series; a restart begins it again."""
+        """Return the increase of a counter, summed over its series and allowing for restarts."""
         return sum(
             sum(after - before if after >= before else after for before, after in pairwise(some))
             for some in self._windows(name, window, within)
         )
 
     def delta(self, name: str, window: timedelta) -> float:
-        """Return by how much the gauge has changed that changed most."""
+        """Return the largest change of a gauge among its series."""
         return max((some[-1] - some[0] for some in self._windows(name, window, None)), default=0.0)
 
     def most(self, name: str, window: timedelta) -> tuple[float, float]:
@@ -113,27 +114,30 @@ class Severity(StrEnum):
     """The urgency of an alert."""
 
     PAGE = "page"
-    """A person is woken: messages are at risk, or there is an attack."""
+    """Urgent at any hour: messages are at risk, or there is an attack."""
     TICKET = "ticket"
-    """A person sees to it in working hours."""
+    """To be handled in working hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An alert: when it is raised, and what it means."""
+    """An alert rule: its condition, and what it means."""
 
     name: str
     severity: Severity
     after: timedelta
-    """Time for which its condition has to hold."""
+    """Time for which the condition must hold before the alert is raised."""
     found: Callable[[History], Iterable[str]]
-    """Yields what it is about, such as a kind of dependency, while its condition holds; it may be empty."""
+    """Function that yields the subjects for which the condition holds, such as a kind of dependency.
+
+    A subject is empty if the rule has only one.
+    """
     title: Phrase
-    """In a few words, with ``%(what)s`` for what it is about."""
+    """Short title, with ``%(what)s`` for the subject."""
     means: Phrase
-    """Its meaning for messages."""
+    """Consequences for messages."""
     book: str
-    """Its run book, in docs/runbooks."""
+    """Name of its run book in docs/runbooks."""
 
 
 def _once(holds: Callable[[History], bool]) -> Callable[[History], Iterable[str]]:
@@ -174,7 +178,7 @@ def _ending(least: float, most: float) -> Callable[[History], Iterable[str]]:
 
 
 def _clock_ends(least: float, most: float) -> Callable[[History], Iterable[str]]:
-    """Find that the soonest clock of the operator's incidents has between ``least`` and ``most`` seconds."""
+    """Return a condition: ``least`` to ``most`` seconds are left of the operator's next incident deadline."""
 
     def found(history: History) -> bool:
         left = [value for _, value in history.now(GOVERNANCE_DUE, _is("matter", _INCIDENT))]
@@ -453,7 +457,7 @@ RULES = (
         "organisation-compromised",
     ),
 )
-"""The rules that alerts.yml has, too, in its order."""
+"""The rules that alerts.yml also has, in its order."""
 OF_THE_MACHINE = (
     Rule(
         "SamdriftDiskFull",
@@ -474,4 +478,4 @@ OF_THE_MACHINE = (
         "disk-full",
     ),
 )
-"""Rules about the machine, by what the doctor takes for little room."""
+"""Rules about disks, with the doctor's limits for little space."""

@@ -1,9 +1,9 @@
-"""Makes backups while messages flow, and verifies them.
+"""Creation of backups while messages are being exchanged, and their verification.
 
-Each organisation's vaults are read in one snapshot of its database, so that what passes between its roles
-is in the backup once; snapshots of two organisations are of different moments. The registry comes last: a
-vault that it names is in the backup. What is read is encrypted already by keys that are not in the backup,
-and nothing of it is opened.
+All vaults of an organisation are read in one snapshot of its database, so that data passed between its roles
+is in the backup exactly once; the snapshots of two organisations are from different moments. The registry is
+read last, so that every vault that it names is in the backup. The data is already encrypted by keys that are
+not in the backup, and none of it is decrypted.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _NAME = "%Y-%m-%dT%H%M%SZ"
 _DRAFTS = ".????-??-??T??????Z.part"
-"""Names of folders that :func:`new_folder` makes for backups."""
+"""Pattern of the folder names that :func:`new_folder` uses for unfinished backups."""
 
 
 class BackupEvent(AuditEvent):
-    """An event of a backup or a restore, in the logs of the operator and of the organisations that it has."""
+    """An event of a backup or a restore, in the logs of the operator and of the organisations concerned."""
 
     ORGANISATION_BACKED_UP = "org:backup:made"
-    """An organisation was copied with all that it has, as encrypted as it is, for whom the entry names."""
+    """An organisation's data was copied, still encrypted, for the recipients that the entry names."""
     ORGANISATION_RESTORED = "org:restore:done"
-    """An organisation is as a backup had it; what came since is lost here."""
+    """An organisation was restored to the state of a backup; later data is lost here."""
     ORGANISATION_UNSENT = "org:restore:not-sent"
-    """Something waited when the backup was made: it may have been sent since, and is not sent again."""
+    """An item waited when the backup was made; it may have been sent since, and is not sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A backup that was made."""
+    """A finished backup."""
 
     folder: Path
     manifest: Manifest
@@ -79,21 +79,21 @@ class Made:
 
 @dataclass(slots=True)
 class _Source:
-    """The vaults of an organisation, or the registry: that of which a file is made."""
+    """The source of one backup file: an organisation's vaults, or the registry."""
 
     installation: Administration
     organisation: str
     where: str | None
     vaults: Sequence[Hosted]
     kept: set[str] = field(default_factory=set)
-    """Bodies that were copied, by the names that they have in the object store."""
+    """Names in the object store of the bodies that were copied."""
     gone: set[str] = field(default_factory=set)
-    """Bodies that a snapshot named and the object store did not have."""
+    """Names of bodies that a snapshot referred to and that were missing from the object store."""
     lost: int = 0
 
     @property
     def schemas(self) -> list[tuple[str, str, str]]:
-        """Return role, vault and schema of each."""
+        """Return the role, vault and schema of each part."""
         if not self.organisation:
             return [(REGISTRY, "", REGISTRY)]
         return [(each.role.value, each.vault, each.schema) for each in self.vaults]
@@ -107,11 +107,12 @@ async def create(
     only: ParticipantIdentifier | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Made:
-    """Make a backup in a new folder in ``parent``: whole and durable, or not there.
+    """Make a backup of everything, or of ``only`` one organisation, in a new folder in ``parent``.
 
-    Of everything, or of ``only`` one organisation. One whose vaults cannot be read now is named as missing,
-    and the others are in it. Who made it and why is in the organisation's log before anything of it is read.
-    ``progress`` is called with the number of organisations that are done.
+    The folder appears only when it is complete and durable. An organisation whose vaults cannot be read now
+    is listed as missing, and the others are backed up. The person and the reason are recorded in the
+    organisation's log before any of its data is read. ``progress`` is called with the number of organisations
+    done.
     """
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
     if only is not None and only.value not in hosted:
@@ -154,25 +155,28 @@ async def create(
 
 
 def signers(keys: KeyStore, named: str | None) -> list[str]:
-    """Return the keys that may have signed a backup: the one that a person names, or the installation's."""
+    """Return the public keys that may have signed a backup: the one given, or this installation's own."""
     return [named] if named is not None else [each.public.hex() for each in keys.log_keys(OPERATOR_KEYS)]
 
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes of a backup that have been read so far."""
+"""Function called with the number of bytes of a backup that have been read so far."""
 
 
 def quiet(done: int) -> None:
-    """Show no progress."""
+    """Ignore progress."""
 
 
 def after(before: int, progress: Progress) -> Progress:
-    """Return the progress of one file, before which others of ``before`` bytes were read."""
+    """Return the progress function for one file that is read after ``before`` bytes of other files."""
     return lambda done: progress(before + done)
 
 
 class _Counted:
-    """A file of a backup while it is read: decrypted, it is about as long as encrypted."""
+    """A backup file that reports progress while it is read.
+
+    Progress counts decrypted bytes, which are about as many as the encrypted ones.
+    """
 
     def __init__(self, source: Reading, progress: Progress) -> None:
         self._source = source
@@ -191,7 +195,7 @@ async def verify(
     keys: Sequence[pyrage.x25519.Identity],
     progress: Progress = quiet,
 ) -> list[tuple[BackupFile, Contents]]:
-    """Read all of a backup; :class:`BackupError` where a byte is not what was written."""
+    """Read a whole backup; raise :class:`BackupError` when any of it differs from what was written."""
     found: list[tuple[BackupFile, Contents]] = []
     read = 0
     for file in backup.manifest.files:
@@ -208,7 +212,7 @@ async def read_file(
     take: Taker,
     progress: Progress = quiet,
 ) -> tuple[Beginning, Contents]:
-    """Read one file of a backup, compared with the signed list before and while it is read."""
+    """Read one file of a backup, comparing it with the signed list before and during reading."""
     await backup.check(file)
     async with backup.opened(file, keys) as source:
         beginning, contents = await read_backup(_Counted(source, progress), take)
@@ -256,10 +260,11 @@ async def _write(source: _Source, path: Path, to: Sequence[str], now: datetime) 
 async def _keep_bodies(
     source: _Source, reading: copies.Reading, objects: Objects, writer: BackupWriter
 ) -> bool:
-    """Copy the bodies of a snapshot that are not copied yet; false where one was removed before that.
+    """Copy the snapshot's bodies that are not copied yet; return false when one has just been removed.
 
-    A body is removed after its row. One that two snapshots name and that is not there is lost, and
-    holds nothing up: the list says how many are.
+    A body is removed after its row, so a new snapshot no longer refers to it. A body that two snapshots refer
+    to but that is missing is lost; this does not stop the backup, and the list states how many bodies are
+    lost.
     """
     whole = True
     for role, vault, schema in source.schemas:
@@ -279,7 +284,7 @@ async def _keep_bodies(
 
 
 async def _record(installation: Administration, manifest: Manifest, digest: str, asked: Asked) -> None:
-    """Write what was made in the log of each organisation that it has, and in the operator's."""
+    """Record the backup in the log of each organisation that it contains, and in the operator's."""
     common = {"backup": digest, "recipients": " ".join(manifest.recipients), "reason": asked.reason}
     common |= asked.proof.facts()
     event = BackupEvent.ORGANISATION_BACKED_UP
@@ -290,7 +295,7 @@ async def _record(installation: Administration, manifest: Manifest, digest: str,
 
 
 def _drop_drafts(parent: Path) -> None:
-    """Remove what killed runs have left, unless another one is writing there."""
+    """Remove unfinished folders of killed runs, except those that another process is writing."""
     for draft in parent.glob(_DRAFTS):
         with contextlib.suppress(OSError):
             descriptor = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -1,9 +1,9 @@
-"""One file of a backup: what an organisation has in the database and the object store, or the registry.
+"""One file of a backup: an organisation's data from the database and the object store, or the registry.
 
-An archive of plain tar in age. First the bodies from the object store, in pieces; then how the tables were
-made, and their rows, as COPY's text in pieces of gzip; last, numbers and digests of all of it. So a person
-with the key gets at everything with ``age``, ``tar``, ``zcat`` and ``psql`` alone. Neither the writer nor the
-reader holds more than a piece in memory.
+The file is a plain tar archive encrypted with age. It contains the bodies from the object store, in pieces;
+then the table definitions and the rows, as gzip pieces of COPY text; and finally counts and digests of
+everything. A person with the key can read all of it with ``age``, ``tar``, ``zcat`` and ``psql`` alone.
+Writer and reader hold at most one piece in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from samdrift.wire.gzip import Decompressor, ExpansionLimits, Gzip
 FORMAT = "samdrift backup"
 VERSION = 1
 REGISTRY = "registry"
-"""The place of the registry among roles: that of no organisation."""
+"""Name that stands for the registry where vaults have a role."""
 
 _BEGINNING = "backup.json"
 _SCHEMAS = "schemas.json"
@@ -37,30 +37,30 @@ _ROWS = "rows"
 _PIECE = 1 << 20
 _LARGEST_DOCUMENT = 1 << 24
 _LIMITS = ExpansionLimits(max_bytes=1 << 31, max_ratio=2000, free_bytes=1 << 20)
-"""A piece is a megabyte, or one row that is larger: PostgreSQL's largest value has a gigabyte."""
+"""Limits for one piece: a megabyte, or one larger row, as PostgreSQL's values can have up to a gigabyte."""
 
 
 class BackupFault(StrEnum):
-    """The kind of fault."""
+    """The kind of fault in handling a backup."""
 
     NOT_A_BACKUP = "not-a-backup"
     DAMAGED = "damaged"
-    """It is cut short, or not what was written."""
+    """The backup is cut short, or differs from what was written."""
     SIGNATURE = "signature"
-    """This installation has not signed it."""
+    """The backup is not signed by this installation."""
     KEY = "key"
-    """It was encrypted for another key of age."""
+    """The backup was encrypted for another age key."""
     VERSION = "version"
     OCCUPIED = "occupied"
-    """There is something else already where it is to be restored."""
+    """The target of the restore is already in use."""
     ABSENT = "absent"
-    """The organisation is not in it, or not here."""
+    """The organisation is not in the backup, or not hosted here."""
     LOCKED = "locked"
-    """It takes the organisation's own officer."""
+    """The organisation's own officer is needed."""
 
 
 class BackupError(Unusable):
-    """One line for the person at the backup: what is wrong, where, and what to do."""
+    """A message of one line for the person handling a backup: what is wrong, where, and what to do."""
 
     def __init__(self, fault: BackupFault, text: str) -> None:
         super().__init__(text)
@@ -68,7 +68,7 @@ class BackupError(Unusable):
 
 
 def damaged(what: str) -> BackupError:
-    """Return the error for a file that is not what was written."""
+    """Return the error for a file that differs from what was written."""
     return BackupError(BackupFault.DAMAGED, f"{what}: use another backup")
 
 
@@ -78,23 +78,23 @@ class CopiedVault:
 
     role: str
     vault: str
-    """Its id; empty for the registry."""
+    """Id of the vault; empty for the registry."""
     schema: CopiedSchema
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The subject of a file of a backup: whose it is, of when, and which vaults it has."""
+    """The description of a backup file: its organisation, its time and its vaults."""
 
     organisation: str
-    """Empty for the registry."""
+    """Participant identifier; empty for the registry."""
     taken_at: datetime
     vaults: tuple[CopiedVault, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Number and digest of something, as it was written."""
+    """Number and digest of rows or bodies, as they were written."""
 
     count: int
     digest: str
@@ -102,10 +102,10 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Numbers and digests of what a file has."""
+    """Counts and digests of the contents of a file."""
 
     tables: Mapping[str, Sum]
-    """By role and table, with a stroke between them."""
+    """The sum of each table, by role and table name separated by a slash."""
     bodies: Sum
 
     @property
@@ -115,20 +115,20 @@ class Contents:
 
 
 class Taker(Protocol):
-    """A receiver of the parts of a file, in the order in which they come."""
+    """A receiver of the parts of a file, in the order in which they are stored."""
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
-        """Take a body from the object store, as encrypted as it is there."""
+        """Accept a body from the object store, still encrypted."""
 
     async def begin(self, beginning: Beginning) -> None:
-        """Make room for the rows."""
+        """Create the tables for the rows."""
 
     async def table(self, role: str, table: CopiedTable, pieces: AsyncIterator[bytes]) -> None:
-        """Take the rows of a table, as COPY's text."""
+        """Accept the rows of a table, as COPY text."""
 
 
 class Looking:
-    """A taker that reads everything and keeps nothing."""
+    """A receiver that reads everything and stores nothing."""
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
         async for _ in pieces:
@@ -143,7 +143,7 @@ class Looking:
 
 
 class BodySum:
-    """Number and digest of bodies, whatever their order; each with its place and its content."""
+    """Number and digest of bodies, independent of their order; covers the place and the content of each."""
 
     def __init__(self) -> None:
         self._sum = RowSum()
@@ -158,7 +158,7 @@ class BodySum:
 
 
 class BackupWriter:
-    """Writes one file, part after part."""
+    """A writer of one backup file, part by part."""
 
     def __init__(self, sink: Writing, organisation: str, made_at: datetime) -> None:
         self._archive = ArchiveWriter(sink, int(made_at.timestamp()))
@@ -167,13 +167,13 @@ class BackupWriter:
         self._bodies = BodySum()
 
     async def begin(self) -> None:
-        """Write what the file is of."""
+        """Write the header, which names the organisation."""
         await self._document(
             _BEGINNING, {"format": FORMAT, "version": VERSION, "organisation": self._organisation}
         )
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> bool:
-        """Write a body; false where it is removed, perhaps while it is read: what was read of it stays."""
+        """Write a body; return false when it is or gets removed. Pieces already read remain in the file."""
         digest, number, there = hashlib.sha256(), 0, True
         try:
             async for piece in pieces:
@@ -187,7 +187,7 @@ class BackupWriter:
         return there
 
     async def schemas(self, taken_at: datetime, vaults: Sequence[CopiedVault]) -> None:
-        """Write how the tables were made."""
+        """Write the definitions of the tables."""
         document = {"taken_at": taken_at.isoformat(), "vaults": [_described(each) for each in vaults]}
         await self._document(_SCHEMAS, document)
 
@@ -205,7 +205,7 @@ class BackupWriter:
         self._tables[f"{role}/{table.name}"] = Sum(total.rows, total.digest)
 
     async def end(self) -> Contents:
-        """Write numbers and digests of all that was written."""
+        """Write the counts and digests of everything that was written."""
         contents = Contents(self._tables, self._bodies.value)
         await self._document(
             _CONTENTS,
@@ -222,9 +222,9 @@ class BackupWriter:
 
 
 async def read_backup(source: Reading, take: Taker) -> tuple[Beginning, Contents]:
-    """Read one file to its end; :class:`BackupError` or :class:`MoveError` where it is not what was written.
+    """Read one file to its end; raise :class:`BackupError` or :class:`MoveError` when it is damaged.
 
-    What was taken may only be used once this has returned.
+    What the receiver has accepted may be used only after this has returned.
     """
     try:
         return await _Reader(source, take).read()
@@ -233,7 +233,7 @@ async def read_backup(source: Reading, take: Taker) -> tuple[Beginning, Contents
 
 
 class _Reader:
-    """A file of a backup on its way in."""
+    """A backup file while it is being read."""
 
     def __init__(self, source: Reading, take: Taker) -> None:
         self._archive = ArchiveReader(source)

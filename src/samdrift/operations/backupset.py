@@ -1,9 +1,9 @@
-"""A backup as it lies on a disk: a folder with a file for each organisation, and a signed list of them.
+"""A backup on disk: a folder with a file for each organisation, and a signed list of them.
 
-The list, ``manifest.json``, is in clear, so that it can be seen without the recipient's key which
-organisations a backup has, of when, and how large they are; nothing else can. Age does not say who has
-encrypted a file, and whoever has the recipient's public key could make one: the list has the digest of
-each, and is signed by the key of the operator's log.
+The list, ``manifest.json``, is not encrypted: without the recipient's key it shows which organisations a
+backup contains, from when and how large, but nothing else. Age does not authenticate the sender of a file,
+and anyone with the recipient's public key could make one. The list therefore has the digest of each file, and
+is signed with the key of the operator's log.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 REGISTRY_FILE = "registry.age"
 _SIGNED_AS = b"samdrift backup manifest v1\n"
-"""The beginning of what is signed, so that the signature is never one of another kind."""
+"""Prefix of the signed data, so that no other kind of signature can be mistaken for this one."""
 _LARGEST_MANIFEST = 1 << 24
 _PIECE = 1 << 20
 _SUFFIX = ".age"
@@ -41,24 +41,24 @@ _SUFFIX = ".age"
 
 @dataclass(frozen=True, slots=True)
 class BackupFile:
-    """A file of a backup."""
+    """A file of a backup, as described in the list."""
 
     file: str
     organisation: str
-    """Empty for the registry."""
+    """Participant identifier; empty for the registry."""
     taken_at: datetime
-    """The moment as of which it is."""
+    """Time of the snapshot."""
     bytes: int
     sha256: str
     rows: int
     bodies: int
     lost: int
-    """Bodies that the database names and the object store did not have when the backup was made."""
+    """Number of bodies that the database referred to but the object store did not have during the backup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An organisation that is not in the backup, and why."""
+    """An organisation that could not be backed up, and the reason."""
 
     organisation: str
     reason: str
@@ -66,15 +66,15 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The list of what a backup has."""
+    """The list of a backup's contents."""
 
     id: str
     made_at: datetime
     made_by: str
     whole: bool
-    """True where it is one of everything, with the registry."""
+    """True for a backup of all organisations and the registry."""
     recipients: tuple[str, ...]
-    """SHA-256 of each recipient of age that it is encrypted for."""
+    """SHA-256 of each age recipient that the backup is encrypted for."""
     files: tuple[BackupFile, ...]
     missing: tuple[Missing, ...]
 
@@ -83,7 +83,7 @@ class Manifest:
         return json.dumps(document, indent=1, default=datetime.isoformat).encode()
 
     def of(self, organisation: str) -> BackupFile:
-        """Return the file of an organisation; :class:`BackupError` where there is none."""
+        """Return the file of an organisation; raise :class:`BackupError` if there is none."""
         for each in self.files:
             if each.organisation == organisation:
                 return each
@@ -92,24 +92,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class BackupSet:
-    """A backup, whose list is what was signed."""
+    """A backup whose list has a verified signature."""
 
     folder: Path
     manifest: Manifest
     sha256: str
-    """SHA-256 of the list: names the backup in logs."""
+    """SHA-256 of the list, which identifies the backup in logs."""
     signer: str
-    """The key that signed, in 64 hexadecimal digits."""
+    """The public key of the signer, in 64 hexadecimal digits."""
 
     async def check(self, file: BackupFile) -> None:
-        """Read a file and compare its digest; :class:`BackupError` where it is another one."""
+        """Compare a file's size and digest with the list; raise :class:`BackupError` when they differ."""
         found = await described(self.folder / file.file)
         if found != (file.bytes, file.sha256):
             raise damaged(f"{shown(self.folder / file.file)}: was changed, or is not whole")
 
     @asynccontextmanager
     async def opened(self, file: BackupFile, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
-        """Decrypt a file that was checked; when it has been read, it is the very file that the list names."""
+        """Decrypt a checked file, comparing its digest with the list once more while it is read."""
         path = self.folder / file.file
         try:
             async with decrypting(path, keys, file.sha256) as source:
@@ -122,7 +122,7 @@ class BackupSet:
 
 
 def write(folder: Path, manifest: Manifest, key: LogKey) -> tuple[str, str]:
-    """Write the list and its signature; returns the list's SHA-256, and the key that signed."""
+    """Write the list and its signature; return the list's SHA-256 and the signing key."""
     data = manifest.encode()
     signature = {"key": key.public.hex(), "signature": key.sign(_SIGNED_AS + data).hex()}
     for name, content in ((MANIFEST, data), (SIGNATURE, json.dumps(signature).encode())):
@@ -132,7 +132,7 @@ def write(folder: Path, manifest: Manifest, key: LogKey) -> tuple[str, str]:
 
 
 def read(folder: Path, signers: Iterable[str]) -> BackupSet:
-    """Read the list of a backup, which one of ``signers`` must have signed; :class:`BackupError`."""
+    """Read a backup's list; raise :class:`BackupError` unless it is signed by one of ``signers``."""
     data, signature = _read(folder / MANIFEST), _read(folder / SIGNATURE)
     try:
         said = json.loads(signature)
@@ -152,12 +152,12 @@ def read(folder: Path, signers: Iterable[str]) -> BackupSet:
 
 
 def has_list(folder: Path) -> bool:
-    """Return whether a folder has the list of a backup."""
+    """Return whether a folder contains the list of a backup."""
     return (folder / MANIFEST).is_file()
 
 
 def found_in(folder: Path) -> list[Path]:
-    """Return the backups in a folder, the oldest first."""
+    """Return the backups in a folder, oldest first."""
     return sorted(each for each in folder.iterdir() if has_list(each) and each.name[0] != ".")
 
 
@@ -210,7 +210,7 @@ def _read(path: Path) -> bytes:
 
 
 async def described(path: Path) -> tuple[int, str]:
-    """Return size and SHA-256 of a file, read in a thread."""
+    """Return the size and SHA-256 of a file, read in a thread."""
 
     def read_all() -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0

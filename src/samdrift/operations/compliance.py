@@ -1,7 +1,7 @@
-"""Evidence for the compliance report: what can be seen of one organisation now, a collector each.
+"""Evidence for the compliance report: one collector for each thing that can be observed of an organisation.
 
-A collector returns nothing where there is nothing to see: the report then shows a gap. Each looks at the
-thing itself (the log, the keys, the listeners, the scanner), and says of which moment what it saw is. The
+A collector returns nothing when there is nothing to observe; the report then shows a gap. Each examines the
+thing itself (the log, the keys, the listeners, the scanner) and states the time of its observation. The
 organisation's log is read back only as far as evidence can count.
 """
 
@@ -48,34 +48,34 @@ from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _ISOLATION = "isolation:checked"
-"""An event of the isolation check, a package that this one cannot import."""
+"""An event of the isolation check, which is in a package that this one may not import."""
 _RECONCILED = RunEvent.LOG_RECONCILED.value
 _BACK = timedelta(days=40)
-"""Oldest entries that are looked at: longer than any limit of what a log alone shows."""
+"""Age of the oldest log entries that are read: more than any limit on evidence that only a log provides."""
 _PAGE = 500
 _CLOCK_APART = timedelta(seconds=30)
-"""Largest difference between this machine's clock and a witness's that counts as correct time."""
+"""Maximum difference between this machine's clock and a witness's that counts as correct time."""
 _KEYS = (KeyName.SIGNING, KeyName.ENCRYPTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Evidence about the installation as a whole: looked at once for the reports of all organisations."""
+    """Evidence about the installation as a whole, gathered once for the reports of all organisations."""
 
     keys: Mapping[ParticipantIdentifier, HeldKeys]
     """Keys of each organisation's message service."""
     holders: Mapping[str, int]
-    """Number of organisations that have a key, by the fingerprint of its certificate."""
+    """Number of organisations that hold each key, by the fingerprint of its certificate."""
     drills: Drills
     federation: Federation | None
-    """The shared services, asked with one address book and one look at revocations; ``None`` if not asked."""
+    """Client for the shared services, with one copy of the address book; ``None`` if they are not asked."""
     common: Mapping[str, Collected | None]
     """Evidence that is the same for every organisation, by collector."""
 
 
 @contextlib.asynccontextmanager
 async def surveying(installation: Administration, scope: Scope) -> AsyncIterator[Survey]:
-    """Look at what all organisations have in common; the federation can be asked while the context lasts."""
+    """Gather what all organisations have in common; the federation can be asked while the context lasts."""
     now = scope.clock().astimezone(UTC)
     vaults = {
         one.organisation: one.vault
@@ -103,7 +103,7 @@ async def surveying(installation: Administration, scope: Scope) -> AsyncIterator
 async def collect(
     installation: Administration, organisation: ParticipantIdentifier, scope: Scope, seen: Survey
 ) -> dict[str, Collected]:
-    """Return everything that can be seen of an organisation, by collector."""
+    """Return all evidence about an organisation, by collector."""
     now = scope.clock().astimezone(UTC)
     found = {
         **seen.common,
@@ -117,7 +117,7 @@ async def collect(
 
 
 def of_isolation(entry: LogEntry) -> Collected:
-    """Judge the result of the isolation check as an organisation's log has it."""
+    """Judge the result of an isolation check in an organisation's log."""
     attempts, leaks = entry.ids.get("attempts", "?"), entry.ids.get("leaks", "?")
     text = Text(f"{attempts} försök, {leaks} läckor", f"{attempts} attempts, {leaks} leaks")
     return Collected(entry.at, entry.ids.get("passed") == "true", text)
@@ -133,9 +133,9 @@ def of_reconciliation(entry: LogEntry) -> Collected:
 
 
 def of_witnesses(standings: Sequence[Standing]) -> Collected | None:
-    """Judge the checkpoints of an organisation's logs by the witness that has been silent for longest.
+    """Judge the checkpoints of an organisation's logs by the witness that has been silent the longest.
 
-    Nothing where some log has no checkpoint that a witness has cosigned.
+    Returns ``None`` when any log lacks a checkpoint that its witnesses have cosigned.
     """
     moments: list[int] = []
     refused = False
@@ -157,7 +157,7 @@ def of_witnesses(standings: Sequence[Standing]) -> Collected | None:
 
 
 def of_time(standings: Sequence[Standing]) -> Collected | None:
-    """Judge this machine's clock by those of the witnesses, as of their last answers."""
+    """Judge this machine's clock by the witnesses' clocks, as of their latest answers."""
     answers = [
         (one.asked_at, datetime.fromtimestamp(one.cosigned_at, UTC))
         for each in standings
@@ -173,12 +173,12 @@ def of_time(standings: Sequence[Standing]) -> Collected | None:
 
 
 def holders(all_keys: Iterable[HeldKeys]) -> Mapping[str, int]:
-    """Return how many organisations have each key, by the fingerprint of its certificate."""
+    """Return the number of organisations that hold each key, by the fingerprint of its certificate."""
     return Counter(chain.from_iterable(map(_prints, all_keys)))
 
 
 def of_keys(own: HeldKeys, held_by: Mapping[str, int], now: datetime) -> Collected | None:
-    """Judge the keys of an organisation's message service: one of each in use, none that another has too."""
+    """Judge the keys of an organisation's message service: one of each kind in use, and none shared."""
     if own.problem:
         return None
     usable = {
@@ -199,7 +199,7 @@ def of_keys(own: HeldKeys, held_by: Mapping[str, int], now: datetime) -> Collect
 
 
 def of_publication(facts: Facts) -> Collected | None:
-    """Judge the comparison of what is published with what is here; nothing where it could not be made."""
+    """Judge the comparison of published data with ours; ``None`` when it could not be made."""
     items = [item for item in checklist(facts) if item.name.startswith(("SMP", "CertPub"))]
     if not items or any(item.state is ItemState.NOT_CHECKED for item in items):
         return None
@@ -209,7 +209,7 @@ def of_publication(facts: Facts) -> Collected | None:
 
 
 def of_findings(findings: Sequence[Finding], now: datetime) -> Collected | None:
-    """Judge findings of the doctor; nothing where all were skipped."""
+    """Judge findings of the doctor; ``None`` when all were skipped."""
     seen = [each for each in findings if each.state is not FindingState.SKIPPED]
     if not seen:
         return None
@@ -219,7 +219,7 @@ def of_findings(findings: Sequence[Finding], now: datetime) -> Collected | None:
 
 
 def of_scanner(version: ClamdVersion, *, finds: bool) -> Collected | None:
-    """Judge the malware scanner by the age of its signatures and by whether it finds the test file."""
+    """Judge the malware scanner by the age of its signatures and by its detection of the test file."""
     if version.signatures is None:
         return None
     good = Text("finner provfilen", "finds the test file")
@@ -259,7 +259,7 @@ async def _of_logs(
 async def _last_entries(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> Mapping[str, LogEntry]:
-    """Return the last entry of each kind of evidence that the organisation's logs have."""
+    """Return the last entry of each kind of evidence in the organisation's logs."""
     last: dict[str, LogEntry] = {}
     for role in Role:
         if installation.gate.registry.find(organisation, role) is None:

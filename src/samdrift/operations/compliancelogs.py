@@ -1,5 +1,6 @@
-"""Evidence for the compliance report that stands in logs and records: fields of transfers, retention, the
-operator's accounts, restore drills, and clocks of incidents.
+"""Evidence for the compliance report that is recorded in logs and records.
+
+It concerns the fields of transfers, retention, the operator's accounts, restore drills, and incident clocks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
 _MOST = 2000
-"""Latest entries of an access point's log whose fields are looked at."""
+"""Maximum number of entries of an access point's log that are examined, the latest first."""
 _STAFF_BACK = timedelta(days=31)
 
 _ALWAYS = frozenset({"as4", "conversation", "sender", "recipient", "message_type"})
@@ -45,26 +46,26 @@ FIELDS: Mapping[str, frozenset[str]] = {
 """Facts that an entry about a transfer must have (component-accesspoint 3.4.1)."""
 _HARDWARE = "sk-"
 Drills: TypeAlias = Mapping[str, LogEntry]
-"""The last drill of each organisation; without a name that of the whole installation."""
+"""The last drill of each organisation; under an empty name, that of the whole installation."""
 
 
 class DrillEvent(AuditEvent):
-    """An event of a restore drill, in the operator's log, by whoever drilled when it is over.
+    """An event of a restore drill, recorded in the operator's log by the person who ran it, once it is over.
 
-    Its facts are ``organisation`` (of one that was restored; absent where it was the whole installation),
-    ``backup`` (its SHA-256 or number), ``taken`` (moment of the backup, ISO 8601), ``compared`` and
-    ``differences`` (entries of the restored logs and records, against the running ones), ``seconds`` and
-    ``passed`` (``true`` or ``false``).
+    Its facts are ``organisation`` (the one restored; absent for the whole installation), ``backup`` (its
+    SHA-256 or number), ``taken`` (time of the backup, ISO 8601), ``compared`` and ``differences`` (entries of
+    the restored logs and records, against the running ones), ``seconds`` and ``passed`` (``true`` or
+    ``false``).
     """
 
     ORGANISATION_RESTORE_DRILLED = "org:restore:drilled"
-    """A backup was restored beside what runs, and compared with it."""
+    """A backup was restored separately from the running installation, and compared with it."""
 
 
 async def of_logs_and_records(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> dict[str, Collected | None]:
-    """Return what logs and records of an organisation show; nothing for what cannot be read now."""
+    """Return the evidence in an organisation's logs and records, leaving out what cannot be read now."""
     found: dict[str, Collected | None] = {
         "log.event-fields": await _event_fields(installation, organisation, now),
         "log.retention": await _retention(installation, organisation, now),
@@ -81,9 +82,10 @@ async def of_logs_and_records(
 
 
 def of_event_fields(entries: Iterable[LogEntry], now: datetime) -> Collected | None:
-    """Judge entries about transfers by whether each has all facts; nothing where there was no transfer.
+    """Judge whether each entry about a transfer has all its facts; ``None`` when there were no transfers.
 
-    One that a person of the operator's gave up names that person and the reason, and no peer.
+    Transfers that a member of the operator's staff gave up are ignored: their entries name that person and
+    the reason, but no peer.
     """
     looked = lacking = 0
     for entry in entries:
@@ -103,7 +105,7 @@ def of_retention(
     decided: Mapping[Retention, int],
     now: datetime,
 ) -> Collected:
-    """Judge the ages of an organisation's logs: facts are gone only where a decision in the log says so."""
+    """Judge the retention of an organisation's logs: facts may be missing only by a recorded decision."""
     gone: Counter[Retention] = Counter()
     kept = 0
     for each in ages:
@@ -119,9 +121,9 @@ def of_retention(
 
 
 def of_staff(record: Record, uses: Uses, now: datetime) -> Collected | None:
-    """Judge the names under which the operator's staff ran commands: each has a key in hardware.
+    """Judge whether everyone of the operator's staff who ran commands has a key in hardware.
 
-    Nothing where nobody ran any.
+    Returns ``None`` when no commands were run.
     """
     used = uses.actors("operator")
     if not used:
@@ -140,7 +142,7 @@ def of_staff(record: Record, uses: Uses, now: datetime) -> Collected | None:
 
 
 def of_drill(entry: LogEntry) -> Collected:
-    """Judge a restore drill: good where it passed, compared something, and found no difference."""
+    """Judge a restore drill: good if it passed, compared something, and found no difference."""
     facts = entry.ids
     compared, differences = facts.get("compared", "0"), facts.get("differences", "?")
     seconds = facts.get("seconds", "?")
@@ -153,14 +155,14 @@ def of_drill(entry: LogEntry) -> Collected:
 
 
 def take_drills(found: dict[str, LogEntry], entries: Iterable[LogEntry]) -> None:
-    """Keep the last drill of each organisation, and, without a name, of the whole installation."""
+    """Keep the last drill of each organisation and, under an empty name, of the whole installation."""
     for entry in entries:
         if entry.event == DrillEvent.ORGANISATION_RESTORE_DRILLED:
             found[entry.ids.get("organisation", "")] = entry
 
 
 def of_last_drill(found: Drills, organisation: str) -> Collected | None:
-    """Judge the last drill of an organisation: its own or, if that is later, of the whole installation."""
+    """Judge the last drill of an organisation: its own or, if later, that of the whole installation."""
     both = [found[whose] for whose in ("", organisation) if whose in found]
     return of_drill(max(both, key=lambda each: each.sequence)) if both else None
 
@@ -206,7 +208,7 @@ async def _retention(
 async def _decisions(
     installation: Administration, organisation: ParticipantIdentifier, role: Role
 ) -> Counter[Retention]:
-    """Return how many entries of each class a log says were disposed of, and who decided that."""
+    """Return how many entries of each class the log records as disposed of by decision."""
     found: Counter[Retention] = Counter()
     async with installation.gate.open(workers.COMPLIANCE, organisation, role, Purpose.TRACE) as vault:
         after = 0
@@ -219,7 +221,7 @@ async def _decisions(
 
 
 async def drills(installation: Administration) -> Drills:
-    """Return the last drill of each organisation, and of the whole installation, in the operator's log."""
+    """Read the operator's log for the last drill of each organisation and of the whole installation."""
     after, found = 0, dict[str, LogEntry]()
     while entries := await installation.gate.read_operator_log(after, _PAGE):
         take_drills(found, entries)

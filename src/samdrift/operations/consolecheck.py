@@ -1,4 +1,4 @@
-"""The operator's console, as the doctor sees it: its listener, and what certificates of staff rest on."""
+"""The doctor's check of the operator's console: its listener, staff and certificate sign-in."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TODO = "fetch the issuer's current list into console.certificates.revocation_li
 
 
 async def check_console(config: Config, now: datetime) -> AsyncIterator[Finding]:
-    """Check the console's listener as a browser does, and what its certificates are judged by.
+    """Check the console's listener as a browser would, and the issuers and lists for sign-in by certificate.
 
-    It is a process of its own: it is looked at also where the installation does not run.
+    The console is a process of its own, so it is checked even when the installation is not running.
     """
     own = config.console
     if own is None:
@@ -41,7 +41,7 @@ async def check_console(config: Config, now: datetime) -> AsyncIterator[Finding]
 
 
 def _staff(config: Config, own: ConsoleConfig) -> Finding:
-    """Check that whoever signs in is one of those who are named with keys, where people are to be."""
+    """Check that those who may sign in are named as staff with keys, where such names are required."""
     named = {each.name for each in config.staff if not each.commands}
     others = [each.name for each in own.staff if each.name not in named]
     if config.staff and others:

@@ -1,7 +1,7 @@
-"""Examines everything that an installation stands on, beside whatever runs. Nothing is changed by it.
+"""Examination of everything that an installation depends on, without changing anything.
 
-Each check has its own time, and one that fails in a way that nobody thought of is a finding like any
-other: an examination always comes to its end, and reports what it could not look at.
+Each check has a time limit, and one that fails unexpectedly becomes a finding like any other. So an
+examination always completes, and reports what it could not examine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from samdrift.operations.sharedfolders import check_shared
 from samdrift.operations.tlsrules import Target, check_tls
 
 _PATIENCE = 120.0
-"""Seconds for one check: a scanner may take a minute for the largest file."""
+"""Time limit for one check, in seconds; a scanner may need a minute for the largest file."""
 _PASSPHRASE = Subject("key-store", "without its keys nothing is signed, decrypted or read")
 _ADMINISTRATION = Subject("organisations", "whether organisations are ready is not known")
 _STAFF = Subject("staff", "logs have whatever name a command was given, and nothing shows whose it was")
@@ -46,16 +46,16 @@ Findings = Iterable[Finding] | AsyncIterator[Finding] | Awaitable[Finding]
 
 @dataclass(frozen=True)
 class Scope:
-    """Limits of one examination."""
+    """Scope of an examination."""
 
     offline: bool = False
-    """Ask nothing outside of this machine."""
+    """True to contact nothing outside this machine."""
     time_server: str = "ntp.se"
     clock: Clock = system_clock
 
 
 async def examine(config: Config, scope: Scope) -> list[Finding]:
-    """Examine an installation; findings in the order in which they are best seen to."""
+    """Examine an installation and return the findings in the order in which to deal with them."""
     findings = await _all("files", lambda: places.check_files(config))
     findings += await _all("files", lambda: check_shared(config))
     findings.append(check_staff(config))
@@ -73,7 +73,7 @@ async def examine(config: Config, scope: Scope) -> list[Finding]:
 
 
 async def _foundation(config: Config, scope: Scope) -> list[Finding]:
-    """Examine what is the installation's own, and what can be seen with its keys and database."""
+    """Examine the installation's own foundation, and what its keys and database make visible."""
     now = scope.clock()
     try:
         settings = vault_settings(config)
@@ -110,7 +110,7 @@ async def _hosted(installation: Administration, scope: Scope, now: datetime) -> 
 
 
 async def _surroundings(config: Config, scope: Scope) -> list[Finding]:
-    """Examine the services around it, at the same time: each may be slow to say that it is not there."""
+    """Examine the services around it, all at the same time, since each may be slow to fail."""
     checks: dict[str, Callable[[], Findings]] = {
         "scanner": lambda: neighbours.check_scanner(config.malware, scope.clock())
     }
@@ -133,7 +133,7 @@ async def _listeners(config: Config, *, running: bool) -> list[Finding]:
 
 
 def check_staff(config: Config) -> Finding:
-    """Check that whoever runs a command proves it; a trial has nobody to hold to that."""
+    """Check that people who run commands must prove their identity; a trial needs no staff."""
     if config.staff:
         return _STAFF.ok(f"{len(config.staff)} may run commands, and sign each")
     if config.environment is not Environment.PRODUCTION:
@@ -142,9 +142,10 @@ def check_staff(config: Config) -> Finding:
 
 
 def targets(config: Config) -> Iterator[Target]:
-    """The listeners of an installation with TLS, each by the names that its clients ask for.
+    """Yield the TLS listeners of an installation, once for each name that clients use.
 
-    A demonstration's pages are served without, to a browser on the same machine.
+    A demonstration's pages are left out, because they are served without TLS to a browser on the same
+    machine.
     """
     plain = {
         door
@@ -181,7 +182,7 @@ def _host(url: str) -> str:
 
 
 async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
-    """Return all findings of a check, even of one that does not end, or fails itself."""
+    """Return all findings of a check, even of one that hangs or fails."""
     found: list[Finding] = []
     unknown = Subject(subject, "what could not be examined may be wrong")
     try:
@@ -206,5 +207,5 @@ async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
 
 
 def wrong(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that somebody has to see to."""
+    """Return the findings that need attention."""
     return [one for one in findings if one.state in (State.WARN, State.FAIL)]

@@ -1,10 +1,10 @@
-"""Restores a backup beside the running installation, compares it, and removes it again.
+"""Restore drills: restore a backup separately from the running installation, compare it, and remove it.
 
-A backup that was never restored is a hope. A drill makes a database and a place in the object store of its
-own, stores in them what the backup has by the same code that a restore uses, reads it back, compares the
-logs entry by entry with the running ones, and asks the key store for the keys without which nothing of it
-could ever be read. Nobody gets into that database, and nothing is opened. It is recorded in the operator's
-log and the organisation's, for the compliance report, however it ended.
+A backup that was never restored is only a hope. A drill creates a database and a place in the object store
+of its own, stores the backup there by the same code as a restore, reads it back, compares the logs entry by
+entry with the running ones, and checks that the key store has the keys without which the data could never
+be read. Nobody can log in to that database, and nothing is decrypted. The drill is recorded in the
+operator's log and the organisation's, for the compliance report, however it ended.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """A file of a backup that was restored, with the outcome."""
+    """The outcome of restoring one file of a backup."""
 
     file: BackupFile
     compared: int
-    """Rows, bodies and entries of logs that were compared."""
+    """Number of rows, bodies and log entries that were compared."""
     differences: tuple[str, ...]
-    """Each in words, without anything of what differs."""
+    """Descriptions of the differences, without any of the content."""
     seconds: float
 
     @property
@@ -58,7 +58,7 @@ async def drill(
     only: ParticipantIdentifier | None = None,
     progress: Progress = quiet,
 ) -> list[Drilled]:
-    """Restore each file of a backup, or that of one organisation, and record the outcome."""
+    """Restore each file of a backup, or only that of one organisation, and record the outcome."""
     files = [backup.manifest.of(only.value)] if only is not None else list(backup.manifest.files)
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
     found, read = [], 0
@@ -90,7 +90,10 @@ async def _record(
     asked: Asked,
     organisation: ParticipantIdentifier | None,
 ) -> None:
-    """Record the drill of an organisation that is here; of the registry's, the command's own entry speaks."""
+    """Record the drill of an organisation hosted here; do nothing for any other.
+
+    For the registry, the entry about the command itself is the record.
+    """
     if organisation is None:
         return
     facts = {
@@ -132,7 +135,7 @@ async def _drilled(
 
 @contextlib.asynccontextmanager
 async def _temporary_place(objects: Objects) -> AsyncIterator[str]:
-    """A place of the object store that no vault has, cleared when the context ends."""
+    """Yield a place in the object store that no vault uses; it is cleared when the context ends."""
     prefix = f"drill-{secrets.token_hex(8)}"
     try:
         yield prefix
@@ -143,7 +146,7 @@ async def _temporary_place(objects: Objects) -> AsyncIterator[str]:
 async def _compare_logs(
     installation: Administration, restored: Connection, vaults: Sequence[Hosted], comparison: Comparison
 ) -> None:
-    """Compare each entry that was restored with the running log, which has it and may have more."""
+    """Compare each restored entry with the running log, which must have it and may have more."""
     database = installation.provisioner.database
     for vault in vaults:
         running = await database.administrators_connection(vault.where)

@@ -1,4 +1,4 @@
-"""Emergencies and incidents, as the doctor sees them: what the operator has not accounted for in time."""
+"""The doctor's check of emergencies and incidents that the operator has not accounted for in time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _WHY_TOLD = "whoever has to hear of an incident by law or agreement hears too la
 
 
 async def check_emergencies(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
-    """Check that every emergency is accounted for, and that no clock of an incident has run out.
+    """Check that every emergency has been accounted for, and that no incident's clock has run out.
 
-    Clocks of the operator's own incidents are reported while they run.
+    The clocks of the operator's own incidents are reported while they run.
     """
     own, _ = await operators_incidents(installation)
     for finding in judge_own(own.values(), now.astimezone(UTC)):
@@ -36,7 +36,7 @@ async def check_emergencies(installation: Administration, now: datetime) -> Asyn
 
 
 def judge_own(incidents: Iterable[Incident], now: datetime) -> list[Finding]:
-    """Judge the clocks of the operator's own incidents; nothing where none runs."""
+    """Judge the clocks of the operator's own incidents; return no finding when none is running."""
     found = sorted(clocks(Matter.OPERATORS_INCIDENT, incidents, now), key=lambda each: each.until)
     if not found:
         return []
@@ -49,7 +49,7 @@ def judge_own(incidents: Iterable[Incident], now: datetime) -> list[Finding]:
 
 
 def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
-    """Judge the emergencies and incidents of one record; nothing where all is accounted for."""
+    """Judge the emergencies and incidents in one record; return no finding when all are accounted for."""
     found = pending(record, {}, now)
     emergencies = [each for each in found if each.matter is Matter.EMERGENCY]
     late = [each for each in emergencies if each.until < now]

@@ -1,7 +1,7 @@
-"""Findings of the doctor: one for each thing that an installation stands on. Pure.
+"""Findings of the doctor, each about one thing that an installation depends on. Pure.
 
-A finding that is not in order always says three things: what was found, why it matters, and what to
-type or whom to ask. The reason is declared once for each subject, so that no check can leave it out.
+A finding that is not in order always states what was found, why it matters, and what to do. The reason is
+declared once for each subject, so that no check can leave it out.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """State of what was examined."""
+    """The state that a check has found."""
 
     OK = "ok"
     WARN = "warn"
-    """It works, and has to be seen to."""
+    """Works, but needs attention."""
     FAIL = "fail"
     SKIPPED = "skipped"
-    """Not examined: it does not exist here, or what it needs could not be reached."""
+    """Not examined, because it does not exist here or something that it needs is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's answer."""
+    """One line of the doctor's report."""
 
     id: str
     state: State
@@ -32,12 +32,12 @@ class Finding:
     why: str = ""
     todo: str = ""
     about: str = ""
-    """The organisation that it concerns; empty where it concerns the whole installation."""
+    """The organisation concerned; empty for the whole installation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something that is examined, and the harm when it is not in order."""
+    """A thing that is examined, with the harm if it is not in order."""
 
     id: str
     why: str
@@ -56,7 +56,7 @@ class Subject:
         return Finding(self.id, State.SKIPPED, found, about=self.about)
 
     def judged(self, fault: str, good: str, todo: str) -> Finding:
-        """Return a failure where there is a fault, else that it is good."""
+        """Return a failure if ``fault`` is not empty, otherwise a finding that all is well."""
         return self.fail(fault, todo) if fault else self.ok(good)
 
 
@@ -64,5 +64,5 @@ _EXIT = {State.OK: 0, State.SKIPPED: 0, State.WARN: 1, State.FAIL: 2}
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
-    """Return 0 when nothing is wrong, 1 when something has to be seen to, 2 when something fails."""
+    """Return 0 when nothing is wrong, 1 when something needs attention, 2 when something fails."""
     return max((_EXIT[one.state] for one in findings), default=0)

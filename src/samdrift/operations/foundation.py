@@ -1,4 +1,4 @@
-"""Database, object store, key store and certificates: what an installation has of its own."""
+"""Checks of an installation's own foundation: database, object store, key store and certificates."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ _FULL, _ALMOST_FULL = 0.98, 0.85
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The parts that others are examined with; ``None`` where they cannot be had."""
+    """Results that later checks need."""
 
     keys: KeyStore | None
     unasked: str
-    """Reason why the database cannot be asked about organisations; empty where it can."""
+    """Reason why the database cannot be asked about organisations; empty if it can."""
 
 
 async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foundation]:
-    """Check database, object store and key store; returns what further checks can stand on."""
+    """Check the database, object store and key store; return the findings and what later checks need."""
     findings: list[Finding] = []
     keys = None
     try:
@@ -106,7 +106,7 @@ async def _database(settings: VaultSettings, keys: KeyStore, findings: list[Find
 
 
 def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
-    """Judge the facts about a database that could be reached."""
+    """Judge the state of a database that could be reached."""
     if facts.outdated:
         yield _VERSION.fail(
             f"PostgreSQL {facts.version}", "move the cluster to 17 or newer: docs/database.md"
@@ -181,7 +181,7 @@ async def _objects(place: ObjectPlace) -> AsyncIterator[Finding]:
 
 
 def _todo_for(cause: str) -> str:
-    """Return what helps by what the store has answered, where S3 has a word for it."""
+    """Return advice for the error code that the S3 store has answered with."""
     known = (each for word, each in _S3_TODO.items() if word in cause)
     return next(
         known, "docs/objects.md: that it is there, and that the access key may write, list, remove and abort"
@@ -189,7 +189,7 @@ def _todo_for(cause: str) -> str:
 
 
 async def check_tokens(installation: Administration) -> AsyncIterator[Finding]:
-    """Check that each vault whose keys are in the HSM opens with it."""
+    """Check that each vault with keys in the HSM opens with it."""
     keys, registry = installation.keys, installation.gate.registry
     found = [one for one in registry.all() if keys.in_token(one.vault)]
     if not found:
@@ -206,7 +206,7 @@ async def check_tokens(installation: Administration) -> AsyncIterator[Finding]:
 
 
 async def _log_key(keys: KeyStore, vault: Registration) -> Finding:
-    """Look where the key is that the log of a vault in the HSM is signed with."""
+    """Check where the log signing key of a vault in the HSM is kept."""
     subject = Subject(_LOG_KEY.id, _LOG_KEY.why, f"{vault.organisation.value} {vault.role.value}")
     try:
         match await asyncio.to_thread(keys.log_key_place, vault.vault):
@@ -223,7 +223,7 @@ async def _log_key(keys: KeyStore, vault: Registration) -> Finding:
 
 
 def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterator[Finding]:
-    """Check the operator's own certificates: the access point's, and those of its servers."""
+    """Check the operator's own certificates: the access point's and the TLS server's."""
     wanted = {KeyName.TLS_SERVER: "browsers, clients and peers refuse the connection"}
     if config.access_point is not None:
         wanted[KeyName.ACCESS_POINT] = "peers refuse what is signed by it, and send nothing"

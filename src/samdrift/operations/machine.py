@@ -1,4 +1,4 @@
-"""Processes of a running installation, and the limits that systemd or the system sets for them."""
+"""Checks of an installation's running processes, and of the limits set for them by systemd or the system."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 async def running(config: Config) -> list[int]:
-    """Return the ids of the installation's processes that hear the operator, and of their workers."""
+    """Return the ids of the installation's processes that listen for commands, and of their workers."""
     found = await listening_processes(control_folder(config.vaults))
     return found + await listening_processes(workers_folder(config.vaults))
 
 
 async def check_health(config: Config) -> AsyncIterator[Finding]:
-    """Check what running processes say of themselves: what they serve, and what they miss."""
+    """Check what running processes report: which roles they serve, and which dependencies they lack."""
     running = await every_report(config)
     if not running:
         if is_hidden(config.vaults):
@@ -62,9 +62,10 @@ def _of(dependency: str) -> Subject:
 def check_processes(
     processes: list[int], groups: Path = _GROUPS, *, hidden: bool = False
 ) -> Iterator[Finding]:
-    """Check the limits of processes that run, or those that one would get from here.
+    """Check the limits of running processes, or the limits that a process started from here would get.
 
-    ``hidden`` is true where the way to ask them is gone: then it is not known which run.
+    ``hidden`` is true when the key store, and with it the way to ask processes, is gone: then it is not known
+    whether any run.
     """
     if hidden and not processes:
         yield _RUNNING.skipped("what runs cannot be asked")
@@ -86,7 +87,7 @@ def check_processes(
 
 
 def descriptors(soft: int, hard: int, *, used: int | None = None) -> Finding:
-    """Judge a limit of open descriptors, and how many are in use where a process runs.
+    """Judge the limit on open descriptors and, if a process is running, how many it uses.
 
     ``serve`` raises the soft limit towards the hard one.
     """
@@ -102,7 +103,7 @@ def descriptors(soft: int, hard: int, *, used: int | None = None) -> Finding:
 
 
 def group_of(process: int) -> str:
-    """Return the control group of a process, which is its unit's under systemd."""
+    """Return a process's control group; under systemd that is its unit's."""
     for line in Path(f"/proc/{process}/cgroup").read_text().splitlines():
         hierarchy, _, path = line.split(":", 2)
         if hierarchy == "0":
@@ -111,7 +112,7 @@ def group_of(process: int) -> str:
 
 
 def check_group(group: Path, root: Path) -> Iterator[Finding]:
-    """Check what a control group has left, in itself and in those above it."""
+    """Check how much a control group, and each one above it, may still use."""
     groups = [at for at in (group, *group.parents) if at.is_relative_to(root)]
     for subject, used, most in (
         (_TASKS, "pids.current", "pids.max"),
@@ -121,7 +122,7 @@ def check_group(group: Path, root: Path) -> Iterator[Finding]:
 
 
 def _limits(subject: Subject, found: list[tuple[int | None, int | None]]) -> Finding:
-    """Judge what is used of each limit, where there is one."""
+    """Judge the usage against each limit that is set."""
     limits = [(used, most) for used, most in found if used is not None and most is not None]
     for used, most in limits:
         if used >= _FULL * most:
@@ -131,7 +132,7 @@ def _limits(subject: Subject, found: list[tuple[int | None, int | None]]) -> Fin
 
 
 def _number(file: Path) -> int | None:
-    """The number in a file of the kernel's; ``None`` for a limit that is not set."""
+    """Return the number in a kernel file; ``None`` for a limit that is not set."""
     try:
         text = file.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Services around an installation: scanner, clock, DNS, address book, revocation, and each registration."""
+"""Checks of the services around an installation, and of its registrations in them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def check_clock(server: str) -> Finding:
 
 
 def check_trust(config: Config) -> Finding:
-    """Check that the trust folder names issuers for each purpose."""
+    """Check that the trust folder has issuers for each purpose."""
     try:
         read_policies(config.federation.trust)
     except TrustFolderError as error:
@@ -98,7 +98,7 @@ def check_trust(config: Config) -> Finding:
 
 
 async def check_dns(config: Config) -> AsyncIterator[Finding]:
-    """Check that DNS answers for the SML's zone, and what DNSSEC says of its answer."""
+    """Check that DNS answers for the SML zone, and how DNSSEC judges the answer."""
     federation = config.federation
     hosted = [one.identifier for one in config.organisations]
     name = bdxl.host(hosted[0], federation.sml_zone) if hosted else federation.sml_zone
@@ -122,7 +122,7 @@ async def check_dns(config: Config) -> AsyncIterator[Finding]:
 
 
 async def check_revocation(config: Config, keys: KeyStore, now: datetime) -> Finding:
-    """Check our access point's certificate as a peer does, with OCSP and revocation lists."""
+    """Check our access point's certificate as a peer would, with OCSP and revocation lists."""
     if config.access_point is None:
         return _REVOCATION.skipped("there is no access point here")
     try:
@@ -144,7 +144,7 @@ async def check_revocation(config: Config, keys: KeyStore, now: datetime) -> Fin
 async def check_organisations(
     installation: Administration, now: datetime, *, offline: bool
 ) -> AsyncIterator[Finding]:
-    """Check each organisation by its checklist, with its places in SML, SMP, CertPub and address book."""
+    """Check each organisation by its checklist, including SML, SMP, CertPub and the address book."""
     config = installation.config
     if offline:
         yield _BOOK.skipped("not asked")
@@ -161,7 +161,7 @@ async def check_organisations(
 
 
 async def _facts(installation: Administration, federation: Federation | None, now: datetime) -> list[Facts]:
-    """The facts of every organisation that is named or hosted here."""
+    """Gather the facts of every organisation that is configured or hosted here."""
     named = [one.identifier for one in installation.config.organisations]
     hosted = [one.organisation for one in installation.gate.registry.all()]
     each = dict.fromkeys([*named, *hosted])
@@ -189,7 +189,7 @@ _STATES = {
 
 
 def _by_checklist(facts: Facts, *, offline: bool) -> Iterator[Finding]:
-    """Judge an organisation by its checklist, but for its cover: agreements have a check of their own."""
+    """Judge an organisation by its checklist, without its cover: agreements have a check of their own."""
     why = "the organisation cannot send or receive as it should"
     for item in checklist(replace(facts, cover={})):
         yield _of_item(item, facts.organisation.value, why, offline=offline)

@@ -1,4 +1,4 @@
-"""Folders and files of an installation: who may reach them, and the room on their disks."""
+"""Checks of an installation's folders and files: access rights, and free space on their disks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AT_OTHERS = Subject(
     "files.service-secrets", "whoever reads it can act in its owner's place at another service"
 )
 _AT_OTHERS_KEYS = frozenset({"key_file", "password_file", "pin_file", "secret_file"})
-"""Keys of the configuration that name a file with a secret for something else than our key store."""
+"""Configuration keys that name a file with a secret for a service other than our key store."""
 _OBJECTS = Subject("files.objects", "whoever writes there can destroy messages")
 _CONFIGURATION = Subject("files.configuration", "whoever writes it decides whom the installation trusts")
 _TRUST = Subject("files.trust", "whoever writes there decides whose certificates are trusted")
@@ -33,10 +33,10 @@ _LITTLE_SHARE, _NEXT_TO_NOTHING_SHARE = 0.10, 0.03
 
 
 def check_files(config: Config) -> Iterator[Finding]:
-    """Check who may read keys, and who may write what decides about them.
+    """Check the access rights of secrets, and of files that decide on trust.
 
-    Others may pass through a folder where processes run as Unix users of their own, and groups of
-    these read what is below: only the folders themselves and single files are looked at.
+    Others may traverse a folder when processes run as Unix users of their own, and those users' groups may
+    read files further down, so only the folders themselves and single files are checked.
     """
     vaults = config.vaults
     yield _folder(_SECRETS, vaults.secrets, _OTHERS_READ)
@@ -53,7 +53,7 @@ def check_files(config: Config) -> Iterator[Finding]:
 
 
 def _secret_files(part: object) -> Iterator[Path]:
-    """Return the files with secrets for other services that a part of the configuration names."""
+    """Yield the files with secrets for other services that are named in a part of the configuration."""
     if isinstance(part, tuple):
         for each in part:
             yield from _secret_files(each)
@@ -75,7 +75,7 @@ def _file(subject: Subject, file: Path, denied: int) -> Finding:
 
 
 def _place(subject: Subject, path: Path, denied: int, right: int, *, owned: bool = True) -> Finding:
-    """Judge who may reach a place; ``owned`` where it is whose that runs this, or root's."""
+    """Judge access to a path; with ``owned`` it must belong to the current user or to root."""
     name = shown(path)
     try:
         found = path.stat()
@@ -99,7 +99,7 @@ def _place(subject: Subject, path: Path, denied: int, right: int, *, owned: bool
 
 
 def check_disks(config: Config) -> Iterator[Finding]:
-    """Check the room on the disks of database, objects and keys, each disk once."""
+    """Check the free space on the disks for database, objects and keys, each disk once."""
     places = {
         "objects": config.vaults.objects,
         "database": config.vaults.database,

@@ -1,10 +1,10 @@
-"""Puts back one organisation from a backup, into the running installation, while others send.
+"""Restore of one organisation from a backup into the running installation, while others keep sending.
 
-The backup is stored beside the organisation's database, by the code that a drill has tried, and compared;
-until then the organisation goes on. Then it is suspended, and the restored database takes the place of its
-own in one transaction. What waited to be sent when the backup was made is ended, since it may have been
-sent since. The organisation stays suspended: people look at what it has lost before they resume it
-(docs/backup.md). The former database is kept.
+The backup is first stored next to the organisation's database, by the same code as in a drill, and
+compared; until then the organisation keeps running. Then it is suspended, and the restored database
+replaces its own in one transaction. Items that waited to be sent when the backup was made are ended, since
+they may have been sent since. The organisation stays suspended, so that people can look at what it has lost
+before they resume it (docs/backup.md). The former database is kept.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An organisation that was put back."""
+    """The result of restoring an organisation."""
 
     file: BackupFile
     compared: int
-    """Rows and bodies that were compared with the backup."""
+    """Number of rows and bodies that were compared with the backup."""
     unsent: tuple[Unsent, ...]
-    """Messages, transfers and notices that waited to be sent, and are ended."""
+    """Messages, transfers and notices that waited to be sent and were ended."""
     former: str
-    """The name of the database that it had before."""
+    """Name of the organisation's previous database."""
 
 
 async def restore_registry(
     provisioner: Provisioner, objects: Objects, backup: BackupSet, keys: Sequence[pyrage.x25519.Identity]
 ) -> None:
-    """Put back the registry into an installation that hosts nobody, before its organisations.
+    """Restore the registry into an installation that hosts no organisations.
 
-    All of them are suspended afterwards, and their databases missing: each is then restored for itself.
+    All organisations are suspended afterwards and have no database; each is then restored on its own.
     """
     if await provisioner.registrations():
         text = "there are organisations here already: --organisation restores one of them"
@@ -86,10 +86,11 @@ async def restore(
     officer: bytes | None = None,
     progress: Progress = quiet,
 ) -> Restored:
-    """Put back an organisation that is here; it is suspended afterwards, and as it was where this fails.
+    """Restore an organisation that is hosted here; it is suspended afterwards, or unchanged on failure.
 
-    ``officer`` is the passphrase of its own officer, which opens its vaults in this process alone: a cluster
-    that has never had its logins is given their passwords, which lie sealed with the vaults' keys.
+    ``officer`` is the passphrase of the organisation's officer, which opens its vaults in this process only.
+    It is needed for a cluster without the organisation's logins, since their passwords are sealed with the
+    vaults' keys.
     """
     file = backup.manifest.of(organisation.value)
     database = installation.provisioner.database
@@ -129,7 +130,7 @@ async def restore(
 
 
 async def _unlocked(keys: KeyStore, hosted: Sequence[Hosted], officer: bytes) -> None:
-    """Open the vaults that wait for the organisation's officer; ``KeyStoreError`` for another passphrase."""
+    """Unlock vaults that its officer has locked; raise ``KeyStoreError`` for a wrong passphrase."""
     for each in hosted:
         if keys.locked(each.vault):
             await asyncio.to_thread(keys.unlock, each.vault, officer)
@@ -160,7 +161,7 @@ def _place(vaults: Mapping[str, Hosted], role: str) -> Place:
 
 
 def _check(vaults: Mapping[str, Hosted], beginning: Beginning) -> None:
-    """Refuse a backup of other vaults than the organisation has here: one would not open, or be missing."""
+    """Refuse a backup with other vaults than the organisation has here, since they could not be opened."""
     found = {each.role: each.vault for each in beginning.vaults}
     if found != {role: each.vault for role, each in vaults.items()}:
         text = (
@@ -171,7 +172,7 @@ def _check(vaults: Mapping[str, Hosted], beginning: Beginning) -> None:
 
 
 async def _announced(installation: Administration, asked: Asked, organisation: ParticipantIdentifier) -> None:
-    """Write who restores and why in the organisation's logs, or, where these are lost, in the operator's."""
+    """Record who restores and why in the organisation's logs or, if these are lost, in the operator's."""
     try:
         await record_command(installation, "backup restore", asked, organisation)
     except VaultError:
@@ -204,10 +205,9 @@ async def _record(
 
 
 async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> None:
-    """Note which marks of session keys are lost before anybody sends to the organisation again.
+    """Note which session key marks are lost, before anything is sent to the organisation again.
 
-    Envelopes that are made later open as before. A vault that its officer has locked is looked at when it
-    opens.
+    Envelopes made later open as before. A vault that its officer has locked is handled when it is unlocked.
     """
     with suppress(VaultLocked):
         async with gate.open(workers.RESTORE, organisation, Role.MESSAGE_SERVICE, Purpose.IMPORT) as vault:
@@ -215,7 +215,7 @@ async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> 
 
 
 async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
-    """Work in a vault whose sessions with its former database have ended, which is noticed one by one."""
+    """Do work in a vault, retrying while broken connections to its former database are being noticed."""
     for _ in range(_TRIES):
         with suppress(VaultUnavailable):
             await work()

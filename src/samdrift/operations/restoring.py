@@ -1,4 +1,4 @@
-"""Stores what a file of a backup has, and compares it: what a restore and a drill of one have in common."""
+"""Storing and comparing the contents of a backup file, for both restores and drills."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from samdrift.vault.portability.copies import CopiedTable, Storing
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place that a vault of a backup is stored in."""
+    """The place in which a vault from a backup is stored."""
 
     schema: str
     owner: str | None
-    """The role that owns the schema; the administrator where it is ``None``."""
+    """The role that owns the schema; ``None`` for the administrator."""
     prefix: str
-    """In the object store."""
+    """Prefix in the object store."""
     made: bool = False
-    """True where the schema is there already, to be emptied."""
+    """True if the schema exists already and must be emptied."""
 
 
 @dataclass(slots=True)
 class Comparison:
-    """A number of things that were compared, and those that differ, in words without their content."""
+    """The number of things compared, and descriptions of the differences without any content."""
 
     compared: int = 0
     differences: list[str] = field(default_factory=list)
 
     def same(self, what: str, count: int, *, same: bool) -> None:
-        """Note that a number of things were compared, and whether all were the same."""
+        """Add a number of things compared, and whether all were the same."""
         self.compared += count
         if not same:
             self.differences.append(what)
 
 
 class Restoring:
-    """A taker that stores what a file of a backup has, each vault in the place that its role has."""
+    """A receiver that stores the contents of a backup file, each vault in the place for its role."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Restoring:
         place: Callable[[str], Place],
         accept: Callable[[Beginning], None] = lambda _: None,
     ) -> None:
-        """``accept`` raises where what the file is of is not to be stored."""
+        """Prepare to store a file; ``accept`` raises an error if its vaults must not be stored."""
         self._storing = storing
         self._objects = objects
         self._place = place
@@ -82,7 +82,7 @@ class Restoring:
                 await write(piece)
 
     async def compare(self, beginning: Beginning, contents: Contents) -> Comparison:
-        """Read back everything that was stored, and bring the schemas up to date."""
+        """Read back and compare everything that was stored, and bring the schemas up to date."""
         found = Comparison()
         for vault in beginning.vaults:
             schema = self._place(vault.role).schema
@@ -113,5 +113,5 @@ class Restoring:
 
 
 def parts_of(role: str) -> Sequence[str]:
-    """Return the parts that the schema of a role, or of the registry, is made of."""
+    """Return the migration parts that make up the schema of a role, or of the registry."""
     return migrations.REGISTRY if role == REGISTRY else migrations.VAULT[Role(role)]

@@ -1,4 +1,4 @@
-"""Reviews of rights, as the doctor sees them: what waits, what is over, what was not reviewed for a year."""
+"""The doctor's check of reviews of rights: unanswered, overdue, and not made for a year."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _YEAR_SOON = timedelta(days=30)
 
 
 async def check_reviews(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
-    """Check that reviews of each organisation with governance here are answered, closed and made yearly."""
+    """Check that reviews are answered, closed and made yearly, for each organisation with governance here."""
     governed = {one.organisation for one in installation.gate.registry.all() if one.role is Role.GOVERNANCE}
     for organisation in sorted(governed, key=str):
         for finding in await _of(installation, organisation, now.astimezone(UTC)):
@@ -29,7 +29,7 @@ async def check_reviews(installation: Administration, now: datetime) -> AsyncIte
 
 
 def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
-    """Judge the reviews of one record; nothing where no right was ever given."""
+    """Judge the reviews in one record; return no finding when no right was ever given."""
     subject = Subject("reviews", _WHY, organisation)
     found = reviews(record.state, now)
     over = [each for each in found if each.overdue(now)]

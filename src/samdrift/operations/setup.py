@@ -1,7 +1,7 @@
-"""The files of a new installation: configuration, systemd unit and database script.
+"""The files of a new installation: configuration, systemd units and database script.
 
-Every key that the configuration gets has the meaning before it that the reader declares
-(:mod:`samdrift.config.reference`), so that the file explains itself, and in the words of the reference.
+Each configuration key is preceded by the text that the reader declares for it
+(:mod:`samdrift.config.reference`), so the file explains itself in the words of the reference.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ FEDERATIONS = {
 CONFIGURATION, UNIT, DATABASE = "samdrift.toml", "samdrift.service", "database.sql"
 CONSOLE_UNIT, WATCH_UNIT = "samdrift-console.service", "samdrift-watch.service"
 EMBEDDED = "embedded"
-"""The answer for the database that Samdrift brings along."""
+"""The answer that selects the database included with Samdrift."""
 FIRST_USER = 210_000
-"""First number of the Unix users at level ``process``; no distribution gives it to anybody by itself."""
+"""First of the Unix user numbers at level ``process``; no distribution assigns it by itself."""
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _PARTY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -39,34 +39,34 @@ _FORMS = {
     "sml_zone": (_HOST, "a zone in DNS, such as sml.example.se"),
     "user": (_USER, "lower-case letters, digits, hyphens and underscores, such as samdrift"),
 }
-"""The form of each answer that is a name, and what is said of one that has another."""
+"""Pattern of each answer that is a name, with a description for error messages."""
 _CLUSTER = re.compile(r"postgresql://[a-z_][a-z0-9_]{0,62}@[^\s/\"\\]+/[a-z_][a-z0-9_]{0,62}(\?[^\s\"\\]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Everything that must be known of a new installation."""
+    """The answers that describe a new installation."""
 
     environment: Environment
     party: str
-    """Name of the access point in the federation, which its certificate will have."""
+    """Name of the access point in the federation, as in its certificate."""
     host: str
-    """Host at which peers and message clients reach it."""
+    """Host at which peers and message clients reach the installation."""
     sml_zone: str
     address_book: str = ""
     database: str = EMBEDDED
-    """``embedded``, or the URL of a cluster of the operator's own."""
+    """``embedded``, or the URL of the operator's own cluster."""
     scanner: str = "/run/clamav/clamd.ctl"
-    """Socket of clamd; ``none`` where nothing is scanned."""
+    """Path of clamd's socket; ``none`` to scan nothing."""
     user: str = "samdrift"
-    """User of the operating system that serves."""
+    """Operating-system user of the service."""
     roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
     program: str = "/opt/samdrift/samdrift"
     isolation: Isolation = Isolation.SHARED
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Answers:
-        """Read answers by their names; :class:`Unusable` names the first that cannot be used."""
+        """Read answers by name; raise :class:`Unusable` for the first one that cannot be used."""
         unknown = sorted(given.keys() - {*QUESTIONS, *_OTHERS})
         if unknown:
             raise Unusable(f"{unknown[0]}: is no answer; there are {', '.join([*QUESTIONS, *_OTHERS])}")
@@ -125,7 +125,7 @@ class Answers:
 
     @property
     def serves_as(self) -> str:
-        """The user that starts the service and owns the folder: root, where it starts each as another."""
+        """Return the user that runs the service and owns the folder; root at level ``process``."""
         return "root" if self.each_its_process else self.user
 
 
@@ -135,13 +135,13 @@ QUESTIONS = {
     "host": "the host at which peers and message clients reach it, such as ap.example.se",
     "sml_zone": "the DNS zone of the federation's SML, which DIGG names",
 }
-"""Answers without which nothing can be set up, and how each is asked for."""
+"""Answers that are required, each with its question."""
 _TEXTS = ("address_book", "database", "scanner", "user", "program")
 _OTHERS = (*_TEXTS, "roles", "isolation")
 
 
 def configuration(answers: Answers) -> str:
-    """Return the configuration file, with the meaning of each key before it."""
+    """Return the configuration file, with a comment before each key."""
     return "\n".join(_tables(answers)) + "\n"
 
 
@@ -207,9 +207,9 @@ def _table(header: str, values: Mapping[str, str | int]) -> Iterator[str]:
 
 
 def unit(answers: Answers, folder: Path) -> str:
-    """Return the systemd unit, with everything taken away that serving at the isolation level does not need.
+    """Return the systemd unit, without any privileges that its isolation level does not need.
 
-    What each level keeps, and why, is in docs/deployment.md, with the figures of systemd-analyze.
+    docs/deployment.md explains what each level keeps and why, with the figures of systemd-analyze.
     """
     file = folder / CONFIGURATION
     lines = [
@@ -233,9 +233,9 @@ def unit(answers: Answers, folder: Path) -> str:
 
 
 def console_unit(answers: Answers, folder: Path) -> str:
-    """Return the systemd unit of the operator's console, which changes nothing in the installation's folder.
+    """Return the systemd unit of the operator's console, which may not change the installation's folder.
 
-    Processes that share the embedded database each hold a lock in its folder.
+    With the embedded database it may write in that folder's database, where each process holds a lock.
     """
     own = [f"ReadWritePaths={folder / 'database'}"] if answers.embedded else []
     return _unit_beside(
@@ -254,7 +254,7 @@ def console_unit(answers: Answers, folder: Path) -> str:
 
 
 def watch_unit(answers: Answers, folder: Path) -> str:
-    """Return the systemd unit of the watch that mails the operator, which opens neither keys nor vaults."""
+    """Return the systemd unit of the watch that mails the operator; it can open neither keys nor vaults."""
     return _unit_beside(
         answers,
         folder,
@@ -272,9 +272,9 @@ def watch_unit(answers: Answers, folder: Path) -> str:
 def _unit_beside(
     answers: Answers, folder: Path, command: str, comment: str, description: str, paths: Sequence[str]
 ) -> str:
-    """Return the unit of a process beside the installation, without any capability.
+    """Return the unit of a separate process of the installation, without any capabilities.
 
-    It runs as the user whose files it reads: at level ``process`` that is root.
+    It runs as the user that owns the files it reads, which is root at level ``process``.
     """
     lines = [
         comment,
@@ -355,7 +355,7 @@ _AS_ROOT = (
 
 
 def database_script(answers: Answers) -> str:
-    """Return what a superuser runs by psql in a cluster of the operator's own (docs/database.md)."""
+    """Return the psql script that a superuser runs in the operator's own cluster (docs/database.md)."""
     url = urlsplit(answers.database)
     administrator, name = url.username, url.path.strip("/")
     return (
@@ -371,7 +371,7 @@ def database_script(answers: Answers) -> str:
 
 
 def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[str]:
-    """Return what is left to do, in order, each with what to type or whom to send what."""
+    """Return the remaining steps of a set-up in order, each with what to type or send."""
     file, sudo = folder / CONFIGURATION, f"sudo -u {answers.serves_as} {answers.program}"
     steps = []
     if not answers.embedded:

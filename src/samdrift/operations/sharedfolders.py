@@ -1,7 +1,7 @@
-"""Folders that several hosts share: whether their file system keeps what keys and objects need of it.
+"""Checks that the file systems of folders shared by several hosts meet the needs of keys and objects.
 
-Processes write in the key store one after the other by locks of files. On one host the kernel sees to that;
-where a folder is mounted from elsewhere, the server has to, and a mount can be told that it shall not.
+Processes use file locks to write to the key store one at a time. On one host the kernel enforces these; for a
+mounted folder the server must do so, and mount options can prevent that.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _NFS = frozenset({"nfs", "nfs4"})
 _LOCAL_LOCKS = frozenset({"nolock", "local_lock=all", "local_lock=flock"})
 _GIVES_UP = frozenset({"soft", "softerr"})
 _UNKNOWN = re.compile(r"fuse(\..*)?|9p|cifs|smb3|virtiofs|vboxsf")
-"""File systems on which the locks of one host may say nothing to another."""
+"""File systems on which locks of one host may not be visible to others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file system, as it is mounted somewhere."""
+    """A mounted file system."""
 
     kind: str
     options: frozenset[str]
 
 
 def check_shared(config: Config, mounts: Path | None = None) -> Iterator[Finding]:
-    """Check folders that are on a file system of the network; those of this machine's own need nothing."""
+    """Check the folders that are on network file systems; local ones need no check."""
     vaults = config.vaults
     try:
         text = (mounts or MOUNTS).read_text()
@@ -77,7 +77,7 @@ def _locks(folder: Path, mount: Mount) -> Iterator[Finding]:
 
 
 def mount_of(path: Path, text: str) -> Mount | None:
-    """Return how a path is mounted, by the kernel's list (proc_pid_mountinfo(5)); the latest mount counts."""
+    """Find the mount of a path in the kernel's list (proc_pid_mountinfo(5)); the latest mount counts."""
     best: tuple[int, Mount] | None = None
     for line in text.splitlines():
         fields, _, rest = line.partition(" - ")

@@ -1,8 +1,7 @@
-"""Counts what each organisation uses, and says why: database, object store, logs of closed ones, backups.
+"""Storage used by each organisation, and why: database, object store, kept logs and backups.
 
-Each role is asked through its own vault, which counts itself: counts, sizes and times, nothing of content.
-The rule by which rows end comes from one list (:mod:`samdrift.vault.retention`), which a test compares with
-the database.
+Each vault counts its own data and reports only counts, sizes and times, not content. The rules for how long
+rows are kept come from one list (:mod:`samdrift.vault.retention`), which a test compares with the database.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Data of one kind in one place, which ends by one rule."""
+    """Data of one kind in one place that is kept under one rule."""
 
     place: Place
     role: Role | None
@@ -55,14 +54,14 @@ class Use:
     bytes: int
     oldest: datetime | None
     ends: str
-    """The rule, in words."""
+    """Description of the retention rule."""
     ends_at: datetime | None = None
-    """The moment when the oldest goes, where that is a matter of time alone."""
+    """Time at which the oldest item is removed, if that depends on time alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Backups of an organisation that the operator's log knows of, wherever they are."""
+    """Backups of an organisation according to the operator's log, wherever they are now."""
 
     count: int
     latest: datetime
@@ -70,18 +69,18 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The uses of one organisation."""
+    """Everything that one organisation stores."""
 
     organisation: str
     uses: tuple[Use, ...]
     unread: tuple[tuple[Role, str], ...] = ()
-    """Roles whose vault could not be asked, and why."""
+    """Roles whose vault could not be asked, with the reason."""
     backups: Made | None = None
-    """``None`` where none was ever made."""
+    """Backups made of the organisation; ``None`` if none was ever made."""
 
     @property
     def bytes(self) -> int:
-        """Bytes of all but backups, which are elsewhere."""
+        """Return the total size, excluding backups, which are stored elsewhere."""
         return sum(use.bytes for use in self.uses if use.place is not Place.BACKUPS)
 
 
@@ -104,7 +103,7 @@ async def storage_of(
     now: datetime,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Stored]:
-    """Return what each organisation uses, or ``only`` one; :class:`Unusable` where that has nothing here.
+    """Return what each organisation stores, or ``only`` one; :class:`Unusable` if that has nothing here.
 
     ``progress`` is called with the number of organisations that have been asked.
     """
@@ -127,7 +126,7 @@ def organisations_of(
     backups: Iterable[BackupSet],
     only: ParticipantIdentifier | None,
 ) -> list[str]:
-    """Return the organisations that have anything here, or ``only`` one of them."""
+    """Return the organisations that store anything here, or ``only`` one of them."""
     hosted = {each.organisation.value for each in installation.gate.registry.all()}
     copied = {file.organisation for backup in backups for file in backup.manifest.files}
     names = sorted((hosted | set(kept) | copied) - {""})
@@ -139,7 +138,7 @@ def organisations_of(
 
 
 def read_backups(folders: Iterable[Path], signers: list[str]) -> list[BackupSet]:
-    """Read the signed lists of the backups in some folders; one that cannot be used is an error."""
+    """Read the signed lists of all backups in the folders; raise an error for one that cannot be used."""
     return [backupset.read(path, signers) for folder in folders for path in backupset.found_in(folder)]
 
 
@@ -166,7 +165,7 @@ async def _vaults(
 
 
 def uses_of(role: Role, holdings: Holdings, sizes: Mapping[str, int]) -> list[Use]:
-    """Return the uses of one vault: tables by kind of data and rule, bodies by what they belong to."""
+    """Return the uses of one vault: tables by kind of data and rule, bodies by owner."""
     sums: dict[tuple[Kind, Ending], _Sum] = {}
     for table in holdings.tables:
         rule = TABLES[role][table.table]
@@ -191,7 +190,7 @@ def _end(ending: Ending, oldest: datetime | None) -> tuple[str, datetime | None]
 def _kept_logs(
     installation: Administration, closings: Iterable[Closing], now: datetime
 ) -> dict[str, list[Use]]:
-    """Logs that outlive an organisation, of each."""
+    """Return the kept logs of closed organisations, by organisation."""
     found: dict[str, list[Use]] = {}
     for one in kept_logs(installation.config, closings, now):
         if one.file is not None and one.file.is_file():
@@ -215,7 +214,7 @@ def _backups(organisation: str, backups: Iterable[BackupSet]) -> list[Use]:
 
 
 async def _backups_made(installation: Administration) -> dict[str, Made]:
-    """Return what the operator's log says of backups, by organisation."""
+    """Return the backups recorded in the operator's log, by organisation."""
     made: dict[str, Made] = {}
     after = 0
     while entries := await installation.gate.read_operator_log(after, _PAGE):

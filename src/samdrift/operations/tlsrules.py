@@ -1,9 +1,10 @@
-"""Rules for TLS of a listener, after those that SSL Labs' grade A rests on (SSL Server Rating Guide).
+"""Rules for the TLS of a listener, following those for grade A in the SSL Labs Server Rating Guide.
 
 Clauses: transport-profile-as4 2.4.1 a.
 
-Each rule has an id, which the doctor shows and docs/operations.md lists. What a server takes is asked
-in hellos of our own (:mod:`samdrift.net.tlsprobe`); the certificate comes from one whole handshake.
+Each rule has an id, which the doctor shows and docs/operations.md lists. We send ClientHello messages of our
+own (:mod:`samdrift.net.tlsprobe`) to find out what a server accepts; the certificate comes from one full
+handshake.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ EPHEMERAL_DH = (
     *(0x0033, 0x0039, 0x0045, 0x0067, 0x006B, 0x0088, 0x009A, 0x00BE, 0x00C4, 0xC044, 0xC045, 0x0016),
     *(0x0032, 0x0038, 0x0040, 0x006A, 0x00A2, 0x00A3),
 )
-"""Suites of TLS 1.2 and earlier whose key comes from a group that the server names."""
+"""Suites of TLS 1.2 and earlier with ephemeral keys from a Diffie-Hellman group that the server chooses."""
 FORWARD_AEAD = (
     *(0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0x009E, 0x009F, 0xCCAA, 0x00A2, 0x00A3),
     *(0xC052, 0xC053, 0xC05C, 0xC05D, 0xC060, 0xC061, 0xC07C, 0xC07D, 0xC086, 0xC087, 0xC08A, 0xC08B),
@@ -46,7 +47,7 @@ STATIC_AEAD = (
     *(0x009C, 0x009D, 0xC050, 0xC051, 0xC07A, 0xC07B, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1),
     *(0xC02D, 0xC02E, 0xC031, 0xC032),
 )
-"""Suites whose key comes from the certificate's: whoever gets that later reads what was recorded."""
+"""Suites without forward secrecy: the certificate's key, if stolen later, decrypts recorded traffic."""
 BROKEN = {
     "without encryption": (0x0001, 0x0002, 0x003B, 0x00B4, 0x00B5, 0xC001, 0xC006, 0xC00B, 0xC010, 0xC015),
     "of export strength": (
@@ -64,7 +65,7 @@ BROKEN = {
         *(0xC084, 0xC085),
     ),
 }
-"""Suites that nobody may take, by what is wrong with them."""
+"""Suites that no server may accept, by their weakness."""
 OLD_VERSIONS = (Version.SSL_3_0, Version.TLS_1_0, Version.TLS_1_1)
 _STATIC = (*STATIC_CBC, *STATIC_AEAD)
 _CBC = (*FORWARD_CBC, *STATIC_CBC)
@@ -72,7 +73,7 @@ _ANY = (*FORWARD_AEAD, *FORWARD_CBC, *_STATIC)
 _RSA_BITS, _DH_BITS, _EC_BITS = 2048, 2048, 256
 _WEAK_HASHES = ("md5", "sha1")
 _OF_TODAY, _WHATEVER_ITS_STRENGTH = "DEFAULT:@SECLEVEL=2", "DEFAULT:@SECLEVEL=0"
-"""Strength that a client demands of keys and hashes, as OpenSSL says it: 112 bits of security, or none."""
+"""OpenSSL strings for the required strength of keys and hashes: 112 bits of security, or none."""
 
 RULES = {
     "reach": "nobody can use this listener",
@@ -88,7 +89,7 @@ RULES = {
     "certificate": "clients refuse it",
     "key": "short keys and old hashes can be forged",
 }
-"""Every rule, with the harm where it is broken."""
+"""Every rule, with the harm if it is broken."""
 _TODO = "TLS of the listeners is set by Samdrift itself: see what stands in front of it, such as a proxy"
 
 
@@ -97,16 +98,16 @@ class Target:
     """A listener to examine."""
 
     door: str
-    """Its short name, as in the configuration: ``a``, ``c``, ``d``, ``mk``, ``gov``, ``console``."""
+    """Short name, as in the configuration: ``a``, ``c``, ``d``, ``mk``, ``gov`` or ``console``."""
     listener: Listener
     issuers: Path | None = None
-    """Bundle of the issuers that its clients trust; Mozilla's where it is ``None``."""
+    """Bundle of the issuers that its clients trust; ``None`` for Mozilla's."""
     unit: str = "samdrift"
-    """The systemd unit whose journal tells why it does not answer."""
+    """Systemd unit whose journal explains why the listener does not answer."""
 
 
 async def check_tls(target: Target) -> AsyncIterator[Finding]:
-    """Check a listener by every rule; one that cannot be reached by the first alone."""
+    """Check a listener by every rule; one that cannot be reached, only by the first."""
     rules = {name: Subject(f"tls.{target.door}.{name}", why) for name, why in RULES.items()}
     where = f"{target.listener.host}:{target.listener.port}"
     try:
@@ -137,7 +138,7 @@ async def _takes(listener: Listener, version: Version, suites: Iterable[int]) ->
 
 
 async def _takes_at(listener: Listener, versions: Iterable[Version], suites: Sequence[int]) -> bool:
-    """Return whether one of the suites is taken at one of the versions: some are of early versions alone."""
+    """Return whether one of the suites is accepted at one of the versions; some exist only in early ones."""
     for version in versions:
         if await _takes(listener, version, suites):
             return True
@@ -145,7 +146,7 @@ async def _takes_at(listener: Listener, versions: Iterable[Version], suites: Seq
 
 
 async def _asked(listener: Listener, rules: dict[str, Subject], newest: Version) -> list[Finding]:
-    """Judge what the server chooses out of what it is offered."""
+    """Judge the server's choices from what it is offered."""
     every = (*_ANY, *(suite for suites in BROKEN.values() for suite in suites))
     old = [version for version in OLD_VERSIONS if await _takes(listener, version, every)]
     versions = (*old, Version.TLS_1_2)
@@ -186,7 +187,7 @@ async def _asked(listener: Listener, rules: dict[str, Subject], newest: Version)
 
 
 async def _short_group(listener: Listener, versions: Iterable[Version]) -> str:
-    """Return what is wrong with the group of ephemeral Diffie-Hellman; empty when nothing is."""
+    """Return the fault of the ephemeral Diffie-Hellman group; empty if there is none."""
     for version in versions:
         bits = await listener.group_bits(version, EPHEMERAL_DH)
         if bits is not None and bits < _DH_BITS:
@@ -195,9 +196,9 @@ async def _short_group(listener: Listener, versions: Iterable[Version]) -> str:
 
 
 async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
-    """Judge the certificate as a client does who trusts the named issuers.
+    """Judge the certificate as a client that trusts the named issuers would.
 
-    What is weak in it is judged for itself, by a rule of its own.
+    Weak keys and hashes are judged separately, by a rule of their own.
     """
     again = "samdrift keys request tls-server for that name, certified by an issuer that clients trust"
     trust = _trusting(target, _WHATEVER_ITS_STRENGTH)
@@ -226,7 +227,7 @@ async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
 
 
 async def _weak_issuers(target: Target) -> str:
-    """Return what OpenSSL finds weak in a chain that is trusted otherwise; empty when nothing is."""
+    """Return the weakness that OpenSSL finds in an otherwise trusted chain; empty if there is none."""
     try:
         await target.listener.certificate(_trusting(target, _OF_TODAY))
     except ssl.SSLCertVerificationError as error:
@@ -245,7 +246,7 @@ def _trusting(target: Target, strength: str) -> ssl.SSLContext:
 
 
 def weakness(certificate: x509.Certificate) -> str:
-    """Return what is weak in a certificate; empty when nothing is."""
+    """Return the weakness of a certificate; empty if there is none."""
     key, hashed = certificate.public_key(), certificate.signature_hash_algorithm
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS:
         return f"its RSA key has {key.key_size} bits"

@@ -1,7 +1,7 @@
-"""Watches an installation for an operator who has no Prometheus, and mails them what changes.
+"""The watch: monitors an installation for an operator without Prometheus, and mails them about changes.
 
-It is a process of its own, so that it also tells of an installation that has ended. It needs no key and no
-database: it reads the metrics, as a Prometheus does, and looks at the room on disks, as the doctor does.
+It is a process of its own, so that it can also report an installation that has ended. It needs no keys and no
+database: it reads the metrics, as Prometheus does, and checks free disk space, as the doctor does.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from samdrift.operations.findings import State
 from samdrift.operations.places import check_disks
 
 EVERY = timedelta(seconds=30)
-"""Time between two looks."""
+"""Interval between two checks."""
 _LIMITS = FetchLimits(max_bytes=16 << 20, seconds=10.0)
 _ROOM = {State.OK: 0.0, State.WARN: 1.0, State.FAIL: 2.0}
 Fetch = Callable[[SocketAddress], Awaitable[str | None]]
-"""Returns what is served at an address of metrics; ``None`` where nothing answers."""
+"""Function that returns the metrics served at an address; ``None`` when nothing answers."""
 Note = Callable[[str], None]
-"""Hears why the mail server is gone; an empty text when it takes mail."""
+"""Function that is called with the reason why the mail server is unavailable, or empty when it works."""
 
 
 def metrics_of(client: HttpClient) -> Fetch:
-    """Return what fetches metrics; ``client`` reaches this machine's own addresses."""
+    """Return a function that fetches metrics with ``client``, which can reach this machine's addresses."""
 
     async def fetched(address: SocketAddress) -> str | None:
         host = f"[{address.host}]" if ":" in address.host else address.host
@@ -51,13 +51,13 @@ def metrics_of(client: HttpClient) -> Fetch:
 
 
 def addresses_of(metrics: MetricsConfig) -> tuple[SocketAddress, ...]:
-    """Return every address at which the configuration may have metrics served, each once."""
+    """Return every address at which metrics may be served under the configuration, without duplicates."""
     return tuple(dict.fromkeys([metrics.listen, *(metrics.address({role}) for role in Role)]))
 
 
 @dataclass
 class Watcher:
-    """The rules over everything that is looked at, and the letters about them."""
+    """The rules, applied to an installation's metrics and disks, and the mails about the results."""
 
     config: Config
     addresses: tuple[SocketAddress, ...]
@@ -67,13 +67,13 @@ class Watcher:
     note: Note
     alerts: Alerts = field(default_factory=lambda: Alerts((*RULES, *OF_THE_MACHINE)))
     _histories: dict[SocketAddress, History] = field(default_factory=dict)
-    """Histories of the addresses at which something has answered."""
+    """Metric history of each address that has ever answered."""
     _machine: History = field(default_factory=History)
     _found: dict[SocketAddress, dict[str, set[str]]] = field(default_factory=dict)
-    """Findings at each address when it last answered: what is not seen is not over."""
+    """Findings at each address when it last answered; an address that is silent keeps its findings."""
 
     async def look(self) -> None:
-        """Look once, and send what is due."""
+        """Check once, and send mails that are due."""
         now = self.clock()
         answers = await asyncio.gather(*(self.fetch(address) for address in self.addresses))
         for address, text in zip(self.addresses, answers, strict=True):
@@ -89,7 +89,7 @@ class Watcher:
             self.note(error.cause)
 
     async def keep(self) -> NoReturn:
-        """Look again and again, until cancelled."""
+        """Check repeatedly, until cancelled."""
         log = unexpected("the watch over the installation")
         while True:
             try:
@@ -121,13 +121,13 @@ class Watcher:
 
 
 def found_by(rules: tuple[Rule, ...], history: History) -> dict[str, set[str]]:
-    """Return what rules find in a history, by the names of those that find something."""
+    """Return the subjects that each rule finds in a history, omitting rules that find nothing."""
     found = {rule.name: set(rule.found(history)) for rule in rules}
     return {name: about for name, about in found.items() if about}
 
 
 def samples(text: str) -> dict[Series, float]:
-    """Read metrics as they are served."""
+    """Parse metrics in the format in which they are served."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

@@ -1,1 +1,1 @@
-"""An organisation's move to another supplier: all that it has here in one file, taken in elsewhere."""
+"""An organisation's move to another supplier: all its data, exported to one file and imported elsewhere."""

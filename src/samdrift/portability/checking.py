@@ -1,4 +1,4 @@
-"""The first reading of an export: all of it is whole, and its logs are, before anything of it is stored."""
+"""The first reading of an export, which verifies the file and its logs before anything is stored."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An export that is whole and signed by whom it should be."""
+    """An export that is complete, and was signed with the expected key."""
 
     statement: Statement
     pages: tuple[str, ...]
-    """The digest of each page with its files, in order."""
+    """Digest of each page with its files, in order."""
 
     @property
     def manifest(self) -> Manifest:
@@ -47,12 +47,11 @@ async def check(
     digest: str | None = None,
     file_digest: str | None = None,
 ) -> Checked:
-    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in.
+    """Check all of ``file``; raises :class:`MoveError` if it cannot be imported.
 
-    ``digest`` is that of the manifest, ``file_digest`` of the file as it lies there, where they are known.
-
-    Whoever has a key that may sign for one organisation has none for another:
-    what is taken in is of the one that was named, and acts for no other.
+    ``digest`` is that of the manifest, ``file_digest`` that of the encrypted file, if they are known. An
+    export must be of the given organisation, and may contain only its transfers: the holder of a key that may
+    sign for one organisation cannot act for another.
     """
     checking = Checking(organisation.value)
     async with decrypting(file, keys, file_digest) as source:
@@ -68,17 +67,17 @@ async def check(
 
 @dataclass
 class Checking:
-    """A visitor that stores nothing, and knows at the end whether the logs are whole."""
+    """A visitor that stores nothing, and verifies at the end that the logs are complete."""
 
     _organisation: str = ""
-    """The only organisation that may have transfers in it; empty for any, for a mere reader."""
+    """The only organisation that may send the transfers; empty for any, when an export is only read."""
     pages: list[str] = field(default_factory=list)
     _logs: dict[tuple[str, str], LogVerification] = field(default_factory=dict)
-    """Logs read so far, by part and id; the id of the organisation's own is not known yet."""
+    """Logs read so far, by part and id; the id of the organisation's own log is only in the manifest."""
     _origins: dict[str, ChainHead] = field(default_factory=dict)
 
     async def document(self, name: str, data: bytes) -> None:
-        """Check nothing but its digest."""
+        """Check nothing, because the reader verifies the file's digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if part is parts.TRANSFERS and self._organisation:
@@ -101,13 +100,13 @@ class Checking:
                 raise damaged(f"{record.files[name].name} is not the envelope that was to be sent")
 
     async def gone(self, record: layout.Record, name: str) -> None:
-        """Check nothing."""
+        """Check nothing, because there is no content."""
 
     async def page_end(self, digest: str) -> None:
         self.pages.append(digest)
 
     def _entry(self, part: Part, facts: Facts) -> None:
-        """An entry continues its log, from the first one on."""
+        """Check that an entry continues its log, from the first entry on."""
         log = facts.get("log", "")
         title = layout.title(part)
         entry = _read(facts)
@@ -120,12 +119,12 @@ class Checking:
             raise _broken(title, known.head)
 
     def end(self, statement: Statement, signer: str) -> None:
-        """All has been read; :class:`MoveError` unless it is ``signer``'s and the logs are whole."""
+        """Finish the check; raises :class:`MoveError` if the signer is another or a log is broken."""
         statement.check_signer(signer)
         self._check_logs(statement.manifest)
 
     def _check_logs(self, manifest: Manifest) -> None:
-        """The organisation's own logs begin and end where the manifest says."""
+        """Check that the organisation's own logs begin and end as stated in the manifest."""
         for role in manifest.roles:
             title, log = f"{role}/log", manifest.logs.get(role)
             if log is None:
@@ -138,7 +137,7 @@ class Checking:
 
 
 def _read(facts: Facts) -> LogEntry | Leaf | None:
-    """An entry, or the leaf of one that was disposed of; ``None`` when it is neither."""
+    """Return an entry, or the leaf of one that was disposed of; ``None`` if it is neither."""
     try:
         plain = {name: to_bytes(facts[name] or "").hex() for name in ("previous", "hash", "salt")}
         if facts["content"] is not None:
@@ -149,7 +148,7 @@ def _read(facts: Facts) -> LogEntry | Leaf | None:
 
 
 def _named_origin(entry: LogEntry | Leaf | None) -> bytes:
-    """The hash before the first entry of a log, as that names it."""
+    """Return the hash before the first entry of a log, as named by that entry."""
     if not isinstance(entry, LogEntry):
         return b""
     named = entry.previous.hex() if entry.leaf is None else entry.ids.get("head", "")

@@ -1,4 +1,4 @@
-"""Events of an organisation that moves."""
+"""Events of the move of an organisation between suppliers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ class MoveEvent(AuditEvent):
     """A step of an organisation's move."""
 
     LOG_NAMES_WRITTEN = "log:names:written"
-    """The names of the persons in the logs were written, encrypted for a chosen recipient."""
+    """The names of the people in the logs were written to a file, encrypted for chosen recipients."""
     ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
     ORGANISATION_IMPORTED = "org:organisation:imported"

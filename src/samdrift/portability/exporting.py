@@ -1,8 +1,8 @@
-"""Writes all that an organisation has here in one file, encrypted for whom two persons agreed on.
+"""Export of all data of an organisation here to one file, encrypted for recipients that two people approved.
 
-The organisation may run on meanwhile: each vault is read as it was at one moment, page by
-page, and the access point's in two steps around the message service's, so that what
-passes between them is in one of them at least (:mod:`samdrift.portability.layout`).
+The organisation may stay in operation: each vault is read in the state of one moment, page by page. The
+access point's vault is read in two steps, before and after the message service's, so that anything that
+passes between them is in at least one of them (:mod:`samdrift.portability.layout`).
 """
 
 from __future__ import annotations
@@ -116,12 +116,12 @@ _READERS: dict[str, _Read] = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The written export."""
+    """A completed export."""
 
     manifest: Manifest
     manifest_sha256: str
     signer: str
-    """SHA-256 of the certificate whose key signed; whoever takes it in is told by another way."""
+    """SHA-256 of the certificate of the signing key; the importer must get it through another channel."""
 
 
 async def export(
@@ -132,11 +132,10 @@ async def export(
     out: Path,
     check: Check = nothing_to_check,
 ) -> Exported:
-    """Write ``out``, a new file: whole and durable, or not there.
+    """Write the new file ``out``, which is either complete and durable, or does not exist.
 
-    ``check`` is asked before each part, and raises when no more may be read.
-    That it is done is recorded in the organisation's log before anything is read, and
-    what was done before the file has its name.
+    ``check`` is called before each write, and raises once no more may be read. The start is recorded in the
+    organisation's log before anything is read, and the result before the file gets its name.
     """
     roles = hosted(installation.gate, organisation)
     key = await signing_key(installation, organisation, roles)
@@ -170,7 +169,7 @@ def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[
 
 
 class _Checked:
-    """A sink into which nothing is written once no more may be read."""
+    """A sink that calls ``check`` before each write, so that nothing is written once no more may be read."""
 
     def __init__(self, sink: Writing, check: Check) -> None:
         self._sink = sink
@@ -182,7 +181,7 @@ class _Checked:
 
 
 class _Writing:
-    """An export on its way."""
+    """An export in progress."""
 
     def __init__(
         self, gate: Gate, organisation: ParticipantIdentifier, facts: dict[str, str], archive: ArchiveWriter
@@ -196,7 +195,7 @@ class _Writing:
         self._logs: dict[str, LogState] = {}
 
     async def preamble(self, installation: Administration, roles: Iterable[Role]) -> None:
-        """Write what the export is, and how the organisation was set up."""
+        """Write the description of the export, and the organisation's configuration."""
         config = installation.config
         entry = next((one for one in config.organisations if one.identifier == self._organisation), None)
         vaults = [one.vault for role in roles if (one := self._gate.registry.find(self._organisation, role))]
@@ -210,7 +209,7 @@ class _Writing:
             self._sums.append(await self._archive.add(name, data))
 
     async def vault(self, kind: type[Departure], parts: Iterable[Part]) -> None:
-        """Parts of a vault, as they are at one moment."""
+        """Write parts of a vault, in its state of one moment."""
         async with self._gate.depart(workers.EXPORT, self._organisation, kind, self._facts) as vault:
             for part in parts:
                 await self._part(vault, part)
@@ -240,7 +239,7 @@ class _Writing:
         self._sums.append(await self._archive.add(layout.page_sums_file(part, number), listed))
 
     async def _body(self, vault: Departure, member: Member, body: BodyReader) -> str:
-        """A body, or that it has been removed since the vault was as it is read."""
+        """Write a body, or a marker if it has been removed since the moment for which the vault is read."""
         pieces = aiter(body)
         try:
             first = await anext(pieces)
@@ -261,7 +260,7 @@ class _Writing:
         approved_by: tuple[str, ...],
         recipients: tuple[str, ...],
     ) -> Manifest:
-        """The list of files, the manifest, and the signature on it."""
+        """Write the list of files, the manifest, and its signature."""
         files = Files(self._archive.count, self._archive.bytes, sha256(self._listed()).hexdigest())
         logs = {
             role: Log(state.id, state.head.sequence, state.head.hash.hex())
@@ -324,7 +323,7 @@ async def _log(
 
 
 def _described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
-    """Return the organisation's configuration; no path, password or key, which mean nothing elsewhere."""
+    """Return the organisation's configuration, without paths, passwords and keys."""
     if entry is None:
         return {"identifier": organisation.value, "configured": False}
     external, domibus = entry.external_issuer, entry.domibus
@@ -355,6 +354,6 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
 
 
 async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
-    """Return the page of ``part`` after the record with that key; empty after the last one."""
+    """Return the page of ``part`` that follows the record with key ``after``; empty at the end."""
     readers = _MAIL_READERS if part in _MAIL_PARTS else _READERS
     return await readers[part.name](vault, after)

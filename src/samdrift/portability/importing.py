@@ -1,9 +1,8 @@
-"""Imports what an organisation brings from its former supplier.
+"""Import of the data that an organisation brings from its former supplier.
 
-First all of the file is read and checked, then it is read again and stored, page by
-page, each only when all of it has come and is what was checked. After a kill the same
-command continues. The organisation is suspended here meanwhile, and stays so: that
-it is to be served from now on is for people to say.
+The file is first read and checked as a whole, then read again and stored. Each page is stored only once all
+of it has arrived and is what was checked. After a crash the same command continues. The organisation is
+suspended here in the meantime, and remains so until people decide that it is to be served.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Door = Callable[[], AbstractAsyncContextManager[Arrival]]
-"""Opens a vault for one unit of work."""
+"""Callback that opens a vault for one unit of work."""
 
 _ARRIVALS: Mapping[Role, type[Arrival]] = {
     Role.ACCESS_POINT: AccessPointArrival,
@@ -59,7 +58,7 @@ _ARRIVALS: Mapping[Role, type[Arrival]] = {
 }
 
 _PATIENCE = 30.0
-"""Seconds in which a change of the registry is heard of."""
+"""Maximum number of seconds before the gate learns of a change in the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +69,33 @@ class Order:
     file: Path
     keys: Sequence[pyrage.x25519.Identity]
     signer: str
-    """SHA-256 of the certificate whose key must have signed."""
+    """SHA-256 of the certificate of the key that must have signed."""
     by: str
-    """The person who has it done."""
+    """The person who ordered the import."""
     take_over: bool = False
-    """True when what was under way is continued here; otherwise it ends here."""
+    """True if work in progress is continued here; otherwise it ends with the import."""
     digest: str | None = None
-    """SHA-256 of the manifest, from the former supplier, separately from the file; taking over needs it."""
+    """SHA-256 of the manifest, obtained from the former supplier separately; required to take over."""
     proof: Proof = NOT_PROVEN
-    """The proof that it is the one who is named."""
+    """Proof that the import was ordered by the person named in ``by``."""
     file_digest: str | None = None
-    """SHA-256 of the file that this one signed for; another one is refused before anything is stored."""
+    """SHA-256 of the file that this person signed for; any other file is refused before storing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The imported export."""
+    """The result of an import."""
 
     manifest: Manifest
     manifest_sha256: str
     certificate: x509.Certificate
-    """Certificate of the key that signed."""
+    """Certificate of the key that signed the export."""
     already: bool
-    """True when all of it was there before."""
+    """True if everything had already been imported before."""
 
 
 async def take_in(installation: Administration, order: Order) -> Imported:
-    """Take in an export; :class:`MoveError`, with nothing stored, when it cannot be used or is not wanted."""
+    """Import an export; raises :class:`MoveError`, with nothing stored, if it is unusable or not allowed."""
     organisation = order.organisation
     if order.take_over and order.digest is None:
         text = (
@@ -136,7 +135,7 @@ async def take_in(installation: Administration, order: Order) -> Imported:
 async def _have_vaults(
     installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
 ) -> None:
-    """New vaults where there are none; they are suspended before the gate is notified of them."""
+    """Create missing vaults, and suspend them before the gate learns of them."""
     registry = installation.gate.registry
     missing = [role for role in roles if registry.find(organisation, role) is None]
     if missing:
@@ -156,7 +155,7 @@ async def _suspend(
 
 
 async def _heard(so: Callable[[], bool]) -> None:
-    """Wait until the gate has heard from the database that it is so."""
+    """Wait until the gate has learnt from the database that ``so`` is true."""
     async with asyncio.timeout(_PATIENCE):
         while not so():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -165,7 +164,7 @@ async def _heard(so: Callable[[], bool]) -> None:
 async def _begin(
     gate: Gate, organisation: ParticipantIdentifier, roles: Sequence[Role], checked: Checked, by: str
 ) -> dict[Role, ArrivalStanding]:
-    """Begin in all vaults or in none."""
+    """Begin the import in all vaults or in none."""
     now, export = datetime.now(UTC), checked.statement.sha256
     standing: dict[Role, ArrivalStanding] = {}
     async with AsyncExitStack() as stack:
@@ -218,7 +217,7 @@ def _worker(by: str) -> Principal:
 
 @dataclass
 class _Page:
-    """A page on its way into a vault that is open for it; nothing is asked of the database before its end."""
+    """A page on its way into a vault that is open for it; the database is not used before the page's end."""
 
     part: Part
     records: Sequence[layout.Record]
@@ -230,7 +229,7 @@ class _Page:
 
 
 class Storing:
-    """A visitor that stores. Left with an error, what was begun of a page is dropped."""
+    """A visitor that stores pages. After an error, the incomplete page is dropped."""
 
     def __init__(
         self, doors: Mapping[Role, Door], standing: Mapping[Role, ArrivalStanding], checked: Checked
@@ -287,8 +286,9 @@ class Storing:
             await page.opening.__aexit__(None, None, None)
 
     async def _wanted(self, part: Part, records: Sequence[layout.Record]) -> bool:
-        """Return whether the page is to be stored and is not there: an arrival may have been cut short after
-        it.
+        """Return whether a page must be stored.
+
+        It is not stored again if an earlier import was interrupted after it.
         """
         standing = self._standing[part.role]
         if standing is ArrivalStanding.DONE:
@@ -327,10 +327,10 @@ def _key(part: Part, facts: Facts) -> tuple[str, ...]:
 
 
 def _without_body(part: Part, facts: Facts, at: str) -> Facts:
-    """Return a record whose body was removed while the export was made.
+    """Return changes to a record with a body that was removed during the export.
 
-    A message was deleted, an envelope that came in was fetched, a transfer came to
-    an end, which is not known here. In the message client sending was undone, or a draft dropped.
+    The message was deleted, a received envelope was fetched, or a transfer ended with an unknown result. In
+    the message client, sending was undone or a draft was deleted.
     """
     if part is parts.MESSAGES:
         sealed = dict.fromkeys(("label", "sender_address", "recipient_address", "attributes"))

@@ -1,9 +1,8 @@
-"""Which files an export has, in which order, and how records are written in them.
+"""The files in an export, their order, and the format of records in them.
 
-A page is a file of JSON lines, one record each; after it come, in the order of
-the records, the files that these have besides, and a list of them all with their
-digests. So whoever reads from the beginning to the end always knows what has to
-come next, and holds one page.
+A page is a file of JSON lines with one record each. It is followed by the files that belong to its records,
+in the same order, and by a list of all of them with their digests. A reader that starts at the beginning
+therefore always knows which file must come next, and keeps only one page in memory.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ SIGNATURE_FILE = "manifest.json.sig"
 SIGNER_FILE = "certificate.pem"
 
 MOST_PAGE = 64 << 20
-"""Bytes of a page: the facts of a message have no bound of their own, but this many bytes fit in memory."""
+"""Maximum number of bytes in a page: the facts of messages have no limit, but a page must fit in memory."""
 MOST_RECORDS = 1000
-"""Lines of a page; those that are written have half as many at most."""
+"""Maximum number of lines in a page; pages are written with at most half of it."""
 MOST_LINE = 1 << 20
-"""Bytes of a line but for its texts: a small value of JSON takes thirty times its bytes in memory."""
+"""Maximum size of a line in bytes, without its texts: small JSON values need thirty times that in memory."""
 MOST_DOCUMENT = 128 << 20
-"""Bytes of a receipt, and of what the export says of itself."""
+"""Maximum size in bytes of a receipt, and of the files that describe the export."""
 
 _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
@@ -56,9 +55,10 @@ def _proving(role: Role) -> tuple[Part, ...]:
 
 
 BEFORE: tuple[Part, ...] = (parts.INCOMING,)
-"""Parts that are read before the message service's vault: what came in; what was sent is read after it.
+"""Parts read before the message service's vault: received envelopes. Transfers are read after it.
 
-So what passes from one vault to the other meanwhile is in one of them, or in both, and known by its id.
+An object that passes from one vault to the other in the meantime is therefore in one of them, or in both and
+recognised by its id.
 """
 BETWEEN: tuple[Part, ...] = (
     parts.MESSAGES,
@@ -109,7 +109,7 @@ _ENDINGS = {
 BODIES = frozenset({"envelope", "message", "documents", "file"})
 """Contents that may be large; the others are documents that fit in memory."""
 GONE = ".gone"
-"""Ends the name of an empty file in place of a body that was removed while the export was made."""
+"""Suffix of the empty file that replaces a body removed during the export."""
 
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -117,29 +117,29 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line of a page: facts, and name and size of each of its files."""
+    """A line of a page: facts, and the name and size of each of its files."""
 
     facts: Facts
     files: Mapping[str, Member]
 
 
 def title(part: Part) -> str:
-    """A part's name in the manifest."""
+    """Return a part's name in the manifest."""
     return f"{part.role.value}/{part.name}"
 
 
 def page_file(part: Part, number: int) -> str:
-    """The name of a page; the first one has number 1."""
+    """Return the file name of a page; the first page has number 1."""
     return f"{title(part)}/{number:06}.jsonl"
 
 
 def page_sums_file(part: Part, number: int) -> str:
-    """The name of the list of a page and its files, with their digests; it comes after them."""
+    """Return the name of the list of digests that follows a page and its files."""
     return f"{title(part)}/{number:06}.sha256"
 
 
 def content_file(part: Part, facts: Facts, content: str) -> str:
-    """The name of a file of a record. An id that is not a plain name is replaced by its digest."""
+    """Return the name of a record's file. An id that is not a plain name is replaced by its digest."""
     name = "-".join(str(facts[each]) for each in reversed(part.key))
     if not _PLAIN.fullmatch(name):
         name = f"sha256-{sha256(name.encode()).hexdigest()}"
@@ -147,12 +147,12 @@ def content_file(part: Part, facts: Facts, content: str) -> str:
 
 
 def document(facts: dict[str, Any]) -> bytes:
-    """A file that is one JSON object."""
+    """Return the content of a file with one JSON object."""
     return (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def write_page(records: Sequence[Record]) -> bytes:
-    """A page as JSON lines."""
+    """Return a page as JSON lines."""
     return b"".join(_line(record) for record in records)
 
 
@@ -163,7 +163,7 @@ def _line(record: Record) -> bytes:
 
 
 def read_page(part: Part, name: str, data: bytes) -> list[Record]:
-    """The records of a page; :class:`MoveError` says which line is not what it should be."""
+    """Return the records of a page; raises :class:`MoveError` that names an invalid line."""
     if data.count(b"\n") + data.count(b"\r") > MOST_RECORDS:
         raise damaged(f"{name} has more records than a page may have")
     records = []
@@ -180,7 +180,7 @@ def read_page(part: Part, name: str, data: bytes) -> list[Record]:
 
 
 def _check_line(line: bytes) -> None:
-    """Reject a line of many values before it is parsed; a text in it may be as long as a page."""
+    """Reject a line with too many values before it is parsed; a text in it may be as long as a page."""
     if len(line) <= MOST_LINE:
         return
     besides, at = 0, 0
@@ -215,7 +215,7 @@ def _files(part: Part, facts: Facts, files: Any) -> Iterator[tuple[str, Member]]
 
 
 def _check_contents(part: Part, record: Record) -> None:
-    """A record has the files that its facts need, and the facts that go with them."""
+    """Check that a record has the files that its facts require, and consistent facts."""
     facts, has = record.facts, set(record.files)
     if part is parts.INCOMING and has != {"receipt"} | _if(facts["acknowledged_at"] is None, "envelope"):
         raise ValueError("what came in has a receipt, and an envelope while it waits")

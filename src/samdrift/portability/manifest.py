@@ -1,8 +1,8 @@
 """The manifest of an export, signed with the organisation's key.
 
-``manifest.json.sig`` is RSASSA-PKCS1-v1_5 with SHA-256 over the bytes of
-``manifest.json``, which ``openssl dgst -verify`` checks. The manifest names the
-SHA-256 of ``SHA256SUMS``, and that names those of all files before it.
+``manifest.json.sig`` is RSASSA-PKCS1-v1_5 with SHA-256 over the bytes of ``manifest.json``, which
+``openssl dgst -verify`` can check. The manifest contains the SHA-256 of ``SHA256SUMS``, and that file those
+of all files before it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift organisation export"
 VERSION = 4
-"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names, since 4
-vaults of message client and governance, and entries of logs in their second form.
+"""Version 2 added digests that the log commits to, version 3 certificates of peers named in the log.
+
+Version 4 added vaults of message client and governance, and the second form of log entries.
 """
 _KNOWN = (1, 2, 3, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log in the export: the id that its chain begins with, how many entries, and the hash at its end."""
+    """A log in the export: the id that starts its hash chain, its number of entries, and its last hash."""
 
     id: str
     entries: int
@@ -39,7 +40,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files before the manifest."""
+    """The files before the manifest, as counted."""
 
     count: int
     bytes: int
@@ -49,22 +50,22 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The statement."""
+    """The signed description of an export."""
 
     organisation: str
     made_at: datetime
     made_by: str
-    """The program, with its version."""
+    """Name of the program, with its version."""
     suspended: bool
-    """True when the organisation was suspended at its supplier, so that nothing went on there."""
+    """True if the organisation was suspended at its supplier, so that nothing continued there."""
     approved_by: tuple[str, ...]
     recipients: tuple[str, ...]
     roles: tuple[str, ...]
     files: Files
     records: Mapping[str, int]
-    """Number of rows of each part, such as ``mt/messages``."""
+    """Number of records of each part, such as ``mt/messages``."""
     logs: Mapping[str, Log]
-    """By role."""
+    """End of each log, by role."""
 
     def encode(self) -> bytes:
         document = {"format": FORMAT, "version": VERSION} | asdict(self)
@@ -73,7 +74,7 @@ class Manifest:
 
 
 def decode(data: bytes) -> Manifest:
-    """A manifest from its bytes; :class:`MoveError` for none, or one of a version that is not known here."""
+    """Return the manifest from its bytes; :class:`MoveError` if it is invalid or of an unknown version."""
     document = read_object(data, "manifest.json")
     check_format(document)
     try:
@@ -101,7 +102,7 @@ def decode(data: bytes) -> Manifest:
 
 
 def check_format(document: Mapping[str, Any]) -> None:
-    """:class:`MoveError` unless the document is of an export, in the version that is known here."""
+    """Raise :class:`MoveError` unless the document belongs to an export of a known version."""
     if document.get("format") != FORMAT:
         raise MoveError(
             MoveFault.NOT_AN_EXPORT, "the file holds something else than an organisation's export"

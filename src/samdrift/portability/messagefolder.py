@@ -1,13 +1,11 @@
 """The folder that a message is unpacked into, written while the message is read.
 
-``message.xml`` is the message byte for byte, ``message.json`` its facts, and
-``message.txt`` is for people. Texts and attachments are files of their own, and
-written as they come (:class:`Contents`), so that no file is ever held whole; names are
-held, and bounded.
+``message.xml`` is the message byte for byte, ``message.json`` contains its facts, and ``message.txt`` is for
+people. Texts and attachments are separate files, written as they are read (:class:`Contents`), so that no
+file is ever in memory as a whole; only names are, and their size is limited.
 
-An attachment has the name that its sender chose. What it becomes is one name that
-every file system accepts, that leads nowhere, and that no other file in its
-folder has, even where large and small letters are the same (:class:`Names`).
+An attachment has a name that its sender chose. It is changed to a name that every file system accepts, that
+contains no path, and that no other file in its folder has, even without regard to case (:class:`Names`).
 """
 
 from __future__ import annotations
@@ -38,13 +36,13 @@ _DOCUMENT_NAMES: Final = ("documentID", "documentName", "index")
 _FILE_NAMES: Final = ("fileName", "contentType")
 
 _MOST_NAMES: Final = 4 << 20
-"""Characters of all names in a message."""
+"""Maximum number of characters in all names of a message."""
 
 Members = dict[str, Any]
 _UNNAMED: Final = "bilaga"
 _MOST_BYTES: Final = 120
 _MOST_READ: Final = 400
-"""Characters of a name that are read from each end: marks are put in order in the square of their number."""
+"""Number of characters read from each end of a name: ordering combining marks takes quadratic time."""
 _MOST_ENDING: Final = 16
 _FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
@@ -53,7 +51,7 @@ _PIECE: Final = 1 << 16
 
 
 def new(path: Path) -> BinaryIO:
-    """A file that was not there, for its owner alone; its folder is made."""
+    """Open a new file for its owner only, creating its folder; fails if the file exists."""
     _make(path.parent)
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -68,13 +66,13 @@ def _make(folder: Path) -> None:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Such a file, whole."""
+    """Write a new file with all of its content."""
     with new(path) as file:
         file.writelines(pieces)
 
 
 class MessageFolder:
-    """One message on its way into its folder."""
+    """A message that is being unpacked into its folder."""
 
     def __init__(self, path: Path, facts: Facts) -> None:
         self.path = path
@@ -89,7 +87,7 @@ class MessageFolder:
         _make(path)
 
     async def write(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Write the message and its contents, and pass on what was read."""
+        """Yield the message's pieces while writing it and its contents to the folder."""
         contents = Contents(self)
         reading = True
         try:
@@ -104,7 +102,7 @@ class MessageFolder:
             self._close()
 
     def _read(self, contents: Contents, piece: bytes | None) -> bool:
-        """Return whether it is an SDK message so far. Nothing is unpacked of one that is not."""
+        """Return whether the message is still a valid SDK message; if not, remove its unpacked files."""
         try:
             contents.close() if piece is None else contents.feed(piece)
         except WireError:
@@ -116,7 +114,7 @@ class MessageFolder:
         return True
 
     def finish(self) -> None:
-        """Write what people and programs read of the message."""
+        """Write the files for people and programs, after the message has been read."""
         facts = self.facts | {"attributes": _parsed(self.facts["attributes"])}
         members = facts | {"content": self.content, "documents": self.documents}
         write(self.path / "message.json", [document(members)])
@@ -170,7 +168,7 @@ class _Text:
 
 
 class _Attachment:
-    """Decodes as it comes; :class:`WireError` when it is not base64."""
+    """An attachment, decoded while it is read; :class:`WireError` if it is not base64."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         self._name = name
@@ -202,16 +200,16 @@ def _parsed(attributes: str | None) -> Any:
 
 
 class Output(Protocol):
-    """Takes one text, or the base64 of one attachment."""
+    """Receiver of one text, or of the base64 of one attachment."""
 
     def write(self, text: str) -> None: ...
 
     def close(self) -> Any:
-        """It was all; what the message's facts say of it."""
+        """Finish the content, and return its entry in the message's facts."""
 
 
 class Outputs(Protocol):
-    """The receiver of contents."""
+    """Receiver of the contents of a message."""
 
     def text(self) -> Output: ...
 
@@ -219,13 +217,11 @@ class Outputs(Protocol):
 
 
 class Contents:
-    """Reads a message; :class:`WireError` if it is not one."""
+    """Parser of a message that passes on its contents; :class:`WireError` if it is not an SDK message."""
 
     def __init__(self, outputs: Outputs) -> None:
         self.documents: list[Members] = []
-        """The members of each document: names as in the message, and the files that texts and attachments
-        became.
-        """
+        """Members of each document: names as in the message, and the files with texts and attachments."""
         self._outputs = outputs
         self._stream = XmlStream(self, LARGE)
         self._path: list[str] = []
@@ -234,11 +230,11 @@ class Contents:
         self._characters = 0
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the message."""
+        """Parse the next bytes of the message."""
         self._stream.feed(data)
 
     def close(self) -> None:
-        """The message ended."""
+        """Finish parsing at the end of the message."""
         self._stream.close()
 
     def start(self, tag: str, attributes: object) -> bool:
@@ -296,7 +292,7 @@ class Contents:
 
 
 def safe_name(original: str) -> str:
-    """The last part of a name, without what a file system or a terminal would take for something else."""
+    """Return the last part of a name without anything that is special to a file system or a terminal."""
     last = re.split(r"[/\\]", original.rstrip("/\\ "))[-1]
     if len(last) > 2 * _MOST_READ:
         last = last[:_MOST_READ] + last[-_MOST_READ:]
@@ -309,14 +305,14 @@ def safe_name(original: str) -> str:
 
 
 class Names:
-    """The names in one folder."""
+    """The file names in use in one folder."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._last: dict[str, int] = {}
 
     def new(self, original: str) -> str:
-        """A safe name that was not given before; the second of its kind is numbered 2."""
+        """Return a safe name that is not in use yet; the second of the same name gets the number 2."""
         name = chosen = safe_name(original)
         number = self._last.get(_alike(name), 1)
         while _alike(chosen) in self._taken:
@@ -332,7 +328,7 @@ def _alike(name: str) -> str:
 
 
 def _shortened(name: str, more: str) -> str:
-    """``name`` with ``more`` before its ending, within a limit of bytes."""
+    """Return ``name`` with ``more`` before its file extension, within a limit of bytes."""
     ending = PurePosixPath(name).suffix
     if len(ending.encode()) > _MOST_ENDING:
         ending = ""

@@ -1,7 +1,7 @@
-"""The table that joins names to the ids of persons in logs: apart from the logs, and encrypted with age.
+"""The table that maps the ids of people in logs to names: separate from the logs, and encrypted with age.
 
-A log names persons by random ids, so that it can be handed over, kept and shown without their names. Whoever
-the organisation has chosen joins the two on a machine of its own.
+A log identifies people by random ids, so that it can be handed over, kept and shown without their names. The
+recipients that the organisation has chosen combine the two on a machine of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift names 1"
 WITH_PERSONS = (Role.MESSAGE_CLIENT, Role.MESSAGE_SERVICE, Role.GOVERNANCE)
-"""Roles whose vaults know persons: those who sign in, and those for whom systems act."""
+"""Roles with vaults that know people: those who sign in, and those for whom systems act."""
 _LARGEST = 64 << 20
 _USER = "user:"
 
@@ -37,7 +37,7 @@ async def write_names(
     recipients: Sequence[str],
     out: Path,
 ) -> int:
-    """Write ``out``, a new file that ``recipients`` open, and return how many persons are in it.
+    """Write the new file ``out``, encrypted for ``recipients``, and return the number of people in it.
 
     ``by`` is the person who asks; the organisation's log records that before anything is read.
     """
@@ -61,7 +61,7 @@ async def write_names(
 
 
 def read_names(file: Path, keys: Sequence[pyrage.x25519.Identity]) -> Mapping[str, str]:
-    """Return the names by id; :class:`MoveError` for a file that ``keys`` do not open, or something else."""
+    """Return the names by id; :class:`MoveError` if the file is invalid or ``keys`` do not open it."""
     with file.open("rb") as opened:
         sealed = opened.read(_LARGEST + 1)
     try:
@@ -76,6 +76,6 @@ def read_names(file: Path, keys: Sequence[pyrage.x25519.Identity]) -> Mapping[st
 
 
 def with_name(text: str, names: Mapping[str, str]) -> str:
-    """Return a value of a log with the name of the person whom it is the id of, if it is one."""
+    """Return a value from a log with the person's name added, if the value is a person's id."""
     name = names.get(text.removeprefix(_USER))
     return text if name is None else f"{text} ({name})"

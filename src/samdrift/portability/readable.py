@@ -1,4 +1,4 @@
-"""A message as people read it, in Swedish: a text for one, and a line of a table for many. Pure."""
+"""A message in readable Swedish: a text for a single one, and a line of a table for many; pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT: Final = {
     "gone": "togs bort medan exporten gjordes",
     "none": "finns inte hos leverantören",
 }
-"""The fate of a message's content."""
+"""Texts for the state of a message's content."""
 
 _COLUMNS: Final = (
     *("Riktning", "Status", "Daterat", "Lagrat", "Rubrik", "Från organisation", "Från adress"),
@@ -31,12 +31,12 @@ _FORMULA: Final = re.compile(r"""((?:^|[,;|])["'\s]*)(?=[=+\-@＝＋－＠])""")
 
 
 def table_head() -> bytes:
-    """The first line of the table, with the mark by which spreadsheets know UTF-8."""
+    """Return the first line of the table, with the mark by which spreadsheets recognise UTF-8."""
     return b"\xef\xbb\xbf" + _line(_COLUMNS)
 
 
 def table_line(facts: Facts, documents: Sequence[Members], content: str, folder: str) -> bytes:
-    """A message's line."""
+    """Return a message's line of the table."""
     return _line(
         (
             *(_DIRECTIONS[facts["direction"]], facts["status"], facts["dated_at"], facts["created_at"]),
@@ -52,7 +52,7 @@ def table_line(facts: Facts, documents: Sequence[Members], content: str, folder:
 
 
 def _line(cells: Sequence[str | None]) -> bytes:
-    """Cells that no spreadsheet takes for formulas, even one that splits them in the wrong place."""
+    """Return cells as a line in which no spreadsheet finds formulas, even if it splits cells wrongly."""
     line = io.StringIO()
     safe = [_FORMULA.sub(r"\1'", _flat(cell or "")) for cell in cells]
     csv.writer(line, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(safe)
@@ -60,7 +60,7 @@ def _line(cells: Sequence[str | None]) -> bytes:
 
 
 def head(facts: Facts, content: str) -> str:
-    """The beginning of a message's text."""
+    """Return the beginning of a message's text."""
     rows = [
         ("Rubrik", facts["label"]),
         ("Riktning", _DIRECTIONS[facts["direction"]]),
@@ -79,22 +79,22 @@ def head(facts: Facts, content: str) -> str:
 
 
 def title(text: str) -> str:
-    """Begins a part of a message's text."""
+    """Return the title of a section in a message's text."""
     return f"\n{text.upper()}\n\n"
 
 
 def shown(text: str) -> str:
-    """A piece of a text, without what steers a terminal or turns the direction of writing."""
+    """Return a text without characters that control a terminal or change the direction of writing."""
     return _STEERING.sub("\ufffd", text.replace("\r", ""))
 
 
 def _flat(text: str) -> str:
-    """The same on one line."""
+    """Return the same text on one line."""
     return shown(text).replace("\n", " ").replace("\t", " ")
 
 
 def attachments(documents: Sequence[Members]) -> Iterator[str]:
-    """A line for each attachment: the file, and what its sender called it."""
+    """Yield a line for each attachment: its file, and its original name and type."""
     for document in documents:
         for file in document["attachments"]:
             name, kind = (_flat(file.get(each, "")) for each in ("fileName", "contentType"))
@@ -102,14 +102,14 @@ def attachments(documents: Sequence[Members]) -> Iterator[str]:
 
 
 def history(facts: Facts) -> Iterator[str]:
-    """A line for each step of a message's life."""
+    """Yield a line for each event of a message."""
     for event in facts["events"]:
         said = " - ".join(filter(None, (event["title"], event["detail"], event["path"])))
         yield _flat(f"{event['at']}  {event['status']}  {said}") + "\n"
 
 
 def receipt(facts: Facts, file: str) -> str:
-    """Return the text of a message receipt, to follow the text of its message."""
+    """Return the text of a message receipt, to be placed after the text of its message."""
     way = "skickad" if facts["direction"] == "out" else "mottagen"
     said = f"{facts['created_at']}  {facts['status']}  {way}, {facts['counterpart']}  {file}"
     return title("Meddelandekvittens") + _flat(said) + "\n"

@@ -1,7 +1,7 @@
-"""Reads an export from its beginning to its end, and holds it to the order that it must have.
+"""Reading of an export from beginning to end, with a check of the required order.
 
-What is in it is handed on page by page as it is read. That all of it is what was
-signed is known only at the end: whoever stores something reads twice.
+Its content is passed on page by page as it is read. Only the end shows whether everything is what was signed,
+so a reader that stores content must read the file twice.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _MOST_SUMS = 128 << 20
 
 
 class Visitor(Protocol):
-    """Gets what is in an export."""
+    """Receiver of the content of an export."""
 
     async def document(self, name: str, data: bytes) -> None:
-        """A file that says something of the whole, before all pages."""
+        """Receive a file that describes the whole export, before all pages."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
-        """A page, before the files of its records."""
+        """Receive a page, before the files of its records."""
 
     async def content(self, record: layout.Record, name: str, pieces: AsyncIterator[bytes]) -> None:
-        """A file of a record, in pieces; what is not taken of it is passed over."""
+        """Receive a file of a record in pieces; the rest is skipped if it is not read."""
 
     async def gone(self, record: layout.Record, name: str) -> None:
-        """Instead of a file: it was removed while the export was made."""
+        """Receive notice that a file was removed during the export."""
 
     async def page_end(self, digest: str) -> None:
-        """The page and its files are read; ``digest`` is the same for the same bytes under the same names."""
+        """Receive the end of a page and its files; ``digest`` identifies their names and content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The statement at the end of an export, not yet to be believed."""
+    """The statement at the end of an export, with a signature that has not been verified yet."""
 
     manifest: Manifest
     encoded: bytes
@@ -55,16 +55,16 @@ class Statement:
 
     @property
     def sha256(self) -> bytes:
-        """Names the export."""
+        """SHA-256 of the manifest, which identifies the export."""
         return sha256(self.encoded).digest()
 
     @property
     def signer(self) -> str:
-        """SHA-256 of the certificate that goes with the signature."""
+        """SHA-256 of the certificate that accompanies the signature."""
         return self.certificate.fingerprint(SHA256()).hex()
 
     def check_signer(self, fingerprint: str) -> None:
-        """:class:`MoveError` unless the key signed whose certificate has that SHA-256."""
+        """Raise :class:`MoveError` unless the key of the certificate with this SHA-256 signed the export."""
         if self.signer != fingerprint:
             text = "the export is signed with another certificate than the one that was named (--signer)"
             raise MoveError(MoveFault.OTHER_SIGNER, text)
@@ -72,9 +72,9 @@ class Statement:
             raise MoveError(MoveFault.SIGNATURE, "the signature on the export is not valid")
 
     def check_digest(self, sha256: str | None) -> None:
-        """:class:`MoveError` unless it is the export whose manifest was named, if one was.
+        """Raise :class:`MoveError` unless the manifest has the given digest; ``None`` accepts any.
 
-        An older export has the same signer, and the logs in it are whole: it shows only by its digest.
+        An older export has the same signer and complete logs, so only its digest distinguishes it.
         """
         if sha256 is not None and self.sha256.hex() != sha256:
             text = (
@@ -86,14 +86,14 @@ class Statement:
 
 @dataclass
 class _Read:
-    """The state of reading."""
+    """The digests and counts collected while reading."""
 
     sums: list[str] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
 
 
 async def walk(source: Reading, visitor: Visitor) -> Statement:
-    """Read to the end; :class:`MoveError` at the first thing that is not as it must be."""
+    """Read to the end; raises :class:`MoveError` at the first deviation from the format."""
     reader, read = ArchiveReader(source), _Read()
     check_format(read_object(await _next(reader, layout.FORMAT_FILE), layout.FORMAT_FILE))
     read.sums.append(reader.line)
@@ -169,7 +169,7 @@ async def _end(reader: ArchiveReader, read: _Read, member: Member) -> Statement:
 
 
 async def _next(reader: ArchiveReader, name: str) -> bytes:
-    """The content of the next file, which must have that name."""
+    """Return the content of the next file, which must have the given name."""
     member = await reader.next()
     if member is None or member.name != name:
         if name == layout.FORMAT_FILE:

@@ -1,4 +1,4 @@
-"""The texts that lie in every export, and in every folder that one was unpacked into."""
+"""Texts of the readme files in every export, and in every folder that one was unpacked into."""
 
 README = """\
 What a participant organisation of SDK (Saker digital kommunikation) had at its supplier.

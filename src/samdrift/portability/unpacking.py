@@ -1,7 +1,7 @@
-"""Unpacks an export into a folder that people can use, without any installation.
+"""Unpacking of an export into a folder for people, without any installation.
 
-It is read once: checked as whoever takes it in checks it, and written meanwhile
-beside the folder, which has its name only when everything held.
+The export is read once: it is checked as for an import, and written at the same time to a temporary folder,
+which gets its name only if all checks succeed.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from samdrift.vault.portability.parts import Facts, Part
 TABLE_FILE: Final = "index.csv"
 _MESSAGES: Final = "messages"
 _STRAY: Final = "receipts"
-"""Receipts whose message is not in the export."""
+"""Folder for receipts of messages that are not in the export."""
 _PLAIN: Final = re.compile(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The unpacked folder."""
+    """The result of unpacking."""
 
     statement: Statement
     attachments: int
     unreadable: int
-    """Messages that are there as XML alone, since they could not be read."""
+    """Number of messages that are present only as XML because they could not be parsed."""
 
     @property
     def manifest(self) -> Manifest:
@@ -57,9 +57,9 @@ async def unpack(
     signer: str | None,
     digest: str | None = None,
 ) -> Unpacked:
-    """Unpack ``file`` into the new folder ``out``; :class:`MoveError`, and no folder, when it cannot be used.
+    """Unpack ``file`` into the new folder ``out``; :class:`MoveError`, and no folder, if it is unusable.
 
-    Without ``signer`` the signature must hold with the certificate in the file.
+    Without ``signer``, the signature must be valid for the certificate in the file.
     """
     with new_folder(out) as folder:
         unpacking = _Unpacking(folder)
@@ -71,7 +71,7 @@ async def unpack(
 
 
 class _Unpacking:
-    """A visitor that writes everything, and has everything checked."""
+    """A visitor that writes everything, and passes it on to be checked."""
 
     def __init__(self, folder: Path) -> None:
         self.checking = Checking()
@@ -119,14 +119,14 @@ class _Unpacking:
         await self.checking.page_end(digest)
 
     def end(self, statement: Statement, signer: str) -> None:
-        """Have the whole checked, and write what the export says of itself at its end."""
+        """Complete the checks, and write the manifest and its signature."""
         self.checking.end(statement, signer)
         write(self._folder / layout.MANIFEST_FILE, [statement.encoded])
         write(self._folder / layout.SIGNATURE_FILE, [statement.signature])
         write(self._folder / layout.SIGNER_FILE, [statement.certificate.public_bytes(Encoding.PEM)])
 
     async def _checked(self, record: layout.Record, name: str, written: AsyncGenerator[bytes, None]) -> None:
-        """Have a file checked while it is written, to its end."""
+        """Check a file while it is written, to its end."""
         async with contextlib.aclosing(written):
             await self.checking.content(record, name, written)
             async for _ in written:
@@ -147,7 +147,7 @@ class _Unpacking:
         _append(self._folder / TABLE_FILE, line)
 
     def _receipt(self, facts: Facts) -> Path:
-        """Return the place of a message receipt, beside its message; its facts are written."""
+        """Return the path for a message receipt, next to its message if possible, and write its facts."""
         of = Direction.IN if facts["direction"] == Direction.OUT else Direction.OUT
         folder = self._path(of, facts["message"])
         path = (folder if folder.is_dir() else self._folder / _STRAY) / f"receipt-{_plain(facts['id'])}.xml"
@@ -173,5 +173,5 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _plain(name: str) -> str:
-    """An id as part of a file's name, even where large and small letters are the same; else its digest."""
+    """Return an id for use in a file name; one that is not plain lower case is replaced by its digest."""
     return name if _PLAIN.fullmatch(name) else f"sha256-{sha256(name.encode()).hexdigest()}"

@@ -2,8 +2,8 @@
 
 ::
 
-    supervisor   all keys; hears only the operator, and works with its processes, the database and the disk
-      front      addresses, TLS; hands each request to its process
-      workers    one per organisation and role: the keys of one vault
-      nobody     answers requests for no organisation of ours: no vault at all
+    supervisor   all keys; commands only from the operator; runs its processes, the database and the disk
+      front      addresses and TLS; forwards each request to the process that serves it
+      workers    one per organisation and role, each with the keys of one vault
+      nobody     answers requests for organisations that are not served here; opens no vault
 """

@@ -1,7 +1,7 @@
 """Blocking calls in threads of their own, each with a time limit.
 
-A call that hangs, on a disk or in an HSM's library, blocks only its own thread: not the event loop, not a
-pool of threads that others wait for, and not the end of the process.
+A call that hangs, on a disk or in an HSM's library, blocks only its own thread. It does not block the event
+loop, a shared pool of threads, or the end of the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Begin ``call`` in a thread of its own; returns its result or error."""
+    """Start ``call`` in a thread of its own; return a future with its result or error."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -47,13 +47,13 @@ def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
 
 
 async def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what ``call`` returns; :class:`TimeoutError` when that takes longer."""
+    """Return the result of ``call``; raise :class:`TimeoutError` when it takes longer than ``seconds``."""
     async with asyncio.timeout(seconds):
         return await in_own_thread(call)
 
 
 class Looks(Generic[T]):
-    """Repeated looks at several things: a look that hangs or fails affects only its own thing."""
+    """Repeated checks of several things, in which a check that hangs or fails affects only its own thing."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Looks(Generic[T]):
         hanging: Callable[[str], T],
         failed: Callable[[str, BaseException], T],
     ) -> None:
-        """``hanging`` and ``failed`` return the result to use in place of the look's.
+        """Set up the checks; ``hanging`` and ``failed`` return the result to use in place of the check's own.
 
-        A thing whose look hangs is not looked at again before that look has ended.
+        A thing whose check hangs is not checked again until that check has ended.
         """
         self._look = look
         self._seconds = seconds
@@ -74,7 +74,7 @@ class Looks(Generic[T]):
         self._running: dict[str, asyncio.Future[T]] = {}
 
     async def at(self, names: Collection[str]) -> Mapping[str, T]:
-        """Look at each of ``names``, all at the same time."""
+        """Check each of ``names``, all at the same time."""
         begun = {
             name: in_own_thread(partial(self._look, name)) for name in names if name not in self._running
         }

@@ -1,11 +1,10 @@
 """A control group for each process that is started, so that nothing it starts outlives it.
 
-A process can leave its session and its process group, and one that runs as the same user as
-others cannot be found by its user. It cannot leave its control group (cgroup v2): for that it would
-have to write to files that belong to the supervisor's user. Where there is no such hierarchy, or
-the supervisor may not make groups in it, processes are ended by their Unix user alone
-(:mod:`samdrift.processes.survivors`). A unit of systemd needs ``Delegate=yes`` for a supervisor
-that is not root.
+A process can leave its session and its process group, and the Unix user does not identify a process that
+shares its user with others. A process cannot leave its control group (cgroup v2), because it would have to
+write to files that belong to the supervisor's user. Without such a hierarchy, or when the supervisor may not
+create groups in it, processes are ended by their Unix user alone (:mod:`samdrift.processes.survivors`). A
+systemd unit needs ``Delegate=yes`` for a supervisor that is not root.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from pathlib import Path
 _MOUNTS = Path("/proc/self/mountinfo")
 _OWN = Path("/proc/self/cgroup")
 _PATIENCE = 10.0
-"""Seconds in which all processes of a group are to be gone."""
+"""Seconds within which all processes of a group must be gone."""
 _PAUSE = 0.02
 
 
 class ControlGroup:
-    """The group of one life of one process."""
+    """The control group of a process, from one start until its end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,8 +32,8 @@ class ControlGroup:
     def end(self) -> int:
         """Kill all remaining processes in the group, remove it, and return their number.
 
-        In one step by the kernel, so that a process that starts others as fast as it can does not outrun it.
-        An :class:`OSError` when they are not gone in ten seconds.
+        The kernel kills them in one step, so that a process that keeps starting others cannot outrun it.
+        Raises :class:`OSError` when they are not gone in ten seconds.
         """
         left = (self._folder / "cgroup.procs").read_text().split()
         (self._folder / "cgroup.kill").write_text("1")
@@ -49,26 +48,29 @@ class ControlGroup:
         return len(left)
 
     def take(self, process: int) -> None:
-        """Put a process into the group; all that it starts from then on is in it, too."""
+        """Put a process into the group; everything that it starts from then on is in the group as well."""
         (self._folder / "cgroup.procs").write_text(str(process))
 
 
 class ControlGroups:
-    """The groups of one installation's processes, below the supervisor's own."""
+    """The control groups of one installation's processes, below the supervisor's own group."""
 
     def __init__(self, own: Path, secrets: Path) -> None:
-        """``own`` is the supervisor's group; the folder ``secrets`` tells this installation from others."""
+        """Create groups below ``own``, the supervisor's group, named after the key store folder ``secrets``.
+
+        The name distinguishes this installation's groups from those of others.
+        """
         self._own = own
         self._prefix = f"samdrift-{hashlib.sha256(str(secrets.resolve()).encode()).hexdigest()[:16]}-"
 
     def make(self) -> ControlGroup:
-        """Make a group, without processes."""
+        """Create a group without processes."""
         folder = self._own / f"{self._prefix}{os.urandom(8).hex()}"
         folder.mkdir()
         return ControlGroup(folder)
 
     def folders(self) -> list[Path]:
-        """List the folders of the groups that are there."""
+        """List the folders of the existing groups."""
         return sorted(self._own.glob(f"{self._prefix}*/"))
 
     def end_all(self) -> int:
@@ -94,7 +96,7 @@ def control_groups(secrets: Path) -> ControlGroups | None:
 
 
 def own_group() -> Path | None:
-    """Find the folder of this process's own group in the hierarchy of version 2."""
+    """Find the folder of this process's own group in the cgroup v2 hierarchy; ``None`` without one."""
     if sys.platform != "linux":
         return None
     try:
@@ -110,5 +112,5 @@ def own_group() -> Path | None:
 
 
 def _unescaped(path: str) -> str:
-    """Undo how the kernel writes spaces and the like in a list of mounts."""
+    """Decode the escapes by which the kernel writes spaces and similar characters in the list of mounts."""
     return os.fsdecode(path.encode().decode("unicode_escape").encode("latin-1"))

@@ -1,7 +1,7 @@
-"""Several installations on one machine, each in an operating-system process of its own.
+"""Child processes on one machine: starting, watching and restarting them.
 
-A process has only the secrets of its own installation in memory, and inherits only the standard streams. Its
-standard input is a channel to the supervisor: on it the process reports that it serves, and it ends when the
+A child has only the secrets that it is handed, and inherits only the standard streams and what it is handed.
+Its standard input is a channel to the supervisor: the child reports there that it serves, and ends when the
 supervisor has gone for any reason.
 """
 
@@ -27,54 +27,54 @@ from samdrift.vault.errors import VaultError
 _LOGGER = logging.getLogger("samdrift")
 _SERVES = b"serves\n"
 _PATIENCE = 60.0
-"""Seconds that a process has to end by itself."""
+"""Seconds that a process has to end by itself before it is killed."""
 _LONGEST_PAUSE = 60.0
 _LONGEST_START = 300.0
-"""Seconds after which a process that neither serves nor has ended never will."""
+"""Seconds that a process has to serve or end after its start before it is killed."""
 _NOT_STARTED = 127
-"""Exit status for a program that could not even be started, as in a shell."""
+"""Exit status of a program that could not even be started, as in a shell."""
 _LONGEST_HAND = 60.0
-"""Seconds within which the things handed to a process must be ready."""
+"""Seconds within which the handover for a process must be ready."""
 _LONGEST_LINE = 64 << 20
 _LOOK_SECONDS = 5.0
-"""Between two looks at whether a process has ended whose end of the channel is held open."""
+"""Seconds between checks that a process is still alive, since another one may hold its channel open."""
 _STEADY = 60.0
-"""Seconds after which a process that ends has not failed to start."""
+"""Seconds that a process must have run for its end not to count as a failed start."""
 
 
 class NotStarted(Explained):
-    """A process ended before it served; the text names it. The process itself has reported the cause."""
+    """A process, named in the text, ended before it served. The process itself has reported the cause."""
 
 
 def pause(failures: int) -> float:
-    """Seconds to wait before a process is started again that failed ``failures`` times in a row."""
+    """Return the seconds to wait before restarting a process that has failed ``failures`` times in a row."""
     return min(2.0 ** (failures - 1), _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Secrets and sockets that a process is handed over its channel as it starts."""
+    """Secrets and sockets that a process receives over its channel when it starts."""
 
     line: bytes
-    """One line, without its end."""
+    """One line, without the line end."""
     sockets: Sequence[socket.socket] = ()
-    """Become the process's; ours are closed."""
+    """Sockets that become the process's; our copies are closed."""
     user: UnixUser | None = None
-    """The Unix user that it runs as; our own if ``None``."""
+    """The Unix user that the process runs as; our own if ``None``."""
     life: Life | None = None
-    """Held open by the process for as long as it lives; ours is closed."""
+    """A lock that the process holds open for as long as it lives; our copy is closed."""
     credentials: bool = False
-    """Credentials that systemd hands over are for it as well."""
+    """True if the process also gets the credentials that systemd has given us."""
 
     def close(self) -> None:
-        """Close our own of what the process has by now."""
+        """Close our copies of the sockets and the lock, which the process has by now."""
         for each in (*self.sockets, *([self.life] if self.life is not None else ())):
             each.close()
 
 
 @dataclass(frozen=True, slots=True)
 class UnixUser:
-    """The Unix user of a process: the numbers of a user, of its group, and of further groups."""
+    """The Unix user of a process: its user and group numbers, and further groups."""
 
     user: int
     group: int
@@ -82,7 +82,7 @@ class UnixUser:
 
 
 class Child:
-    """One process, over all its lives."""
+    """One process, across restarts."""
 
     def __init__(
         self,
@@ -92,10 +92,11 @@ class Child:
         prepare: Callable[[], Awaitable[None]] | None = None,
         groups: ControlGroups | None = None,
     ) -> None:
-        """``hand`` gives what it is handed in each life. It may block: it has a thread of its own.
+        """Prepare a process; ``hand`` returns its handover for each start.
 
-        ``prepare`` is done before each life. With ``groups`` each life has a control group, and what it
-        started ends with it.
+        ``hand`` may block, because it runs in a thread of its own. ``prepare`` is awaited before each start.
+        With ``groups``, each start gets a control group of its own, and everything that the process started
+        ends with it.
         """
         self.name = name
         self._command = command
@@ -104,17 +105,17 @@ class Child:
         self._groups = groups
         self._group: ControlGroup | None = None
         self._handing: asyncio.Future[Handed] | None = None
-        """Secrets and sockets for it, while they are being made."""
+        """The handover while it is being made."""
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
-        """The Unix user that it runs as; our own if ``None``."""
+        """The Unix user that the process runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
         self.serves = False
 
     async def start(self) -> bool:
-        """Start it; returns whether it serves, as soon as it does or has ended.
+        """Start the process; return whether it serves, as soon as it does or has ended.
 
-        A process that does neither for long is killed: it hangs, and would do so for ever.
+        A process that has done neither after five minutes hangs, and is killed.
         """
         try:
             if self._prepare is not None:
@@ -150,7 +151,7 @@ class Child:
             return False
 
     async def _made(self, hand: Callable[[], Handed]) -> Handed:
-        """Have made what it is handed; :class:`TimeoutError` when that takes too long."""
+        """Make the handover in a thread; raise :class:`TimeoutError` when that takes too long."""
         self._handing = in_own_thread(hand)
         # Nobody waits for it any more when the start is cut short, whatever becomes of it.
         self._handing.add_done_callback(lambda made: made.cancelled() or made.exception())
@@ -160,9 +161,9 @@ class Child:
         return handed
 
     async def _unmade(self) -> None:
-        """Wait for the handover that was in preparation when a start was cut short, and close it.
+        """Wait for a handover that was still being made when the start was cut short, and close it.
 
-        Its sockets replace those of the next process, which would be unreachable.
+        Left alone, its sockets would replace those of the next process and make that one unreachable.
         """
         handing, self._handing = self._handing, None
         if handing is None:
@@ -172,17 +173,17 @@ class Child:
             handing.result().close()
 
     def tell(self, line: bytes) -> None:
-        """Send it a line; nothing happens when it does not run."""
+        """Send the process a line; do nothing when it is not running."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(line + b"\n")
 
     @property
     def pid(self) -> int | None:
-        """The id of its process, of the present life or the last."""
+        """Return the id of the current process, or of the last one; ``None`` before the first start."""
         return None if self._process is None else self._process.pid
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it runs."""
+        """Send the process a signal, if it runs."""
         if self._process is not None:
             self._process.send_signal(number)
 
@@ -192,7 +193,7 @@ class Child:
             self._process.kill()
 
     def _launched(self, handed: Handed | None) -> socket.socket:
-        """Start the process; returns our end of the channel."""
+        """Start the process and return our end of the channel."""
         user = self.user = handed.user if handed is not None else None
         life = handed.life if handed is not None else None
         ours, theirs = socket.socketpair()
@@ -221,7 +222,7 @@ class Child:
         return ours
 
     def _contain(self, process: subprocess.Popen[bytes]) -> None:
-        """Put it into a group of its own, while it still waits for what it is handed."""
+        """Put the process into a control group of its own while it still waits for its handover."""
         if self._groups is None:
             return
         try:
@@ -233,9 +234,9 @@ class Child:
             raise
 
     async def ended(self) -> int:
-        """Its exit status, once it has ended: its end of the channel is closed then.
+        """Wait until the process has ended or closed its end of the channel, and return its exit status.
 
-        What it has started may hold that end open, so that the process itself is watched as well.
+        A process that it started may hold that end open, so the process itself is watched as well.
         """
         if self._writer is None or self._process is None:
             return _NOT_STARTED
@@ -254,14 +255,14 @@ class Child:
                 pass
 
     async def stop(self) -> None:
-        """Have it end, if it runs."""
+        """Stop the process, if it runs."""
         await self._unmade()
         if self._process is not None:
             self._process.terminate()
             await self._gone()
 
     async def _gone(self) -> int:
-        """Its exit status; it is killed when it does not end by itself in good time."""
+        """Return the exit status; kill the process when it does not end by itself within a minute."""
         if self._process is None:
             raise RuntimeError("it was never started")
         status = await asyncio.to_thread(_waited_for, self._process)
@@ -272,7 +273,7 @@ class Child:
         return status
 
     def _end_rest(self, group: ControlGroup) -> None:
-        """End processes that it started and left behind."""
+        """End the processes that this one started and left behind."""
         try:
             if ended := group.end():
                 _LOGGER.error("ALARM: %s: %d processes outlived it, and were ended", self.name, ended)
@@ -281,7 +282,7 @@ class Child:
 
 
 def _without_credentials() -> dict[str, str]:
-    """The environment without the way to what systemd hands over to us alone."""
+    """Return the environment without the variable that leads to our systemd credentials."""
     return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
 
 
@@ -294,10 +295,9 @@ def _waited_for(process: subprocess.Popen[bytes]) -> int:
 
 
 async def supervise(children: Sequence[Child]) -> None:
-    """Run them all until cancelled, and start again whichever ends by itself.
+    """Run all children until cancelled, and restart any that ends by itself.
 
-    :class:`NotStarted` when one does not come to serve at first. None is left
-    running in the end.
+    Raises :class:`NotStarted` when one does not serve after its first start. All are stopped at the end.
     """
     try:
         await asyncio.gather(*(first_start(child) for child in children))
@@ -307,13 +307,13 @@ async def supervise(children: Sequence[Child]) -> None:
 
 
 async def first_start(child: Child) -> None:
-    """Start it, or raise :class:`NotStarted`."""
+    """Start a process for the first time; raise :class:`NotStarted` when it does not serve."""
     if not await child.start():
         raise NotStarted(f"{child.name}: did not start, see above")
 
 
 async def keep(child: Child, serves: Callable[[], None] = lambda: None) -> None:
-    """Start it again each time it ends; ``serves`` is called whenever that has succeeded."""
+    """Restart a process each time it ends, and call ``serves`` whenever that has succeeded."""
     clock, failures = asyncio.get_running_loop().time, 0
     began = clock()
     while True:
@@ -329,19 +329,19 @@ async def keep(child: Child, serves: Callable[[], None] = lambda: None) -> None:
 
 
 class Supervisor:
-    """The supervisor as a supervised process sees it: at the other end of standard input."""
+    """The supervisor from a child process's point of view: the other end of standard input."""
 
     def __init__(self) -> None:
-        """Take the channel off standard input, so that no process that is started here gets it too.
+        """Take the channel off standard input, so that processes started from here do not inherit it.
 
-        An :class:`OSError` when there is none.
+        Raises :class:`OSError` when there is no channel.
         """
         self._channel = socket.socket(fileno=os.dup(0))
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
 
     def handed(self, most: int) -> tuple[bytes, list[socket.socket]]:
-        """The line that is handed over at the start, and up to ``most`` sockets, or :class:`OSError`."""
+        """Return the handover line and up to ``most`` sockets, or raise :class:`OSError`."""
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, most)
         sockets = [socket.socket(fileno=each) for each in descriptors]
         line = bytearray()
@@ -355,7 +355,7 @@ class Supervisor:
     async def hear(self, told: Callable[[bytes], None] | None = None) -> None:
         """Report that this process serves, and return when the supervisor has gone.
 
-        ``told`` gets each line that the supervisor sends meanwhile.
+        ``told`` is called with each line that the supervisor sends meanwhile.
         """
         reader, writer = await asyncio.open_connection(sock=self._channel, limit=_LONGEST_LINE)
         writer.write(_SERVES)

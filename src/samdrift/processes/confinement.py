@@ -1,4 +1,4 @@
-"""Limits that a process sets itself before it gets any secret, and how it gives memory back."""
+"""Limits that a process sets itself before it receives any secret, and the return of freed memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from samdrift.processes.handover import Limits
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _LARGEST_FILE = 4 << 30
-"""Bytes: no message that is taken needs a larger one."""
+"""Maximum size of a file in bytes; no message that is accepted needs a larger one."""
 
 
 def leave_no_trace() -> None:
-    """Disable core dumps, access to the memory by processes of the same user, and regaining rights."""
+    """Disable core dumps, memory access by processes of the same user, and gaining privileges."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     if sys.platform == "linux":
@@ -26,7 +26,7 @@ def leave_no_trace() -> None:
 
 
 def take_no_more_than(limits: Limits) -> None:
-    """Limit memory, descriptors, processes and the size of files; lower limits are kept."""
+    """Limit memory, descriptors, processes and file sizes; lower limits that are already set remain."""
     _lower(resource.RLIMIT_DATA, limits.memory)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
     _lower(resource.RLIMIT_FSIZE, _LARGEST_FILE)
@@ -45,11 +45,11 @@ _LARGE = 16 << 20
 
 
 def give_large_pieces_back() -> None:
-    """Have the C library return large pieces to the system as soon as they are free.
+    """Make the C library return large blocks of memory to the system as soon as they are freed.
 
-    glibc learns from each large piece that it may keep such pieces: after a few messages of 30 MB a process
-    held several times what it used. Setting the size turns that learning off. Other C libraries are left
-    alone.
+    By default glibc learns from each large block to keep such blocks: after a few messages of 30 MB a process
+    held several times the memory that it used. Setting the threshold turns that off. Other C libraries are
+    not affected.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,7 +1,7 @@
-"""The front: listens at the addresses of an installation, and forwards each request to its worker.
+"""The front: listens at the addresses of an installation and forwards each request to its worker.
 
-It holds the TLS server's key, and no secret of an organisation. The parts of a request that it reads are not
-verified here.
+It holds the TLS server's key, but no organisation's secrets. It reads parts of a request only to choose the
+worker, and does not verify them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 class Directory:
-    """A directory of the workers, from the supervisor's current routes and the configuration file."""
+    """A directory of the workers, built from the supervisor's current routes and the configuration file."""
 
     def __init__(self, config: Config, handed: FrontHandOver) -> None:
         self._folder = handed.folder
@@ -64,33 +64,40 @@ class Directory:
         self.routes = handed.routes
 
     def told(self, line: bytes) -> None:
-        """Replace the routes with those that the supervisor reports."""
+        """Replace the routes with those that the supervisor sent."""
         self.routes = Routes.read(line)
 
     def conditions(self) -> list[Condition]:
-        """The state of the installation's dependencies, as the supervisor finds it."""
+        """Return the state of the installation's dependencies as reported by the supervisor."""
         return [Condition.read(one) for one in self.routes.conditions]
 
     def of_recipient(self, recipient: ParticipantIdentifier | None) -> Path:
-        """Interface A."""
+        """Return the worker for a request at interface A, by the envelope's recipient."""
         return self._worker(recipient, Door.A)
 
     def of_client(self, scope: Scope) -> Path:
-        """Interface C, where a path may name the log of another worker of the same organisation."""
+        """Return the worker for a request at interface C, by the client's certificate.
+
+        A path may name the log of another worker of the same organisation.
+        """
         client = self._clients().get(scope.get(CLIENT_CERTIFICATE) or "")
         whose = client.organisation if client else None
         role = role_named(scope["path"], "/c/v1")
         return (whose and role and self._log_of(whose.value, role)) or self._worker(whose, Door.C)
 
     def of_issuer(self, scope: Scope) -> Path:
-        """Interface D: the issuer that the path names, or the access token."""
+        """Return the worker for a request at interface D, by the issuer in its path or access token."""
         request = Request(scope)
         name = _named_in(request.url.path) or self._named_by(request.headers.get("authorization", ""))
         known = name if name in self.routes.of(Role.MESSAGE_SERVICE).values() else NOBODY
         return place_of(self._folder, known, Door.D)
 
     def onward(self, scope: Scope, judged: Path, role: str) -> Path | None:
-        """Interface D, for a log: the worker in ``role`` of whose message service has judged the request."""
+        """Return the worker that serves the requested log, once a message service has judged the request.
+
+        ``judged`` is the socket of that message service, and ``role`` the role whose log is requested.
+        Returns ``None`` when the request is not for such a log.
+        """
         names = self.routes.of(Role.MESSAGE_SERVICE).items()
         whose = [each for each, name in names if place_of(self._folder, name, Door.D) == judged]
         if not whose or role_named(scope["path"], "/v1") != role or scope["method"] != "GET":
@@ -98,12 +105,12 @@ class Directory:
         return self._log_of(whose[0], role)
 
     def of_host(self, door: Door, scope: Scope) -> Path:
-        """The pages of a role: the worker of the organisation whose host the request names."""
+        """Return the worker for a request for pages, by the organisation's host that the request names."""
         organisation = self._hosts()[door].get(host_named(scope))
         return self._worker(organisation, door)
 
     def measured(self) -> list[Worker]:
-        """Every worker, by where its metrics are."""
+        """List every worker with the socket for its metrics."""
         workers = self.routes.workers.items()
         found = [(role, whose, name) for role, names in workers for whose, name in names.items()]
         return [
@@ -122,7 +129,7 @@ class Directory:
         return None if worker is None else place_of(self._folder, worker, Door.LOG)
 
     def _named_by(self, authorization: str) -> str:
-        """Return the worker of the issuer that the bearer token names, unverified."""
+        """Return the worker of the issuer that the bearer token names; the token is not verified."""
         try:
             issuer = UnverifiedJwt.read(authorization.partition(" ")[2].strip()).issuer
         except JwtInvalid:
@@ -135,7 +142,7 @@ class Directory:
 
 @contextlib.asynccontextmanager
 async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket]) -> AsyncIterator[Directory]:
-    """Serve what was handed over; everything is reachable when the context is entered."""
+    """Serve the addresses that were handed over; all are reachable when the context is entered."""
     config = load(handed.config)
     write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
     directory = Directory(config, handed)
@@ -171,13 +178,13 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
 
 
 def _identities(handed: FrontHandOver) -> Sequence[TlsIdentity]:
-    """Everything that the servers show, as the supervisor has written it last."""
+    """Return the server's current certificates and keys, as the supervisor last wrote them."""
     files = itertools.takewhile(Path.is_file, certificate_files(handed.folder))
     return [TlsIdentity(file, password=handed.password) for file in files]
 
 
 def _hosts(file: Path) -> Callable[[], Mapping[Door, Mapping[str, ParticipantIdentifier]]]:
-    """The organisations whose pages are reached at a host of their own, by door and host."""
+    """Return a function that maps each host of pages to its organisation, by door."""
 
     def read() -> Mapping[Door, Mapping[str, ParticipantIdentifier]]:
         config = load(file)
@@ -187,7 +194,7 @@ def _hosts(file: Path) -> Callable[[], Mapping[Door, Mapping[str, ParticipantIde
 
 
 def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:
-    """The organisations that have an authorisation server of their own, by its issuer."""
+    """Return a function that maps each external authorisation server's issuer to its organisation."""
 
     def read() -> Mapping[str, str]:
         found = ((one.external_issuer, one.identifier) for one in load(file).organisations)
@@ -197,7 +204,7 @@ def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:
 
 
 def _named_in(path: str) -> str:
-    """The issuer in the path of an authorisation server; empty for other paths."""
+    """Return the issuer in the path of an authorisation server; empty for other paths."""
     for form in (PATH, METADATA):
         prefix = form.format(name="")
         if path.startswith(prefix):

@@ -1,6 +1,4 @@
-"""The hand-over from the supervisor to a process as it starts: one line, and the sockets that it is to
-serve.
-"""
+"""The handover from the supervisor to a process when it starts: one line, and the sockets to serve."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from samdrift.installation.doors import Door
 
 FRONT = "front"
 NOBODY = "nobody"
-"""The catch-all worker: it answers requests that belong to no organisation here."""
+"""Name of the catch-all worker, which answers requests that belong to no organisation here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +22,22 @@ class Limits:
     """Resource limits of one process."""
 
     memory: int
-    """Bytes that it may write to."""
+    """Maximum number of bytes of writable memory."""
     open_files: int
     processes: int | None = None
-    """Most processes of its Unix user, threads included; unlimited where it shares its user with others."""
+    """Maximum number of processes of its Unix user, threads included; ``None`` where that user is shared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Names of the workers, by role and organisation."""
+    """The workers that requests are forwarded to, with the state that the front publishes."""
 
     workers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Workers' names by role and participant identifier."""
+    """Names of the workers, by role and participant identifier."""
     alarms: int = 0
-    """Vaults below whose folder of keys something was planted."""
+    """Number of vaults whose key folders have been tampered with."""
     conditions: Sequence[Mapping[str, str | int | None]] = ()
-    """Dependencies as the supervisor finds them, for the front to publish."""
+    """The state of dependencies as the supervisor finds it, for the front to publish."""
 
     @classmethod
     def read(cls, line: bytes) -> Self:
@@ -49,7 +47,7 @@ class Routes:
         return json.dumps(asdict(self)).encode()
 
     def of(self, role: Role) -> Mapping[str, str]:
-        """The workers in a role, by participant identifier."""
+        """Return the names of the workers in a role, by participant identifier."""
         return self.workers.get(role.value, {})
 
 
@@ -70,30 +68,30 @@ class ReaderLogin:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHandOver:
-    """A worker's start parameters, with secrets: its own vault's, and the access point's in its worker."""
+    """A worker's start parameters, including its vault's secrets and, for an access point, the operator's."""
 
     name: str
     config: Path
     roles: tuple[Role, ...]
     doors: tuple[Door, ...]
-    """The listeners of the sockets, in their order."""
+    """The listeners that the sockets are for, in the same order."""
     limits: Limits
     organisation: str | None
     vault: str | None
     keys: Mapping[str, bytes] = field(repr=False)
-    """The key that opens each of its vaults; the operator's own keys are in one too."""
+    """The key that opens each vault; the operator's own keys are kept in a vault of their own."""
     pin: str | None = field(repr=False)
     """PIN of the organisation's HSM slot; ``None`` where its keys are in software."""
     database: str = field(repr=False)
     reader: ReaderLogin
     claimant: str
-    """Its name in claims, for this start."""
+    """Name under which this start of the worker makes claims."""
     ended: tuple[str, ...]
-    """Processes before it that may have left claims in its vault."""
+    """Names of earlier processes that may have left claims in the vault."""
 
     @property
     def kind(self) -> str:
-        """Return the kind of process, for metrics and log."""
+        """Return the kind of process, for metrics and the log."""
         return NOBODY if self.vault is None else self.roles[0].value
 
     def line(self) -> bytes:
@@ -142,7 +140,7 @@ class FrontHandOver:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """Read the fields that both kinds have."""
+    """Read the fields that both kinds of handover have."""
     document: dict[str, Any] = json.loads(line)
     document["config"] = Path(document["config"])
     document["doors"] = tuple(map(Door, document["doors"]))
@@ -151,7 +149,7 @@ def _read(line: bytes) -> dict[str, Any]:
 
 
 def place_of(folder: Path, worker: str, door: Door) -> Path:
-    """Return the socket of a worker."""
+    """Return the path of a worker's socket."""
     return folder / f"{worker}.{door.value}"
 
 
@@ -161,5 +159,5 @@ def certificate_files(folder: Path) -> Iterator[Path]:
 
 
 def copy_folder(file: Path, worker: str) -> Path:
-    """Return the folder of a worker's own copy of a file; beside the one that is configured."""
+    """Return the folder of a worker's own copy of a file, which is next to the configured file."""
     return file.with_name(f"{file.name}.d") / worker

@@ -1,4 +1,4 @@
-"""Handover to each process when it starts: its keys, its part of the configuration, its logins."""
+"""Everything that a process is handed when it starts: keys, sockets, logins and files."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ from samdrift.vault.settings import VaultSettings
 _LOGGER = logging.getLogger("samdrift")
 
 WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE})
-"""Roles whose vaults have keys that replace themselves: of access tokens, and of statements of a client."""
+"""Roles whose vaults have self-renewing keys: for access tokens, or for a client's statements."""
 
 
 class Hands:
-    """Gives each process the things that it needs, and no others."""
+    """Preparation of the handover for each process, limited to what that process needs."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Hands:
         users: Users,
         readers: Readers,
     ) -> None:
-        """``organisations`` returns the currently configured organisations."""
+        """Prepare handovers; ``organisations`` returns the currently configured organisations."""
         if config.file is None:
             raise LookupError("the processes read the configuration from its file")
         self.users = users
@@ -78,7 +78,7 @@ class Hands:
         self._config = config
         self._organisations = organisations
         self.named = organisations()
-        """The organisations that the configuration names, as they were looked at last."""
+        """The organisations in the configuration, as of the last refresh."""
         self._file = config.file
         self._gate = gate
         self._keys = keys
@@ -94,7 +94,7 @@ class Hands:
         _let_enter(folder, users.front())
 
     def refresh(self) -> None:
-        """Bring up to date what processes read by themselves while they run."""
+        """Update the files that processes read by themselves while they run."""
         self.named = self._organisations()
         self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
         with certified(self._keys, KeyName.TLS_SERVER):
@@ -120,11 +120,11 @@ class Hands:
 
     @property
     def alarms(self) -> int:
-        """Number of vaults with something planted below."""
+        """Return the number of vaults whose key folders have been tampered with."""
         return len(self._tampered)
 
     def _tell(self, vault: str, error: KeyStoreError) -> None:
-        """Once for each reason: it is looked at every second."""
+        """Log each cause once, since the keys are checked every second."""
         if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._told.get(vault) == error.text:
             return
         self._told[vault] = error.text
@@ -135,7 +135,7 @@ class Hands:
             _LOGGER.warning("supervisor: an organisation's keys cannot be opened: %s", error.text)
 
     def to_front(self, doors: Sequence[Door], routes: Routes) -> Handed:
-        """The addresses, and the server's key in a file of its own."""
+        """Prepare the front's handover: the addresses, and the password of the file with the server's key."""
         end_survivors(self.users.front())
         sockets = [bound_socket(self._config, door) for door in doors]
         handed = FrontHandOver(self._file, tuple(doors), self._limits, self._folder, routes, self._password)
@@ -144,7 +144,10 @@ class Hands:
     def to_worker(
         self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
     ) -> Handed:
-        """The keys of its vault, its login to the registry, the operator's own keys for an access point."""
+        """Prepare a worker's handover: its vault's keys, its login to the registry, its sockets and files.
+
+        An access point gets the operator's own keys as well.
+        """
         vault = registration.vault if registration is not None else None
         name = registration.public_name if registration is not None else NOBODY
         needed = [vault] if vault is not None else []
@@ -176,16 +179,16 @@ class Hands:
         return Handed(handed.line(), sockets, user, life)
 
     def end_closed(self, vaults: Collection[str]) -> None:
-        """End what still runs as the user of a vault that is not among ``vaults`` any more."""
+        """End the remaining processes of users of vaults that are no longer among ``vaults``."""
         for user in self.users.closed(vaults):
             end_survivors(user)
 
     def renew(self, vault: str) -> None:
-        """Make and remove the keys that access tokens are signed with: a worker writes none."""
+        """Create and remove the keys that sign access tokens, since a worker may not write keys."""
         self._keys.renew_token_keys(vault, system_clock().date())
 
     def _user(self, registration: Registration | None, roles: tuple[Role, ...]) -> UnixUser | None:
-        """Return a worker's Unix user once no process of its former life is running."""
+        """Return a worker's Unix user, after ending any processes left from an earlier start."""
         if registration is None:
             user = self.users.nobody()
             end_survivors(user)
@@ -199,7 +202,7 @@ class Hands:
         return self.users.of_vault(registration.vault, access_point=access_point)
 
     def _give_files(self, name: str, registration: Registration, user: UnixUser | None) -> None:
-        """Give a worker the files that it reads itself: secrets of its organisation at other services."""
+        """Give a worker the files that it reads itself: its organisation's secrets for other services."""
         for one in self.named:
             if one.identifier != registration.organisation:
                 continue
@@ -223,7 +226,7 @@ class Hands:
         user: UnixUser | None,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> None:
-        """Give a worker its own copy of a file that others also read."""
+        """Give a worker its own copy of a file that others read as well."""
         folder = private_folder(copy_folder(file, worker))
         if user is not None:
             self.users.let_pass(folder)
@@ -243,7 +246,7 @@ class Hands:
         roles: tuple[Role, ...],
         user: UnixUser | None,
     ) -> None:
-        """Make a folder for the copy of the address book, and give what else a worker reads itself."""
+        """Give a worker the files that it reads itself, and a folder for its copy of the address book."""
         book, mail = self._config.address_book, self._config.mail
         if registration is not None:
             self._give_files(name, registration, user)
@@ -257,7 +260,7 @@ class Hands:
         _own(folder, user)
 
     def _socket(self, worker: str, door: Door) -> socket.socket:
-        """A socket in the folder that the front alone may enter."""
+        """Create a worker's socket, in a folder that only the front may enter."""
         place = place_of(self._folder, worker, door)
         place.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX)
@@ -267,7 +270,10 @@ class Hands:
         return sock
 
     def _write_certificates(self) -> None:
-        """The server's keys under another password than that of the key store, which opens more than them."""
+        """Write the server's keys for the front, under a password of their own.
+
+        The key store's password is not used for this, since it opens other keys as well.
+        """
         places = certificate_files(self._folder)
         for (file, password), place in zip(self._keys.tls_servers(OPERATOR_KEYS), places, strict=False):
             data = file.read_bytes()
@@ -279,7 +285,7 @@ class Hands:
 
 
 def _write_for(place: Path, data: bytes, user: UnixUser | None) -> None:
-    """Write a file for a process, in a folder in which that process puts nothing."""
+    """Write a file for a process into a folder that the process itself cannot write to."""
     draft = place.with_name(f".{place.name}")
     draft.unlink(missing_ok=True)
     draft.touch(0o600)
@@ -294,9 +300,9 @@ def _own(path: Path, user: UnixUser | None) -> None:
 
 
 def _let_enter(folder: Path, user: UnixUser | None) -> None:
-    """Let a process read in ``folder``, but put nothing there.
+    """Allow a process to read the files in ``folder``, but not to create any.
 
-    A process that could put a link there would make root write to, and give away, its target.
+    If the process could create a link there, root would write to the link's target and change its owner.
     """
     if user is not None:
         os.chown(folder, os.geteuid(), user.group)
@@ -304,11 +310,11 @@ def _let_enter(folder: Path, user: UnixUser | None) -> None:
 
 
 class Readers:
-    """Logins by which workers read the registry, made with the administrator's: one for each, kept nowhere.
+    """Logins with which workers read the registry: one per worker, created by the administrator's login.
 
-    A worker gets another one with each start. A login may change its own password and
-    settings. One that is shared could be broken by any worker; one of its own only by
-    its worker, until that is started again.
+    A worker gets a new login with each start, and logins are not stored. Since a login may change its own
+    password and settings, any worker could break a shared one; a login of its own can be broken only by its
+    worker, and only until that is restarted.
     """
 
     def __init__(self, settings: VaultSettings, keys: KeyStore) -> None:
@@ -318,7 +324,7 @@ class Readers:
         self._one_at_a_time = asyncio.Lock()
 
     async def renew(self, vault: str | None) -> ReaderLogin:
-        """Make another login for a vault's worker, or the catch-all worker; the former one is dropped."""
+        """Create a new login for a vault's worker, or the catch-all worker, and drop the previous one."""
         async with self._one_at_a_time:
             provisioner = await Provisioner.connect(self._settings, keys=self._keys)
             try:
@@ -328,5 +334,5 @@ class Readers:
         return made
 
     def last(self, vault: str | None) -> ReaderLogin:
-        """The login that was made last."""
+        """Return the login that was created last."""
         return self._last[vault]

@@ -1,8 +1,8 @@
-"""The door by which the front reaches a worker's log: each worker serves the log of its own vault.
+"""The listener through which the front reaches a worker's log: each worker serves the log of its own vault.
 
-Interface C's requests come with the client's certificate, which is checked here as the access point does it.
-Those of interface D were judged by the message service of the same organisation, which alone has the keys
-of access tokens; the front names the client that it found (:data:`~samdrift.net.forwarding.VOUCHED`).
+Requests at interface C come with the client's certificate, which is checked here as by the access point.
+Requests at interface D have been judged by the message service of the same organisation, which alone has the
+access token keys; the front passes on the client that it named (:data:`~samdrift.net.forwarding.VOUCHED`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LATER = {"retry-after": "30"}
 
 
 class LogDoor:
-    """The application."""
+    """The web application that serves the log of a worker's vault."""
 
     def __init__(
         self, gate: Gate, role: Role, organisation: ParticipantIdentifier, clients: CurrentClients
@@ -57,7 +57,7 @@ class LogDoor:
         return await log_answer(self._gate, client, request)
 
     async def _vouched(self, request: Request) -> Response:
-        """Answer as interface D does: a log out of the client's reach appears not to exist."""
+        """Serve the log to a client of interface D; a log that it may not read appears not to exist."""
         name, path = request.scope.get(VOUCHED), request.path_params["resource"]
         if name is None:
             raise HTTPException(404)

@@ -1,6 +1,6 @@
-"""Lines of the program's journal: one set of fields as text or JSON, with times in UTC.
+"""The program's log lines on standard error: the same fields as text or JSON, with times in UTC.
 
-They go to standard error, from where systemd or a container takes them.
+They are collected from there by systemd or a container runtime.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from samdrift.config.model import LogLines
 
 
 def name_in_log(kind: str, organisation: str | None) -> str:
-    """Return the name of a process in its lines."""
+    """Return the name that a process has in its log lines."""
     return kind if organisation is None else f"{kind} of {organisation}"
 
 
 def write_lines(form: LogLines, name: str | None = None) -> None:
-    """Write lines of that form from now on; ``name`` is that of the process or installation, if any."""
+    """Write log lines in this form from now on, starting with the process's or installation's ``name``."""
     logging.basicConfig(level=logging.INFO)
     formatter = JsonLines(name) if form is LogLines.JSON else TextLines(name)
     for handler in logging.getLogger().handlers:
@@ -33,12 +33,12 @@ class TextLines(logging.Formatter):
         super().__init__(f"{before}%(asctime)s %(levelname)s %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        """Return the time in UTC with zone."""
+        """Return the time of a record in UTC, with its zone."""
         return _time(record)
 
 
 class JsonLines(logging.Formatter):
-    """Lines for programs: an object with the same fields, in one line whatever the message is."""
+    """Lines for programs: one JSON object with the same fields, always on one line."""
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The memory that each process uses, reported by itself, since other processes cannot see it."""
+"""The memory that each process uses, reported by the process itself since others cannot see it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ PROCESSES = "samdrift_processes"
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Bytes."""
+    """The memory of a process, in bytes."""
 
     rss: int
-    """In memory."""
+    """Resident memory."""
     pss: int
-    """The same, with what several processes share divided among them: sums over processes make sense."""
+    """Proportional set size: shared pages are divided among the processes that share them."""
 
     def __str__(self) -> str:
         return f"memory {self.rss / 1e6:.0f} MB, of which its own share {self.pss / 1e6:.0f} MB"
 
 
 def used() -> MemoryUse:
-    """Return the memory of this process; empty where the system does not report it."""
+    """Return the memory of this process; zeros where the system does not report it."""
     try:
         found = dict(_FIELD.findall(Path("/proc/self/smaps_rollup").read_text()))
     except OSError:
@@ -40,7 +40,7 @@ def used() -> MemoryUse:
 
 
 class Whose(Protocol):
-    """A process, by what it is for."""
+    """The kind of a process and the organisation that it serves."""
 
     @property
     def kind(self) -> str: ...
@@ -50,7 +50,7 @@ class Whose(Protocol):
 
 
 class MemoryMetrics(Collector):
-    """Memory of this process, by its purpose; the organisation is named if the operator wants that."""
+    """Memory of this process by its kind, and by its organisation if ``named``."""
 
     def __init__(self, whose: Whose, *, named: bool) -> None:
         self._labels = {"kind": whose.kind}

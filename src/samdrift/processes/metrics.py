@@ -1,8 +1,8 @@
 """The metrics of all processes combined, for a monitoring system with one address.
 
-A worker may be controlled by an attacker, so its answer must do no harm: a few kilobytes of known metrics,
-under its own labels, read outside the front's event loop. A worker with an unfit answer counts as absent. The
-list of processes comes from the supervisor, not from them.
+An attacker may control a worker, so its answer must do no harm: it may be only a few kilobytes of known
+metrics under the worker's own labels, and is read outside the front's event loop. A worker with an unfit
+answer counts as absent. The list of processes comes from the supervisor, not from the workers.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from samdrift.processes.memory import MEMORY, PROCESSES
 
 _SECONDS = 5.0
 MAX_BYTES = 24 << 10
-"""The largest answer of a worker; an ordinary one is half as large."""
+"""Maximum size of a worker's answer; an ordinary one is half as large."""
 _MAX_LINES = 400
 _MAX_LINE = 300
 _MAX_VALUE = 64
-"""Characters of the value of a label."""
+"""Maximum number of characters of a label's value."""
 _HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
 _LOWEST = ("_created", _EXPIRY, COVER_END, GOVERNANCE_DUE)
@@ -55,7 +55,7 @@ _LABELS = {
     HELD: frozenset({"role", "reason"}),
 }
 _HELD_IN_COMMON = ("", "operator", "organisations")
-"""Label values in place of an organisation."""
+"""Label values that any worker may use in place of its organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +105,17 @@ class Gathered(Collector):
         self.registry.register(self)
 
     async def gather(self) -> None:
-        """Ask every process; an unreachable one is missing from the sums and from the count of processes."""
+        """Ask every process; one that cannot be reached is missing from the sums and the count."""
         workers = list(self._workers())
         texts = await asyncio.gather(*(self._text(worker.place) for worker in workers))
         answers = list(zip(workers, texts, strict=True))
         self._metrics, self._found = await asyncio.to_thread(self._together, answers)
 
     async def found(self) -> list[Condition]:
-        """Ask every process, and return what organisations' own depend on, such as SMP and their tokens.
+        """Ask every process, and return the state of dependencies that only workers see, such as SMP.
 
-        Of kinds that the supervisor knows, and of what readiness depends on, its word alone counts. A worker
-        that was taken over can say a number, and not a word that is shown.
+        The supervisor's own findings take precedence, and those that decide readiness come from it alone. A
+        worker that an attacker controls can change a number, but none of the text that is shown.
         """
         await self.gather()
         known, now, conditions = {one.dependency for one in self._conditions()}, system_clock(), []
@@ -132,7 +132,7 @@ class Gathered(Collector):
         yield from self._metrics
 
     def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> tuple[list[Metric], Mapping[str, int]]:
-        """Put together what fits, and count whose it is; of each dependency, how many workers find gone."""
+        """Combine the fitting answers, and count the processes and the workers that miss each dependency."""
         supervisors = CollectorRegistry()
         supervisors.register(Gone(self._conditions()))
         own = (generate_latest(each).decode() for each in (self._own, supervisors))
@@ -166,7 +166,7 @@ class Gathered(Collector):
 
 
 def fitting(answer: bytes, worker: Worker) -> str:
-    """Return a worker's metrics; :class:`Misfit` for any that it does not measure, or not of itself."""
+    """Return a worker's metrics; raise :class:`Misfit` for unknown metrics or labels of other workers."""
     lines = answer.decode().split("\n")
     if not answer or len(answer) > MAX_BYTES or len(lines) > _MAX_LINES or max(map(len, lines)) > _MAX_LINE:
         raise Misfit
@@ -218,7 +218,7 @@ class _Known:
 
 @cache
 def _known() -> Mapping[str, _Known]:
-    """Everything that a worker measures, by name."""
+    """Return every metric that a worker may report, by name."""
     registry = CollectorRegistry()
     Meters(registry, per_organisation=True)
     expiry_gauge(registry)
@@ -246,7 +246,7 @@ def _labels(name: str) -> frozenset[str]:
 
 
 def merged(texts: Iterable[str]) -> list[Metric]:
-    """Several processes' metrics as one's: sums, but for the highest age, and the soonest end."""
+    """Merge the metrics of several processes: sums, except for maximum ages and the earliest times."""
     families: dict[str, Metric] = {}
     values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
     for text in texts:

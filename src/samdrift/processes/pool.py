@@ -1,9 +1,9 @@
-"""Several processes of level ``shared`` behind one set of addresses: a parent that starts them, and workers.
+"""Several processes of level ``shared`` behind one set of addresses: a parent and its workers.
 
-The parent binds the addresses, starts the embedded database and looks after it, and answers the operator and
-monitoring for all of them. Workers inherit the addresses: each takes connections as it has time, so that one
-that dies leaves none unanswered that it had not taken. Each answers for every organisation; leases decide
-which of them does recurring work (:mod:`samdrift.scheduling.leases`).
+The parent binds the addresses, starts and looks after the embedded database, and answers the operator and
+monitoring on behalf of all workers. The workers inherit the listening sockets and accept connections as they
+have time, so that the death of one affects only connections that it had accepted. Each serves every
+organisation; leases decide which of them does recurring work (:mod:`samdrift.scheduling.leases`).
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ from samdrift.vault.openkeys import open_keys
 
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 _LOOK_SECONDS = 2.0
-"""Between two questions to the workers how they are."""
+"""Seconds between two health checks of the workers."""
 _HEALTH_SECONDS = 3.0
 """Seconds within which a worker must report its health; otherwise it counts as not serving."""
 _LONGEST_SILENCE = 30.0
-"""Seconds after which a worker that does not answer is killed, and another one is started."""
+"""Seconds after which a worker that does not answer is killed and replaced."""
 _ANSWER_SECONDS = 60.0
 _UNLOCK_SECONDS = 45.0
-"""Seconds after which an officer is answered though workers are still being unlocked."""
+"""Seconds after which an officer gets an answer even if workers are still being unlocked."""
 _METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
 _LOGGER = logging.getLogger("samdrift")
 _T = TypeVar("_T")
@@ -86,9 +86,9 @@ class WorkerStart:
     """A worker's start parameters, in addition to its sockets."""
 
     doors: tuple[Door, ...]
-    """The listeners of the sockets, in their order."""
+    """The listeners that the sockets are for, in the same order."""
     unlocked: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Passphrases of officers who have unlocked their organisation since the installation was started."""
+    """Passphrases with which officers have unlocked organisations since the installation was started."""
 
     def line(self) -> bytes:
         return json.dumps({"doors": [each.value for each in self.doors], "unlocked": self.unlocked}).encode()
@@ -103,12 +103,13 @@ class WorkerStart:
 async def pooling(
     config: Config, file: Path, roles: frozenset[Role], name: str
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Run ``config.isolation.workers`` workers for ``roles`` while the context lasts; all serve by then.
+    """Run ``config.isolation.workers`` workers for ``roles``; all serve when the context is entered.
 
-    ``file`` is the configuration's, and ``name`` that of the roles on the command line. Yields what starts
-    one worker after the other again.
-    :class:`~samdrift.processes.child.NotStarted` when one cannot serve at first. One that ends later is
-    started again, while the others serve.
+    ``file`` is the configuration file, and ``name`` the name of the roles on the command line. Yields a
+    function that restarts the workers one after the other.
+
+    Raises :class:`~samdrift.processes.child.NotStarted` when a worker does not serve after its first start.
+    One that ends later is restarted while the others serve.
     """
     config = with_own_metrics(config, roles)
     settings = vault_settings(config)
@@ -143,14 +144,14 @@ class _Pool:
         self._since = system_clock()
         self._sockets: dict[Door, socket.socket] = {}
         self._unlocked: dict[str, str] = {}
-        """Passphrases by which a worker has opened vaults, by the organisation."""
+        """Passphrases with which a worker has opened vaults, by organisation."""
         self._unlocking = set[asyncio.Task[Any]]()
-        """Background tasks that unlock vaults; nothing waits for them: workers are watched meanwhile."""
+        """Background tasks that unlock vaults, so that workers are watched meanwhile."""
         self._openings = asyncio.Semaphore(os.cpu_count() or 1)
-        """Workers that make a key of a passphrase at a time: each needs a core, and much memory."""
+        """Limit on workers that unlock at the same time: deriving a key needs a core and much memory."""
         self._reports: list[Mapping[str, Any]] = []
         self._silent: dict[str, float] = {}
-        """Since when workers that listen have not answered, by their names."""
+        """Time since which each worker, by name, has been listening without answering."""
         self._keeping: dict[Child, asyncio.Task[None]] = {}
         self._rolling = asyncio.Lock()
         self.forwarder = Forwarder()
@@ -162,7 +163,7 @@ class _Pool:
         ]
 
     def bind(self) -> None:
-        """Bind the addresses; an :class:`OSError` names one that is taken."""
+        """Bind the addresses; raise an :class:`OSError` that names an address already in use."""
         for door in served_doors(self._config, self._roles):
             if door is not Door.METRICS:
                 self._sockets[door] = bound_socket(self._config, door)
@@ -170,13 +171,13 @@ class _Pool:
             sock.listen(socket.SOMAXCONN)
 
     async def start(self) -> None:
-        """Start all of them, and keep them running from then on; :class:`NotStarted`."""
+        """Start all workers and keep them running; raise :class:`NotStarted` when one does not serve."""
         await asyncio.gather(*(first_start(child) for child in self._children))
         self._keeping = {child: asyncio.create_task(self._keep(child)) for child in self._children}
         await self._look()
 
     async def stop(self) -> None:
-        """Stop all of them: their unfinished work and their leases are given back."""
+        """Stop all workers, which release their unfinished work and their leases."""
         tasks = [*self._keeping.values(), *self._unlocking]
         for task in tasks:
             task.cancel()
@@ -185,9 +186,9 @@ class _Pool:
         await self.forwarder.aclose()
 
     async def roll(self) -> None:
-        """Start one worker after the other again, each when the one before serves.
+        """Restart one worker after the other, each when the one before it serves.
 
-        Ends at the first worker that fails to serve, which is restarted as after any failure.
+        Ends at the first worker that fails to serve; that one is restarted as after any failure.
         """
         if self._rolling.locked():
             _LOGGER.warning("workers: a rolling restart is under way already")
@@ -206,12 +207,12 @@ class _Pool:
             _LOGGER.info("workers: the rolling restart has come to its end")
 
     def close(self) -> None:
-        """Leave the addresses."""
+        """Stop listening at the addresses."""
         for sock in self._sockets.values():
             sock.close()
 
     def _hand(self, number: int) -> Handed:
-        """Make the handover for a worker: copies of the listeners, and a place for its metrics."""
+        """Make the handover for a worker: copies of the listening sockets, and a socket for its metrics."""
         place = self.place(number)
         place.unlink(missing_ok=True)
         measured = socket.socket(socket.AF_UNIX)
@@ -222,11 +223,11 @@ class _Pool:
         return Handed(line, sockets, credentials=True)
 
     def place(self, number: int) -> Path:
-        """The socket at which a worker's metrics are read."""
+        """Return the path of the socket for a worker's metrics."""
         return self._folder / f"{number}.sock"
 
     async def _keep(self, child: Child) -> None:
-        """Restart a worker each time it ends, and pass on what arrived meanwhile."""
+        """Restart a worker each time it ends, and then unlock in it what was unlocked meanwhile."""
 
         def serves() -> None:
             self._unlock_aside(self._unlock_again(child))
@@ -234,12 +235,12 @@ class _Pool:
         await keep(child, serves)
 
     async def _unlock_again(self, child: Child) -> None:
-        """Have a worker unlock what came while it was starting, or was too much for its start."""
+        """Unlock organisations in a worker that could not be unlocked while it was starting."""
         for organisation, passphrase in list(self._unlocked.items()):
             await self._unlocked_too(child, organisation, passphrase)
 
     async def follow(self) -> None:
-        """Ask the workers how they are, now and then, until cancelled."""
+        """Check the workers' health periodically, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await self._look()
@@ -249,7 +250,7 @@ class _Pool:
         self._reports = [each for each in answers if each is not None]
 
     async def _report(self, child: Child) -> dict[str, Any] | None:
-        """Ask a worker for its health; ``None`` without an answer now."""
+        """Ask a worker for its health; return ``None`` if it does not answer now."""
         answer = None
         if child.serves and child.pid is not None:
             try:
@@ -264,7 +265,7 @@ class _Pool:
         return None if answer is None or "refused" in answer else answer
 
     def _note_silence(self, child: Child) -> None:
-        """Write once that a worker does not answer, and end it when it has hung for too long."""
+        """Log once that a worker does not answer, and kill it when it has hung for too long."""
         now = asyncio.get_running_loop().time()
         if child.name not in self._silent:
             self._silent[child.name] = now
@@ -278,7 +279,7 @@ class _Pool:
         return child.serves and child.name not in self._silent
 
     async def _told(self, child: Child, command: str, **values: str) -> dict[str, Any] | None:
-        """Send one worker a command; ``None`` when it is not listening, or ended before it answered."""
+        """Send one worker a command; return ``None`` when it is not listening, or fails before it answers."""
         if not child.serves or child.pid is None:
             return None
         try:
@@ -287,9 +288,9 @@ class _Pool:
             return None
 
     async def unlock(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Have all workers unlock an organisation's vaults; the first to do so records it.
+        """Unlock an organisation's vaults in all workers; the first one to do so records it.
 
-        That goes on when it takes longer than its officer waits for an answer.
+        Unlocking continues in the background when it takes longer than the officer waits for an answer.
         """
         organisation, passphrase = told.get("organisation"), told.get("passphrase")
         if not isinstance(organisation, str) or not isinstance(passphrase, str):
@@ -302,7 +303,7 @@ class _Pool:
         return task.result()
 
     async def _unlock_all(self, organisation: str, passphrase: str, who: Mapping[str, Any]) -> dict[str, Any]:
-        """Have one worker unlock and record it, and then the others."""
+        """Unlock an organisation's vaults in one worker, which records it, and then in the others."""
         told, first = {"organisation": organisation, "passphrase": passphrase, **who}, None
         for child in sorted(self._children, key=lambda child: not self._serves(child)):
             first = await self._told(child, UNLOCK, **told)
@@ -329,10 +330,10 @@ class _Pool:
         return {"unlocked": sorted(opened)} | ({"refused": "; ".join(refused)} if refused else {})
 
     async def _unlocked_too(self, child: Child, organisation: str, passphrase: str) -> dict[str, Any]:
-        """Have a worker unlock what another one has recorded, as often as it takes until it answers.
+        """Unlock in a worker what another one has recorded, and repeat that until the worker answers.
 
-        What it has opened before its time was over stays open. One that does not serve is started again,
-        with this passphrase.
+        Vaults that it opened before its time ran out stay open. A worker that does not serve is restarted,
+        and gets this passphrase then.
         """
         told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
         while child.serves:
@@ -347,12 +348,12 @@ class _Pool:
         return {}
 
     def _note_unlocked(self, organisation: str, passphrase: str, answer: Mapping[str, Any]) -> None:
-        """Keep the passphrase for workers that start later, where it has opened something."""
+        """Keep the passphrase for workers that start later, if it has opened any vault."""
         if answer.get("unlocked"):
             self._unlocked[organisation] = passphrase
 
     def _unlock_aside(self, unlocking: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Unlock in a task of its own, which ends with the installation at the latest."""
+        """Unlock in a task of its own, which is cancelled at the latest when the installation stops."""
         task = asyncio.create_task(unlocking)
         self._unlocking.add(task)
         task.add_done_callback(self._ended)
@@ -364,7 +365,7 @@ class _Pool:
             unexpected("unlocking")(error)
 
     async def answer_health(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer how the installation is, as one process would."""
+        """Report the health of the installation as a single process would."""
         await self._look()
         return {
             "since": self._since.isoformat(timespec="seconds"),
@@ -376,21 +377,21 @@ class _Pool:
         }
 
     def conditions(self) -> list[Condition]:
-        """The dependencies as the workers have found them last."""
+        """Return the state of dependencies as last reported by the workers."""
         found = together(Condition.read(one) for each in self._reports for one in each["dependencies"])
         if not any(self._serves(child) for child in self._children):
             found.append(Condition(Dependency.WORKERS, gone_since=system_clock(), reason="no worker serves"))
         return found
 
     def held(self) -> list[HeldNumber]:
-        """Numbers of waiting items, over all workers."""
+        """Return the numbers of waiting items, summed over all workers."""
         numbers: dict[tuple[str, str], int] = {}
         for one in (HeldNumber.read(each) for report in self._reports for each in report["held"]):
             numbers[one.role, one.reason] = numbers.get((one.role, one.reason), 0) + one.number
         return [HeldNumber(*names, number) for names, number in sorted(numbers.items())]
 
     def serving(self) -> int:
-        """The number of workers that serve."""
+        """Return the number of workers that serve."""
         return sum(self._serves(child) for child in self._children)
 
     async def texts(self) -> list[str]:
@@ -412,7 +413,7 @@ def _name(number: int) -> str:
 
 
 def together(conditions: Iterable[Condition]) -> list[Condition]:
-    """Put the same dependencies of several processes together: gone when one of them finds it gone."""
+    """Merge what several processes report: a dependency is gone if any process finds it gone."""
     found: dict[tuple[str, str], Condition] = {}
     for one in conditions:
         known = found.get((one.dependency, one.at))
@@ -434,7 +435,7 @@ def _time(moment: datetime | None) -> float:
 
 
 class _Together(Collector):
-    """The workers' metrics as one process's, as they were gathered last, and the parent's own."""
+    """The workers' metrics as last gathered and the parent's own, presented as those of one process."""
 
     def __init__(self, pool: _Pool, own: Collector) -> None:
         self._pool = pool
@@ -443,7 +444,7 @@ class _Together(Collector):
         self._metrics: Sequence[Metric] = ()
 
     async def gather(self) -> None:
-        """Ask every worker; without an answer it is missing from the sums and the count of processes."""
+        """Ask every worker; one that does not answer is missing from the sums."""
         texts = [*await self._pool.texts(), generate_latest(self._own).decode()]
         found = await asyncio.to_thread(merged, texts)
         self._metrics = [each for each in found if each.name != GONE]
@@ -457,7 +458,7 @@ class _Together(Collector):
 
 
 async def _measured(stack: AsyncExitStack, config: Config, pool: _Pool, own: Collector) -> None:
-    """Serve metrics and health of all workers as one."""
+    """Serve the metrics and health of all workers at one address."""
     gathered, registry = _Together(pool, own), CollectorRegistry()
     registry.register(gathered)
     application = metrics_application(registry, gathered.gather, pool.conditions, pool.held)

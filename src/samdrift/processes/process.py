@@ -1,7 +1,7 @@
 """Entry point of the processes that the supervisor starts: front or worker, by the first argument.
 
-Everything else comes over standard input, so that the list of processes of the
-machine tells nothing of who is served here.
+Everything else comes over standard input, so that the machine's process list does not reveal which
+organisations are served here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 def main() -> int:
-    """Run until told to stop, or until the supervisor is gone; 2 when it cannot run."""
+    """Run until stopped by a signal or until the supervisor is gone; return 2 when it cannot run."""
     leave_no_trace()
     # One or the other: a front needs nothing of what a worker does.
     import_for_life(f"samdrift.processes.{'front' if sys.argv[1] == FRONT else 'worker'}")

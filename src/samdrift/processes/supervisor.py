@@ -1,8 +1,7 @@
 """The supervisor: opens the key store, and starts a front and workers with what each of them needs.
 
-It is the only process with all keys, so it listens nowhere but at the socket for the operator's own commands,
-and reads no request, message or envelope. Inputs written by others that it reads are listed in
-docs/isolation.md.
+It is the only process with all keys, so it listens only at the socket for the operator's own commands, and
+reads no requests, messages or envelopes. docs/isolation.md lists the inputs from others that it does read.
 """
 
 from __future__ import annotations
@@ -59,24 +58,24 @@ from samdrift.vault.registry import Registration
 _LOGGER = logging.getLogger("samdrift")
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.processes.process")
 _LOOK_SECONDS = 1.0
-"""Seconds between two looks at the organisations served here, and at replaced files."""
+"""Seconds between two checks of the organisations served here and of replaced files."""
 _LOOK_PATIENCE = 10.0
-"""Seconds for one look at a vault's keys."""
+"""Seconds within which a check of a vault's keys must end."""
 _REFRESH_SECONDS = 60.0
 _RENEW_SECONDS = 3600.0
 _CLEAR_SECONDS = 30.0
 _ORDER = tuple(Role)
-"""The order in which workers are started: each calls earlier ones."""
+"""Order in which workers are started; each role calls those that start before it."""
 
 
 @contextlib.asynccontextmanager
 async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Run the configured ones of ``roles``; all have been started when the context is entered.
+    """Run those of ``roles`` that are configured; all have been started when the context is entered.
 
     Yields a function that restarts one process after the other.
 
-    :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker that cannot serve
-    delays only its own organisation.
+    Raises :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker that cannot
+    serve delays only its own organisation.
     """
     require_rights(config.isolation, root=os.geteuid() == 0)
     require_protected_links()
@@ -127,9 +126,9 @@ class _Kept:
     child: Child
     keeping: asyncio.Task[None]
     tried: asyncio.Event
-    """Set when it serves, or has failed to for the first time."""
+    """Set when the worker serves, or has failed to for the first time."""
     opened_with: bytes
-    """Fingerprint of the secret that opens its vault, to notice changes."""
+    """Fingerprint of the secret that opens the worker's vault, to notice changes."""
     ending: asyncio.Task[None] | None = None
 
 
@@ -199,18 +198,18 @@ class _House:
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
 
     def _end_left_behind(self) -> None:
-        """End processes left by a killed supervisor, which would hold the addresses and the vaults."""
+        """End processes left by a killed supervisor, which would keep the addresses and the vaults in use."""
         if self._groups is not None and (ended := self._groups.end_all()):
             _LOGGER.warning("supervisor: %d processes of a former life were ended", ended)
 
     async def follow(self) -> None:
-        """Follow the registry and the key store, until cancelled."""
+        """Apply changes of the registry and the key store, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._note_look(await self._look())
 
     async def _look(self) -> str:
-        """Follow once; returns why that was not possible, in words, or nothing."""
+        """Apply changes once; return the reason when that is not possible, otherwise an empty text."""
         try:
             try:
                 await within(_REFRESH_SECONDS, self._hands.refresh)
@@ -228,7 +227,7 @@ class _House:
     def _note_look(self, fault: str) -> None:
         """Log once that the supervisor cannot follow changes, and once that it can again.
 
-        It is not a warning while the database is down, which has a line of its own.
+        This is not a warning while the database is down, since that has a log line of its own.
         """
         if fault and self._level > self._blind:
             text = "supervisor: changes of organisations, keys and certificates are not followed now: %s"
@@ -240,10 +239,10 @@ class _House:
             self._blind = logging.NOTSET
 
     async def roll(self) -> None:
-        """Restart one process after the other, each when the one before serves: workers, then the front.
+        """Restart one process after the other, each when the one before it serves: workers, then the front.
 
-        Ends at the first process that fails to serve, which is restarted as after any failure: the others
-        continue unchanged.
+        Ends at the first process that fails to serve; that one is restarted as after any failure, and the
+        others continue unchanged.
         """
         if self._rolling.locked():
             _LOGGER.warning("supervisor: a rolling restart is under way already")
@@ -256,7 +255,7 @@ class _House:
                 _LOGGER.info("supervisor: the rolling restart has come to its end")
 
     async def _roll(self) -> str:
-        """Return the name of the process that does not serve again; empty when all do."""
+        """Restart all processes; return the name of the one that does not serve again, or an empty text."""
         openings = await self._opened([one.vault for one in self._hosted()])
         for vault, opening in openings.items():
             kept = self._workers.get(vault)
@@ -270,7 +269,7 @@ class _House:
         return ""
 
     async def _worker_again(self, vault: str, kept: _Kept) -> bool:
-        """End a worker and start another one; true when it serves, or there is not to be one any more."""
+        """Replace a worker; return true when the new one serves, or when none is needed any more."""
         if kept.ending is None:
             kept.ending = asyncio.create_task(self._ended(vault, kept))
         await kept.ending
@@ -282,7 +281,7 @@ class _House:
         return new.child.serves
 
     async def _again(self, child: Child) -> bool:
-        """Restart a process that is not an organisation's; true when it serves."""
+        """Restart the front or the catch-all worker; return true when it serves."""
         self._keeping[child].cancel()
         await child.stop()
         await self._cleared(child)
@@ -296,7 +295,7 @@ class _House:
         return {child.name: child.serves for child in children}
 
     async def stop(self) -> None:
-        """Stop all of them: the front first, so that requests in progress can still be answered."""
+        """Stop all processes, the front first, so that requests in progress can still be answered."""
         kept = self._workers.values()
         for task in (*self._keeping.values(), *(one.keeping for one in kept), *(one.ending for one in kept)):
             if task is not None:
@@ -307,7 +306,7 @@ class _House:
         await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
 
     def _announce(self) -> None:
-        """Send the front its routes when they have changed; the passing of time is not a change."""
+        """Send the front its routes when they have changed, ignoring how long conditions have lasted."""
         conditions = [{**one.document(), "seconds": None} for one in self._health.conditions()]
         routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:
@@ -315,10 +314,10 @@ class _House:
             self._front.tell(routes.line())
 
     async def _update(self) -> None:
-        """Keep a worker for each open vault, started with the secret that opens it now.
+        """Keep a worker running for each open vault, started with the secret that opens it now.
 
-        Ending a worker takes time, a minute if it hangs, but delays no other. HSMs may be far away, so they
-        are asked in threads.
+        Ending a worker can take a minute if it hangs, but does not delay the others. HSMs may be slow to
+        reach, so they are queried in threads.
         """
         hosted = {one.vault: one for one in self._hosted()}
         openings = await self._opened(hosted)
@@ -333,26 +332,26 @@ class _House:
                 self._workers[vault] = _Kept(child, keeping, tried, opening)
 
     async def _opened(self, vaults: Collection[str]) -> Mapping[str, bytes | None]:
-        """Look up the secrets that open vaults now, in turn with other callers."""
+        """Look up the secrets that open vaults now, one caller at a time."""
         async with self._looking:
             return await self._openings.at(vaults)
 
     async def _ended(self, vault: str, kept: _Kept) -> None:
-        """End a worker and all that it started; the next look begins another one, if there is to be one."""
+        """End a worker and everything that it started; the next check starts another one if one is needed."""
         kept.keeping.cancel()
         await kept.child.stop()
         await self._cleared(kept.child)
         del self._workers[vault]
 
     async def _cleared(self, child: Child) -> None:
-        """End the processes that an ended process had started."""
+        """End the processes that an ended process has left behind."""
         try:
             await within(_CLEAR_SECONDS, partial(end_survivors, child.user))
         except OSError as error:
             _LOGGER.error("ALARM: processes of an organisation's user outlive its worker (%s)", error)
 
     async def _renew(self) -> None:
-        """Have the keys renewed that replace themselves, once an hour."""
+        """Renew the self-renewing keys, once an hour."""
         now = asyncio.get_running_loop().time()
         if now - self._renewed < _RENEW_SECONDS:
             return
@@ -361,25 +360,25 @@ class _House:
         await self._renewals.at([vault for vault in having if vault in self._workers])
 
     def _not_renewed(self, vault: str, error: BaseException) -> None:
-        """A vault that is locked or gone meanwhile needs no key; other errors are told."""
+        """Ignore that a vault is locked or gone and so needs no new key; log other errors."""
         if not isinstance(error, KeyStoreError):
             self._failed(vault, error)
 
     def _hanging(self, vault: str) -> None:
-        """A look that does not end leaves the vault's worker unchanged."""
+        """Log once that a check hangs; the vault's worker remains unchanged."""
         if vault not in self._told:
             self._told.add(vault)
             _LOGGER.error("supervisor: a look at an organisation's keys does not end")
 
     def _failed(self, vault: str, error: BaseException) -> bytes:
-        """Log a fault of a vault's keys, whatever it is: it concerns that vault alone."""
+        """Log a fault of a vault's keys once, whatever it is, since it concerns only that vault."""
         if vault not in self._told:
             self._told.add(vault)
             _LOGGER.error("supervisor: an organisation's keys cannot be read (%s)", type(error).__name__)
         return b""
 
     async def _kept(self, child: Child, tried: asyncio.Event) -> None:
-        """Only as many start at the same time as there are processors: each takes seconds of one."""
+        """Start a worker and keep it running; at most one per processor starts at a time."""
         try:
             async with self._starting:
                 await child.start()
@@ -401,7 +400,7 @@ class _House:
         await self._readers.renew(vault)
 
     async def _replace_readers(self) -> None:
-        """Give another login to the registry to workers whose own was dropped, as with all passwords."""
+        """Give a new login to each worker whose login was dropped, as happens when passwords are replaced."""
         running: dict[str | None, Child] = {vault: kept.child for vault, kept in self._workers.items()}
         running[None] = self._nobody
         for vault in await self._gate.without_reader():
@@ -412,9 +411,10 @@ class _House:
         return (*(door for door in self._doors if ROLES.get(door) in (role, None)), Door.LOG)
 
     def _hosted(self) -> list[Registration]:
-        """Return the vaults served here: of roles that run here and, but for access points, configured.
+        """Return the vaults served here, in the order in which their workers start.
 
-        Access points come first, since message services call them, and these before those who call them.
+        Their roles run here and, except for access points, the configuration has the organisation in that
+        role. Access points come first, since message services call them.
         """
         named = {(one.identifier, role) for one in self._hands.named for role in one.roles}
         found = [
@@ -435,7 +435,7 @@ def _routes(hosted: list[Registration]) -> Routes:
 
 @contextlib.contextmanager
 def _sockets(config: Config) -> Iterator[Path]:
-    """A folder that no other user may enter."""
+    """Yield a folder that other users cannot enter."""
     if config.isolation.sockets is not None:
         yield private_folder(config.isolation.sockets)
         return

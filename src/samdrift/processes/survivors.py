@@ -1,10 +1,9 @@
-"""Ends every process that runs as a Unix user: nothing that a worker started outlives it.
+"""Ending of every process that runs as a Unix user, so that nothing a worker started outlives it.
 
-A worker that an attacker controls can start processes that leave its session
-and its process group. They cannot leave its user: it can gain no rights, and
-its number belongs to no other vault. So all processes of that number are ended
-before it is started again, before its vault is locked or closed, and when the
-installation stops.
+A worker that an attacker controls can start processes that leave its session and its process group. They
+cannot change their user, since they cannot gain privileges, and no other vault has the same user number. So
+all processes of that number are ended before the worker is restarted, before its vault is locked or closed,
+and when the installation stops.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from samdrift.vault.registry import Registry
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PATIENCE = 10.0
-"""Seconds in which all of them are to be gone."""
+"""Seconds within which all of a user's processes must be gone."""
 _PAUSE = 0.02
 _LEAST = 1000
-"""Below are the system's own users, root first of all, whose processes are never ended here."""
+"""Lowest user number whose processes are ended here; the system's own users, including root, are below it."""
 
 
 _LOGGER = logging.getLogger("samdrift")
@@ -47,20 +46,21 @@ with open("/proc/self/status") as status:
 if os.getresuid() == (user, user, user) and user >= 1000 and [int(each, 16) for each in powers] == [0]:
     os.kill(-1, 9)
 """
-"""Becomes the user, and has the kernel kill all that it may, which is all of that user's and nothing else.
+"""Program that switches to the user and has the kernel kill every process that this user may kill.
 
-In one step, so that a process that starts others as fast as it can does not outrun it.
+The kernel does that in one step, so that a process that keeps starting others cannot outrun it. The program
+kills nothing unless it has lost all other rights.
 """
 
 
 class Survives(OSError):
-    """A user still has processes after they were killed repeatedly."""
+    """A user that still has processes after they were killed repeatedly."""
 
 
 def end_all_of(user: int) -> int:
     """Kill every process that runs as ``user``, and return how many there were once none is left.
 
-    :class:`Survives` when they are not gone in ten seconds.
+    Raises :class:`Survives` when they are not gone in ten seconds.
     """
     if user < _LEAST:
         raise ValueError("not the user of a worker")
@@ -81,7 +81,7 @@ def end_all_of(user: int) -> int:
 
 
 def end_survivors(user: UnixUser | None) -> None:
-    """End the remaining processes of a process's user: before it starts, and when it has ended."""
+    """End any remaining processes of a Unix user, before its process starts and after it has ended."""
     if user is not None and (ended := end_all_of(user.user)):
         _LOGGER.error(
             "ALARM: %d processes of user %d outlived their worker, and were ended", ended, user.user
@@ -89,9 +89,9 @@ def end_survivors(user: UnixUser | None) -> None:
 
 
 async def end_left_behind(config: Config, registry: Registry, organisation: ParticipantIdentifier) -> None:
-    """End what runs as a user of the organisation's vaults, or of closed vaults, where no serve runs.
+    """End processes of the organisation's vaults and of closed vaults, when the installation is not running.
 
-    While it runs, the supervisor does that itself, and starts what is to run.
+    While it runs, the supervisor does that itself, and restarts the workers that are needed.
     """
     if config.isolation.first_user is None or await anybody_listens(control_folder(config.vaults)):
         return
@@ -104,7 +104,7 @@ async def end_left_behind(config: Config, registry: Registry, organisation: Part
 
 
 def _running_as(user: int) -> Iterator[int]:
-    """The processes with ``user`` as one of their users, except those that have already ended."""
+    """Yield the processes that have ``user`` as one of their users, except those that have already ended."""
     for entry in os.listdir("/proc"):
         if entry.isdecimal():
             with contextlib.suppress(OSError):

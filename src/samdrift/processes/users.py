@@ -1,10 +1,9 @@
-"""Unix users of their own for the processes: a number each, where root can give them.
+"""Unix users of the processes: a number each, where the supervisor is root and may assign them.
 
-A user here is only a number: it has no login. Which number belongs
-to which vault is recorded in the group of the vault's folder in the key store.
-The folder itself is root's: the user reads its keys, and writes nothing that
-root reads. A number that a vault has had is never given to another one, also
-when the vault is closed: processes or files of its user may be left somewhere.
+A user here is only a number, without a login. The group of a vault's folder in the key store records which
+number belongs to that vault. The folder belongs to root: the user reads its keys, but cannot write anything
+that root reads. A number that a vault has had is never assigned to another one, even after the vault is
+closed, because processes or files of that user may remain.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from samdrift.keystore.witness import MARKS, marks_folder
 from samdrift.processes.child import UnixUser
 
 _NUMBERS = "users"
-"""The folder of the key store with a file for each number that was ever given."""
+"""Folder in the key store with a file for each number that was ever assigned."""
 _NUMBER = re.compile(r"[0-9]{4}")
 
 
 class Users:
-    """The Unix user of each process, and what belongs to it; without ``first_user``, ourselves."""
+    """The Unix user of each process, and the files that it owns; without ``first_user``, our own user."""
 
     def __init__(self, config: IsolationConfig, vaults: VaultConfig) -> None:
         self._first = config.first_user
@@ -40,11 +39,11 @@ class Users:
         return self._numbered(0)
 
     def nobody(self) -> UnixUser | None:
-        """The catch-all worker counts as an access point."""
+        """Return the user of the catch-all worker, which counts as an access point."""
         return self._access_point(1)
 
     def of_vault(self, vault: str, *, access_point: bool) -> UnixUser | None:
-        """Return the vault's own, who may read its keys from now on, and owns its objects."""
+        """Return the vault's user, after giving it the vault's objects and read access to its keys."""
         if self._first is None:
             return None
         folder = self._vaults.secrets / vault
@@ -58,12 +57,12 @@ class Users:
         return user
 
     def known(self, vault: str) -> int | None:
-        """Return the user that the vault has been given, without giving it one."""
+        """Return the user number assigned to the vault, without assigning one."""
         found = (self._vaults.secrets / vault).lstat()
         return next((one for one in (found.st_uid, found.st_gid) if self._is_ours(one)), None)
 
     def closed(self, vaults: Collection[str]) -> list[UnixUser]:
-        """List the users that were given to vaults which are not among ``vaults`` any more."""
+        """List the users assigned to vaults that are no longer among ``vaults``."""
         if self._first is None:
             return []
         given = [place for place in self._numbers().iterdir() if _NUMBER.fullmatch(place.name)]
@@ -71,9 +70,9 @@ class Users:
         return [UnixUser(number, number) for number in numbers]
 
     def let_in(self, operator: Path) -> None:
-        """Let the processes reach what belongs to them: access points may read the folder ``operator``.
+        """Let the processes reach their files, and let access points read the folder ``operator``.
 
-        A missing folder, as on a file system that is no longer mounted, is not made again: an empty one in
+        A missing folder, as on a file system that is no longer mounted, is not created again: an empty one in
         its place would hide the fault.
         """
         if self._first is None:
@@ -89,18 +88,18 @@ class Users:
 
     @staticmethod
     def let_pass(folder: Path) -> None:
-        """Let the processes come to ``folder``."""
+        """Let the processes reach ``folder``."""
         let_through(folder)
 
     def _numbered(self, number: int) -> UnixUser | None:
         return None if self._first is None else UnixUser(self._first + number, self._first + number)
 
     def _access_point(self, number: int) -> UnixUser | None:
-        """Give access points a group in common, which may read the operator's own keys."""
+        """Return the user of an access point, in the group that may read the operator's own keys."""
         return self._worker(number, group=1)
 
     def _worker(self, number: int, group: int) -> UnixUser | None:
-        """Its own number is among its groups: by that it reads its vault's keys."""
+        """Return the user of a worker, whose groups include its own number so that it can read its keys."""
         if self._first is None:
             return None
         return UnixUser(self._first + number, self._first + group, (self._first + number,))
@@ -109,7 +108,7 @@ class Users:
         return self._first is not None and self._first + 1 < number < self._first + USERS
 
     def _number(self, folder: Path) -> int:
-        """The vault's number, or a new one; either way it is never given to another vault."""
+        """Return the vault's number, or assign a new one; neither is ever assigned to another vault."""
         assert self._first is not None
         known = self.known(folder.name)
         if known is not None:
@@ -126,7 +125,7 @@ class Users:
 
 
 def _let_read(folder: Path, group: int) -> None:
-    """Let a group read a folder of keys, which belongs to root. Needed once: new files there inherit it."""
+    """Let a group read a folder of keys that belongs to root. Needed once: new files there inherit it."""
     owner = folder.parent.stat().st_uid
     found = folder.lstat()
     if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (owner, group, 0o750):
@@ -134,9 +133,9 @@ def _let_read(folder: Path, group: int) -> None:
 
 
 def _give(folder: Path, user: UnixUser) -> None:
-    """Give a folder of objects to its user, once; what root put there before, first.
+    """Make a user the owner of a folder of objects, once, starting with the files that root put there.
 
-    From then on the user may put there what it likes, and root looks at none of it.
+    From then on the user may put anything there, and root does not read it.
     """
     if folder.lstat().st_uid == user.user:
         return

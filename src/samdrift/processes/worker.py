@@ -1,4 +1,4 @@
-"""A worker: one organisation in one role, with only that vault's keys; or the catch-all worker."""
+"""A worker: serves one organisation in one role with only that vault's keys, or is the catch-all worker."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 async def working(
     handed: WorkerHandOver, sockets: Mapping[Door, socket.socket]
 ) -> AsyncIterator[Callable[[bytes], None]]:
-    """Run what was handed over; everything is reachable when the context is entered.
+    """Run the role that was handed over; all listeners are reachable when the context is entered.
 
-    Yields a function that accepts a line with another login to the registry.
+    Yields a function that accepts a line with a new login to the registry.
     """
     config = narrowed(load(handed.config), handed)
     write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
@@ -97,7 +97,7 @@ def _replace_reader(database: HandedDatabase, line: bytes) -> None:
 
 
 def narrowed(config: Config, handed: WorkerHandOver) -> Config:
-    """The configuration without the other organisations, with copies of its own of what several read."""
+    """Return the configuration without other organisations, and with the worker's copies of shared files."""
     own = tuple(
         _with_copies(one, handed.name)
         for one in config.organisations
@@ -117,7 +117,7 @@ def _copy_of(file: Path, worker: str) -> Path:
 
 
 def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
-    """The organisation with the worker's own copies of the files that several of its workers read."""
+    """Return the organisation with the worker's own copies of files that several of its workers read."""
 
     def copied(file: Path) -> Path:
         return _copy_of(file, worker)
@@ -134,7 +134,7 @@ def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
 def _expiries(
     keys: KeyStore, gate: Gate, handed: WorkerHandOver, metrics: CollectorRegistry, *, named: bool
 ) -> Expiries:
-    """Return the expiries of certificates for the metrics; the supervisor warns.
+    """Return the certificates' expiries for the metrics only; the supervisor logs warnings.
 
     The catch-all worker reports the operator's certificates.
     """
@@ -150,7 +150,7 @@ def _expiries(
 
 
 def _tokens(config: Config, pin: str | None, watch: Watch) -> Hsm:
-    """The organisation's own token, with the PIN that was handed over."""
+    """Return the HSM with only the organisation's slot, using the PIN that was handed over."""
     named = {one.identifier: one.hsm for one in config.organisations if one.hsm is not None}
     bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
     tokens = Hsm(hsm_settings(config.vaults.hsm, bare), watch)

@@ -1,4 +1,4 @@
-"""Statements of who may what, folded by day; and the decision that rests on them. Pure."""
+"""Statements that give, end and review rights, folded for any day, and the decisions based on them. Pure."""
 
 from samdrift.rights.copies import Behind, Contradiction, Copy
 from samdrift.rights.deciding import Decision, Request, decide

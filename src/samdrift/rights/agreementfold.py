@@ -1,17 +1,17 @@
-"""Folding of statements about agreements: which parties, agreements, notices and choices there are at any
-moment.
+"""Folding of statements about agreements into the parties, agreements, notices and choices at any moment.
 
-Statements come in the order in which they were stated. Authority is that of the moment of the statement:
+Statements are taken in the order in which they were made, with the authority that applied at that
+moment:
 
 - an officer is a person with a role in the organisation (administrator or security officer);
 - an officer, a custodian or one of the operator's staff enters a party, an agreement or a notice. An
   agreement counts once an officer who did not enter it has countersigned it, a party once an officer has
   stated or approved it;
 - an officer objects to a sub-supplier until the window closes;
-- an officer asks for an extension, or to let a duty go, and another approves;
-- an officer chooses what goes on when cover ends, and ends agreements.
+- an officer asks for an extension, or to release a duty, and another approves;
+- an officer chooses what continues when cover ends, and ends agreements.
 
-The state of a past moment is the same whenever it is asked for: every row has its moment.
+The state at a past moment is always the same, because every row has its moment.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from samdrift.rights.statements import Approved, Ended, Objected, Statement
 IsOfficer: TypeAlias = Callable[[Subject, datetime], bool]
 
 _ENTER = frozenset({SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})
-"""Kinds of subjects that enter what an officer then countersigns."""
+"""Kinds of subjects that may enter an agreement or party for an officer to countersign."""
 _TAKE_TWO = (Agreed, Extended, Released)
 
 
 @dataclass(frozen=True, slots=True)
 class Countersigned:
-    """An agreement that counts for the organisation, at the moment of a register."""
+    """An agreement that counts for the organisation, in its state at the moment of a register."""
 
     digest: str
-    """The statement's name, by which extensions, notices and ends name it."""
+    """Digest of the statement, by which extensions, notices and ends refer to it."""
     agreed: Agreed
     since: datetime
     """The moment of the countersignature."""
     end: datetime
-    """The end by the agreement and its extensions, or the moment at which it was ended before."""
+    """End according to the agreement and its extensions, or the moment at which it was ended early."""
     extended: bool
 
     def covers(self, moment: datetime) -> bool:
@@ -64,7 +64,7 @@ class Countersigned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notice of a sub-supplier, and whether an officer's objection stands."""
+    """A notice of a sub-supplier, and whether an officer's objection is in force."""
 
     digest: str
     given: NoticeGiven
@@ -74,27 +74,27 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Parties, agreements, notices and choices of an organisation, as they are known at a moment."""
+    """The parties, agreements, notices and choices of an organisation that are known at a moment."""
 
     organisation: str
     moment: datetime
     parties: dict[Party, PartyNamed]
     agreements: tuple[Countersigned, ...]
-    """Each that was countersigned until the moment, whether in force or not."""
+    """Agreements countersigned until the moment, whether in force or not."""
     waiting: tuple[tuple[str, Agreed], ...]
-    """Agreements that no officer has countersigned yet."""
+    """Agreements that have not been countersigned yet."""
     notices: tuple[Notice, ...]
     released: frozenset[str]
     choices: tuple[tuple[datetime, AtEnd], ...] = ()
 
     @property
     def own(self) -> Party | None:
-        """The party that the organisation itself is."""
+        """The party that the organisation itself is, or ``None`` if it has not stated one."""
         mine = [each.party for each in self.parties.values() if each.participant == self.organisation]
         return mine[-1] if mine else None
 
     def chosen(self, moment: datetime) -> AtEnd:
-        """Return the choice for sending that was stated until ``moment``; to stop where there is none."""
+        """Return the latest choice for sending stated until ``moment``, by default to stop."""
         before = [choice for at, choice in self.choices if at <= moment]
         return before[-1] if before else AtEnd.STOP
 
@@ -105,9 +105,9 @@ class _Row:
     approved: datetime | None = None
     ended: datetime | None = None
     objections: dict[str, tuple[datetime, datetime | None]] = field(default_factory=dict)
-    """Moments of an objection and of its end, by its digest."""
+    """Moments at which each objection was made and ended, by its digest."""
     extensions: list[tuple[datetime, datetime]] = field(default_factory=list)
-    """Moments at which two persons extended it, and until when."""
+    """Moments at which an extension was approved, with the new end."""
 
 
 class Agreements:
@@ -118,13 +118,13 @@ class Agreements:
         self._is_officer = is_officer
         self._rows: dict[str, _Row] = {}
         self._objections: dict[str, str] = {}
-        """The notice that an objection is to."""
+        """Digest of the notice for each objection."""
         self._parties: set[Party] = set()
-        """Parties that were ever named."""
+        """All parties named so far."""
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """Return the agreements of the organisation of a state, whose rights are authority."""
+        """Return the agreements of a state's organisation, whose rights determine authority."""
         return cls(state.organisation, state.is_officer)
 
     def concerns(self, statement: Statement) -> bool:
@@ -138,7 +138,7 @@ class Agreements:
                 return isinstance(act, AGREEMENT_ACTS)
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that a statement would have; nothing changes."""
+        """Return the effect that a statement would have, without changing anything."""
         by, at = statement.by, statement.at
         officer = self._is_officer(by, at)
         match statement.act:
@@ -170,7 +170,7 @@ class Agreements:
                 return Effect.WAITING if officer else Effect.NO_AUTHORITY
 
     def take(self, statement: Statement) -> None:
-        """Fold in a statement that has an effect; others change nothing."""
+        """Fold in a statement; one without an effect changes nothing."""
         if not self.concerns(statement):
             return
         effect, at = self.judge(statement), statement.at
@@ -198,7 +198,8 @@ class Agreements:
     def moments(self) -> set[datetime]:
         """Return the moments at which something that counts begins, ends or is stated.
 
-        What nobody has countersigned counts at none: whoever only enters makes no decision slower.
+        Agreements that are not countersigned are left out, so that entering many does not slow down
+        decisions.
         """
         found: set[datetime] = set()
         for row in self._rows.values():
@@ -215,7 +216,7 @@ class Agreements:
         return found
 
     def at(self, moment: datetime) -> Register:
-        """Return what the statements until ``moment`` amount to."""
+        """Return the register that results from the statements until ``moment``."""
         parties: dict[Party, PartyNamed] = {}
         agreements, waiting, notices = [], [], []
         released, choices = set(), []

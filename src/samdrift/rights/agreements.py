@@ -1,13 +1,12 @@
-"""Acts about agreements: parties, agreements between them, notices of sub-suppliers, extensions, and the
-choice of what goes on when cover ends.
+"""Acts about agreements: parties, agreements, notices of sub-suppliers, extensions, releases, and choices.
 
-An agreement is entered as a statement that says everything of the paper that coverage rests on, with the
-digest of the paper itself. It counts for an organisation once one of its own people has countersigned it:
-the statement that approves it. Twelve organisations that share an agreement countersign the same terms each,
-and :attr:`Agreed.terms` is the same digest for all of them.
+An agreement is entered as a statement of all the facts in the paper document that coverage depends on, with
+the digest of the document itself. It counts for an organisation once one of its own people has countersigned
+it with a statement that approves it. If twelve organisations share an agreement, each countersigns the same
+terms, and :attr:`Agreed.terms` is the same digest for all of them.
 
-A statement about a duty that the organisation lets go, an extension and an agreement take two persons of the
-organisation, or one besides the operator's staff who entered it (:mod:`samdrift.rights.agreementfold`).
+Releasing a duty, extending an agreement and entering one require two people of the organisation, or one if
+the operator's staff entered it (:mod:`samdrift.rights.agreementfold`).
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LONGEST_AGREEMENT = timedelta(days=3660)
-"""Longest time that one statement of an agreement covers: after ten years it is entered again."""
+"""Maximum term of an agreement in one statement; after ten years it has to be entered again."""
 LONGEST_EXTENSION = timedelta(days=90)
-"""Longest time by which two persons extend an agreement that ends."""
+"""Maximum time by which two people can extend an agreement that ends."""
 MAX_NOTICE = 3660
-"""Most days of notice of an agreement."""
+"""Maximum period of notice of an agreement, in days."""
 
 _MAX_NAME = 200
 _MAX_CLAUSE = 100
@@ -48,31 +47,31 @@ Read = TypeVar("Read")
 
 
 class PartyKind(StrEnum):
-    """Kinds of parties."""
+    """Kinds of parties to agreements."""
 
     AGENCY = "agency"
     MUNICIPALITY = "municipality"
     REGION = "region"
     MUNICIPAL_FEDERATION = "municipal-federation"
-    """Kommunalförbund."""
+    """Municipal federation (kommunalförbund)."""
     JOINT_BOARD = "joint-board"
-    """Gemensam nämnd, which is a part of one of its municipalities."""
+    """Joint board (gemensam nämnd), which is part of one of its municipalities."""
     COMPANY = "company"
 
 
 class AgreementKind(StrEnum):
-    """Kinds of agreements."""
+    """Kinds of agreements, by their legal form."""
 
     SERVICE = "service"
-    """Nyttjandeavtal."""
+    """Service agreement (nyttjandeavtal)."""
     DATA_PROCESSING = "data-processing"
-    """Personuppgiftsbiträdesavtal."""
+    """Data processing agreement (personuppgiftsbiträdesavtal)."""
     COOPERATION = "cooperation"
-    """Avtalssamverkan."""
+    """Cooperation between municipalities by agreement (avtalssamverkan)."""
     BETWEEN_AGENCIES = "between-agencies"
-    """Överenskommelse between authorities."""
+    """Agreement between authorities (överenskommelse)."""
     INTERNAL = "internal"
-    """Between parts of one legal person."""
+    """Agreement between parts of one legal person."""
 
 
 class Function(StrEnum):
@@ -89,24 +88,24 @@ class Function(StrEnum):
 
 
 ROLES = frozenset({Function.AP, Function.MT, Function.MK})
-"""Functions that are roles of an installation; the others serve them."""
+"""Functions that are roles of an installation; all others support them."""
 
 
 class Secrecy(StrEnum):
-    """Grounds on which those who perform keep what they see to themselves."""
+    """Grounds that oblige a performer to keep the data it sees secret."""
 
     OSL = "osl-10-2a"
-    """Offentlighets- och sekretesslagen, 10 kap. 2 a §: handed out for technical processing or storage."""
+    """Offentlighets- och sekretesslagen, 10 kap. 2 a §: disclosure for technical processing or storage."""
     OSL_STAFF = "osl"
-    """The secrecy of authorities themselves, as it binds another authority."""
+    """The secrecy rules for authorities, which bind a performer that is an authority itself."""
     LAW_2020_914 = "lag-2020-914"
-    """Duty of silence by law at companies."""
+    """Statutory duty of confidentiality for companies (lag 2020:914)."""
     CLAUSE = "clause"
     """A clause of the agreement."""
 
 
 class AtEnd(StrEnum):
-    """The organisation's choice for new messages when cover has ended; receiving goes on either way."""
+    """The organisation's choice for new messages when cover has ended; receiving continues either way."""
 
     STOP = "stop"
     CONTINUE = "continue"
@@ -114,7 +113,7 @@ class AtEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
-    """A party, by country and number, as ``SE:212000-1876``, and a unit of it, as ``SE:212000-1876#it``."""
+    """A party by country and number, ``SE:212000-1876``, or a unit of one, ``SE:212000-1876#it``."""
 
     country: str
     number: str
@@ -122,9 +121,9 @@ class Party:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a party; :class:`ValueError` if it is not one.
+        """Parse a party; raise :class:`ValueError` if the text is not one.
 
-        A Swedish number has its check digit, and is not that of a person.
+        A Swedish number must have a correct check digit, and must not be a personal number.
         """
         match = _PARTY.fullmatch(text)
         if match is None or (match["country"] == "SE" and not _is_swedish(match["number"])):
@@ -133,7 +132,7 @@ class Party:
 
     @property
     def whole(self) -> Party:
-        """The legal person that a unit is a part of."""
+        """The legal person that it is, or of which it is a unit."""
         return Party(self.country, self.number)
 
     def __str__(self) -> str:
@@ -142,7 +141,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class PartyNamed:
-    """The name and kind of a party, and the participant that it is in the federation, if it is one."""
+    """The name and kind of a party, and the participant that it is in the federation, if any."""
 
     kind: ClassVar[str] = "party"
 
@@ -152,13 +151,13 @@ class PartyNamed:
     participant: str = ""
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         members: dict[str, Json] = {"party": str(self.party), "name": self.name, "form": self.form.value}
         return members | ({"participant": self.participant} if self.participant else {})
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         party, name = _party(fields, "party"), fields.text("name", _MAX_NAME)
         form = fields.one_of("form", PartyKind)
         if form is PartyKind.JOINT_BOARD and not party.unit:
@@ -168,7 +167,7 @@ class PartyNamed:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Carried:
-    """A duty that an agreement carries, and the number of the clause."""
+    """A duty that an agreement carries, and the number of its clause."""
 
     duty: str
     clause: str
@@ -184,7 +183,7 @@ class Signatory:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """An agreement: ``principal`` has ``performer`` perform ``functions`` for ``organisations``."""
+    """An agreement by which ``principal`` engages ``performer`` for ``functions`` of ``organisations``."""
 
     kind: ClassVar[str] = "agreement"
 
@@ -196,26 +195,26 @@ class Agreed:
     start: datetime
     end: datetime
     notice: int
-    """Days of notice."""
+    """Period of notice, in days."""
     document: str
-    """SHA-256 of the paper."""
+    """SHA-256 of the paper document."""
     signatories: tuple[Signatory, ...]
     countries: tuple[str, ...]
-    """The countries in which data is processed."""
+    """Countries in which data is processed."""
     secrecy: frozenset[Secrecy]
     duties: tuple[Carried, ...]
 
     @property
     def terms(self) -> str:
-        """Digest of the agreement itself, which is the same in every organisation that countersigns it."""
+        """Digest of the terms, the same in every organisation that countersigns the agreement."""
         return hashlib.sha256(encode(self.members())).hexdigest()
 
     def clause(self, duty: str) -> str | None:
-        """Return the clause that carries a duty."""
+        """Return the clause that carries a duty, or ``None``."""
         return next((each.clause for each in self.duties if each.duty == duty), None)
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "form": self.form.value,
             "principal": str(self.principal),
@@ -234,7 +233,7 @@ class Agreed:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         form = fields.one_of("form", AgreementKind)
         principal, performer = _party(fields, "principal"), _party(fields, "performer")
         if principal == performer:
@@ -278,8 +277,9 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class NoticeGiven:
-    """A notice that the performer of the agreement ``of`` will engage a sub-supplier from ``start``; the
-    organisation can object until before ``window``.
+    """A notice that the performer of the agreement ``of`` will engage a sub-supplier from ``start``.
+
+    The organisation can object to it before ``window``.
     """
 
     kind: ClassVar[str] = "notice"
@@ -292,7 +292,7 @@ class NoticeGiven:
     start: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "of": self.of,
             "performer": str(self.performer),
@@ -304,7 +304,7 @@ class NoticeGiven:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, performer = fields.digest("of"), _party(fields, "performer")
         functions = frozenset(_list(fields, "functions", len(Function), Function, least=1))
         countries = _list(fields, "countries", 50, _as_country, least=1)
@@ -318,7 +318,7 @@ class NoticeGiven:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """The agreement ``of`` goes on until before ``end``, once another person has approved."""
+    """An extension of the agreement ``of`` until ``end``, which another person has to approve."""
 
     kind: ClassVar[str] = "extend"
 
@@ -326,12 +326,12 @@ class Extended:
     end: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"of": self.of, "until": moment_text(self.end)}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, end = fields.digest("of"), fields.moment("until")
         if not at < end:
             raise StatementError("it ends after it is stated", "until")
@@ -340,39 +340,39 @@ class Extended:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A duty that is not in the newest catalogue any more is let go, once another person has approved."""
+    """The release of a duty that the newest catalogue lacks, which another person has to approve."""
 
     kind: ClassVar[str] = "release"
 
     duty: str
     catalogue: str
-    """Name and version of the catalogue that does not have it."""
+    """Name and version of the catalogue that lacks the duty."""
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"duty": self.duty, "catalogue": self.catalogue}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         return cls(_as(_as_duty, fields.text("duty", 64), "duty"), fields.text("catalogue", 64))
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The organisation's choice of what becomes of new messages when the cover of a function ends."""
+    """The organisation's choice of what happens to new messages when the cover of a function ends."""
 
     kind: ClassVar[str] = "at-end"
 
     sending: AtEnd
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"sending": self.sending.value}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         return cls(fields.one_of("sending", AtEnd))
 
 
@@ -381,9 +381,9 @@ AGREEMENT_ACTS: tuple[type[AgreementAct], ...] = (PartyNamed, Agreed, NoticeGive
 
 
 def as_written(content: bytes, at: datetime) -> Agreed:
-    """Read an agreement as a person wrote it in JSON, spaced as they like, to be stated at ``at``.
+    """Parse an agreement that a person wrote in JSON, with any spacing, to be stated at ``at``.
 
-    :class:`StatementError` with the field for anything else.
+    Raise :class:`StatementError`, naming the field if possible, if it is not valid.
     """
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -410,8 +410,10 @@ def as_written(content: bytes, at: datetime) -> Agreed:
 
 
 def _is_swedish(number: str) -> bool:
-    """Return whether a number is that of a Swedish legal person: its third digit is 2 or more, where a
-    person's is that of a month, and the last is a check digit (Luhn).
+    """Return whether a number is that of a Swedish legal person.
+
+    Its third digit is 2 or more, where a personal number has a month, and its last digit is a check
+    digit (Luhn).
     """
     if not _SWEDISH.fullmatch(number) or number[2] < "2":
         return False
@@ -474,7 +476,7 @@ def _list(
 
 
 def _objects(fields: Fields, name: str, most: int, read: Callable[[Fields], Any]) -> tuple[Any, ...]:
-    """Take a list of objects, sorted and none twice; an error names the object and its field."""
+    """Read a list of sorted objects without duplicates; an error names the object and its field."""
     value = fields.take(name)
     if not isinstance(value, list) or len(value) > most:
         raise StatementError(f"a list of at most {most} objects is wanted", name)

@@ -1,19 +1,18 @@
-"""Canonical JSON: one sequence of bytes for one value, so that a digest or a signature over it means the
-value.
+r"""Canonical JSON: one byte sequence for each value, so that a digest or signature of it covers the value.
 
-The rules are those of RFC 8785 on a part of JSON where they need no judgement:
+The rules are those of RFC 8785, for a subset of JSON in which they are unambiguous:
 
-- objects, arrays, strings, integers and booleans; neither ``null`` nor fractions, so that no number has two
-  spellings and a missing field is missing;
-- names are lower-case ASCII letters, digits, ``-`` and ``_``, so that every order of sorting is the same;
-- integers are within ±(2**53 - 1), so that every reader holds them exactly (RFC 7493 2.2);
-- strings are in Unicode's form NFC without control characters, marks of direction and other invisible
-  characters, so that two texts that look alike are alike;
-- no space, members sorted by name, ``\\u00xx`` only where JSON demands it; UTF-8 without a mark of byte
-  order.
+- objects, arrays, strings, integers and booleans; neither ``null`` nor fractions, so that a number has only
+  one spelling and an absent field is always left out;
+- names are lower-case ASCII letters, digits, ``-`` and ``_``, so that every sort order is the same;
+- integers are within ±(2**53 - 1), so that every reader represents them exactly (RFC 7493 2.2);
+- strings are in Unicode's form NFC without control characters, direction marks and other invisible
+  characters, so that two texts that look the same are the same;
+- no whitespace, members sorted by name, ``\u00xx`` only where JSON requires it; UTF-8 without a byte order
+  mark.
 
-A reader accepts the canonical bytes alone: an input that means the same in other bytes is refused, so that a
-digest can be taken of what arrived.
+A reader accepts only the canonical bytes. Input that means the same in other bytes is refused, so that a
+digest can be computed from the received bytes.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from typing import NoReturn, TypeAlias
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool"
 
 MAX_BYTES = 16 * 1024
-"""Most bytes of one value."""
+"""Maximum size of a value, in bytes."""
 MAX_DEPTH = 6
-"""Most objects and arrays within each other."""
+"""Maximum nesting depth of objects and arrays."""
 
 _MAX_INTEGER = 2**53 - 1
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -38,7 +37,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 class CanonicalError(ValueError):
-    """A value or its bytes that are not canonical: why, and ``where`` as a path of names; never the value."""
+    """Error raised for a value or bytes that are not canonical.
+
+    It has the reason, and in ``where`` the place as a path of names, but never the value.
+    """
 
     def __init__(self, text: str, where: str = "") -> None:
         super().__init__(f"{text} (at {where})" if where else text)
@@ -47,7 +49,7 @@ class CanonicalError(ValueError):
 
 
 def encode(value: Json, most: int = MAX_BYTES) -> bytes:
-    """Return the canonical bytes, at most ``most``; :class:`CanonicalError` where ``value`` has none."""
+    """Return the canonical bytes, at most ``most``; raise :class:`CanonicalError` if there are none."""
     _check(value, "", 0)
     content = _ENCODER.encode(value).encode()
     if len(content) > most:
@@ -56,7 +58,7 @@ def encode(value: Json, most: int = MAX_BYTES) -> bytes:
 
 
 def decode(content: bytes, most: int = MAX_BYTES) -> Json:
-    """Return the value of canonical bytes; :class:`CanonicalError` for any other bytes."""
+    """Return the value of canonical bytes; raise :class:`CanonicalError` for any other bytes."""
     if len(content) > most:
         raise CanonicalError(f"it has more than {most} bytes")
     try:
@@ -80,7 +82,7 @@ def decode(content: bytes, most: int = MAX_BYTES) -> Json:
 
 
 def visible(text: str) -> bool:
-    """Return whether ``text`` is in form NFC and has no control, direction or other invisible character."""
+    """Return whether ``text`` is in form NFC and has no control, direction or other invisible characters."""
     # What is printable has none of them: most texts need no look at each character.
     return unicodedata.is_normalized("NFC", text) and (
         text.isprintable() or not any(unicodedata.category(character) in _INVISIBLE for character in text)

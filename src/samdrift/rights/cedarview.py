@@ -1,10 +1,9 @@
-"""Rights as policies of Cedar, for a second opinion: what :func:`~samdrift.rights.decide` answers, another
-engine has to answer too.
+"""Rights as Cedar policies, so that a second engine can check the answers of :func:`~samdrift.rights.decide`.
 
-Each grant that has an effect is a ``permit`` with the times at which it begins, ends and is objected to, as
-seconds in ``context.now``; each substitution is one for every grant that it lends, and a grant to a group is
-one for each of its members. The times are those of
-:mod:`samdrift.rights.gifts`; whether one had authority, the fold says.
+Each grant with an effect is a ``permit`` with the times at which it begins, ends and is objected to, as
+seconds in ``context.now``. A substitution is one ``permit`` for every grant that it lends, and a grant to a
+group is one for each of its members. The times are those of :mod:`samdrift.rights.gifts`; the authority of a
+statement is taken from the fold.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def policies(state: State, statements: Iterable[Statement]) -> str:
 
 
 def question(request: Request, moment: datetime) -> dict[str, object]:
-    """Return a request as Cedar's engines take it."""
+    """Return a request in the form that Cedar engines accept."""
     return {
         "principal": _entity(request.subject),
         "action": f'Action::"{request.right.value}"',
@@ -71,7 +70,7 @@ def _of_members(found: Iterable[Share]) -> Iterator[str]:
 
 
 def _when(times: Iterable[Span]) -> str:
-    """Return the condition on ``context.now``."""
+    """Return the Cedar condition that ``context.now`` is within ``times``."""
     spans = [f"context.now >= {_seconds(start)} && context.now < {_seconds(end)}" for start, end in times]
     return spans[0] if len(spans) == 1 else "(" + " || ".join(f"({each})" for each in spans) + ")"
 
@@ -93,7 +92,7 @@ def _scope(scope: Scope) -> str:
 
 
 def _text(value: str) -> str:
-    """Return a string literal; identifiers have no other characters that would end or change it."""
+    """Return a string literal; no other characters in identifiers need to be escaped."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

@@ -1,18 +1,18 @@
-"""Folding of statements about consents: what the operator's staff may see at a moment, and by whose consent.
+"""Folding of statements about consents: what the operator's staff may see at a moment, by which consent.
 
-Authority is that of the moment of a statement:
+The authority for a statement is that of its moment:
 
-- one of the operator's staff or a custodian asks for themselves, an officer (a person with a role in the
-  organisation) for anybody;
-- an officer approves within four days, who neither gets it nor asked for it. **Content takes two persons**
-  of the organisation, who are officers when the second one signs; an officer who asks for somebody else is
-  one of them. Nobody approves for themselves, under whichever kind of subject;
-- any officer ends it, before or after it has begun, and so does the one who asked or gets it. **An end wins
-  over an approval of the same second**, in whichever order the two come into the record;
-- an emergency counts when another of the operator's staff has signed it within an hour, for an hour;
+- one of the operator's staff or a custodian makes a request for themselves, an officer (a person with a role
+  in the organisation) for anyone;
+- an officer approves it within four days, but neither the person who gets access nor the one who asked.
+  **Content requires two people** of the organisation who are officers when the second one signs; an officer
+  who asks for another person is one of them. A person cannot approve for themselves, as any kind of subject;
+- any officer can end it, before or after it has begun, and so can the person who asked or gets access. **An
+  end wins over an approval of the same second**, in whichever order the two reach the record;
+- an emergency counts for an hour, once another of the operator's staff has signed it within an hour;
 - one of the staff gives an account of an emergency, once.
 
-Nothing of it can be prolonged, and nothing that was asked for ever vanishes: what nobody approved has lapsed.
+Access cannot be prolonged, and a request never vanishes: one that was not approved has lapsed.
 """
 
 from __future__ import annotations
@@ -57,12 +57,15 @@ class Stage(StrEnum):
 
 @dataclass(slots=True)
 class Consent:
-    """A request for access, or an emergency, and what became of it."""
+    """A request for access or an emergency, and its outcome."""
 
     statement: Statement
     act: Access
     approvals: list[tuple[Subject, datetime, str]] = field(default_factory=list)
-    """Officers who approved, when, and the digests of their statements; first one who asked."""
+    """Officers who approved, with the moments and the digests of their statements.
+
+    The first may be the officer who made the request.
+    """
     begins: datetime | None = None
     ended: datetime | None = None
     ended_by: Subject | None = None
@@ -71,12 +74,12 @@ class Consent:
 
     @property
     def id(self) -> str:
-        """Digest of the statement that asks."""
+        """Digest of the statement that makes the request."""
         return self.statement.digest
 
     @property
     def end(self) -> datetime | None:
-        """The moment before which it is in force, if nobody ends it; ``None`` before it begins."""
+        """Moment before which it is in force unless it is ended early; ``None`` before it begins."""
         return None if self.begins is None else self.begins + self.act.lasts
 
     @property
@@ -88,12 +91,12 @@ class Consent:
 
     @property
     def emergency(self) -> bool:
-        """True for an emergency, which nobody of the organisation has approved."""
+        """True for an emergency, which does not need an approval by the organisation."""
         return isinstance(self.act, EmergencyStated)
 
     @property
     def missing(self) -> int:
-        """The number of persons who have yet to approve it, while it waits."""
+        """Number of people who still have to approve it, while it waits."""
         needed = 1 if self.emergency or self.act.level is Level.METADATA else 2
         return max(0, needed - len(self.approvals)) if self.begins is None else 0
 
@@ -113,7 +116,7 @@ class Consent:
         return Stage.IN_FORCE if moment < self.end else Stage.OVER
 
     def unanswered(self, moment: datetime) -> bool:
-        """Return whether it is an emergency of which no account was given within a day."""
+        """Return whether it is an emergency without an account within a day."""
         if not self.emergency or self.begins is None or self.account is not None:
             return False
         return moment > self.begins + ANSWERED
@@ -128,19 +131,19 @@ class Consents:
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """Return the consents of the organisation of a state, whose roles are authority."""
+        """Return the consents of a state's organisation, whose roles determine authority."""
         return cls(state)
 
     def all(self) -> tuple[Consent, ...]:
-        """Return everything that was asked for, in order."""
+        """Return all requests and emergencies, in order."""
         return tuple(self._rows.values())
 
     def find(self, digest: str) -> Consent | None:
-        """Return what the statement ``digest`` asks for."""
+        """Return the request or emergency in the statement ``digest``, or ``None``."""
         return self._rows.get(digest)
 
     def in_force(self, moment: datetime) -> tuple[Consent, ...]:
-        """Return what is in force at ``moment``."""
+        """Return the consents and emergencies in force at ``moment``."""
         return tuple(each for each in self._rows.values() if each.stage(moment) is Stage.IN_FORCE)
 
     def concerns(self, statement: Statement) -> bool:
@@ -152,7 +155,7 @@ class Consents:
                 return isinstance(act, CONSENT_ACTS)
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that a statement would have; nothing changes."""
+        """Return the effect that a statement would have, without changing anything."""
         by, at = statement.by, statement.at
         match statement.act:
             case AccessAsked() as act:
@@ -171,7 +174,7 @@ class Consents:
                 return Effect.NAMES_NOTHING
 
     def take(self, statement: Statement) -> None:
-        """Fold in a statement that has an effect; others change nothing."""
+        """Fold in a statement; one without an effect changes nothing."""
         if not self.concerns(statement):
             return
         effect, by, at = self.judge(statement), statement.by, statement.at
@@ -196,11 +199,14 @@ class Consents:
                 self._rows[of].ended, self._rows[of].ended_by = at, by
 
     def _counts_at_once(self, by: Subject, act: AccessAsked) -> bool:
-        """Return whether an officer's own request is its approval: of metadata, for another person."""
+        """Return whether an officer's request needs no further approval.
+
+        This is so if the request is for metadata and for another person.
+        """
         return act.level is Level.METADATA and not same_person(by, act.to)
 
     def _standing(self, row: Consent, at: datetime) -> list[tuple[Subject, datetime, str]]:
-        """Return the approvals of those who are officers still."""
+        """Return the approvals by people who are still officers."""
         if row.emergency:
             return row.approvals
         return [each for each in row.approvals if self._state.is_officer(each[0], at)]
@@ -239,15 +245,15 @@ def consents_of(record: Record) -> Consents:
 
 
 def moment_of(record: Record, clock: datetime, witnessed: datetime | None = None) -> datetime:
-    """Return the moment that counts: a clock that was set back prolongs nothing.
+    """Return the current moment, which does not go back if the clock is set back.
 
-    It is not earlier than the last statement, nor than what a witness has put under the log.
+    It is not earlier than the last statement, nor than the time that a witness signed for the log.
     """
     return max(clock, record.last or clock, witnessed or clock)
 
 
 def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:
-    """Return the officers who can sign at ``moment``: persons with a role, and with a key not on paper."""
+    """Return the people who can sign at ``moment``: officers with a key that is not on paper."""
     found = dict.fromkeys(
         each.act.to
         for each in record.keys.in_force(moment)
@@ -257,7 +263,7 @@ def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:
 
 
 def approvers(record: Record, consent: Consent, moment: datetime) -> tuple[Subject, ...]:
-    """Return those who can approve what is asked for, and have not."""
+    """Return the subjects that can approve a request and have not done so."""
     if consent.emergency:
         able = dict.fromkeys(each.act.to for each in record.keys.in_force(moment) if is_staff(each.act.to))
     else:

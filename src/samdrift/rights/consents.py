@@ -1,8 +1,8 @@
-"""Acts about what the operator's staff see: a request for consent, an emergency without one, its account.
+"""Acts about access of the operator's staff: a request for consent, an emergency, and its account.
 
-A request names everything that an officer decides about: who, for which reason, for which ticket, how much
-of what, and for how long. An approval, and an end before the time, are the statements of those kinds that
-name it (:mod:`samdrift.rights.consentfold`).
+A request has everything that an officer decides about: the person, the reason, the ticket, how much of what,
+and for how long. Approvals and early ends are statements of those kinds that refer to it
+(:mod:`samdrift.rights.consentfold`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from samdrift.wire.identifiers import is_uuid
 
 LONGEST_CONSENT = timedelta(hours=8)
 WAITS = timedelta(days=4)
-"""Time within which a request is approved; afterwards it has lapsed."""
+"""Time within which a request can be approved, after which it has lapsed."""
 EMERGENCY = timedelta(hours=1)
-"""Duration of an emergency, and time within which the second of the staff signs it."""
+"""Duration of an emergency, and time within which a second member of the staff has to sign it."""
 ANSWERED = timedelta(days=1)
-"""Time within which the staff give an account of an emergency."""
+"""Time within which the staff have to give an account of an emergency."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
-"""The beginning of a time span that has everything until its end."""
+"""Start of a time span that includes everything before its end."""
 
 MAX_TICKET = 100
 _MAX_ACCOUNT = 500
@@ -32,22 +32,22 @@ _STAFF = frozenset({SubjectKind.OPERATOR, SubjectKind.CUSTODIAN})
 
 
 class Level(StrEnum):
-    """Degrees of what is seen. Content includes metadata."""
+    """Levels of access; content includes metadata."""
 
     METADATA = "metadata"
-    """Senders, recipients, persons and times: all but what a message says."""
+    """Senders, recipients, people and times: everything except the content of messages."""
     CONTENT = "content"
 
     def covers(self, wanted: Level) -> bool:
-        """Return whether that much may be seen."""
+        """Return whether this level permits access at the ``wanted`` level."""
         return self is Level.CONTENT or wanted is Level.METADATA
 
 
 class Ground(StrEnum):
-    """Reasons for which the operator's staff ask; there are no others."""
+    """The only reasons for which the operator's staff may ask for access."""
 
     CASE = "organisations-case"
-    """The organisation has asked for help with something of its own."""
+    """The organisation asked for help with a matter of its own."""
     OUTAGE = "outage"
     SECURITY = "security"
     LAWFUL_DEMAND = "lawful-demand"
@@ -64,7 +64,7 @@ class ExtentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """One message, one mailbox, or a span of time from ``start`` until before ``end``."""
+    """The extent of access: one message, one mailbox, or a span of time from ``start`` until ``end``."""
 
     kind: ExtentKind
     id: str = ""
@@ -88,12 +88,15 @@ class Extent:
 
     @classmethod
     def everything(cls, now: datetime) -> Self:
-        """Return all that is there until a consent that is asked for now has ended for certain."""
+        """Return the extent of everything until the latest possible end of a consent requested now."""
         return cls.span(EVERYTHING, now.replace(microsecond=0) + WAITS + LONGEST_CONSENT)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``message:UUID``, ``mailbox:ID`` or ``span:FROM/UNTIL``; :class:`ValueError` for another."""
+        """Parse an extent; raise :class:`ValueError` if the text is not one.
+
+        The forms are ``message:UUID``, ``mailbox:ID`` and ``span:FROM/UNTIL``.
+        """
         kind, _, name = text.partition(":")
         match kind:
             case ExtentKind.MESSAGE if is_uuid(name) and name == name.lower():
@@ -112,7 +115,7 @@ class Extent:
         return f"{self.kind}:{self.id}"
 
     def covers(self, wanted: Extent) -> bool:
-        """Return whether all that is ``wanted`` is within this extent. A span covers spans, nothing else."""
+        """Return whether ``wanted`` is entirely within this extent; a span covers only spans."""
         if self.kind is not wanted.kind:
             return False
         if self.kind is ExtentKind.SPAN:
@@ -122,7 +125,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class AccessAsked:
-    """``to`` asks to see ``level`` of ``extent``, for ``minutes`` from the last approval on."""
+    """A request for ``to`` to see ``level`` of ``extent``, for ``minutes`` from the last approval."""
 
     kind: ClassVar[str] = "consent"
 
@@ -135,16 +138,16 @@ class AccessAsked:
 
     @property
     def lasts(self) -> timedelta:
-        """The duration."""
+        """Duration of the access, from the last approval."""
         return timedelta(minutes=self.minutes)
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return _members(self) | {"level": self.level.value, "minutes": self.minutes}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         to, ground, ticket, extent = _read(fields)
         if to.kind not in _STAFF | {SubjectKind.PERSON}:
             raise StatementError("one of the operator's staff, a custodian or a person asks", "to")
@@ -157,7 +160,7 @@ class AccessAsked:
 
 @dataclass(frozen=True, slots=True)
 class EmergencyStated:
-    """``to`` sees metadata of ``extent`` for an hour without consent, once another of the staff signs."""
+    """An emergency: ``to`` sees metadata of ``extent`` for an hour, once another of the staff signs."""
 
     kind: ClassVar[str] = "emergency"
 
@@ -169,16 +172,16 @@ class EmergencyStated:
 
     @property
     def lasts(self) -> timedelta:
-        """The duration."""
+        """Duration of the access, from the second signature."""
         return EMERGENCY
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return _members(self)
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         to, ground, ticket, extent = _read(fields)
         if to.kind not in _STAFF:
             raise StatementError("one of the operator's staff or a custodian is named", "to")
@@ -187,7 +190,7 @@ class EmergencyStated:
 
 @dataclass(frozen=True, slots=True)
 class AccountGiven:
-    """An account of what was done in the emergency that the statement ``of`` states."""
+    """An account of what was done in the emergency stated by the statement ``of``."""
 
     kind: ClassVar[str] = "account"
 
@@ -195,12 +198,12 @@ class AccountGiven:
     done: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"of": self.of, "done": self.done}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         return cls(fields.digest("of"), fields.text("done", _MAX_ACCOUNT))
 
 
@@ -210,7 +213,7 @@ CONSENT_ACTS = (AccessAsked, EmergencyStated, AccountGiven)
 
 
 def is_staff(subject: Subject) -> bool:
-    """Return whether a subject is one of the operator's staff, custodians among them."""
+    """Return whether a subject is one of the operator's staff, including custodians."""
     return subject.kind in _STAFF
 
 

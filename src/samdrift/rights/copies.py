@@ -1,14 +1,13 @@
-"""Copies: the statements of an organisation as one role has them, numbered, and how far the role is behind.
+"""A role's copy of an organisation's statements, numbered, so that it is known how far the role is behind.
 
-No role opens another's vault to decide. Each vault has a copy of the statements that its role needs, in the
-order in which they were stated, numbered from 1 without a gap. The command that states something writes the
-number and the bytes to every copy; a copy that it does not reach (a vault that is locked, a process that is
-down) is brought up to date afterwards, from any vault that has more. Who asks names the number that the
-answer must not lack, and a copy that does not have it yet answers nothing: it is behind, and says up to
-where it is.
+A role does not open another role's vault to decide. Each vault has a copy of the statements that its role
+needs, in the order in which they were made, numbered from 1 without gaps. The command that makes a statement
+writes its number and bytes to every copy. A copy that it cannot reach (because the vault is locked, or the
+process is down) is updated later, from any vault that has more. A caller names the number that the answer has
+to include. A copy that does not have it yet does not answer: it is behind, and reports its last number.
 
-A copy stops before a number that is missing, and before the first statement that its program does not
-understand. A number that arrives again with other bytes is never accepted: one of the two was not stated.
+A copy ends before a missing number, and before the first statement that its program does not understand. A
+number that arrives again with different bytes is never accepted, because only one of the two can be genuine.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from samdrift.rights.statements import NotUnderstood, Statement
 
 
 class Contradiction(ValueError):
-    """Statements that do not continue a copy; ``number`` is the first one at fault."""
+    """Error raised for statements that do not continue a copy; ``number`` is the first one at fault."""
 
     def __init__(self, text: str, number: int) -> None:
         super().__init__(f"{text} (statement {number})")
@@ -34,7 +33,7 @@ class Contradiction(ValueError):
 
 
 class Behind(Exception):
-    """A copy that lacks statements which the answer must not lack: it has them up to ``number``."""
+    """Error raised when a copy lacks statements that the answer must include; it ends at ``number``."""
 
     def __init__(self, number: int, wanted: int) -> None:
         super().__init__(f"the copy of the statements ends at {number}, and {wanted} is asked for")
@@ -44,38 +43,38 @@ class Behind(Exception):
 
 @dataclass(slots=True)
 class Copy:
-    """The statements of one organisation that a role has, folded."""
+    """A role's copy of one organisation's statements, folded."""
 
     state: State
     digests: list[str] = field(default_factory=list)
     not_understood: int | None = None
-    """Number of the first statement that this program does not understand; the copy ends before it."""
+    """Number of the first statement that this program does not understand, before which the copy ends."""
     signed: dict[str, int] = field(default_factory=dict)
-    """Digests of signed statements that are folded in as well, with their numbers in the record."""
+    """Digests of the signed statements that are folded in too, with their numbers in the record."""
     settled: Settled | None = None
-    """The moment from which the copy's own, unsigned statements do not count."""
+    """The settlement from which on the copy's own, unsigned statements no longer count."""
     _numbers: dict[str, int] = field(default_factory=dict)
-    """Numbers of the digests."""
+    """Number of each statement, by digest."""
     _own: list[Statement] = field(default_factory=list)
     _signed: list[Statement] = field(default_factory=list)
 
     @classmethod
     def of(cls, organisation: str, statements: Iterable[tuple[int, bytes]] = ()) -> Self:
-        """Return the copy that ``statements``, by number, make."""
+        """Return the copy made from ``statements``, given with their numbers."""
         copy = cls(State(organisation))
         copy.accept(statements)
         return copy
 
     @property
     def number(self) -> int:
-        """Number of the last statement that is there."""
+        """Number of the last statement in the copy."""
         return len(self.digests)
 
     def accept(self, statements: Iterable[tuple[int, bytes]]) -> int:
-        """Continue the copy, and return the number up to which it is good now.
+        """Continue the copy with statements, and return its last number.
 
-        Those that it has already change nothing, so that the same ones can be sent again after a broken
-        connection. :class:`Contradiction` leaves what was accepted before it.
+        Statements that it already has change nothing, so that they can be sent again after a broken
+        connection. If :class:`Contradiction` is raised, the statements accepted before it stay.
         """
         for number, content in sorted(statements):
             if number > self.number + 1 or self.not_understood is not None:
@@ -110,11 +109,12 @@ class Copy:
             self._fold([statement])
 
     def include(self, record: Sequence[Statement], settled: Settled | None = None) -> None:
-        """Fold in the signed statements of the organisation's record, which goes on from call to call.
+        """Fold in the signed statements of the organisation's record, which grows from call to call.
 
-        Rights by signed statements and by those of the copy are one: each can end what the other gave, until
-        the record has ``settled`` that its own alone count. :class:`Contradiction` where those of the copy
-        are not the ones that were settled.
+        Rights from signed statements and from those of the copy are treated as one set, in which each can
+        end what the other gave. Once the record has ``settled`` the copy's statements, only signed ones
+        count. Raise :class:`Contradiction` if the statements in the copy are not the ones that were
+        settled.
         """
         new = record[len(self._signed) :]
         for statement in new:
@@ -147,10 +147,10 @@ class Copy:
             self.state.close((each.digest for each in own), self.settled.since, self.settled.digest)
 
     def decide(self, request: Request, clock: datetime, wanted: int = 0) -> Decision:
-        """Return the answer now; :class:`Behind` where the copy lacks number ``wanted`` or one that it
-        cannot read.
+        """Return the current answer; raise :class:`Behind` if the copy lacks number ``wanted``.
 
-        A clock that was set back prolongs nothing: the moment of the last statement counts then.
+        It is also raised if the copy has a statement that it cannot read. The moment of the last statement
+        counts if it is later than ``clock``, so that setting the clock back prolongs nothing.
         """
         if self.not_understood is not None:
             wanted = max(wanted, self.not_understood)

@@ -1,17 +1,16 @@
-"""Deciding: may this subject do that, now, and by which statements.
+"""Decisions: whether a subject may do something now, and by which statements.
 
-Denied by default. A subject has a right in one of four ways, which are tried in this order:
+The answer is no by default. A subject can have a right in four ways, which are tried in this order:
 
 - the subject was given it;
-- the identity provider vouches for the session of a person, and a stored mapping gives that claim the
-  right: at most what the mapping names, as long as the session shows the claim;
-- a group of a directory was given it, and the person is in the group by what statements have frozen; not
+- the identity provider asserts a claim for the session of a person, and a statement gives that claim the
+  right: at most what the statement names, as long as the session has the claim;
+- a group of a directory was given it, and the person is in the group according to frozen statements; but not
   if the person gave or approved it;
-- a person substitutes for another who was given it. Not for rights that the other has by a claim, by a
+- a person substitutes for another who was given it. This excludes rights that the other has by a claim, by a
   group or by substituting.
 
-If several apply, the answer rests on the one that lasts longest, so that it is the same
-everywhere.
+If several apply, the answer rests on the one that lasts longest, so that it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -50,23 +49,23 @@ class Request:
 class Decision:
     """An answer, with the digests of the statements that it rests on.
 
-    Of a denial these are the ends and objections without which it would have been allowed, and none
-    where nobody ever gave such a right.
+    For a denial, these are the ends, objections and departures from groups without which it would have
+    been allowed. They are empty if such a right was never given.
     """
 
     allowed: bool
     rests_on: tuple[str, ...] = ()
     until: datetime | None = None
-    """The moment at which the answer has to be asked for again at the latest."""
+    """Moment at which the question has to be asked again at the latest."""
 
 
 def decide(statements: Iterable[Statement], request: Request, moment: datetime) -> Decision:
-    """Return whether ``request`` is allowed at ``moment`` by ``statements``, and by which of them."""
+    """Return whether ``statements`` allow ``request`` at ``moment``, and which of them do."""
     return decide_by(fold(request.organisation, statements), request, moment)
 
 
 def decide_by(state: State, request: Request, moment: datetime) -> Decision:
-    """Return the same as :func:`decide`, from what the statements were folded to."""
+    """Return the same answer as :func:`decide`, from statements that have already been folded."""
     if moment.tzinfo is None:
         raise ValueError("a moment without a zone decides nothing")
     if request.organisation != state.organisation:
@@ -94,7 +93,7 @@ def decide_by(state: State, request: Request, moment: datetime) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """A way to a right: the statements that it rests on, and the moment at which the first of them ends."""
+    """A chain of statements that gives a right, and the moment at which the first of them ends."""
 
     digests: tuple[str, ...]
     end: datetime

@@ -1,25 +1,27 @@
-"""Keys of persons, folded: which key is whose at a moment, and who may enrol and end one.
+"""Keys of people, folded: the owner of each key at a moment, and who may enrol and end it.
 
-An organisation begins with its custodians. Each states their own key, and that is where trust begins: whoever
-verifies the record compares these few fingerprints. Two custodians enrol the first officers; from then on
+An organisation begins with its custodians. Each of them states their own key. These keys are the root of
+trust, and a verifier of the record compares their few fingerprints. Two custodians enrol the first officers.
+From then on:
 
 - two officers of the organisation (administrators or security officers) enrol another person's key, or a
   further one of their own;
-- a lone officer who has lost everything asks with a code on paper, which serves once, and without a second
-  where no other officer has a key;
-- one officer asks and a custodian approves, where there is no second one yet;
-- two custodians can still do it, within a day, which is the way that an organisation comes in by. What they
-  ask for while a person has a key begins a week later: until then an officer sees it and ends it, so that the
-  operator alone makes up no officer;
+- an officer who has lost all keys asks with a code on paper, which works once, and needs no second person if
+  no other officer has a key;
+- an officer asks and a custodian approves, for example while there is no second officer;
+- two custodians can still enrol a key, as they do when an organisation joins. If they ask for one while a
+  person has a key, it begins a week later. An officer can see and end it before then, so that the operator
+  alone cannot make up an officer;
 - two custodians enrol keys of the operator's staff, who have no authority in the organisation;
-- the key of a directory, which says who is in its groups, is asked for by an officer and approved as another
-  person's is: custodians alone enrol none, so that the operator makes up no directory.
+- the key of a directory, which states the members of its groups, is requested by an officer and approved like
+  another person's: custodians alone cannot enrol one, so that the operator cannot make up a directory.
 
-A key is ended, or stated to be lost, by the one who has it or asked for it, and by an officer. Custodians
-end what they asked for, of a person only before it begins. A lost key never comes back.
+A key is ended or reported lost by its owner, by the subject that asked for it, or by an officer.
+Custodians can end a key that they asked for, but a person's only before it begins. A lost key never
+comes back.
 
-Unlike rights, keys follow the order of the record: a signature is judged by the keys that the record had
-before it.
+Unlike rights, keys follow the order of the record: a signature is judged by the keys that precede it in the
+record.
 """
 
 from __future__ import annotations
@@ -35,43 +37,43 @@ from samdrift.rights.statements import Approved, Ended, Statement
 
 _OFFICERS_ENROL = frozenset({SubjectKind.PERSON, SubjectKind.DIRECTORY})
 WAITING_TIME = timedelta(days=7)
-"""Time after which what custodians do begins, while the organisation's own people have keys."""
+"""Delay of keys that custodians enrol while the organisation's own people have keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A key that was asked for, and what became of it."""
+    """A key that was requested, and its outcome."""
 
     statement: Statement
     act: Enrolled
     begins: datetime | None = None
-    """``None`` while it waits for a second person."""
+    """Moment at which it begins; ``None`` while it waits for a second person."""
     statements: tuple[str, ...] = ()
     delayed: bool = False
     """True when custodians asked for it while a person had a key."""
     ended: datetime | None = None
-    """Also for a code on paper that has served."""
+    """Moment of its end, or of the use of a code on paper."""
     lost_since: datetime | None = None
     counter: int = 0
-    """The highest counter that the authenticator has shown."""
+    """The highest counter that the authenticator has reported."""
 
     @property
     def id(self) -> str:
-        """Digest of the statement that asked for it."""
+        """Digest of the statement that requested it."""
         return self.statement.digest
 
     @property
     def key(self) -> PublicKey:
-        """The public key."""
+        """The public key that is enrolled."""
         return self.act.key
 
     @property
     def over(self) -> bool:
-        """True when it was ended or lost."""
+        """True when it was ended or reported lost."""
         return self.ended is not None
 
     def in_force(self, moment: datetime) -> bool:
-        """Return whether the key is its person's at ``moment``, as far as the record goes."""
+        """Return whether the key is in force at ``moment``, according to the record so far."""
         return not self.over and self.begins is not None and self.begins <= moment < self.act.end
 
 
@@ -79,21 +81,21 @@ class Keys:
     """The keys of one organisation's people, in the order of its record."""
 
     def __init__(self, state: State) -> None:
-        """``state`` has the rights by the same statements, folded up to the one before."""
+        """``state`` has the rights from the same statements, folded up to the previous one."""
         self._state = state
         self._enrolments: dict[str, Enrolment] = {}
         self._by_key: dict[str, list[str]] = {}
 
     def enrolment(self, digest: str) -> Enrolment:
-        """Return an enrolment by the digest of its statement; :class:`KeyError` where there is none."""
+        """Return an enrolment by the digest of its statement; raise :class:`KeyError` if there is none."""
         return self._enrolments[digest]
 
     def all(self) -> tuple[Enrolment, ...]:
-        """Return everything that was enrolled or asked for, in order."""
+        """Return all enrolments and requests, in order."""
         return tuple(self._enrolments.values())
 
     def name_of(self, subject: Subject) -> str:
-        """Return the name of a person as it was enrolled last; the id where no key ever was."""
+        """Return the name in a subject's latest enrolment, or its id if it never had one."""
         return next((each.act.name for each in reversed(self.all()) if each.act.to == subject), subject.id)
 
     def of_key(self, fingerprint: str) -> tuple[Enrolment, ...]:
@@ -101,7 +103,7 @@ class Keys:
         return tuple(self._enrolments[digest] for digest in self._by_key.get(fingerprint, ()))
 
     def in_force(self, moment: datetime, subject: Subject | None = None) -> Iterator[Enrolment]:
-        """Yield the keys in force at ``moment``, of one person or of all."""
+        """Yield the keys in force at ``moment``, of one subject or of all."""
         for each in self._enrolments.values():
             if each.in_force(moment) and subject in (None, each.act.to):
                 yield each
@@ -124,13 +126,17 @@ class Keys:
                 return False
 
     def judge(self, statement: Statement, signed_with: str) -> Effect:
-        """Return the effect that a statement about a key would have; ``signed_with`` is its key's
-        fingerprint.
+        """Return the effect of a statement about a key, signed with the key ``signed_with``.
+
+        The key is given by its fingerprint; nothing changes.
         """
         return self._effect(statement, signed_with)[0]
 
     def take(self, statement: Statement, signed_with: str, counter: int) -> Effect:
-        """Fold a verified statement in: its act, if it is about a key, and the use of its own key."""
+        """Fold in a verified statement, and the use of the key that signed it.
+
+        Its act has an effect here only if it is about a key.
+        """
         effect, changed = Effect.TAKEN, None
         if self.concerns(statement):
             effect, changed = self._effect(statement, signed_with)
@@ -142,7 +148,7 @@ class Keys:
         return effect
 
     def _use(self, statement: Statement, signed_with: str, counter: int) -> None:
-        """Keep the counter of every enrolment of the key; a code on paper has served."""
+        """Store the counter of every enrolment of the key, and end the key if it is a code on paper."""
         for each in self.of_key(signed_with):
             served = statement.at if each.key.scheme is Scheme.PAPER and not each.over else each.ended
             self._enrolments[each.id] = replace(each, counter=max(each.counter, counter), ended=served)
@@ -226,7 +232,7 @@ class Keys:
         return any(each.key.scheme is Scheme.PAPER for each in self.of_key(fingerprint))
 
     def _officers(self, moment: datetime, other_than: Subject | None = None) -> set[Subject]:
-        """Return the officers who have a key, not counting codes on paper."""
+        """Return the officers who have a key other than a code on paper."""
         return {
             each.act.to
             for each in self.in_force(moment)

@@ -1,7 +1,7 @@
-"""Members of a statement as they are read, each once, and the names that stand in them: subjects and scopes.
+"""The members of a statement, each read exactly once, and the names in them: subjects and scopes.
 
-An act has its own members; each kind reads them through :class:`Fields` and writes them again, so that what
-was read is what is written.
+Each kind of act reads its own members through :class:`Fields` and can write them again, so that the
+written members are those that were read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ E = TypeVar("E", bound=StrEnum)
 
 MAX_IDENTIFIER = 256
 LONGEST = timedelta(days=366)
-"""Longest time that one statement gives something for: after a year somebody decides again."""
+"""Maximum time for which one statement gives something; after a year a new decision is needed."""
 
 _GROUP = re.compile(r"[^# ]+#[^ ].*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -28,7 +28,7 @@ _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class StatementError(ValueError):
-    """A statement that is refused: why, and the ``field`` at fault; never the field's value."""
+    """Error raised for a refused statement: the reason and the ``field`` at fault, never its value."""
 
     def __init__(self, text: str, field: str = "") -> None:
         super().__init__(f"{text} (field {field})" if field else text)
@@ -37,40 +37,39 @@ class StatementError(ValueError):
 
 
 class NotUnderstood(StatementError):
-    """A statement of another version or an unknown kind: a newer program may understand it."""
+    """Error raised for a statement of another version or kind, which a newer program may understand."""
 
 
 class SubjectKind(StrEnum):
-    """Kinds of those who give or have rights."""
+    """Kinds of subjects that give or have rights."""
 
     PERSON = "person"
     SYSTEM = "system"
     CUSTODIAN = "custodian"
-    """One of those two of whom bring an organisation in, before it has an administrator. Has no rights
-    itself.
+    """One of the people, two of whom set an organisation up before it has an administrator.
+
+    A custodian has no rights by statements.
     """
     OPERATOR = "operator"
-    """One of the operator's staff, who asks for something. Has no rights by statements of this kind."""
+    """One of the operator's staff who asks for something; has no rights by statements."""
     CLAIM = "claim"
-    """People for whom the identity provider vouches so, while their session lasts: a stored mapping."""
+    """People for whom the identity provider asserts a claim, while their session lasts."""
     GROUP = "group"
-    """People whom a directory of the organisation lists so, as statements have frozen it
-    (:mod:`samdrift.rights.groups`).
-    """
+    """People whom a directory lists, as frozen by statements (:mod:`samdrift.rights.groups`)."""
     DIRECTORY = "directory"
-    """A directory of the organisation, which states who is in its groups. Has no rights itself."""
+    """A directory of the organisation, which states the members of its groups; has no rights itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One that gives or has a right, ``person:7f3a…``."""
+    """A subject that gives or has a right, such as ``person:7f3a…``."""
 
     kind: SubjectKind
     id: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a subject; :class:`ValueError` if it is not one."""
+        """Parse a subject; raise :class:`ValueError` if the text is not one."""
         kind, colon, name = text.partition(":")
         named = kind in (SubjectKind.CLAIM, SubjectKind.GROUP) and name == name.strip()
         spaced = "".join(name.split(" ")) if named else name
@@ -85,14 +84,14 @@ class Subject:
 
     @classmethod
     def claim(cls, issuer: str, name: str, value: str) -> Self:
-        """Return those with the claim ``name`` of ``value`` from ``issuer``; :class:`ValueError` as above."""
+        """Return the subject for people with a claim of an issuer; may raise :class:`ValueError`."""
         if "#" in issuer or "#" in name or "=" in name:
             raise ValueError("an issuer has no #, and the name of a claim neither # nor =")
         return cls.parse(f"{SubjectKind.CLAIM}:{issuer}#{name}={value}")
 
     @classmethod
     def group(cls, directory: str, name: str) -> Self:
-        """Return those in the group ``name``, a distinguished name; :class:`ValueError` as above."""
+        """Return the subject for a group by its distinguished name; may raise :class:`ValueError`."""
         if "#" in directory:
             raise ValueError("the name of a directory has no #")
         return cls.parse(f"{SubjectKind.GROUP}:{directory}#{name}")
@@ -102,21 +101,23 @@ class Subject:
 
 
 def same_person(one: Subject, other: Subject) -> bool:
-    """Return whether two subjects are one person: someone may be a custodian, of the staff and in the
-    organisation by one name.
+    """Return whether two subjects are the same person, which is decided by their names alone.
+
+    One person may be a custodian, a member of the staff and a person of the organisation under the same
+    name.
     """
     return one.id.casefold() == other.id.casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One mailbox, by the identifier that its role knows it by, or, without one, the organisation."""
+    """One mailbox, by its role's identifier, or the whole organisation without one."""
 
     mailbox: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a scope; :class:`ValueError` if it is not one."""
+        """Parse a scope; raise :class:`ValueError` if the text is not one."""
         if text == "organisation":
             return cls()
         kind, _, name = text.partition(":")
@@ -133,19 +134,22 @@ ORGANISATION = Scope()
 
 
 def moment_text(moment: datetime) -> str:
-    """Return ``2026-03-03T08:00:00Z``; :class:`StatementError` for a time without zone or with fractions."""
+    """Return a moment as ``2026-03-03T08:00:00Z``.
+
+    Raise :class:`StatementError` for a time without a zone or with fractions of a second.
+    """
     if moment.tzinfo is None or moment.microsecond:
         raise StatementError("a time is in UTC and to the second")
     return moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def is_digest(text: str) -> bool:
-    """Return whether a text is a digest as statements are named."""
+    """Return whether a text has the form of a digest, by which statements are named."""
     return _DIGEST.fullmatch(text) is not None
 
 
 class Fields:
-    """The members of a statement, each of which must be taken once."""
+    """The members of a statement, each of which must be read exactly once."""
 
     def __init__(self, fields: Mapping[str, Json]) -> None:
         self._left = dict(fields)
@@ -154,27 +158,27 @@ class Fields:
         return name in self._left
 
     def take(self, name: str) -> Json:
-        """Take a member; :class:`StatementError` where it is missing."""
+        """Return and remove a member; raise :class:`StatementError` if it is missing."""
         if name not in self._left:
             raise StatementError("it is missing", name)
         return self._left.pop(name)
 
     def text(self, name: str, most: int) -> str:
-        """Take a text of 1 to ``most`` characters without space around it."""
+        """Read a member as a text of 1 to ``most`` characters without surrounding whitespace."""
         value = self.take(name)
         if not isinstance(value, str) or not 0 < len(value) <= most or value != value.strip():
             raise StatementError(f"a text of 1 to {most} characters without space around it is wanted", name)
         return value
 
     def digest(self, name: str) -> str:
-        """Take the digest of a statement or a document."""
+        """Read a member as the digest of a statement or a document."""
         value = self.take(name)
         if not isinstance(value, str) or not is_digest(value):
             raise StatementError("a digest is 64 digits in hexadecimal", name)
         return value
 
     def subject(self, name: str) -> Subject:
-        """Take a subject."""
+        """Read a member as a subject."""
         try:
             return Subject.parse(self.text(name, MAX_IDENTIFIER + 16))
         except StatementError:
@@ -183,7 +187,7 @@ class Fields:
             raise StatementError("it names no person, system, custodian, claim or group", name) from None
 
     def scope(self, name: str) -> Scope:
-        """Take a scope."""
+        """Read a member as a scope."""
         try:
             return Scope.parse(self.text(name, MAX_IDENTIFIER + 16))
         except StatementError:
@@ -192,7 +196,7 @@ class Fields:
             raise StatementError("it names neither the organisation nor a mailbox", name) from None
 
     def moment(self, name: str) -> datetime:
-        """Take a moment, in UTC and to the second."""
+        """Read a member as a moment in UTC, in whole seconds."""
         value = self.take(name)
         try:
             if isinstance(value, str) and _MOMENT.fullmatch(value):
@@ -202,7 +206,7 @@ class Fields:
         raise StatementError("a time is written as 2026-03-03T08:00:00Z", name)
 
     def one_of(self, name: str, kind: type[E]) -> E:
-        """Take a member that is one of a short list."""
+        """Read a member as one of the values of ``kind``."""
         value = self.take(name)
         known = {each.value: each for each in kind}
         if not isinstance(value, str) or value not in known:
@@ -210,20 +214,18 @@ class Fields:
         return known[value]
 
     def object(self, name: str) -> Fields:
-        """Take a member that has members of its own."""
+        """Read a member as an object with members of its own."""
         value = self.take(name)
         if not isinstance(value, Mapping):
             raise StatementError("an object is wanted", name)
         return Fields(value)
 
     def end(self) -> None:
-        """Return when every member was taken."""
+        """Raise :class:`StatementError` if a member was not read."""
         if self._left:
             raise StatementError("there is no such field in a statement of this kind", min(self._left))
 
 
 def end_of(day: date, zone: tzinfo) -> datetime:
-    """Return the last second of ``day``, as the day runs in ``zone``: the moment that a question about it
-    means.
-    """
+    """Return the last second of ``day`` in ``zone``, which a question about the day refers to."""
     return datetime.combine(day + timedelta(days=1), time(), zone) - timedelta(seconds=1)

@@ -1,28 +1,30 @@
-"""Folding: the rights that a set of statements amounts to, at any moment.
+"""Folding: computes the rights that result from a set of statements, at any moment.
 
-The order in which statements arrive means nothing; only their moments do, and within one moment, a second:
+The order in which statements arrive is irrelevant; only their moments count. Within one moment, which is a
+second, there are three steps:
 
-1. ends, objections and reviews, each judged by the rights that were there before the moment, so that two
+1. ends, objections and reviews, each judged by the rights that existed before the moment, so that two people
    who end each other's role in the same second both succeed;
-2. grants, requests and approvals, judged without what ended in step 1: **an end wins over a grant or an
-   approval of the same moment**;
-3. what was given in step 2 begins. Nothing that is given in a moment lends authority to another act of that
-   moment, so that no circle of statements lifts itself.
+2. grants, requests and approvals, judged without the rights that ended in step 1: **an end wins over a grant
+   or an approval of the same moment**;
+3. the rights given in step 2 begin. They do not lend authority to another act of the same moment, so that
+   statements cannot authorise each other in a circle.
 
-A statement without effect is not an error here: its effect says why (:class:`Effect`), and whoever appends
-asks before (:meth:`State.judge`) and refuses. Authority is needed when something is stated, not later: what
-an administrator gave does not end with the administrator's own role. There is authority
+A statement without an effect is not an error here. Its effect has the reason (:class:`Effect`), and
+callers that append check it first (:meth:`State.judge`) and refuse it. Authority is needed when a
+statement is made, not later: a grant by an administrator does not end with the administrator's own
+role. The following have authority:
 
-- to give rights to a mailbox and to appoint substitutes: an administrator; for read, write and approve on
-  one mailbox its manager, too;
+- to give rights to a mailbox and to appoint substitutes: an administrator and, for read, write and approve on
+  one mailbox, its manager;
 - to give a role in the organisation: two of its administrators or custodians, one who asks and one who
   approves;
-- to end: the giver, the approver, the person that has it, those with authority to give it, and a security
-  officer;
-- to end an objection: the one who made it, or a security officer.
+- to end something: its giver, its approver, the person that has it, those with authority to give it, and a
+  security officer;
+- to end an objection: the person who made it, or a security officer.
 
-No person gives to themselves, nor approves what they asked for or would get. A claim or a substitution
-lends no authority: neither can name the right to manage or a role.
+People cannot give to themselves, nor approve anything that they asked for or would get. A claim or a
+substitution does not lend authority: neither can name the right to manage or a role.
 """
 
 from __future__ import annotations
@@ -60,50 +62,48 @@ from samdrift.rights.statements import (
 )
 
 _Instant: TypeAlias = tuple[datetime, int]
-"""A moment and the step within it; what is judged at one sees those before."""
+"""A moment and a step within it; whatever is judged at an instant takes into account only earlier ones."""
 
 _ENDING, _JUDGING, _BEGINNING, _AFTER = range(4)
 _CLOSE_REVIEWS = frozenset({SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})
-"""Kinds that close a review whose time is over, besides those who review and officers."""
+"""Kinds of subjects that may close an overdue review, in addition to its reviewers and officers."""
 
 
 class Effect(StrEnum):
-    """The effect that a statement has, or the reason that it has none."""
+    """The effect of a statement, or the reason why it has none."""
 
     TAKEN = "taken"
     WAITING = "waiting"
-    """Asked for, and not yet approved."""
+    """A request that has not been approved yet."""
     OTHER_ORGANISATION = "other-organisation"
     NO_AUTHORITY = "no-authority"
     SELF = "self"
-    """Given to oneself, or approved by the one who asked or would get it."""
+    """Given to oneself, or approved by the subject that asked or would get it."""
     TAKES_TWO = "takes-two"
-    """A role in the organisation that one person gives alone."""
+    """A role in the organisation given by one person alone."""
     NAMES_NOTHING = "names-nothing"
-    """The statement that it names is not there at that moment, or is of another kind."""
+    """The statement that it refers to does not exist at that moment, or is of another kind."""
     OVER = "over"
-    """The end, or an earlier approval, of the thing named."""
+    """The thing that it refers to has ended, or was approved earlier."""
     TOO_LONG = "too-long"
-    """An extension beyond what two persons can extend by (:mod:`samdrift.rights.agreementfold`)."""
+    """An extension beyond the maximum for two people (:mod:`samdrift.rights.agreementfold`)."""
     TOO_EARLY = "too-early"
-    """The end of a review before the time that it was to last."""
+    """The end of a review before its due time, while items have no answer."""
     KEY_TAKEN = "key-taken"
-    """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
+    """A key that another subject has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
     OTHER_LISTING = "other-listing"
-    """A reading of a group that does not go on from the one before (:mod:`samdrift.rights.groupfold`)."""
+    """A reading of a group that does not continue the previous one (:mod:`samdrift.rights.groupfold`)."""
     EMPTIES = "empties"
-    """A reading that would leave nobody in a group."""
+    """A reading that would leave a group empty."""
 
 
 class OutOfOrder(ValueError):
-    """A statement of a moment before the last one that was folded: fold all of them from the beginning."""
+    """Error raised for a statement earlier than the last folded one: all have to be folded again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Something given, from when it counts, and the statements that give it: grant, or request and
-    approval.
-    """
+    """Something given, the instant from which it counts, and its grant, or its request and approval."""
 
     given: Given
     begins: _Instant
@@ -111,10 +111,11 @@ class Holding:
 
 
 class State:
-    """The rights that statements of one organisation amount to; :meth:`extend` goes forward in time alone.
+    """The rights that result from one organisation's statements; :meth:`extend` only moves forward in time.
 
-    Tables are only ever added to, and every row has its moment, so that the state of any earlier moment can
-    be read from it: it is the same, byte for byte, as if nothing had been stated since.
+    Rows are only ever added to the tables, and every row has its moment. The state at any earlier
+    moment can therefore be read from them, and is the same, byte for byte, as if nothing had been
+    stated since.
     """
 
     def __init__(self, organisation: str) -> None:
@@ -124,22 +125,22 @@ class State:
         self._holdings: dict[str, Holding] = {}
         self._by_subject: dict[Subject, dict[str, None]] = {}
         self._standing: dict[str, None] = {}
-        """Requests whose author may ask for that."""
+        """Requests by subjects with the authority to make them."""
         self._ends: dict[str, tuple[_Instant, str]] = {}
         self._objections: dict[str, dict[str, _Instant]] = {}
         self._reviews: dict[str, None] = {}
-        """Reviews that were opened."""
+        """Reviews that have been opened."""
         self._closed: dict[str, tuple[_Instant, str]] = {}
-        """Reviews that were closed, and by which statement."""
+        """Instant at which each closed review was closed, and the statement that closed it."""
         self._kept: dict[str, dict[str, None]] = {}
-        """Statements that answered an item by keeping it, by item."""
+        """Statements that answered an item of a review by keeping it, by item."""
         self.memberships = Memberships()
         """The people in each group of a directory, at any moment."""
         self._last: datetime | None = None
         self._batch: dict[str, Statement] = {}
         self._added: list[tuple[dict[Any, Any], Any]] = []
         self._grants_alone = False
-        """True while the last moment has grants and requests alone, of which none sees another."""
+        """True while the last moment has only grants and requests, which do not depend on each other."""
         self._ordered = True
         """True while the rows of the last moment are in the order of its statements."""
 
@@ -149,7 +150,7 @@ class State:
         return self._last
 
     def extend(self, statements: Iterable[Statement]) -> None:
-        """Fold more statements in, ignoring known ones; :class:`OutOfOrder` for earlier ones."""
+        """Fold in more statements, ignoring known ones; raise :class:`OutOfOrder` for earlier ones."""
         new = {each.digest: each for each in statements if each.digest not in self._statements}
         if self._last is not None and any(each.at < self._last for each in new.values()):
             raise OutOfOrder("a statement is of an earlier moment than the last one")
@@ -169,14 +170,12 @@ class State:
                 self._fold_again()
 
     def close(self, digests: Iterable[str], moment: datetime, by: str) -> None:
-        """End what some statements give at ``moment``, where it has not ended before, by the statement
-        ``by``.
-        """
+        """End at ``moment``, by the statement ``by``, whatever ``digests`` give and has not ended yet."""
         for digest in digests:
             self._ends.setdefault(digest, ((moment, _ENDING), by))
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that ``statement`` would have, and leave the state unchanged."""
+        """Return the effect that ``statement`` would have, leaving the state unchanged."""
         if statement.digest in self._statements:
             return self.effect(statement.digest)
         last, batch, added = self._last, dict(self._batch), self._added
@@ -192,24 +191,22 @@ class State:
         return effect
 
     def effect(self, digest: str) -> Effect:
-        """Return the effect of a statement; :class:`KeyError` where it is not there."""
+        """Return the effect of a statement; raise :class:`KeyError` if it does not exist."""
         effect = self._effects[digest]
         return Effect.TAKEN if effect is Effect.WAITING and digest in self._holdings else effect
 
     def statement(self, digest: str) -> Statement:
-        """Return a statement by its digest; :class:`KeyError` where it is not there."""
+        """Return a statement by its digest; raise :class:`KeyError` if it does not exist."""
         return self._statements[digest]
 
     def holdings(self, moment: datetime, *subjects: Subject) -> Iterator[Holding]:
-        """Yield what ``subjects``, or without them all, were given and have at ``moment``."""
+        """Yield the holdings of ``subjects``, or of everyone by default, that are in force at ``moment``."""
         for digest in self._of(*subjects):
             if self.counts(digest, moment):
                 yield self._holdings[digest]
 
     def stopped(self, moment: datetime, *subjects: Subject) -> Iterator[tuple[Holding, str]]:
-        """Yield what ``subjects`` would have at ``moment`` without an end or an objection, and the digest
-        of that.
-        """
+        """Yield what ``subjects`` lack at ``moment`` through an end or objection, and that one's digest."""
         now = (moment, _AFTER)
         for digest in self._of(*subjects):
             by = self._stop(digest, now)
@@ -217,9 +214,11 @@ class State:
                 yield self._holdings[digest], by
 
     def between(self, first: datetime, last: datetime) -> Iterator[tuple[Holding, datetime | None]]:
-        """Yield what was in force at some moment from ``first`` to ``last``, and when it was ended by then.
+        """Yield the holdings in force at some moment from ``first`` to ``last``, and when they were ended.
 
-        It is in force somewhere in that time if it is at its beginning, or where an objection to it ends.
+        The second value is ``None`` if a holding was not ended until ``last``. To be included, a holding
+        must be in force at ``first``, or at one of its beginnings within the period (see
+        :meth:`beginnings`).
         """
         self._put_in_order()
         for digest, holding in self._holdings.items():
@@ -232,13 +231,13 @@ class State:
                 yield holding, end[0][0] if end is not None and end[0][0] <= last else None
 
     def beginnings(self, digest: str) -> list[datetime]:
-        """Return the moments at which something given begins to count: once, and where an objection ends."""
+        """Return the moments at which a holding begins to count: at first, and after each objection ends."""
         holding, objections = self._holdings[digest], self._objections.get(digest, ())
         began = max(holding.given.start, holding.begins[0])
         return [began, *(self._ends[each][0][0] for each in objections if each in self._ends)]
 
     def counts(self, digest: str, moment: datetime) -> bool:
-        """Return whether something given counts at a moment."""
+        """Return whether a holding counts at a moment."""
         return self._in_force(digest, (moment, _AFTER), (moment, _AFTER))
 
     def reviews(self) -> tuple[Statement, ...]:
@@ -246,19 +245,19 @@ class State:
         return tuple(self._statements[digest] for digest in self._reviews)
 
     def closed(self, review: str) -> tuple[datetime, str] | None:
-        """Return when a review was closed, and by which statement."""
+        """Return when a review was closed, and by which statement, or ``None``."""
         found = self._closed.get(review)
         return None if found is None else (found[0][0], found[1])
 
     def ended(self, digest: str) -> tuple[datetime, str] | None:
-        """Return when what a statement gives was ended, and by which statement."""
+        """Return when the grant of a statement was ended, and by which statement, or ``None``."""
         found = self._ends.get(digest)
         return None if found is None else (found[0][0], found[1])
 
     def answer(self, review: str, item: str, moment: datetime) -> Statement | None:
-        """Return the statement by which the reviewer, or the one in their place, has kept an item.
+        """Return the statement with which the reviewer or the stand-in kept an item, or ``None``.
 
-        Nobody reviews what they have themselves: such an answer is none.
+        An answer about a right that its author has is not valid.
         """
         opening = self._statements[review]
         opened, named = opening.act, self._statements[item].act
@@ -273,7 +272,7 @@ class State:
         return None
 
     def unanswered(self, review: str, moment: datetime) -> tuple[str, ...]:
-        """Return the items of a review that are in force at a moment and that nobody has answered."""
+        """Return the items of a review that are in force at a moment and have not been answered."""
         opened, now = self._statements[review].act, (moment, _ENDING)
         assert isinstance(opened, ReviewOpened)
         return tuple(
@@ -283,24 +282,26 @@ class State:
         )
 
     def ends_by_silence(self, closing: Statement) -> bool:
-        """Return whether the end of a review, stated so, would end something that nobody has answered."""
+        """Return whether the closing of a review would end something that has not been answered."""
         act = closing.act
         if not isinstance(act, ReviewClosed) or act.of not in self._reviews:
             return False
         return bool(self.unanswered(act.of, closing.at))
 
     def is_officer(self, subject: Subject, moment: datetime) -> bool:
-        """Return whether ``subject`` has a role in the organisation at ``moment``."""
+        """Return whether ``subject`` is an officer of the organisation at ``moment``."""
         return self._has_role(subject, (moment, _JUDGING))
 
     def as_of(self, moment: datetime) -> bytes:
-        """Return all that is in force at ``moment``: a line of canonical JSON for each, in order."""
+        """Return everything that is in force at ``moment``, as sorted lines of canonical JSON."""
         rows = [*map(_line, self.holdings(moment)), *self.memberships.rows(moment)]
         return b"".join(sorted(encode(row) + b"\n" for row in rows))
 
     def groups(self, person: Subject, moment: datetime) -> Iterator[tuple[Holding, str]]:
-        """Yield what the groups were given in which a person is at ``moment``, and the digest of the
-        statement by which they are; nothing that the person gave or approved: nobody gives to themselves.
+        """Yield the holdings of the groups that a person is in at ``moment``.
+
+        Each comes with the digest of the statement by which the person is in the group. Holdings that the
+        person gave or approved are left out, because people cannot give to themselves.
         """
         for group, digest in self.memberships.of(person, moment):
             for holding in self.holdings(moment, group):
@@ -308,15 +309,16 @@ class State:
                     yield holding, digest
 
     def left(self, person: Subject, moment: datetime) -> Iterator[tuple[Holding, str]]:
-        """Yield what a person would have at ``moment`` had a group's directory still listed them, and the
-        digest of the statement by which they left.
+        """Yield what a person would have at ``moment`` if a group's directory still listed them.
+
+        Each comes with the digest of the statement by which the person left the group.
         """
         for group, digest in self.memberships.left(person, moment):
             for holding in self.holdings(moment, group):
                 yield holding, digest
 
     def author(self, holding: Holding) -> Subject:
-        """Return the one whose statement gave it: who approved or, where nobody had to, who stated it."""
+        """Return the subject whose statement gave a holding: its approver or, without one, its giver."""
         return self._statements[holding.statements[-1]].by
 
     def _of(self, *subjects: Subject) -> list[str]:
@@ -331,13 +333,13 @@ class State:
             self._added.append((table, key))
 
     def _undo(self, count: int = 0) -> None:
-        """Take back the rows of the last moment, but for the first ``count``."""
+        """Remove the rows of the last moment, except for the first ``count``."""
         for table, key in reversed(self._added[count:]):
             del table[key]
         del self._added[count:]
 
     def _put_in_order(self) -> None:
-        """Have rows follow the order of statements, however these came: answers are the same everywhere."""
+        """Put rows in the order of their statements, so that answers do not depend on arrival order."""
         if not self._ordered:
             self._fold_again()
 
@@ -347,7 +349,7 @@ class State:
         self._fold(self._batch)
 
     def _fold(self, statements: Mapping[str, Statement]) -> None:
-        """Fold statements of the last moment, in the three steps."""
+        """Fold statements of the last moment, in the order of the steps."""
         batch = [statements[digest] for digest in sorted(statements)]
         for each in batch:
             self._put(self._statements, each.digest, each)
@@ -428,7 +430,7 @@ class State:
         return Effect.TAKEN
 
     def _spared(self, unanswered: Iterable[str], now: _Instant) -> list[str]:
-        """Return the one administrator's role that stays where a review leaves all of them unanswered."""
+        """Return the one administrator's role that is kept if a review would end all of them by silence."""
         roles = {
             digest for digest, holding in self._holdings.items() if Right.ADMINISTRATOR in holding.given.roles
         }
@@ -512,7 +514,7 @@ class State:
         return named if mine and named is not None and isinstance(named.act, kinds) else None
 
     def _given_to(self, subject: Subject) -> list[str]:
-        """Return the digests of all grants and requests for ``subject`` until the moment that is folded."""
+        """Return the digests of all grants and requests for ``subject`` up to the moment being folded."""
         earlier = list(self._by_subject.get(subject, ()))
         same = [
             digest
@@ -544,7 +546,7 @@ class State:
         return any(self._has(by, role, ORGANISATION, now) for role in OFFICERS)
 
     def _has(self, subject: Subject, right: Right, scope: Scope, now: _Instant) -> bool:
-        """Return whether ``subject`` had the right itself, begun before the moment of ``now``."""
+        """Return whether ``subject`` had the right directly, begun before the moment of ``now``."""
         for digest in self._by_subject.get(subject, ()):
             holding = self._holdings.get(digest)
             what = holding.given.what if holding else None
@@ -555,7 +557,7 @@ class State:
         return False
 
     def _in_force(self, digest: str, began: _Instant, now: _Instant) -> bool:
-        """Return whether something given began before ``began`` and goes on at ``now``."""
+        """Return whether a holding began before ``began`` and is still in force at ``now``."""
         return self._current(digest, began) and self._stop(digest, now) is None
 
     def _current(self, digest: str, now: _Instant) -> bool:
@@ -565,7 +567,7 @@ class State:
         return holding.given.start <= now[0] < holding.given.end
 
     def _stop(self, digest: str, now: _Instant) -> str | None:
-        """Return the digest of the end or the objection that stops something given at ``now``."""
+        """Return the digest of the end or objection that stops a holding at ``now``, or ``None``."""
         end = self._ends.get(digest)
         if end is not None and end[0] < now:
             return end[1]
@@ -577,7 +579,7 @@ class State:
 
 
 def fold(organisation: str, statements: Iterable[Statement]) -> State:
-    """Return what ``statements`` amount to in ``organisation``, in whatever order they come."""
+    """Return the state that results from ``statements`` of ``organisation``, in any order."""
     state = State(organisation)
     state.extend(statements)
     return state

@@ -1,8 +1,8 @@
-"""Grants that count and the times at which they do, read from the statements themselves.
+"""Grants with the times at which they count, read from the statements themselves.
 
-The second opinions (:mod:`samdrift.rights.cedarview`, :mod:`samdrift.rights.openfgaview`) rest on these
-rather than on what the statements were folded to: an error in the times of the fold shows as a difference.
-From the fold come the effect of each statement, and which items a closed review ended by silence.
+The second opinions (:mod:`samdrift.rights.cedarview`, :mod:`samdrift.rights.openfgaview`) use these rather
+than the folded state, so that an error in the times of the fold shows up as a difference. Only the effect of
+each statement, and the items that a closed review ended by silence, come from the fold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.statements import Approved, Ended, Given, Objected, Outcome, Reviewed, Statement
 
 Span: TypeAlias = tuple[datetime, datetime]
-"""A time from a moment until before another."""
+"""A time span from one moment until before another."""
 _NEVER = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
@@ -33,11 +33,11 @@ class Gift:
     times: tuple[Span, ...]
     """The times at which it counts, in order."""
     author: Subject
-    """The one who approved it or, where nobody had to, who gave it."""
+    """The subject that approved it or, if it needed no approval, gave it."""
 
 
 def gifts(state: State, statements: Iterable[Statement]) -> list[Gift]:
-    """Return the grants among ``statements`` that count at some time; they were folded to ``state``."""
+    """Return the grants among ``statements`` that count at some time, given their folded ``state``."""
     found = _Acts()
     given = list[tuple[Statement, Given]]()
     for each in statements:
@@ -51,7 +51,7 @@ def gifts(state: State, statements: Iterable[Statement]) -> list[Gift]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A grant to a group as it counts for one of its members."""
+    """A grant to a group, as it applies to one of its members."""
 
     gift: Gift
     member: Subject
@@ -59,9 +59,9 @@ class Share:
 
 
 def shares(found: Iterable[Gift], statements: Iterable[Statement]) -> Iterator[Share]:
-    """Yield what the members of groups have by the grants ``found``, from the readings in ``statements``.
+    """Yield the shares of group members in the grants ``found``, from the readings in ``statements``.
 
-    None has a share of what they gave or approved themselves.
+    Members have no share in a grant that they gave or approved themselves.
     """
     stays = _stays(statements)
     for gift in found:
@@ -73,7 +73,7 @@ def shares(found: Iterable[Gift], statements: Iterable[Statement]) -> Iterator[S
 
 
 def _stays(statements: Iterable[Statement]) -> dict[Subject, dict[Subject, list[Span]]]:
-    """Return when each person was in each group; one who comes and goes in one moment was not."""
+    """Return when each person was in each group, ignoring people who join and leave at the same moment."""
     moments = dict[tuple[Subject, Subject, datetime], bool]()
     for each in statements:
         if isinstance(each.act, MembersListed):
@@ -100,7 +100,7 @@ _ABOUT_RIGHTS = (Given, Approved, Reviewed, Objected, Ended, ReviewClosed)
 
 
 class _Acts:
-    """Statements that had an effect, by the statement or the subject that they name."""
+    """Statements that had an effect, by the statement or subject that they refer to."""
 
     def __init__(self) -> None:
         self._about: dict[str, list[Statement]] = defaultdict(list)
@@ -108,7 +108,7 @@ class _Acts:
         self._closings: set[str] = set()
 
     def take(self, statement: Statement) -> None:
-        """Note one."""
+        """Add a statement."""
         match statement.act:
             case Approved(of) | Objected(of) | Reviewed(of=of, outcome=Outcome.REMOVE) | Ended(of=str(of)):
                 self._about[of].append(statement)
@@ -131,7 +131,7 @@ class _Acts:
         return [time for time in times if time[0] < time[1]]
 
     def author(self, statement: Statement, given: Given) -> Subject:
-        """Return the one whose statement a grant began by."""
+        """Return the subject whose statement made a grant begin."""
         if not given.asked:
             return statement.by
         return min(self._of(statement, Approved), key=lambda each: each.at).by
@@ -149,7 +149,7 @@ class _Acts:
 
 
 def _without(time: Span, since: datetime, until: datetime | None) -> Iterator[Span]:
-    """Yield what is left of a span of time without another, which may have no end."""
+    """Yield the remaining parts of a time span after removing another, which may have no end."""
     start, end = time
     yield start, min(end, since)
     if until is not None:

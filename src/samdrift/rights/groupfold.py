@@ -1,8 +1,9 @@
-"""Folding of readings of groups in the order of the record: each goes on from the one before.
+"""Folding of readings of groups in the order of the record, in which each continues from the previous one.
 
-What is frozen is a chain: a reading names the digest of the list that it leads to, and one that would let
-somebody in twice, or out who was not in, leads elsewhere. So none can be left out of the record. A reading
-never leaves a group empty, whatever the directory answered: a right for nobody is ended by a person.
+The frozen lists form a chain. A reading has the digest of the resulting list, and a reading that adds a
+person who is in the group already, or removes a person who is not, is refused. In this way, no reading can be
+left out of the record. A reading never leaves a group empty, whatever the directory answered: if a right is
+to apply to nobody, a person has to end it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from samdrift.rights.statements import Statement
 
 
 class Groups:
-    """The people in the groups of one organisation's directories, as the record has them last."""
+    """The latest members of the groups of one organisation's directories, according to the record."""
 
     def __init__(self) -> None:
         self._members: dict[Subject, frozenset[str]] = {}
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """Return the groups of the organisation of a state, which needs to be asked for nothing."""
+        """Return the groups of a state's organisation, without using anything in the state."""
         return cls()
 
     def members(self, group: Subject) -> frozenset[str]:
@@ -36,7 +37,7 @@ class Groups:
         return isinstance(statement.act, MembersListed)
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that a reading would have; who signed it is known."""
+        """Return the effect that a reading would have; its signature has already been verified."""
         act = statement.act
         assert isinstance(act, MembersListed)
         before = self.members(act.group)
@@ -48,7 +49,7 @@ class Groups:
         return Effect.TAKEN if after else Effect.EMPTIES
 
     def take(self, statement: Statement) -> None:
-        """Fold a reading in that has an effect; others change nothing."""
+        """Fold in a reading; one without an effect changes nothing."""
         act = statement.act
         if isinstance(act, MembersListed) and self.judge(statement) is Effect.TAKEN:
             self._members[act.group] = self.members(act.group).union(act.joined).difference(act.left)

@@ -1,9 +1,10 @@
-"""The act of a directory: who is in one of its groups, as it was read.
+"""The act of a directory that states the members of one of its groups, as read.
 
-A right is given to a group by a person's signature, like any right. Who is in the group comes from the
-organisation's own directory and is frozen: each reading that finds a change is a statement of the people who
-came and who went, signed with the directory's key, which two officers have enrolled. So a past day needs no
-directory, and nobody is in a group by a directory that the officers did not enrol.
+A right is given to a group by a person's signature, like any other right. The members of the group come from
+the organisation's own directory and are frozen: each reading that finds a change is a statement of the people
+who joined and left, signed with the directory's key, which two officers have enrolled. Answers about past
+days therefore do not need the directory, and a directory that officers have not enrolled cannot put people
+into a group.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from samdrift.rights.canonical import Json
 from samdrift.rights.fields import Fields, StatementError, Subject, SubjectKind, moment_text
 
 MAX_CHANGES = 300
-"""Most people who come and go by one statement; a reading that finds more makes several."""
+"""Maximum number of people who join or leave in one statement; a larger change takes several statements."""
 MAX_MEMBERS = 10_000
-"""Most people in one group."""
+"""Maximum number of people in one group."""
 _MAX_COUNT = 2 * MAX_MEMBERS  # On the way from one list to another: people come before others go.
 _MAX_SERVER = 300
 _FIRST = re.compile(r"[^=]*=((?:\\.|[^,+\\])+)")
@@ -30,7 +31,7 @@ _STATED_WITHIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class MembersListed:
-    """The people who came to ``group`` and who left it, by a reading of its directory at ``read_at``."""
+    """The people who joined and left ``group``, according to a reading of its directory at ``read_at``."""
 
     kind: ClassVar[str] = "members"
 
@@ -42,9 +43,9 @@ class MembersListed:
     """Ids of persons, sorted."""
     left: tuple[str, ...]
     count: int
-    """The number of people in the group after this."""
+    """Number of people in the group after this change."""
     listing: str
-    """Their :func:`listing`."""
+    """Digest of the resulting members, as computed by :func:`listing`."""
 
     @property
     def directory(self) -> str:
@@ -52,7 +53,7 @@ class MembersListed:
         return directory_of(self.group)
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "group": str(self.group),
             "server": self.server,
@@ -65,7 +66,7 @@ class MembersListed:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         group, server = fields.subject("group"), fields.text("server", _MAX_SERVER)
         if group.kind is not SubjectKind.GROUP:
             raise StatementError("it is not a group of a directory", "group")
@@ -92,23 +93,23 @@ def name_in_directory(group: Subject) -> str:
 
 
 def short_name(group: Subject) -> str:
-    """Return the first part of a group's name, for people: ``Nattskiftet`` of ``cn=Nattskiftet,ou=…``."""
+    """Return the first part of a group's name, for display: ``Nattskiftet`` of ``cn=Nattskiftet,ou=…``."""
     first = _FIRST.match(name_in_directory(group))
     return first.group(1).replace("\\", "") if first else name_in_directory(group)
 
 
 def listing(persons: Iterable[str]) -> str:
-    """Return the digest of the people in a group: SHA-256 over their ids, sorted, each with a line feed."""
+    """Return the digest of a group's members: SHA-256 of their sorted ids, each with a line feed."""
     return hashlib.sha256("".join(f"{each}\n" for each in sorted(persons)).encode()).hexdigest()
 
 
 def changes(
     group: Subject, server: str, read_at: datetime, before: Iterable[str], after: Iterable[str]
 ) -> Sequence[MembersListed]:
-    """Return the acts that lead from the people who were in a group to those whom a reading found.
+    """Return the acts that lead from the previous members of a group to those found by a reading.
 
-    Where nothing changed it is one, which says that the group was read. People come before others go, so
-    that no step on the way leaves the group empty.
+    If nothing changed, there is one act, which states that the group was read. People are added before
+    others are removed, so that no step leaves the group empty.
     """
     now, wanted = set(before), set(after)
     coming, going = sorted(wanted - now), sorted(now - wanted)

@@ -1,8 +1,9 @@
-"""Incidents, folded from statements: when one was known, which clocks run, who was told when.
+"""Incidents, folded from statements: when each became known, its running clocks, and reports to addressees.
 
-An incident is opened by an officer of the organisation, by the operator's staff or by a custodian: whoever
-finds it has hours and not days. What was told to whom is stated by any of them, too; only an officer closes
-one. A clock that applies is never taken away, and telling stops it: what was late stays late.
+An incident is opened by an officer of the organisation, by the operator's staff or by a custodian, because
+the person who finds it has hours, not days. Any of them may also state that an addressee was notified, but
+only an officer can close an incident. A clock that applies is never removed. Notifying its addressee stops
+it, but a late notification remains late.
 """
 
 from __future__ import annotations
@@ -40,18 +41,21 @@ class Running:
 
     clock: Clock
     due: datetime | None
-    """Moment by which it must be told; ``None`` where no rule says when."""
+    """Deadline for notifying the addressee; ``None`` if the rules set none."""
     told: datetime | None
     late: bool
 
     def left(self, moment: datetime) -> timedelta | None:
-        """Return the time that is left, negative when it is over; nothing once it was told."""
+        """Return the remaining time, negative if it has run out, or ``None`` once the addressee was notified.
+
+        It is also ``None`` for a clock without a deadline.
+        """
         return None if self.due is None or self.told is not None else self.due - moment
 
 
 @dataclass(slots=True)
 class Incident:
-    """An incident as statements, or entries of a log, have it."""
+    """An incident, from statements or from log entries."""
 
     id: str
     title: str
@@ -59,11 +63,11 @@ class Incident:
     aware: datetime
     stated: datetime
     clocks: dict[Clock, datetime]
-    """Clocks that apply, and when that was stated."""
+    """Clocks that apply, with the moment at which that was stated."""
     told: dict[Clock, tuple[datetime, str, datetime]] = field(default_factory=dict)
-    """The moment, the reference, and when that was stated."""
+    """Stopped clocks: when the addressee was notified, the reference, and when that was stated."""
     notes: list[tuple[datetime, str, str, str]] = field(default_factory=list)
-    """Notes: when, by whom, the text, and the SHA-256 of a file."""
+    """Notes: the moment, the author, the text, and the SHA-256 of a file or an empty string."""
     closed: datetime | None = None
 
     def running(self, moment: datetime) -> tuple[Running, ...]:
@@ -75,7 +79,7 @@ class Incident:
         )
 
     def open_at(self, moment: datetime) -> bool:
-        """Return whether it was open at a moment: not closed, or with a clock that still runs."""
+        """Return whether it was open at a moment: not closed, or with a deadline still to be met."""
         return self.stated <= moment and (
             self.closed is None
             or self.closed > moment
@@ -109,7 +113,7 @@ class Incidents:
         return isinstance(statement.act, INCIDENT_ACTS)
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that a statement would have; nothing changes."""
+        """Return the effect that a statement would have, without changing anything."""
         officer = statement.by.kind is SubjectKind.PERSON and self._state.is_officer(
             statement.by, statement.at
         )
@@ -140,7 +144,7 @@ class Incidents:
         return Effect.OVER if over else Effect.TAKEN
 
     def take(self, statement: Statement) -> None:
-        """Fold in a statement that has an effect; others change nothing."""
+        """Fold in a statement; one without an effect changes nothing."""
         if self.concerns(statement) and self.judge(statement) is Effect.TAKEN:
             by, at, why = str(statement.by), statement.at, statement.why
             act = statement.act
@@ -148,14 +152,14 @@ class Incidents:
             fold_incident(self._all, statement.digest, act, at, by, why)
 
     def all(self) -> tuple[Incident, ...]:
-        """Return the incidents in their order."""
+        """Return the incidents in the order in which they were opened."""
         return tuple(self._all.values())
 
 
 def fold_incident(
     known: dict[str, Incident], digest: str, act: IncidentAct, at: datetime, by: str, why: str
 ) -> None:
-    """Fold an act in that has an effect."""
+    """Fold in an act that has an effect."""
     match act:
         case IncidentOpened(title, began, aware, clocks):
             known[digest] = Incident(digest, title, began, aware, at, dict.fromkeys(clocks, at))
@@ -173,7 +177,7 @@ def fold_incident(
 
 
 def overdue(incidents: Iterable[Incident], moment: datetime) -> list[tuple[Incident, Running]]:
-    """Return the clocks that ran out and were not stopped until a moment."""
+    """Return the clocks that have run out without being stopped by a moment, with their incidents."""
     return [
         (incident, each)
         for incident in incidents
@@ -184,7 +188,7 @@ def overdue(incidents: Iterable[Incident], moment: datetime) -> list[tuple[Incid
 
 
 def month_after(moment: datetime) -> datetime:
-    """Return the same time of the same day a month later, or of that month's last day."""
+    """Return the same time of day one month later, on the last day of that month if it is shorter."""
     year, month = moment.year + moment.month // _MONTHS, moment.month % _MONTHS + 1
     for day in range(moment.day, 27, -1):
         try:

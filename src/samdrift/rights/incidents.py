@@ -1,4 +1,4 @@
-"""Acts about incidents: one is opened, noted, told to those who must be told, and closed."""
+"""Acts about incidents: opening, adding a note, stating that an addressee was notified, and closing."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _MAX_REFERENCE = 200
 
 
 class Clock(StrEnum):
-    """Clocks of an incident: each is somebody who must be told, by a time of their own."""
+    """Clocks of an incident, one for each addressee that has to be notified, most with a deadline."""
 
     CONCERNED = "concerned"
-    """The organisations and people concerned, within 6 hours: by agreement, or by DIGG's guidance."""
+    """The organisations and people affected, within 6 hours by agreement or by DIGG's guidance."""
     EARLY_WARNING = "early-warning"
-    """The early warning of cybersäkerhetslagen, within 24 hours."""
+    """The early warning required by cybersäkerhetslagen, within 24 hours."""
     NOTIFICATION = "notification"
-    """The notification of cybersäkerhetslagen, within 72 hours."""
+    """The notification required by cybersäkerhetslagen, within 72 hours."""
     PERSONAL_DATA = "personal-data"
-    """The notification of a breach of personal data (GDPR 33), within 72 hours."""
+    """The notification of a personal data breach (GDPR 33), within 72 hours."""
     FINAL_REPORT = "final-report"
-    """The final report of cybersäkerhetslagen, within a month of the notification."""
+    """The final report required by cybersäkerhetslagen, within a month of the notification."""
     FEDERATION = "federation"
-    """DIGG as owner of the federation; without a time of its own in the rules."""
+    """DIGG as owner of the federation, for which the rules set no deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentOpened:
-    """An incident that was known at ``aware`` and may have begun at ``began``; ``clocks`` run from then."""
+    """An incident that began at ``began`` and became known at ``aware``, from which ``clocks`` run."""
 
     kind: ClassVar[str] = "incident"
 
@@ -43,7 +43,7 @@ class IncidentOpened:
     clocks: frozenset[Clock]
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "title": self.title,
             "began": moment_text(self.began),
@@ -53,7 +53,7 @@ class IncidentOpened:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         title = fields.text("title", _MAX_TITLE)
         began, aware = fields.moment("began"), fields.moment("aware")
         if not began <= aware <= at:
@@ -63,8 +63,9 @@ class IncidentOpened:
 
 @dataclass(frozen=True, slots=True)
 class IncidentNoted:
-    """A note to the incident ``of``, whose text is the statement's reason; more clocks that apply, and a
-    file that belongs to it.
+    """A note about the incident ``of``; its text is the statement's reason.
+
+    It may add clocks that apply, and a file that belongs to the incident.
     """
 
     kind: ClassVar[str] = "incident-note"
@@ -72,23 +73,26 @@ class IncidentNoted:
     of: str
     clocks: frozenset[Clock]
     file: str = ""
-    """SHA-256 of a file that is kept elsewhere, such as a section of a log with its proofs."""
+    """SHA-256 of a file stored elsewhere, such as a section of a log with its proofs; may be empty."""
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         members: dict[str, Json] = {"of": self.of, "clocks": sorted(self.clocks)}
         return members | ({"file": self.file} if self.file else {})
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         of, clocks = fields.digest("of"), _clocks(fields)
         return cls(of, clocks, fields.digest("file") if "file" in fields else "")
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentTold:
-    """At ``told`` those of ``clock`` were told of the incident ``of``, under ``reference``."""
+    """A report that the addressee of ``clock`` was notified of the incident ``of`` at ``told``.
+
+    ``reference`` identifies the notification, for example by its number.
+    """
 
     kind: ClassVar[str] = "incident-told"
 
@@ -98,7 +102,7 @@ class IncidentTold:
     reference: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "of": self.of,
             "clock": self.clock.value,
@@ -108,7 +112,7 @@ class IncidentTold:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, clock, told = fields.digest("of"), fields.one_of("clock", Clock), fields.moment("told")
         if told > at:
             raise StatementError("it is told before that is stated", "told")
@@ -117,19 +121,19 @@ class IncidentTold:
 
 @dataclass(frozen=True, slots=True)
 class IncidentClosed:
-    """The end of the incident ``of``; its clocks that were not stopped go on."""
+    """The end of the incident ``of``; clocks that were not stopped continue to run."""
 
     kind: ClassVar[str] = "incident-close"
 
     of: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"of": self.of}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         return cls(fields.digest("of"))
 
 

@@ -1,7 +1,7 @@
-"""Acts about keys: a person's public key is enrolled, or was lost.
+"""Acts about keys: the enrolment and the loss of a public key.
 
-A key is a part of the organisation's record like everything else, so that whoever reads the record can verify
-each signature in it without anything of ours.
+Keys are part of the organisation's record like everything else, so that a reader can verify each
+signature in the record without any software of ours.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from samdrift.wire.webauthn import WebAuthnKey, decoded, encoded
 
 _MAX_PUBLIC = 800
 MAX_NAME = 100
-"""Most characters of a name that goes with a key."""
+"""Maximum length of the name stated with a key, in characters."""
 _MAX_CREDENTIAL = 1400
 SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR, SubjectKind.DIRECTORY})
 """Kinds of subjects that can have a key."""
 
 
 class Scheme(StrEnum):
-    """The ways in which a person signs."""
+    """Methods by which a person signs."""
 
     SSH = "ssh"
     """`ssh-keygen -Y sign`, with a key in a file or on a security key."""
     WEBAUTHN = "webauthn"
-    """In the browser, with an authenticator that asks who the person is."""
+    """In the browser, with an authenticator that verifies the person."""
     PAPER = "paper"
-    """With a code on paper, for the day on which all else is lost. It serves once."""
+    """With a code on paper, for the day on which all other keys are lost; it works once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +50,27 @@ class PublicKey:
 
     scheme: Scheme
     public: str
-    """OpenSSH's line, or base64url of SubjectPublicKeyInfo."""
+    """A line in OpenSSH format, or SubjectPublicKeyInfo in base64url."""
     site: str = ""
-    """Host that a key of WebAuthn was made for."""
+    """Host for which a WebAuthn key was made."""
     credential: str = ""
-    """Id by which the browser asks for a key of WebAuthn, base64url."""
+    """Id by which the browser asks for a WebAuthn key, in base64url."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the key's bytes, in hexadecimal: its name."""
+        """SHA-256 of the key's bytes in hexadecimal, by which the key is named."""
         return hashlib.sha256(self._bytes()).hexdigest()
 
     def ssh(self) -> SshKey:
-        """Return the key in OpenSSH's form; :class:`ValueError` where it is not one."""
+        """Return the key as an OpenSSH key; raise :class:`ValueError` if it is not one."""
         return SshKey.parse(self.public)
 
     def webauthn(self) -> WebAuthnKey:
-        """Return the key of an authenticator; :class:`ValueError` where it is not one."""
+        """Return the key as an authenticator's key; raise :class:`ValueError` if it is not one."""
         return WebAuthnKey.read(decoded(self.public))
 
     def members(self) -> dict[str, Json]:
-        """Return the key in the form that statements have."""
+        """Return the key as JSON members of a statement."""
         members: dict[str, Json] = {"scheme": self.scheme.value, "public": self.public}
         if self.scheme is Scheme.WEBAUTHN:
             members |= {"site": self.site, "credential": self.credential}
@@ -78,7 +78,7 @@ class PublicKey:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Read the members of a key; :class:`StatementError` with the one at fault."""
+        """Parse a key; raise :class:`StatementError` naming the invalid field."""
         scheme = fields.one_of("scheme", Scheme)
         public = fields.text("public", _MAX_PUBLIC)
         site = credential = ""
@@ -99,7 +99,7 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the members of a key in JSON; :class:`StatementError` for anything else."""
+        """Parse a key from JSON; raise :class:`StatementError` if the text is not one."""
         try:
             members = json.loads(text)
         except ValueError:
@@ -114,8 +114,9 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The key ``key`` is ``to``'s until before ``end``, once another has approved; ``name`` is shown to
-    people.
+    """The enrolment of ``key`` for ``to``, until ``end``, with a ``name`` for display.
+
+    :mod:`samdrift.rights.enrolment` determines the approvals that it needs.
     """
 
     kind: ClassVar[str] = "enrol"
@@ -126,13 +127,13 @@ class Enrolled:
     end: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         until = moment_text(self.end)
         return {"to": str(self.to), "name": self.name, "key": self.key.members(), "until": until}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         to, name = fields.subject("to"), fields.text("name", MAX_NAME)
         key, end = PublicKey.read(fields.object("key")), fields.moment("until")
         if to.kind not in SIGNING:
@@ -146,7 +147,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The key that the statement ``of`` enrols is lost, and may have been in other hands since ``since``."""
+    """The loss of the key enrolled by the statement ``of``, which may have been misused since ``since``."""
 
     kind: ClassVar[str] = "lose"
 
@@ -154,12 +155,12 @@ class Lost:
     since: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"of": self.of, "since": moment_text(self.since)}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, since = fields.digest("of"), fields.moment("since")
         if since > at:
             raise StatementError("it is lost before it is stated", "since")

@@ -1,7 +1,7 @@
-"""The people in each group of a directory at any moment, by the statements that froze them.
+"""The members of each directory group at any moment, from the statements that froze them.
 
-The tables only grow, through the caller's ``put``, which can take the last ones back
-(:class:`samdrift.rights.folding.State`). Who comes and goes in one moment has gone.
+The tables only grow, through the caller's ``put``, which can undo the latest additions
+(:class:`samdrift.rights.folding.State`). A person who joins and leaves at the same moment has left.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from samdrift.rights.fields import Subject, SubjectKind, moment_text
 from samdrift.rights.groups import MembersListed
 
 Put = Callable[[dict[Any, Any], Any, Any], None]
-"""Adds a key to a table, unless it is there."""
+"""Function that adds a key and value to a table, unless the key exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A time for which a person is in a group: since the statement ``joined``, until ``end``, if it ends."""
+    """A period in which a person is in a group, from the statement ``joined``.
+
+    ``end`` is ``None`` if the person is still in the group.
+    """
 
     person: Subject
     joined: str
@@ -31,7 +34,7 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reading of a group, and the statement of it."""
+    """A reading of a group, with the digest and moment of its statement."""
 
     digest: str
     at: datetime
@@ -43,15 +46,15 @@ class Memberships:
 
     def __init__(self) -> None:
         self._turns: dict[tuple[Subject, Subject], dict[str, tuple[datetime, bool]]] = {}
-        """By group and person the statements by which the person came (true) or went."""
+        """Statements by which a person joined (true) or left, by group and person."""
         self._groups: dict[Subject, dict[Subject, None]] = {}
-        """Groups in which a person ever was."""
+        """Groups that each person was ever in."""
         self._persons: dict[Subject, dict[Subject, None]] = {}
-        """People who ever were in a group."""
+        """People who were ever in each group."""
         self._readings: dict[Subject, dict[str, Reading]] = {}
 
     def put(self, put: Put, digest: str, at: datetime, act: MembersListed) -> None:
-        """Fold in one statement."""
+        """Fold in a statement."""
         put(self._readings, act.group, {})
         put(self._readings[act.group], digest, Reading(digest, at, act))
         for ids, came in ((act.joined, True), (act.left, False)):
@@ -69,39 +72,39 @@ class Memberships:
         return tuple(sorted(self._readings, key=str))
 
     def of(self, person: Subject, moment: datetime) -> Iterator[tuple[Subject, str]]:
-        """Yield the groups in which a person is, and the digest of the statement by which they came."""
+        """Yield the groups that a person is in, with the digest of the statement by which they joined."""
         for group in self._groups.get(person, ()):
             turn = self._turn(group, person, moment)
             if turn is not None and turn[1]:
                 yield group, turn[0]
 
     def has(self, person: Subject, subject: Subject, moment: datetime) -> bool:
-        """Return whether what ``subject`` was given is a person's own: theirs, or of a group they are in."""
+        """Return whether a person has what ``subject`` was given: as the subject itself, or as a member."""
         return subject == person or any(group == subject for group, _ in self.of(person, moment))
 
     def left(self, person: Subject, moment: datetime) -> Iterator[tuple[Subject, str]]:
-        """Yield the groups in which a person no longer is, and the digest of the statement that says so."""
+        """Yield the groups that a person has left, with the digest of the statement by which they left."""
         for group in self._groups.get(person, ()):
             turn = self._turn(group, person, moment)
             if turn is not None and not turn[1]:
                 yield group, turn[0]
 
     def members(self, group: Subject, moment: datetime) -> Mapping[Subject, str]:
-        """Return the people in a group, each with the digest of the statement by which they came."""
+        """Return the people in a group, with the digests of the statements by which they joined."""
         found = ((person, self._turn(group, person, moment)) for person in self._persons.get(group, ()))
         return {person: turn[0] for person, turn in found if turn is not None and turn[1]}
 
     def reading(self, group: Subject, moment: datetime) -> Reading | None:
-        """Return the last reading of a group until a moment: its age is the age of the list."""
+        """Return the last reading of a group until a moment; its age is the age of the list."""
         found = (each for each in self._readings.get(group, {}).values() if each.at <= moment)
         return max(found, key=lambda each: (each.at, each.act.read_at, each.digest), default=None)
 
     def statement(self, group: Subject, digest: str) -> Reading:
-        """Return the reading of a group that a statement is of."""
+        """Return a group's reading by the digest of its statement."""
         return self._readings[group][digest]
 
     def spells(self, group: Subject) -> Iterator[Spell]:
-        """Yield each time for which somebody is in a group, person by person."""
+        """Yield each period in which a person was in a group, person by person."""
         for person in self._persons.get(group, ()):
             joined: tuple[str, datetime] | None = None
             for digest, at, came in self._ordered(group, person):
@@ -115,7 +118,7 @@ class Memberships:
                 yield Spell(person, *joined, None)
 
     def rows(self, moment: datetime) -> Iterator[dict[str, Json]]:
-        """Yield who is in which group at a moment, by which statement."""
+        """Yield a row for each member of a group at a moment, with the statement by which they joined."""
         for group in self._persons:
             for person, digest in self.members(group, moment).items():
                 since = self._readings[group][digest].at
@@ -131,7 +134,7 @@ class Memberships:
         return sorted(((digest, at, came) for digest, (at, came) in turns.items()), key=_in_time)
 
     def _turn(self, group: Subject, person: Subject, moment: datetime) -> tuple[str, bool] | None:
-        """Return the last statement about a person until a moment, and whether they came by it."""
+        """Return the last statement about a person until a moment, and whether they joined by it."""
         turns = [each for each in self._ordered(group, person) if each[1] <= moment]
         if not turns:
             return None

@@ -1,13 +1,14 @@
-"""Rights as an authorisation model and tuples of OpenFGA, for a second opinion: whom `who-can` lists in a
-scope on a day, its ListUsers has to list too.
+"""Rights as an OpenFGA model and tuples, so that a second engine can check the answers of ``who-can``.
 
-Each grant is an object of type ``grant`` for each span of time in which it counts
-(:mod:`samdrift.rights.gifts`), held by a subject on the condition ``in_force``; a scope's relation, named as
-the right, has the holders of the grant, and those who have it by an ``absence``: the substitutes of its
-holder in that scope or in the whole organisation, themselves holders of grants with times. People with a
-claim are ``claim#bearer``: who shows which claim, no statement says, so that whoever asks adds it as a
-contextual tuple. Of a grant to a group each member holds an object of their own, for as long as the member's
-time in the group and the grant's have in common. The condition needs ``now`` in the context.
+OpenFGA's ListUsers has to list the same people for a scope on a day. Each grant is an object of type
+``grant`` for each span of time in which it counts (:mod:`samdrift.rights.gifts`), and its subject is a
+``holder`` under the condition ``in_force``. A scope has a relation named after each right. It includes the
+holders of the grant and the subjects that have it through an ``absence``: the substitutes of its holder in
+that scope or in the whole organisation, who are themselves holders of grants with times.
+
+People with a claim are ``claim#bearer``. The statements do not record who has which claim, so that a query
+has to add it as a contextual tuple. For a grant to a group, each member holds a separate object, for the time
+that the member's stay in the group and the grant have in common. The condition needs ``now`` in the context.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ from samdrift.rights.gifts import Gift, Share, Span, gifts, shares
 from samdrift.rights.statements import OF_CONTENT, Right, Rights, Statement
 
 Tuple: TypeAlias = dict[str, Any]
-"""A relationship as OpenFGA's Write takes it: ``user``, ``relation``, ``object`` and maybe ``condition``."""
+"""A relationship for OpenFGA's Write: ``user``, ``relation``, ``object`` and possibly ``condition``."""
 
 CONDITION = "in_force"
 _MAX_READABLE = 200
-"""Longest name that is written out, in characters; an object of OpenFGA has at most 256 bytes."""
+"""Maximum length of a readable name, in characters; OpenFGA limits an object to 256 bytes."""
 _HOLDERS = (SubjectKind.PERSON, SubjectKind.SYSTEM, SubjectKind.CLAIM)
 
 
 def document(state: State, statements: Iterable[Statement]) -> dict[str, Any]:
-    """Return the model, and the tuples of an organisation whose ``statements`` were folded to ``state``.
+    """Return the model and the tuples of an organisation whose ``statements`` were folded to ``state``.
 
-    It is what `fga store import` reads, apart from the model, which is the JSON that the server takes.
+    `fga store import` can read it, except for the model, which is in the JSON form that the server
+    accepts.
     """
     return {"authorization_model": model(), "tuples": tuples(state, statements)}
 
 
 def model() -> dict[str, Any]:
-    """Return the authorisation model, the same one for every organisation."""
+    """Return the authorisation model, which is the same for every organisation."""
     holders = [_type(each.value, "bearer" if each is SubjectKind.CLAIM else "") for each in _HOLDERS]
     lent = {
         "tupleToUserset": {
@@ -77,7 +79,7 @@ def model() -> dict[str, Any]:
 
 
 def tuples(state: State, statements: Iterable[Statement]) -> list[Tuple]:
-    """Return the tuples of an organisation whose ``statements`` were folded to ``state``, in order."""
+    """Return the sorted tuples of an organisation whose ``statements`` were folded to ``state``."""
     stated = list(statements)
     given = gifts(state, stated)
     found = [each for gift in given for each in _of_gift(gift)]
@@ -86,23 +88,23 @@ def tuples(state: State, statements: Iterable[Statement]) -> list[Tuple]:
 
 
 def bearing(person: Subject, claim: Subject, span: Span | None = None) -> Tuple:
-    """Return the tuple that a person shows a claim, always or in a span of time."""
+    """Return the tuple for a person who has a claim, always or in a span of time."""
     return _tuple(user(person), "bearer", user(claim).partition("#")[0], span)
 
 
 def user(subject: Subject) -> str:
-    """Return a subject as a user of OpenFGA: those with a claim are a set."""
+    """Return a subject as an OpenFGA user; people with a claim are a set of users."""
     name = _named(subject.kind.value, subject.id)
     return f"{name}#bearer" if subject.kind is SubjectKind.CLAIM else name
 
 
 def scope_object(scope: Scope) -> str:
-    """Return a scope as an object of OpenFGA."""
+    """Return a scope as an OpenFGA object."""
     return _named("scope", *_parts(scope))
 
 
 def context(moment: datetime) -> dict[str, str]:
-    """Return the context of a question about a moment."""
+    """Return the context of a query about a moment."""
     return {"now": moment_text(moment)}
 
 
@@ -152,9 +154,9 @@ def _parts(scope: Scope) -> Sequence[str]:
 
 
 def _named(kind: str, *parts: str) -> str:
-    """Return the name of an object: its parts with what OpenFGA keeps for itself escaped as in an address.
+    """Return the name of an object: its parts, percent-encoded because OpenFGA reserves some characters.
 
-    A name that would be too long is its digest, after a sign that no other name has.
+    A name that would be too long is replaced by its digest, after a prefix that no other name has.
     """
     name = "/".join(quote(each, safe="") for each in parts)
     if len(name) > _MAX_READABLE:

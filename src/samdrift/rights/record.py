@@ -1,9 +1,8 @@
-"""The record of one organisation: its signed statements in order, each verified by the keys before it,
-folded.
+"""The record of one organisation: its signed statements in order, verified by earlier keys, and folded.
 
-What is appended has a signature that holds, comes in its turn, and has an effect: a statement that would
-have none is refused and never stored. So everything in a record counts, and whoever reads it again, in
-another role or without Samdrift, comes to the same answer.
+An appended statement has a valid signature, is not earlier than the last one, and has an effect; a statement
+without an effect is refused and never stored. Everything in a record therefore counts, and every reader of
+it, in another role or without Samdrift, comes to the same result.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from samdrift.rights.signing import Refusal, Signed, Verified, timely, verify
 from samdrift.rights.statements import Approved, Ended, Given, NotUnderstood, Objected, Reviewed, Statement
 
 Verdict: TypeAlias = Effect | Refusal
-"""The effect of a statement, or the reason that its signature or its place is not accepted."""
+"""The effect of a statement, or the reason why its signature or its place is not accepted."""
 ASKED_FOR = timedelta(days=1)
-"""Time within which a custodian approves what another has asked for."""
+"""Time within which a custodian can approve another custodian's request once people have keys."""
 MAX_A_DAY = 300
-"""Most statements about agreements that one makes in a day."""
+"""Maximum number of statements about agreements that a subject can make in a day."""
 MAX_A_SECOND = 500
-"""Statements of one second after which there is room for grants alone, and for none after anything else."""
+"""Maximum number of statements in one second, unless all of them are grants or requests."""
 GOOD = frozenset({Effect.TAKEN, Effect.WAITING})
 
 
 class Fold(Protocol):
-    """The meaning of further kinds of statements: agreements, consents."""
+    """The interpretation of further kinds of statements, such as agreements and consents."""
 
     def concerns(self, statement: Statement) -> bool:
         """Return whether a statement is for this fold, which then judges it alone."""
@@ -46,16 +45,16 @@ class Fold(Protocol):
         ...
 
     def take(self, statement: Statement) -> None:
-        """Fold a statement in that has an effect; of other folds' statements only the moment."""
+        """Fold in a statement that has an effect; of another fold's statement, only the moment counts."""
         ...
 
 
 Further: TypeAlias = Callable[[State], Fold]
-"""Makes a fold for the organisation of a state, whose rights it may ask for."""
+"""Factory of a fold for the organisation of a state, whose rights the fold may query."""
 
 
 class Broken(ValueError):
-    """A record that does not hold: the ``number`` of the first statement at fault, and why."""
+    """Error raised for an invalid record: the ``number`` of the first statement at fault, and the reason."""
 
     def __init__(self, number: int, verdict: Verdict) -> None:
         super().__init__(f"statement {number}: {verdict}")
@@ -74,7 +73,7 @@ class Entry:
 
     @property
     def statement(self) -> Statement:
-        """The statement."""
+        """The statement without its signature."""
         return self.signed.statement
 
 
@@ -84,19 +83,19 @@ class Record:
     def __init__(self, organisation: str, folds: Sequence[Further] = ()) -> None:
         self.organisation = organisation
         self.state = State(organisation)
-        """The rights that they amount to."""
+        """The rights that result from the statements."""
         self.keys = Keys(self.state)
         """The keys of the organisation's people."""
         self.entries: list[Entry] = []
         self.not_understood: int | None = None
-        """Number of the first statement that this program does not understand; the record ends before it."""
+        """Number of the first statement that is not understood, before which the record ends."""
         self.folds = tuple(each(self.state) for each in folds)
-        """The meaning of further kinds of statements, in the order given."""
+        """The folds for further kinds of statements, in the order given."""
         self._digests: set[str] = set()
 
     @classmethod
     def of(cls, organisation: str, contents: Iterable[bytes], folds: Sequence[Further] = ()) -> Self:
-        """Return the record of signed statements in order; :class:`Broken` names the first at fault."""
+        """Return the record of some signed statements; raise :class:`Broken` naming the first at fault."""
         record = cls(organisation, folds)
         for content in contents:
             record.accept(content)
@@ -104,12 +103,12 @@ class Record:
 
     @property
     def number(self) -> int:
-        """Number of the last statement."""
+        """Number of the last statement, or 0 if there is none."""
         return len(self.entries)
 
     @property
     def last(self) -> datetime | None:
-        """The moment of the last statement."""
+        """The moment of the last statement, or ``None`` without any."""
         return self.entries[-1].statement.at if self.entries else None
 
     def statements(self) -> tuple[Statement, ...]:
@@ -117,9 +116,10 @@ class Record:
         return tuple(each.statement for each in self.entries)
 
     def accept(self, content: bytes, number: int = 0) -> None:
-        """Continue the record by a signed statement that was appended before; :class:`Broken` if it fails.
+        """Continue the record with a stored statement; raise :class:`Broken` if it is invalid.
 
-        With a ``number`` that is there already nothing happens: two may read the same page at the same time.
+        A statement whose ``number`` the record already has is ignored, because two callers may read the
+        same page at the same time.
         """
         if self.not_understood is not None or 0 < number <= self.number:
             return
@@ -135,7 +135,7 @@ class Record:
             raise Broken(self.number + 1, verdict)
 
     def judge(self, signed: Signed, now: datetime) -> Verdict:
-        """Return what would become of a statement that is appended now; nothing changes."""
+        """Return the verdict on a statement if it were appended now, without changing anything."""
         if not timely(signed.statement, now):
             return Refusal.EXPIRED
         if self._states_too_much(signed.statement):
@@ -145,7 +145,7 @@ class Record:
         return self._judge(signed)[0]
 
     def append(self, signed: Signed) -> Verdict:
-        """Verify a statement and fold it in, if it has an effect; the time of day is not asked."""
+        """Verify a statement, and fold it in if it has an effect, regardless of the current time."""
         verdict, verified = self._judge(signed)
         if verified is None or not isinstance(verdict, Effect) or verdict not in GOOD:
             return verdict
@@ -159,9 +159,10 @@ class Record:
         return verdict
 
     def _states_too_much(self, statement: Statement) -> bool:
-        """Return whether one states more about agreements than a day has room for.
+        """Return whether a subject makes more statements about agreements than are allowed in a day.
 
-        Each that counts makes the decision about cover a little longer. What is in a record stays valid.
+        Each of them makes decisions about cover a little slower. Statements that are already in a record
+        stay valid.
         """
         if not isinstance(statement.act, AGREEMENT_ACTS):
             return False
@@ -173,8 +174,10 @@ class Record:
         return count >= MAX_A_DAY
 
     def _crowds(self, statement: Statement) -> bool:
-        """Return whether a second has no room for one more: those of one second are judged together, so that
-        each makes the next one dearer, but for grants, of which none sees another.
+        """Return whether a second has too many statements to add another one.
+
+        Statements of the same second are judged together, so that each one makes the next more expensive.
+        This does not apply to grants and requests, which do not depend on each other.
         """
         if self.number < MAX_A_SECOND or self.entries[-MAX_A_SECOND].statement.at != statement.at:
             return False
@@ -196,7 +199,7 @@ class Record:
         return self._effect(statement, signed.key), verified
 
     def foresee(self, statement: Statement) -> Effect:
-        """Return the effect that a statement would have if the one who states it signed it."""
+        """Return the effect that a statement would have if its author signed it."""
         keys = [each.key.fingerprint for each in self.keys.in_force(statement.at, statement.by)]
         return self._effect(statement, keys[0] if keys else "")
 
@@ -213,11 +216,11 @@ class Record:
         return Effect.NAMES_NOTHING
 
     def _beyond_custodians(self, statement: Statement) -> bool:
-        """Return whether custodians would do at once what the organisation's own people can see to.
+        """Return whether custodians would decide something that the organisation's people can see to.
 
-        They bring an organisation in, and again when all its keys are lost. While a person has a key, a
-        role that they ask for begins a week later, like a key, and they end nothing that a person has,
-        and do not open a review, whose silence would.
+        Custodians set an organisation up, and help it when all its keys are lost. While a person has a key,
+        a role that custodians request begins a week later, like a key. They cannot end a right that has
+        begun, and cannot object to rights or review them.
         """
         if statement.by.kind is not SubjectKind.CUSTODIAN or not self.keys.persons_sign(statement.at):
             return False
@@ -236,7 +239,7 @@ class Record:
                 return isinstance(act, Ended | Objected | Reviewed | ReviewOpened)
 
     def _asked_long_ago(self, digest: str, statement: Statement) -> bool:
-        """Return whether a custodian asked for it over a day ago, perhaps before a person had a key."""
+        """Return whether a custodian requested it more than a day ago, perhaps before a person had a key."""
         try:
             asked = self.state.statement(digest)
         except KeyError:
@@ -244,7 +247,7 @@ class Record:
         return asked.by.kind is SubjectKind.CUSTODIAN and statement.at > asked.at + ASKED_FOR
 
     def _begun(self, digest: str, statement: Statement) -> bool:
-        """Return whether it is a right, and has begun."""
+        """Return whether a statement gives a right that has begun."""
         try:
             named = self.state.statement(digest).act
         except KeyError:

@@ -1,7 +1,7 @@
-"""Acts about reviews: what is looked at again, by whom, until when; and the end, at which silence removes.
+"""Acts about reviews: the opening, with its items, reviewers and due date, and the closing.
 
-A reviewer answers each item by a statement about it (:class:`~samdrift.rights.statements.Reviewed`): to
-remove ends it at once, to keep leaves it. What nobody has answered when the review is closed ends then.
+A reviewer answers each item with a statement about it (:class:`~samdrift.rights.statements.Reviewed`), which
+either ends it immediately or keeps it. Items without an answer end when the review is closed.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from samdrift.rights.canonical import Json
 from samdrift.rights.fields import Fields, StatementError, Subject, SubjectKind, is_digest, moment_text
 
 MAX_ITEMS = 200
-"""Most items of one review: all of them are in the statement that a person signs."""
+"""Maximum number of items in a review; all of them are in the statement that a person signs."""
 SHORTEST, LONGEST = timedelta(days=1), timedelta(days=92)
 _MAX_ABOUT = 280
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewOpened:
-    """A review of what the statements ``items`` give, until ``due``, by ``reviewer`` or ``stand_in``."""
+    """A review of what the statements ``items`` give, by ``reviewer`` or ``stand_in``, until ``due``."""
 
     kind: ClassVar[str] = "review-open"
 
     about: str
-    """A mailbox, the roles of the organisation, or its systems: a word for people."""
+    """The subject of the review for display: a mailbox, the roles of the organisation, or its systems."""
     items: tuple[str, ...]
     reviewer: Subject
     stand_in: Subject
     due: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {
             "about": self.about,
             "items": list(self.items),
@@ -44,7 +44,7 @@ class ReviewOpened:
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         about, items = fields.text("about", _MAX_ABOUT), _items(fields)
         reviewer, stand_in = fields.subject("reviewer"), fields.subject("stand-in")
         if {reviewer.kind, stand_in.kind} != {SubjectKind.PERSON} or reviewer == stand_in:
@@ -57,19 +57,19 @@ class ReviewOpened:
 
 @dataclass(frozen=True, slots=True)
 class ReviewClosed:
-    """The end of the review ``of``: what nobody has answered ends."""
+    """The closing of the review ``of``, which ends the items without an answer."""
 
     kind: ClassVar[str] = "review-close"
 
     of: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"of": self.of}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         return cls(fields.digest("of"))
 
 

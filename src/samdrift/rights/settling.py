@@ -1,9 +1,9 @@
-"""The end of rights that nobody signed: an act that names all of them, and the moment from which none counts.
+"""The act that ends all unsigned rights, and the moment from which none of them counts.
 
-Before statements were signed, rights were stated on the pages of the message client. Officers state again,
-with their signatures, what is to stay; then one of them asks that the rest ends, and another approves. The
-act names the number of unsigned statements and a digest over them, so that the list that was looked at is the
-one that the past is answered from.
+Before statements were signed, rights were stated on the pages of the message client. Officers restate the
+rights that are to stay, with their signatures. Then one of them asks for the end of the rest, and another
+approves. The act has the number of unsigned statements and a digest over them, so that questions about the
+past are answered from the same list that the officers looked at.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _MOST = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class SettlementAsked:
-    """The ``number`` unsigned statements with the digest ``listing`` end, and no further one counts."""
+    """A request to end the ``number`` unsigned statements whose digest is ``listing``.
+
+    No other unsigned statements count from then on.
+    """
 
     kind: ClassVar[str] = "settle"
 
@@ -30,12 +33,12 @@ class SettlementAsked:
     listing: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act in the form that statements have."""
+        """Return the act as JSON members of a statement."""
         return {"number": self.number, "listing": self.listing}
 
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
-        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         number = fields.take("number")
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MOST:
             raise StatementError("expected the number of unsigned statements", "number")
@@ -44,17 +47,17 @@ class SettlementAsked:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The moment from which unsigned statements do not count, and the ones that did."""
+    """The moment from which unsigned statements do not count, and those that counted until then."""
 
     since: datetime
     number: int
     listing: str
     by: Subject
-    """The officer who asked."""
+    """The officer who made the request."""
     digest: str
-    """Digest of the statement that asks."""
+    """Digest of the statement that makes the request."""
 
 
 def listing(digests: Iterable[str]) -> str:
-    """Return the digest over the digests of statements in order."""
+    """Return the digest over the digests of statements, in order."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -15,7 +15,7 @@ _WAITS = timedelta(days=1)
 
 
 class Settlement:
-    """The settlement of one organisation, folded from its statements; there is one at most."""
+    """The settlement of one organisation, folded from its statements; there is at most one."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -25,7 +25,7 @@ class Settlement:
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """Return the settlement of the organisation of a state, whose roles are authority."""
+        """Return the settlement of a state's organisation, whose roles determine authority."""
         return cls(state)
 
     def concerns(self, statement: Statement) -> bool:
@@ -37,7 +37,7 @@ class Settlement:
                 return isinstance(act, SettlementAsked)
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that a statement would have; nothing changes."""
+        """Return the effect that a statement would have, without changing anything."""
         by, at = statement.by, statement.at
         if not self._state.is_officer(by, at):
             return Effect.NO_AUTHORITY
@@ -58,7 +58,7 @@ class Settlement:
                 return Effect.NAMES_NOTHING
 
     def take(self, statement: Statement) -> None:
-        """Fold in a statement that has an effect; others change nothing."""
+        """Fold in a statement; one without an effect changes nothing."""
         if not self.concerns(statement):
             return
         effect = self.judge(statement)
@@ -78,5 +78,5 @@ class Settlement:
 
 
 def settled_in(record: Record) -> Settled | None:
-    """Return the settlement in a record that was read with all folds, if there is one."""
+    """Return the settlement in a record that was read with all folds, or ``None``."""
     return next(each for each in record.folds if isinstance(each, Settlement)).settled

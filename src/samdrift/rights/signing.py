@@ -1,9 +1,9 @@
-"""Signed statements: a statement, the key that signed it, and the signature; and whether that holds.
+"""Signed statements: a statement, the key that signed it, and the signature, with their verification.
 
-The signature is OpenSSH's (SSHSIG) over the statement's bytes, in a namespace that names the kind of
-statement; or an assertion of WebAuthn whose challenge is the SHA-256 of these bytes. Both are verified by
-programs that know nothing of us. The form is canonical JSON like the statement's own, which stands in it as
-a text.
+The signature is either OpenSSH's (SSHSIG) over the statement's bytes, in a namespace that includes the kind
+of statement, or a WebAuthn assertion whose challenge is the SHA-256 of these bytes. Both can be verified with
+programs that are not ours. The form is canonical JSON, like the statement itself, which is included as a
+string.
 """
 
 from __future__ import annotations
@@ -27,44 +27,47 @@ from samdrift.wire.webauthn import Assertion, AssertionFault, decoded, encoded
 
 VERSION = 1
 NAMESPACE = "samdrift-"
-"""A namespace of OpenSSH is this and the kind of statement: a grant's signature opens nothing else."""
+"""Prefix of an OpenSSH namespace, followed by the kind of statement.
+
+A signature on one kind of statement is therefore not valid for another kind.
+"""
 LASTS = timedelta(hours=24)
-"""Time within which a statement is signed and appended: what is older is stated again."""
+"""Time within which a statement has to be signed and appended; an older one has to be stated again."""
 AHEAD = timedelta(minutes=5)
-"""Difference of clocks that is borne."""
+"""Tolerated clock difference."""
 MAX_SIGNED = 48 * 1024
-"""Most bytes of a signed statement: its text is written as a text once more."""
+"""Maximum size of a signed statement in bytes; its text is escaped once more as a string."""
 
 
 class Refusal(StrEnum):
-    """The reason that a signed statement is not accepted."""
+    """Reasons for refusing a signed statement."""
 
     MALFORMED = "malformed"
     OTHER_ORGANISATION = "other-organisation"
     EXPIRED = "expired"
     """Stated more than a day ago, or in the future."""
     OUT_OF_ORDER = "out-of-order"
-    """Stated at an earlier moment than the last one that is there."""
+    """Stated at an earlier moment than the last statement in the record."""
     REPEATED = "repeated"
     UNKNOWN_KEY = "unknown-key"
     OTHERS_KEY = "others-key"
-    """A key of another person than the one who states it."""
+    """Signed with the key of a person other than its author."""
     KEY_OVER = "key-over"
     """A key that has not begun, has ended, or was lost."""
     CODE_SPENT = "code-spent"
-    """A code on paper, for something else than a new key."""
+    """Signed with a code on paper, for something other than the enrolment of a key."""
     NAMESPACE = "namespace"
     CHALLENGE = "challenge"
     ORIGIN = "origin"
     NOT_VERIFIED = "not-verified"
-    """The authenticator has not asked who the person is, or the person was not there."""
+    """The authenticator did not verify the person, or the person was not present."""
     COUNTER = "counter"
-    """The authenticator counts less than before: there may be a copy of it."""
+    """The authenticator reported a lower counter than before, so that there may be a copy of it."""
     SIGNATURE = "signature"
     TOO_MANY = "too-many"
-    """More about agreements than one states in a day."""
+    """More statements about agreements than are allowed in a day."""
     CROWDED = "crowded"
-    """More in one second than can be judged together, some of it other than grants."""
+    """More statements in one second than can be judged together, not all of them grants."""
 
 
 _OF_ASSERTIONS = {
@@ -86,11 +89,11 @@ class Signed:
     key: str
     """Fingerprint of the key."""
     signature: bytes | Assertion
-    """SSHSIG without its lines, or an assertion."""
+    """SSHSIG in binary form, or a WebAuthn assertion."""
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read canonical bytes; :class:`StatementError` with the field for anything else."""
+        """Parse canonical bytes; raise :class:`StatementError` naming the field if they are invalid."""
         try:
             value = decode(content, MAX_SIGNED)
         except CanonicalError as error:
@@ -109,7 +112,10 @@ class Signed:
 
     @classmethod
     def by_ssh(cls, statement: Statement, armoured: str) -> Self:
-        """Return a statement with a file of `ssh-keygen -Y sign`; :class:`StatementError` for another."""
+        """Return a statement with a signature by `ssh-keygen -Y sign`.
+
+        Raise :class:`StatementError` if ``armoured`` is not such a signature.
+        """
         try:
             blob = sshsig.unarmoured(armoured)
             key = sshsig.signer(blob)
@@ -119,7 +125,7 @@ class Signed:
 
     @cached_property
     def content(self) -> bytes:
-        """The canonical bytes."""
+        """The canonical bytes of the signed statement."""
         if isinstance(self.signature, Assertion):
             signature: dict[str, Json] = {
                 "authenticator-data": encoded(self.signature.authenticator_data),
@@ -142,15 +148,15 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A signature that holds: whose it is, by which enrolment, and the counter that it shows."""
+    """A valid signature: the enrolment of the key that made it, and the authenticator's counter."""
 
     enrolment: Enrolment | None
-    """``None`` for a custodian's first statement, which enrols the key that signed it."""
+    """Enrolment of the key; ``None`` for a custodian's first statement, which enrols its own key."""
     counter: int
 
 
 def challenge(statement: Statement) -> bytes:
-    """Return what an authenticator signs: the digest of the statement."""
+    """Return the challenge that an authenticator signs: the digest of the statement."""
     return hashlib.sha256(statement.content).digest()
 
 
@@ -160,7 +166,7 @@ def namespace(statement: Statement) -> str:
 
 
 def verify(signed: Signed, keys: Keys) -> Verified | Refusal:
-    """Return who has signed, by the keys that were enrolled before, or why that is not shown."""
+    """Return the verified signature, by the keys enrolled earlier, or the reason for refusing it."""
     statement = signed.statement
     enrolment: Enrolment | None = None
     if _enrols_itself(signed):
@@ -187,12 +193,12 @@ def verify(signed: Signed, keys: Keys) -> Verified | Refusal:
 
 
 def timely(statement: Statement, now: datetime) -> bool:
-    """Return whether a statement can be appended now: neither backdated nor of the future."""
+    """Return whether a statement can be appended now: neither too old nor in the future."""
     return now - LASTS <= statement.at <= now + AHEAD
 
 
 def _enrols_itself(signed: Signed) -> bool:
-    """Return whether a custodian states the key that signs: where a record begins."""
+    """Return whether a custodian states the very key that signs, as at the start of a record."""
     act, by = signed.statement.act, signed.statement.by
     return (
         isinstance(act, Enrolled)

@@ -1,14 +1,14 @@
-"""Statements: who gives, asks, approves, reviews, objects or ends what, for whom, from when until when, and
-why.
+"""Statements: acts by which people give, ask for, approve, review, object to or end rights and other things.
 
-A statement is never changed. Its digest is SHA-256 over its canonical bytes
-(:mod:`samdrift.rights.canonical`) and is its name: an approval, review, objection or end names another by
-it, and a signature covers it. What statements amount to is in :mod:`samdrift.rights.folding`.
+A statement has an author, a moment and a reason, and is never changed. Its digest is the SHA-256 of its
+canonical bytes (:mod:`samdrift.rights.canonical`). It is the statement's name, by which approvals, reviews,
+objections and ends refer to it, and is what a signature covers. The state that results from statements is
+computed in :mod:`samdrift.rights.folding`.
 
-The reader refuses what it does not understand (another version, an unknown kind or field): a statement that
-was half understood could hide an end. Nothing is written that its writer cannot read, and who copies
-statements stops before the first that it cannot read, and says that it is behind
-(:mod:`samdrift.rights.copies`).
+The reader refuses anything that it does not understand (another version, an unknown kind or field), because a
+statement that is only half understood could hide an end. A writer cannot write a statement that it could not
+read. A copy of statements ends before the first one that its program cannot read, and reports that it is
+behind (:mod:`samdrift.rights.copies`).
 """
 
 from __future__ import annotations
@@ -71,27 +71,27 @@ MAX_REASON = 500
 
 
 class Right(StrEnum):
-    """A right to one mailbox, or a role for the whole organisation. None includes another."""
+    """A right to one mailbox, or a role in the whole organisation. No right includes another."""
 
     READ = "read"
     WRITE = "write"
     APPROVE = "approve"
-    """To approve what another has written, before it is sent."""
+    """Approving messages that others have written, before they are sent."""
     MANAGE = "manage"
-    """To give read, write and approve on this mailbox to others; never its content by that."""
+    """Giving read, write and approve on this mailbox to others, without access to its content."""
     ADMINISTRATOR = "administrator"
-    """To give rights in the organisation; never content by that."""
+    """Giving rights in the organisation, without access to content."""
     SECURITY_OFFICER = "security-officer"
-    """To read the log, to object and to end; never content by that."""
+    """Reading the log, objecting and ending, without access to content."""
     AUDITOR = "auditor"
-    """To see how the organisation is governed, and to change nothing; never content by that."""
+    """Seeing how the organisation is governed, without changing anything or access to content."""
 
 
 OFFICERS = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
-"""Roles of those who decide for the organisation."""
+"""Roles of people who decide for the organisation."""
 OF_ORGANISATION = OFFICERS | {Right.AUDITOR}
 OF_CONTENT = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
-"""Rights that a manager can give, a claim can name, a group can have and a substitute gets."""
+"""Rights that a manager can give, a claim or a group can have, and a substitute gets."""
 
 
 class Outcome(StrEnum):
@@ -112,8 +112,9 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
-    """The rights to content that ``absent`` has in ``scope``, for ``subject`` too; none that ``absent`` has
-    so.
+    """The lending to ``subject`` of the rights to content that ``absent`` has in ``scope``.
+
+    Rights that ``absent`` has through a substitution are not lent.
     """
 
     subject: Subject
@@ -123,7 +124,10 @@ class Substitution:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """``what`` is given from ``start`` until before ``end``; if only ``asked``, once another has approved."""
+    """A grant of ``what`` from ``start`` until ``end`` or, if ``asked``, a request for it.
+
+    A request has to be approved by another person.
+    """
 
     what: Rights | Substitution
     start: datetime
@@ -132,12 +136,12 @@ class Given:
 
     @property
     def roles(self) -> frozenset[Right]:
-        """Roles in the organisation that are given."""
+        """Roles in the organisation that it gives."""
         return self.what.rights & OF_ORGANISATION if isinstance(self.what, Rights) else frozenset()
 
     @property
     def receivers(self) -> tuple[Subject, ...]:
-        """Subjects that would get, or lend, rights by it: they cannot approve it."""
+        """Subjects that would get, or lend, rights by it and therefore cannot approve it."""
         if isinstance(self.what, Substitution):
             return self.what.subject, self.what.absent
         return (self.what.subject,)
@@ -145,14 +149,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The second person's consent to what was asked for in the statement ``of``."""
+    """The second person's approval of the request in the statement ``of``."""
 
     of: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A second look at what the statement ``of`` gives. To remove it ends it; to keep it prolongs nothing."""
+    """An answer in a review about the statement ``of``: to end what it gives, or to keep it unchanged."""
 
     of: str
     outcome: Outcome
@@ -167,9 +171,7 @@ class Objected:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of what the statement ``of`` gives or objects to, or of all that ``subject`` was given until
-    now.
-    """
+    """The end of what the statement ``of`` gives, of an objection, or of everything given to ``subject``."""
 
     of: str | None = None
     subject: Subject | None = None
@@ -178,7 +180,7 @@ class Ended:
 Further: TypeAlias = (
     AgreementAct | ConsentAct | IncidentAct | ReviewAct | Enrolled | Lost | SettlementAsked | MembersListed
 )
-"""Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
+"""Acts defined by other modules of this package; each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
 _FURTHER: Mapping[str, type[Further]] = {
     each.kind: each
@@ -191,7 +193,7 @@ _FURTHER: Mapping[str, type[Further]] = {
 
 @dataclass(frozen=True)
 class Statement:
-    """An act of ``by`` at ``at``, in UTC to the second, in one organisation, and why."""
+    """An act by ``by`` in one organisation at ``at``, in UTC and whole seconds, with a reason."""
 
     organisation: str
     by: Subject
@@ -201,7 +203,7 @@ class Statement:
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read canonical bytes; :class:`StatementError` with the field for anything else."""
+        """Parse canonical bytes; raise :class:`StatementError` naming the field if they are invalid."""
         try:
             fields = decode(content)
         except CanonicalError as error:
@@ -230,9 +232,7 @@ class Statement:
 
     @cached_property
     def content(self) -> bytes:
-        """The canonical bytes; :class:`StatementError` where the statement is not one that could be read
-        again.
-        """
+        """The canonical bytes; raises :class:`StatementError` if they could not be parsed again."""
         fields = {
             "version": VERSION,
             "organisation": self.organisation,
@@ -251,14 +251,12 @@ class Statement:
 
     @property
     def kind(self) -> str:
-        """The kind of act, as it is written."""
+        """The kind of act, as written in the statement."""
         return str(_fields(self.act)["kind"])
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the canonical bytes, in hexadecimal: the statement's name, and what a signature
-        covers.
-        """
+        """SHA-256 of the canonical bytes in hexadecimal: the statement's name, which signatures cover."""
         return hashlib.sha256(self.content).hexdigest()
 
 

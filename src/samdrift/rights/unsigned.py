@@ -1,4 +1,4 @@
-"""Rights that nobody signed: which are in force, which are signed as well, and the same stated again.
+"""Unsigned rights: those in force, those that are also signed, and the acts that restate them.
 
 They were stated on the pages of the message client before statements were signed. Pure.
 """
@@ -18,7 +18,7 @@ from samdrift.rights.statements import OF_ORGANISATION, Given, Rights
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """The rights of an organisation that nobody signed and that are in force at a moment."""
+    """The unsigned rights of an organisation that are in force at a moment."""
 
     copy: Copy
     """The message client's statements, with the signed ones folded in."""
@@ -27,25 +27,25 @@ class Unsigned:
 
     @classmethod
     def of(cls, copy: Copy, moment: datetime) -> Self:
-        """Return those of a copy at a moment."""
+        """Return the unsigned rights in a copy at a moment."""
         found = (each for each in copy.state.holdings(moment) if each.statements[0] not in copy.signed)
         return cls(copy, tuple(found), moment)
 
     @property
     def left(self) -> tuple[Holding, ...]:
-        """Rights that no signed statement gives as well: they end when signed statements alone count."""
+        """Rights that are not also given by a signed statement, which end when only signed ones count."""
         every = self.copy.state.holdings(self.moment)
         signed = [each for each in every if each.statements[0] in self.copy.signed]
         return tuple(each for each in self.holdings if not any(_gives(one, each) for one in signed))
 
     @property
     def settlement(self) -> SettlementAsked:
-        """The request that all of them end; it names every unsigned statement."""
+        """A request to end all of them, which covers every unsigned statement."""
         return SettlementAsked(len(self.copy.digests), listing(self.copy.digests))
 
 
 def stated_again(given: Given, at: datetime) -> Given:
-    """Return what somebody was given as it is stated again at a moment: a role is asked for."""
+    """Return the act that restates a grant at a moment; a role becomes a request."""
     start = max(given.start, at)
     role = isinstance(given.what, Rights) and bool(given.what.rights & OF_ORGANISATION)
     return replace(given, start=start, end=min(given.end, start + LONGEST), asked=role)

@@ -1,6 +1,6 @@
-"""The next moment of each of many things, kept in order.
+"""Items with one scheduled moment each, kept in order.
 
-What is due is found without going through the others, so that an idle process touches little memory, however
+Due items are found without going through the others, so that an idle process touches little memory, however
 many organisations it has.
 """
 
@@ -20,16 +20,16 @@ class _Ordered(Protocol):
 
 T = TypeVar("T", bound=_Ordered)
 _SPARE = 100
-"""Former moments that are kept before they are thrown out."""
+"""Number of outdated heap entries that are tolerated before they are removed."""
 
 
 class Agenda(Generic[K, T]):
-    """Things, each with at most one moment."""
+    """An agenda of items, each with at most one moment."""
 
     def __init__(self) -> None:
         self._moments: dict[K, T] = {}
         self._order: list[tuple[T, int, K]] = []
-        """Moment, number and thing as a heap, with former moments of things that have another one now."""
+        """A heap of moment, number and item, including outdated moments of items that were rescheduled."""
         self._number = 0
 
     def __contains__(self, thing: K) -> bool:
@@ -40,11 +40,11 @@ class Agenda(Generic[K, T]):
         return self._moments.keys()
 
     def moment(self, thing: K) -> T | None:
-        """Return the moment of a thing; ``None`` where it has none."""
+        """Return the moment of an item; ``None`` if it has none."""
         return self._moments.get(thing)
 
     def put(self, thing: K, when: T) -> None:
-        """Have a thing come at ``when``, and not at its former moment."""
+        """Schedule an item at ``when``, replacing its former moment."""
         self._moments[thing] = when
         self._number += 1
         heapq.heappush(self._order, (when, self._number, thing))
@@ -54,11 +54,11 @@ class Agenda(Generic[K, T]):
             self._number = len(self._order)
 
     def drop(self, thing: K) -> None:
-        """Have a thing come no more."""
+        """Remove an item from the agenda."""
         self._moments.pop(thing, None)
 
     def take(self, now: T) -> list[tuple[K, T]]:
-        """Return what has come by now, each with its moment, the earliest first; it has none from then on."""
+        """Remove and return the items that are due by ``now``, each with its moment, the earliest first."""
         found = []
         while (first := self.first()) is not None and first <= now:
             thing = heapq.heappop(self._order)[2]
@@ -66,7 +66,7 @@ class Agenda(Generic[K, T]):
         return found
 
     def first(self) -> T | None:
-        """Return the earliest moment; ``None`` where nothing has one."""
+        """Return the earliest moment; ``None`` if the agenda is empty."""
         while self._order and self._moments.get(self._order[0][2]) != self._order[0][0]:
             heapq.heappop(self._order)
         return self._order[0][0] if self._order else None

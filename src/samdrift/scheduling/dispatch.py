@@ -1,10 +1,9 @@
-"""Background work that waits in the vaults: whose turn it is, and how much of one organisation's at once.
+"""Background work that waits in the vaults: turns of the organisations, and limits on work in progress.
 
-The queue itself is in the database; :class:`Dispatcher` decides only whose turn it is. Every
-organisation with due work gets one turn before any gets a second one, so that one with a
-backlog cannot delay the others. A vault is opened when something is due in it and not to
-look: the registry knows when that is. In its turn an organisation starts jobs, up to a limit
-of those in flight (:class:`InFlight`).
+The queue itself is in the database; :class:`Dispatcher` only decides whose turn it is. Every organisation
+with due work gets one turn before any gets a second one, so that one with a backlog cannot delay the others.
+A vault is only opened when something is due in it: the registry knows when that is. In its turn an
+organisation starts jobs, up to a limit on those in flight (:class:`InFlight`).
 """
 
 from __future__ import annotations
@@ -30,29 +29,32 @@ from samdrift.scheduling.ticks import until_tick
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
-"""Does a bounded amount of an organisation's due work; returns when more is due, ``None`` when none waits."""
+"""A function that does a bounded amount of an organisation's due work, and returns when more is due.
+
+It returns ``None`` if no more work is waiting.
+"""
 
 _AFTER_FAILURE = timedelta(seconds=5)
-"""Time until an organisation whose turn failed gets another one."""
+"""Time until an organisation gets another turn after a turn failed."""
 
 _AGAIN_AFTER = 1.0
-"""Seconds until the next look, where the last one could not be made."""
+"""Seconds until the next attempt to find due work after the last one failed."""
 
 _LAST_WORDS = 5.0
-"""Seconds by which the end of a process is put off by claims that it gives back."""
+"""Maximum number of seconds by which releasing claims may delay the end of a process."""
 
 _CUT_AT_MOST = 5
-"""Times in a row that a claim is given back whose job an outage has cut off; then it waits for its lease."""
+"""Maximum number of consecutive outages after which a claim is released rather than left to its lease."""
 
 _AT_ONCE = 4
-"""Turns: one organisation whose vault is slow to open does not hold up the others."""
+"""Maximum number of concurrent turns; several, so that one slow vault does not delay other organisations."""
 
 Job = Callable[[], Coroutine[Any, Any, datetime | None]]
-"""Does something that was claimed; returns when to try again, if that is known."""
+"""A function that does a claimed piece of work, and returns when to try again, if that is known."""
 
 
 class Dispatcher:
-    """Gives turns to organisations as work becomes due or is announced."""
+    """A dispatcher that gives turns to organisations as work becomes due or is announced."""
 
     def __init__(self, turn: Turn, clock: Clock, *, on_failure: Callable[[Exception], None]) -> None:
         self._turn = turn
@@ -62,37 +64,37 @@ class Dispatcher:
         self._due: list[tuple[datetime, str, ParticipantIdentifier]] = []
         self._turns: dict[ParticipantIdentifier, asyncio.Task[None]] = {}
         self._again: set[ParticipantIdentifier] = set()
-        """Organisations that get another turn, after the one that they have."""
+        """Organisations that get another turn after their present one."""
         self._left: set[ParticipantIdentifier] = set()
-        """Organisations that are not served here, until they are announced again."""
+        """Organisations that are not served here, and are ignored until they are announced again."""
         self._changed = asyncio.Event()
         self._looks_now = False
 
     def look(self) -> None:
-        """Look for due work now, since this process may have taken over more organisations."""
+        """Look for due work now, because this process may have taken over more organisations."""
         self._looks_now = True
         self._changed.set()
 
     def wake(self, organisation: ParticipantIdentifier) -> None:
-        """Mark the organisation as one that may have work now."""
+        """Mark an organisation as one that may have work now."""
         self._left.discard(organisation)
         self._make_ready(organisation)
         self._changed.set()
 
     def wake_at(self, organisation: ParticipantIdentifier, when: datetime) -> None:
-        """Schedule a visit to the organisation at ``when``, when its work becomes due."""
+        """Schedule a turn for the organisation at ``when``, when its work becomes due."""
         heapq.heappush(self._due, (when, organisation.value, organisation))
         self._changed.set()
 
     def expecting(self) -> set[ParticipantIdentifier]:
-        """Organisations that have work now, or will at a time that is known."""
+        """Return organisations that have work now, or will have at a known time."""
         return {*self._ready, *self._turns, *(organisation for _, _, organisation in self._due)}
 
     async def run(self, due: Due, look_every: float = 30) -> None:
-        """Give turns until cancelled, several at once: to those that are woken and those that ``due`` names.
+        """Give turns until cancelled, several at a time, to organisations that are woken or become due.
 
-        It is asked at the start, for what an earlier run left, and every ``look_every`` seconds,
-        however busy others are: a net under lost announcements.
+        ``due`` returns the latter. It is called at the start, for work left by an earlier run, and every
+        ``look_every`` seconds, however busy the process is: this finds work whose announcement was lost.
         """
         clock = asyncio.get_running_loop().time
         next_look = clock()
@@ -108,7 +110,7 @@ class Dispatcher:
             await self._end_turns()
 
     async def _look(self, due: Due, ahead: float) -> bool:
-        """Take in what becomes due until the next look; false when that is not known now."""
+        """Schedule the work that becomes due before the next look; false if it could not be read."""
         now = self._clock()
         try:
             found = await due(now + timedelta(seconds=ahead))
@@ -162,7 +164,7 @@ class Dispatcher:
             self.wake_at(organisation, due)
 
     async def _wait(self, most: float) -> None:
-        """Wait until there is news, something is due, a turn has ended, or ``most`` seconds have passed."""
+        """Wait until there is news, work is due, a turn has ended, or ``most`` seconds have passed."""
         if self._due:
             most = min(most, (self._due[0][0] - self._clock()).total_seconds())
         with contextlib.suppress(TimeoutError):
@@ -174,7 +176,7 @@ class Dispatcher:
             self._make_ready(heapq.heappop(self._due)[2])
 
     def _make_ready(self, organisation: ParticipantIdentifier) -> None:
-        """Let it wait for a turn, behind all others; only when its present one is over, if it has one."""
+        """Queue an organisation for a turn, behind all others; after its present turn, if it has one."""
         if organisation in self._turns:
             self._again.add(organisation)
         else:
@@ -183,23 +185,23 @@ class Dispatcher:
 
 @dataclass(slots=True)
 class _Cut:
-    """A job that an outage has cut off, and not the first time maybe."""
+    """A job that an outage interrupted, perhaps repeatedly."""
 
     times: int
-    """In a row."""
+    """Number of interruptions in a row."""
     at: datetime
     gained: int
-    """The number of the gain by which its organisation's work was this process's."""
+    """Number of the partition gain that gave the organisation's work to this process."""
     given_back: bool = False
 
 
 class InFlight(ABC):
-    """Starts jobs, straight after they were stored or from the queue in the vault.
+    """Jobs in flight, started directly after they were stored or from the queue in the vault.
 
-    A job holds a lease in the vault: one that breaks comes back when its lease has ended (invariant 8). What
-    an outage has cut off is given back with the next claims, and what is in flight when the process stops, at
-    once; what a process had claimed that was killed is taken up by the next one
-    (:class:`~samdrift.scheduling.claims.Leftovers`).
+    A job holds a lease in the vault: a job that fails becomes due again when its lease has ended (invariant
+    8). Claims of jobs that an outage interrupted are released when the organisation next claims work, and
+    those in flight are released when the process stops. The claims of a killed process are released by the
+    next one (:class:`~samdrift.scheduling.claims.Leftovers`).
     """
 
     def __init__(
@@ -214,8 +216,10 @@ class InFlight(ABC):
         leases: Leases | None = None,
         role: Role = Role.ACCESS_POINT,
     ) -> None:
-        """``claimant`` is the process as its claims name it, ``pace`` what its organisations share;
-        ``leases`` say whose work in ``role`` is its.
+        """Prepare to run jobs in ``role``.
+
+        ``claimant`` is the process as named by its claims, ``pace`` is shared by the process's organisations,
+        and ``leases`` determine which organisations' work in ``role`` is done by this process.
         """
         self._clock = clock
         self._parallel = parallel
@@ -235,18 +239,17 @@ class InFlight(ABC):
     async def _claim(
         self, organisation: ParticipantIdentifier, room: int, cut: Sequence[Any]
     ) -> datetime | None:
-        """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits.
+        """Claim and start up to ``room`` jobs; return when more is due, or ``None`` if no more is waiting.
 
-        ``cut`` are things that this process has claimed and is not at any more, since an outage has cut their
-        jobs off: they are given back first.
+        ``cut`` are claims of this process on jobs that an outage interrupted; they are released first.
         """
 
     @abstractmethod
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:
-        """Release what this process has claimed of the organisation's work: nobody is at it any more."""
+        """Release this process's claims on the organisation's work, which it no longer works on."""
 
     async def run(self, due: Due) -> None:
-        """Give turns until cancelled, to those that ``due`` names and those that are woken."""
+        """Give turns until cancelled, to organisations that are woken or that ``due`` returns."""
 
         async def asked(until: datetime) -> Iterable[tuple[ParticipantIdentifier, datetime]]:
             return await self._leftovers.asked(due, until)
@@ -255,10 +258,10 @@ class InFlight(ABC):
         await self.dispatcher.run(asked)
 
     def room(self, organisation: ParticipantIdentifier) -> int:
-        """Return the number of further jobs of the organisation that may be in flight.
+        """Return the number of further jobs of the organisation that may be started.
 
-        None at the end, none where another process is in charge, and none before what this one had left is
-        taken up.
+        It is 0 when this process is stopping, when another process is in charge, and until the claims that
+        this process itself left are released.
         """
         if self._stopped or not self._leases.holds(organisation, self._role):
             return 0
@@ -267,20 +270,20 @@ class InFlight(ABC):
         return self._parallel - self._taken(organisation)
 
     def _taken(self, organisation: ParticipantIdentifier) -> int:
-        """The places that the organisation's jobs have."""
+        """Return the number of places that the organisation's jobs occupy."""
         return len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:
-        """Organisations that this process knows to have work that has not ended."""
+        """Return the organisations that this process knows to have unfinished work."""
         flying = {organisation for organisation, tasks in self._flying.items() if tasks}
         known = flying | self._backlog | self.dispatcher.expecting()
         return {each for each in known if self._leases.holds(each, self._role)}
 
     async def stop(self) -> None:
-        """Cancel what is in flight, give it back, and start nothing more.
+        """Cancel jobs in flight, release their claims, and start nothing more.
 
-        A turn that is claiming meanwhile would start its jobs when what they need is closed. What cannot be
-        given back now is taken up at the next start.
+        A turn that is claiming meanwhile would start its jobs after what they need is closed. Claims that
+        cannot be released now are released at the next start.
         """
         self._stopped = True
         flying = {organisation: [*tasks] for organisation, tasks in self._flying.items() if tasks}
@@ -301,9 +304,7 @@ class InFlight(ABC):
         job: Job,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start a job for what was claimed; ``ended`` is called when it is not under way any more, before
-        anything follows.
-        """
+        """Start a job for a claim; ``ended`` is called once the job has ended, before anything follows."""
         if self._stopped:
             ended()
             return
@@ -325,7 +326,7 @@ class InFlight(ABC):
             self.dispatcher.wake_at(organisation, again)
 
     async def _left(self, organisation: ParticipantIdentifier) -> None:
-        """Give back what was claimed of an organisation's work that becomes another process's."""
+        """Release this process's claims on an organisation's work, which another process takes over."""
         with contextlib.suppress(TimeoutError, Temporary, NotServed):
             async with asyncio.timeout(_LAST_WORDS):
                 await self._give_back(organisation)
@@ -349,7 +350,7 @@ class InFlight(ABC):
         return self._leases.gained(organisation, self._role).number
 
     def _cut_off(self, organisation: ParticipantIdentifier) -> dict[Hashable, _Cut]:
-        """Return what nobody is at, with a claim of this process that lasts and no other one can have had."""
+        """Return interrupted jobs whose claims are still this process's own."""
         known, lasts = self._cut[organisation], self._clock() - self._lease
         for claimed in [each for each, cut in known.items() if cut.at < lasts]:
             del known[claimed]

@@ -1,4 +1,4 @@
-"""Counts of what waits in this process, by the reason of its last attempt, for metrics, health and status."""
+"""Counts of work that waits in this process, by the reason of its last failure, for metrics and status."""
 
 from __future__ import annotations
 
@@ -15,54 +15,55 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Reason = Hold | TransferReason
-"""A message service's reasons and an access point's, both closed lists."""
+"""A reason in a message service or in an access point; both are closed lists."""
 _MOST = 100_000
-"""Entries that are kept: more than that is counted as that many."""
+"""Maximum number of entries that are kept and counted."""
 _SPARE = 1_000
-"""Ends of former entries that are kept before they are thrown out."""
+"""Number of outdated heap entries that are tolerated before they are removed."""
 _Key = tuple[Role, str, str]
 
 
 def reason_of(error: BaseException) -> Hold:
-    """Return the reason under which what waits for the end of ``error`` is counted."""
+    """Return the reason by which work that failed with ``error`` is counted."""
     return error.hold if isinstance(error, Explained) else Hold.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class HeldNumber:
-    """The number of messages, receipts or transfers that wait for one reason."""
+    """The number of messages, receipts or transfers that wait for the same reason."""
 
     role: str
     reason: str
     number: int
 
     def document(self) -> dict[str, str | int]:
-        """The number as JSON."""
+        """Return the number as JSON."""
         return {"role": self.role, "reason": self.reason, "number": self.number}
 
     @classmethod
     def read(cls, document: Mapping[str, str | int]) -> HeldNumber:
-        """The inverse of :meth:`document`."""
+        """Return the number that :meth:`document` wrote."""
         return cls(str(document["role"]), str(document["reason"]), int(document["number"]))
 
 
 class Held:
-    """Everything that this process has tried and will try again, until it is done or its time is over.
+    """The work that this process has tried and will try again, until it is done or its time is over.
 
-    An entry ends by itself, since another process may do what waits, and an operator may give it up. Counts
-    are kept as entries come and go, so that to ask for them costs what has ended since, however much waits.
+    An entry expires, since another process may do the work, and an operator may give it up. Counts are
+    updated as entries come and go, so that reading them only costs as much as has expired since, however
+    much is waiting.
     """
 
     def __init__(self) -> None:
         self._entries: dict[_Key, tuple[Reason, datetime]] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._ends: list[tuple[datetime, _Key]] = []
-        """The ends of entries as a heap, with those of entries that were noted again since."""
+        """A heap of the times at which entries expire, including outdated times of entries noted again."""
 
     def note(
         self, role: Role, organisation: ParticipantIdentifier, name: str, reason: Reason, until: datetime
     ) -> None:
-        """Note that ``name`` waits, and when it will have been tried again."""
+        """Record that ``name`` waits, and by when it will have been tried again."""
         key = (role, organisation.value, name)
         if key not in self._entries and len(self._entries) >= _MOST:
             return
@@ -75,11 +76,11 @@ class Held:
             heapify(self._ends)
 
     def release(self, role: Role, organisation: ParticipantIdentifier, name: str) -> None:
-        """Forget what no longer waits."""
+        """Remove work that no longer waits."""
         self._forget((role, organisation.value, name))
 
     def numbers(self, now: datetime) -> tuple[HeldNumber, ...]:
-        """Return the numbers by role and reason; those whose time is over are forgotten."""
+        """Return the numbers by role and reason, without expired entries."""
         while self._ends and self._ends[0][0] <= now:
             _, key = heappop(self._ends)
             if key in self._entries and self._entries[key][1] <= now:

@@ -1,10 +1,10 @@
-"""Leases of work that comes by itself: sending, polling, deadlines, logs, reminders.
+"""Leases of background work: sending, polling, deadlines, logs, reminders.
 
-Organisations are in a fixed number of partitions, by their identifier, and of each partition and role one
-process at a time is in charge. It knows that from the registry (:mod:`samdrift.vault.leasing`), which leases
+Organisations are in a fixed number of partitions, by their identifier, and one process at a time is in charge
+of each partition in each role. It learns that from the registry (:mod:`samdrift.vault.leasing`), which leases
 partitions for seconds; a process that cannot renew stops its work before another one may begin it. Requests
-are for every process. A lease saves work that is done twice; that nothing comes of it where two processes are
-at the same thing after all is the affair of claims in the vaults (:mod:`samdrift.scheduling.claims`).
+are served by every process. A lease avoids duplicate work; claims in the vaults
+(:mod:`samdrift.scheduling.claims`) ensure that no harm is done if two processes do the same work after all.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 PARTITIONS = 64
-"""Number of partitions of each role. Processes of one installation have to agree on it (sql/leases-1.sql)."""
+"""Number of partitions in each role; all processes of an installation must agree on it (sql/leases-1.sql)."""
 
 
 class NotLeased(Temporary):
-    """Another process is in charge of the organisation's work, or will be."""
+    """An error: another process is in charge of the organisation's work, or will be."""
 
     expected = True
     announced = True
@@ -37,7 +37,7 @@ class NotLeased(Temporary):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """A part of the organisations in one role, or, without a role, what is the installation's own."""
+    """A part of the organisations in one role; without a role, the installation's own work."""
 
     role: Role | None = None
     number: int = 0
@@ -54,7 +54,7 @@ def partition_of(organisation: ParticipantIdentifier | None, role: Role | None) 
 
 @dataclass(eq=False, slots=True)
 class _Work:
-    """Something that is done under a lease, by the task that is cancelled when that is lost."""
+    """Work done under a lease, with the task that is cancelled when the lease is lost."""
 
     partition: Partition
     task: asyncio.Task[object]
@@ -63,53 +63,53 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class Gained:
-    """The way in which a partition came to this process."""
+    """Record of this process's gain of a partition."""
 
     number: int
-    """Increases with each gain, so that it distinguishes them."""
+    """A number that increases with each gain, and so identifies it."""
     former: str | None
-    """The process that had it before, which may have left claims."""
+    """The process that had the partition before, and may have left claims."""
 
 
 class Leases:
-    """The partitions that this process is in charge of; without a keeper all of them, for ever."""
+    """The partitions that this process is in charge of; all of them permanently if no keeper limits them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` measures how long a lease lasts, and is never set."""
+        """Begin without limits; ``clock`` measures the duration of leases, and is never set."""
         self._clock = clock
         self._held: dict[Partition, Gained] | None = None
-        """``None`` where nobody keeps leases: the process is alone with its vaults."""
+        """``None`` without a keeper of leases: then this process is the only one that uses its vaults."""
         self._renewed: Mapping[Partition, str | None] | None = None
-        """The partitions that were renewed last, as long as none of them was left since."""
+        """The partitions that were last renewed; ``None`` once one of them has been left since."""
         self._until = 0.0
         self._work: set[_Work] = set()
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
-        """Set when something is no longer done."""
+        """An event that is set when some work has ended."""
         self._on_gain: list[Callable[[], None]] = []
         self.changes = 0
-        """Times that partitions were gained or lost."""
+        """Number of times that partitions were gained or lost."""
         self.gains = 0
-        """Times that a partition was gained."""
+        """Number of partitions gained."""
 
     def begin(self) -> None:
-        """Be in charge of nothing from now on but of what is leased."""
+        """Be in charge only of leased partitions from now on."""
         self._held, self._renewed = {}, None
         self._note_change()
 
     def holds(self, organisation: ParticipantIdentifier | None, role: Role | None) -> bool:
-        """Return whether this process is in charge now of an organisation's work in a role."""
+        """Return whether this process is currently in charge of an organisation's work in a role."""
         if self._held is None:
             return True
         return partition_of(organisation, role) in self._held and self._clock() < self._until
 
     def gained(self, organisation: ParticipantIdentifier, role: Role) -> Gained:
-        """Return how the organisation's work came to this process."""
+        """Return the gain that gave the organisation's work to this process."""
         found = None if self._held is None else self._held.get(partition_of(organisation, role))
         return found or Gained(0, None)
 
     def held(self) -> set[Partition]:
-        """Return the partitions that this process is in charge of, as far as it has any leases."""
+        """Return the partitions currently leased by this process; none if no keeper limits it."""
         return set() if self._held is None or self._clock() >= self._until else set(self._held)
 
     def on_gain(self, notify: Callable[[], None]) -> None:
@@ -123,7 +123,7 @@ class Leases:
             await changed.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long, or until partitions are gained or lost."""
+        """Wait for a number of seconds, or until partitions are gained or lost."""
         changed = self._changed
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -136,9 +136,10 @@ class Leases:
         role: Role | None,
         left: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[None]:
-        """Work while the lease lasts; :class:`NotLeased` without one, and when it is lost meanwhile.
+        """Work while the lease lasts; :class:`NotLeased` if there is none, or if it is lost meanwhile.
 
-        What is done then is cancelled, and ``left`` is waited for before the lease can be another's.
+        If it is lost, the work is cancelled, and ``left`` is awaited before another process can get the
+        lease.
         """
         if not self.holds(organisation, role):
             raise NotLeased
@@ -165,10 +166,10 @@ class Leases:
             self._ended.set()
 
     def renewed(self, former: Mapping[Partition, str | None], until: float) -> None:
-        """Be in charge of these until then. Those that are new come from the process named beside them.
+        """Be in charge of exactly these partitions until a moment; ``former`` names their previous processes.
 
-        What is not among them any more is left without waiting for it (:meth:`leave`). The same mapping,
-        which nobody changes, is not gone through again.
+        Partitions that are no longer included are left without waiting for their work to end (:meth:`leave`).
+        If the same mapping, which must not be modified, is passed again, it is not compared again.
         """
         assert self._held is not None
         late = self._clock() >= self._until
@@ -189,7 +190,7 @@ class Leases:
                 notify()
 
     async def leave(self, partitions: Iterable[Partition] | None = None) -> None:
-        """Give up the lease on them, or on everything; returns when nobody works on them."""
+        """Give up these partitions, or all; return when no work on them is left here."""
         if self._held is None:
             return
         lost = set(self._held if partitions is None else partitions)
@@ -200,7 +201,7 @@ class Leases:
             await self._ended.wait()
 
     def _cut(self, lost: Iterable[Partition]) -> set[_Work]:
-        """Cancel what is done under these leases."""
+        """Cancel the work done under the leases of these partitions."""
         assert self._held is not None
         self._renewed = None
         gone = set(lost)
@@ -220,6 +221,6 @@ class Leases:
 
 
 def _withdraw(work: _Work) -> None:
-    """Take back the cancellation of what had come to its end by itself."""
+    """Undo the cancellation of work that has ended by itself."""
     if work.cut:
         work.task.uncancel()

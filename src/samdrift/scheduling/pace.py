@@ -1,10 +1,10 @@
-"""The pace of organisations at the event loop: one with much to do stays behind those with little.
+"""Pacing of organisations on the event loop: one with much work yields to those with little.
 
-All organisations of a process share one event loop, and whatever is ready runs in the order in which it
-became so. An organisation with a backlog has something ready at every moment, so that each small step of
-another one would wait for a step of each of its jobs. So the steps of their work are counted, and where one
-organisation uses much more than another that has work at the same time, its steps pass one by one through a
-lane that has a part of the time. As soon as no other has anything to do, it has all of the time again.
+All organisations of a process share one event loop, which runs steps in the order in which they become ready.
+An organisation with a backlog always has steps ready, so that each small step of another organisation would
+wait for a step of each of its jobs. So the time of their steps is counted, and if one organisation uses much
+more than another that has work at the same time, its steps pass one by one through a lane that gets a part of
+the time. As soon as no other organisation has anything to do, it gets all of the time again.
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 T = TypeVar("T")
 
 _MEMORY = 1.0
-"""Seconds after which what was used counts for about a third."""
+"""Seconds after which used time counts for about a third."""
 _FORGOTTEN = 0.5
-"""Seconds after which an organisation that did nothing counts as one that has no work."""
+"""Seconds without a step after which an organisation counts as having no work."""
 _PART = 1 / 4
-"""Part of the time that an organisation may always use; those that use more have this part
-together while they stay behind."""
+"""Part of the time that an organisation may always use.
+
+Organisations that use more share this part while they are held back.
+"""
 _TIMES = 1.5
-"""The multiple of what another one uses, from which an organisation stays behind."""
+"""Multiple of the least used time of an organisation above which another one is held back."""
 _JUDGED_EVERY = 0.02
 _AHEAD = 0.002
-"""Seconds by which a step in the lane may come early, since the loop's timers are not finer."""
+"""Seconds by which a step in the lane may be early, since the loop's timers are not more precise."""
 
 
 @dataclass(slots=True)
 class _Use:
-    """Time that an organisation has used lately, in seconds that fade, as of a moment."""
+    """Time that an organisation has used recently, as seconds that decay from a given moment on."""
 
     seconds: float
     at: float
@@ -48,7 +50,7 @@ class _Use:
 
 
 class Pace:
-    """Runs organisations' work step by step, each step when it is its turn."""
+    """A runner of organisations' work, step by step, each in its turn."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,13 +60,13 @@ class Pace:
         self._judged = float("-inf")
         self._lane: Line[ParticipantIdentifier] = Line()
         self._free_at = 0.0
-        """Moment from which the next step may pass."""
+        """Time from which the next step in the lane may pass."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def of(self, organisation: ParticipantIdentifier, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do an organisation's work, and return what it returns.
+        """Do an organisation's work, and return its result.
 
-        What it starts as tasks of their own is not counted.
+        Tasks that the work creates are not counted.
         """
         return await self._stepped(organisation, work())
 
@@ -72,9 +74,9 @@ class Pace:
     def _stepped(
         self, organisation: ParticipantIdentifier, work: Coroutine[Any, Any, T]
     ) -> Generator[Any, Any, T]:
-        """Drive ``work`` as a task does, and wait between two of its steps where its organisation has to.
+        """Drive ``work`` as a task would, but wait between its steps while its organisation is held back.
 
-        What it waited for is done by then and keeps its result; a cancellation does not wait.
+        The awaited result is ready by then and is kept; a cancellation is delivered without waiting.
         """
         given: BaseException | None = None
         try:
@@ -101,14 +103,14 @@ class Pace:
             work.close()
 
     def behind(self, organisation: ParticipantIdentifier) -> bool:
-        """Return whether an organisation's steps pass through the lane now."""
+        """Return whether an organisation's steps currently pass through the lane."""
         now = self._clock()
         if now - self._judged >= _JUDGED_EVERY:
             self._judge(now)
         return organisation in self._behind
 
     def _turn(self, organisation: ParticipantIdentifier) -> asyncio.Future[None] | None:
-        """Return what to wait for before the next step; nothing where it may come now."""
+        """Return a future to wait for before the next step; ``None`` if the step may come now."""
         if not self.behind(organisation):
             return None
         if not self._lane and self._clock() >= self._free_at - _AHEAD:
@@ -130,7 +132,7 @@ class Pace:
         self._wait_for_the_lane()
 
     def _judge(self, now: float) -> None:
-        """Find those that have used much of the time lately, and much more than another one with work."""
+        """Find the organisations that recently used much time, and much more than another one with work."""
         self._judged = now
         self._uses = {each: use for each, use in self._uses.items() if now - use.at < _FORGOTTEN}
         uses = {each: use.now(now) / _MEMORY for each, use in self._uses.items()}
@@ -143,9 +145,10 @@ class Pace:
         )
 
     def _allowed(self, organisation: ParticipantIdentifier) -> float:
-        """Return the part of the time that makes no difference, of one that stays behind half as much.
+        """Return the part of the time that an organisation may use without being held back.
 
-        Else it would use that part as one that does not, time and again.
+        It is half as large for an organisation that is held back already; otherwise that organisation would
+        alternate between being held back and using this part freely.
         """
         return _PART / 2 if organisation in self._behind else _PART
 
@@ -155,9 +158,9 @@ class Pace:
             self._timer = loop.call_later(max(0.0, self._free_at - self._clock()), self._next)
 
     def _next(self) -> None:
-        """Let the next step pass, and all those of organisations that need not stay behind any more.
+        """Let the next step pass, and all steps of organisations that are no longer held back.
 
-        The one after it passes when it is known how long this one has taken.
+        The following step passes once it is known how long this one has taken.
         """
         self._timer = None
         self._judge(self._clock())

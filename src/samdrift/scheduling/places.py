@@ -1,6 +1,6 @@
-"""Places that organisations share, so that one of them cannot take what the others need.
+"""Places that organisations share, so that one organisation cannot take what the others need.
 
-Places are refused to an organisation that asks for too many, or waited for in fair turns.
+An organisation that requests too many places is refused, or waits for them in fair turns.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class NoPlace(Temporary):
-    """All places are taken, or all that one organisation may have; later there may be one."""
+    """An error: all places, or all that one organisation may have, are taken; a later request may succeed."""
 
 
 class Places:
-    """A limit in all, and a limit for one organisation; a request that finds no place is refused.
+    """A total limit and a limit per organisation; a request beyond them is refused.
 
-    An organisation that has none gets one, however many the others have.
+    An organisation without a place always gets one, however many the others have.
     """
 
     def __init__(self, most: int, most_of_one: int) -> None:
@@ -32,7 +32,7 @@ class Places:
 
     @contextlib.contextmanager
     def taken(self, organisation: ParticipantIdentifier) -> Iterator[None]:
-        """Have a place while the context lasts; :class:`NoPlace` when there is none."""
+        """Occupy a place while the context lasts; :class:`NoPlace` if there is none."""
         own = self._taken[organisation]
         if own >= self._most_of_one or (own and self._taken.total() >= self._most):
             raise NoPlace
@@ -47,7 +47,7 @@ H = TypeVar("H", bound=Hashable)
 
 
 class Line(Generic[H]):
-    """A waiting line with fair turns: each one's first comes before anyone's second."""
+    """A fair queue: the first request of each organisation comes before the second one of any."""
 
     def __init__(self) -> None:
         self._waiting: dict[H, deque[asyncio.Future[None]]] = {}
@@ -56,13 +56,13 @@ class Line(Generic[H]):
         return bool(self._waiting)
 
     def join(self, whose: H) -> asyncio.Future[None]:
-        """Return what is done when it is one's turn; whoever gives up cancels it."""
+        """Return a future that is done when the turn comes; cancel it to give up."""
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(whose, deque()).append(mine)
         return mine
 
     def call_next(self) -> bool:
-        """Call the next one, who waits behind the others after that; false when nobody waits."""
+        """Call the next request; its organisation then waits behind the others. False if none is waiting."""
         while self._waiting:
             whose = next(iter(self._waiting))
             waiting = self._waiting.pop(whose)
@@ -75,11 +75,11 @@ class Line(Generic[H]):
         return False
 
     def present(self) -> Set[H]:
-        """Return all that wait."""
+        """Return all organisations in the queue."""
         return self._waiting.keys()
 
     def leave(self, whose: H) -> None:
-        """Call all that wait for one of them."""
+        """Call all requests of one organisation."""
         for called in self._waiting.pop(whose):
             if not called.done():
                 called.set_result(None)
@@ -88,7 +88,7 @@ class Line(Generic[H]):
 class Turns:
     """A limit with fair turns: each waiting organisation gets one place before any gets a second one.
 
-    Strangers have turns too, by what distinguishes them.
+    Callers that are not organisations can have turns too, by any hashable value that identifies them.
     """
 
     def __init__(self, places: int) -> None:
@@ -97,7 +97,7 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, organisation: Hashable) -> AsyncIterator[None]:
-        """Wait for a place, and have it while the context lasts."""
+        """Wait for a place, and occupy it while the context lasts."""
         await self._take(organisation)
         try:
             yield
@@ -117,6 +117,6 @@ class Turns:
             raise
 
     def _give_back(self) -> None:
-        """Hand the place to the next in turn; one that has had a place waits behind the others."""
+        """Hand the place to the next in turn; its organisation then waits behind the others."""
         if not self._line.call_next():
             self._free += 1

@@ -1,10 +1,10 @@
-"""Rounds over the organisations: where something is due, and each one now and then.
+"""Rounds over the organisations: those with due work, and regularly each of the others.
 
-The registry knows when something becomes due in a vault: the vault's own code keeps that moment in
-the transaction that changes it, and whoever committed brings it to the registry. So nobody opens a vault in
-order to find nothing. Should a moment be wrong after all, by a mistake or by a hand in the database, nothing
-waits for longer than one round. A look that is half due is made when somebody else has just opened the vault:
-the login, which is most of its cost, has been paid for then.
+The registry knows when something becomes due in a vault: the vault's own code stores that moment in the
+transaction that changes it, and the process that committed sends it to the registry. So no vault is opened
+without need. If a moment is wrong after all, by a mistake or a manual change in the database, work waits for
+one round at most. A check that is at least half due is made when the vault has just been opened for another
+purpose: the login, which is most of its cost, is already done then.
 """
 
 from __future__ import annotations
@@ -22,36 +22,39 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 K = TypeVar("K", bound=Hashable)
 Visits = AsyncIterator[tuple[ParticipantIdentifier, Role]]
-"""Vaults that were just opened, so that a connection to each stands."""
+"""An iterator over vaults that were just opened, so that there is a connection to each."""
 
 EVERY = timedelta(hours=1)
-"""In which each organisation's vault is looked at once although nothing is known to be due."""
+"""Interval at which each organisation's vault is checked even if nothing is known to be due."""
 _EARLY = EVERY / 2
-"""Time before its turn from which a look is made over a connection that stands."""
+"""Time before its turn from which a check may use a connection that exists already."""
 
 
 def phase(organisation: ParticipantIdentifier) -> float:
-    """Return the moment of an organisation within a time that many share, as a fraction of it.
+    """Return an organisation's own offset in any shared interval, as a fraction of it.
 
-    What begins for all of them with a start, and comes again after the same time, comes to each at its own.
+    It spreads recurring work of all organisations over the interval, even if all of it began when a process
+    started.
     """
     digest = hashlib.sha256(f"phase {organisation.value}".encode()).digest()
     return int.from_bytes(digest[:4]) / (1 << 32)
 
 
 class Looks(Generic[K]):
-    """The moments at which each of several things is looked at, once in :data:`EVERY`."""
+    """A schedule of regular checks, which visits each of several items once in :data:`EVERY`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._read: datetime | None = None
         self._passed = timedelta()
-        """Time since the beginning, whatever the clock is set to."""
+        """Time since the beginning, independent of changes to the clock."""
         self._turns = Agenda[K, timedelta]()
 
     def follow(self, things: Iterable[K]) -> None:
-        """Look at these from now on, and at no others. Those that are new are spread over the first round,
-        in an order that is the process's own: looks for several reasons come at about the same time.
+        """Check these items from now on, and no others.
+
+        New items are spread over the first round in an order that is the same within the process, so that
+        checks for several reasons come at about the same time.
         """
         followed = set(things)
         known = self._turns.things()
@@ -65,7 +68,7 @@ class Looks(Generic[K]):
             self._turns.put(each, self._passed + EVERY * place / len(new))
 
     def due(self) -> list[K]:
-        """Return what is to be looked at now, each once."""
+        """Return the items to be checked now, each once."""
         self._pass()
         found = self._turns.take(self._passed)
         for each, when in found:
@@ -73,7 +76,7 @@ class Looks(Generic[K]):
         return [each for each, _ in found]
 
     def along(self, thing: K) -> bool:
-        """Return whether a thing whose vault was just opened is looked at now rather than in its turn."""
+        """Return whether an item whose vault was just opened should be checked now instead of in its turn."""
         self._pass()
         turn = self._turns.moment(thing)
         soon = turn is not None and turn - self._passed <= _EARLY
@@ -82,7 +85,7 @@ class Looks(Generic[K]):
         return soon
 
     def looked(self, thing: K) -> None:
-        """Note that a thing is looked at now, for whatever reason; its turn is a whole round away."""
+        """Record that an item is checked now, for any reason; its next turn is a full round later."""
         self._pass()
         if thing in self._turns:
             self._turns.put(thing, self._passed + EVERY)
@@ -95,12 +98,15 @@ class Looks(Generic[K]):
 
 
 class Served(Generic[K]):
-    """The organisations among some that a process works for, gone through again when that has changed."""
+    """The organisations that a process works for, selected again only when that may have changed."""
 
     def __init__(
         self, some: Collection[K], works_for: Callable[[K], bool], state: Callable[[], Hashable]
     ) -> None:
-        """``some`` may grow; ``state`` changes whenever the answer of ``works_for`` may be another one."""
+        """Select from ``some``, which may grow, by ``works_for``.
+
+        ``state`` returns a value that changes whenever ``works_for`` may return another result.
+        """
         self._some = some
         self._works_for = works_for
         self._state = state
@@ -108,7 +114,7 @@ class Served(Generic[K]):
         self._found: frozenset[K] = frozenset()
 
     def __call__(self) -> frozenset[K]:
-        """Return them: the same object while nothing has changed."""
+        """Return the selected organisations: the same object while nothing has changed."""
         now = self._state(), len(self._some)
         if now != self._read:
             self._read, self._found = now, frozenset(filter(self._works_for, self._some))
@@ -116,13 +122,15 @@ class Served(Generic[K]):
 
 
 class Rounds:
-    """Organisations that are to get a turn: those whose moment comes, and the others now and then."""
+    """The turns of organisations: when something is due, and at regular intervals."""
 
     def __init__(
         self, moments: Due, organisations: Callable[[], Collection[ParticipantIdentifier]], clock: Clock
     ) -> None:
-        """``organisations`` returns those that are served now: the same object while these are the same,
-        which is then not gone through again.
+        """Plan turns by ``moments``, which returns due work, and for all of ``organisations``.
+
+        ``organisations`` returns those that are served now: the same object while they are the same, so that
+        they are not compared again.
         """
         self._moments = moments
         self._organisations = organisations
@@ -132,7 +140,7 @@ class Rounds:
         self._looks = Looks[ParticipantIdentifier](clock)
 
     async def due(self, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
-        """Return organisations in which something becomes due until then, and those whose turn it is."""
+        """Return organisations in which something becomes due by ``until``, and those whose turn it is."""
         now, organisations = self._clock(), self._organisations()
         if organisations is not self._read:
             self._read, self._served = organisations, frozenset(organisations)
@@ -143,7 +151,7 @@ class Rounds:
     async def go_along(
         self, visits: Visits, role: Role, wake: Callable[[ParticipantIdentifier], None]
     ) -> None:
-        """Wake organisations whose turn is near when their vaults in ``role`` are opened, until cancelled."""
+        """Wake organisations near their turn when their vaults in ``role`` are opened, until cancelled."""
         async for organisation, opened in visits:
             if opened is role and self._looks.along(organisation):
                 wake(organisation)

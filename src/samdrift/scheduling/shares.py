@@ -1,7 +1,7 @@
-"""Shares of the event loop's time, so that work of one organisation cannot hold up the others'.
+"""Shares of the event loop's time, so that the work of one organisation cannot delay the others.
 
-A single step of work cannot be interrupted, so it is kept short; an organisation
-takes one step after another only as fast as its share of the time allows.
+A single step of work cannot be interrupted, so it is kept short; an organisation can take further steps only
+as fast as its share of the time allows.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from samdrift.scheduling.places import Turns
 
 _MAX_REMEMBERED = 10_000
-"""Number of those who used time, before it is looked who has paid for it."""
+"""Number of callers remembered, above which those that no longer owe time are forgotten."""
 
 
 class Shares:
-    """Limit each organisation to a share of the time, with a burst that a normal request stays within.
+    """A limit that gives each organisation a share of the time, with a burst sufficient for a normal request.
 
-    Strangers have shares too, by what distinguishes them.
+    Callers that are not organisations have shares too, by any hashable value that identifies them.
     """
 
     def __init__(self, share: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``burst`` is how many seconds an organisation may use before it is slowed down to ``share``."""
+        """Set the limits; ``burst`` is the number of seconds that may be used before slowing to ``share``."""
         self._clock = clock
         self._share = share
         self._ahead = burst / share
@@ -33,7 +33,7 @@ class Shares:
 
     @contextlib.asynccontextmanager
     async def step(self, organisation: Hashable) -> AsyncIterator[None]:
-        """Do one step without waiting in it: in fair turns, one organisation's at a time, and charged."""
+        """Do one step, which must not await anything: in fair turns, one at a time, and charged."""
         await self.wait(organisation)
         async with self._turns.turn(organisation):
             began = self._clock()
@@ -44,21 +44,21 @@ class Shares:
             await asyncio.sleep(0)  # Whatever else is ready comes before the next step.
 
     async def wait(self, organisation: Hashable) -> None:
-        """Wait until the organisation has not used more than its share."""
+        """Wait until the organisation is within its share."""
         left = self._paid_until.get(organisation, 0.0) - self._ahead - self._clock()
         if left > 0:
             await asyncio.sleep(left)
 
     async def request(self, organisation: Hashable, cost: float) -> None:
-        """Wait for the share as :meth:`wait` does, and charge a request ``cost`` seconds before it is done.
+        """Wait for the share as :meth:`wait` does, and charge ``cost`` seconds before the request is done.
 
-        So requests that find nothing, or no place, come no faster than others can bear.
+        So even requests that find nothing, or no place, come no faster than others can tolerate.
         """
         await self.wait(organisation)
         self.charge(organisation, cost)
 
     def charge(self, organisation: Hashable, seconds: float) -> None:
-        """Count ``seconds`` of the loop's time as used by the organisation."""
+        """Charge the organisation for ``seconds`` of the loop's time."""
         now = self._clock()
         if len(self._paid_until) >= _MAX_REMEMBERED:
             owing = self._paid_until.items()

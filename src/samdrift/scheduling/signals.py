@@ -1,4 +1,4 @@
-"""Notifies waiters in this process that something may be new for an organisation."""
+"""Notifications to waiters in this process that something may be new for an organisation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Signals:
-    """A counter per organisation that grows when what is asked for may have changed.
+    """Counters per organisation that grow when something waited for may have changed.
 
-    Whoever found nothing at a count need not open the vault again before
-    the count grows: waiting costs no database work and no log entries.
+    A caller that found nothing at a count need not open the vault again before the count grows: waiting costs
+    no database work and no log entries.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Signals:
         self._changed: defaultdict[ParticipantIdentifier, asyncio.Event] = defaultdict(asyncio.Event)
 
     def notify(self, organisation: ParticipantIdentifier) -> None:
-        """Something may be new."""
+        """Notify waiters that something may be new for an organisation."""
         self._count[organisation] += 1
         self._changed.pop(organisation, asyncio.Event()).set()
 
@@ -28,7 +28,7 @@ class Signals:
         return self._count[organisation]
 
     async def beyond(self, organisation: ParticipantIdentifier, count: int, within: float) -> bool:
-        """Wait until the count is over ``count``; false when ``within`` seconds pass before."""
+        """Wait until the count is above ``count``; false if that takes more than ``within`` seconds."""
         try:
             async with asyncio.timeout(within):
                 while self._count[organisation] <= count:

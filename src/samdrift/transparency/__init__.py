@@ -1,1 +1,1 @@
-"""Everything about logs that talks: a witness and its client, and readers of a log's tiles over HTTP."""
+"""Network parts of log transparency: a witness and its client, and readers of a log's tiles over HTTP."""

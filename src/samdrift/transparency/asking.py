@@ -1,10 +1,10 @@
-"""A log's side of the witness protocol: asks for a cosignature, and tells a refusal from an outage.
+"""A log's side of the witness protocol, which requests cosignatures and distinguishes refusals from outages.
 
 A witness that refuses, or has seen more than the log has, knows something that its log does not: that is a
-:class:`WitnessRefused`, and where it has seen another history (:attr:`Refusal.stops`) no further checkpoint
-may be signed before people have looked. Everything else that is not a good cosignature is no answer
-(:class:`WitnessUnanswered`): the witness is asked again later, and its last cosignature ages. That includes
-an answer that comes late, is too long, is signed by another key, or whose time is in the future.
+:class:`WitnessRefused`, and if it has seen another history (:attr:`Refusal.stops`) no further checkpoint may
+be signed before people have investigated. Any other response without a valid cosignature counts as no answer
+(:class:`WitnessUnanswered`): the witness is asked again later, and its last cosignature ages. That includes a
+response that is late, too long, signed by another key, or dated in the future.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.net.client import Fetched, FetchLimits, NoAnswer
 
 AHEAD_SECONDS = 300
-"""Most seconds by which a witness's clock may be before ours."""
+"""Maximum number of seconds that a witness's clock may be ahead of ours."""
 LIMITS = FetchLimits(max_bytes=64 * 1024, seconds=10)
-"""Most that a witness's answer may take."""
+"""Limits on the size and duration of a witness's response."""
 
 _TOO_MANY = 429
 _ATTEMPTS = 3
-"""Requests for one checkpoint: others may move the witness meanwhile (409)."""
+"""Maximum number of requests for one checkpoint, since others may advance the witness meanwhile (409)."""
 
 Prove = Callable[[int, int], Awaitable[Sequence[bytes]]]
-"""Makes the proof that the tree of the second size continues the one of the first."""
+"""A function that makes the proof that the tree of the second size continues the tree of the first."""
 
 
 class Refusal(StrEnum):
-    """The reason for which a witness does not cosign."""
+    """A witness's reason for not cosigning."""
 
     UNKNOWN_LOG = "unknown-log"
     UNKNOWN_KEY = "unknown-key"
@@ -47,15 +47,15 @@ class Refusal(StrEnum):
 
     @property
     def stops(self) -> bool:
-        """Return whether the witness knows another history: nothing more may be signed then.
+        """Return whether the witness knows another history, so that nothing more may be signed.
 
-        Where it does not know log or key it was not told of them, which is put right there.
+        A witness that does not know the log or its key has only not been configured for it.
         """
         return self in (Refusal.CONTRADICTED, Refusal.AHEAD)
 
     @property
     def text(self) -> str:
-        """The reason in words, after the witness's name."""
+        """Return the reason in words, to be written after the witness's name."""
         return _TEXTS[self]
 
 
@@ -69,7 +69,7 @@ _STATUSES = {404: Refusal.UNKNOWN_LOG, 403: Refusal.UNKNOWN_KEY, 422: Refusal.CO
 
 
 class WitnessRefused(Explained):
-    """A witness that knows better than the log; ``seen`` is the size that it names, where it does."""
+    """A refusal by a witness; ``seen`` is the size that it names, if it names one."""
 
     def __init__(self, witness: VerifierKey, reason: Refusal, seen: int | None = None) -> None:
         super().__init__(f"the witness {witness.name} {reason.text}")
@@ -79,12 +79,12 @@ class WitnessRefused(Explained):
 
 
 class WitnessUnanswered(Temporary):
-    """A witness from which no usable answer came."""
+    """A failure to get a usable response from a witness."""
 
     service = "witness"
 
     def __init__(self, witness: VerifierKey, text: str, *, of_all: bool = False) -> None:
-        """``of_all`` is true where all logs are concerned, as when it is away or its clock is wrong."""
+        """Report a failure; ``of_all`` is true if it concerns all logs, such as a wrong clock."""
         super().__init__(f"the witness {witness.name} has not answered: {text}")
         self.witness = witness
         self.text = text
@@ -92,7 +92,7 @@ class WitnessUnanswered(Temporary):
 
 
 class Caller(Protocol):
-    """Calls an address; the guarded client for addresses that a person entered is one."""
+    """A client that calls an address, such as the guarded client for addresses entered by people."""
 
     async def fetch(
         self,
@@ -102,13 +102,13 @@ class Caller(Protocol):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+        """GET ``url``, or POST ``content``; :class:`NoAnswer` if no complete response came in ``limits``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cosigned:
-    """A witness's cosignature that holds: its line for the note, and its time."""
+    """A witness's valid cosignature: its line for the note, and its time."""
 
     line: bytes
     time: int
@@ -119,8 +119,9 @@ async def cosign(
 ) -> Cosigned:
     """Ask ``witness`` to cosign the signed checkpoint ``note``.
 
-    ``seen`` is the size that it cosigned last, as far as is known: where it names another one, the proof is
-    made from there. :class:`WitnessRefused` or :class:`WitnessUnanswered` otherwise.
+    ``seen`` is the size that it last cosigned, as far as is known: if the witness names another size, the
+    proof is made from there. Raises :class:`WitnessRefused` or :class:`WitnessUnanswered` if it does not
+    cosign.
     """
     if witness.address is None:
         raise WitnessUnanswered(witness.key, "the policy names no address for it", of_all=True)
@@ -154,7 +155,7 @@ async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes)
 
 
 def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: datetime) -> Cosigned:
-    """Return the line by the witness; lines by other keys are ignored (tlog-witness)."""
+    """Return the witness's cosignature; lines by other keys are ignored (tlog-witness)."""
     try:
         note = Note.parse(checkpoint.signed([body]))
         if note.text != checkpoint.text:

@@ -1,12 +1,12 @@
-"""Following a log: a verified copy on the reader's own machine, which trusts no answer of the log.
+"""Following a log: a verified copy on the reader's own machine, which does not trust the log's responses.
 
-Each round takes the log's checkpoint, which the reader's own policy has to accept, and fetches only the
-bundles of entries that are new. They are hashed on to the tree that was verified last; the copy takes them
-in one transaction, and only if they lead to the root that the checkpoint states. So the copy is at any time
-one that some checkpoint proved, and memory is that of one bundle.
+Each round fetches the log's checkpoint, which the reader's own policy has to accept, and then only the
+bundles with new entries. They are hashed into the tree that was last verified; the copy stores them in one
+transaction, and only if they lead to the root that the checkpoint states. So at any time some checkpoint
+proves the whole copy, and memory for only one bundle is needed.
 
-:class:`LogContradicted` is proof against the log: it has both checkpoints, signed, and people have to look.
-:class:`LogUnreadable` and :class:`LogUnreachable` are not: the log is asked again.
+:class:`LogContradicted` is proof against the log: it contains both signed checkpoints, and people must
+investigate. :class:`LogUnreadable` and :class:`LogUnreachable` are not: the log is asked again.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _TABLES = (
 
 
 class Contradiction(StrEnum):
-    """The way in which a log contradicts what it stated before."""
+    """The kind of contradiction between what a log states and what it stated before."""
 
     ROLLED_BACK = "rolled-back"
-    """It has fewer entries than it had."""
+    """The log has fewer entries than before."""
     FORKED = "forked"
-    """The entries that it serves now do not lead from the tree that it stated to the one that it states."""
+    """The entries that it serves now do not lead from the tree that it stated before to its new one."""
     GAP = "gap"
-    """The numbers of its entries do not follow each other, although it has signed them so."""
+    """The numbers of its entries are not consecutive, although it has signed them."""
 
 
 _TEXTS = {
@@ -61,7 +61,7 @@ _TEXTS = {
 
 
 class LogContradicted(Explained):
-    """A log that contradicts itself, with the two signed checkpoints that show it."""
+    """A contradiction of a log with itself, with the two signed checkpoints that prove it."""
 
     def __init__(
         self, reason: Contradiction, before: bytes, now: bytes, first_wrong: int | None = None
@@ -72,21 +72,21 @@ class LogContradicted(Explained):
         self.before = before
         self.now = now
         self.first_wrong = first_wrong
-        """Number, from 0, of the first entry that differs from the log's hashes; ``None`` without one."""
+        """Number, from 0, of the first entry that is wrong; ``None`` if it could not be determined."""
 
 
 class LogUnreadable(Explained):
-    """An answer of a log that cannot be used, or a checkpoint that the policy does not accept."""
+    """A response of a log that cannot be used, or a checkpoint that the policy does not accept."""
 
 
 class LogUnreachable(Temporary):
-    """A log from which no answer came."""
+    """A failure to get a response from a log."""
 
     service = "log"
 
 
 class CopyUnusable(Explained):
-    """A file that is not a copy of this log, or cannot be written."""
+    """A file that is not a usable copy of a log, or cannot be written."""
 
 
 class LogAddress:
@@ -111,7 +111,7 @@ class LogAddress:
         return _usable(found.entries, content)[: tile.width]
 
     async def _tile(self, tile: Tile, limits: FetchLimits) -> tuple[Tile, bytes]:
-        """Return a tile, or the full one where a log no longer serves the partial one."""
+        """Return a tile, or the full one if the log no longer serves the partial one."""
         try:
             return tile, await self._fetched(tile.path, limits)
         except LogUnreachable:
@@ -131,14 +131,12 @@ class LogAddress:
 
 
 class LogCopy:
-    """A verified copy of one log in a file: its entries, the edge of their tree, and the checkpoint that
-    proved it.
-    """
+    """A verified copy of one log in a file: entries, edge of their tree, and the checkpoint proving it."""
 
     def __init__(self, file: Path, *, begin: bool = True) -> None:
-        """Open the copy, or ``begin`` one; :class:`CopyUnusable` where the file is something else.
+        """Open the copy, or ``begin`` one; :class:`CopyUnusable` if the file is something else.
 
-        An empty file is one that was begun, and no copy to compare anything with.
+        An empty file is only accepted with ``begin``, since nothing can be compared with it.
         """
         self._file = file
         if not begin and not (file.is_file() and file.stat().st_size):
@@ -158,21 +156,19 @@ class LogCopy:
         self._database.close()
 
     def verified(self) -> tuple[Frontier, bytes | None]:
-        """Return the edge of the tree that was verified last, and its checkpoint; an empty one to begin
-        with.
-        """
+        """Return the edge of the last verified tree, and its checkpoint; an empty edge in a new copy."""
         with self._usable():
             row = self._database.execute("SELECT edge, checkpoint FROM verified").fetchone()
             return (Frontier.parse(row[0]), row[1]) if row else (Frontier(), None)
 
     def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Yield the entries from number ``start``, from 0, on."""
+        """Yield the entries from number ``start`` on, counted from 0."""
         yield from self._database.execute(
             "SELECT number, content FROM entry WHERE number >= ? ORDER BY number", (start,)
         )
 
     def entry(self, sequence: int) -> bytes | None:
-        """Return the entry that says of itself that it has this number in the log, if the copy has it."""
+        """Return the entry that states this number in the log as its own; ``None`` if it is not copied."""
         first = self._first()
         with self._usable():
             row = self._database.execute(
@@ -181,13 +177,13 @@ class LogCopy:
         return row[0] if row else None
 
     def last(self) -> int:
-        """Return the number in the log of the last entry that a checkpoint proved."""
+        """Return the number in the log of the last entry that a checkpoint proves."""
         return self._first() + self.verified()[0].size - 1
 
     def gap(self, start: int) -> int | None:
-        """Return the first entry from ``start`` on, from 0, whose own number is not the next one.
+        """Return the first entry from ``start`` on, counted from 0, whose own number is not the next one.
 
-        Entries of an unknown version say nothing of their number.
+        Entries of an unknown version do not state their number.
         """
         first = self._first()
         for number, content in self.entries(start):
@@ -197,25 +193,25 @@ class LogCopy:
         return None
 
     def _first(self) -> int:
-        """Return the number of the tree's first entry: the log may have begun as a chain."""
+        """Return the number of the tree's first entry, which is above 1 if the log began as a chain."""
         with self._usable():
             row = self._database.execute("SELECT content FROM entry WHERE number = 0").fetchone()
         return (number_of(row[0]) if row else None) or 1
 
     def add(self, number: int, content: bytes) -> None:
-        """Add an entry, within a transaction."""
+        """Add an entry; call it within a transaction."""
         with self._usable():
             self._database.execute("INSERT INTO entry VALUES (?, ?)", (number, content))
 
     def prove(self, edge: Frontier, checkpoint: bytes) -> None:
-        """Record what the entries were verified by, within the transaction that added them."""
+        """Store the edge and checkpoint that prove the entries, in the transaction that adds them."""
         with self._usable():
             self._database.execute("DELETE FROM verified")
             self._database.execute("INSERT INTO verified VALUES (?, ?)", (edge.to_bytes(), checkpoint))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep what is added in the context, durably, unless it ends with an exception."""
+        """Store durably what is added in the context, unless it ends with an exception."""
         with self._usable():
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute("BEGIN IMMEDIATE")
@@ -237,9 +233,7 @@ class LogCopy:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """The checkpoint that the copy is proved by now, how many entries are new, and when witnesses had seen
-    it.
-    """
+    """The checkpoint that now proves the copy, the number of new entries, and its witnessed time."""
 
     checkpoint: SignedCheckpoint
     new: int
@@ -247,9 +241,9 @@ class Followed:
 
 
 async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
-    """Bring ``copy`` up to date by ``policy``, or leave it unchanged.
+    """Bring ``copy`` up to date by ``policy``, or leave it unchanged and raise an error.
 
-    :class:`LogContradicted`, :class:`LogUnreadable`, :class:`LogUnreachable`, :class:`CopyUnusable`.
+    Raises :class:`LogContradicted`, :class:`LogUnreadable`, :class:`LogUnreachable` or :class:`CopyUnusable`.
     """
     edge, before = copy.verified()
     note = await log.checkpoint()
@@ -285,7 +279,7 @@ async def _new_entries(log: LogAddress, old: int, new: int) -> AsyncIterator[tup
 
 
 async def _first_wrong(log: LogAddress, copy: LogCopy, old: int, new: int) -> int | None:
-    """Return the first new entry whose hash is not the one in the log's own tiles, if those can be had."""
+    """Return the first new entry whose hash is not in the log's own tiles; ``None`` without these tiles."""
     hashes: list[bytes] = []
     start = -1
     for number, entry in copy.entries(old):

@@ -1,9 +1,9 @@
-"""Hand-over of a log to its organisation's own log system: RFC 5424 in frames of RFC 5425, over mutual TLS.
+"""Handover of a log to its organisation's own log system: RFC 5424 in frames of RFC 5425, over mutual TLS.
 
-Syslog has no acknowledgement. Entries count as taken when their connection ended in order: the log system was
-there for a while after the last of them, then answered our end of the connection with its own, for which it
-has to read everything before. Where it goes away earlier they are sent again, so that each comes at least
-once; the log's name and the entry's number show what came twice.
+Syslog has no acknowledgement. Entries count as accepted if their connection ended in order: the log system
+stayed connected for a while after the last entry, then answered our end of the connection with its own, for
+which it has to read everything before. If it disconnects earlier, the entries are sent again, so that each
+arrives at least once; the log's name and the entry's number identify duplicates.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from samdrift.contracts.errors import Temporary
 from samdrift.net.client import NoAnswer
 
 SETTLE_SECONDS = 5.0
-"""Time for which a log system has to be there after the last entry: it may hold what it took in memory."""
+"""Time for which a log system must stay connected after the last entry before all count as accepted."""
 
 _PRIORITY = 13 * 8 + 6
 """Facility "log audit", severity "informational" (RFC 5424 6.2.1)."""
 _MAX_SEQUENCE_ID = (1 << 31) - 1
 _SECONDS = 60.0
-"""Longest time without progress."""
+"""Longest time in seconds without progress."""
 _WHOLE_SECONDS = 300.0
-"""Longest time until all entries of a connection are written: each holds a place that others wait for."""
+"""Longest time in seconds for all entries of a connection, which occupies a place that others wait for."""
 
 Connect = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
-"""Opens a connection over TLS; :class:`~samdrift.net.client.NoAnswer` when there is none."""
+"""A function that opens a connection over TLS; :class:`~samdrift.net.client.NoAnswer` if it fails."""
 
 
 class NotTaken(Temporary):
-    """The log system did not take the entries: they are sent again."""
+    """A failure of the log system to accept the entries, which are sent again."""
 
     service = "log-system"
 
 
 @dataclass(frozen=True, slots=True)
 class LogName:
-    """A log, as it is named to its organisation's log system."""
+    """A log's name in its organisation's log system."""
 
     origin: str
     organisation: str
@@ -59,9 +59,9 @@ class HandedEntry:
 
 
 def frame(log: LogName, entry: HandedEntry) -> bytes:
-    """Return an entry as a syslog message in its frame (RFC 5425 4.3).
+    """Return an entry as a framed syslog message (RFC 5425 4.3).
 
-    The facts are JSON in ASCII, so that no control character of theirs can end a line somewhere.
+    The facts are JSON in ASCII, so that no control character in them can end a line anywhere.
     """
     facts = entry.facts
     document: dict[str, object] = {
@@ -89,7 +89,7 @@ def _message_id(facts: Happening | None) -> str:
 
 
 async def hand_over(connect: Connect, frames: Iterable[bytes], settle: float = SETTLE_SECONDS) -> None:
-    """Send ``frames`` over a connection of their own; :class:`NotTaken` unless all of them were taken."""
+    """Send ``frames`` over a separate connection; :class:`NotTaken` unless all of them were accepted."""
     try:
         reader, writer = await connect()
     except NoAnswer as failure:
@@ -114,7 +114,7 @@ async def hand_over(connect: Connect, frames: Iterable[bytes], settle: float = S
 
 
 async def _left_within(reader: StreamReader, seconds: float) -> bool:
-    """Return whether the log system ends the connection within a time; what it says is passed over."""
+    """Return whether the log system ends the connection within a time; anything it sends is ignored."""
     try:
         async with asyncio.timeout(seconds):
             while await reader.read(1024):

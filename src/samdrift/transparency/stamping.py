@@ -1,7 +1,7 @@
-"""Asks a time-stamping authority for a time stamp (RFC 3161).
+"""Requests to a time-stamping authority for a time stamp (RFC 3161).
 
-An answer that is none, is over something else or is not signed by a trusted authority is no answer: the
-authority is asked again later.
+A response that is not a time stamp, is over something else or is not signed by a trusted authority counts as
+no response: the authority is asked again later.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from samdrift.transparency.timestamps import MAX_STAMP, Stamp, Trusted
 
 LIMITS = FetchLimits(max_bytes=MAX_STAMP, seconds=20)
 _AHEAD = timedelta(minutes=5)
-"""Most by which an authority's clock may be before ours."""
+"""Maximum difference between an authority's clock and ours."""
 _HEADERS = {"content-type": "application/timestamp-query", "accept": "application/timestamp-reply"}
 
 
 class StampUnavailable(Temporary):
-    """The authority gave no usable time stamp."""
+    """A failure to get a usable time stamp from the authority."""
 
     service = "time-stamping authority"
 
@@ -34,7 +34,7 @@ class StampUnavailable(Temporary):
 
 
 async def ask(caller: Caller, address: str, trusted: Trusted, message: bytes, now: datetime) -> Stamp:
-    """Ask the authority for a time stamp on ``message``; :class:`StampUnavailable` without one that holds."""
+    """Request a time stamp on ``message``; :class:`StampUnavailable` unless a valid one is returned."""
     request = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256).build()
     try:
         answer = await caller.fetch(address, LIMITS, content=request.as_bytes(), headers=_HEADERS)
@@ -54,5 +54,5 @@ async def ask(caller: Caller, address: str, trusted: Trusted, message: bytes, no
 
 
 def host_of(address: str) -> str:
-    """Return the authority's host, as health and doctor name it."""
+    """Return the authority's host, for health and doctor to name it."""
     return urlsplit(address).hostname or ""

@@ -1,7 +1,8 @@
-"""Time stamps on checkpoints (RFC 3161), examined by trusted certificates, wherever they come from.
+"""Time stamps on checkpoints (RFC 3161), verified against trusted certificates, whatever their source.
 
-A time stamp says that a checkpoint existed at a time, in the words of an authority whose key outlives that of
-a witness. It is over the bytes of the note as the log signed it: ``openssl ts -verify`` checks it, too.
+A time stamp is an authority's statement that a checkpoint existed at a certain time; the authority's key is
+valid for longer than that of a witness. It is over the bytes of the note as the log signed it, so
+``openssl ts -verify`` can check it too.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from samdrift.audit.reading import Malformed, Unverified
 from samdrift.wire.crypto import certificates
 
 MAX_STAMP = 64 * 1024
-"""Most bytes of a time stamp with its certificates."""
+"""Maximum size in bytes of a time stamp with its certificates."""
 _GRANTED = b"\x30\x03\x02\x01\x00"
-"""The status of a response that has a token, in DER."""
+"""The status of a response that contains a token, in DER."""
 _HASHES = {
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
     "2.16.840.1.101.3.4.2.2": hashlib.sha384,
@@ -36,26 +37,29 @@ _HASHES = {
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A time stamp that is over the given bytes."""
+    """A time stamp that has been checked to be over the given bytes."""
 
     data: bytes = field(repr=False)
     """The whole response (TimeStampResp), in DER."""
     at: datetime
     until: datetime
-    """The end of the first of its certificates to end: from then on a later time stamp must cover it."""
+    """The first expiry among its certificates: a later time stamp must cover it from then on."""
     signer: str
     """Subject of the authority's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The authorities that are trusted, by their roots, and the policy that is wanted of them, if any."""
+    """The trusted authorities, by their roots, and the policy that is required of them, if any."""
 
     roots: tuple[x509.Certificate, ...]
     policy: str | None = None
 
     def verify(self, data: bytes, message: bytes) -> Stamp:
-        """Return a time stamp over ``message`` by one of these; :class:`Malformed` or :class:`Unverified`."""
+        """Return a time stamp over ``message`` by one of these authorities.
+
+        Raises :class:`Malformed` or :class:`Unverified` for anything else.
+        """
         response, stamp = _read(data, message)
         builder = VerifierBuilder(roots=list(self.roots))
         if self.policy:
@@ -70,12 +74,12 @@ class Trusted:
 
 
 def examine(data: bytes, message: bytes) -> Stamp:
-    """Return a time stamp over ``message``, whoever signed it; :class:`Malformed` or :class:`Unverified`."""
+    """Return a time stamp over ``message``, by any authority; :class:`Malformed` or :class:`Unverified`."""
     return _read(data, message)[1]
 
 
 def token_of(data: bytes) -> bytes:
-    """Return the token in a response (TimeStampToken, RFC 5652), which containers have."""
+    """Return the token in a response (TimeStampToken, RFC 5652), as containers store it."""
     return bytes(decode_timestamp_response(data).time_stamp_token())
 
 
@@ -110,7 +114,7 @@ def _embedded(response: TimeStampResponse) -> Sequence[x509.Certificate]:
 
 
 def _leaf(response: TimeStampResponse) -> x509.Certificate:
-    """Return the certificate of the authority, which the response names; ``ValueError`` without it."""
+    """Return the authority's certificate, which the response names; ``ValueError`` without it."""
     (signer,) = response.signed_data.signer_infos
     for each in _embedded(response):
         if (each.issuer, each.serial_number) == (signer.issuer, signer.serial_number):

@@ -1,11 +1,11 @@
-"""A witness (c2sp.org/tlog-witness): it cosigns a log's checkpoint only where that continues the last one.
+"""A witness (c2sp.org/tlog-witness), which cosigns a log's checkpoint only if that continues the last one.
 
-It trusts nothing that it is sent: the log's signature, the proof of consistency and its own memory decide.
-The statuses are those of the specification, in the order in which litewitness answers, so that a log meets
-the same witness whoever wrote it:
+It trusts nothing that it receives: the log's signature, the consistency proof and its own memory decide. The
+statuses are those of the specification, in the order in which litewitness checks them, so that a log sees the
+same behaviour from any implementation:
 
-400 malformed, 404 unknown log, 403 no signature by the log's key, 409 another size is the last one, 422 the
-tree does not continue it, 200 with the cosignature.
+400 malformed, 404 unknown log, 403 no signature by the log's key, 409 the last size is a different one,
+422 the tree does not continue it, 200 with the cosignature.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TEXT_TYPE = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to a request."""
+    """A response to a request."""
 
     status: HTTPStatus
     body: bytes
@@ -55,7 +55,7 @@ class Witness:
         state: WitnessState,
         clock: Clock,
     ) -> None:
-        """``logs`` are the keys of each log by its origin."""
+        """Prepare a witness; ``logs`` has the keys of each log by its origin."""
         self.key = key
         self._sign = sign
         self._logs = logs
@@ -64,9 +64,7 @@ class Witness:
         self._origins = {hashlib.sha256(origin.encode()).hexdigest(): origin for origin in logs}
 
     def add_checkpoint(self, body: bytes) -> Reply:
-        """Answer a request; :class:`WitnessStateUnavailable` where the memory cannot be used, without an
-        answer.
-        """
+        """Return the reply to a request; :class:`WitnessStateUnavailable` if the memory cannot be used."""
         try:
             request = WitnessRequest.parse(body)
             origin = _origin(request.checkpoint)
@@ -107,9 +105,7 @@ class Witness:
 
 
 def application(witness: Witness, on_failure: Callable[[BaseException], None]) -> ASGIApp:
-    """Return the witness's HTTP interface; what nobody expected is reported to ``on_failure``, by type and
-    place.
-    """
+    """Return the witness's HTTP interface; unexpected errors are passed to ``on_failure``."""
 
     async def add_checkpoint(request: Request) -> Response:
         body = bytearray()
@@ -136,8 +132,9 @@ def application(witness: Witness, on_failure: Callable[[BaseException], None]) -
 
 
 async def _in_thread(answer: Callable[..., Reply], given: object) -> Reply:
-    """Answer beside the event loop, since the disk is waited for; the client may ask again where there is
-    no disk.
+    """Return the reply to a request, computed in a thread because it waits for the disk.
+
+    If the disk cannot be used, the reply asks the client to try again.
     """
     try:
         return await asyncio.to_thread(answer, given)

@@ -1,8 +1,8 @@
-"""A witness's memory: for each log the last tree that it has cosigned, in one file, never set back.
+"""A witness's memory: for each log the last tree that it has cosigned, in one file that is never rolled back.
 
 It is an SQLite database, so that one transaction compares and replaces, and the file is synchronised to the
-disk before the cosignature leaves (tlog-witness). A witness that forgot would sign a second history: so the
-file names the key it belongs to, and a key whose file is missing is not used again.
+disk before the cosignature is sent (tlog-witness). A witness that lost its memory would sign a second
+history. So the file names the key it belongs to, and a key whose file is missing is not used again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from samdrift.audit.notes import Checkpoint, VerifierKey
 from samdrift.contracts.errors import Explained, Temporary
 
 _SECONDS = 10.0
-"""Longest wait for another process that writes."""
+"""Longest wait in seconds for another process that writes."""
 _OF_ANOTHER_FORM = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _TABLES = """
 CREATE TABLE IF NOT EXISTS witness (key TEXT NOT NULL) STRICT;
@@ -40,14 +40,14 @@ class WitnessStateError(Explained):
 
 
 class WitnessStateUnavailable(Temporary):
-    """A state file that cannot be read or written now: the disk is full, or another process holds it."""
+    """A state file that cannot be used at present: the disk is full, or another process holds it."""
 
     service = "witness"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The last tree of a log that was cosigned, and the time of that."""
+    """The last tree of a log that was cosigned, and the time of the cosignature."""
 
     size: int = 0
     root: bytes = EMPTY_ROOT
@@ -55,12 +55,12 @@ class Seen:
 
 
 class WitnessState:
-    """An open state file; for one process, and for several threads of it."""
+    """An open state file, for one process and several of its threads."""
 
     def __init__(self, file: Path, key: VerifierKey, *, new: bool) -> None:
-        """Open the state of ``key``; :class:`WitnessStateError` where it is missing or another key's.
+        """Open the state of ``key``; :class:`WitnessStateError` if it is missing or belongs to another key.
 
-        ``new`` makes it, which is right only together with the key.
+        ``new`` creates it, which is right only when the key is created too.
         """
         self._lock = threading.Lock()
         if new == file.exists():
@@ -101,7 +101,7 @@ class WitnessState:
             raise WitnessStateError(f"{file}: this is the state of a witness with another name or key")
 
     def seen(self, origin: str) -> Seen:
-        """Return the last tree of a log that was cosigned."""
+        """Return the last tree of a log that was cosigned; an empty tree if there is none."""
         with self._lock, _available():
             row = self._database.execute(
                 "SELECT size, root, time FROM log WHERE origin = ?", (origin,)
@@ -109,15 +109,13 @@ class WitnessState:
         return Seen(*row) if row else Seen()
 
     def checkpoint(self, origin: str) -> bytes | None:
-        """Return the last checkpoint of a log as it was cosigned, with both signatures."""
+        """Return a log's last cosigned checkpoint, with the signatures of log and witness."""
         with self._lock, _available():
             row = self._database.execute("SELECT checkpoint FROM log WHERE origin = ?", (origin,)).fetchone()
         return row[0] if row else None
 
     def advance(self, old: Seen, checkpoint: Checkpoint, time: int, note: bytes) -> bool:
-        """Replace ``old`` by a newer tree, durably; ``False``, and nothing done, where it is not the last
-        one.
-        """
+        """Replace ``old`` by a newer tree, durably; false, without any change, if it is not the last tree."""
         new = (checkpoint.size, checkpoint.root, time, note)
         with self._lock, _available(), self._transaction():
             known = self._database.execute(
@@ -135,7 +133,7 @@ class WitnessState:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Run a transaction that is on the disk, with the folder's entry, when the context has ended."""
+        """Run a transaction that is durable, including the folder's entry, when the context has ended."""
         self._database.execute("PRAGMA synchronous = EXTRA")
         self._database.execute("BEGIN IMMEDIATE")
         try:

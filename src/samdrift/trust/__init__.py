@@ -1,5 +1,5 @@
-"""Whether a certificate is trusted: pure decisions over a policy, supplied evidence and a time.
+"""Decisions on whether a certificate is trusted: pure functions of a policy, supplied evidence and a time.
 
-Nothing here reads a file, asks the network or looks at the clock, so a
-decision can be made again later from the same evidence.
+Nothing here reads a file, uses the network or reads the clock, so a decision can be repeated later from the
+same evidence.
 """

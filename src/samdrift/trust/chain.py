@@ -1,8 +1,7 @@
-"""From a certificate to an anchor, by names and signatures alone.
+"""The chain from a certificate to an anchor, found by names and signatures alone.
 
-This comes before everything else: whoever shows a certificate that leads to no
-anchor of ours costs one signature check, and its contents, addresses in
-particular, are never acted on.
+This check comes first: a certificate that does not lead to one of our anchors costs only signature checks,
+and its contents, in particular addresses, are never acted on.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift.trust.policy import ChainPolicy
 
 Chain = tuple[x509.Certificate, ...]
-"""A certificate, its issuers in order, and last the anchor."""
+"""A certificate, its issuers in order, and finally the anchor."""
 
 _LONGEST = 6
 
@@ -24,9 +23,10 @@ _LONGEST = 6
 def find_chain(
     certificate: x509.Certificate, policy: ChainPolicy, intermediates: tuple[x509.Certificate, ...] = ()
 ) -> Chain | None:
-    """The chain of ``certificate``, or ``None`` when the policy's issuers and anchors have not issued it.
+    """Return the chain of ``certificate``, or ``None`` if it does not lead to the policy's anchors.
 
-    An anchor has no chain of its own. ``intermediates`` are untrusted help.
+    If the policy names issuers, one of them must have issued the certificate directly. An anchor has no
+    chain. ``intermediates`` are untrusted and only help to find the path.
     """
     others = (*policy.issuers, *policy.intermediates, *intermediates)
     first = policy.issuers or (*policy.anchors, *others)
@@ -50,19 +50,19 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _encoded_as_signed(certificate: x509.Certificate) -> bool:
-    """Return whether the signature fills its bit string, whose count of unused bits nobody signs.
+    """Return whether the signature fills its bit string; the count of unused bits is not signed.
 
-    Otherwise another certificate, byte for byte, would be as good as the one that was issued.
+    Otherwise a certificate with different bytes would be as valid as the one that was issued.
     """
     encoded = certificate.public_bytes(Encoding.DER)
     return encoded[-len(certificate.signature) - 1] == 0
 
 
 def sorted_out(certificates: Sequence[x509.Certificate]) -> tuple[Chain, Chain]:
-    """Anchors, and issuers below them, out of certificates in any order.
+    """Return the anchors, and the issuers below them, from certificates in any order.
 
-    A certificate is an anchor when no other one there has issued it: so a root
-    is one, and an issuer that is trusted without its root.
+    A certificate is an anchor if none of the others has issued it: a root, or an issuer that is trusted
+    without its root.
     """
     below = tuple(
         each for each in certificates if any(other != each and issued(each, other) for other in certificates)

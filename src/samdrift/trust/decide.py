@@ -1,8 +1,7 @@
 """The verdict on a certificate (transport-profile-as4 2.10 a-d, f, g; transport-model-extended 3.3.1).
 
-The order of the checks is that of their cost and of how telling they are: key,
-issuer, validity, then path and revocation as RFC 5280 and RFC 6960 have them,
-which pyhanko-certvalidator does, and last what the key is for.
+The cheapest and most conclusive checks come first: key, issuer, validity, then path and revocation according
+to RFC 5280 and RFC 6960, by pyhanko-certvalidator, and finally the purpose of the key.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from samdrift.trust.policy import ChainPolicy, RevocationMode
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""Limit of the difference between the clocks of a responder and this machine."""
+"""Maximum difference between the clocks of a responder and this machine."""
 
 _RULES = {
     RevocationMode.REQUIRED: REQUIRE_REVINFO,
@@ -45,7 +44,7 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Evidence about a certificate and its issuers, in DER, not to be believed unchecked."""
+    """Evidence about a certificate and its issuers, in DER, which has not been verified."""
 
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
@@ -57,8 +56,7 @@ def decide(
 ) -> CertificateVerdict:
     """Judge ``certificate`` under ``policy`` at the time ``at``.
 
-    Never raises: a certificate or evidence that cannot be read does not make
-    anything trusted.
+    Never raises: a certificate or evidence that cannot be read does not make anything trusted.
 
     Clauses: transport-profile-as4 2.10 sentence 2.
     """
@@ -105,10 +103,10 @@ def _validity(chain: Chain, at: datetime) -> CertificateVerdict | None:
 
 
 def _listed(chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime) -> CertificateVerdict | None:
-    """Refuse a certificate that a revocation list names, whatever a responder answers about it.
+    """Reject a certificate that a revocation list names, whatever an OCSP responder answers about it.
 
-    The validator of paths stops at the first piece of evidence that settles the matter: an old
-    answer, replayed, would hide the list.
+    The path validator stops at the first conclusive evidence: an old OCSP response, replayed, would
+    hide the list.
     """
     lists = [x509.load_der_x509_crl(crl) for crl in evidence.crls if _readable(x509.load_der_x509_crl, crl)]
     for certificate, issuer in pairwise(chain[:2] if policy.revocation is RevocationMode.LEAF else chain):
@@ -122,7 +120,7 @@ def _listed(chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime)
 def _names(
     crl: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
 ) -> bool:
-    """Decide whether ``crl`` is the issuer's, in force, and revokes ``certificate``."""
+    """Return whether ``crl`` is by the issuer, in force, and revokes ``certificate``."""
     key = issuer.public_key()
     if crl.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey):
         return False
@@ -135,7 +133,7 @@ def _names(
 def _validated(
     chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime
 ) -> CertificateVerdict | None:
-    """Path and revocation by RFC 5280; the only path offered is ``chain``."""
+    """Validate path and revocation by RFC 5280; the only path offered is ``chain``."""
     leaf, *between, anchor = [_asn1(certificate) for certificate in chain]
     context = ValidationContext(
         trust_roots=[anchor],
@@ -175,7 +173,7 @@ def _purpose(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateV
 
 
 def _readable(load: Callable[[bytes], object], data: bytes) -> bool:
-    """Return whether ``data`` is what it should be; one broken list must not spoil the others."""
+    """Return whether ``data`` can be parsed, so that a broken item does not invalidate the others."""
     try:
         load(data)
     except (ValueError, x509.InvalidVersion):
@@ -188,7 +186,7 @@ def _asn1(certificate: x509.Certificate) -> asn1.Certificate:
 
 
 def _completed(work: Coroutine[Any, Any, object]) -> None:
-    """Run ``work``, which has nothing to wait for since all evidence is here, without an event loop."""
+    """Run ``work`` without an event loop; it has nothing to wait for, since all evidence is supplied."""
     try:
         work.send(None)
     except StopIteration:

@@ -1,9 +1,8 @@
-"""Whether a certificate that came back from its issuer is one for a key of this organisation.
+"""Checks of a certificate that an issuer returned for a key of this organisation.
 
-It is checked before it is put to use, since a wrong one is seen by others: a
-peer refuses what a certificate of another organisation signs, or encrypts for a
-key that nobody has. All reasons are reported together, so that one letter to the
-issuer is enough.
+It is checked before use, since others would notice a wrong one: a peer rejects signatures with a certificate
+of another organisation, or encrypts for a key that does not exist here. All flaws are reported together, so
+that one letter to the issuer is enough.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from samdrift.wire.verdicts import TrustReason
 
 MIN_BITS = 3072
 LONGEST = timedelta(days=5 * 366)
-"""Longer than any issuer of function certificates certifies a key: a sign of a certificate for tests."""
+"""Longest plausible validity; a certificate that exceeds it is a sign of an issuer for tests."""
 
 _UNREADABLE = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _DIGITS = re.compile(r"[0-9]+")
@@ -67,34 +66,34 @@ _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The organisation that the certificate is to name."""
+    """The organisation that the certificate must name."""
 
     name: str
     identifier: str
     """The participant identifier."""
     number: str = ""
-    """The organisation number, ten digits, where it is known."""
+    """The organisation number, ten digits, if it is known."""
 
     @property
     def domain(self) -> str:
-        """Return its domain name; empty for identifiers of other kinds."""
+        """Return the domain name in its identifier; empty for identifiers of other kinds."""
         code, _, value = self.identifier.partition(":")
         return value if code == "0203" else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The expectations that a certificate is checked against."""
+    """The expected properties of a certificate."""
 
     owner: Owner
     purpose: KeyPurpose
     waiting: Sequence[rsa.RSAPublicKey]
-    """Keys that wait for a certificate."""
+    """Keys that are waiting for a certificate."""
     used: Sequence[x509.Certificate]
     """Certificates that are installed here."""
     issuers: ChainPolicy
     used_from: datetime
-    """Start of use."""
+    """Time from which the certificate will be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class KeyCertificateVerdict:
 def judge(
     certificate: x509.Certificate, chain: Sequence[x509.Certificate], expected: Expected
 ) -> KeyCertificateVerdict:
-    """Check a certificate, that came with ``chain``, for a key of an organisation; never raises."""
+    """Check a certificate that came with ``chain`` for a key of an organisation; never raises."""
     try:
         return KeyCertificateVerdict(tuple(dict.fromkeys(_flaws(certificate, chain, expected))))
     except (ValueError, TypeError, UnsupportedAlgorithm, *_UNREADABLE):
@@ -137,7 +136,7 @@ def _flaws(
 
 
 def _naming(certificate: x509.Certificate, owner: Owner) -> Iterator[Flaw]:
-    """By its number, where certificate and owner have one; else by its name or its domain."""
+    """Yield flaws in the naming, by number if certificate and owner have one, else by name or domain."""
     numbers = {
         digits
         for text in (
@@ -162,7 +161,7 @@ def _naming(certificate: x509.Certificate, owner: Owner) -> Iterator[Flaw]:
 def _issuing(
     certificate: x509.Certificate, chain: Sequence[x509.Certificate], expected: Expected
 ) -> Iterator[Flaw]:
-    """Path and validity. Revocation is nothing to ask about before a certificate is used."""
+    """Yield flaws of path and validity; revocation is not checked before a certificate is used."""
     policy = replace(expected.issuers, key_uses=(), min_rsa_bits=0, revocation=RevocationMode.NONE)
     verdict = decide(certificate, policy, Evidence(intermediates=tuple(chain)), expected.used_from)
     if verdict.reason is TrustReason.WRONG_PURPOSE:
@@ -184,7 +183,7 @@ def _issuing(
 
 
 def _may_be_used(certificate: x509.Certificate, purpose: KeyPurpose) -> bool:
-    """Return whether the issuer allows the use; an issuer that says nothing allows everything."""
+    """Return whether the issuer allows the use; an issuer that states no uses allows all."""
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.KeyUsage):
@@ -211,7 +210,7 @@ def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> Iterator[str]:
-    """Organisation numbers as issuers write them: ``212000-0613``, ``SE2120000613-1AB``, ``162120000613``."""
+    """Yield organisation numbers in forms such as ``212000-0613``, ``SE2120000613-1AB``, ``162120000613``."""
     for digits in _DIGITS.findall(_HYPHENATED.sub(r"\1\2", text)):
         if len(digits) == 10:
             yield digits

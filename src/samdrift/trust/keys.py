@@ -1,7 +1,7 @@
-"""Keys and certificates out of PEM and PKCS#12, into the forms that the rest works with.
+"""Conversion of keys and certificates in PEM and PKCS#12 into the forms that other code works with.
 
-Files are read elsewhere. What a file holds is checked here, so that a wrong
-one is noticed at start and not with the first message.
+Files are read elsewhere. Their content is checked here, so that a wrong file is noticed at start and not with
+the first message.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _SEQUENCE = b"\x30"
 
 
 class KeyMaterialError(ValueError):
-    """Key or certificate that cannot be used; the text never holds any of it."""
+    """A key or certificate that cannot be used; the error's text never contains any of it."""
 
 
 def signing_key(
     key_pem: bytes, certificate: x509.Certificate, passphrase: bytes | None = None
 ) -> SoftwareSigningKey:
-    """A key that signs, from PKCS#8; :class:`KeyMaterialError` unless it belongs to ``certificate``."""
+    """Return a signing key from PKCS#8; :class:`KeyMaterialError` unless it belongs to ``certificate``."""
     return SoftwareSigningKey(_private_key(key_pem, certificate, passphrase), certificate)
 
 
 def decryption_key(
     key_pem: bytes, certificate: x509.Certificate, passphrase: bytes | None = None
 ) -> SoftwareDecryptionKey:
-    """A key that unwraps session keys, from PKCS#8; as :func:`signing_key`."""
+    """Return a key that unwraps session keys, from PKCS#8; otherwise like :func:`signing_key`."""
     return SoftwareDecryptionKey(_private_key(key_pem, certificate, passphrase), certificate)
 
 
 def certificates(data: bytes) -> tuple[x509.Certificate, ...]:
-    """Every certificate in ``data``, PEM or a single one in DER, in order; at least one."""
+    """Return all certificates in ``data``, PEM or a single one in DER, in order; at least one."""
     try:
         if b"-----BEGIN CERTIFICATE-----" in data:
             return tuple(x509.load_pem_x509_certificates(data))
@@ -50,24 +50,23 @@ def certificates(data: bytes) -> tuple[x509.Certificate, ...]:
 
 
 class PassphraseNeeded(KeyMaterialError):
-    """Key material that is encrypted, and for which no passphrase was given."""
+    """Encrypted key material for which no passphrase was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyBundle:
-    """A key with its certificate, as another program has kept them."""
+    """A key with its certificate, in a file from another program."""
 
     key: rsa.RSAPrivateKey = field(repr=False)
     certificate: x509.Certificate
     issuers: tuple[x509.Certificate, ...]
-    """Each followed by its own issuer, without the root, as a TLS server sends them."""
+    """Issuers, each followed by its own issuer, without the root, as a TLS server sends them."""
 
 
 def key_bundle(data: bytes, passphrase: bytes | None = None) -> KeyBundle:
     """Read key and certificates from PEM, in any order, or from PKCS#12.
 
-    :class:`PassphraseNeeded` when it takes a passphrase, :class:`KeyMaterialError` for anything else that
-    is wrong.
+    :class:`PassphraseNeeded` if a passphrase is required, :class:`KeyMaterialError` for any other fault.
     """
     key, found = (_from_pem if b"-----BEGIN " in data else _from_pkcs12)(data, passphrase)
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -105,7 +104,7 @@ def _from_pkcs12(data: bytes, passphrase: bytes | None) -> tuple[object, Sequenc
 
 
 def _issuers(own: x509.Certificate, found: Sequence[x509.Certificate]) -> Iterator[x509.Certificate]:
-    """Follow the issuers as far as they are there; a root is left out, since clients have it themselves."""
+    """Yield the issuers that are present, in order, except for a root, which clients already have."""
     seen = {own}
     while True:
         above = (one for one in found if one.subject == own.issuer and one not in seen)
@@ -118,7 +117,7 @@ def _issuers(own: x509.Certificate, found: Sequence[x509.Certificate]) -> Iterat
 
 
 def private_key(key_pem: bytes, passphrase: bytes | None = None) -> rsa.RSAPrivateKey:
-    """Return an RSA key from PKCS#8; :class:`KeyMaterialError` when there is none."""
+    """Return an RSA key from PKCS#8; :class:`KeyMaterialError` if there is none."""
     try:
         key = load_pem_private_key(key_pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -1,7 +1,7 @@
-"""Published revocation information: where it is, and until when it holds (component-pki 2.8, 2.9).
+"""Published revocation information: its addresses, and the time until it expires (component-pki 2.8, 2.9).
 
-Enough is checked here to keep rubbish out of a cache where something good may
-lie; whether the evidence proves anything is decided in :mod:`samdrift.trust.decide`.
+The checks here only keep unusable data from replacing good data in a cache; the value as evidence is decided
+in :mod:`samdrift.trust.decide`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A revocation list or a responder's answer in DER, and until when its issuer declared it valid."""
+    """A revocation list or an OCSP response in DER, and the end of the validity declared by its issuer."""
 
     data: bytes
     until: datetime
 
 
 def responders(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The addresses of the OCSP responders that the issuer names in ``certificate``."""
+    """Return the addresses of the OCSP responders that the issuer names in ``certificate``."""
     access = _extension(certificate, x509.AuthorityInformationAccess)
     return tuple(
         description.access_location.value
@@ -40,7 +40,7 @@ def responders(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The addresses at which the issuer publishes its revocation list."""
+    """Return the addresses at which the issuer publishes its revocation list."""
     points = _extension(certificate, x509.CRLDistributionPoints)
     return tuple(
         name.value
@@ -51,7 +51,7 @@ def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def read_answer(data: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:
-    """Return a responder's answer if it is about ``certificate`` and ``issuer`` vouches for it."""
+    """Return an OCSP response if it is about ``certificate`` and ``issuer`` vouches for it."""
     try:
         answer = ocsp.load_der_ocsp_response(data)
         if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
@@ -65,7 +65,7 @@ def read_answer(data: bytes, certificate: x509.Certificate, issuer: x509.Certifi
 
 
 def _vouched(answer: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
-    """Decide whether the issuer, or a responder that it has certified, signed (RFC 6960 4.2.2.2)."""
+    """Return whether the issuer, or a responder that it has certified, signed (RFC 6960 4.2.2.2)."""
     delegates = [each for each in answer.certificates if _may_answer(each, issuer)]
     return any(_signed(answer, signer) for signer in (issuer, *delegates))
 
@@ -93,7 +93,7 @@ def _signed(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
 
 
 def read_list(data: bytes, issuer: x509.Certificate) -> Published | None:
-    """A revocation list when ``issuer`` has signed it."""
+    """Return a revocation list if ``issuer`` has signed it."""
     key = issuer.public_key()
     try:
         found = x509.load_der_x509_crl(data)

@@ -1,4 +1,4 @@
-"""An organisation's vault in the access point: transfers out, envelopes in, evidence of both."""
+"""An organisation's vault in the access point: transfers out, envelopes in, and the evidence of both."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ _RELEASE = call("release_transfers", 4)
 _CUT_SHORT = error_text(TransferReason.NONE, "ended with its process, and counts for nothing")
 _CUT_OFF = error_text(TransferReason.NONE, "was cut off by an outage, and counts for nothing")
 _PARDONED = 5
-"""Attempts in a row that may end with their process and count for nothing."""
+"""Number of consecutive attempts cut short by the end of their process that do not count."""
 _OUTGOING_BODY = """
 SELECT b.id, b.size, b.sealed FROM transfers t JOIN bodies b ON b.id = t.body WHERE t.id = $1
 """
 _END = "SELECT ended, remote FROM end_transfer($1, $2, $3, $4, $5, $6)"
 _END_IN_ROW = "SELECT ended AND remote IS NULL FROM end_transfer($1, $2, $3, $4, $5, $6)"
-"""The same, of one whose body is in its row: there is no object to remove then."""
+"""The same for a transfer whose body is in its row, so that there is no object to remove."""
 _POSTPONE = call("postpone", 4)
 _SPARE = call("spare", 4)
 _TELL = call("tell", 5)
@@ -84,9 +84,9 @@ LEFT JOIN bodies b ON b.id = small.body AND b.sealed IS NOT NULL
 ORDER BY waiting.received_at, waiting.id
 """  # noqa: S608
 _FACTS = _ITEM.count(",") + 1
-"""Columns of an item without its envelope."""
+"""Number of columns of an inbox item without its envelope."""
 _BODIES_TOGETHER = 1 << 20
-"""Bytes of the envelopes that come with what waits."""
+"""Maximum total size, in bytes, of the envelopes returned together with inbox items."""
 _INCOMING_BODY = """
 SELECT b.id, b.size, b.sealed FROM incoming i JOIN bodies b ON b.id = i.body
 WHERE i.id = $1 AND i.acknowledged_at IS NULL
@@ -103,7 +103,7 @@ SELECT bool_and(gone.envelope IS NOT DISTINCT FROM taken.envelope AND gone.remot
 FROM unnest($1::text[], $3::text[]) AS taken (item, envelope)
 CROSS JOIN LATERAL acknowledge(taken.item, $2) AS gone
 """
-"""The same, and whether each was there, in its row."""
+"""The same, returning whether each envelope was waiting and stored in its row."""
 _STATUS = """
 SELECT t.id, t.envelope_id, t.as4_message_id, t.recipient, t.document, t.created_at, t.state, t.due_at,
        t.attempts - coalesce(t.spared, 0), coalesce(t.spared, 0), a.at, a.error
@@ -120,11 +120,11 @@ _GIVE_UP = "SELECT stood, remote FROM give_up($1, $2, $3)"
 
 
 class Standing(StrEnum):
-    """Standing of a transfer when the operator wants to act on it."""
+    """The state of a transfer when the operator wants to act on it."""
 
     WAITING = "waiting"
     UNDER_WAY = "under-way"
-    """An attempt is being made now."""
+    """An attempt is in progress."""
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -132,16 +132,16 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """News for a message service, and the envelopes that it has taken over."""
+    """News for a message service, and the ids of envelopes that it has taken over."""
 
     acknowledged: tuple[str, ...]
-    """Ids of the envelopes that were deleted for that."""
+    """Ids of the envelopes that were deleted because the message service has them."""
     events: tuple[TransferEvent, ...]
     inbox: tuple[InboxItem, ...]
 
 
 class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVault):
-    """Opened with role ``ap``."""
+    """An organisation's vault, opened in the access point role."""
 
     _role = Role.ACCESS_POINT
 
@@ -154,10 +154,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         now: datetime,
         lease: timedelta | None,
     ) -> tuple[Transfer, bool]:
-        """Store an envelope to be sent; return the earlier one, and false, when its id is known.
+        """Store an envelope to be sent; if its id is already known, return the earlier transfer and false.
 
-        ``body`` is the envelope as AS4 sends it, with its digest. With a lease the transfer is stored as
-        claimed, its first attempt begun at ``now``; without one it waits in the queue.
+        ``body`` is the envelope as AS4 sends it, with its digest. With a lease, the transfer is stored as
+        claimed, and its first attempt begins at ``now``; without one, it waits in the queue.
         """
         if body.sha256 is None:
             raise ValueError("a transfer needs the digest of its body")
@@ -191,10 +191,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         busy: Sequence[ParticipantIdentifier] = (),
         after: str = "",
     ) -> tuple[Transfer, ...]:
-        """Take over transfers that are due, each with a new attempt begun at ``now``.
+        """Claim transfers that are due, and begin a new attempt at each of them at ``now``.
 
         Recipients take turns, in the order of their identifiers and starting after ``after``. ``busy`` lists
-        the recipient of each attempt under way; with the new ones, a recipient has at most ``of_one``
+        the recipient of each attempt under way; including the new ones, a recipient has at most ``of_one``
         attempts.
         """
         most_of_one = limit if of_one is None else of_one
@@ -203,15 +203,15 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return tuple(transfers(rows))
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Release the transfers that ended processes had claimed; return their number.
+        """Release the transfers that ended processes had claimed; return how many can be claimed again.
 
-        The attempts that ended with them do not count. A transfer to which this happens repeatedly may itself
-        be what ends the processes: it waits for its lease, and its attempts count (invariant 8).
+        The interrupted attempts do not count. But a transfer to which this happens repeatedly may itself be
+        what ends the processes: it waits until its lease ends, and its attempts count (invariant 8).
         """
         return await self._release(ended, now, _PARDONED)
 
     async def give_back_claims(self, *, now: datetime) -> int:
-        """Release what this process itself has claimed, and is not at any more; returns how much."""
+        """Release this process's own claims, on which it no longer works; return their number."""
         return await self._release([self._room.claimant], now, None)
 
     async def _release(self, ended: Collection[str], now: datetime, most: int | None) -> int:
@@ -219,26 +219,27 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return int(number)
 
     def resume(self, transfers: Iterable[str], *, now: datetime) -> None:
-        """Give claims back whose attempts an outage has cut off: they count for nothing (invariant 8)."""
+        """Release claims after an outage interrupted their attempts, which do not count (invariant 8)."""
         for transfer_id in transfers:
             self._work.arrange(_SPARE, transfer_id, now, None, _CUT_OFF)
 
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
-        """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
+        """Return the envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
         body = await self._body(_OUTGOING_BODY, transfer_id)
         if body is None:
             raise UnknownRecord
         return body
 
     async def delivered(self, transfer_id: str, *, now: datetime, receipt: bytes, peer: str) -> bool:
-        """Final: keep the peer's receipt as evidence and delete the body. False when it was final before.
+        """Mark a transfer as delivered: keep the peer's receipt as evidence, and delete the body.
 
-        It can be supposed of a transfer whose body is small (:data:`~samdrift.vault.bodies.IN_ROW`).
+        Returns false if the transfer was already final. This can be used inside :meth:`suppose` if the body
+        is small enough to be in its row (:data:`~samdrift.vault.bodies.IN_ROW`).
         """
         return await self._ended(transfer_id, now, TransferState.DELIVERED, receipt, peer)
 
     async def failed(self, transfer_id: str, *, now: datetime, reason: TransferReason, detail: str) -> bool:
-        """Final: given up for ``reason``; the body is deleted. False when it was final before."""
+        """Mark a transfer as failed for ``reason``, and delete its body; false if it was already final."""
         return await self._ended(transfer_id, now, TransferState.FAILED, reason=reason, detail=detail)
 
     async def _ended(
@@ -272,9 +273,9 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         references: Sequence[bytes] = (),
         spared: bool = False,
     ) -> bool:
-        """Give the claim back until ``next_attempt``; ``references`` is what this attempt signed.
+        """Release the claim and schedule the transfer for ``next_attempt``; false if the transfer is final.
 
-        A ``spared`` attempt does not count. False when the transfer is final.
+        ``references`` are the references that this attempt signed. A ``spared`` attempt does not count.
         """
         signed, error = list(references) or None, error_text(reason, detail)
         statement = _SPARE if spared else _POSTPONE
@@ -284,29 +285,32 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return bool(waits)
 
     async def next_due(self) -> datetime | None:
-        """Return when the next transfer may be claimed, or ``None`` when none waits.
+        """Return when the next transfer may be claimed, or ``None`` if none is waiting.
 
-        An opening that asks only this leaves no entry in the log.
+        An opening used only for this leaves no entry in the log.
         """
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
 
     async def due_after(self, moment: datetime) -> datetime | None:
-        """Return when the next transfer becomes due after a moment, likewise."""
+        """Return when the next transfer becomes due after a moment, or ``None`` if there is none.
+
+        An opening used only for this leaves no entry in the log.
+        """
         due: datetime | None = (await self._work.peek(_DUE_AFTER, moment))[0][0]
         return due
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:
-        """Return events of transfers with a sequence over ``after``, in the order of commit."""
+        """Return transfer events with a sequence number above ``after``, in the order of commit."""
         return tuple(map(event, await self._found(_EVENTS, after, limit)))
 
     async def known_receipt(self, as4_message_id: str, peer: str) -> bytes | None:
-        """The receipt that was given to ``peer`` for that message, if any."""
+        """Return the receipt that ``peer`` was given for that message, if there is one."""
         rows = await self._found(_RECEIPT, as4_message_id, peer)
         return rows[0][0] if rows else None
 
     async def accept(self, item: IncomingEnvelope, body: Body, receipt: bytes, *, now: datetime) -> bool:
-        """Store an envelope that came in and the receipt for it. False when that peer's message is known."""
+        """Store an incoming envelope and its receipt; false if that peer's message is already known."""
         ((stored,),) = await self._work.decide(
             _ACCEPT,
             new_id(),
@@ -329,7 +333,8 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     def keep_certificate(self, certificate: bytes, *, now: datetime) -> None:
         """Keep a peer's certificate, in DER, for as long as the log that names it by its SHA-256.
 
-        Each is stored once, however often its peer sends or receives; this process asks for it once a day.
+        Each certificate is stored once, however often its peer sends or receives; this process sends it to
+        the database once a day.
 
         Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
         """
@@ -344,14 +349,14 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         self._work.after_commit(remember)
 
     async def certificate(self, sha256: str) -> bytes | None:
-        """Return the peer's certificate, in DER, that the log names by that SHA-256, if it is kept."""
+        """Return the peer's certificate with that SHA-256, in DER, or ``None`` if it is not kept."""
         rows = await self._work.query(_CERTIFICATE, sha256)
         return rows[0][0] if rows else None
 
     async def inbox(self, limit: int, past: str = "") -> tuple[InboxItem, ...]:
         """Return the envelopes that wait to be fetched, oldest first, starting after the item ``past``.
 
-        Without an item of that id, all of them.
+        Starts from the oldest if there is no item with that id.
         """
         return tuple(InboxItem(*row) for row in await self._found(_INBOX, limit, past))
 
@@ -367,11 +372,11 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     ) -> News:
         """Delete the waiting envelopes ``taken``; return :meth:`events` and :meth:`inbox`, in one round trip.
 
-        With nothing to delete, that round trip ends the opening.
+        If there is nothing to delete, that round trip also ends the opening.
 
-        Envelopes of up to ``small`` bytes come with their items, if they are stored in their rows and within
-        a limit for all together. An envelope that does not open is left to :meth:`incoming_body`, so that it
-        does not block others.
+        Envelopes of up to ``small`` bytes are returned with their items, if they are stored in their rows and
+        within a limit for all together. An envelope that cannot be decrypted is left to
+        :meth:`incoming_body`, so that it does not block the others.
         """
         asked = _news(after, past, limit, small)
         gone: list[list[Row]] = []
@@ -405,8 +410,8 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     ) -> News | None:
         """Do ``work`` like :meth:`suppose`, then :meth:`news`, in the round trip that ends this opening.
 
-        ``taken`` maps each item to its envelope; they are expected to be waiting, stored in their rows.
-        ``None`` if anything differs: then nothing is done, and the opening shows nothing.
+        ``taken`` maps each item to its envelope; they are expected to be waiting and stored in their rows.
+        Returns ``None`` if anything is not as expected: then nothing is done, and the opening shows nothing.
         """
 
         async def all_of_it() -> None:
@@ -433,17 +438,17 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return item
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
-        """The waiting envelope with that id, or ``None``."""
+        """Return the waiting envelope with that id, or ``None``."""
         return await self._body(_INCOMING_BODY, item_id)
 
     async def acknowledge(self, item_id: str, *, now: datetime) -> str | None:
-        """Delete a waiting envelope but keep its facts; return its id, or ``None`` when none waits."""
+        """Delete a waiting envelope but keep its facts; return its id, or ``None`` if it was not waiting."""
         ((envelope_id, body),) = await self._work.query(_ACKNOWLEDGE, item_id, now)
         self._drop_object(body)
         return None if envelope_id is None else str(envelope_id)
 
     async def _found(self, sql: str, *values: Value) -> list[Row]:
-        """Rows that are seen where there are any."""
+        """Return the rows of a query; if there are any, the opening counts as used and is logged."""
         rows = await self._work.look(sql, *values)
         if rows:
             self._work.use()
@@ -455,39 +460,42 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         self._work.last(_TELL, transfer_id, now, state.value, reason.value, detail)
 
     async def waiting(self, limit: int) -> tuple[TransferStatus, ...]:
-        """Transfers that are not final, the next one to be attempted first."""
+        """Return transfers that are not final, the next one to be attempted first."""
         return tuple(map(_status, await self._work.query(_WAITING, limit)))
 
     async def backlog(self) -> Backlog:
-        """Count the transfers that are not final, and return since when."""
+        """Return the number of transfers that are not final, and the time of the oldest."""
         ((number, oldest),) = await self._work.look(_BACKLOG)
         return Backlog(number, oldest)
 
     async def status(self, identifier: str) -> TransferStatus | None:
-        """A transfer by its own id or its envelope's, whatever its state."""
+        """Return the status of a transfer by its own id or its envelope's, whatever its state."""
         rows = await self._work.query(_NAMED, identifier)
         return _status(rows[0]) if rows else None
 
     async def has_transfer(self, identifier: str) -> bool:
-        """Return whether a transfer has that id, or its envelope; nothing is shown, so no entry is left."""
+        """Return whether a transfer has that id or envelope id; reveals nothing, so leaves no log entry."""
         return bool((await self._work.peek(_HAS_TRANSFER, identifier))[0][0])
 
     async def attempts(self, transfer_id: str) -> tuple[Attempt, ...]:
-        """Every attempt at a transfer, in order, without the signed references."""
+        """Return every attempt at a transfer, in order, without the signed references."""
         return tuple(Attempt(*row) for row in await self._work.query(_ATTEMPTS, transfer_id))
 
     async def proof(self, transfer_id: str) -> bytes | None:
-        """The receipt that the peer signed for a delivered transfer: evidence, kept when the body is gone."""
+        """Return the peer's signed receipt for a delivered transfer: evidence that outlives the body."""
         rows = await self._work.query(_PROOF, transfer_id)
         return rows[0][0] if rows else None
 
     async def hasten(self, transfer_id: str, *, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; returns its state before."""
+        """Make a waiting transfer due for an attempt now; return its state before the call."""
         ((stood,),) = await self._work.query(_HASTEN, transfer_id, now)
         return Standing(stood or Standing.UNKNOWN)
 
     async def give_up(self, transfer_id: str, *, now: datetime, why: str) -> Standing:
-        """Final, if it waits: failed with ``GIVEN_UP``, its body deleted; returns its state before."""
+        """End a waiting transfer as failed with ``GIVEN_UP``; return its state before the call.
+
+        The body of a transfer that is ended is deleted.
+        """
         ((stood, body),) = await self._work.query(_GIVE_UP, transfer_id, now, why)
         self._drop_object(body)
         return Standing(stood or Standing.UNKNOWN)
@@ -498,7 +506,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
 
 
 def _news(after: int, past: str, limit: int, small: int) -> list[Statement]:
-    """The questions after events, and after what waits: with small envelopes where they are asked for."""
+    """Return the queries for events and for the inbox; with small envelopes if ``small`` is not 0."""
     inbox: Statement = _INBOX, (limit, past)
     if small:
         inbox = _INBOX_WITH_BODIES, (limit, past, small, _BODIES_TOGETHER)

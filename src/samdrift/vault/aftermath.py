@@ -1,8 +1,8 @@
-"""The aftermath of a process of the installation that ended without a shutdown.
+"""Recovery after a process of the installation has ended without a shutdown.
 
 Other processes were not notified of its last commits: that something is due in a vault, or that something new
-waits there. Every process serves requests of all organisations, so any vault may be concerned. So the due
-moments are read from all vaults, and then all processes are notified that something may wait in each.
+waits there. Every process serves requests of all organisations, so any vault may be affected. Therefore the
+due moments are read from all vaults, and then all processes are notified that something may wait in each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from samdrift.vault.wakeups import Wakeups
 
 
 class Aftermath:
-    """Has every vault looked into, once after each loss that this process is the first to find."""
+    """A check of every vault, made once after each lost process that this process is the first to detect."""
 
     def __init__(
         self, registry: Registry, moments: Moments, announcements: Announcements, wakeups: Wakeups
@@ -32,13 +32,13 @@ class Aftermath:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self) -> None:
-        """Have it done in the background; never fails."""
+        """Start the check in the background; never fails."""
         task = asyncio.create_task(self._watched())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Stop: another process will find the next loss, and the end of this one."""
+        """Cancel running checks: another process will detect the next loss, and the end of this one."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,10 +1,10 @@
-"""Notifies other processes, after a commit, that something waits in a vault.
+"""Notifications to other processes, after a commit, that something waits in a vault.
 
 The whole cluster shares one queue of notifications: any login can fill it and keep it full, and while it is
 full every transaction that notifies fails to commit. So a transaction that stores something does not notify,
 except for moments on their way to the registry, which are sent again without a notification if that fails
 (:mod:`samdrift.vault.moments`). A notification that fails is counted, logged once, and sent later; meanwhile
-work is found by polling. An outage of the database has a line of its own in the log.
+work is found by polling. An outage of the database has its own line in the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from samdrift.vault.errors import VaultError, VaultUnavailable
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0
-"""Seconds by which pending notifications may delay the end of a process."""
+"""Maximum number of seconds by which pending notifications may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -32,15 +32,15 @@ def notify(channels: Collection[str]) -> list[Statement]:
 
 
 class Announcements:
-    """Channels that are to be notified, each once however often it was asked for."""
+    """Channels waiting to be notified, each once however often it was requested."""
 
     def __init__(self, run: Callable[[list[Statement]], Awaitable[object]], together: float = 0.0) -> None:
-        """``run`` runs statements in a session of its own.
+        """Prepare to notify channels; ``run`` runs statements in a session of its own.
 
-        ``together`` are the seconds for which a channel waits for others.
+        ``together`` is the number of seconds to wait, so that several channels are notified together.
         """
         self.failures = 0
-        """Attempts to notify that failed since the start."""
+        """Number of failed attempts to notify since the start."""
         self._run = run
         self._together = together
         self._waiting: set[str] = set()
@@ -50,17 +50,17 @@ class Announcements:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Notify from now on, in the background."""
+        """Start notifying in the background."""
         self._task = asyncio.create_task(self._keep())
 
     def ask(self, channel: str) -> None:
-        """Have a channel notified soon; never fails."""
+        """Request that a channel be notified soon; never fails."""
         self._waiting.add(channel)
         self._asked.set()
         self._done.clear()
 
     async def stop(self) -> None:
-        """Notify what is left, as far as that is possible now, and end."""
+        """Send the pending notifications if that is possible in time, and stop."""
         if self._task is None:
             return
         with contextlib.suppress(TimeoutError):

@@ -1,11 +1,9 @@
 """Bodies of envelopes and messages: streams that are encrypted before they leave the process.
 
-A stream is the number of the data key's generation, then libsodium's
-secretstream (XChaCha20-Poly1305): a header, and frames of 64 KiB plaintext, the
-last one marked. Every frame is bound to vault and body, so that frames cannot
-be exchanged, reordered or cut off. A small stream travels in the row; a large
-one goes to the object store while it is written, so that memory does not grow
-with it.
+A stream is the number of the data key's generation, followed by libsodium's secretstream
+(XChaCha20-Poly1305): a header, and frames of 64 KiB plaintext, the last one marked. Every frame is bound to
+vault and body, so that frames cannot be exchanged, reordered or cut off. A small stream is stored in the row;
+a large one goes to the object store while it is being written, so that memory use does not grow with it.
 """
 
 from __future__ import annotations
@@ -35,10 +33,10 @@ from samdrift.vault.sealing import GENERATION_BYTES, Sealer
 
 
 def new_id() -> str:
-    """A UUID that grows with time (RFC 9562, version 7).
+    """Return a new UUID that grows with time (RFC 9562, version 7).
 
-    New rows are then neighbours in their index, which stays small in memory and
-    in the write-ahead log however long the table grows; 74 bits are random.
+    New rows are then neighbours in their index, which stays small in memory and in the write-ahead log
+    however long the table grows; 74 bits are random.
     """
     milliseconds = time.time_ns() // 1_000_000
     chance = int.from_bytes(random(10))
@@ -47,7 +45,7 @@ def new_id() -> str:
 
 
 IN_ROW = 128 * 1024
-"""Largest body, in bytes of plaintext, that is kept in its row."""
+"""Size of the largest body, in bytes of plaintext, that is kept in its row."""
 FRAME = 64 * 1024
 _BEGINNING = GENERATION_BYTES + crypto_secretstream_xchacha20poly1305_HEADERBYTES
 _SEALED_FRAME = FRAME + crypto_secretstream_xchacha20poly1305_ABYTES
@@ -57,18 +55,18 @@ _MORE = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Store of the bodies of one vault, and the key that they are encrypted with."""
+    """The place where one vault's bodies are stored, and the key that encrypts them."""
 
     vault: str
     sealer: Sealer
     objects: Objects
 
     def name(self, body_id: str) -> str:
-        """The body's name in the object store."""
+        """Return the body's name in the object store."""
         return f"{self.vault}/{body_id}"
 
     def body_id(self, name: str) -> str:
-        """The body that is stored under ``name``."""
+        """Return the id of the body that is stored under ``name``."""
         return name.removeprefix(f"{self.vault}/")
 
     def context(self, body_id: str) -> bytes:
@@ -77,28 +75,28 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A finished body for an operation to store. It is removed with the opening if none does."""
+    """A finished body, ready to be stored by an operation; otherwise it is removed when the opening ends."""
 
     id: str
     size: int
     sha256: bytes | None
-    """Digest of the plaintext, when it was asked for."""
+    """Digest of the plaintext, if it was requested."""
     sealed: bytes | None = field(repr=False)
-    """The encrypted stream, ``None`` when it is in the object store."""
+    """The encrypted stream, or ``None`` if it is in the object store."""
     shelf: Shelf = field(repr=False)
 
     def reader(self) -> BodyReader:
-        """Read it back, even after the opening."""
+        """Return a reader of the body, which works even after the opening."""
         return BodyReader(self.shelf, self.id, self.size, self.sealed)
 
 
 def body_values(body: Body | None) -> tuple[str | None, int | None, bytes | None, bytes | None]:
-    """A body as the arguments by which our functions take it: id, size, digest and stream."""
+    """Return a body as the arguments that our SQL functions accept: id, size, digest and stream."""
     return (None,) * 4 if body is None else (body.id, body.size, body.sha256, body.sealed)
 
 
 class BodyReader:
-    """Plaintext of a stored body in pieces, even after the opening; each iteration starts over."""
+    """A reader of the plaintext of a stored body, even after the opening; each iteration starts over."""
 
     def __init__(self, shelf: Shelf, body_id: str, size: int, sealed: bytes | None) -> None:
         self.id = body_id
@@ -111,7 +109,7 @@ class BodyReader:
         return self.pieces()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Authenticated pieces; :class:`SealBroken` at the first that does not hold, or at a missing end."""
+        """Yield authenticated pieces; :class:`SealBroken` at the first invalid piece, or at a missing end."""
         opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
         if self._sealed is not None:
             for piece in opener.feed(self._sealed):
@@ -123,7 +121,7 @@ class BodyReader:
         yield opener.finish()
 
     async def read_all(self) -> bytes:
-        """The whole body, for bodies that fit in memory."""
+        """Return the whole body, for bodies that fit in memory."""
         if self._sealed is not None:  # A page has hundreds of them: no step for each piece.
             opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
             return b"".join((*opener.feed(self._sealed), opener.finish()))
@@ -131,7 +129,7 @@ class BodyReader:
 
 
 class BodyWriter:
-    """Takes plaintext in pieces of any size; memory does not grow with the body."""
+    """An encrypting writer of a body, in pieces of any size; memory use does not grow with the body."""
 
     def __init__(self, shelf: Shelf, *, digested: bool = False) -> None:
         self.id = new_id()
@@ -148,7 +146,7 @@ class BodyWriter:
         self._over = False
 
     async def write(self, data: bytes) -> None:
-        """Encrypt and keep; :class:`VaultClosed` when it was finished or discarded."""
+        """Encrypt and keep plaintext; :class:`VaultClosed` after :meth:`finish` or :meth:`discard`."""
         if self._over:
             raise VaultClosed
         if self._hash is not None:
@@ -163,7 +161,7 @@ class BodyWriter:
         self._frame += rest
 
     async def finish(self) -> Body:
-        """Encrypted whole; durable already when it is too large for a row."""
+        """Return the finished body, which is already durable if it is too large for a row."""
         if self._over:
             raise VaultClosed
         await self._push(bytes(self._frame), _FINAL)
@@ -176,7 +174,7 @@ class BodyWriter:
         return self._body
 
     async def discard(self) -> None:
-        """Remove what was written; harmless when repeated."""
+        """Remove what was written; may be called repeatedly."""
         self._over = True
         self._held.clear()
         stored, self._object = self._object, None
@@ -197,7 +195,7 @@ class BodyWriter:
 
 
 class _Opener:
-    """Decrypts a stream that comes in pieces of any size."""
+    """A decrypter of a stream that arrives in pieces of any size."""
 
     def __init__(self, sealer: Sealer, context: bytes) -> None:
         self._sealer = sealer
@@ -207,7 +205,7 @@ class _Opener:
         self._begun = False
 
     def feed(self, sealed: bytes) -> list[bytes]:
-        """Yield whole frames of plaintext, except the last one, which :meth:`finish` returns."""
+        """Decrypt the frames that are complete, except the last one, which :meth:`finish` returns."""
         self._waiting += sealed
         if not self._begun and len(self._waiting) >= _BEGINNING:
             self._begin()
@@ -223,7 +221,7 @@ class _Opener:
         return pieces
 
     def finish(self) -> bytes:
-        """The last frame; :class:`SealBroken` when the stream ends before it."""
+        """Return the last frame; :class:`SealBroken` if the stream ends before it."""
         if not self._begun:
             raise SealBroken
         return self._pull(bytes(self._waiting), _FINAL)

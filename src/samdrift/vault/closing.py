@@ -1,8 +1,8 @@
-"""An organisation's end in the registry: what it had, the decision, and the signed certificate.
+"""The closing of an organisation in the registry: what it had, the decision, and the signed certificate.
 
-A closing is a row that is written before anything is destroyed and completed when everything is. It survives
-a kill at any moment, and records quantities (counts, fingerprints, the head of the log) but no content. Runs
-as the database's administrator.
+A closing is a row that is written before anything is destroyed and completed when everything is. It remains
+valid if the process is killed at any moment, and records quantities (counts, fingerprints, the head of the
+log) but no content. All of this runs as the database's administrator.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _COUNTS = {
     Role.MESSAGE_CLIENT: _RECORD_KEEPING,
     Role.GOVERNANCE: _RECORD_KEEPING,
 }
-"""Tables of each role: records, those under way, and public records that were not handed over.
+"""Queries that count, for each role: records, unfinished records, and public records not handed over.
 
 Message client and governance are an organisation's own store of what it sent, received and decided
-(architecture-sad 2), so that what closing would destroy there may be the only copy of a public record. Access
-point and message service pass on what others keep.
+(architecture-sad 2), so closing may destroy the only copy of a public record there. Access point and message
+service only pass on what others keep.
 """
 _STOCK = """
 SELECT (SELECT count(*) FROM {schema}.bodies),
@@ -65,7 +65,7 @@ _CLOSINGS = "SELECT number, organisation, facts, begun_at, ended_at, certificate
 
 
 Inside = Callable[[str], AbstractAsyncContextManager[Connection]]
-"""Opens a transaction of its own in a database."""
+"""A function that opens a separate transaction in a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,22 @@ class Stock:
     vault: str
     state: RegistrationState
     records: int
-    """Messages and receipts of a message service, transfers and received envelopes of an access point, public
-    records of message client and governance.
+    """Number of records that the role keeps.
+
+    They are the messages and receipts of a message service, the transfers and received envelopes of an access
+    point, and the public records of message client and governance.
     """
     bodies: int
     under_way: int
-    """The number of unfinished things: to be sent, to be answered, to be fetched."""
+    """Number of unfinished records: to be sent, to be answered, to be fetched."""
     not_handed_over: int
-    """The number of public records that are kept here and have not been handed over."""
+    """Number of public records that are kept here and have not been handed over."""
     log_length: int
     log_hash: bytes
     exported: bool
-    """The log was exported after the vault had been suspended for the last time."""
+    """True if the log was exported after the vault was last suspended."""
     ended: tuple[Happening, ...]
-    """Log entries about work in progress that was ended for the closing."""
+    """Log entries about unfinished work that was ended because of the closing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,15 @@ class Closing:
 
 
 class Closings:
-    """The record of organisations that are closed, or being closed."""
+    """The registry's record of organisations that are closed or being closed."""
 
     def __init__(self, connection: Connection, inside: Inside) -> None:
-        """``inside`` opens a transaction in a database."""
+        """Use the registry's ``connection``; ``inside`` opens a transaction in a database."""
         self._connection = connection
         self._inside = inside
 
     async def stock(self, organisation: ParticipantIdentifier) -> tuple[Stock, ...]:
-        """Count what each of the organisation's vaults holds now."""
+        """Count what each of the organisation's vaults holds at present."""
         found = await self._rows(
             "SELECT coalesce(database, current_database()), role, vault, schema, state"
             " FROM registry.registrations WHERE organisation = %s ORDER BY role",
@@ -126,18 +128,18 @@ class Closings:
         return tuple(stock)
 
     async def all(self) -> tuple[Closing, ...]:
-        """Every closing there was, the first one first."""
+        """Return all closings, the first one first."""
         return tuple(map(_closing, await self._rows(f"{_CLOSINGS} ORDER BY number")))
 
     async def last(self, organisation: ParticipantIdentifier) -> Closing | None:
-        """The organisation's latest closing: under way, or done."""
+        """Return the organisation's latest closing, whether finished or not; ``None`` if there is none."""
         rows = await self._rows(
             f"{_CLOSINGS} WHERE organisation = %s ORDER BY number DESC LIMIT 1", organisation.value
         )
         return _closing(rows[0]) if rows else None
 
     async def begin(self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening) -> None:
-        """Put on record what is to be destroyed, once, in a transaction of the caller's."""
+        """Record once what is to be destroyed, in the caller's transaction."""
         begun = await self._rows(
             "INSERT INTO registry.closings (organisation, facts, begun_at) VALUES (%s, %s, %s)"
             " ON CONFLICT (organisation) WHERE ended_at IS NULL DO NOTHING RETURNING number",
@@ -158,7 +160,7 @@ class Closings:
             await append_log(self._connection, "registry", happening)
 
     async def end(self, closing: Closing, certificate: bytes, happening: Happening) -> None:
-        """Put on record, once, that everything is destroyed."""
+        """Record once that everything is destroyed."""
         async with self._connection.transaction():
             ended = await self._rows(
                 "UPDATE registry.closings SET ended_at = %s, certificate = %s"
@@ -196,7 +198,7 @@ async def _stock(connection: Connection, role: str, vault: str, schema: str, sta
 
 
 async def _log_head(connection: Connection, schema: str) -> ChainHead:
-    """Return the end of a vault's log, in a transaction of the caller's."""
+    """Return the end of a vault's log, in the caller's transaction."""
     cursor = psycopg.AsyncRawCursor(connection)
 
     async def query(question: str, *values: object) -> list[tuple[Any, ...]]:
@@ -228,7 +230,7 @@ def _word(event: AuditEvent) -> str:
 
 
 async def begin_log(connection: Connection, schema: str, log_id: str, channel: str) -> None:
-    """Begin the log in a schema, as administrator."""
+    """Begin the log in a schema, as the database's administrator."""
     name = sql.Identifier(schema)
     insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
     await connection.execute(insert.format(name), (origin(log_id).hash, channel))
@@ -236,7 +238,7 @@ async def begin_log(connection: Connection, schema: str, log_id: str, channel: s
 
 
 async def append_log(connection: psycopg.AsyncConnection[Any], schema: str, happening: Happening) -> None:
-    """Append to the log of a vault, or of the operator, in a transaction of the caller's."""
+    """Append to the log of a vault or of the operator, in the caller's transaction."""
     _, values = logbook.append_statement([happening])
     append = sql.SQL("SELECT {}.append_log(%s::bytea[], %s::bigint[], %s::int[])")
     await connection.execute(append.format(sql.Identifier(schema)), values)

@@ -1,4 +1,4 @@
-"""Steps that can wait, and are done in the next opening of the same vault.
+"""Steps that can wait and are done in the next opening of the same vault.
 
 An opening costs about the same whatever is done in it. So a step may wait a moment for an opening by another
 worker, which includes it in its transaction. If none comes, waiting steps are done together; and if one of
@@ -22,33 +22,33 @@ from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WITHIN = 1.0
-"""Seconds for which a step waits."""
+"""Maximum number of seconds that a step waits."""
 _MOST = 16
-"""Steps that wait at most: then they are done."""
+"""Number of waiting steps at which they are done without waiting longer."""
 
 V = TypeVar("V", bound=Vault)
 Step = Callable[[V], Awaitable[Any]]
-"""Does something in an opening that is supposed to succeed (:meth:`Vault.suppose`), and reads nothing."""
+"""A step to be done in an opening that is expected to succeed (:meth:`Vault.suppose`); it reads nothing."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Waiting(Generic[V]):
     step: Step[V]
     durable: asyncio.Future[bool]
-    """True when the step was done with others; otherwise it must be done by itself."""
+    """Result: true if the step was done together with others, false if it must be done by itself."""
 
 
 class Along(Generic[V]):
-    """Steps that an opening takes along."""
+    """Waiting steps that an opening includes in its transaction."""
 
     def __init__(self, steps: Sequence[Step[V]]) -> None:
         self.steps = steps
         self.durable = False
-        """To be set once it is committed."""
+        """To be set to true once the steps are committed."""
 
 
 class Company(Generic[V]):
-    """The steps of one worker of the platform, for one purpose, in the vaults of every organisation."""
+    """The waiting steps of one platform worker, for one purpose, in the vaults of all organisations."""
 
     def __init__(
         self,
@@ -56,7 +56,10 @@ class Company(Generic[V]):
         purpose: Purpose,
         recorded: Callable[[ParticipantIdentifier], None] = lambda organisation: None,
     ) -> None:
-        """``recorded`` is called when steps were done together, in an opening of their own."""
+        """Prepare to collect steps.
+
+        ``recorded`` is called after steps were done together in an opening of their own.
+        """
         self._vaults = vaults
         self._purpose = purpose
         self._recorded = recorded
@@ -64,7 +67,7 @@ class Company(Generic[V]):
         self._waiting: defaultdict[ParticipantIdentifier, list[_Waiting[V]]] = defaultdict(list)
 
     async def joins(self, organisation: ParticipantIdentifier, step: Step[V]) -> bool:
-        """Have a step done with others; it is durable when this returns true, and not done when false."""
+        """Wait for a step to be done with others; return true if it is durable, false if it was not done."""
         mine = _Waiting(step, asyncio.get_running_loop().create_future())
         waiting = self._waiting[organisation]
         waiting.append(mine)
@@ -107,7 +110,7 @@ class Company(Generic[V]):
             await self._together(organisation, 1)
 
     async def _together(self, organisation: ParticipantIdentifier, least: int = 2) -> None:
-        """Do what waits in one opening, where it is at least so much."""
+        """Do all waiting steps in one opening, if there are at least ``least`` of them."""
         async with self.along(organisation) as along:
             if len(along.steps) < least:
                 return

@@ -1,5 +1,7 @@
-"""Facts in one vault on which cover by agreements rests, in addition to the signed statements: what was
-inherited from the time before agreements, and the state that the log reported last.
+"""Facts in one vault that determine its cover by agreements, in addition to the signed statements.
+
+They are the inherited agreement, for organisations from before agreements were required, and the state that
+the log reported last.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from samdrift.vault.database.session import call
 from samdrift.vault.signedstatements import SignedStatementKeeping
 
 INHERITED = timedelta(days=90)
-"""Time for which the inherited agreement covers an organisation (sql/cover-1.sql)."""
+"""Period for which the inherited agreement covers an organisation (sql/cover-1.sql)."""
 _FACTS = """
 SELECT c.inherited_from, c.inherited_until, c.noted,
     (SELECT coalesce(max(s.number), 0) FROM signed_statements s),
@@ -23,28 +25,28 @@ _NOTE = call("note_cover", 2)
 
 @dataclass(frozen=True, slots=True)
 class CoverFacts:
-    """Facts of cover in one vault."""
+    """One vault's facts about cover by agreements."""
 
     inherited: tuple[datetime, datetime] | None
-    """The beginning and end of the inherited agreement; ``None`` where there never was one."""
+    """The beginning and end of the inherited agreement; ``None`` if there never was one."""
     noted: str
-    """The state that the log reported last, in the keeper's own words; empty before the first."""
+    """The state that the log reported last, in the words of the cover keeper; empty before the first."""
     statements: int
     """Number of the last signed statement."""
     witnessed: datetime | None
-    """The last moment that a witness has put under the log: it is not earlier than that now."""
+    """The latest time of a witness's cosignature on the log: the present cannot be earlier."""
 
 
 class CoverKeeping(SignedStatementKeeping):
-    """A vault whose function is covered by agreements, or not: every vault is."""
+    """A vault that keeps facts about its cover by agreements, as every vault does."""
 
     async def cover_facts(self) -> CoverFacts:
-        """Return the facts; alone, this leaves no entry in the log, since it reveals nothing about anyone."""
+        """Return the facts; they reveal nothing about anyone, so this alone leaves no entry in the log."""
         ((start, end, noted, statements, witnessed),) = await self._work.peek(_FACTS)
         inherited = None if start is None or end is None else (start, end)
         return CoverFacts(inherited, noted, int(statements), witnessed)
 
     async def note_cover(self, before: str, after: str) -> bool:
-        """Keep the state that the log now reports; false if another process has reported it already."""
+        """Store the state that the log now reports; false if another process has already reported it."""
         ((noted,),) = await self._work.look(_NOTE, before, after)
         return bool(noted)

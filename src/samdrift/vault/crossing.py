@@ -1,8 +1,9 @@
 """Attacks by one vault on another, with everything that its organisation's processes can hold.
 
-For the isolation check that runs in production (:mod:`samdrift.isolationcheck`): two canary organisations,
-without the gate in between. Every attempt must be denied by the database, the encryption and the key files
-themselves. Each statement is rolled back, so that an attempt that succeeds shows a leak and changes nothing.
+They are part of the isolation check that runs in production (:mod:`samdrift.isolationcheck`): two canary
+organisations, without the gate between them. Every attempt must be denied by the database, the encryption and
+the key files themselves. Each statement is rolled back, so that an attempt that succeeds shows a leak but
+changes nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _ACTOR = "another organisation's vault login"
 _HOLDER = "whoever holds another organisation's keys"
 _NOT_ALLOWED = ("42501",)
 _NOT_HERE = (*_NOT_ALLOWED, "3F000", "42P01")
-"""SQLSTATE of what is not allowed, or, in the login's own database, not there to be named."""
+"""SQLSTATE codes that count as a denial in the login's own database: not allowed, or no such object."""
 _PLACE = "isolation check"
 _FIND = """
 SELECT vault, schema, login, secret, channel, database FROM registrations
@@ -94,18 +95,18 @@ OF_THE_LOG = (
     "DELETE FROM {mine}.log",
     "UPDATE {mine}.log_head SET sequence = 0",
 )
-"""Reading and forging another's log, and rewriting one's own."""
+"""Statements that read or forge another vault's log, or rewrite one's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """Everything that opens one vault."""
+    """Everything that is needed to open one vault."""
 
     vault: str
     schema: str
     login: Login
     where: str | None
-    """Its database."""
+    """Its database; ``None`` for the installation's own."""
     secret: bytes = field(repr=False)
     channel: str
     shelf: Shelf = field(repr=False)
@@ -117,14 +118,14 @@ class Hosted:
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
-    """A body in the object store that was planted to be reached for."""
+    """A body in the object store that was planted as a target for the attacks."""
 
     id: str
     size: int
 
 
 class Crossings:
-    """The vaults of an installation, each as those see it who hold its keys."""
+    """The vaults of an installation, as seen by a process that holds their keys."""
 
     def __init__(self, database: Database, keys: KeyStore, objects: Objects, secrets: Path) -> None:
         self._database = database
@@ -135,7 +136,7 @@ class Crossings:
     @classmethod
     @asynccontextmanager
     async def of(cls, settings: VaultSettings, keys: KeyStore) -> AsyncIterator[Self]:
-        """Reach database and objects of ``settings`` while the context lasts."""
+        """Connect to the database and object store of ``settings`` while the context lasts."""
         database = await Database.start(settings, keys)
         try:
             yield cls(database, keys, Objects(settings.objects), settings.secrets)
@@ -143,7 +144,7 @@ class Crossings:
             await database.stop()
 
     async def find(self, organisation: ParticipantIdentifier, role: Role) -> Hosted:
-        """The organisation's vault; :class:`UnknownRecord` when it has none in that role."""
+        """Return the organisation's vault; :class:`UnknownRecord` if it has none in that role."""
         with closing(await self._database.registry_session()) as registry:
             (rows,) = await registry.run([(_FIND, (organisation.value, role.value))])
         if not rows:
@@ -187,7 +188,7 @@ class Crossings:
         return found
 
     async def in_objects(self, mine: Hosted, theirs: Hosted, body: StoredBody) -> list[Attempt]:
-        """At a stored body: under one's own name, with one's own keys, and put in one's own place."""
+        """Attack a stored body by its id, with other keys, and as if it were in one's own vault."""
         if not await _reads(theirs.shelf, body):
             return [Attempt(OBJECTS, "read", _HOLDER, Verdict.UNTRIED, "its owner cannot read it either")]
         moved = self._sealer(mine.vault, theirs.vault)
@@ -209,7 +210,7 @@ class Crossings:
         return [*found, _judged(OBJECTS, "find it among one's own objects", _HOLDER, leaked=shared)]
 
     def in_seals(self, mine: Hosted, theirs: Hosted) -> list[Attempt]:
-        """At values that another vault sealed."""
+        """Attack values that another vault sealed."""
         value = theirs.shelf.sealer.seal(b"sealed", _PLACE)
         moved = self._sealer(mine.vault, theirs.vault)
         tries: dict[str, Callable[[], bytes]] = {
@@ -225,7 +226,7 @@ class Crossings:
         return [*found, _judged(SEALS, "recognise an address by its mark", _HOLDER, leaked=same)]
 
     def in_keys(self, mine: Hosted, theirs: Hosted) -> list[Attempt]:
-        """At another's keys, with what opens one's own: as a process that was handed that and no more."""
+        """Attack another vault's keys with only what opens one's own."""
         return [*self._in_key_files(mine, theirs), *self._in_data_keys(mine, theirs)]
 
     def _in_key_files(self, mine: Hosted, theirs: Hosted) -> list[Attempt]:
@@ -257,7 +258,7 @@ class Crossings:
         ]
 
     def _gives(self, held: Mapping[str, bytes], vault: str) -> bool:
-        """Return whether a process that holds these keys gets the data key of ``vault``."""
+        """Return whether a process that holds these keys can obtain the data key of ``vault``."""
         try:
             SoftwareKeyStore(self._secrets, HandedUnlocker(held)).data_keys(vault)
         except KeyStoreError:
@@ -270,7 +271,7 @@ class Crossings:
 
 
 def statements(role: Role) -> Iterator[tuple[str, str, str]]:
-    """Interface, what to call it, and statement, for all that a vault of that role is made of."""
+    """Yield interface, label and statement for each attempt against a vault of that role."""
     for kind, name in sorted(set(made(role))):
         for template in OF_FUNCTIONS if kind == "FUNCTION" else OF_TABLES:
             statement = template.replace("{name}", name)
@@ -282,7 +283,7 @@ def statements(role: Role) -> Iterator[tuple[str, str, str]]:
 
 
 def made(role: Role) -> Sequence[tuple[str, str]]:
-    """Tables, views and functions that the migrations of a vault make, by kind and name."""
+    """Return the kind and name of every table, view and function that the migrations of a vault create."""
     scripts = (
         migrations.script(f"{part}-{number}")
         for part in migrations.VAULT[role]

@@ -1,9 +1,9 @@
-"""Makes and drops the databases of organisations (decision record 0020), as the database's administrator.
+"""Creation and removal of organisations' databases (decision record 0020), as the database's administrator.
 
-Each is a copy of an empty one, the template, that is hardened once. A copy does not inherit who may connect,
-and PostgreSQL lets everybody connect to a new database: it is made with connections disabled until that right
-is revoked. A database cannot be made in a transaction. So its name is recorded first, and every function here
-can be repeated if it was cut short.
+Each is a copy of an empty database, the template, that is hardened once. A copy does not inherit the rights
+to connect, and PostgreSQL lets every login connect to a new database. So it is created with connections
+disabled until that right is revoked. A database cannot be created in a transaction. So its name is recorded
+first, and every function here can be repeated if it was interrupted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAY_MAKE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = CURREN
 
 
 async def make_template(connection: Connection, database: Database) -> None:
-    """Make the template if it is missing, and revoke public rights that no vault needs."""
+    """Create the template if it is missing, and revoke public rights that no vault needs."""
     name = database.template
     if not await _rows(connection, _STATE, name):
         await _check_may_make(connection)
@@ -45,7 +45,7 @@ async def make_template(connection: Connection, database: Database) -> None:
 
 
 async def reserved(connection: Connection, organisation: ParticipantIdentifier) -> str:
-    """Return the name of the organisation's database, put on record where there was none."""
+    """Return the name of the organisation's database, choosing and recording one if there is none yet."""
     name = "d" + secrets.token_hex(16)
     await _rows(
         connection,
@@ -58,7 +58,7 @@ async def reserved(connection: Connection, organisation: ParticipantIdentifier) 
 
 
 async def make(connection: Connection, database: Database, name: str) -> None:
-    """Make a database to which only the administrator may connect; an existing one is only closed to others.
+    """Create a database that only the administrator may connect to, or finish an interrupted creation.
 
     :class:`VaultUnavailable` while a session is connected to the template.
     """
@@ -79,21 +79,21 @@ async def drop(connection: Connection, name: str) -> None:
 
 
 FORMER = "former"
-"""The purpose of the database that an organisation had before it was restored (:func:`name_beside`)."""
+"""Purpose that names the database an organisation had before it was restored (:func:`name_beside`)."""
 
 
 async def name_beside(connection: Connection, purpose: str, organisation: str) -> str:
-    """Return the name of a database beside the organisation's own, always the same for a purpose.
+    """Return the name of an additional database for an organisation, always the same for a given purpose.
 
-    Derived from a random name, it reveals as little as others do, and a database left by a killed process is
-    found by it again.
+    It is derived from a random name, so it reveals no more than other names do, and a database left behind by
+    a killed process is found again under it.
     """
     ((channel,),) = await _rows(connection, "SELECT channel FROM registry.installation")
     return "d" + hashlib.sha256(f"samdrift {purpose} {channel} {organisation}".encode()).hexdigest()[:32]
 
 
 async def rename(connection: Connection, name: str, new: str) -> None:
-    """Rename a database without connections; do nothing when there is none.
+    """Rename a database that has no connections; do nothing if it does not exist.
 
     :class:`VaultUnavailable` while a session is connected to it.
     """
@@ -106,7 +106,7 @@ async def rename(connection: Connection, name: str, new: str) -> None:
 
 
 async def drop_unused(connection: Connection) -> None:
-    """Drop the databases on record that no vault is in: what began with them, or ended, was cut short."""
+    """Drop recorded databases that contain no vault: creating or removing their vaults was interrupted."""
     for (name,) in await _rows(connection, _UNUSED):
         await drop(connection, name)
         await _rows(connection, "DELETE FROM registry.databases WHERE name = %s", name)

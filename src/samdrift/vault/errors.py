@@ -1,4 +1,4 @@
-"""Errors of the gate. Texts name no organisation, no record and no database object."""
+"""Errors of the gate; their texts name no organisation, no record and no database object."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from samdrift.contracts.hold import Hold
 
 
 class VaultError(Explained):
-    """Base of what the gate raises."""
+    """Base class of the errors that the gate raises."""
 
     text = "the vault cannot do this"
 
@@ -16,16 +16,16 @@ class VaultError(Explained):
 
 
 class VaultDenied(VaultError, NotServed):
-    """The opening is not allowed; the same whether or not the organisation is hosted here."""
+    """Denial of an opening; identical whether or not the organisation is hosted here."""
 
     text = "the vault does not open for this"
 
 
 class VaultUnavailable(VaultError, Temporary):
-    """Database or object store did not answer as they should; the same call may succeed later.
+    """Failure of the database or object store to respond properly; the same call may succeed later.
 
-    When it comes at the end of an opening, whether the work was committed is
-    not known: every operation can be repeated safely.
+    If it is raised at the end of an opening, it is not known whether the work was committed: every operation
+    can be repeated safely.
     """
 
     text = "the vault cannot be reached now"
@@ -38,18 +38,18 @@ class VaultUnavailable(VaultError, Temporary):
 
 
 class Entangled(VaultUnavailable):
-    """Two transactions waited for each other, and the database ended this one; it can be begun again."""
+    """A deadlock between two transactions, in which the database ended this one; the work can be repeated."""
 
 
 class EndedByDatabase(VaultUnavailable):
-    """The database was there, and ended the work: no room, too little time, a queue that is full."""
+    """Work ended by a running database: out of space, out of time, or a queue is full."""
 
     def __init__(self, cause: str = "") -> None:
         super().__init__(cause, reported=False)
 
 
 class ServerBusy(VaultUnavailable):
-    """Another process has been starting or stopping the embedded database for longer than is waited for."""
+    """Timeout while waiting for another process to start or stop the embedded database."""
 
     def __init__(self, who: str) -> None:
         super().__init__(f"{who} is starting or stopping the embedded PostgreSQL", reported=False)
@@ -60,7 +60,7 @@ class ServerBusy(VaultUnavailable):
 
 
 class LoginRefused(VaultUnavailable):
-    """The database was there, and did not let the login in."""
+    """Refusal of a login by a running database."""
 
     text = "the database does not let one of our logins in"
 
@@ -73,7 +73,7 @@ class LoginRefused(VaultUnavailable):
 
 
 class VaultLocked(VaultUnavailable):
-    """The vault waits for its organisation's officer, who alone unlocks it; then the same call succeeds."""
+    """A vault that is locked until its organisation's officer unlocks it; then the same call succeeds."""
 
     text = "the vault is locked until its organisation's officer unlocks it"
     hold = Hold.LOCK
@@ -81,7 +81,7 @@ class VaultLocked(VaultUnavailable):
 
 
 class VaultSuspended(VaultUnavailable):
-    """The organisation is served here, but suspended: callers who may open it can try again later."""
+    """An organisation that is hosted here but suspended; raised only to callers that may open its vault."""
 
     text = "the organisation is suspended here"
     hold = Hold.SUSPENDED
@@ -90,7 +90,7 @@ class VaultSuspended(VaultUnavailable):
 
 
 class VaultUncovered(VaultUnavailable):
-    """No agreement has ever covered the organisation's function here: it is not switched on."""
+    """A function of the organisation that no agreement has ever covered here, so it is not switched on."""
 
     text = "no agreement covers this function of the organisation yet: samdrift gov coverage names the gaps"
     hold = Hold.COVER
@@ -98,26 +98,26 @@ class VaultUncovered(VaultUnavailable):
 
 
 class NoKeyInUse(VaultError, Temporary):
-    """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
+    """Absence of a key to sign or decrypt with: the organisation has none yet, or all were revoked."""
 
     text = "the organisation has no key in use for this"
     hold = Hold.KEY
 
 
 class VaultClosed(VaultError):
-    """Used after its opening had ended."""
+    """Use of a vault after its opening has ended."""
 
     text = "the opening of the vault has ended"
 
 
 class UnknownRecord(VaultError):
-    """The vault holds no such record, whatever other vaults hold."""
+    """A record that does not exist in this vault, whatever other vaults hold."""
 
     text = "no such record in this vault"
 
 
 class VaultRefused(VaultError):
-    """The database refused the operation: a value that it cannot store, or more than its login may do."""
+    """Refusal of an operation by the database: a value that it cannot store, or a lack of rights."""
 
     text = "the database refused the operation"
 
@@ -129,13 +129,13 @@ class VaultRefused(VaultError):
 
 
 class SealBroken(VaultError):
-    """Something stored does not open: altered, cut short, or put in another's place."""
+    """A stored value that cannot be decrypted: altered, truncated, or moved to another place."""
 
     text = "something stored does not open"
 
 
 class ServerFailed(VaultError):
-    """The database server cannot be used; ``text`` says why."""
+    """A database server that cannot be used; ``text`` gives the reason."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -143,4 +143,4 @@ class ServerFailed(VaultError):
 
 
 class DatabaseUnfit(ServerFailed):
-    """The operator's own cluster, or its configuration, is not fit for vaults; ``text`` says why."""
+    """An operator's own cluster or configuration that is not fit for vaults; ``text`` gives the reason."""

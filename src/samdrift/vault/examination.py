@@ -1,7 +1,7 @@
-"""Facts about the database that the vaults are in, for an operator who wants to know; nothing is changed.
+"""Read-only facts about the vaults' database, for an operator who wants to check it.
 
-A start repairs what it may, and refuses to run with the rest. So changes that an operator makes while
-everything runs show here first.
+A start repairs what it can, and refuses to run if other problems remain. So changes that an operator makes
+while everything is running first become visible here.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ class DatabaseFacts:
     version: int
     """The major version of PostgreSQL."""
     unfit: str
-    """The reason why vaults must not be in it: its version, or rules that ask for no password."""
+    """Reason that vaults must not be in it: its version, or rules that do not require a password."""
     everybody_connects: bool
     readable_catalogs: int
-    """Tables of the catalog that every login reads, which hardening takes away."""
+    """Number of catalogue tables that every login can read, a right that hardening revokes."""
     disordered: int | None
-    """Vaults whose tables or rights are not as they should be; ``None`` where no registry was made yet."""
+    """Number of vaults whose tables or rights are not as required; ``None`` if there is no registry yet."""
     connections: int
     room: int
-    """Connections that the server lets logins like ours open."""
+    """Number of connections that the server allows for logins like ours."""
     loses: tuple[str, ...]
-    """Settings that are off, so that a crash may lose what was committed."""
+    """Settings that are off, so that a crash may lose committed data."""
     failover_loses: bool
-    """True when the URL names a standby that, taking over, may lack committed transactions."""
+    """True if the URL names a standby that may lack committed transactions when it takes over."""
 
     @property
     def outdated(self) -> bool:
@@ -69,14 +69,14 @@ class DatabaseFacts:
 
 
 def made(settings: VaultSettings) -> bool:
-    """Return whether there may be a database: an embedded one has a folder of data once it was begun."""
+    """Return whether the database may exist: an embedded one has a data folder once it has been set up."""
     return not isinstance(settings.database, Path) or (settings.database / "data").exists()
 
 
 async def examine_database(settings: VaultSettings, keys: KeyStore) -> DatabaseFacts:
-    """Log in as the administrator and look; a :class:`~samdrift.vault.errors.VaultError` where nobody can.
+    """Log in as the administrator and examine the database; an embedded server is started if necessary.
 
-    The embedded server is started for that where it does not run.
+    Raises a :class:`~samdrift.vault.errors.VaultError` if the database cannot be reached or used.
     """
     database = await Database.start(settings, keys)
     try:

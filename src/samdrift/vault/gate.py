@@ -76,20 +76,20 @@ _VAULTS: Mapping[Role, type[Vault]] = {
     Role.MESSAGE_CLIENT: MessageClientVault,
     Role.GOVERNANCE: GovernanceVault,
 }
-"""The opened vault in each role."""
+"""The class of the opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
-"""Purposes for which only a worker opens a vault, even of a suspended organisation."""
+"""Purposes for which only a worker may open a vault, even while the organisation is suspended."""
 _NEWS_TOGETHER = 0.05
-"""Seconds for which a vault's notifications are gathered: each one wakes every process that listens."""
+"""Number of seconds for which notifications are collected, since each wakes every listening process."""
 _LOGGER = logging.getLogger("samdrift")
 
 
 class Gate:
-    """Opens vaults for those who may; one per process, or one per role in it.
+    """The gate of a process, or of one role in it, which opens vaults for authorised principals.
 
-    A worker of this platform may open vaults of the roles that the gate was started for; a system or a user,
-    only those of its own organisation; the operator's staff, none: :meth:`operate` shows them transfers
-    without content (invariant 10).
+    A worker of this platform may open vaults of the roles that the gate was started for. A system or a user
+    may open only those of its own organisation. The operator's staff may open none: :meth:`operate` shows
+    them transfers without content (invariant 10).
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class Gate:
         """Leases of recurring work; for all organisations unless a keeper limits them."""
         self.registry = Registry(self._forget, only, self.leases)
         self.claimant = claimant or Claimant()
-        """This process as its claims name it."""
+        """This process, as named in its claims."""
         self.news = Signals()
-        """Raised for an organisation whose messages this process has changed."""
+        """Signals to waiters in this process that it has changed messages of an organisation."""
         self.denials = 0
-        """Openings that were denied since the start."""
+        """Number of openings that were denied since the start."""
         self.visits = Visits()
         self._database = database
         self._roles = frozenset(roles)
@@ -127,7 +127,7 @@ class Gate:
         self._announcements = Announcements(self._moments.run_with, _NEWS_TOGETHER)
         self._aftermath = Aftermath(self.registry, self._moments, self._announcements, self._wakeups)
         self.growth = Growth(self._announcements.ask, self.leases)
-        """The logs that have entries which no checkpoint covers."""
+        """The logs that have entries not yet covered by a checkpoint."""
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
@@ -146,11 +146,12 @@ class Gate:
         only: Collection[str] | None = None,
         claimant: Claimant | None = None,
     ) -> Self:
-        """Connect to the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
+        """Connect to the database, and read the registered vaults; :class:`VaultUnavailable` if that fails.
 
-        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is the open key store of
-        ``settings``, ``database`` one that another process keeps running, and ``only`` the vaults that the
-        process knows of. ``claimant`` names the process where others are told when it has ended.
+        The registry must exist (:meth:`Provisioner.install`). ``keys`` is the open key store of ``settings``,
+        ``database`` is one that another process keeps running, and ``only`` lists the vaults that this
+        process may know of. ``claimant`` names this process in its claims, and lists processes that have
+        ended.
         """
         keys = keys or open_keys(settings)
         database = database or await Database.start(settings, keys)
@@ -177,12 +178,12 @@ class Gate:
 
     @property
     def failed_notifications(self) -> int:
-        """Attempts to notify other processes that failed since the start."""
+        """Number of failed attempts to notify other processes since the start."""
         return self._announcements.failures
 
     @property
     def database(self) -> Database:
-        """The database with the vaults, for the supervisor of processes that open some of them."""
+        """Return the database with the vaults, for the supervisor of processes that open some of them."""
         return self._database
 
     async def reach(self) -> float:
@@ -190,7 +191,7 @@ class Gate:
         return float((await self._run(self._operator, [(NOW, ())]))[0][0][0])
 
     async def reach_objects(self) -> None:
-        """Look whether the object store can be reached; :class:`VaultUnavailable` when it cannot."""
+        """Check that the object store can be reached; :class:`VaultUnavailable` if it cannot."""
         await self._objects.reach()
 
     async def close(self) -> None:
@@ -248,10 +249,10 @@ class Gate:
     ) -> AbstractAsyncContextManager[Any]:
         """Open the organisation's vault for one unit of work.
 
-        Everything done in it is committed when the block ends and rolled back when it raises, with the entry
-        that records who opened it and why. Raises :class:`VaultDenied` when the block is entered, after the
-        denial is in the log; :class:`VaultSuspended`, to authorised callers, while the organisation is
-        suspended: that is not an attempted intrusion, and is logged only once.
+        Everything done in it is committed when the block ends and rolled back when it raises, together with
+        the log entry that records who opened it and why. When the block is entered, raises
+        :class:`VaultDenied` after the denial is in the log, or :class:`VaultSuspended`, to authorised callers
+        only, while the organisation is suspended; such an attempt is not logged as a denial.
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
@@ -270,7 +271,7 @@ class Gate:
     def worker(self, name: str, role: Literal[Role.GOVERNANCE]) -> WorkerGate[GovernanceVault]: ...
 
     def worker(self, name: str, role: Role) -> WorkerGate[Any]:
-        """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
+        """Return this gate for one worker of the platform, named ``name`` in the logs, in one role."""
         who = Principal(PrincipalKind.WORKER, name)
         return WorkerGate(
             lambda organisation, purpose: self.open(who, organisation, role, purpose),
@@ -282,10 +283,7 @@ class Gate:
     async def operate(
         self, principal: Principal, organisation: ParticipantIdentifier
     ) -> AsyncIterator[TransferDesk]:
-        """Open the access point operations that the operator's staff may perform, for one unit of work.
-
-        Like :meth:`open`, but only for principals of kind ``OPERATOR``.
-        """
+        """Open the operations on transfers that only the operator's staff may perform, like :meth:`open`."""
         role, reason = Role.ACCESS_POINT, Reason(principal, Purpose.OPERATE, self._clock)
         allowed = principal.kind is PrincipalKind.OPERATOR
         async with Opening(
@@ -301,9 +299,9 @@ class Gate:
         kind: type[D],
         facts: Mapping[str, str],
     ) -> AsyncIterator[D]:
-        """Read everything that a vault holds, in one snapshot, for the organisation's move; for workers only.
+        """Open a snapshot of everything in a vault, for the organisation's move; for workers only.
 
-        The reading is recorded in its log, with ``facts``, before it begins.
+        The export is recorded in the vault's log, with ``facts``, before it begins.
         """
         async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
             vault.record(VaultEvent.ORGANISATION_EXPORT_BEGUN, **facts)
@@ -313,33 +311,36 @@ class Gate:
     def arrive(
         self, principal: Principal, organisation: ParticipantIdentifier, kind: type[A]
     ) -> AbstractAsyncContextManager[A]:
-        """Open a vault to store what the organisation brings, for one unit of work; like :meth:`open`."""
+        """Open a vault to store the data that a moving organisation brings; otherwise like :meth:`open`."""
         reason = Reason(principal, Purpose.IMPORT, self._clock)
         allowed = _may(principal, organisation, Purpose.IMPORT)
         return Opening(partial(self._admit, kind, organisation, kind.role, reason, allowed))
 
     def covered_by(self, covers: Covers) -> None:
-        """Ask ``covers`` from now on before a role's vault is opened for its function.
+        """Check with ``covers``, from now on, that agreements cover a role before its vault is opened.
 
         Without this, as in a command that runs separately, agreements are not checked.
         """
         self._covers = covers
 
     async def cover(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
-        """Return how the organisation's function in a role is covered by agreements now.
+        """Return how agreements currently cover the organisation's function in a role.
 
-        A temporary error while that cannot be read: no answer is made up.
+        Raises a temporary error if that cannot be read.
         """
         return COVERED if self._covers is None else await self._covers(organisation, role)
 
     def wakeups(self, *, statements: bool = False) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
-        """Vaults in which another process stored something; with ``statements``, or this one such ones."""
+        """Return an iterator over vaults in which another process stores something.
+
+        With ``statements``, also those in which this process stores a signed statement.
+        """
         return self._wakeups.listen(own=statements)
 
     async def due(self, role: Role, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
-        """Return organisations whose vault in ``role`` has something that becomes due until then, and when.
+        """Return organisations whose vault in ``role`` has something due by ``until``, each with the time.
 
-        The registry knows: no vault is opened.
+        The registry has this information, so no vault is opened.
         """
         with contextlib.suppress(VaultError):
             await self._moments.bring()
@@ -352,7 +353,7 @@ class Gate:
         return [(hosted[vault], when) for vault, when in rows if vault in hosted]
 
     async def operator_log(self, event: AuditEvent, **facts: str) -> None:
-        """Write an event that belongs to no hosted organisation in the operator's log."""
+        """Write an event that concerns no hosted organisation in the operator's log."""
         await self._append(self._operator, Happening(self._clock(), event, "platform", "", facts))
 
     async def tell_organisation(
@@ -365,8 +366,9 @@ class Gate:
     ) -> bool:
         """Record an operation on an organisation in its own log, even while it is suspended.
 
-        The entry goes to the vault of the first of ``roles`` that it has here. False when it has none of
-        them, or the vault waits for its officer. The vault is not opened: nothing in it can be read this way.
+        The entry goes to the organisation's vault in the first of ``roles`` that it has here. Returns false
+        if it has none of them, or the vault is locked until its officer unlocks it. The vault is not opened:
+        nothing in it can be read this way.
         """
         found = [self.registry.find(organisation, role) for role in roles]
         registration = next((one for one in found if one is not None), None)
@@ -393,9 +395,9 @@ class Gate:
         return LogTree(ask, ask, keep, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
 
     async def pause_signing(self, registration: Registration, reason: str | None) -> None:
-        """Log for the operator that a vault has stopped signing checkpoints or, without a reason, resumed.
+        """Record in the operator's log that a vault stopped or, without a reason, resumed signing.
 
-        One entry per change, even when several processes report it repeatedly.
+        Writes one entry per change, even if several processes report it repeatedly.
         """
         ((new,),) = await self._ask_operator(logbook.PAUSE, registration.vault, reason, self._clock())
         if new:
@@ -404,15 +406,15 @@ class Gate:
             await self.operator_log(event, **whose, **({} if reason is None else {"reason": reason}))
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
-        """Entries of the operator's log with a sequence over ``after``, the oldest first."""
+        """Return entries of the operator's log with a sequence number above ``after``, the oldest first."""
         return await self._read_operator_log((logbook.AFTER, (after, limit)))
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
-        """Return the entries of the operator's log about envelopes for no organisation, the latest first."""
+        """Return the operator's log entries about envelopes for unknown organisations, the latest first."""
         return await self._read_operator_log((logbook.REFUSED, (limit,)))
 
     async def without_reader(self) -> frozenset[str | None]:
-        """Vaults whose worker lacks a login to the registry; ``None`` stands for the catch-all worker."""
+        """Return vaults whose worker lacks a login to the registry; ``None`` is the catch-all worker."""
         (rows,) = await self._run(self._operator, [(_WITHOUT_READER, ())])
         return frozenset(vault for (vault,) in rows)
 
@@ -449,10 +451,10 @@ class Gate:
         role: Role,
         reason: Reason,
     ) -> NoReturn:
-        """Log a denial twice: in full detail for the operator, and in the vault's own log.
+        """Record a denial, in full for the operator and briefly in the vault's own log, and raise an error.
 
-        The organisation's log does not name another organisation, which need not be known to be a customer. A
-        reference connects the two entries.
+        The organisation's log does not name the other organisation, which may not be publicly known as a
+        customer. A reference connects the two entries.
         """
         self.denials += 1
         principal, event = reason.principal, VaultEvent.VAULT_OPENING_DENIED
@@ -469,7 +471,7 @@ class Gate:
         raise VaultDenied
 
     def _forget(self) -> None:
-        """Drop the keys of vaults that are no longer hosted, and size the connections for those that are."""
+        """Drop the keys of vaults that are no longer hosted, and adjust the number of connections."""
         hosted = {one.vault for one in self.registry.all()}
         self._adjust(sum(one.role in self._roles for one in self.registry.all()))
         for vault in self._hosted - hosted:
@@ -478,12 +480,12 @@ class Gate:
         self._hosted = hosted
 
     async def _measure(self) -> None:
-        """Find out how many connections the server has room for."""
+        """Ask the server for its connection limit."""
         ((self._server_room,),) = await self._wakeups.ask(ROOM)
         self._forget()
 
     def _adjust(self, vaults: int) -> None:
-        """Have as many connections as suit the vaults; warn where the server has no room for them."""
+        """Set the connection limits to suit the number of vaults; warn if the server allows too few."""
         wanted = self._settings
         capacity = Capacity.of(vaults, self._server_room // wanted.processes, wanted.connections, wanted.idle)
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
@@ -506,9 +508,9 @@ class Gate:
             self._pool.give_back(login, session)
 
     async def _room(self, registration: Registration) -> Room:
-        """The vault's room, made again with other keys, another login, or in another database.
+        """Return the vault's room, rebuilt if its keys, its login or its database has changed.
 
-        Made aside, since its keys may be in a token far away.
+        It is built in a thread, because its keys may be in a remote HSM.
         """
         vault = registration.vault
         room = self._rooms.get(vault)
@@ -534,7 +536,7 @@ class Gate:
         return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
-        """Note a log's new entries; others are notified of messages' progress and of new statements."""
+        """Note a log's new entries; notify others of message progress and of new signed statements."""
         self.growth.committed(registration)
         if any(each.event.startswith((MESSAGE_PROGRESS, VaultEvent.GOV_STATEMENT_KEPT)) for each in entries):
             self._announcements.ask(registration.channel)
@@ -542,7 +544,7 @@ class Gate:
             self._wakeups.stored((registration.organisation, registration.role))
 
     async def _moment(self, vault: str) -> Moment | None:
-        """Read the moment of a vault; ``None`` where it is locked, or at its end."""
+        """Read a vault's due moment; ``None`` if the vault is locked or being closed."""
         registration = next((one for one in self.registry.all() if one.vault == vault), None)
         if registration is None or registration.state is RegistrationState.CLOSING:
             return None
@@ -553,7 +555,7 @@ class Gate:
         return Moment.parse((await self._run(room.login, [STORED]))[0][0][0])
 
     def _data_keys(self, vault: str) -> DataKeys:
-        """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""
+        """Return the current data keys; :class:`VaultLocked` or :class:`VaultUnavailable` without them."""
         try:
             return self._keys.data_keys(vault)
         except KeyStoreError as error:
@@ -577,7 +579,7 @@ class Gate:
                 login = renewed
 
     async def _renewed(self, login: Login) -> Login:
-        """The login that the vault has now, instead of this one."""
+        """Return the login that the vault has now, instead of the given one."""
         vault = self._vaults.get(login.name)
         await self._wakeups.look_again()
         for registration in self.registry.all():
@@ -587,7 +589,7 @@ class Gate:
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:
-    """Return whether a principal may open a vault of ``organisation``; whatever is not listed is denied."""
+    """Return whether a principal may open a vault of ``organisation``; anything not listed is denied."""
     if principal.kind is PrincipalKind.WORKER:
         return principal.organisation in (None, organisation.value)
     if purpose in _OF_MOVES:

@@ -1,7 +1,7 @@
-"""Vaults of roles that judge others' certificates, and keep the grounds and the signatures.
+"""Vaults of roles that check other parties' certificates, and keep the grounds and the signatures.
 
-An entry of the log names grounds and signatures by their SHA-256; the log is witnessed, so that nobody can
-put others in their place later.
+A log entry names grounds and signatures by their SHA-256; the log is witnessed, so nothing can be substituted
+for them later.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ _READ = "SELECT sha256, content FROM grounds WHERE sha256 = ANY($1::text[])"
 
 
 class JudgingVault(Vault):
-    """A vault with the grounds of its log's verdicts on other parties' certificates."""
+    """A vault that keeps the grounds for its log's verdicts on other parties' certificates."""
 
     def keep_grounds(self, grounds: Grounds | None, *, now: datetime) -> dict[str, str]:
-        """Keep the grounds of a certificate's verdict, and return the fact that names them in an entry.
+        """Keep the grounds of a certificate's verdict, and return the fact that names them in a log entry.
 
-        No fact without grounds. Each is stored once, however often its peer sends or receives.
+        Returns no fact if there are no grounds. Each is stored once, however often its peer sends or
+        receives.
         """
         if grounds is None:
             return {}
@@ -39,9 +40,9 @@ class JudgingVault(Vault):
         return {"grounds": name}
 
     def keep_signature(self, signed: SignedPart | None, *, now: datetime) -> dict[str, str]:
-        """Keep another party's signature with the grounds, and return the facts that name it in an entry.
+        """Keep another party's signature with the grounds; return the facts that name it in a log entry.
 
-        No facts without a signature, or if the signed content is implausibly long.
+        Returns no facts without a signature, or if the signed content is implausibly long.
         """
         if signed is None or len(signed.info) > MAX_SIGNED:
             return {}
@@ -49,10 +50,13 @@ class JudgingVault(Vault):
         return signed.facts
 
     async def grounds(self, names: Collection[str]) -> dict[str, bytes]:
-        """Return the kept ones of these pieces and documents, by SHA-256 in hex."""
+        """Return those of the named pieces and documents that are kept, by SHA-256 in hex."""
         return dict(await self._work.query(_READ, list(names)))
 
     async def dispose_grounds(self, before: datetime) -> int:
-        """Remove those that only entries from before a moment name; the database refuses the last year's."""
+        """Remove grounds named only by entries from before a moment; return their number.
+
+        The database refuses to remove those of the last year.
+        """
         ((gone,),) = await self._work.query(_DISPOSE, before)
         return int(gone)

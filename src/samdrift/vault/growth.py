@@ -1,6 +1,6 @@
-"""Logs with entries that no checkpoint covers yet, known without opening vaults in vain.
+"""Logs with entries that no checkpoint covers yet, tracked so that no vault is opened needlessly.
 
-A process hears of its own commits from the gate. An entry committed by a process that does not sign the log,
+The gate reports this process's own commits here. An entry committed by a process that does not sign the log,
 such as a command, is announced on the vault's channel, like other news of the vault.
 """
 
@@ -16,7 +16,7 @@ from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TOGETHER = 5.0
-"""Seconds for which news of a log that another process signs waits for more: each is signed in its turn."""
+"""Number of seconds for which announcements of a log that another process signs are collected."""
 Hosted = tuple[ParticipantIdentifier, Role]
 
 
@@ -29,15 +29,18 @@ class Growth:
         leases: Leases | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``announce`` notifies the other processes on a channel; ``leases`` say which of them signs."""
+        """Track the logs; ``announce`` notifies the other processes on a channel.
+
+        ``leases`` determine which process signs a log.
+        """
         self._seconds = seconds
         self._announce = announce
         self._leases = leases or Leases()
         self._signed = set[Role]()
         self._grown: dict[Hosted, float] = {}
-        """Moment at which each was noted first since it was signed, of a clock that is never set."""
+        """Monotonic time at which each log's growth was first noted since it was last signed."""
         self._waiting = set[str]()
-        """Channels on which the process that signs will be notified soon."""
+        """Channels on which the signing process is about to be notified."""
 
     def sign_here(self, roles: Iterable[Role]) -> None:
         """Note that this process signs the logs of its vaults in these roles."""
@@ -64,14 +67,14 @@ class Growth:
         self._grown.setdefault((organisation, role), self._seconds())
 
     def take(self, organisation: ParticipantIdentifier, role: Role) -> bool:
-        """Return whether a log may have grown since this was asked for last."""
+        """Return whether a log may have grown since this was last called for it."""
         return self._grown.pop((organisation, role), None) is not None
 
     def for_longer_than(self, seconds: float) -> list[Hosted]:
-        """Return the logs that may have grown longer ago than this, and were not signed since."""
+        """Return the logs that may have grown longer ago than this and have not been signed since."""
         before = self._seconds() - seconds
         return [hosted for hosted, since in self._grown.items() if since < before]
 
     def forget(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Forget a log that is no longer signed here."""
+        """Stop tracking a log that is no longer signed here."""
         self._grown.pop((organisation, role), None)

@@ -1,8 +1,8 @@
-"""A vault's usage: rows by table, bodies by their owners. Only counts, sizes and times.
+"""A vault's usage: rows by table, and bodies by their owners. Only counts, sizes and times.
 
-Only the time of a row is read, so that the operator, who pays for the disk, can ask without seeing anything
-of an organisation. Each vault counts itself, through its own login; the administrator asks how large tables
-are.
+Nothing but the time of a row is read, so that the operator, who pays for the disk, can ask without seeing any
+of an organisation's data. Each vault counts its own rows, through its own login; the administrator asks how
+large tables are.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ class TableHolding:
     table: str
     count: int
     oldest: datetime | None
-    """Time of the oldest row; ``None`` without rows, or if rows have no age."""
+    """Time of the oldest row; ``None`` without rows, or if the rows have no time."""
 
 
 class Owner(StrEnum):
-    """Things that bodies belong to."""
+    """Kinds of things that bodies belong to."""
 
     OUTGOING = "outgoing"
     """Envelopes to be sent."""
     INCOMING = "incoming"
-    """Envelopes to be fetched by the message service."""
+    """Envelopes waiting to be fetched by the message service."""
     MESSAGE = "messages"
     FILE = "files"
-    """Files of messages that came or were sent."""
+    """Files of received or sent messages."""
     DRAFT = "drafts"
     """Files of drafts, uploaded by their writers."""
     NOBODY = "left behind"
-    """Objects that no row knows: on their way in, or left by a process that was killed."""
+    """Objects that no row refers to: still being stored, or left behind by a killed process."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyHolding:
-    """Bodies in the object store that belong to one kind of thing; small ones are in the database's table."""
+    """Bodies in the object store that belong to one kind of thing; small bodies are in a database table."""
 
     owner: Owner
     count: int
     bytes: int
-    """Size as they are stored, encrypted."""
+    """Stored size, including encryption."""
     oldest: datetime
 
 
@@ -84,7 +84,7 @@ _BODIES: Mapping[Role, str] = {
         SELECT NULL::text AS body, NULL::text AS owner, NULL::timestamptz AS at WHERE false
     """,
 }
-"""Bodies of each role with their owners and ages."""
+"""Queries for the bodies of each role, with their owners and times."""
 
 
 _SIZES = """
@@ -94,10 +94,11 @@ WHERE relnamespace = %s::regnamespace AND relkind = 'r'
 
 
 async def table_sizes(database: Database, where: str | None, schema: str) -> dict[str, int]:
-    """Return bytes on the disk of each table of a schema, with its indexes, as the administrator sees them.
+    """Return the bytes on disk of each table in a schema, including its indexes, as the administrator.
 
-    No vault's login may ask for that, since sizes would tell of others; and no row is read for it. Nothing
-    where the administrator of an operator's own cluster may not ask either (docs/database.md).
+    A vault's login may not ask for this, since sizes would reveal something about other vaults; no row is
+    read. Returns nothing if the administrator of an operator's own cluster may not ask either
+    (docs/database.md).
     """
     connection = await database.administrators_connection(where)
     try:
@@ -125,14 +126,14 @@ def _stored_bodies(role: Role) -> str:
 
 
 class HoldingsVault(Vault):
-    """A vault that counts what it holds: every vault does."""
+    """A vault that can count what it holds, as every vault can."""
 
     _role: ClassVar[Role]
 
     async def holdings(self) -> Holdings:
         """Count what this vault uses in database and object store.
 
-        It reveals nothing about anyone, and alone leaves no entry in the log.
+        The result reveals nothing about anyone, so this alone leaves no entry in the log.
         """
         tables = await self._work.peek(_count_tables(self._role))
         bodies = await self._work.peek(_stored_bodies(self._role))

@@ -1,9 +1,9 @@
-"""Finds the vaults whose schema or login is not as it should be, with few questions for all of them.
+"""Detection of vaults whose schema or login is not as it should be, with few queries in total.
 
-At each start every vault is brought up to date and gets its rights again, as after a restore
-(:meth:`~samdrift.vault.provision.Provisioner.install`). That takes dozens of statements for each. All
-of it is to be seen in the catalogs: a vault that is in order there is left alone. What the whole cluster
-shares is asked once; the rest in each database, a few at once.
+At a start, vaults are brought up to date and granted their rights again, as after a restore
+(:meth:`~samdrift.vault.provision.Provisioner.install`). That takes dozens of statements for each. All of it
+can be checked in the catalogues, so a vault that is in order there is left alone. The state that the whole
+cluster shares is queried once; the rest is queried in each database, a few databases at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from samdrift.vault.logins import Connection
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A registered vault, and where it is."""
+    """A registered vault, and its place in the database."""
 
     vault: str
     role: Role
@@ -35,7 +35,7 @@ class Hosted:
 
 
 _AT_ONCE = 100
-"""Schemas whose versions are asked for in one question."""
+"""Number of schemas whose versions are read in one query."""
 _DATABASES_AT_ONCE = 4
 
 _HOSTED = """
@@ -82,14 +82,14 @@ _VERSIONS = "SELECT {name}, array_agg(part || ' ' || version) FROM {schema}.vers
 
 
 async def hosted(connection: Connection, only: str | None = None) -> list[Hosted]:
-    """Return where each registered vault is, or one of them."""
+    """Return each registered vault with its place, or just one of them."""
     rows = await _rows(connection, _HOSTED)
     found = [Hosted(vault, Role(role), *rest) for vault, role, *rest in rows]
     return [each for each in found if only in (None, each.vault)]
 
 
 async def out_of_order(connection: Connection, database: Database) -> list[Hosted]:
-    """Return the vaults that lack something, or to which others have gained rights."""
+    """Return the vaults that lack something, or on which other logins have gained rights."""
     vaults = await hosted(connection)
     right = await in_cluster(connection, database, vaults)
     found = [each for each in vaults if each not in right]
@@ -108,7 +108,7 @@ async def each_database(
     vaults: Iterable[Hosted],
     visit: Callable[[Connection, Sequence[Hosted]], Awaitable[None]],
 ) -> set[str]:
-    """Visit each database that vaults are in, a few at once. Returns those that are not there."""
+    """Visit each database that contains vaults, a few at a time; return the databases that do not exist."""
     places: dict[str, list[Hosted]] = {}
     for each in vaults:
         places.setdefault(each.where, []).append(each)
@@ -130,7 +130,7 @@ async def each_database(
 
 
 async def in_cluster(connection: Connection, database: Database, vaults: Sequence[Hosted]) -> set[Hosted]:
-    """Return the vaults whose login is in order, as far as the whole cluster shares that."""
+    """Return the vaults whose login is in order, as far as the shared state of the cluster shows."""
     values = {
         "logins": [each.login for each in vaults],
         "places": [each.where for each in vaults],
@@ -150,7 +150,7 @@ async def in_cluster(connection: Connection, database: Database, vaults: Sequenc
 
 
 async def within(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
-    """Return the vaults in a database whose schema is in order."""
+    """Return the vaults in one database whose schema is in order."""
     values = {"schemas": [each.schema for each in vaults], "logins": [each.login for each in vaults]}
     right = {schema for (schema,) in await _rows(inside, _RIGHTS, values)}
     return await _current(inside, [each for each in vaults if each.schema in right])

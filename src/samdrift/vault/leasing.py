@@ -1,13 +1,14 @@
-"""The keeper of leases: renews in the registry what this process is in charge of.
+"""The keeper of leases, which renews in the registry the partitions that this process is in charge of.
 
-The registry has the clock (sql/leases-1.sql). This process measures a lease from before it asked for it, by a
-clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever happens to it and to
-the connection, no other process is in charge as long as it believes to be. A process that ends in order gives
-its leases back; those of a killed one expire, or end as soon as a process that starts on the same machine
-knows that it has ended (:mod:`samdrift.installation.lives`).
+The database's clock alone decides (sql/leases-1.sql). This process measures a lease from before it requested
+it, by a clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever happens to it
+and to the connection, no other process is in charge while this one believes that it is. A process that shuts
+down properly gives its leases back; those of a killed one expire, or end as soon as a process that starts on
+the same machine knows that it has ended (:mod:`samdrift.installation.lives`).
 
-A process whose own clock differs from the database's is set aside by the registry as long as another one is
-right (sql/lease-clocks-1.sql): it gives back what it has, and takes nothing until its clock is right again.
+A process whose own clock differs from the database's is set aside by the registry as long as the clock of
+another one is right (sql/lease-clocks-1.sql): it gives its leases back, and gets none until its clock is
+right again.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ SELECT role, array_agg(number ORDER BY number), former, surplus
 FROM renew_leases($1, $2, $3, $4, $5, $6, $7, $8)
 GROUP BY role, former, surplus ORDER BY role, former, surplus
 """
-"""Returns the partitions together, which are the same each time while no process begins or ends."""
+"""Query that returns partitions in groups, so that its rows stay the same while no process begins or ends."""
 _END = "SELECT end_leases($1)"
 _OWN = ""
 """The role under which the registry keeps the installation's own leases."""
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0
-"""Seconds by which giving back leases may delay the end of a process."""
+"""Maximum number of seconds by which giving leases back may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
 Ask = Callable[..., Awaitable[list[Row]]]
-"""Asks the registry with SQL and its values."""
+"""A function that runs SQL with values in the registry."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """Seconds: how long a lease lasts, when it is renewed, and how long before its end work stops."""
+    """Times in seconds: duration of a lease, interval of renewal, and how long before the end work stops."""
 
     lasts: float = 20.0
     renewed_every: float = 5.0
@@ -56,13 +57,13 @@ class LeaseTimes:
 
 
 def now() -> datetime:
-    """Return the time by this machine's clock."""
+    """Return the current time by this machine's clock."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class LeaseKeeper:
-    """Keeps the leases of one process while its context lasts."""
+    """A keeper of one process's leases while its context lasts."""
 
     registry: Ask
     leases: Leases
@@ -70,25 +71,25 @@ class LeaseKeeper:
     roles: Collection[Role]
     times: LeaseTimes = field(default_factory=LeaseTimes)
     announce: Callable[[], None] = lambda: None
-    """Has the other processes look for leases that are free."""
+    """Function that makes other processes look for free leases."""
     found_gone: Callable[[], None] = lambda: None
-    """Has what a process may not have told of looked for, that is gone without having ended in order."""
+    """Function called when a process is found to have ended without a shutdown, to check what it left."""
     set_aside: Callable[[bool], None] = lambda aside: None
-    """Hears when this process is set aside, since its clock is wrong, and when it is not any more."""
+    """Function called with true when this process is set aside for its clock, and with false afterwards."""
     clock: Callable[[], float] = time.monotonic
     of_day: Clock = now
-    """The clock by which this process puts work off."""
+    """The clock by which this process schedules postponed work."""
     _given: set[Partition] = field(default_factory=set)
-    """Partitions on which no work is left here, to be given back."""
+    """Partitions to be given back, on which no work is left here."""
     _leaving: set[Partition] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _rows: list[Row] = field(default_factory=list)
-    """The registry's last answer."""
+    """The last rows that the registry returned."""
     _held: Mapping[Partition, str | None] = field(default_factory=dict)
-    """The partitions in it, each with the process that had it before."""
+    """The partitions in these rows, each with the process that had it before."""
     _surplus: set[Partition] = field(default_factory=set)
-    """The partitions among them that are more than this process's part."""
+    """The partitions among them that exceed this process's share."""
     _until: float = 0.0
     _lapsed: bool = False
     _away: bool = False
@@ -104,7 +105,7 @@ class LeaseKeeper:
         await self.stop()
 
     async def start(self) -> None:
-        """Lease what is free, and keep it from now on."""
+        """Lease the free partitions, and keep them renewed from now on."""
         self.leases.begin()
         with contextlib.suppress(VaultError, TimeoutError):
             await self.renew()
@@ -112,11 +113,11 @@ class LeaseKeeper:
         self.announce()
 
     def ask(self) -> None:
-        """Look soon: something may be free."""
+        """Request a renewal soon, since partitions may be free."""
         self._asked.set()
 
     async def stop(self) -> None:
-        """Stop work that is still done under leases, and give them back; others are notified."""
+        """Stop the work still done under leases, give them back, and notify other processes."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, *self._tasks, return_exceptions=True)
@@ -127,7 +128,7 @@ class LeaseKeeper:
         self.announce()
 
     async def renew(self) -> None:
-        """Renew once. :class:`VaultError` or :class:`TimeoutError` where the registry cannot be reached."""
+        """Renew once; :class:`VaultError` or :class:`TimeoutError` if the registry cannot be reached."""
         began, given = self.clock(), sorted(self._given, key=str)
         async with asyncio.timeout(self.times.renewed_every):
             rows = await self.registry(
@@ -177,7 +178,7 @@ class LeaseKeeper:
             self.set_aside(aside)
 
     async def _leave(self, partitions: set[Partition]) -> None:
-        """Give partitions back that are more than this process's part, when nobody works on them here."""
+        """Give back partitions beyond this process's share once no work on them is left here."""
         await self.leases.leave(partitions)
         self._leaving -= partitions
         self._given |= partitions
@@ -202,13 +203,13 @@ class LeaseKeeper:
                 wait, self._away = self.times.renewed_every, False
 
     async def _in_time(self) -> None:
-        """Renew, and give up when the lease ends before the registry has answered."""
+        """Renew, but give up if the lease ends before the registry has answered."""
         left = self._until - self.clock()
         async with asyncio.timeout(left if left > 0 else None):
             await self.renew()
 
     def _look_at_clock(self) -> None:
-        """Stop the work when the lease ends: another process may be in charge soon."""
+        """Stop the work if the lease has ended: another process may be in charge soon."""
         if self._lapsed or self.clock() < self._until:
             return
         self._lapsed = True
@@ -226,7 +227,7 @@ def _text(role: Role | None) -> str:
 
 
 def _partitions(rows: Iterable[Row]) -> tuple[dict[Partition, str | None], set[Partition]]:
-    """Return the partitions in an answer of the registry, and those that are more than a part."""
+    """Return the partitions in the registry's rows, and those of them that exceed this process's share."""
     held, surplus = dict[Partition, str | None](), set[Partition]()
     for role, numbers, former, more in rows:
         if role is not None:

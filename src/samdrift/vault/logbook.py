@@ -1,4 +1,4 @@
-"""A log in the database: how entries get into it and out of it."""
+"""Queries and statements that append to a log in the database and read from it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ AFTER = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE sequence > $1 AND content IS NOT NULL ORDER BY sequence LIMIT $2
 """
-"""Entries after a number, the oldest first."""
+"""Query for entries after a number, the oldest first."""
 
 BETWEEN = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
 """
-"""Rows after a number, up to another, the oldest first; of those that were disposed of without facts."""
+"""Query for the rows between two numbers, the oldest first; disposed entries come without facts."""
 
 NAMING = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
 ) SELECT * FROM named ORDER BY sequence LIMIT $2
 """
-"""Entries that name an identifier by its :func:`trace`; other identifiers may share it.
+"""Query for entries that name an identifier by its :func:`trace`; other identifiers may share it.
 
-Sorted apart from the search: in one step the planner would rather walk the
-whole log in its order than take the index of traces.
+Sorting is separate from the search: in one step the planner would walk the whole log in order rather than use
+the index of traces.
 """
 
 FORMER = """
@@ -40,30 +40,30 @@ WITH named AS MATERIALIZED (
     WHERE traces @> ARRAY[$1::bigint]
 ) SELECT sequence, content, previous, hash, retention, salt FROM named ORDER BY log, sequence LIMIT $2
 """
-"""The same as :data:`NAMING`, in logs of former suppliers."""
+"""The same query as :data:`NAMING`, over logs from former suppliers."""
 
 REFUSED = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY sequence DESC LIMIT $1
 """
-"""Entries about envelopes that were refused, the latest first; there is an index for these words."""
+"""Query for entries about refused envelopes, the latest first; an index exists for this condition."""
 
 INCIDENTS = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE position('"event":"gov:incident:'::bytea IN content) > 0 ORDER BY sequence
 """
-"""Entries about incidents of the operator's, the oldest first; there is an index for these words."""
+"""Query for entries about incidents of the operator, the oldest first; an index exists for this condition."""
 
 LAST = "SELECT sequence FROM log_head"
-"""The number of the last entry."""
+"""Query for the number of the last entry."""
 
 LAST_LEAVES = """
 SELECT t.origin, l.sequence, l.retention, l.hash, l.salt FROM log_tree t CROSS JOIN log_head h
 JOIN log l ON l.sequence > h.sequence - $1 AND l.sequence <= h.sequence ORDER BY l.sequence
 """
-"""The last entries of the log, with its name: one's own, where one has just appended them."""
+"""Query for the last entries of the log, with its name; run after appending, it returns what was appended."""
 PAUSE = "SELECT pause_log($1, $2::text, $3)"
-"""Keeps that a vault signs no checkpoints, or that it does again; returns whether that is new."""
+"""Statement that records that a vault stops or resumes signing checkpoints; returns whether that is new."""
 
 _HEAD = "SELECT sequence, first FROM log_head"
 _LEAVES = """
@@ -72,24 +72,24 @@ SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2
 _MOST_LEAVES = 10_000
 
 Query = Callable[..., Awaitable[list[Row]]]
-"""Asks one vault's database: SQL and values."""
+"""A function that runs SQL with values in one vault's database."""
 
 
 async def head(query: Query) -> ChainHead:
-    """Return where a log ends, with the root of its tree."""
+    """Return the end of a log, with the root of its tree."""
     ((end, first),) = await query(_HEAD)
     tree = await _tree(query, first, end)
     return ChainHead(end, tree.root(), tree.size)
 
 
 async def before(query: Query, sequence: int) -> Frontier | None:
-    """Return the tree before the entry ``sequence``; ``None`` when the tree begins there or later."""
+    """Return the tree before the entry ``sequence``; ``None`` if the tree begins there or later."""
     ((_, first),) = await query(_HEAD)
     return await _tree(query, first, sequence - 1) if sequence > first else None
 
 
 async def _tree(query: Query, first: int, end: int) -> Frontier:
-    """The tree of the leaves from ``first`` to ``end``."""
+    """Return the tree of the leaves from ``first`` to ``end``."""
     tree, after = Frontier(), first - 1
     while rows := await query(_LEAVES, after, end, _MOST_LEAVES):
         tree.extend(Leaf(*row).hash for row in rows)
@@ -108,9 +108,9 @@ def append_statement(happenings: Sequence[Happening]) -> Statement:
 
 
 def are_of(rows: Sequence[Row], contents: Sequence[bytes]) -> bool:
-    """Return whether rows of :data:`LAST_LEAVES` are the entries with these contents, just appended.
+    """Return whether rows of :data:`LAST_LEAVES` are the entries with these contents.
 
-    They differ if the appending function was replaced by one that keeps nothing.
+    They differ if the appending SQL function was replaced by one that stores nothing.
     """
     return len(rows) == len(contents) and all(
         salt is not None and commitment(salt, content) == hashed
@@ -119,7 +119,7 @@ def are_of(rows: Sequence[Row], contents: Sequence[bytes]) -> bool:
 
 
 def entry(row: Row) -> LogEntry:
-    """An entry from a row of :data:`AFTER` or :data:`NAMING`."""
+    """Return the entry in a row of :data:`AFTER` or :data:`NAMING`."""
     sequence, content, *place = row
     return LogEntry.placed(Happening.parse(content), sequence, *place)
 

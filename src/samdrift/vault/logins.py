@@ -1,4 +1,4 @@
-"""Logins of the database: how they are made, what bounds them, and how their passwords change."""
+"""Database logins: how they are created and limited, and how their passwords change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from samdrift.vault.errors import VaultUnavailable
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 CONNECTIONS = 32
-"""Limit of connections of one login."""
+"""Maximum number of connections of one login."""
 OF_REGISTRY = 200
-"""Limit for the registry's login: one for each process but workers that hears from it what is new."""
+"""Maximum for the registry's login: one for each process, except workers, that listens for changes there."""
 OF_READER = 10
-"""Limit for the login of one worker: for the news, and for what it writes in the operator's log."""
+"""Maximum for the login of one worker, which listens for news and writes to the operator's log."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -35,9 +35,9 @@ _LIMITS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
 }
-"""Defaults of every session of a login. PostgreSQL lets a session change each of them for itself."""
+"""Default settings of every session of a login; PostgreSQL lets a session change each of them for itself."""
 _FIRM = {"temp_file_limit": "256MB"}
-"""Settings that a session cannot change; only a superuser can set them, or grant that."""
+"""Settings that a session cannot change; only a superuser can set them, or grant the right to do so."""
 
 _LOGIN = "SELECT rolconnlimit, rolcanlogin FROM pg_roles WHERE rolname = %s"
 _SETTINGS = """
@@ -55,22 +55,23 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 def new_password() -> str:
-    """256 random bits."""
+    """Return 256 random bits as text."""
     return secrets.token_urlsafe(32)
 
 
 async def make_login(connection: Connection, login: str, password: str) -> None:
-    """A login that owns nothing and may do nothing yet."""
+    """Create a login that owns nothing and has no rights yet."""
     create = sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {}")
     await connection.execute(create.format(sql.Identifier(login), sql.Literal(CONNECTIONS)))
     await set_password(connection, login, password)
 
 
 async def set_password(connection: Connection, login: str, password: str) -> None:
-    """In a transaction of the caller's. The password reaches the server as a SCRAM verifier, never in clear.
+    """Set a login's password in the caller's transaction.
 
-    It is 256 random bits, which nobody guesses however fast: the iterations that slow down
-    guesses at a person's password would only cost milliseconds for each connection.
+    It is sent as a SCRAM verifier, never in the clear. It is 256 random bits, which cannot be guessed at
+    any speed: the iterations that slow down guesses at a person's password would only cost milliseconds
+    for each connection.
     """
     await connection.execute("SET LOCAL scram_iterations = 1")
     verifier = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256")
@@ -79,10 +80,10 @@ async def set_password(connection: Connection, login: str, password: str) -> Non
 
 
 async def bound(connection: Connection, login: str, schema: str, connections: int = CONNECTIONS) -> None:
-    """Let the login in, with these limits and this schema as its settings and no others.
+    """Allow a login to connect, and reset its settings to these limits and this schema.
 
-    A login may change its own settings, for every later session: one that is read-only by
-    default stores nothing any more.
+    A login may change its own settings, for every later session: one that made itself read-only by default
+    could no longer store anything.
     """
     role = sql.Identifier(login)
     changes: list[sql.Composed] = []
@@ -105,22 +106,22 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
 
 
 async def wanted_settings(connection: Connection) -> dict[str, str]:
-    """Return the settings that every login has, besides its schema; those that may be set here."""
+    """Return the settings that every login has in addition to its schema, as far as they may be set here."""
     ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
     return {**_LIMITS, **(_FIRM if may else {})}
 
 
 async def members(connection: Connection, group: str) -> list[str]:
-    """The logins that are members of a group."""
+    """Return the logins that are members of a group."""
     return [login for (login,) in await _rows(connection, _MEMBERS, group)]
 
 
 async def end_login(connection: Connection, login: str) -> None:
-    """Disable a login, end its sessions, and drop it; does nothing when there is none.
+    """Disable a login, end its sessions, and drop it; do nothing if it does not exist.
 
-    Outside of any transaction. Replacing only the password would leave the login to the holder of an open
-    session, or of a SCRAM exchange already begun: both can set the next one. So a new password comes with a
-    new login, and the former one is dropped.
+    Must run outside any transaction. Replacing only the password would leave the login to the holder of an
+    open session, or of a SCRAM exchange already begun: both can set the next one. So a new password comes
+    with a new login, and the former one is dropped.
     """
     name = sql.Identifier(login)
     try:
@@ -145,18 +146,18 @@ async def shut_out(connection: Connection, login: str) -> None:
 
 
 async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:
-    """Run a statement in which ``{}`` stands for identifiers."""
+    """Run a statement in which each ``{}`` stands for an identifier."""
     await connection.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
 
 
 async def together(connection: Connection, statements: Sequence[sql.Composable]) -> None:
-    """Run statements without values in one round trip: a new vault has dozens of them."""
+    """Run statements without values in one round trip: a new vault needs dozens of them."""
     if statements:
         await connection.execute(sql.SQL(";").join(statements))
 
 
 async def _patiently(connection: Connection, statement: sql.Composed) -> None:
-    """Run a statement about a role that its own session, or another process, may be changing just now."""
+    """Run a statement about a role, retrying while its own session or another process is changing it."""
     for _ in range(_TRIES):
         with suppress(psycopg.errors.InternalError):  # "tuple concurrently updated"
             await connection.execute(statement)

@@ -1,12 +1,12 @@
-"""The signed tree of one log: its checkpoints, what witnesses answered about them, and proofs.
+"""The signed tree of one log: its checkpoints, the responses of witnesses to them, and proofs.
 
 A checkpoint is made from committed entries alone, which never change and whose numbers are in the order
-of commit: so one size has one root, whoever signs and wherever a process is killed. The right edge of the
-tree is kept with the last checkpoint, so that only what is new is read (RFC 9162 2.1; tlog-checkpoint).
-A checkpoint is not an entry, so a log to which nothing happens stays unchanged.
+of commit: so one size has one root, whichever process signs and wherever a process is killed. The right edge
+of the tree is stored with the last checkpoint, so that only new entries are read (RFC 9162 2.1;
+tlog-checkpoint). A checkpoint is not an entry, so a log to which nothing happens stays unchanged.
 
-Nothing here talks to a witness. Whoever does keeps the answer with :meth:`LogTree.answered`, and a refusal
-with :meth:`LogTree.refuse`: from then on nothing is signed until people have decided.
+Nothing here contacts a witness. The caller that does stores the response with :meth:`LogTree.answered`, and a
+refusal with :meth:`LogTree.refuse`: from then on nothing is signed until people have decided.
 """
 
 from __future__ import annotations
@@ -95,46 +95,46 @@ _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
 
 class SigningStopped(VaultError):
-    """A witness has refused the log's checkpoint: nothing is signed until people have decided."""
+    """Refusal to sign, because a witness refused a checkpoint and people have not decided on that yet."""
 
     text = "a witness has refused this log; nothing is signed until 'samdrift log resolve' records a decision"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRefusal:
-    """A witness's refusal that people have not decided on."""
+    """A witness's refusal on which people have not decided yet."""
 
     witness: str
     reason: str
     size: int
-    """Size of the checkpoint that was refused."""
+    """Size of the refused checkpoint."""
     seen: int | None
-    """The size that the witness named, where it did."""
+    """The size that the witness named, if it named one."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TreeState:
-    """The state of a log's tree: the log's size, and how far it is signed."""
+    """The state of a log's tree: the log's size, and how much of it is signed."""
 
     origin: str
     edge: Frontier
     """Frontier of the last checkpoint."""
     checked_at: datetime | None
-    """Moment at which the log was last compared with its checkpoint."""
+    """Time at which the log was last compared with its checkpoint."""
     first: int
-    """The number of the tree's first entry."""
+    """Number of the tree's first entry."""
     size: int
-    """Entries in the tree now."""
+    """Number of entries in the tree now."""
     signed: int | None
-    """Entries up to the last checkpoint; ``None`` before there is one."""
+    """Number of entries that the last checkpoint covers; ``None`` before the first checkpoint."""
     note: bytes | None
     """The last checkpoint, signed by the log."""
     signed_at: datetime | None
     key: str | None
-    """The key in use, as it was announced."""
+    """The announced key that is in use."""
     stated: bool
-    """The key was stated to be this log's."""
+    """True if it has been stated that the key is this log's."""
     refusal: OpenRefusal | None
 
 
@@ -146,10 +146,10 @@ class WitnessState:
     size: int
     """Size of the last checkpoint that it cosigned."""
     cosigned_at: int | None
-    """Seconds of POSIX, by its own clock."""
+    """POSIX time of that cosignature, by the witness's own clock."""
     asked_at: datetime
     fault: str
-    """The reason for which it did not cosign when it was asked last; empty where it did."""
+    """Reason that it did not cosign when last asked; empty if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +160,14 @@ class KeptCheckpoint:
     root: bytes
     signed_at: datetime
     first: bytes
-    """The note with the cosignatures that came first: entries up to its size are older than these."""
+    """The note with each witness's first cosignature: entries within its size existed by then."""
     last: bytes
-    """The note with the latest cosignatures: entries after its size are younger than these."""
+    """The note with each witness's latest cosignature: entries beyond its size were made later."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastStamp:
-    """The last time stamp on a checkpoint: its size, its time, and the end of its certificates."""
+    """The last time stamp on a checkpoint: its size, its time, and when its certificates expire."""
 
     size: int
     at: datetime
@@ -176,7 +176,7 @@ class LastStamp:
 
 @dataclass(frozen=True, slots=True)
 class KeptKey:
-    """A key of the log, with the announcement of the key before it and the statement on it."""
+    """A key of the log, its announcement signed by the previous key, and the statement about it."""
 
     key: str
     announcement: bytes | None
@@ -194,9 +194,10 @@ class LogTree:
         record: Callable[[AuditEvent, Mapping[str, str]], Awaitable[None]],
         keys: Callable[[], Sequence[LogKey]],
     ) -> None:
-        """``keep`` runs a statement without waiting for its result, at the latest with the commit.
+        """Build the tree from functions of an opening.
 
-        ``keys`` are those that the log is signed with, the newest first.
+        ``keep`` runs a statement without returning its result, at the latest with the commit. ``keys``
+        returns the keys that the log is signed with, the newest first.
         """
         self._read = read
         self._write = write
@@ -204,10 +205,10 @@ class LogTree:
         self._record = record
         self._keys = keys
         self.signed = False
-        """A checkpoint was signed here. It may leave once that is committed, and not before."""
+        """True if a checkpoint was signed here; it must not be published before that is committed."""
 
     async def state(self) -> TreeState:
-        """Return the state of the tree: one row, whatever the size of the log."""
+        """Return the state of the tree; this reads one row, whatever the size of the log."""
         ((origin, edge, checked, first, end, signed, note, at, key, stated, *refused),) = await self._read(
             _STATE
         )
@@ -228,14 +229,14 @@ class LogTree:
         )
 
     async def witnesses(self) -> tuple[WitnessState, ...]:
-        """Return how each witness answered last."""
+        """Return the last response of each witness."""
         return tuple(WitnessState(*row) for row in await self._read(_WITNESSES))
 
     async def sign(self, now: datetime) -> TreeState:
         """Sign a checkpoint of all entries committed so far, and return the new state of the tree.
 
         A new key is announced first, by an entry that the next checkpoint covers. Without new entries,
-        nothing is signed. :class:`SigningStopped` after a refusal.
+        nothing is signed. Raises :class:`SigningStopped` after a refusal.
         """
         state = await self.state()
         if state.refusal is not None:
@@ -266,7 +267,7 @@ class LogTree:
         return await self.state()
 
     async def silent(self, now: datetime) -> None:
-        """Keep that the log was compared with its last checkpoint, and no witness was asked."""
+        """Record that the log was compared with its last checkpoint, and that no witness was asked."""
         await self._keep(call("keep_silence", 1), now)
 
     async def answered(
@@ -278,7 +279,7 @@ class LogTree:
         line: bytes | None,
         fault: str,
     ) -> None:
-        """Keep a witness's answer about the last checkpoint of ``state``."""
+        """Store a witness's response about the last checkpoint of ``state``."""
         await self._keep(
             "SELECT keep_answer($1, $2, $3, $4, $5::bigint, $6::bytea, $7)",
             *(state.origin, state.signed or 0, str(witness), at, time, line, fault),
@@ -287,7 +288,7 @@ class LogTree:
     async def refuse(
         self, state: TreeState, witness: VerifierKey, reason: str, seen: int | None, at: datetime
     ) -> bool:
-        """Stop the signing, as an entry of the log records; false if it had stopped already."""
+        """Stop signing, and record that in the log; return false if it had stopped already."""
         size = state.signed or 0
         ((new,),) = await self._write(
             "SELECT keep_refusal($1, $2, $3, $4, $5::bigint, $6)",
@@ -303,10 +304,10 @@ class LogTree:
     async def resolve(
         self, decision: str, first: str, second: str, at: datetime, proof: Mapping[str, str] = _NO_FACTS
     ) -> str | None:
-        """End a refusal by two people's decision, as an entry of the log records; ``None`` without one.
+        """End a refusal by two people's decision, and record that in the log; ``None`` without a refusal.
 
-        The log continues under another name, which is returned, next to the history that the witness knows.
-        ``proof`` is the text that the two have signed.
+        The log continues under another name, which is returned, separate from the history that the witness
+        knows. ``proof`` is the text that the two people signed.
         """
         before = (await self.state()).origin
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
@@ -316,11 +317,14 @@ class LogTree:
         return None if renamed is None else str(renamed)
 
     async def keys(self) -> tuple[KeptKey, ...]:
-        """Return the keys that were announced, the oldest first."""
+        """Return the announced keys, the oldest first."""
         return tuple(KeptKey(*row) for row in await self._read(_KEYS))
 
     async def keep_statement(self, key: str, statement: bytes, facts: Mapping[str, str]) -> None:
-        """Keep who states that ``key`` is this log's, as an entry with ``facts`` tells; the first stays."""
+        """Store a statement that ``key`` is this log's, and record it in the log with ``facts``.
+
+        If there is a statement on the key already, that one is kept.
+        """
         await self._write(call("keep_log_statement", 2), key, statement)
         await self._record(LogEvent.LOG_KEY_STATED, facts)
 
@@ -337,35 +341,38 @@ class LogTree:
         return next((LastStamp(*row) for row in await self._read(_LAST_STAMP)), None)
 
     async def stamps(self, after: int = -1, limit: int = 100) -> list[tuple[int, bytes, bytes]]:
-        """Return sizes of over ``after`` entries that were stamped, each with its note and its time stamp."""
+        """Return the stamped sizes above ``after``, each with its note and its time stamp."""
         return [(size, note, stamp) for size, note, stamp in await self._read(_STAMPS, after, limit)]
 
     async def keep_stamp(
         self, state: TreeState, at: datetime, until: datetime, stamp: bytes, facts: Mapping[str, str]
     ) -> None:
-        """Keep a time stamp on the last checkpoint of ``state``, as an entry with ``facts`` tells."""
+        """Store a time stamp on the last checkpoint of ``state``, and record it in the log with ``facts``."""
         values = state.origin, state.signed or 0, at, until, stamp
         ((new,),) = await self._write(call("keep_stamp", 5), *values)
         if new:
             await self._record(LogEvent.LOG_STAMPED, facts)
 
     async def rows(self, after: int, until: int, limit: int) -> list[Row]:
-        """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
+        """Return rows of the log after a number, in the form of :data:`logbook.BETWEEN`."""
         return await self._read(logbook.BETWEEN, after, until, limit)
 
     async def dispose(
         self, retention: Retention, before: datetime, decision: str, first: str, second: str
     ) -> int:
-        """Dispose of the facts of a class from before a moment, by a decision of two people, and return of
-        how many; the database refuses (:class:`VaultRefused`) those about the log, and the last year's.
+        """Dispose of the facts of a class from before a moment; return the number of entries concerned.
+
+        This needs a decision of two people. The database refuses (:class:`VaultRefused`) to dispose of facts
+        about the log itself, and of the last year's.
         """
         values = (retention.value, retention.name.lower(), before, decision, first, second)
         rows = await self._write("SELECT upto, gone FROM dispose_log($1::int, $2, $3, $4, $5, $6)", *values)
         return int(rows[0][1]) if rows else 0
 
     async def ages(self, before: Mapping[Retention, datetime]) -> dict[Retention, tuple[int, int, int]]:
-        """Return for each class how many entries have facts, how many of them are from before its moment,
-        and how many have none any more; reads the whole log.
+        """Return, for each class, the numbers of entries with facts, with old facts, and without facts.
+
+        Facts are old if they are from before the moment of their class. Reads the whole log.
         """
         spelled = {
             int(each): moment.astimezone(UTC).isoformat(timespec="microseconds")
@@ -375,36 +382,37 @@ class LogTree:
         return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
 
     async def to_hand_over(self, limit: int) -> tuple[str, list[Row]]:
-        """Return the log's name, and the rows, as :data:`logbook.BETWEEN` has them, that its organisation's
-        log system has not taken.
+        """Return the log's name, and the rows that its organisation's log system has not accepted yet.
+
+        The rows are in the form of :data:`logbook.BETWEEN`.
         """
         ((origin, place),) = await self._read(_HANDED_OVER)
         return origin, await self._read(logbook.BETWEEN, place, MAX_NUMBER, limit)
 
     async def handed_over(self, through: int, at: datetime) -> None:
-        """Keep that the log system has taken the entries up to a number."""
+        """Record that the log system has accepted the entries up to a number."""
         await self._write(call("keep_handed_over", 2), through, at)
 
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
 
-        The last one where none was ever cosigned; ``None`` before there is one.
+        If none was ever cosigned, returns the last checkpoint; ``None`` before the first one.
         """
         rows = await self._read(_COSIGNED)
         return rows[0][0] + b"".join(rows[0][1]) if rows else (await self.state()).note
 
     async def consistency(self, old: int, new: int) -> list[bytes]:
-        """Return the proof that the tree of ``new`` continues the one of ``old`` (RFC 9162 2.1.4.1)."""
+        """Return the proof that the tree of ``new`` continues the tree of ``old`` (RFC 9162 2.1.4.1)."""
         nodes = await self._nodes(lambda node: consistency_proof(old, new, node))
         return consistency_proof(old, new, nodes)
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
-        """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
+        """Return the proof that entry ``index``, from 0, is in the tree of ``size`` (RFC 9162 2.1.3.1)."""
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
 
     async def frontier(self, size: int) -> Frontier:
-        """Return the right edge of the tree of ``size`` entries, up to that of the last checkpoint."""
+        """Return the right edge of the tree of ``size`` entries, at most the size of the last checkpoint."""
 
         def peaks(node: Nodes) -> list[bytes]:
             levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
@@ -415,7 +423,7 @@ class LogTree:
     async def resource(self, path: str) -> bytes:
         """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
 
-        :class:`UnknownRecord` for anything that is not there.
+        :class:`UnknownRecord` if it does not exist.
         """
         try:
             found = await self.published() if path == "checkpoint" else await self.tile(Tile.parse(path))
@@ -442,7 +450,7 @@ class LogTree:
         return b"".join(leaf.hash for leaf in leaves)
 
     async def _announce(self, key: VerifierKey, state: TreeState, keys: Sequence[LogKey]) -> None:
-        """Announce the key in use, signed by the previous one if that is still here."""
+        """Announce the key in use, signed by the previous key if that is still available here."""
         announced = await signing(keys, lambda: announcement(key, state.key, keys))
         await self._write("SELECT keep_log_key($1, $2::bytea)", str(key), announced)
         facts = {"key": str(key)}
@@ -460,7 +468,7 @@ class LogTree:
             edge.extend(Leaf(*row).hash for row in rows)
 
     async def _nodes(self, prove: Callable[[Nodes], object]) -> Nodes:
-        """Return a finder of the subtrees that ``prove`` asks for, which are read together."""
+        """Return a function that returns the subtrees that ``prove`` needs, which are read together."""
         wanted: dict[tuple[int, int], None] = {}
 
         def note(level: int, place: int) -> bytes:
@@ -488,18 +496,18 @@ class LogTree:
 
 
 class GapInLog(VaultError):
-    """Entries of the log are missing in the database: nothing is signed over them."""
+    """A gap in the log's entries in the database, over which nothing is signed."""
 
     text = "entries are missing in a log; its tree cannot be continued"
 
 
 async def signing(keys: Sequence[LogKey], work: Callable[[], T]) -> T:
-    """Return the result of work that may sign with ``keys``, done in a thread where one is elsewhere."""
+    """Return the result of ``work``, which may sign with ``keys``; run it in a thread if a key is remote."""
     return await asyncio.to_thread(work) if any(key.remote for key in keys) else work()
 
 
 def announcement(key: VerifierKey, before: str | None, keys: Sequence[LogKey]) -> bytes | None:
-    """Return the signature by the key ``before`` that announces ``key``; ``None`` where it is not here."""
+    """Return the signature by the key ``before`` that announces ``key``; ``None`` if it is not available."""
     if before is None:
         return None
     former = VerifierKey.parse(before)

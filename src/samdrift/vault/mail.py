@@ -1,7 +1,7 @@
-"""Messages in an organisation's message client: mailboxes, conversations, notes, and who has seen what.
+"""Messages in an organisation's message client: mailboxes, conversations, notes, and records of reading.
 
-Rights to mailboxes are not decided here: the desk of a person asks for them (``messageclient``). What is
-looked for by an id or address that others chose is found by a keyed mark of it.
+Rights to mailboxes are not checked here but by the desk of a person (``messageclient``). Ids and addresses
+that other parties choose are looked up by a keyed mark.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
     ({_MESSAGES} WHERE conversation = c.id AND direction = 'out' ORDER BY at DESC, id DESC LIMIT 1)
 ) AS m
 """  # noqa: S608
-"""Columns are named in the inner questions; ``m.*`` keeps their order."""
+"""The inner queries name the columns, and ``m.*`` keeps their order."""
 _HEADS = """
 SELECT id, conversation, stage, at, sealed, draft, body, bound FROM messages
 WHERE (at, id) < ($2, $3) AND conversation IN (SELECT id FROM conversations WHERE mailbox = ANY($1::text[]))
@@ -126,7 +126,7 @@ CROSS JOIN LATERAL (SELECT id, conversation, direction FROM messages WHERE mark 
 JOIN conversations d ON d.id = r.conversation
 WHERE c.mailbox = d.mailbox ORDER BY r.direction
 """
-"""A look at the index for each of the messages, whatever the database thinks of how many there are."""
+"""Query that uses the index once for each message, whatever number of rows the planner expects."""
 _BIND = call("bind_mail", 4)
 _CHANGE = call("change_conversation", 6)
 _ADD_NOTE = call("add_note", 5)
@@ -151,21 +151,24 @@ _SETTING = "SELECT sealed FROM settings WHERE name = $1"
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Selection of conversations; an empty field does not matter."""
+    """A selection of conversations; a field that is empty does not restrict it."""
 
     unread: bool = False
     handler: str | None = None
     absent: tuple[tuple[str, str], ...] = ()
-    """Mailboxes and handlers there whose conversations count as ``handler``'s, who works in their place."""
+    """Pairs of a mailbox and an absent handler there, for whom ``handler`` stands in.
+
+    Their conversations are selected too.
+    """
     unhandled: bool = False
     done: bool | None = None
     sent: bool = False
-    """Conversations in which something was sent, in the order of that."""
+    """True for conversations from which a message was sent, ordered by the latest of these."""
     confidential: bool | None = None
     files: bool | None = None
-    """True for those with a file in them."""
+    """True for conversations with files, false for those without."""
     quiet_since: datetime | None = None
-    """Moment since which nothing has come or gone in them."""
+    """Moment since which no message has come or gone in them."""
 
 
 def _columns(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -173,12 +176,12 @@ def _columns(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
 
 
 class Mail(StatementKeeping):
-    """Messages as they lie in a message client's vault."""
+    """The part of a message client's vault for mailboxes, conversations and messages."""
 
     # --- mailboxes ----------------------------------------------------------------------------------------
 
     async def keep_mailbox(self, mailbox: MailboxRecord) -> bool:
-        """Store a mailbox, or change it. False, and nothing changes, when another has its address."""
+        """Store or change a mailbox; return false, changing nothing, if another mailbox has its address."""
         content = {
             "address": mailbox.address,
             "name": mailbox.name,
@@ -202,13 +205,13 @@ class Mail(StatementKeeping):
         return tuple(_mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
 
     async def mailbox_used(self, mailbox: str) -> bool:
-        """Return whether a conversation lies in a mailbox, or began at its address."""
+        """Return whether any conversation is in a mailbox or began at its address."""
         return bool((await self._work.query(_MAILBOX_USED, mailbox))[0][0])
 
     async def mailbox_counts(
         self, mailboxes: Sequence[str], person: str, absent: Sequence[tuple[str, str]] = ()
     ) -> tuple[MailboxCounts, ...]:
-        """Count what lies in some mailboxes; ``absent`` as in :class:`ConversationFilter`."""
+        """Count the contents of the given mailboxes; ``absent`` is as in :class:`ConversationFilter`."""
         rows = await self._work.query(_COUNTS, list(mailboxes), person, *_columns(absent))
         return tuple(MailboxCounts(*row) for row in rows)
 
@@ -222,7 +225,10 @@ class Mail(StatementKeeping):
         limit: int,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[ConversationRecord, ...]:
-        """Return conversations in some mailboxes, the latest first; ``before`` is the last one's place."""
+        """Return conversations in the given mailboxes, the latest first.
+
+        ``before`` is the place of the last conversation on the previous page.
+        """
         order = "sent_at" if chosen.sent else "latest_at"
         values: list[Value] = [list(mailboxes)]
         conditions = ["mailbox = ANY($1::text[])", "messages > 0"]
@@ -255,14 +261,17 @@ class Mail(StatementKeeping):
         return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def conversations_by_id(self, conversations: Sequence[str]) -> tuple[ConversationRecord, ...]:
-        """Return the existing ones of some conversations."""
+        """Return those of the given conversations that exist."""
         rows = await self._work.query(f"{_CONVERSATIONS} WHERE id = ANY($1::text[])", list(conversations))
         return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def change_conversation(
         self, conversation: ConversationRecord, *, handler: str | None, done: bool, mailbox: str
     ) -> int:
-        """Change a conversation's handling; return the new version, or less than 0 if its version differs."""
+        """Change a conversation's handler, state and mailbox; return its new version.
+
+        A negative number means that the conversation has another version, and nothing was changed.
+        """
         bound = self._sealer.mark(conversation_bond(conversation.id, conversation.home, mailbox))
         values = (conversation.id, conversation.version, handler, done, mailbox, bound)
         ((version,),) = await self._work.query(_CHANGE, *values)
@@ -277,7 +286,7 @@ class Mail(StatementKeeping):
         return frozenset(conversation for (conversation,) in rows)
 
     async def add_note(self, note: NoteRecord) -> bool:
-        """Store a note; false without its conversation."""
+        """Store a note; return false if its conversation does not exist."""
         place = note_place(note.id, note.conversation, note.author)
         value = sealed(note.content, place, self._sealer)
         values = (note.id, note.conversation, note.author, note.at, value)
@@ -293,7 +302,7 @@ class Mail(StatementKeeping):
         )
 
     async def notes_of(self, author: str, conversation: str) -> int:
-        """Return how many notes of a conversation an author has written."""
+        """Return the number of notes that an author has written in a conversation."""
         ((number,),) = await self._work.query(_NOTES_OF, conversation, author)
         return int(number)
 
@@ -302,9 +311,9 @@ class Mail(StatementKeeping):
     async def store_mail(
         self, mail: NewMail, home: str, files: Iterable[FileRecord], bodies: Iterable[Body]
     ) -> str | None:
-        """Store a message whole, in its conversation at ``home``; return the conversation.
+        """Store a message with its bodies and files; return its conversation, which is one at ``home``.
 
-        ``None``, and nothing changes, when a message of that direction is there with its id.
+        Returns ``None``, changing nothing, if a message of that direction with that id is already stored.
         """
         new = mail.record.conversation
         ((conversation,),) = await self._work.query(
@@ -331,10 +340,11 @@ class Mail(StatementKeeping):
     async def known_mail(
         self, ids: Collection[str], remote_ids: Collection[str], direction: Direction
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return those ids of the federation, and of the message service, of messages that are or were here.
+        """Return which of the given federation and message service ids are of messages known here.
 
-        They are never compared with each other: a sender chooses the first, and might guess one of the
-        others. To ask this alone leaves no entry in the log.
+        These are messages that are or were here. The two kinds of id are never compared with each other: a
+        sender chooses the federation id, and might guess an id of the message service. This query alone
+        leaves no log entry.
         """
         marks = {self._sealer.mark(each): each for each in ids}
         remote = {self._sealer.mark(each): each for each in remote_ids}
@@ -345,7 +355,7 @@ class Mail(StatementKeeping):
         )
 
     async def mail(self, messages: Sequence[str]) -> tuple[MailRecord, ...]:
-        """Return the existing ones of some messages."""
+        """Return those of the given messages that exist."""
         return await self._mail(f"{_MESSAGES} WHERE id = ANY($1::text[])", list(messages))
 
     async def mail_of(self, conversation: str) -> tuple[MailRecord, ...]:
@@ -353,51 +363,51 @@ class Mail(StatementKeeping):
         return await self._mail(f"{_MESSAGES} WHERE conversation = $1 ORDER BY at, id", conversation)
 
     async def latest_mail(self, conversations: Sequence[str]) -> tuple[MailRecord, ...]:
-        """Return of each conversation the latest message, and the latest that was sent."""
+        """Return the latest message and the latest sent message of each conversation."""
         return await self._mail(_LATEST, list(conversations))
 
     async def mail_at_stage(
         self, conversations: Sequence[str], stage: str, limit: int
     ) -> tuple[MailRecord, ...]:
-        """Return messages of some conversations that are at a stage, the latest first."""
+        """Return messages of the given conversations that are at a stage, the latest first."""
         where = "WHERE stage = $2 AND conversation = ANY($1::text[]) ORDER BY at DESC, id DESC LIMIT $3"
         return await self._mail(f"{_MESSAGES} {where}", list(conversations), stage, limit)
 
     async def mail_before(
         self, mailboxes: Collection[str], before: tuple[datetime, str], limit: int
     ) -> tuple[HeadRecord, ...]:
-        """Return messages in some mailboxes from that place on, the latest first: to search in them."""
+        """Return messages in the given mailboxes before a place, the latest first, to search in them."""
         rows = await self._work.query(_HEADS, list(mailboxes), *before, limit)
         return tuple(_head(row, self._sealer) for row in rows)
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
-        """Return for each message the one that it refers to, where that one is in the same mailbox."""
+        """Return, for each message, the one that it refers to, if that is in the same mailbox."""
         rows: list[Row] = await self._work.query(_REFERRED, list(messages))
         return {str(message): str(other) for message, other in rows}
 
     async def mail_body(self, message: str) -> BodyReader:
-        """Return the documents of a message; :class:`UnknownRecord` when there is no such message."""
+        """Return the documents of a message; :class:`UnknownRecord` if there is no such message."""
         rows = await self._work.query(_BODY, message)
         if not rows:
             raise UnknownRecord
         return self._bound_body(rows[0], mail_bond)
 
     async def mail_bodies(self, messages: Sequence[str]) -> dict[str, BodyReader]:
-        """Return the documents of some messages, of those that are there."""
+        """Return the documents of those of the given messages that exist, by message."""
         rows = await self._work.query(_BODIES, list(messages))
         return {row[0]: self._bound_body(row, mail_bond) for row in rows}
 
     async def count_mail(self, mailboxes: Collection[str]) -> int:
-        """Count the messages in some mailboxes."""
+        """Count the messages in the given mailboxes."""
         return int((await self._work.query(_COUNT, list(mailboxes)))[0][0])
 
     async def files_of(self, owners: Sequence[str]) -> tuple[FileRecord, ...]:
-        """Return the files of some messages or drafts, in their order."""
+        """Return the files of the given messages or drafts, in the order in which each has them."""
         rows = await self._work.query(_FILES, list(owners))
         return tuple(_file(row, self._sealer) for row in rows)
 
     async def file_body(self, file: str, owner: str) -> BodyReader:
-        """Return a file's content; :class:`UnknownRecord` when the message or draft has no such file."""
+        """Return a file's content; :class:`UnknownRecord` if the message or draft has no such file."""
         rows = await self._work.query(_FILE_BODY, file, owner)
         if not rows:
             raise UnknownRecord
@@ -406,12 +416,12 @@ class Mail(StatementKeeping):
     async def note_reading(
         self, messages: Sequence[str], person: str, act: str, *, now: datetime
     ) -> frozenset[str]:
-        """Note that a person sees messages; return those that nobody had opened before."""
+        """Record that a person has seen messages; return the received ones not opened by anyone before."""
         rows = await self._work.query(_NOTE_READING, list(messages), person, act, now)
         return frozenset(message for (message,) in rows)
 
     async def readings(self, messages: Sequence[str]) -> tuple[ReadingRecord, ...]:
-        """Return who has seen some messages, and how; the latest first."""
+        """Return who has seen the given messages, and how; the latest first."""
         return tuple(ReadingRecord(*row) for row in await self._work.query(_READINGS, list(messages)))
 
     # --- settings -----------------------------------------------------------------------------------------
@@ -421,12 +431,12 @@ class Mail(StatementKeeping):
         return dict(await self._work.query(_LAST_READINGS, mailbox))
 
     async def mail_setting(self, name: str) -> dict[str, Any] | None:
-        """Return a setting; to ask for it leaves no entry in the log."""
+        """Return a setting; this query alone leaves no log entry."""
         rows = await self._work.peek(_SETTING, name)
         return opened(rows[0][0], f"setting {name}", self._sealer) if rows else None
 
     def keep_mail_setting(self, name: str, content: dict[str, Any], *, first: bool = False) -> None:
-        """Store a setting; ``first`` leaves one that is there unchanged."""
+        """Store a setting; with ``first``, an existing one stays unchanged."""
         value = sealed(content, f"setting {name}", self._sealer)
         self._work.later(_KEEP_FIRST_SETTING if first else _KEEP_SETTING, name, value)
 
@@ -443,7 +453,7 @@ class Mail(StatementKeeping):
         self._work.later(_STORE_FILE, file.id, file.owner, file.place, file.size, file.body, value, bound)
 
     def _bound_body(self, row: Row, bond: Callable[..., str]) -> BodyReader:
-        """Return a body of a row that names what it belongs to, and by which mark."""
+        """Return the body in a row, after checking the mark that binds it to the ids in the row."""
         *named, bound, body, size, value = row
         require_bond(bound, bond(*named, body), self._sealer)
         return BodyReader(self._room.shelf, body, size, value)

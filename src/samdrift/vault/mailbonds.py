@@ -1,9 +1,9 @@
 """Bonds: keyed marks that tie rows of a message client's vault to the columns in the clear that carry rights.
 
-In which mailbox a conversation lies, which conversation a message is in, whose file a body is: the database
-has to know, to find and count them. Whoever can write to it cannot make the mark of another answer, so that
-what was moved by them is refused. They can put back what once was: a conversation into a mailbox in which it
-lay before.
+The mailbox of a conversation, the conversation of a message and the owner of a file are in the clear,
+because the database searches and counts by them. An attacker who can write to the database cannot compute
+the mark of another value, so a row that they move is refused. They can only restore an earlier state, such
+as a conversation in a mailbox that it was in before.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def session_bond(mark: bytes, used: datetime) -> str:
 def approval_bond(
     draft: str, asked_by: str | None, approved_by: str | None, value: bytes, files: Sequence[str]
 ) -> str:
-    """Return the text of which the mark of a draft's approval is made; ``value`` is its sealed content."""
+    """Return the text from which the mark of a draft's approval is made; ``value`` is its sealed content."""
     who = f"asked by {asked_by or '-'} approved by {approved_by or '-'}"
     return f"bond draft {draft} {who} with {sha256(value).hexdigest()} and {' '.join(sorted(files))}"
 
 
 def require_bond(bound: bytes | None, bond: str, sealer: Sealer) -> None:
-    """Raise :class:`SealBroken` for a row that was moved by others."""
+    """Raise :class:`SealBroken` if a row's mark does not match its columns."""
     if bound is None or not hmac.compare_digest(bound, sealer.mark(bond)):
         raise SealBroken
 
@@ -62,5 +62,5 @@ def note_place(note: str, conversation: str, author: str) -> str:
 
 
 def draft_place(draft: str, within: str, reply_to: str | None, writer: str) -> str:
-    """Return the place for which a draft is sealed; ``within`` is its conversation, else its mailbox."""
+    """Return the place for which a draft is sealed; ``within`` is its conversation, or else its mailbox."""
     return f"draft {draft} {within} {reply_to or '-'} {writer}"

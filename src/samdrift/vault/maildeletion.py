@@ -1,8 +1,8 @@
-"""Deletion at the message service of what is stored in a message client's vault.
+"""Deletion at the message service of messages that are stored in a message client's vault.
 
-The database decides what may be deleted there, in the transaction in which it is claimed: messages that were
-stored here before a verified backup of this vault, were opened, are final, and are not exempt from disposal;
-and messages disposed of here that a verified backup contains, itself or their record.
+The database decides which messages may be deleted there, in the transaction that claims them: messages that
+were stored here before a verified backup of this vault, have been opened if they were received, are final,
+and are not on hold; and messages disposed of here, if a verified backup contains them or their record.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FROM (
 ) AS found
 """
 _STORING = timedelta(hours=1)
-"""Time within which a message that is being stored is there for a backup: longer than any transaction."""
+"""Margin before a backup, longer than any transaction: the backup contains all messages stored earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupRecord:
-    """A verified backup of the vault: it has what was stored at ``taken_at``."""
+    """A verified backup of the vault, which contains everything stored by ``taken_at``."""
 
     id: str
     taken_at: datetime
@@ -59,13 +59,13 @@ class SoleReaderRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeletionCounts:
-    """Messages that were deleted at the message service, that it refused to delete, and under way."""
+    """Numbers of messages deleted at the message service, refused by it, and in progress."""
 
     deleted: int
     refused: int
     begun: int
     disposed: int
-    """Messages that were disposed of here and that nobody has tried to delete there yet."""
+    """Messages that were disposed of here, with no attempt yet to delete them at the message service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +79,33 @@ class DisposedDeletion:
 
 
 class MailDeletion(MailWriting):
-    """Messages that may be deleted at the message service, and those that were."""
+    """The part of a message client's vault for deletions at the message service."""
 
     def note_backup(self, taken_at: datetime, content: Content, *, now: datetime) -> str:
-        """Note a verified backup of the vault and return its id; who noted it and how are in ``content``."""
+        """Store a verified backup of the vault and return its id; ``content`` says who noted it, and how."""
         new = new_id()
         value = sealed(content, _backup_place(new, taken_at), self._sealer)
         self._work.later(_NOTE, new, taken_at, now, value)
         return new
 
     async def last_backup(self) -> BackupRecord | None:
-        """Return the verified backup of the latest state; to ask this alone leaves no entry in the log."""
+        """Return the verified backup of the latest state, if any; this query alone leaves no log entry."""
         for backup, taken_at, noted_at, value in await self._work.peek(_LAST_BACKUP):
             content = opened(value, _backup_place(backup, taken_at), self._sealer)
             return BackupRecord(backup, taken_at, noted_at, content)
         return None
 
     def keep_sole_reader(self, mailbox: str, person: str, content: Content | None, *, now: datetime) -> None:
-        """Keep the confirmation that no other client reads a mailbox's address, or withdraw it."""
+        """Store or withdraw the confirmation that no other client reads a mailbox's address.
+
+        ``None`` as ``content`` withdraws it.
+        """
         place = _reader_place(mailbox, person)
         value = None if content is None else sealed(content, place, self._sealer)
         self._work.later(_KEEP_READER, mailbox, person, now, value)
 
     async def sole_readers(self) -> dict[str, SoleReaderRecord]:
-        """Return the confirmations, by the id of the mailbox."""
+        """Return the confirmations that no other client reads a mailbox's address, by mailbox."""
         return {
             mailbox: SoleReaderRecord(
                 mailbox, person, at, opened(value, _reader_place(mailbox, person), self._sealer)
@@ -120,9 +123,10 @@ class MailDeletion(MailWriting):
         lease: timedelta,
         limit: int,
     ) -> dict[str, int]:
-        """Take over messages to delete at the message service; returns the number of the attempt for each.
+        """Claim messages to delete at the message service; return the attempt number of each.
 
-        Only messages to and from the addresses of some mailboxes, and contained in ``backup``.
+        Only messages to and from the addresses of the mailboxes ``homes`` that ``backup`` contains are
+        claimed.
         """
         backed_up = backup.taken_at - _STORING
         values = (list(homes), stored_before, backed_up, now, now + lease, limit)
@@ -131,16 +135,19 @@ class MailDeletion(MailWriting):
     async def end_deletion(
         self, message: str, outcome: str | None, *, now: datetime, due: datetime | None = None
     ) -> bool:
-        """Note that a message is ``deleted`` there or was ``refused``, or when to try again."""
+        """Record that the message service ``deleted`` or ``refused`` a message, or when to try again.
+
+        Returns false if an outcome is already recorded.
+        """
         return bool((await self._work.query(_END, message, outcome, now, due))[0][0])
 
     async def claim_disposed_deletions(
         self, homes: Sequence[str], backup: BackupRecord, *, now: datetime, lease: timedelta, limit: int
     ) -> tuple[DisposedDeletion, ...]:
-        """Take over messages that were disposed of, to delete them at the message service too.
+        """Claim messages that were disposed of, in order to delete them at the message service too.
 
-        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal
-        it has.
+        Only messages to and from the addresses of the mailboxes ``homes`` are claimed, and only if ``backup``
+        contains them or the record of their disposal.
         """
         values = (list(homes), backup.taken_at - _STORING, now, now + lease, limit)
         claimed = []
@@ -155,11 +162,11 @@ class MailDeletion(MailWriting):
     async def end_disposed_deletion(
         self, message: str, outcome: str | None, *, now: datetime, due: datetime | None = None
     ) -> bool:
-        """Note the outcome of deleting a message that was disposed of, as :meth:`end_deletion`."""
+        """Record the outcome of deleting a message that was disposed of, as :meth:`end_deletion` does."""
         return bool((await self._work.query(_END_DISPOSED, message, outcome, now, due))[0][0])
 
     async def deletion_counts(self) -> DeletionCounts:
-        """Count what was deleted at the message service; to ask this alone leaves no entry in the log."""
+        """Count deletions at the message service by outcome; this query alone leaves no log entry."""
         return DeletionCounts(*(await self._work.peek(_COUNTS))[0])
 
 

@@ -1,7 +1,9 @@
-"""The end of a conversation in a message client's vault: registration elsewhere, disposal by two persons.
+"""Registration, holds and disposal of conversations in a message client's vault.
 
-The database decides whether something may go, in the transaction in which it goes: nothing that nobody has
-opened, that is held, that a draft is in, or whose way is not over. A record stays, sealed: ids and digests.
+A disposal is proposed, and then agreed to, by another manager if there is one. The database checks each
+conversation in the transaction that removes it: one with unopened messages, a hold, an unsent draft, or a
+message that is still on its way is kept. Of each message that is disposed of, a sealed record of ids and
+digests remains.
 """
 
 from __future__ import annotations
@@ -53,12 +55,12 @@ SELECT id, disposal, conversation, direction, at, gone_at, sealed FROM disposed
 WHERE disposal = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 MOST = 100_000
-"""Conversations of one disposal; what is left is proposed next."""
+"""Maximum number of conversations in one disposal; the rest can be proposed next."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """A conversation of which nothing is disposed of; why is in ``content``."""
+    """A hold, which exempts a conversation from disposal; the reason is in ``content``."""
 
     conversation: str
     person: str
@@ -68,7 +70,7 @@ class HoldRecord:
 
 @dataclass(frozen=True, slots=True)
 class DisposalRule:
-    """The rule of a mailbox: days since its conversations were ``done`` or ``registered``."""
+    """A mailbox's disposal rule: days after which ``done`` or ``registered`` conversations may go."""
 
     mailbox: str
     since: str
@@ -80,7 +82,7 @@ class DisposalRule:
 
 @dataclass(frozen=True, slots=True)
 class DisposalRecord:
-    """A disposal with its counts; of messages and files those that are gone or wait."""
+    """A disposal with its counts; ``messages`` and ``files`` leave out conversations that are kept."""
 
     id: str
     mailbox: str
@@ -102,7 +104,7 @@ class DisposalRecord:
 
 @dataclass(frozen=True, slots=True)
 class DisposedRecord:
-    """A message that went; ids and digests are in ``content``."""
+    """The record of a message that was disposed of; its ids and digests are in ``content``."""
 
     id: str
     disposal: str
@@ -114,12 +116,16 @@ class DisposedRecord:
 
 
 class MailDisposal(MailWriting):
-    """Registrations; rules, holds, disposals and records of them."""
+    """The part of a message client's vault for registrations, disposal rules, holds and disposals."""
 
     async def keep_registration(
         self, conversation: ConversationRecord, person: str, content: Content | None, *, now: datetime
     ) -> int:
-        """Register a conversation, or take that back; the new version, or less than 0 if it has another."""
+        """Register a conversation, or cancel its registration; return the conversation's new version.
+
+        ``None`` as ``content`` cancels it. A negative number means that the conversation has another version,
+        and nothing was changed.
+        """
         place = f"registration {conversation.id}"
         value = None if content is None else sealed(content, place, self._sealer)
         values = (conversation.id, conversation.version, person, now, value)
@@ -129,7 +135,7 @@ class MailDisposal(MailWriting):
         return int(version)
 
     async def registrations(self, conversations: Sequence[str]) -> dict[str, RegistrationRecord]:
-        """Return the registrations of those of some conversations that are registered."""
+        """Return the registrations of the given conversations; those that are not registered are left out."""
         rows = await self._work.query(_REGISTRATIONS, list(conversations))
         return {
             each: RegistrationRecord(each, person, at, opened(value, f"registration {each}", self._sealer))
@@ -137,12 +143,12 @@ class MailDisposal(MailWriting):
         }
 
     def keep_disposal_rule(self, rule: DisposalRule) -> None:
-        """Store the rule of a mailbox, or change it."""
+        """Store or change the disposal rule of a mailbox."""
         value = sealed(rule.content, f"disposal_rule {rule.mailbox}", self._sealer)
         self._work.later(_KEEP_RULE, rule.mailbox, rule.since, rule.days, rule.person, rule.at, value)
 
     async def disposal_rules(self, mailboxes: Sequence[str]) -> dict[str, DisposalRule]:
-        """Return the rules of those of some mailboxes that have one."""
+        """Return the disposal rules of the given mailboxes; those without a rule are left out."""
         return {
             row[0]: DisposalRule(*(*row, opened(value, f"disposal_rule {row[0]}", self._sealer)))
             for *row, value in await self._work.query(_RULES, list(mailboxes))
@@ -151,7 +157,11 @@ class MailDisposal(MailWriting):
     async def keep_hold(
         self, conversation: ConversationRecord, person: str, content: Content | None, *, now: datetime
     ) -> int:
-        """Put a conversation on hold or release it; return the new version, less than 0 if it has another."""
+        """Put a conversation on hold, or release it; return the conversation's new version.
+
+        ``None`` as ``content`` releases it. A negative number means that the conversation has another
+        version, and nothing was changed.
+        """
         value = None if content is None else sealed(content, f"hold {conversation.id}", self._sealer)
         values = (conversation.id, conversation.version, person, now, value)
         ((version,),) = await self._work.query(_KEEP_HOLD, *values)
@@ -160,7 +170,7 @@ class MailDisposal(MailWriting):
         return int(version)
 
     async def holds(self, conversations: Sequence[str]) -> dict[str, HoldRecord]:
-        """Return the holds of those of some conversations that are held."""
+        """Return the holds on the given conversations; those that are not on hold are left out."""
         return {
             row[0]: HoldRecord(*(*row, opened(value, f"hold {row[0]}", self._sealer)))
             for *row, value in await self._work.query(_HOLDS, list(conversations))
@@ -169,24 +179,27 @@ class MailDisposal(MailWriting):
     async def disposable(
         self, mailbox: str, since: str, before: datetime, limit: int = MOST
     ) -> tuple[tuple[str, int, int], ...]:
-        """Return conversations that could be disposed of, with their messages and files, the oldest first."""
+        """Return conversations that may go, the oldest first, with their numbers of messages and files."""
         rows = await self._work.query(_DISPOSABLE, mailbox, since, before, limit)
         return tuple((str(conversation), int(messages), int(files)) for conversation, messages, files in rows)
 
     async def propose_disposal(
         self, disposal: str, rule: DisposalRule, before: datetime, person: str, *, now: datetime
     ) -> bool:
-        """Propose to dispose of what could be now; false where a disposal of the mailbox is under way."""
+        """Propose a disposal of the conversations that may go now.
+
+        Returns false if a disposal of the mailbox is already under way.
+        """
         value = sealed(rule.content, f"disposal {disposal}", self._sealer)
         values = (disposal, rule.mailbox, rule.since, before, person, now, value, MOST)
         return bool((await self._work.query(_PROPOSE, *values))[0][0])
 
     async def decide_disposal(self, disposal: str, person: str, *, agreed: bool, now: datetime) -> bool:
-        """Agree to a disposal, or drop it; false when it is not proposed any more."""
+        """Agree to a proposed disposal, or drop it; return false if it has been decided already."""
         return bool((await self._work.query(_DECIDE, disposal, agreed, person, now))[0][0])
 
     async def disposals(self, mailboxes: Sequence[str]) -> tuple[DisposalRecord, ...]:
-        """Return the disposals of some mailboxes, the latest first."""
+        """Return the disposals of the given mailboxes, the latest first."""
         query = f"{_DISPOSALS} WHERE d.mailbox = ANY($1::text[]) ORDER BY d.proposed_at DESC, d.id"
         return tuple(
             DisposalRecord(*(*row, opened(value, f"disposal {row[0]}", self._sealer)))
@@ -194,11 +207,11 @@ class MailDisposal(MailWriting):
         )
 
     async def agreed_disposals(self) -> tuple[str, ...]:
-        """Return disposals that are agreed and not done; to ask this alone leaves no entry in the log."""
+        """Return the disposals that are agreed to but not done; this query alone leaves no log entry."""
         return tuple(str(each) for (each,) in await self._work.peek(_AGREED))
 
     async def disposal_items(self, disposal: str, after: str, limit: int) -> tuple[str, ...]:
-        """Return conversations of a disposal that wait, in order."""
+        """Return conversations of a disposal that still wait, in order of id, after the id ``after``."""
         return tuple(str(each) for (each,) in await self._work.query(_ITEMS, disposal, after, limit))
 
     async def dispose(
@@ -210,9 +223,10 @@ class MailDisposal(MailWriting):
         *,
         now: datetime,
     ) -> bool:
-        """Remove a conversation of an agreed disposal and record it; false where something keeps it.
+        """Remove a conversation in an agreed disposal and record it; return false if it has to be kept.
 
-        ``mail`` are its messages, and ``contents`` what is recorded of each: all of them, or it is kept.
+        ``mail`` are its messages, and ``contents`` what to record of each. It is kept unless these are all
+        its messages.
         """
         rows = [self._row(disposal, one, contents[one.id], now) for one in mail]
         found = await self._work.query(_DISPOSE, disposal, conversation, json.dumps(rows))
@@ -221,11 +235,11 @@ class MailDisposal(MailWriting):
         return bool(found[0][0])
 
     async def end_disposal(self, disposal: str, *, now: datetime) -> bool:
-        """Note that a disposal is done; false while something of it waits."""
+        """Mark a disposal as done; return false while any of its conversations is waiting."""
         return bool((await self._work.query(_END, disposal, now))[0][0])
 
     async def disposed(self, disposal: str, after: str, limit: int) -> tuple[DisposedRecord, ...]:
-        """Return the record of what went, in the order of ids."""
+        """Return the records of messages that a disposal removed, in order of id, after the id ``after``."""
         rows = await self._work.query(_DISPOSED, disposal, after, limit)
         return tuple(
             DisposedRecord(*(*row, opened(value, f"disposed {row[0]}", self._sealer))) for *row, value in rows

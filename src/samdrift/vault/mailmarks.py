@@ -1,7 +1,7 @@
-"""Marks of lists and conversations, by which a page that is open learns that it shows an older state.
+"""Marks of lists and conversations, by which an open page learns that it is out of date.
 
-A mark says that something changed and nothing of what it was. To ask for one shows nothing of anybody and
-leaves no entry in the log.
+A mark shows that something has changed, but not what. Reading marks reveals nothing about anyone and leaves
+no log entry.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HURRY = call("hurry_mail", 2)
 
 @dataclass(frozen=True, slots=True)
 class MailMarks:
-    """The state of what pages show."""
+    """Marks of everything that open pages show."""
 
     lists: Mapping[str, str]
     """Mark of each mailbox."""
@@ -46,11 +46,11 @@ class MailMarks:
     sessions: frozenset[bytes]
     """Marks of the sessions that have not been ended."""
     statement: int
-    """Number of the last statement of who may what."""
+    """Number of the latest statement about rights."""
 
 
 class MailMarking(MailWriting):
-    """Marks of what lies in a message client's vault."""
+    """The part of a message client's vault for marks."""
 
     async def marks(
         self,
@@ -58,7 +58,7 @@ class MailMarking(MailWriting):
         conversations: Collection[str],
         sessions: Collection[bytes] = (),
     ) -> MailMarks:
-        """Return the marks of mailboxes, ``None`` for all, and of conversations, and what sessions exist."""
+        """Return the marks of mailboxes (``None`` for all) and conversations, and the sessions that exist."""
         boxes = None if mailboxes is None else list(mailboxes)
         rows = await self._work.peek(_MARKS, boxes, list(conversations), list(sessions))
         found: dict[str, dict[str, tuple[str, str]]] = {}
@@ -72,10 +72,10 @@ class MailMarking(MailWriting):
         )
 
     def hurry_mail(self, remote_ids: Collection[str], *, now: datetime) -> None:
-        """Have the status of sent messages asked for now, by their ids at the message service."""
+        """Make the status queries of sent messages due now, by the messages' message service ids."""
         self._work.arrange(_HURRY, [self._sealer.mark(each) for each in remote_ids], now)
 
     async def arrived_since(self, mailboxes: Collection[str], moment: datetime) -> int:
-        """Count the messages that came into some mailboxes after a moment."""
+        """Count the messages that arrived in the given mailboxes after a moment."""
         ((number,),) = await self._work.peek(_ARRIVED, list(mailboxes), moment)
         return int(number)

@@ -1,7 +1,7 @@
-"""Presets: texts, views and lists that persons of a message client use again, and figures of its mailboxes.
+"""Presets that people reuse in a message client, and weekly figures of its mailboxes.
 
-A preset is a saved view, a text template or a distribution list; it is a mailbox's or a person's, and sealed
-for that: who writes to the database gives none to another.
+A preset is a saved view, a text template, a distribution list or a rule. It belongs to a mailbox or a person
+and is sealed for that owner: an attacker who can write to the database cannot assign it to another owner.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PresetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PresetRecord:
-    """A preset of a mailbox or a person, ``owner``."""
+    """A preset, and the mailbox or person that owns it."""
 
     id: str
     kind: PresetKind
@@ -64,7 +64,7 @@ class PresetRecord:
 
 @dataclass(frozen=True, slots=True)
 class WeekRecord:
-    """Messages of one mailbox in one week: counts, and medians in seconds where something was measured."""
+    """Messages of one mailbox in one week: counts, and medians in seconds, if anything was measured."""
 
     mailbox: str
     week: datetime
@@ -72,16 +72,16 @@ class WeekRecord:
     sent: int
     failed: int
     opened_after: float | None
-    """The time from arrival to the first opening."""
+    """Median time from a message's arrival to its first opening."""
     answered_after: float | None
-    """The time from the first message of a conversation to the next one that was sent in it."""
+    """Median time from the first message received in a conversation to the next one sent in it."""
 
 
 class MailPresets(MailWriting):
-    """Presets and figures in a message client's vault."""
+    """The part of a message client's vault for presets and figures."""
 
     async def presets(self, kind: PresetKind, owners: Collection[str]) -> tuple[PresetRecord, ...]:
-        """Return the presets of a kind that some mailboxes or persons have."""
+        """Return the presets of one kind that belong to the given mailboxes or people."""
         rows = await self._work.query(_PRESETS, kind.value, list(owners))
         return tuple(
             PresetRecord(each, PresetKind(of), owner, opened(value, _place(each, of, owner), self._sealer))
@@ -89,18 +89,18 @@ class MailPresets(MailWriting):
         )
 
     async def keep_preset(self, preset: PresetRecord) -> bool:
-        """Store a preset, or change it; false, and nothing changes, when its id is another's."""
+        """Store or change a preset; return false, changing nothing, if its id belongs to another owner."""
         place = _place(preset.id, preset.kind, preset.owner)
         value = sealed(preset.content, place, self._sealer)
         values = (preset.id, preset.kind.value, preset.owner, value)
         return bool((await self._work.query(_KEEP, *values))[0][0])
 
     async def drop_preset(self, preset: str, kind: PresetKind, owner: str) -> bool:
-        """Remove a preset; false when its owner has none of that id."""
+        """Remove a preset; return false if its owner has none with that id."""
         return bool((await self._work.query(_DROP, preset, kind.value, owner))[0][0])
 
     async def figures(self, mailboxes: Collection[str], since: datetime) -> tuple[WeekRecord, ...]:
-        """Count the messages of some mailboxes by week, the latest week first."""
+        """Count the messages of the given mailboxes by week, the latest week first."""
         rows = await self._work.query(_FIGURES, list(mailboxes), since)
         return tuple(WeekRecord(*row) for row in rows)
 

@@ -1,4 +1,4 @@
-"""Records of the message client's vault. What is said or named in one is its ``content``, sealed at rest."""
+"""Records of the message client's vault; names and texts are in their ``content``, sealed at rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Content = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class MailboxRecord:
-    """A functional address that the organisation manns."""
+    """A mailbox: a functional address that the organisation staffs."""
 
     id: str
     address: str
@@ -26,14 +26,14 @@ class MailboxRecord:
     needs_approval: bool = False
     undo_seconds: int = 10
     asks_why: bool = False
-    """A person who may read it and not write in it says why before opening what is marked as confidential."""
+    """People who may read but not write in it must give a reason before they open a confidential message."""
     retired: bool = False
-    """No new message is written in it; what comes to its address is still stored."""
+    """No new messages can be written in it; messages to its address are still stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxCounts:
-    """Numbers of conversations and drafts in one mailbox; ``mine`` are those of the person who asks."""
+    """Counts for one mailbox; ``mine`` are the conversations of the person who asks."""
 
     mailbox: str
     unread: int
@@ -48,7 +48,7 @@ class MailboxCounts:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """Messages of one ``conversationId`` at one address, ``home``; the conversation lies in ``mailbox``."""
+    """Messages of one ``conversationId`` at one address, ``home``; the conversation is in ``mailbox`` now."""
 
     id: str
     home: str
@@ -67,7 +67,7 @@ class ConversationRecord:
 
 @dataclass(frozen=True, slots=True)
 class MailRecord:
-    """A message without its documents; ids of the federation and the message service are in ``content``."""
+    """A message without its documents; its federation and message service ids are in ``content``."""
 
     id: str
     conversation: str
@@ -92,33 +92,33 @@ class MailRecord:
 
 @dataclass(frozen=True, slots=True)
 class HeadRecord:
-    """The part of a message that a search looks at."""
+    """The part of a message that a search reads."""
 
     id: str
     conversation: str
     stage: str
     at: datetime
     text: bytes
-    """Its content, as JSON: to read most of them costs more than to look for a word in them."""
+    """Its content, as JSON that is not parsed yet: looking for a word in the text costs less than parsing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewMail:
-    """A message to store, with what it is found by: marks are made of ids that others chose."""
+    """A message to store, with the ids from which the marks for finding it are made."""
 
     record: MailRecord
     message_id: str
     thread: str
-    """The text by which its conversation is found: its id in the federation, with the other organisation."""
+    """Text that identifies its conversation: the id in the federation, and the other organisation."""
     body: Body
     remote_id: str | None = None
     refers_to: str | None = None
-    """The id in the federation of the message that it refers to."""
+    """Id in the federation of the message that it refers to."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file of a message or draft, ``owner``."""
+    """A file of a message or draft; ``owner`` is the message or draft."""
 
     id: str
     owner: str
@@ -141,7 +141,7 @@ class NoteRecord:
 
 @dataclass(frozen=True, slots=True)
 class DraftRecord:
-    """A draft, and how far it is on its way to being sent."""
+    """A draft, and its progress towards being sent."""
 
     id: str
     mailbox: str
@@ -160,7 +160,7 @@ class DraftRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReadingRecord:
-    """A person's seeing of a message, in one way."""
+    """The first and the latest time at which a person saw a message in one way, ``act``."""
 
     message: str
     person: str
@@ -171,7 +171,7 @@ class ReadingRecord:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRecord:
-    """A conversation's number in the organisation's own records, which is in ``content``."""
+    """The registration of a conversation in the organisation's own records; the number is in ``content``."""
 
     conversation: str
     person: str
@@ -181,7 +181,7 @@ class RegistrationRecord:
 
 @dataclass(frozen=True, slots=True)
 class AddressRecord:
-    """An address that was written to, with the outcome."""
+    """An address that the organisation has written to, with its use and the receipts from it."""
 
     content: Content
     used: int
@@ -191,12 +191,12 @@ class AddressRecord:
 
 
 def sealed(content: Content, place: str, sealer: Sealer) -> bytes:
-    """Seal a record's content for its place. Half of a surrogate pair becomes a question mark."""
+    """Seal a record's content for its place; an unpaired surrogate becomes a question mark."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return sealer.seal(text.encode("utf-8", "replace"), place)
 
 
 def opened(value: bytes, place: str, sealer: Sealer) -> dict[str, Any]:
-    """Return the inverse of :func:`sealed`."""
+    """Open content that :func:`sealed` has sealed for a place."""
     content: dict[str, Any] = json.loads(sealer.open(value, place))
     return content

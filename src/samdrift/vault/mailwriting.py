@@ -1,8 +1,8 @@
 """Drafts of an organisation's message client, and messages on their way out of it.
 
-A draft has one writer at a time and a version; every change names the version that it was made from. To send
-one stores its messages, in a stage in which sending can be undone and nothing can change: a state here, that
-outlives any process.
+A draft has one writer at a time and a version; every change names the version that it was made from. Sending
+a draft stores its messages in a stage in which nothing can change but sending can still be undone. The vault
+stores that stage, so that it outlives any process.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _UNSENT = """(
     SELECT *, sum(octet_length(sealed)) OVER (ORDER BY saved_at DESC, id) - octet_length(sealed) AS before
     FROM drafts WHERE {} AND stage NOT IN ('window', 'sent')
 )"""
-"""Drafts that are not sent, each with the length of those that were saved after it."""
+"""Unsent drafts, each with the total length of those that were saved after it."""
 MOST_BYTES = 8 << 20
-"""Limit of drafts that are read together; the last one goes beyond."""
+"""Limit on the bytes of drafts that are read together; the last draft may exceed it."""
 _COUNT_DRAFTS = call("count_drafts", 2)
 _KEEP_DRAFT = call("keep_draft", 2)
 _FILES_OF = "SELECT id FROM files WHERE owner = $1"
 _ASKED = frozenset({"approval", "approved"})
-"""Stages in which a second person was asked."""
+"""Stages in which a second person has been asked for approval."""
 _DROP_DRAFT = "SELECT dropped, remote FROM drop_draft($1, $2)"
 _SEE_NEWS = call("see_news", 3)
 _ADD_FILE = call("add_draft_file", 7)
@@ -62,7 +62,7 @@ _END_WINDOWS = "SELECT * FROM end_windows($1)"
 _CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
 _RELEASE = call("release_mail", 3)
 _PARDONED = 5
-"""Claims in a row that may end with their process, and are taken up without waiting."""
+"""Number of consecutive claims that may be lost with their process and still be released without waiting."""
 _MOVE = call("move_mail", 9)
 _PUT_OFF = call("put_off_mail", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
@@ -80,15 +80,15 @@ _FAVOURITES = "SELECT id, sealed FROM favourites WHERE person = $1 ORDER BY id"
 
 
 class MailWriting(Mail):
-    """Messages that are written and sent, in a message client's vault."""
+    """The part of a message client's vault for drafts, outgoing messages, searches and addresses."""
 
     # --- drafts -------------------------------------------------------------------------------------------
 
     async def keep_draft(self, draft: DraftRecord) -> bool:
-        """Store a draft of version 0, or change one; false when it has another version by now.
+        """Store a new draft, of version 0, or change one; return false if it has another version by now.
 
-        A draft that was changed has the next version. Its mailbox and conversation stay, and what its writer
-        knows of it (:meth:`see_news`).
+        A change raises the version. The draft's mailbox and conversation stay unchanged, as does the number
+        of messages that its writer has seen (:meth:`see_news`).
         """
         row = self._draft_row(draft)
         value = sealed(draft.content, _place_of(draft), self._sealer)
@@ -101,26 +101,26 @@ class MailWriting(Mail):
         return bool(kept)
 
     async def draft(self, draft: str) -> DraftRecord | None:
-        """Return a draft."""
+        """Return a draft, or ``None`` if it does not exist."""
         found = await self._drafts(f"{_DRAFTS.format('drafts')} WHERE d.id = $1", draft)
         return found[0] if found else None
 
     async def drafts(
         self, mailboxes: Collection[str], most: int | None = MOST_BYTES
     ) -> tuple[DraftRecord, ...]:
-        """Return the drafts in some mailboxes that are not sent, the latest first, up to a limit of bytes."""
+        """Return unsent drafts in the given mailboxes, the latest first, up to a limit of bytes."""
         return await self._unsent("mailbox", mailboxes, most, "d.saved_at DESC")
 
     async def drafts_in(
         self, conversations: Collection[str], most: int | None = MOST_BYTES
     ) -> tuple[DraftRecord, ...]:
-        """Return the drafts in some conversations that are not sent, the oldest first, as :meth:`drafts`."""
+        """Return unsent drafts in the given conversations, the oldest first, limited as in :meth:`drafts`."""
         return await self._unsent("conversation", conversations, most, "d.saved_at")
 
     async def drafts_of(self, writer: str, mailbox: str) -> int:
-        """Return how many drafts of a writer in a mailbox are not sent.
+        """Return the number of unsent drafts of a writer in a mailbox.
 
-        Nobody else begins one in the mailbox until this unit of work ends.
+        This locks the mailbox, so that no other opening begins a draft in it until this unit of work ends.
         """
         ((number,),) = await self._work.query(_COUNT_DRAFTS, writer, mailbox)
         return int(number)
@@ -133,21 +133,25 @@ class MailWriting(Mail):
         return await self._drafts(f"{_DRAFTS.format(unsent)} {within} ORDER BY {order}", list(places), most)
 
     async def drop_draft(self, draft: DraftRecord) -> bool:
-        """Delete a draft with its files; false when it has another version, or is sent."""
+        """Delete a draft with its files; return false if it has another version, or has been sent."""
         rows = await self._work.query(_DROP_DRAFT, draft.id, draft.version)
         for _, remote in rows:
             self._drop_object(remote)
         return bool(rows)
 
     async def see_news(self, draft: str, writer: str, messages: int) -> bool:
-        """Note how many messages of the conversation its writer knows; false when it is not theirs now."""
+        """Record how many messages of the conversation the writer has seen.
+
+        Returns false if they may not change the draft.
+        """
         ((seen,),) = await self._work.query(_SEE_NEWS, draft, writer, messages)
         return bool(seen)
 
     async def add_draft_file(self, file: FileRecord, body: Body | None, writer: str) -> bool:
-        """Add a file to a draft that ``writer`` may change; false, and nothing is added, when they may not.
+        """Add a file to a draft; return false, adding nothing, if ``writer`` may not change the draft.
 
-        Without a body it is one that another message or draft has too. An approval of the draft is gone.
+        Without a body, the file refers to one that another message or draft already has. Adding a file
+        cancels an approval of the draft.
         """
         value = sealed(file.content, f"file {file.id}", self._sealer)
         bound = self._sealer.mark(file_bond(file.id, file.owner, file.body))
@@ -159,7 +163,7 @@ class MailWriting(Mail):
         return bool(added)
 
     async def drop_draft_file(self, file: str, draft: str, writer: str) -> bool:
-        """Remove a file from a draft that ``writer`` may change; false when they may not."""
+        """Remove a file from a draft; return false if ``writer`` may not change the draft."""
         rows = await self._work.query(_DROP_FILE, file, draft, writer)
         for (remote,) in rows:
             self._drop_object(remote)
@@ -168,29 +172,28 @@ class MailWriting(Mail):
     # --- sending ------------------------------------------------------------------------------------------
 
     async def messages_of_draft(self, draft: str) -> tuple[str, ...]:
-        """Return the messages that a draft was sent as."""
+        """Return the messages as which a draft was sent."""
         return tuple(message for (message,) in await self._work.query(_OF_DRAFT, draft))
 
     async def undo_sending(self, draft: str) -> bool:
-        """Take the messages back and make them a draft again; false when it is too late."""
+        """Withdraw the messages of a draft and make it a draft again; return false if it is too late."""
         rows = await self._work.query(_UNDO, draft)
         for (remote,) in rows:
             self._drop_object(remote)
         return bool(rows)
 
     async def end_windows(self, *, now: datetime) -> tuple[str, ...]:
-        """Send messages on their way whose time for undoing is over; return them."""
+        """Release messages for sending when the time for undoing is over; return them."""
         return tuple(message for (message,) in await self._work.look(_END_WINDOWS, now))
 
     async def claim_mail(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[str, ...]:
-        """Take over messages to go on with: those to hand over, and those whose status is to be asked for."""
+        """Claim messages that are due: those to hand over, and those to query the status of."""
         return tuple(message for (message,) in await self._work.look(_CLAIM, now, now + lease, limit))
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Release the messages and notices that ended processes had claimed; return their number.
+        """Release messages and notices claimed by ended processes; return how many may be claimed now.
 
-        An item to which this happens repeatedly may itself be what ends the processes: it waits for its lease
-        to end.
+        An item that loses its process repeatedly may itself be the cause, so it waits for its lease to end.
         """
         ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
         return int(number)
@@ -208,9 +211,9 @@ class MailWriting(Mail):
         content: Content | None = None,
         delivery: Content | None = None,
     ) -> bool:
-        """Move a message on; false when it is not on its way any more.
+        """Move a message on to another stage; return false if it is no longer on its way.
 
-        ``content`` and ``delivery`` stay unchanged where they are left out.
+        ``content`` and ``delivery`` stay unchanged if they are left out.
         """
         facts = sealed(mail.content if content is None else content, f"message {mail.id}", self._sealer)
         steps = None if delivery is None else sealed(delivery, f"delivery {mail.id}", self._sealer)
@@ -223,39 +226,39 @@ class MailWriting(Mail):
         return bool(moved)
 
     def put_off_mail(self, messages: Collection[str], *, due: datetime) -> None:
-        """Schedule another query of messages' status; nothing about them has changed."""
+        """Schedule the next status query of messages about which nothing has changed."""
         self._work.arrange(_PUT_OFF, list(messages), due)
 
     async def next_due(self) -> datetime | None:
-        """Return when the next message may be gone on with; to ask this alone leaves no entry in the log."""
+        """Return when the next message is due, if any; this query alone leaves no log entry."""
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
 
     async def waiting(self, mailboxes: Collection[str], limit: int) -> tuple[str, ...]:
-        """Return messages that the message service has not got, the latest first."""
+        """Return messages that have not reached the message service, the latest first."""
         return tuple(each for (each,) in await self._work.query(_WAITING, list(mailboxes), limit))
 
     # --- what a person uses -------------------------------------------------------------------------------
 
     def keep_search(self, token: str, person: str, content: Content, *, now: datetime) -> None:
-        """Keep what a person searches for, for a day; older searches go."""
+        """Store a person's search for a day, and remove older searches."""
         self._work.later(
             _KEEP_SEARCH, token, person, now, sealed(content, f"search {token} {person}", self._sealer)
         )
 
     async def search(self, token: str, person: str) -> dict[str, Any] | None:
-        """Return what the person searched for under that token."""
+        """Return the search that a person stored under a token, if any."""
         rows = await self._work.query(_SEARCH, token, person)
         return opened(rows[0][0], f"search {token} {person}", self._sealer) if rows else None
 
     def use_address(self, address: str, content: Content, *, now: datetime) -> None:
-        """Note that an address is written to."""
+        """Record that the organisation writes to an address."""
         new = new_id()
         value = sealed(content, f"address {new}", self._sealer)
         self._work.later(_USE_ADDRESS, new, self._sealer.mark(address), now, value)
 
     def address_answered(self, address: str, *, at: datetime) -> None:
-        """Note that a receipt came for what was sent to an address."""
+        """Record that a receipt arrived for a message to an address."""
         self._work.later(_ANSWERED, self._sealer.mark(address), at)
 
     async def addresses(self) -> tuple[AddressRecord, ...]:
@@ -273,7 +276,7 @@ class MailWriting(Mail):
         self._work.later(_KEEP_FAVOURITE, new, person, self._sealer.mark(address), value)
 
     def drop_favourite(self, person: str, address: str) -> None:
-        """Make an address no favourite any more."""
+        """Remove an address from a person's favourites."""
         self._work.later(_DROP_FAVOURITE, person, self._sealer.mark(address))
 
     async def favourites(self, person: str) -> tuple[Content, ...]:
@@ -309,12 +312,12 @@ def _place_of(draft: DraftRecord) -> str:
 
 
 def _needs_bond(stage: str, asked_by: str | None, approved_by: str | None) -> bool:
-    """Return whether a draft that can be sent says that a second person was asked or has approved."""
+    """Return whether a draft needs a mark of its approval: unsent, with approval requested or given."""
     return stage in _ASKED or (stage != "sent" and (asked_by or approved_by) is not None)
 
 
 def _draft(row: Row, sealer: Sealer) -> DraftRecord:
-    """Return a draft, which lies where its conversation lies, if it is in one."""
+    """Return the draft in a row; a draft in a conversation has to be in the conversation's mailbox."""
     *facts, value, home, mailbox, bound, approval, files = row
     draft = DraftRecord(*(*facts, {}))
     if draft.conversation is not None:

@@ -11,6 +11,6 @@ from samdrift.vault.noticing import Noticing
 
 
 class MessageClientVault(MailPresets, MailDisposal, MailDeletion, Noticing, HoldingsVault):
-    """Opened with role ``mk``."""
+    """The vault that is opened with role ``mk``."""
 
     _role = Role.MESSAGE_CLIENT

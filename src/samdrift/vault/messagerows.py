@@ -1,4 +1,4 @@
-"""How records of the message service become rows and back, with what is sealed in them."""
+"""Conversion of the message service's records to rows and back, including their sealed parts."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _SELECTED, _ = MESSAGES.split("FROM")
 _ORDER = "ORDER BY created_at DESC, id DESC, direction DESC"
 NEWEST = f"{_ORDER} LIMIT"
 Place = tuple[datetime, str, Direction]
-"""Place of a message in that order: the moment at which it was stored, its id and direction."""
+"""Place of a message in that order: the moment at which it was stored, its id and its direction."""
 
 
 KNOW_MAILBOX = call("know_mailbox", 2)
 LONGEST_ADDRESS = 256
-"""Characters of a functional address, in the contract of interface D (recipientAttentionDef)."""
+"""Maximum length of a functional address in the contract of interface D (recipientAttentionDef)."""
 
 _DETAILS = ("label", "sender_address", "recipient_address", "attributes")
-"""The sealed details of a message, in this order; older rows have no attributes."""
+"""Names of a message's sealed details, in this order; older rows have no attributes."""
 
 SALT_BYTES = 32
-"""Random bytes before a digest that the log commits to."""
+"""Number of random bytes in front of a digest that the log commits to."""
 
 MOST_BYTES = 8 << 20
-"""Limit of details that are read together; the last message goes beyond."""
+"""Limit on the bytes of details that are read together; the last message may exceed it."""
 
 _OF_MAILBOXES = """
 SELECT found.* FROM unnest({marks}::bytea[]) AS own (mark) CROSS JOIN LATERAL ({each}) AS found {newest}
@@ -55,13 +55,13 @@ _WITHIN = """
     FROM ({found}) AS found
 ) AS measured WHERE before < {most} {order}
 """
-"""The length of details is known without reading them."""
+"""Query for as many messages as the limit allows; the length of details is known without reading them."""
 
 
 def of_addresses(column: str, addresses: Sequence[str], sealer: Sealer) -> dict[str, Value]:
-    """Return the condition of a search for some addresses: as a list only where there are several.
+    """Return the condition of a search for the given addresses.
 
-    One address is compared as it always was, so that the index gives the order too.
+    A single address is compared for equality and not as a list, so that the index also provides the order.
     """
     marks = [sealer.mark(address) for address in addresses]
     if len(marks) > 1:
@@ -72,13 +72,13 @@ def of_addresses(column: str, addresses: Sequence[str], sealer: Sealer) -> dict[
 def search(
     filters: Mapping[str, Value], mailboxes: Sequence[bytes] | None, before: Place | None, limit: int
 ) -> tuple[str, list[Value]]:
-    """A query for the newest messages that fit, and its values.
+    """Return a query for the newest messages that match, and its values.
 
-    ``filters`` maps conditions, with ``{}`` for the value, to values; those
-    without a value fall away, so that the planner sees only what is asked. Of
-    ``mailboxes``, the marks of some, the newest of each are taken before the newest
-    of all, so that it makes no difference how much lies in the others. What a
-    sender says in a message has no bounds: so many are found as fit in memory.
+    ``filters`` maps conditions, with ``{}`` for the value, to values; conditions without a value are left
+    out, so that the planner sees only what is asked. ``mailboxes`` are marks: the newest messages of each
+    mailbox are selected before the newest of all, so that the size of other mailboxes makes no
+    difference. The length of what senders write is not limited, so the result for mailboxes is limited to
+    what fits in memory.
     """
     conditions, values = ["details IS NOT NULL"], list[Value]()
     for condition, value in filters.items():
@@ -102,7 +102,7 @@ def search(
 
 
 def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> tuple[Value, ...]:
-    """A message as the arguments of ``store_message``."""
+    """Return a message as the arguments of ``store_message``."""
     details = [record.label, record.sender_address, record.recipient_address, record.attributes]
     direction = record.direction.value
     return (
@@ -127,7 +127,7 @@ def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> 
 
 
 def message(row: Row, sealer: Sealer) -> MessageRecord:
-    """A message from a row of :data:`MESSAGES`."""
+    """Return a message from a row of :data:`MESSAGES`."""
     (
         message_id,
         direction,
@@ -167,7 +167,10 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
 
 
 def mailbox_values(address: str, sealer: Sealer) -> tuple[Value, ...] | None:
-    """A message's mailbox as the arguments of ``know_mailbox``, unless no client can name its address."""
+    """Return a message's mailbox as arguments of ``know_mailbox``, or ``None`` if its address is too long.
+
+    Clients cannot name an address of more than :data:`LONGEST_ADDRESS` characters.
+    """
     if len(address) > LONGEST_ADDRESS:
         return None
     mark = sealer.mark(address)
@@ -175,7 +178,7 @@ def mailbox_values(address: str, sealer: Sealer) -> tuple[Value, ...] | None:
 
 
 def mailbox(row: Row, sealer: Sealer) -> str | None:
-    """A mailbox from its mark and sealed address, or from a message in it; ``None`` when neither is there."""
+    """Return a mailbox's address, opened or taken from a message in it; ``None`` if the row has neither."""
     mark, address, message_id, direction, details = row
     if address is not None:
         return sealer.open(address, f"mailbox {mark.hex()}").decode()
@@ -188,13 +191,13 @@ def mailbox(row: Row, sealer: Sealer) -> str | None:
 def opened_details(
     sealed: bytes | None, message_id: str, direction: str, sealer: Sealer
 ) -> dict[str, str | None]:
-    """Return the sealed details of a message, by name; nothing but names for a deleted one."""
+    """Return the sealed details of a message, by name; for a deleted message, each is ``None``."""
     texts = [] if sealed is None else _details(sealed, message_id, direction, sealer)
     return dict(zip_longest(_DETAILS, texts))
 
 
 def sealed_details(facts: Mapping[str, str | None], message_id: str, direction: str, sealer: Sealer) -> bytes:
-    """The inverse of :func:`opened_details`, of a message that was not deleted."""
+    """Seal the details of a message that is not deleted: the inverse of :func:`opened_details`."""
     texts = [text for name in _DETAILS if (text := facts[name]) is not None]
     return _sealed_details(texts, message_id, direction, sealer)
 
@@ -214,25 +217,25 @@ def sealed_event(event: StatusEvent, message_id: str, direction: Direction, seal
 
 
 def resealed_event(facts: Mapping[str, str], message_id: str, direction: str, sealer: Sealer) -> bytes:
-    """The inverse of :func:`opened_event`."""
+    """Seal the texts of a status event, given by name: the inverse of :func:`opened_event`."""
     texts = [facts["title"], facts["detail"], facts["path"]]
     return sealer.seal(_encode(texts), f"status event {direction} {message_id}")
 
 
 def status_event(row: Row, message_id: str, direction: Direction, sealer: Sealer) -> StatusEvent:
-    """A status event from its time, status and sealed text."""
+    """Return a status event from its time, status and sealed text."""
     at, status, details = row
     return StatusEvent(at, MessageStatus(status), **opened_event(details, message_id, direction, sealer))
 
 
 def opened_event(sealed: bytes, message_id: str, direction: str, sealer: Sealer) -> dict[str, str]:
-    """Open the texts of a status event, by name."""
+    """Return the texts of a status event, opened, by name."""
     title, detail, path = _decode(sealer.open(sealed, f"status event {direction} {message_id}"))
     return {"title": title, "detail": detail, "path": path}
 
 
 def receipt_values(record: ReceiptRecord, content: bytes, now: datetime, sealer: Sealer) -> tuple[Value, ...]:
-    """A receipt as the arguments of ``store_receipt``."""
+    """Return a receipt as the arguments of ``store_receipt``."""
     address = record.handling_service_id
     return (
         record.id,
@@ -251,7 +254,7 @@ def receipt_values(record: ReceiptRecord, content: bytes, now: datetime, sealer:
 
 
 def receipt(row: Row, sealer: Sealer) -> ReceiptRecord:
-    """A receipt from a row of :data:`RECEIPTS`."""
+    """Return a receipt from a row of :data:`RECEIPTS`."""
     (
         receipt_id,
         message_id,
@@ -279,37 +282,37 @@ def receipt(row: Row, sealer: Sealer) -> ReceiptRecord:
 
 
 def receipt_address(sealed: bytes | None, receipt_id: str, sealer: Sealer) -> str | None:
-    """The functional address that a receipt is about."""
+    """Return the functional address that a receipt is about, if it has one."""
     return None if sealed is None else sealer.open(sealed, f"receipt address {receipt_id}").decode()
 
 
 def sealed_address(address: str | None, receipt_id: str, sealer: Sealer) -> bytes | None:
-    """The inverse of :func:`receipt_address`."""
+    """Seal the functional address of a receipt: the inverse of :func:`receipt_address`."""
     return None if address is None else sealer.seal(address.encode(), f"receipt address {receipt_id}")
 
 
 def sealed_receipt(content: bytes, receipt_id: str, sealer: Sealer) -> bytes:
-    """The inverse of :func:`receipt_content`."""
+    """Seal a receipt document: the inverse of :func:`receipt_content`."""
     return sealer.seal(content, f"receipt {receipt_id}")
 
 
 def receipt_content(sealed: bytes, receipt_id: str, sealer: Sealer) -> bytes:
-    """The receipt document."""
+    """Return the receipt document, opened."""
     return sealer.open(sealed, f"receipt {receipt_id}")
 
 
 def salted(sha256: bytes) -> Digest:
-    """A digest with a salt of its own, so that its commitment is like no other."""
+    """Return a digest with a random salt of its own, so that its commitment is unique."""
     return Digest(random(SALT_BYTES), sha256)
 
 
 def sealed_digest(digest: Digest, sealer: Sealer) -> bytes:
-    """The inverse of :func:`digest`."""
+    """Seal a digest with its salt: the inverse of :func:`digest`."""
     return sealer.seal(digest.salt + digest.sha256, f"digest {digest.commitment}")
 
 
 def digest(sealed: bytes, commitment: str, sealer: Sealer) -> Digest:
-    """The digest that a commitment is to."""
+    """Return the digest of a commitment, opened."""
     opened = sealer.open(sealed, f"digest {commitment}")
     return Digest(opened[:SALT_BYTES], opened[SALT_BYTES:])
 

@@ -1,4 +1,4 @@
-"""An organisation's vault in the message service: messages, receipts, and what is to be done about them."""
+"""An organisation's vault in the message service: messages, receipts, and pending work on them."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ LEFT JOIN mailboxes known ON known.mark = found.mailbox
 LEFT JOIN messages early ON known.mark IS NULL AND early.id = found.id AND early.direction = found.direction
     AND octet_length(early.details) < 65536
 """
-"""One message of each mailbox: the index is asked for the next one, however much lies in each.
+"""Query for one message of each mailbox: each step looks up the next mailbox in the index.
 
-A message tells the address of a mailbox that has not been in use since addresses stand apart.
+The message provides the address of a mailbox not used since addresses have a table of their own.
 """
 _EVENTS_OF = """
 SELECT e.message, e.direction, e.at, e.status, e.details
@@ -94,7 +94,7 @@ JOIN status_events e ON e.message = asked.message AND e.direction = asked.direct
 """
 _THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0"
 MESSAGE_PROGRESS = "mt:message:"
-"""Beginning of the names of events that are steps of a message (sql/message-steps-1.sql), and of others."""
+"""Prefix of the names of events that are steps of a message (sql/message-steps-1.sql), and of some others."""
 _STEPS = "SELECT sequence, message FROM message_steps WHERE sequence > $1 ORDER BY sequence LIMIT $2"
 _SIZES = """
 SELECT id, sum(octet_length(details)) FROM messages
@@ -109,7 +109,7 @@ _POSTPONE = call("postpone_work", 3)
 _CLAIM = "SELECT kind, id, attempts FROM claim_work($1, $2, $3)"
 _RELEASE = call("release_work", 3)
 _PARDONED = 5
-"""Claims in a row that may end with their process, and are taken up without waiting."""
+"""Number of consecutive claims that may be lost with their process and still be released without waiting."""
 _FINISH = call("finish_work", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM work"
 _CURSOR = "SELECT value FROM cursors WHERE name = $1"
@@ -118,19 +118,18 @@ _USE = call("use_assertion", 3)
 
 
 class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
-    """Opened with role ``mt``.
+    """The vault that is opened with role ``mt``.
 
-    A message id is unique per direction: an organisation that writes to itself
-    has both. Where the direction may be left out, the message that was sent is
-    meant if there is one, else the one that came in.
+    A message id is unique per direction: an organisation that writes to itself has both messages. If the
+    direction is left out, the sent message is meant if there is one, otherwise the received one.
     """
 
     _role = Role.MESSAGE_SERVICE
 
     def keys(self) -> KeySet:
-        """The organisation's own keys for protection between organisations.
+        """Return the organisation's own keys for protection between organisations.
 
-        :class:`NoKeyInUse` before the first, and when all are revoked.
+        Raises :class:`NoKeyInUse` before there is a first key, and if all keys are revoked.
         """
         self._work.use()
         store, vault = self._room.keys, self._room.vault
@@ -142,7 +141,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
             raise
 
     def tls_client(self) -> Callable[[], tuple[Path, str]]:
-        """A function that returns file and password of the organisation's identity on interface C (R4).
+        """Return a function that returns the organisation's identity on interface C (R4): file and password.
 
         Each call returns those in use at that time.
         """
@@ -154,7 +153,10 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def create_outgoing(
         self, record: MessageRecord, body: Body, *, now: datetime, lease: timedelta | None
     ) -> bool:
-        """Store a message to be sent, and its work, claimed with a lease. False when its id is known."""
+        """Store a message to be sent, with its work; return false if its id is known.
+
+        With a lease, the caller has claimed the work; without one, any process may claim it.
+        """
         values = messagerows.message_values(record, body, self._sealer)
         then = [*self._new_mailbox(record, now), _planned(WorkKind.MESSAGE, record.id, now, lease)]
         ((created,),) = await self._work.decide(_STORE, *values, then=then)
@@ -175,11 +177,11 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         now: datetime,
         lease: timedelta | None,
     ) -> Received:
-        """Store what came in and mark the access point's item as processed, all or nothing.
+        """Store a received message and mark the access point's item as processed, all or nothing.
 
-        ``record`` without a body is a message that was rejected: its facts.
-        No record and a receipt: a second message with a known id is answered.
-        The receipt is stored with its work (born claimed with a lease).
+        A ``record`` without a body contains the facts of a message that was rejected. A receipt without a
+        record answers a repeated message with a known id. The receipt is stored with its work, which the
+        caller has claimed if there is a lease.
         """
         then = self._new_mailbox(record, now) if record is not None and body is not None else []
         if receipt is not None and receipt_body is not None:
@@ -193,19 +195,20 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return received
 
     async def was_processed(self, item_id: str) -> bool:
-        """Return whether the access point's item needs nothing more."""
+        """Return whether the access point's item has been processed."""
         return bool(await self._work.look(_PROCESSED, item_id))
 
     async def mark_processed(self, item_id: str, *, now: datetime) -> None:
-        """Remember that the access point's item needs nothing more."""
+        """Mark the access point's item as processed."""
         self._work.arrange(_TAKE, item_id, now)
 
     async def answered_by(
         self, item_id: str, message_id: str, *, now: datetime
     ) -> tuple[bool, MessageRecord | None]:
-        """Record that a receipt at the access point is processed; return the message that it answers.
+        """Mark a receipt at the access point as processed; return true and the sent message that it answers.
 
-        That is a sent one. False, and no message, if the item had been processed already.
+        The message is ``None`` if it is not known. Returns false and ``None`` if the item had already been
+        processed.
         """
         asked: list[Statement] = [(_TAKE, (item_id, now)), (_MESSAGE, (message_id, Direction.OUT.value))]
         ((taken,),), rows = (await self._work.look_together(*asked))[-2:]
@@ -231,13 +234,13 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         limit: int = 100,
         before: Place | None = None,
     ) -> tuple[MessageRecord, ...]:
-        """Messages that fit every given filter, the newest first; of several addresses or statuses, one fits.
+        """Return messages that match every given filter, the newest first.
 
-        ``start`` and ``stop`` are bounds of the message's own time stamp, both
-        included. ``mailboxes`` are addresses of the organisation's own: what lies
-        in them, and no facts of what was refused; fewer than ``limit`` where they say
-        much, but never none while there are more. ``before`` is the place of the last
-        one of the page before.
+        Of several addresses or statuses, a message has to match one. ``start`` and ``stop`` are inclusive
+        bounds on the message's own time stamp. ``mailboxes`` are addresses of the organisation: only messages
+        in them are returned, without facts of refused ones. Long messages can make that result shorter than
+        ``limit``, but it is never empty while there are more. ``before`` is the place of the last message on
+        the previous page.
         """
         sealer = self._sealer
         query, values = messagerows.search(
@@ -256,15 +259,15 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return tuple(messagerows.message(row, sealer) for row in await self._work.query(query, *values))
 
     async def mailboxes(self) -> tuple[str, ...]:
-        """The organisation's own addresses in what it sent and received, but for those too long to name."""
+        """Return the organisation's own addresses in its messages, except those too long for clients."""
         rows = await self._work.query(_MAILBOXES)
         found = (messagerows.mailbox(row, self._sealer) for row in rows)
         return tuple(address for address in found if address is not None)
 
     async def changes(self, after: int, limit: int) -> Changes:
-        """Messages that were stored or moved on since that place in the log, but for what was refused.
+        """Return messages that were stored or moved on after a place in the log, except refused ones.
 
-        As many as fit in memory, whatever they say. Where there are none, that was asked leaves no entry.
+        The result is limited to what fits in memory. A query that finds no steps leaves no log entry.
         """
         steps = await self._work.peek(_STEPS, after, limit)
         if not steps:
@@ -286,7 +289,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return Changes(place, tuple(found))
 
     async def body(self, message_id: str, direction: Direction) -> BodyReader:
-        """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""
+        """Return a message's content; :class:`UnknownRecord` if there is no such message or no content."""
         body = await self._body(_BODY, message_id, direction.value)
         if body is None:
             raise UnknownRecord
@@ -303,12 +306,11 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         direction: Direction,
         unless: Collection[MessageStatus] = (),
     ) -> bool:
-        """Move a message on; the work that brought it there is finished.
+        """Move a message on to a status, and finish the work that brought it there.
 
-        The deadline of a message that was sent is what is given here, ``None``
-        takes it away; one that came in has none, its receipt does. False, and
-        nothing changes, when the message has a final status already
-        (:attr:`MessageStatus.final`), one of ``unless``, or is not known.
+        The deadline of a sent message becomes ``deadline``; ``None`` removes it. A received message has no
+        deadline, but its receipt does. Returns false, leaving the message unchanged, if it is not known or
+        its status is final (:attr:`MessageStatus.final`) or in ``unless``.
         """
         ((moved,),) = await self._work.decide(
             _SET_STATUS,
@@ -327,22 +329,22 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return bool(moved)
 
     def add_event(self, message_id: str, event: StatusEvent, *, direction: Direction) -> None:
-        """Add a step that moves nothing on: it has the status that the message has, whatever ``event`` says.
+        """Add an event with the message's current status, which stays unchanged whatever ``event`` says.
 
-        Nothing happens, at the latest when the opening ends, when the message is not known.
+        Nothing is stored if the message is not known, at the latest when the opening ends.
         """
         details = messagerows.sealed_event(event, message_id, direction, self._sealer)
         self._work.later(_ADD_EVENT, message_id, direction.value, event.at, details)
 
     async def status_events(self, message_id: str, direction: Direction) -> tuple[StatusEvent, ...]:
-        """The steps of a message's life, the newest first."""
+        """Return the steps of a message's life, the newest first."""
         rows = await self._work.query(_EVENTS, message_id, direction.value)
         return tuple(messagerows.status_event(row, message_id, direction, self._sealer) for row in rows)
 
     async def under_way(self, limit: int) -> tuple[UnderWay, ...]:
-        """Return messages and receipts that the access point has, and whose outcome it has not reported.
+        """Return messages and receipts that the access point has, but has reported no outcome for.
 
-        What waits for the access point has a deadline, so that few rows are looked at.
+        Everything that waits for the access point has a deadline, so that few rows are looked at.
         """
         rows = await self._work.look(
             _UNDER_WAY,
@@ -355,7 +357,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return tuple(UnderWay(envelope_id, told) for envelope_id, told in rows)
 
     async def events_of(self, messages: Sequence[MessageRecord]) -> tuple[tuple[StatusEvent, ...], ...]:
-        """The steps of each one's life, the newest first."""
+        """Return the steps of each message's life, the newest first."""
         found: dict[tuple[str, str], list[StatusEvent]] = {(one.id, one.direction): [] for one in messages}
         ids, directions = [one.id for one in messages], [one.direction.value for one in messages]
         for message_id, direction, *row in await self._work.query(_EVENTS_OF, ids, directions):
@@ -364,16 +366,16 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return tuple(map(tuple, found.values()))
 
     async def delete(self, message_id: str, direction: Direction) -> bool:
-        """Delete a message with body and events. False when there is none.
+        """Delete a message with its body and events; return false if there is none.
 
-        Its id stays known; its receipt and digests stay as long as the log that names them.
+        Its id stays known. Its receipt and digests stay as long as the log that names them.
         """
         ((deleted, body),) = await self._work.query(_DELETE, message_id, direction.value)
         self._drop_object(body)
         return bool(deleted)
 
     async def drop_content(self, message_id: str, direction: Direction) -> bool:
-        """Delete the content of a message and keep its facts. False when there is none to delete."""
+        """Delete the content of a message and keep its facts; return false if it has no content."""
         ((dropped, body),) = await self._work.query(_DROP_CONTENT, message_id, direction.value)
         self._drop_object(body)
         return bool(dropped)
@@ -385,17 +387,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipts(self, receipt_ids: Collection[str]) -> dict[str, ReceiptRecord]:
-        """Return the existing ones of some receipts, by id."""
+        """Return those of the given receipts that exist, by id."""
         rows = await self._work.query(_RECEIPTS, list(receipt_ids))
         return {record.id: record for record in (messagerows.receipt(row, self._sealer) for row in rows)}
 
     async def concerned(
         self, receipt_ids: Collection[str], message_ids: Collection[str]
     ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
-        """Return the existing ones of some receipts and sent messages, by id.
-
-        In one round trip.
-        """
+        """Return those of the given receipts and sent messages that exist, by id, in one round trip."""
         self._work.use()
         ids = {_RECEIPTS: receipt_ids, _SENT: message_ids}
         asked: list[Statement] = [(sql, (list(named),)) for sql, named in ids.items() if named]
@@ -408,19 +407,19 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def receipt_for_message(
         self, message_id: str, direction: Direction | None = None
     ) -> ReceiptRecord | None:
-        """The latest receipt for a message; ``direction`` is the receipt's own."""
+        """Return the latest receipt for a message; ``direction`` is the receipt's own."""
         rows = await self._work.query(_RECEIPT_FOR, message_id, direction and direction.value)
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipt_body(self, receipt_id: str) -> bytes:
-        """The receipt document; :class:`UnknownRecord` when there is none."""
+        """Return the receipt document; :class:`UnknownRecord` if there is no such receipt."""
         rows = await self._work.query(_RECEIPT_CONTENT, receipt_id)
         if not rows:
             raise UnknownRecord
         return messagerows.receipt_content(rows[0][0], receipt_id, self._sealer)
 
     async def store_received_receipt(self, receipt: ReceiptRecord, body: bytes, *, now: datetime) -> bool:
-        """Keep a receipt that came in. False when its id is known."""
+        """Store a receipt that was received; return false if its id is known."""
         values = messagerows.receipt_values(receipt, body, now, self._sealer)
         ((stored,),) = await self._work.decide(_STORE_RECEIPT, *values)
         return bool(stored)
@@ -428,22 +427,22 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def set_receipt_state(
         self, receipt_id: str, state: ReceiptState, *, now: datetime, deadline: datetime | None
     ) -> None:
-        """Move a receipt on; the work that brought it there is finished.
+        """Move a receipt on to a state, and finish the work that brought it there.
 
-        Its deadline is what is given here, ``None`` takes it away. A receipt that was delivered or has
-        failed stays so, whatever comes late, unless it is delivered after all.
-        :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
+        The receipt's deadline becomes ``deadline``; ``None`` removes it. A delivered or failed receipt keeps
+        its state, except that a failed one can still become delivered. Raises :class:`UnknownRecord`, at the
+        latest when the opening ends, if there is no such receipt.
         """
         self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)
 
     def keep_digest(self, sha256: bytes) -> str:
-        """Keep a digest, sealed, for as long as the log; return the commitment for an entry that names it."""
+        """Store a sealed digest for as long as the log; return its commitment for the entry that names it."""
         digest = messagerows.salted(sha256)
         self._work.arrange(_KEEP_DIGEST, digest.commitment, messagerows.sealed_digest(digest, self._sealer))
         return digest.commitment
 
     async def digest(self, commitment: str) -> Digest | None:
-        """The digest that an entry of the log commits to."""
+        """Return the digest that a log entry commits to, or ``None`` if it is not stored."""
         rows = await self._work.query(_DIGEST, commitment)
         return messagerows.digest(rows[0][0], commitment, self._sealer) if rows else None
 
@@ -452,7 +451,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         self._work.after_commit(self._room.tell)
 
     def _new_mailbox(self, record: MessageRecord, now: datetime) -> list[Statement]:
-        """Return the statement for the mailbox of the message, unless this process has stored it today."""
+        """Return the statement that stores the message's mailbox, unless this process has stored it today."""
         if self._room.grounds.has(self._mailbox_name(record), now.date()):
             return []
         values = messagerows.mailbox_values(record.mailbox, self._sealer)
@@ -484,77 +483,76 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return Received(outcome)
 
     async def claim_work(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[WorkItem, ...]:
-        """Take over work that is due."""
+        """Claim work that is due."""
         rows = await self._work.look(_CLAIM, now, now + lease, limit)
         return tuple(WorkItem(WorkKind(kind), record_id, attempts) for kind, record_id, attempts in rows)
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
-        """Release the work that ended processes had claimed; return its amount.
+        """Release work claimed by ended processes; return the number of items that may be claimed now.
 
-        An item to which this happens repeatedly may itself be what ends the processes: it waits for its lease
-        to end.
+        An item that loses its process repeatedly may itself be the cause, so it waits for its lease to end.
         """
         ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
         return int(number)
 
     async def give_back_claims(self, *, now: datetime) -> int:
-        """Release what this process itself has claimed, and is not at any more; returns how much."""
+        """Release work that this process has claimed but no longer does; return the number of items."""
         ((number,),) = await self._work.look(_RELEASE, [self._room.claimant], now, None)
         return int(number)
 
     async def schedule(self, kind: WorkKind, record_id: str, at: datetime) -> None:
-        """Have something done at ``at``, instead of any earlier such plan."""
+        """Schedule work at ``at``, in place of any earlier plan for it."""
         self._work.arrange(_PLAN, kind.value, record_id, at, 0)
 
     async def reschedule(self, kind: WorkKind, record_id: str, *, next_attempt: datetime) -> None:
-        """Give claimed work back until ``next_attempt``; nothing happens when it is finished."""
+        """Release the claim on work and schedule it for ``next_attempt``; do nothing if it is finished."""
         self._work.arrange(_POSTPONE, kind.value, record_id, next_attempt)
 
     async def finish_work(self, kind: WorkKind, record_id: str) -> None:
-        """Remove finished work; nothing happens if none was planned."""
+        """Remove finished work; do nothing if none was planned."""
         self._work.arrange(_FINISH, kind.value, record_id)
 
     async def next_due(self) -> datetime | None:
-        """Return when the next work may be claimed, or ``None`` when none waits.
+        """Return when the next work may be claimed, or ``None`` if none is waiting.
 
-        To have asked this and nothing else leaves no entry in the log.
+        This query alone leaves no log entry.
         """
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
 
     async def cursor(self, name: str) -> int:
-        """A position that was remembered under ``name``, 0 at first."""
+        """Return the position that is stored under ``name``, 0 at first."""
         rows = await self._work.look(_CURSOR, name)
         return int(rows[0][0]) if rows else 0
 
     async def set_cursor(self, name: str, value: int) -> None:
-        """Remember a position."""
+        """Store a position under a name."""
         self._work.arrange(_SET_CURSOR, name, value)
 
     async def know_person(self, identity: Identity, *, now: datetime) -> str:
-        """Return the random id of a person for whom a system acts; one who is new gets one."""
+        """Return the random id of a person for whom a system acts, and assign one to a new person."""
         return await known_person(self._work, self._sealer, identity, now)
 
     async def persons(self) -> tuple[PersonRecord, ...]:
-        """Return the persons for whom systems have acted, in the order of their ids, which means nothing."""
+        """Return the people for whom systems have acted, in the order of their ids, which is arbitrary."""
         return await all_persons(self._work, self._sealer)
 
     def token_keys(self, *, now: datetime) -> tuple[TokenKey, ...]:
-        """The organisation's keys for access tokens: the first signs, all of them verify."""
+        """Return the organisation's keys for access tokens: the first signs, all of them verify."""
         self._work.use()
         return self._room.keys.token_keys(self._room.vault, now.date())
 
     async def use_assertion(self, mark: bytes, *, until: datetime, now: datetime) -> bool:
-        """Take a client's assertion, valid until ``until``; false when it has been used (RFC 7523 3).
+        """Mark an assertion, valid until ``until``, as used; return false if it already was (RFC 7523 3).
 
-        ``mark`` stands for the client and its ``jti``.
+        ``mark`` identifies the client and the assertion's ``jti``.
         """
         ((fresh,),) = await self._work.decide(_USE, mark, until, now)
         return bool(fresh)
 
 
 def _planned(kind: WorkKind, record_id: str, now: datetime, lease: timedelta | None) -> Statement:
-    """Plan work for now: for the caller, if it has a lease, or for any process that claims it."""
+    """Return the statement that plans work for now: claimed by the caller if it has a lease."""
     if lease is None:
         return _PLAN, (kind.value, record_id, now, 0)
     return _PLAN, (kind.value, record_id, now + lease, 1)

@@ -1,9 +1,10 @@
 """The due moments of vaults, sent to the registry after the commit that changed them.
 
-A vault keeps its moment itself (sql/moment-1.sql), and gives each a number. No transaction spans a vault
-and the registry: the process that committed sends the moment afterwards, several together, and a later number
-wins whichever comes first. What a process that was killed did not send is read from the vaults at the next
-start (:func:`catch_up`); what could not be sent is sent again.
+A vault's moment is the earliest time at which something in it may be claimed. The vault stores it and numbers
+its changes (sql/moment-1.sql). No transaction spans a vault and the registry, so the process that committed
+sends the moment afterwards, several together; the highest number wins, in whatever order they arrive. Moments
+that a killed process did not send are read from the vaults at the next start (:func:`catch_up`); sending that
+fails is repeated.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.logins import Connection
 
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
-"""Returns the database's time, in seconds of POSIX."""
+"""Query for the database's time, in POSIX seconds."""
 STORED: Statement = ("SELECT number || ' ' || coalesce(due_at::text, '') FROM moment", ())
-"""Returns the moment that a vault has, as :meth:`Moment.parse` reads it."""
+"""Query for the moment that a vault has, in the form that :meth:`Moment.parse` reads."""
 _KEEP = "SELECT keep_moments($1::text[], $2::bigint[], $3::text[]::timestamptz[])"
 _AGAIN_AFTER = 1.0
 _TOGETHER = 0.1
-"""Seconds for which a moment waits for others: an exchange changes a queue a dozen times."""
+"""Seconds that a moment waits for others to be sent with it: one exchange changes a queue a dozen times."""
 _LAST_WORDS = 2.0
-"""Seconds by which unsent moments may delay the end of a process."""
+"""Maximum number of seconds by which unsent moments may delay the end of a process."""
 _AT_ONCE = 100
-"""Vaults whose moments are read in one question."""
+"""Number of vaults whose moments are read in one query."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -44,7 +45,7 @@ class Moment:
 
     number: int
     due: str | None
-    """The time as the database writes it; ``None`` when nothing waits."""
+    """The time as the database writes it; ``None`` if nothing is waiting."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -53,40 +54,41 @@ class Moment:
 
 
 def keep(moments: Mapping[str, Moment]) -> Statement:
-    """The statement that keeps the moments of vaults in the registry."""
+    """Return the statement that stores the moments of vaults in the registry."""
     found = moments.values()
     return _KEEP, (Texts(moments), Int8s(each.number for each in found), [each.due for each in found])
 
 
 class Moments:
-    """Moments of vaults on their way to the registry; the latest of each vault."""
+    """A queue of moments to be sent to the registry, with the latest one of each vault."""
 
     def __init__(
         self,
         run: Callable[[Sequence[Statement]], Awaitable[object]],
         read: Callable[[str], Awaitable[Moment | None]],
     ) -> None:
-        """``run`` runs statements in the registry; ``read`` returns the moment that a vault has now.
+        """Initialise with functions to run statements in the registry and to read a vault's current moment.
 
-        ``None`` where that vault cannot be opened any more.
+        ``read`` returns ``None`` if the vault cannot be opened any more.
         """
         self._run = run
         self._read = read
         self._waiting: dict[str, Moment] = {}
         self._doubtful: set[str] = set()
-        """Vaults of which it is not known whether a commit took place."""
+        """Vaults for which it is not known whether a commit took place."""
         self._asked = asyncio.Event()
         self._sending = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Send from now on, in the background."""
+        """Start sending moments in the background."""
         self._task = asyncio.create_task(self._keep())
 
     def committed(self, vault: str, moment: Moment | None) -> None:
-        """Have the moment that a commit made sent soon; never fails.
+        """Queue the moment that a commit made, to be sent soon; never fails.
 
-        ``None``: the commit was cut short, and may have taken place. The moment is read from the vault.
+        ``None`` means that the commit was cut short and may have taken place: the moment is read from the
+        vault.
         """
         if moment is None:
             self._doubtful.add(vault)
@@ -95,7 +97,7 @@ class Moments:
         self._asked.set()
 
     async def bring(self) -> None:
-        """Send waiting moments now; on :class:`VaultUnavailable` they keep waiting."""
+        """Send waiting moments now; if that raises :class:`VaultUnavailable`, they keep waiting."""
         async with self._sending:
             failure = await self._look()
             await self._send()
@@ -103,9 +105,9 @@ class Moments:
                 raise failure
 
     async def run_with(self, statements: Sequence[Statement]) -> None:
-        """Run one transaction in the registry, with what waits at its beginning: one round trip for both.
+        """Run a transaction in the registry that sends waiting moments first, in one round trip for both.
 
-        Where that fails, what waits goes on waiting, and the transaction is run without it.
+        If that fails, the moments keep waiting and the transaction is run without them.
         """
         if self._waiting and not self._sending.locked():
             try:
@@ -118,7 +120,7 @@ class Moments:
         await self._run(statements)
 
     async def stop(self) -> None:
-        """Send what is left, as far as that is possible now, and end."""
+        """Stop sending, after an attempt to send the moments that are left."""
         if self._task is None:
             return
         self._task.cancel()
@@ -129,7 +131,7 @@ class Moments:
                 await self.bring()
 
     async def _look(self) -> VaultError | None:
-        """Read the moments that are in doubt; the last failure, where one could not be read now."""
+        """Read the moments that are in doubt; return the last failure, if one could not be read."""
         failure = None
         doubtful, self._doubtful = self._doubtful, set()
         while doubtful:
@@ -148,7 +150,7 @@ class Moments:
         return failure
 
     async def _send(self, then: Sequence[Statement] = ()) -> None:
-        """Send what waits, and ``then`` in the same transaction."""
+        """Send waiting moments, if any, and run ``then`` in the same transaction."""
         if not self._waiting:
             return
         taken, self._waiting = self._waiting, {}
@@ -194,10 +196,10 @@ Placed = tuple[str, str]
 
 
 async def catch_up(registry: Connection, vaults: Connection, placed: Iterable[Placed]) -> None:
-    """Bring the registry the moments that a crash kept from being sent, as administrator.
+    """Send the registry the moments that a crash kept from being sent, as the database's administrator.
 
-    A vault whose number is behind the registry's was put back from a copy: its moment gets a later one.
-    The registry is read first, so that nothing that is committed meanwhile looks like that.
+    A vault with a lower number than the registry has for it was restored from a copy: its moment gets a
+    higher number. The registry is read first, so that no commit in the meantime looks like that.
     """
     known = dict(await _rows(registry, "SELECT vault, number FROM registry.moments"))
     waiting = [each for each in placed if each[0] in known]

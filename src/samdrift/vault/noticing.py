@@ -1,6 +1,6 @@
-"""Notices in a message client's vault: who wants which, when mailboxes are manned, what waits.
+"""Notices in a message client's vault: people's choices of notices, staffed hours, and pending notices.
 
-A notice says that there is something to read. What it is about is not in it, so nothing of a message is here.
+A notice says only that there is something to read, so nothing of any message is stored here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class WatchRecord:
-    """A mailbox that has to be looked at."""
+    """A mailbox to be checked for unread messages, and when."""
 
     mailbox: str
     due_at: datetime
@@ -68,7 +68,7 @@ class WatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRecord:
-    """A notice; it waits until it has an outcome."""
+    """A notice, which is pending until it has an outcome."""
 
     id: str
     kind: str
@@ -82,7 +82,7 @@ class NoticeRecord:
 
 
 class Noticing(MailMarking):
-    """Notices, and what they follow from."""
+    """The part of a message client's vault for notices."""
 
     async def notice_choices(self) -> dict[str, Content]:
         """Return each person's choice of notices, by the person's id."""
@@ -94,64 +94,65 @@ class Noticing(MailMarking):
         self._work.later(_KEEP_CHOICE, person, sealed(content, f"notice choice {person}", self._sealer))
 
     async def manning(self, *mailboxes: str) -> dict[str, Content]:
-        """Return when some mailboxes are manned, or all, by the mailbox's id."""
+        """Return the hours at which the given mailboxes, or all, are staffed, by the mailbox's id."""
         rows = await self._work.peek(_MANNING, list(mailboxes))
         return {mailbox: opened(value, f"manning {mailbox}", self._sealer) for mailbox, value in rows}
 
     def keep_manning(self, mailbox: str, content: Content, *, now: datetime) -> None:
-        """Store when a mailbox is manned, and have it looked at."""
+        """Store the hours at which a mailbox is staffed, and make a check of it due now."""
         value = sealed(content, f"manning {mailbox}", self._sealer)
         self._work.later(_KEEP_MANNING, mailbox, value, now)
 
     async def due_watches(self, *, now: datetime) -> tuple[WatchRecord, ...]:
-        """Return mailboxes that have to be looked at; to ask this alone leaves no entry in the log."""
+        """Return mailboxes that are due for a check; this query alone leaves no log entry."""
         return tuple(WatchRecord(*row) for row in await self._work.peek(_WATCHES, now, _AT_ONCE))
 
     def keep_watch(
         self, watch: WatchRecord, *, due: datetime | None, looked: datetime, escalated: bool
     ) -> None:
-        """Note that a mailbox was looked at, and when it has to be again."""
+        """Record that a mailbox was checked, and when the next check is due."""
         self._work.arrange(_KEEP_WATCH, watch.mailbox, watch.due_at, due, looked, escalated)
 
     async def unread_in(self, mailbox: str) -> tuple[datetime, datetime] | None:
-        """Return the arrival of the oldest and the latest message that nobody has opened, if any."""
+        """Return the arrival times of the oldest and the latest message not opened by anyone, if any."""
         ((oldest, latest),) = await self._work.look(_UNREAD, mailbox)
         return None if oldest is None else (oldest, latest)
 
     async def lain_in(self, mailbox: str, since: datetime) -> tuple[int, str] | None:
-        """Return the number of unopened messages that had arrived by a moment, and the conversation of the
-        oldest; ``None`` where there are none.
+        """Return the number of unopened messages that arrived by a moment, and the oldest's conversation.
+
+        Returns ``None`` if there are none.
         """
         rows = await self._work.look(_LAIN, mailbox, since)
         return next(((int(count), conversation) for count, conversation in rows), None)
 
     async def began_in(self, mailbox: str, since: datetime) -> tuple[str, ...]:
-        """Return messages that came to an address after that and began a conversation that has no other."""
+        """Return messages that arrived at an address after a moment and are alone in their conversation."""
         rows = await self._work.look(_BEGAN, mailbox, since, _AT_ONCE)
         return tuple(message for (message,) in rows)
 
     async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:
-        """Note that an automatic acknowledgement goes to an address; false when one has since ``before``."""
+        """Record an automatic acknowledgement to an address; return false if one went since ``before``."""
         ((may,),) = await self._work.look(_ACKNOWLEDGE, self._sealer.mark(address), now, before)
         return bool(may)
 
     async def has_new(self, person: str, mailboxes: Collection[str], since: datetime) -> bool:
-        """Return whether something came into some mailboxes since then that a person has not opened."""
+        """Return whether the given mailboxes have a message since a moment that a person has not opened."""
         ((new,),) = await self._work.look(_NEW_TO, person, list(mailboxes), since)
         return bool(new)
 
     def add_notice(self, notice: NoticeRecord) -> None:
-        """Store a notice; a person for whom one waits gets that one for all."""
+        """Store a notice; if the person already has a pending one, only bring that one's time forward."""
         value = sealed(notice.content, f"notice {notice.id}", self._sealer)
         facts = (notice.kind, notice.person, notice.began_at, notice.due_at)
         self._work.arrange(_ADD, notice.id, *facts, value)
 
     async def claim_notices(self, *, now: datetime, lease: timedelta) -> tuple[str, ...]:
-        """Take over notices that are to be sent."""
+        """Claim notices that are due to be sent."""
         return tuple(each for (each,) in await self._work.look(_CLAIM, now, now + lease, _AT_ONCE))
 
     async def notices(self, notices: Collection[str]) -> tuple[NoticeRecord, ...]:
-        """Return those of some notices that are there."""
+        """Return those of the given notices that exist."""
         rows = await self._work.look(_NOTICES, list(notices))
         return tuple(
             NoticeRecord(*(*row, opened(value, f"notice {row[0]}", self._sealer))) for *row, value in rows
@@ -160,7 +161,7 @@ class Noticing(MailMarking):
     def move_notice(
         self, notice: NoticeRecord, *, due: datetime | None, outcome: str | None, now: datetime, reason: str
     ) -> None:
-        """Have a notice tried again at a time, or end it with an outcome and why."""
+        """Schedule another attempt to send a notice, or end it with an outcome and a reason."""
         content = dict(notice.content) | ({"reason": reason} if reason else {})
         value = sealed(content, f"notice {notice.id}", self._sealer)
         self._work.arrange(_MOVE, notice.id, due, outcome, now, value)
@@ -170,6 +171,6 @@ class Noticing(MailMarking):
         return dict(await self._work.look(_LAST_SENT))
 
     async def next_notice(self) -> datetime | None:
-        """Return when a mailbox or notice is due; to ask this alone leaves no entry in the log."""
+        """Return when the next check or notice is due; this query alone leaves no log entry."""
         due: datetime | None = (await self._work.peek(_NEXT))[0][0]
         return due

@@ -1,13 +1,11 @@
-"""Keeps the cluster's queue of notifications moving, as the database's administrator.
+"""Supervision of the cluster's notification queue, as the database's administrator.
 
-PostgreSQL keeps a notification until every session that listens has passed it, in
-one queue for all databases of a cluster. A session that listens and stays in a
-transaction, or does not read what it is sent, holds the queue's tail; any login can
-do that, and any login can fill the queue behind it. A queue that was filled stays
-full, even after its holder has gone, until somebody moves its tail, which asking how
-full it is does. So it is asked every few seconds, and sessions of our own logins that
-hold the tail are ended: none of ours does so in its ordinary work. Other systems'
-sessions are named to the operator, who alone may end them.
+PostgreSQL keeps a notification until every listening session has passed it, in one queue for all databases of
+a cluster. A listening session that stays in a transaction, or does not read what it is sent, holds the
+queue's tail. Any login can do that, and any login can fill the queue behind it. A full queue stays full, even
+after that session has gone, until its tail is moved, which happens when its usage is queried. So usage is
+queried every few seconds, and sessions of our own logins that hold the tail are ended, since none does so in
+its ordinary work. Sessions of other systems are reported to the operator, who alone may end them.
 """
 
 from __future__ import annotations
@@ -31,14 +29,14 @@ from samdrift.vault.logins import members
 
 _LOOK_SECONDS = 5.0
 _LOOKS_AWAY = 60
-"""Looks that the database may be away: five minutes, in which its own line is all that is to be said."""
+"""Number of failed looks, five minutes, before an outage of the database is logged here too."""
 _FULL = 0.5
-"""Part of the queue from which on the server reports who holds its tail."""
+"""Fraction of the queue from which the server reports the session that holds its tail."""
 _TRIES = 60
 _BETWEEN_TRIES = 0.1
-"""Together longer than the five seconds for which the server does not tell it again."""
+"""Seconds between tries, which together take longer than the server's pause of five seconds."""
 _LONG_SECONDS = 10
-"""Time that a session of ours may be in one transaction, or in sending, while the queue is that full."""
+"""Seconds that a session of ours may stay in one transaction, or in sending, while the queue is that full."""
 _PATIENCE_MS = 5000
 
 # Asking moves the tail first.
@@ -58,13 +56,13 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 class NotifyQueue:
-    """The queue as it was at the last look, and what was done about it."""
+    """The notification queue as it was last seen, and the number of sessions ended on account of it."""
 
     def __init__(self, database: Database) -> None:
         self.usage = 0.0
-        """The used part of it, from 0 to 1."""
+        """Fraction of the queue that is used, from 0 to 1."""
         self.ended = 0
-        """Sessions of our logins that were ended since the start."""
+        """Number of sessions of our logins that were ended since the start."""
         self.others: frozenset[str] = frozenset()
         """Logins that are not ours and hold the tail of a queue that fills up."""
         self._database = database
@@ -74,7 +72,7 @@ class NotifyQueue:
         self._blind = False
 
     async def keep(self) -> None:
-        """Look every few seconds, until cancelled."""
+        """Check the queue every few seconds, until cancelled."""
         try:
             while True:
                 await self._look_or_complain()
@@ -83,9 +81,9 @@ class NotifyQueue:
             await self._hang_up()
 
     async def look(self) -> None:
-        """Move the tail; while the queue stays full, end sessions of ours that hold it and name others.
+        """Move the tail; while the queue stays full, end our sessions that hold it and report other logins.
 
-        :class:`VaultError` or ``psycopg.Error`` where the administrator cannot look.
+        Raises :class:`VaultError` or ``psycopg.Error`` if the administrator cannot look.
         """
         connection = await self._administrator()
         self.usage = await self._used(connection)
@@ -99,10 +97,10 @@ class NotifyQueue:
         self.usage = await self._used(connection)
 
     async def _holders(self, connection: AsyncConnection[Any], ours: Sequence[str]) -> list[tuple[int, str]]:
-        """Sessions that hold the tail: the one that the server names, else those of ours that may be it.
+        """Return sessions that hold the tail: the one that the server names, or else ours that may be it.
 
-        The server names it to whoever notifies, once in five seconds in the whole cluster,
-        so that others can keep it from us by notifying without pause.
+        The server names it to a session that notifies, once in five seconds in the whole cluster, so that
+        other sessions can keep it from us by notifying without pause.
         """
         self._holder = None
         for _ in range(_TRIES):
@@ -146,7 +144,7 @@ class NotifyQueue:
         return [login for group in groups for login in await members(connection, group)]
 
     async def _administrator(self) -> AsyncConnection[tuple[Any, ...]]:
-        """The connection, opened when there is none; whichever of the administrator's passwords opens."""
+        """Return the administrator's connection, opened if there is none, with whichever password works."""
         if self._connection is None or self._connection.closed:
             self._connection = await self._database.administrators_connection()
             await self._connection.execute(f"SET statement_timeout = {_PATIENCE_MS * 2}")
@@ -154,7 +152,7 @@ class NotifyQueue:
         return self._connection
 
     def _hear(self, notice: Diagnostic) -> None:
-        """Read who holds the tail from the server's warning: in any language the only number in it."""
+        """Read the process id of the tail's holder from the server's warning, where it is the only number."""
         if notice.source_function == "asyncQueueFillWarning":
             named = re.search(r"[0-9]+", notice.message_detail or "")
             self._holder = int(named.group()) if named else None
@@ -190,14 +188,14 @@ class NotifyQueue:
 
 
 def _is_away(error: VaultError | psycopg.Error) -> bool:
-    """Return whether the database itself is away, and not this login that is not let in."""
+    """Return whether the database itself is away, as opposed to refusing this login."""
     if isinstance(error, VaultUnavailable):
         return error.reported
     return isinstance(error, psycopg.OperationalError)
 
 
 def _why(error: VaultError | psycopg.Error) -> str:
-    """Return why the administrator cannot look: that the server is away, or else where to read about it."""
+    """Return why the administrator cannot look: that the server is away, or where to read about the cause."""
     if isinstance(error, VaultError):
         return for_operator(error)
     return cause_of(error) if isinstance(error, psycopg.OperationalError) else "see docs/database.md"

@@ -1,12 +1,13 @@
-"""The object store: large encrypted bodies, each under a name that says nothing.
+"""The object store: large encrypted bodies under names that reveal nothing.
 
-A folder by default, a bucket of an S3 store, or any store that obstore can reach by URL. What is closed
-here is durable: in a folder, file and folder are synced to the disk; a store over the network answers an
-upload when it has it. What a crash left of one is aborted by a sweep (:mod:`samdrift.vault.uploads`).
+The store is a folder by default, a bucket of an S3 store, or any store that obstore can reach by URL. A
+closed object is durable: in a folder, the file and the folder are synced to the disk; a store over the
+network answers an upload once it has stored it. Parts of an upload that a crash interrupted are removed by a
+sweep (:mod:`samdrift.vault.uploads`).
 
-In a folder each vault has one of its own, which may belong to its organisation's process or
-once have. What lies there is listed, read and removed by name below that folder, never over a
-link: one that leads elsewhere would have root remove what is there.
+Within the folder, each vault has a folder of its own, which its organisation's process may own or have owned.
+Objects are listed, read and removed by name in that folder, and links are never followed: a link that leads
+elsewhere would make root remove the files there.
 """
 
 from __future__ import annotations
@@ -38,28 +39,29 @@ from samdrift.vault.settings import ObjectPlace, S3Settings
 from samdrift.vault.uploads import Uploads
 
 _LEAST_ROOM = 16 << 20
-"""Bytes that are free on the disk of a folder that can be written in."""
+"""Number of bytes that must be free on a folder's disk for the folder to count as writable."""
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
-"""Bytes read or written at once: every time costs a change of thread, and S3 takes no smaller parts."""
+"""Bytes read or written together: each call costs a change of thread, and S3 accepts no smaller parts."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
 _REACH = "reach"
-"""Names that a store over the network is asked for, to see that it answers; no vault has this id."""
+"""Prefix of names by which a store over the network is tested; no vault has this id."""
 _SILENT = "object store: no answer in time"
 _DRAFT = "#"
-"""In the name of an object in a folder that is not whole yet."""
+"""Mark in the name of an object in a folder that is not complete yet."""
 _LEAVING = 10.0
-"""Seconds that the end of a process waits at most: an answer is handed over within milliseconds."""
+"""Maximum number of seconds that the end of a process waits; an answer is handed over within milliseconds."""
 
 
 @atexit.register
 def _leave_nobody_behind() -> None:
     """Wait for threads of obstore that are still handing over an answer as the process ends.
 
-    Whoever waits for an answer is awake before the thread that brings it has left the interpreter; one that
-    has not when the interpreter is taken down aborts the process, whose work was done.
+    A task that waits for an answer is awake before the thread that brings it has left the interpreter. A
+    thread that is still there when the interpreter is taken down aborts the process, although its work
+    was done.
     """
     own = {thread.ident for thread in threading.enumerate()}
     last = time.monotonic() + _LEAVING
@@ -74,26 +76,26 @@ class StoredObject:
     name: str
     modified: datetime
     size: int
-    """Bytes, encrypted as they are."""
+    """Number of bytes, encrypted."""
 
 
 @dataclass(slots=True)
 class _State:
-    """A store as the last look at it, and the last object that was written, found it."""
+    """The state of a store, as found by the last look at it and by the last write."""
 
     gone: bool = False
-    """True from a look that failed until one that did not; health has a line about that."""
+    """True from a failed look until one that succeeds; the health report has a line about it."""
     silent: bool = False
-    """True while it says nothing: whoever asks it would wait as long as a request may last."""
+    """True while the store does not answer: a request to it would wait as long as requests may last."""
     written: bool = True
-    """False while a store over the network has not taken what was written last."""
+    """False from a failed write until one that succeeds."""
 
 
 class Objects:
     """The object store of all vaults; each uses the names that begin with its own id."""
 
     def __init__(self, place: ObjectPlace) -> None:
-        """A folder that is not there is gone, and not made here (:func:`make_place`)."""
+        """Open the store; a missing folder is not created here but by :func:`make_place`."""
         self._folder = place if isinstance(place, Path) else None
         self._opened: ObjectStore | None = None
         with _typed():
@@ -105,13 +107,13 @@ class Objects:
 
     @property
     def _store(self) -> ObjectStore:
-        """The store; a folder is one from the moment at which it is there."""
+        """Return the store; a folder is opened when it is first needed."""
         if self._opened is None:
             self._opened = LocalStore(self._folder)
         return self._opened
 
     def writer(self, name: str) -> ObjectWriter:
-        """Begin an object; nothing is seen of it until it is closed."""
+        """Begin an object, which is not visible until it is closed."""
         self._require_words()
         if self._folder is not None:
             with _typed():
@@ -120,9 +122,10 @@ class Objects:
         return ObjectWriter(self._store, name, self._folder, self._piece, self._state)
 
     async def pieces(self, name: str) -> AsyncIterator[bytes]:
-        """The object's bytes in pieces; :class:`SealBroken` when it is not there.
+        """Yield the object's bytes in pieces; :class:`SealBroken` if the object does not exist.
 
-        Read piece by piece, since obstore's stream of a file reads 8 KiB at a time, each in another thread.
+        It is read piece by piece, because obstore's stream of a file reads 8 KiB at a time, each in another
+        thread.
         """
         self._require_words()
         with _typed():
@@ -144,7 +147,7 @@ class Objects:
             raise VaultUnavailable(_SILENT)
 
     async def delete(self, name: str) -> None:
-        """Remove an object; nothing happens when it is gone already."""
+        """Remove an object; do nothing if it is already gone."""
         with contextlib.suppress(SealBroken), _typed():
             if self._folder is not None:
                 await asyncio.to_thread(_unlink, self._folder, name)
@@ -155,9 +158,9 @@ class Objects:
                 await self._list_some()
 
     async def under(self, prefix: str) -> list[StoredObject]:
-        """Every object whose name begins with ``prefix/``; in a folder, files alone, and no link.
+        """Return every object whose name begins with ``prefix/``; in a folder, only files, and no links.
 
-        Whatever else a store lists is none of them: what is listed here is removed.
+        Everything else that a store lists is left out, because the objects listed here may be removed.
         """
         with _typed():
             if self._folder is not None:
@@ -170,9 +173,10 @@ class Objects:
         ]
 
     async def reach(self) -> None:
-        """Return when the store can be written in, as far as is seen without doing so.
+        """Check that the store can be written to, as far as possible without writing.
 
-        One over the network that refused what was written last is written in: it may be read only, or full.
+        A store over the network that refused the last write is written to: it may be read only, or full.
+        Raises :class:`VaultUnavailable` if the check fails.
         """
         state = self._state
         try:
@@ -201,7 +205,7 @@ class Objects:
         await obstore.list(self._store, _REACH, chunk_size=1).collect_async()
 
     async def clear(self, prefix: str) -> None:
-        """Remove every object under ``prefix/``; in a folder, whatever lies there, and the folder."""
+        """Remove every object under ``prefix/``; in a folder, everything there, and the folder itself."""
         if self._folder is None:
             for stored in await self.under(prefix):
                 await self.delete(stored.name)
@@ -211,7 +215,10 @@ class Objects:
                 await asyncio.to_thread(_remove, self._folder, prefix)
 
     async def drop_drafts(self, prefix: str, before: datetime) -> None:
-        """Remove what a crash left half written: drafts in a folder, uploads in parts at an S3 store."""
+        """Remove what a crash left unfinished: drafts in a folder, uploads in parts at an S3 store.
+
+        Only those begun before ``before`` are removed.
+        """
         with _typed():
             if self._folder is not None:
                 await asyncio.to_thread(_drop_drafts, self._folder, prefix, before.timestamp())
@@ -220,16 +227,17 @@ class Objects:
 
 
 def make_place(place: ObjectPlace) -> None:
-    """Make the folder of an installation that is new; :class:`VaultUnavailable` where that cannot be."""
+    """Create the folder of a new installation; :class:`VaultUnavailable` if that is impossible."""
     if isinstance(place, Path):
         with _typed():
             private_folder(place)
 
 
 async def try_out(place: ObjectPlace) -> datetime:
-    """Write an object, list it, read it and remove it; return the time of writing by the store's clock.
+    """Write, list, read and remove an object; return the time of writing by the store's clock.
 
-    :class:`VaultUnavailable` or :class:`SealBroken` if that fails. A folder that is not there is not made.
+    Raises :class:`VaultUnavailable` or :class:`SealBroken` if that fails. A missing folder is not
+    created.
     """
     with _typed():
         objects = await asyncio.to_thread(_present, place)
@@ -251,9 +259,10 @@ def _present(place: ObjectPlace) -> Objects:
 
 
 def _require_folder(folder: Path) -> None:
-    """Raise :class:`VaultUnavailable` for a folder that is gone, which whoever writes might make again.
+    """Raise :class:`VaultUnavailable` for a missing folder, which a writer might create again.
 
-    What it had would come back over what had been written meanwhile, and hide that. What it has is not lost.
+    Objects written to a new folder would be hidden when the missing one came back. Its objects are not
+    lost.
     """
     if not folder.is_dir():
         raise VaultUnavailable("object store: its folder is not there")
@@ -272,7 +281,7 @@ async def _write_and_read(objects: Objects, prefix: str, data: bytes) -> datetim
 
 
 class ObjectWriter:
-    """An object on its way into the store."""
+    """An object that is being written to the store."""
 
     def __init__(self, store: ObjectStore, name: str, folder: Path | None, piece: int, state: _State) -> None:
         self._state = state
@@ -303,7 +312,7 @@ class ObjectWriter:
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
-        """Note a failure: of a place that is not there, too, which is nothing that was altered."""
+        """Record a failed write and raise :class:`VaultUnavailable`, also if the folder is missing."""
         try:
             if self._folder is not None:
                 _require_folder(self._folder)  # It may have gone since the object was begun.
@@ -315,10 +324,10 @@ class ObjectWriter:
 
 
 def _require_room(folder: Path) -> None:
-    """Raise :class:`VaultUnavailable` for a folder that is gone, read only, or on a disk as good as full.
+    """Raise :class:`VaultUnavailable` for a folder that is missing, read only, or on a disk nearly full.
 
-    On one that is nearly full some messages fit and others do not, and each that is deleted makes room for a
-    while: it would not be known as full as long as a look finds a block.
+    On such a disk some messages fit and others do not, and each deletion frees space for a while: as long
+    as any block is free, the disk would not count as full.
     """
     try:
         found = os.statvfs(folder)
@@ -333,7 +342,7 @@ def _require_room(folder: Path) -> None:
 
 
 def _remove(folder: Path, prefix: str) -> None:
-    """However deep what lies there is nested: its organisation's own process may have put it there."""
+    """Remove a vault's folder, however deeply nested: its organisation's own process may have filled it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         remove_tree(prefix, descriptor)
@@ -351,7 +360,7 @@ def _vault_folder(folder: Path, prefix: str) -> Iterator[int]:
 
 
 def _files(folder: int) -> Iterator[tuple[str, os.stat_result]]:
-    """The regular files in an open folder, and no other thing that may lie there."""
+    """Yield the regular files in an open folder, and nothing else that it may contain."""
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
@@ -378,10 +387,10 @@ def _unlink(folder: Path, name: str) -> None:
 
 
 async def _file_pieces(folder: Path, name: str, size: int) -> AsyncIterator[bytes]:
-    """Read an object piece by piece; the file is closed when no thread reads it.
+    """Yield an object piece by piece; the file is closed only when no thread is reading it.
 
-    A thread goes on when whoever waits for it is cancelled: the number of a file that is closed then may be
-    another one's, of which the thread would take a piece.
+    A thread goes on when the task that waits for it is cancelled. If the file were closed then, its
+    descriptor might be reused for another file, and the thread would read a piece of that one.
     """
     work = asyncio.ensure_future(asyncio.to_thread(_opened, folder, name))
     try:
@@ -405,15 +414,15 @@ async def _file_pieces(folder: Path, name: str, size: int) -> AsyncIterator[byte
 
 
 def _close_opened(opening: asyncio.Future[tuple[int, int]]) -> None:
-    """Close what was opened for nobody."""
+    """Close a file that was opened for a task that has been cancelled."""
     if not opening.cancelled() and opening.exception() is None:
         os.close(opening.result()[0])
 
 
 def _opened(folder: Path, name: str) -> tuple[int, int]:
-    """A descriptor of an object, and its size now: who put another thing there has put no object there.
+    """Return a descriptor of an object, and its size now; anything but a regular file is not an object.
 
-    A FIFO keeps nobody waiting, and a file that grows while it is read has an end.
+    A FIFO does not block the reader, and a file that grows while it is read has an end.
     """
     prefix, file = _parts(name)
     try:
@@ -430,7 +439,10 @@ def _opened(folder: Path, name: str) -> tuple[int, int]:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """The vault's folder and the file in it; a name with further folders, or none, is no object's."""
+    """Split an object's name into the vault's folder and the file.
+
+    A name with further folders, or none, belongs to no object: ``FileNotFoundError``.
+    """
     prefix, _, file = name.partition("/")
     if "/" in file or file in ("", ".", ".."):
         raise FileNotFoundError
@@ -452,7 +464,10 @@ def _abort(uploads: Uploads, prefix: str, before: datetime) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Bring it to the disk. What root brings in, for an organisation that moves here, is its vault's."""
+    """Sync an object to the disk.
+
+    One that root writes, for an organisation that moves here, gets the owner of its folder.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         give_as(descriptor, path.parent)
@@ -474,7 +489,7 @@ def _typed() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    """Return why it failed without the paths and addresses that are in obstore's texts."""
+    """Return the cause of a failure, without the paths and addresses in obstore's texts."""
     known = error.errno if isinstance(error, OSError) else None
     numbered = _OS_ERROR.search(str(error))
     number = known or (int(numbered[1]) if numbered else None)

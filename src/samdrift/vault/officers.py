@@ -1,9 +1,8 @@
-"""A vault of governance: its record, the persons who sign in at its pages, the keys that they
-offer, reports about compliance, and what the operator told of its incidents.
+"""The vault of governance: its record, people who sign in, offered keys, compliance reports and incidents.
 
-A key that a person has made in a browser waits here until an officer asks for its enrolment, or custodians
-bring it in: it opens nothing before. The record names persons by ids; whoever proves by a key of the record
-to be one of them is known by that id from then on.
+A key that a person has made in a browser waits here until an officer requests its enrolment or
+custodians introduce it; before that it opens nothing. The record names people by ids. A person who
+proves with a key in the record to be one of them is known by that id from then on.
 """
 
 from __future__ import annotations
@@ -33,23 +32,23 @@ _LAST_REPORT = "SELECT at, sealed FROM reports ORDER BY at DESC LIMIT 1"
 
 @dataclass(frozen=True, slots=True)
 class OfferedKey:
-    """A public key that a person offers, as :mod:`samdrift.rights` writes it."""
+    """A public key that a person offers for enrolment, in the form that :mod:`samdrift.rights` writes."""
 
     person: str
     at: datetime
     name: str
-    """The person's name, by the sign-in service at that time."""
+    """The person's name, as the sign-in service stated it at that time."""
     key: str
-    """Its members, as JSON."""
+    """The key's members, as JSON."""
 
 
 class GovernanceVault(People, HoldingsVault):
-    """Opened with role ``gov``."""
+    """The vault that is opened with role ``gov``."""
 
     _role = Role.GOVERNANCE
 
     async def append_signed_statements(self, statements: Sequence[NumberedStatement], **facts: str) -> int:
-        """Continue the record, and notify other processes, of which one may have to copy it."""
+        """Continue the record, and notify other processes, since one of them may have to copy it."""
         last = await super().append_signed_statements(statements, **facts)
         self._work.after_commit(self._announce)
         return last
@@ -58,9 +57,9 @@ class GovernanceVault(People, HoldingsVault):
         self._room.notify()
 
     async def adopt_person(self, identity: Identity, person: str) -> str:
-        """Enter a person who is new here under an id, if that is free, and return the person's id.
+        """Enter a new person under an id, if that is free, and return the id by which the person is known.
 
-        The organisation's message client knows them by it, whose rights the record names, too.
+        The organisation's message client knows the person by that id, and the record names rights there too.
         """
         mark = person_mark(identity.issuer, identity.subject, self._sealer)
         if await self._known_as(mark) is None and not await self._work.look(_TAKEN, person):
@@ -69,9 +68,9 @@ class GovernanceVault(People, HoldingsVault):
         return await self.know_person(identity)
 
     async def rename_person(self, known: str, person: str) -> bool:
-        """Have the person with the id ``known`` be ``person``, as the record calls them; sessions end.
+        """Change a person's id from ``known`` to ``person``, the id in the record, and end their sessions.
 
-        ``False``, without any change, if another person is already known by that id.
+        Returns false, changing nothing, if ``known`` is unknown or ``person`` is the id of another person.
         """
         for one in await self.persons():
             if one.id == known:
@@ -88,7 +87,7 @@ class GovernanceVault(People, HoldingsVault):
         self._work.later(_OFFER, offered.person, offered.at, sealed)
 
     async def offered_keys(self) -> tuple[OfferedKey, ...]:
-        """Return the keys that persons offer, the oldest first."""
+        """Return the keys that people offer, the oldest first."""
         found = []
         for person, at, sealed in await self._work.look(_OFFERED):
             content = json.loads(self._sealer.open(sealed, _place(person, at)))
@@ -96,7 +95,7 @@ class GovernanceVault(People, HoldingsVault):
         return tuple(found)
 
     async def withdraw_key(self, person: str) -> bool:
-        """Remove the key that a person offers; ``False`` without one."""
+        """Remove the key that a person offers; return false if there is none."""
         ((withdrawn,),) = await self._work.query(_WITHDRAW, person)
         return bool(withdrawn)
 
@@ -105,11 +104,11 @@ class GovernanceVault(People, HoldingsVault):
         return tuple(map(logbook.entry, await self._work.query(logbook.INCIDENTS)))
 
     def keep_report(self, at: datetime, report: bytes) -> None:
-        """Store a report about compliance that was made at a moment."""
+        """Store a compliance report that was made at a moment."""
         self._work.later(_KEEP_REPORT, at, self._sealer.seal(report, _report_place(at)))
 
     async def last_report(self) -> bytes | None:
-        """Return the newest report; ``None`` where none was made."""
+        """Return the newest compliance report, or ``None`` if there is none."""
         rows = await self._work.look(_LAST_REPORT)
         return self._sealer.open(rows[0][1], _report_place(rows[0][0])) if rows else None
 

@@ -1,4 +1,4 @@
-"""The common part of the vaults of all roles: one opening is one unit of work."""
+"""The common part of the vaults of all roles; one opening is one unit of work."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from samdrift.wire.crypto.keys import SigningKey
 _MOST_FOUND = 1000
 _MOST_KNOWN = 10_000
 _LEFT_BEHIND = timedelta(hours=12)
-"""Age of an object that no row knows when it is removed: nothing takes that long to arrive."""
+"""Age at which an object that no row refers to is removed: no body takes that long to arrive."""
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
 
 
 PROMISES: ContextVar[list[str] | None] = ContextVar("promises", default=None)
-"""Gathers the promises of the logs for all that is committed on behalf of one request, where one is set."""
+"""Collector of the logs' promises for everything committed on behalf of one request, if one is set."""
 
 
 @contextlib.contextmanager
 def promised() -> Iterator[list[str]]:
-    """Gather the promises (:mod:`samdrift.audit.promises`) of what is logged in the context."""
+    """Collect the promises (:mod:`samdrift.audit.promises`) of entries logged in this context."""
     gathered: list[str] = []
     token = PROMISES.set(gathered)
     try:
@@ -57,8 +57,9 @@ def promised() -> Iterator[list[str]]:
 
 
 class GroundsKnown:
-    """Grounds (:mod:`samdrift.vault.grounds`), certificates and mailboxes that this process has stored in a
-    vault today, by name, so that they are not sent there again.
+    """Names of grounds, certificates and mailboxes that this process has stored in a vault today.
+
+    They are not sent to the vault again (:mod:`samdrift.vault.grounds`).
     """
 
     def __init__(self) -> None:
@@ -66,11 +67,11 @@ class GroundsKnown:
         self._names: set[str] = set()
 
     def has(self, name: str, day: date) -> bool:
-        """Return whether they were stored on that day."""
+        """Return whether a name was stored on a day."""
         return self._day == day and name in self._names
 
     def add(self, name: str, day: date) -> None:
-        """Remember that they are stored."""
+        """Remember that a name was stored on a day."""
         if self._day != day or len(self._names) >= _MOST_KNOWN:
             self._day, self._names = day, set()
         self._names.add(name)
@@ -78,26 +79,26 @@ class GroundsKnown:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A hosted vault as this process can reach it: its database login, its bodies, its keys."""
+    """Access of this process to a hosted vault: its database login, its bodies and its keys."""
 
     vault: str
     login: Login
     shelf: Shelf
     keys: KeyStore
     tell: Afterwards
-    """Notifies waiters in this process."""
+    """Function that notifies waiters in this process."""
     notify: Callable[[], None]
-    """Notifies other processes that something waits in it."""
+    """Function that notifies other processes that something is waiting in the vault."""
     due: Callable[[Moment | None], None]
-    """Brings the moment that a commit made to the registry; without one it is read from the vault."""
+    """Function that sends a commit's moment to the registry, or, given ``None``, the vault's current one."""
     state: Hashable
-    """State of its keys when it was made: a room is not used for longer than that."""
+    """State of the vault's keys when this object was made, which is not used beyond that state."""
     grown: Callable[[Sequence[Happening]], None] = lambda entries: None
-    """A function to note that the log has, or may have, these further entries."""
+    """Function that notes that the log has, or may have, these further entries."""
     claimant: str = ""
-    """The name of this process, as its claims carry it."""
+    """Name of this process in its claims."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
-    """The grounds, certificates and mailboxes that are known to be stored there."""
+    """Grounds, certificates and mailboxes that are known to be stored in the vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,15 @@ class Reason:
 
     @property
     def quiet(self) -> bool:
-        """Return whether an opening in which nothing is seen or done leaves no entry.
+        """Return whether an opening in which nothing is seen or done leaves no log entry.
 
-        That of a worker, and a message service's question on interface C whether anything waits.
+        This applies to workers, and to a message service that asks on interface C whether anything is
+        waiting.
         """
         return self.principal.kind is PrincipalKind.WORKER or self.purpose is Purpose.DELIVER
 
     def happening(self, event: AuditEvent, facts: Mapping[str, str] | None = None) -> Happening:
-        """An event that happens now, by that principal and for that purpose."""
+        """Return an event that happens now, by this principal and for this purpose."""
         principal = f"{self.principal.kind}:{self.principal.name}"
         through = {"through": self.principal.through} if self.principal.through else {}
         proof = self.principal.proof.facts() if self.principal.proof is not None else {}
@@ -125,7 +127,7 @@ class Reason:
 
 
 class Vault:
-    """An opened vault. It is the scope: no method takes an organisation (invariant 1)."""
+    """An open vault; since it is the scope, no method accepts an organisation (invariant 1)."""
 
     def __init__(self, room: Room, reason: Reason, pool: Pool) -> None:
         self._room = room
@@ -148,8 +150,8 @@ class Vault:
     def new_body(self, *, digested: bool = False) -> BodyWriter:
         """Begin a body; it is dropped with the opening unless an operation stores it.
 
-        With a digest for an envelope that is to be sent, and for no other: it is
-        kept in the clear, where it tells that a guess at the content is right.
+        A digest is only for an envelope that is to be sent: it is stored in the clear, where it could confirm
+        a guess at the content.
         """
         self._work.check_open()
         writer = BodyWriter(self._room.shelf, digested=digested)
@@ -163,17 +165,17 @@ class Vault:
     def expect(self) -> None:
         """Expect the next operation that changes something to succeed, and to be the last one.
 
-        What is recorded and arranged from now on goes with it, in one round trip with the commit. The
-        opening is over when the operation returns that it came about; where it returns anything else,
-        what was to go with it is forgotten, and the opening goes on as if nothing had been expected.
+        Everything recorded and arranged from now on goes with it, in one round trip with the commit. If the
+        operation returns success, the opening is over. If it returns anything else, what was to go with it is
+        discarded, and the opening continues as if nothing had been expected.
         """
         self._work.expect()
 
     async def suppose(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do ``work`` as if each operation in it came about, in one round trip with the commit.
+        """Do ``work`` as if each operation in it succeeded, in one round trip with the commit.
 
-        The opening is over then. False where one did not: then nothing of ``work`` is done, and the opening
-        goes on. In ``work`` nothing is read.
+        The opening is over afterwards. Returns false if an operation failed: then none of ``work`` is done,
+        and the opening continues. ``work`` must not read anything.
         """
         kept = set(self._kept)
         if await self._work.suppose(work):
@@ -182,43 +184,49 @@ class Vault:
         return False
 
     def within(self, reason: Reason) -> Self:
-        """Return this opening under another reason, with which everything done through it is recorded.
+        """Return this opening under another reason, which is recorded with everything done through it.
 
-        It is one transaction with this one, which ends it.
+        Both are one transaction, which ends with this opening.
         """
         part = copy(self)
         part._reason = reason
         return part
 
     async def log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
-        """Entries with a sequence over ``after``, the oldest first."""
+        """Return log entries after the sequence ``after``, the oldest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.AFTER, after, limit)))
 
     async def find_log(self, identifier: str) -> tuple[LogEntry, ...]:
-        """Entries that name a message, envelope, conversation, transfer or AS4 message, the oldest first."""
+        """Return log entries that name a message, envelope, conversation, transfer or AS4 message.
+
+        The oldest come first.
+        """
         rows = await self._work.query(logbook.NAMING, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
     async def find_former_log(self, identifier: str) -> tuple[LogEntry, ...]:
-        """Find entries as :meth:`find_log` does, in logs that the organisation brought from elsewhere."""
+        """Return entries as :meth:`find_log` does, from logs that the organisation brought from elsewhere."""
         rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
     async def log_head(self) -> ChainHead:
-        """The sequence of the last entry, and the root of the tree that it is in; reads every leaf."""
+        """Return the sequence of the last entry, and the root of the tree that it is in; reads every leaf."""
         return await logbook.head(self._work.query)
 
     async def log_before(self, sequence: int) -> Frontier | None:
-        """The tree before the entry ``sequence``; ``None`` when that is before the tree."""
+        """Return the tree before the entry ``sequence``, or ``None`` if that is earlier than the tree."""
         return await logbook.before(self._work.query, sequence)
 
     async def log_end(self) -> int:
-        """The sequence of the last entry."""
+        """Return the sequence of the last entry."""
         return int((await self._work.peek(logbook.LAST))[0][0])
 
     @property
     def tree(self) -> LogTree:
-        """The signed tree of the log. Signing it and proving from it leave no entry, but a new key does."""
+        """Return the signed tree of the log.
+
+        Signing it and proving from it leave no log entry, but a new key does.
+        """
         work, room = self._work, self._room
 
         async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
@@ -230,9 +238,10 @@ class Vault:
         return LogTree(work.peek, work.look, keep, record, lambda: room.keys.log_keys(room.vault))
 
     def proving_key(self) -> SigningKey:
-        """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.
+        """Return the key that signs what the organisation shows of its log and of its messages.
 
-        Its key for that, or, where it has none, the one for envelopes.
+        This is its key for that purpose, or, if it has none, the one for envelopes; ``KeyStoreError`` without
+        either.
         """
         self._work.use()
         keys, vault = self._room.keys, self._room.vault
@@ -245,11 +254,11 @@ class Vault:
 
     @property
     def log_origin(self) -> ChainHead:
-        """The beginning of the log's chain, to verify it from."""
+        """Return the beginning of the log's chain, from which to verify it."""
         return origin(self._room.vault)
 
     async def sweep(self) -> int:
-        """Remove what a crash left in the object store: old objects that no row knows. Gives how many."""
+        """Remove old objects that no row refers to, which a crash left behind; return their number."""
         shelf = self._room.shelf
         before = self._reason.clock() - _LEFT_BEHIND
         stored = await shelf.objects.under(shelf.vault)
@@ -268,17 +277,17 @@ class Vault:
         return self._room.shelf.sealer
 
     def _keep(self, body: Body) -> None:
-        """Let a body that was stored stay when the opening ends."""
+        """Keep a stored body when the opening ends."""
         self._kept.add(body.id)
 
     def _drop_object(self, body_id: str | None) -> None:
-        """Remove a body's object once it is committed that its row is gone."""
+        """Remove a body's object once the removal of its row is committed."""
         if body_id is not None:
             shelf = self._room.shelf
             self._work.after_commit(lambda: shelf.objects.delete(shelf.name(body_id)))
 
     async def _body(self, sql: str, *values: Value) -> BodyReader | None:
-        """The body whose id, size and sealed stream ``sql`` selects."""
+        """Return the body whose id, size and sealed stream ``sql`` selects, if there is one."""
         rows = await self._work.query(sql, *values)
         return BodyReader(self._room.shelf, *rows[0]) if rows else None
 
@@ -314,7 +323,7 @@ V = TypeVar("V", bound=Vault)
 
 
 class Opening(Generic[V]):
-    """``async with`` over one opening: committed when the block ends, rolled back when it raises."""
+    """An ``async with`` block over one opening, which commits at its end and rolls back if it raises."""
 
     def __init__(self, admit: Callable[[], Awaitable[V]]) -> None:
         self._admit = admit

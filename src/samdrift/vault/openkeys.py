@@ -1,4 +1,4 @@
-"""The key store of an installation, as its settings ask for it."""
+"""Opening of the key store that an installation's settings describe."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def open_keys(
     cost: ScryptCost | None = None,
     watch: Watch = unwatched,
 ) -> KeyStore:
-    """Open the key store; ``KeyStoreError`` (``LOCKED``) with the wrong passphrase.
+    """Open the key store; ``KeyStoreError`` (``LOCKED``) for a wrong passphrase.
 
-    Where there is none it is ``MISSING``, unless ``begin`` says to create one: a command that only
-    reads, with a path that is mistyped or not mounted, leaves nothing behind. ``cost`` of passphrases
-    is for what is made here; what exists keeps its own. ``watch`` hears of tokens in HSMs that are gone.
+    A missing key store is an error (``MISSING``) unless ``begin`` asks to create one: a command that only
+    reads leaves nothing behind at a path that is mistyped or not mounted. ``cost`` is the cost of
+    passphrases for what is created here; what exists keeps its own. ``watch`` is notified when an HSM
+    cannot be used, and when it can be used again.
     """
     folder, seals, passphrase = settings.secrets, settings.seals, settings.passphrase
     tokens = Hsm(settings.tokens, watch)

@@ -1,8 +1,8 @@
-"""Persons who sign in at an organisation's pages, and their sessions, in its vault.
+"""People who sign in to an organisation's pages, and their sessions, in its vault.
 
-A person is known by a random id, under which rights are stated and acts are logged; the name, and how the
-sign-in service calls them, are sealed. A session is found by a mark that the caller makes of the cookie's
-value with :meth:`People.pages_key`; neither a dump nor a backup opens one.
+A person is known by a random id, under which rights are stated and actions are logged; the name, and the
+identifiers that the sign-in service uses, are sealed. A session is found by a mark that the caller makes of
+the cookie's value with :meth:`People.pages_key`, so neither a dump nor a backup opens a session.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 T = TypeVar("T")
 
 SIGN_INS_KEPT = timedelta(hours=1)
-"""Time for which a sign-in that began a session is remembered, so that it begins no second one."""
+"""Time for which a sign-in that began a session is remembered, so that it cannot begin another."""
 _SESSIONS_KEPT = timedelta(days=2)
-"""Age after which a session that nobody ended is removed."""
+"""Age after which a session that was never ended is removed."""
 
 WITH_SESSIONS = frozenset({Role.MESSAGE_CLIENT, Role.GOVERNANCE})
-"""Roles at whose pages persons sign in."""
+"""Roles with pages to which people sign in."""
 
 _PERSON = "SELECT id, sealed FROM persons WHERE mark = $1"
 _PERSONS = "SELECT id, mark, sealed, seen_at FROM persons ORDER BY id"
@@ -58,12 +58,12 @@ class Identity:
     subject: str
     name: str = field(repr=False)
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    """Claims of the latest sign-in that the organisation asks for, such as groups."""
+    """Claims that the organisation asks for, such as groups, from the latest sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """A person whom the organisation knows."""
+    """A person known to the organisation."""
 
     id: str
     identity: Identity
@@ -73,7 +73,7 @@ class PersonRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A person signed in at one browser."""
+    """A person's session in one browser."""
 
     mark: bytes
     sign_in: bytes
@@ -89,24 +89,24 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class SignInKeys:
-    """Keys for a sign-in service that speaks SAML: to sign requests, the one in use first, and to decrypt."""
+    """Keys for a SAML sign-in service: for signing requests, the current one first, and for decrypting."""
 
     signing: tuple[SigningKey, ...]
     decrypting: tuple[DecryptionKey, ...]
 
 
 class People(RecordKeepingVault):
-    """A vault at whose pages persons sign in."""
+    """A vault with pages to which people sign in."""
 
     def pages_key(self) -> bytes:
-        """Return the organisation's key for the marks of its pages: sessions, forms, sign-ins under way."""
+        """Return the organisation's key for marks of sessions, forms and pending sign-ins on its pages."""
         self._work.check_open()
         return self._sealer.pages_key
 
     def sign_in_keys(self) -> SignInKeys:
-        """Return the organisation's keys for its SAML sign-in service; those that are not made are left out.
+        """Return the organisation's keys for its SAML sign-in service, without those that are not made yet.
 
-        That they are used leaves no entry in the log: strangers cause it, who begin a sign-in.
+        Using them leaves no log entry, because any stranger can cause it by beginning a sign-in.
         """
         self._work.check_open()
         store, vault = self._room.keys, self._room.vault
@@ -116,27 +116,27 @@ class People(RecordKeepingVault):
         )
 
     def token_keys(self, *, now: datetime) -> tuple[TokenKey, ...]:
-        """Return the organisation's keys for statements of who it is, as a client of others.
+        """Return the organisation's keys for proving its identity as a client of other services.
 
-        The newest first; all of them are published, and they are made and replaced automatically.
+        The newest is first. All of them are published, and they are made and replaced automatically.
         """
         self._work.check_open()
         return self._room.keys.token_keys(self._room.vault, now.date())
 
     async def know_person(self, identity: Identity) -> str:
-        """Return the id of a person, who is entered if they are new, for rights before the first sign-in."""
+        """Return a person's id, assigning one if new, so that rights can precede the first sign-in."""
         return await self._known(identity, None)
 
     async def person(self, issuer: str, subject: str) -> str | None:
-        """Return the id of a person; ``None`` for one who is not known."""
+        """Return the id of a person, or ``None`` if the person is not known."""
         return await self._known_as(self._mark_of(issuer, subject))
 
     async def persons(self) -> tuple[PersonRecord, ...]:
-        """Return everyone who is known, in the order of their ids, which means nothing."""
+        """Return everyone who is known, in the order of their ids, which is arbitrary."""
         return await all_persons(self._work, self._sealer)
 
     async def begin_session(self, session: SessionRecord) -> bool:
-        """Store a session; ``False``, and no session, where its sign-in has already begun one."""
+        """Store a session; return false, without storing it, if its sign-in has already begun one."""
         person = await self._known(session.identity, session.began)
         provider_session = session.provider_session
         sid = (
@@ -159,24 +159,24 @@ class People(RecordKeepingVault):
         return bool(begun)
 
     async def session(self, mark: bytes) -> SessionRecord | None:
-        """Return a session that has not been ended. That it is looked for leaves no entry in the log."""
+        """Return a session that has not been ended; in a quiet opening this leaves no log entry."""
         rows = await self._work.look(_SESSION, mark)
         return self._opened(rows[0]) if rows else None
 
     def touch_session(self, mark: bytes, at: datetime) -> None:
-        """Note that a session was used, and that its person was here."""
+        """Record that a session was used, and that its person was here."""
         self._work.arrange(_TOUCH, mark, at, self._sealer.mark(session_bond(mark, at)))
 
     async def end_session(self, mark: bytes) -> bool:
-        """End a session; ``False`` when there is none."""
+        """End a session; return false if there is none."""
         return self._ended(await self._work.look(_END, mark), "") == 1
 
     async def end_sessions_from_outside(
         self, issuer: str, subject: str | None, provider_session: str | None, begun_by: datetime
     ) -> int:
-        """End the sessions that began until then, of a person or of one session at the sign-in service.
+        """End sessions that began by a moment: those of a person, or of one session at the sign-in service.
 
-        Returns how many. Where both are given, both must fit; where neither is, nothing ends.
+        Returns their number. If both are given, both must match; if neither is, no session ends.
         """
         who = None if subject is None else self._mark_of(issuer, subject)
         which = None if provider_session is None else self._session_at(issuer, provider_session)
@@ -231,12 +231,13 @@ class People(RecordKeepingVault):
 
 
 class StatementKeeping(People):
-    """A vault with statements that are made on its pages and not signed:
-    :class:`samdrift.contracts.statements.StatementCopy`.
+    """A vault with unsigned statements: :class:`samdrift.contracts.statements.StatementCopy`.
+
+    The statements are made on the vault's pages.
     """
 
     async def last_statement(self) -> int:
-        """Return the number of the last statement that is there, 0 for none."""
+        """Return the number of the last stored statement, 0 without any."""
         return await self._last_of(ASSIGNED)
 
     async def statements_after(self, number: int, limit: int) -> Sequence[NumberedStatement]:
@@ -246,9 +247,9 @@ class StatementKeeping(People):
     async def append_statements(self, statements: Sequence[NumberedStatement]) -> int:
         """Append the statements that continue the copy, and return its new last number.
 
-        Statements that are already there change nothing;
-        :class:`~samdrift.vault.signedstatements.StatementTaken` for one that has the number of another, or
-        leaves a gap.
+        Statements that are already stored change nothing. Raises
+        :class:`~samdrift.vault.signedstatements.StatementTaken` if a statement has the number of another one,
+        or leaves a gap.
         """
         await self._append_to(ASSIGNED, statements)
         return await self._last_of(ASSIGNED)
@@ -264,7 +265,7 @@ def _made(keys: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
 
 
 async def known_person(work: UnitOfWork, sealer: Sealer, identity: Identity, at: datetime | None) -> str:
-    """Return the id of a person in an opened vault that has persons; one who is new gets one."""
+    """Return a person's id in an open vault with people, and assign one to a new person."""
     mark = person_mark(identity.issuer, identity.subject, sealer)
     person = await known_as(work, sealer, mark) or secrets.token_hex(16)
     while True:
@@ -276,7 +277,7 @@ async def known_person(work: UnitOfWork, sealer: Sealer, identity: Identity, at:
 
 
 async def known_as(work: UnitOfWork, sealer: Sealer, mark: bytes) -> str | None:
-    """Return the id of a person, which is bound to how the sign-in service names them."""
+    """Return the id of the person with a mark, if known, after checking the sealed identity."""
     for person, sealed in await work.look(_PERSON, mark):
         opened_identity(sealed, mark, person, sealer)
         return str(person)
@@ -284,7 +285,7 @@ async def known_as(work: UnitOfWork, sealer: Sealer, mark: bytes) -> str | None:
 
 
 async def all_persons(work: UnitOfWork, sealer: Sealer) -> tuple[PersonRecord, ...]:
-    """Return everyone who is known in an opened vault that has persons, in the order of their ids."""
+    """Return everyone who is known in an open vault with people, in the order of their ids."""
     return tuple(
         PersonRecord(person, opened_identity(sealed, mark, person, sealer), seen_at)
         for person, mark, sealed, seen_at in await work.look(_PERSONS)
@@ -297,12 +298,12 @@ def person_mark(issuer: str, subject: str, sealer: Sealer) -> bytes:
 
 
 def sealed_identity(identity: Identity, mark: bytes, person: str, sealer: Sealer) -> bytes:
-    """Return how a person is named, sealed for the row with that mark and id."""
+    """Seal a person's identity for the row with that mark and id."""
     return sealer.seal(json.dumps(_facts(identity)).encode(), f"person {mark.hex()} {person}")
 
 
 def opened_identity(sealed: bytes, mark: bytes, person: str, sealer: Sealer) -> Identity:
-    """Return the inverse of :func:`sealed_identity`."""
+    """Open an identity that :func:`sealed_identity` has sealed for the row with that mark and id."""
     return _identity(json.loads(sealer.open(sealed, f"person {mark.hex()} {person}")))
 
 

@@ -1,10 +1,10 @@
-"""Makes and drops vaults: the only part that logs in as the database's administrator.
+"""Creation and removal of vaults, as the database's administrator.
 
-A vault is a schema with two roles of its own: an owner that nobody logs in as,
-and a login that owns nothing, reads that schema and runs its functions. Names
-are random, so that a list of them tells nothing. The vaults of an organisation are in a database of
-its own (decision record 0020), which no transaction spans together with the registry: the vault's side is
-committed first, and the registry's, which decides, last.
+A vault is a schema with two roles of its own: an owner that cannot log in, and a login that owns
+nothing, reads that schema and runs its functions. Names are random, so that a list of them reveals
+nothing. The vaults of an organisation are in a database of its own (decision record 0020). No
+transaction spans that database and the registry, so the vault's side is committed first, and the
+registry's, which decides, last.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ Row = tuple[Any, ...]
 _ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
 _LOGGER = logging.getLogger("samdrift")
 _TRIES = 10
-"""Times that a migration is begun that traffic of an earlier program gets in the way of."""
+"""Number of attempts at a migration that conflicts with traffic of an earlier program."""
 
 
 class Provisioner:
-    """Maker and remover of vaults, and of what they share. Every step is whole or not done."""
+    """Maker and remover of vaults and of what they share; every step is done completely or not at all."""
 
     def __init__(
         self,
@@ -68,23 +68,23 @@ class Provisioner:
         self._connection = connection
         self._keys = keys
         self.closings = Closings(connection, self.inside)
-        """The ends of organisations, those under way and those done."""
+        """Closings of organisations, both in progress and done."""
 
     @property
     def database(self) -> Database:
-        """Places of the vaults."""
+        """Return the databases in which the vaults are."""
         return self._database
 
     @property
     def keys(self) -> KeyStore:
-        """The key store whose keys open them."""
+        """Return the key store with the vaults' keys."""
         return self._keys
 
     @classmethod
     async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
-        """Log in as administrator; the embedded server is started when it does not run.
+        """Log in as administrator, after starting the embedded server if it is not running.
 
-        ``keys`` is the key store of ``settings`` where it is open already.
+        ``keys`` is the key store of ``settings`` if it is already open.
         """
         keys = keys or open_keys(settings, begin=True)
         database = await Database.start(settings, keys)
@@ -100,13 +100,13 @@ class Provisioner:
         await self._database.stop()
 
     async def install(self, *, beside_others: bool = False) -> None:
-        """Make the registry, or bring it and every vault up to date; harmless when repeated.
+        """Create the registry, or bring it and every vault up to date; harmless when repeated.
 
-        Rights that were lost are given again and rights that others have got are taken away, as after a
-        restore; logins have their own settings again. The folder of the object store is made where nobody is
-        hosted. :class:`DatabaseUnfit` where that cannot be, and where another version of the program needs a
-        form of the schemas that does not go with this one's. With ``beside_others`` it looks into no vault
-        while processes serve that did so at their start: it would else take longer with each organisation.
+        Lost rights are granted again and rights that other logins got are revoked, as after a restore; logins
+        get their own settings again. The folder of the object store is created if no organisation is hosted.
+        Raises :class:`DatabaseUnfit` if that is impossible, or if another version of the program needs a form
+        of the schemas that is incompatible with this one's. With ``beside_others`` no vault is looked into
+        while processes serve that did so at their start, since that takes longer with each organisation.
         """
         password = self._database.registry().password
         async with self._transaction():
@@ -134,7 +134,7 @@ class Provisioner:
             make_place(self._settings.objects)
 
     async def registrations(self) -> tuple[Registration, ...]:
-        """Read the registrations as administrator: the registry's own login may be out of order."""
+        """Return the registrations, read as administrator: the registry's own login may be out of order."""
         await self._run("SET search_path = registry")
         rows = await self._rows(REGISTRATIONS)
         await self._run("RESET search_path")
@@ -148,9 +148,9 @@ class Provisioner:
     async def add_organisation(
         self, organisation: ParticipantIdentifier, roles: Collection[Role], happening: Happening | None = None
     ) -> dict[Role, str]:
-        """Make the organisation's vaults; those that exist stay. Gives each vault's id, for the key store.
+        """Create those of the organisation's vaults that are missing; return the id of each vault.
 
-        ``happening`` goes with it into the log of each that is made, and the operator's.
+        ``happening`` is written in the log of each new vault, and in the operator's log.
         """
         async with self.alone():
             known = await self._known(organisation)
@@ -175,10 +175,10 @@ class Provisioner:
         state: RegistrationState,
         happening: Happening | None = None,
     ) -> None:
-        """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none.
+        """Set whether gates open a vault; :class:`UnknownRecord` if there is none.
 
-        ``happening`` goes with it into the organisation's log and the operator's. One that is
-        closing stays so. No session of a person outlives the change.
+        A vault that is closing counts as missing, except to set that state again. ``happening`` is written in
+        the organisation's log and the operator's. All sessions of people in the vault end.
         """
         async with self._transaction():
             changed = await self._rows(
@@ -204,15 +204,13 @@ class Provisioner:
     async def begin_closing(
         self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
     ) -> None:
-        """Close the organisation's vaults to everybody; what there is to destroy is put on record."""
+        """Close the organisation's vaults to everyone, and record what has to be destroyed."""
         async with self._transaction():
             await self.closings.begin(organisation, facts, happening)
         await self.announce()
 
     async def arriving(self, organisation: ParticipantIdentifier) -> bool:
-        """Return whether something that the organisation brings from another supplier has not all come
-        yet.
-        """
+        """Return whether anything that the organisation brings from another supplier has not arrived yet."""
         places = await self._rows(
             "SELECT schema, coalesce(database, current_database()) FROM registry.registrations"
             " WHERE organisation = %s",
@@ -229,11 +227,11 @@ class Provisioner:
     async def rotate_login(
         self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None = None
     ) -> None:
-        """Give the vault another login with a new password; :class:`UnknownRecord` when there is no vault.
+        """Replace a vault's login and password; :class:`UnknownRecord` if there is no vault.
 
-        ``happening`` goes with it into the organisation's log and the operator's.
-        The former login is dropped with its sessions and settings. The new one is made, and then published
-        in one transaction: whoever logs in meanwhile has the old one or reads the new one.
+        ``happening`` is written in the organisation's log and the operator's. The former login is dropped
+        with its sessions and settings. The new login is made first and then published in one transaction, so
+        that a process that logs in meanwhile has the old one or reads the new one.
         """
         async with self.alone():
             known = await self._rows(
@@ -261,10 +259,10 @@ class Provisioner:
         await self._end_strays()
 
     async def rotate_registry(self) -> None:
-        """Give the registry another login with a new password; the former one is dropped with its sessions.
+        """Replace the registry's login and password; the former login is dropped with its sessions.
 
-        The new one is kept before it is made, and older ones stay: whoever logs in finds
-        the one that opens (:meth:`Database.registry_session`), even after a crash between both.
+        The new password is stored before the login is made, and older ones stay, so that a process that logs
+        in finds the one that works (:meth:`Database.registry_session`), even after a crash in between.
         """
         password = logins.new_password()
         async with self.alone():
@@ -273,10 +271,10 @@ class Provisioner:
         await self._end_strays()
 
     async def new_reader(self, vault: str | None) -> tuple[str, str]:
-        """Make a login with its password for the worker of a vault, or nobody's, instead of the former one.
+        """Create a login and password for the worker of a vault, or of none, in place of the former one.
 
-        The password is kept nowhere: each start of a worker gets another one. What the former one did not
-        bring to the registry of when something is due is read.
+        The password is not stored: each start of a worker gets another one. Before that, the vault's due
+        moment is read, in case the former worker did not send it to the registry.
         """
         for each in await hosted(self._connection, vault) if vault is not None else ():
             async with self.inside(each.where) as inside:
@@ -294,16 +292,16 @@ class Provisioner:
         return login, password
 
     async def end_readers(self) -> int:
-        """Drop the logins of all workers, with their sessions; each gets another one. Returns how many."""
+        """Drop the logins of all workers, with their sessions; return how many. Each gets a new one."""
         async with self.alone():
             await self._rows("UPDATE registry.registrations SET reader = NULL")
             await self._rows("UPDATE registry.installation SET reader = NULL")
         return await self._end_strays()
 
     async def rotate_administrator(self) -> bool:
-        """Give the embedded server's administrator a new password; false where the server is the operator's.
+        """Change the password of the embedded server's administrator; return false for another server.
 
-        The new one is kept before it is set, and older ones stay: whichever opens is found.
+        The new password is stored before it is set, and older ones stay: one that works is always found.
         """
         if not self._database.embedded:
             return False
@@ -314,9 +312,10 @@ class Provisioner:
         return True
 
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable.
+        """Remove a vault with everything in it.
 
-        The database of the organisation goes with its last vault.
+        Its keys are destroyed first, so that anything that a crash leaves is unreadable. The database of the
+        organisation is removed with its last vault.
         """
         await self.set_state(organisation, role, RegistrationState.CLOSING)
         ((vault, schema, login, where, own),) = await self._rows(
@@ -345,15 +344,16 @@ class Provisioner:
         await self.announce()
 
     async def _end(self, there: migrations.Connection, schema: str, login: str) -> None:
-        """Drop a vault's login and schema where they are; of a database that is gone, its roles."""
+        """Drop a vault's login and schema from their database, or only the roles if the database is gone."""
         await rights.end(there, login)
         async with self._transaction(there):
             await logins.run(there, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
             await logins.run(there, "DROP ROLE IF EXISTS {}", _owner(schema))
 
     async def _put_in_order(self, *, looks: bool) -> None:
-        """Close the databases, and where it ``looks`` into them bring every vault up to date, a few at once,
-        with nobody else doing so.
+        """Close the databases to other logins, and move vaults of 0.1 out of the installation's database.
+
+        With ``looks`` every vault is first brought up to date, a few at once. Runs within :meth:`alone`.
         """
         async with self.beside() as beside:
             await databases.make_template(beside, self._database)
@@ -367,7 +367,7 @@ class Provisioner:
             await self._move_out(beside, [each for each in vaults if each.where == self._database.name])
 
     async def _each_in_order(self, vaults: Sequence[Hosted]) -> set[str]:
-        """Mend what is not as it should be in each vault's database, a few of them at once.
+        """Repair what is not as it should be in each vault's database, a few databases at once.
 
         Returns the databases that are missing.
         """
@@ -399,7 +399,7 @@ class Provisioner:
     async def move_back(self) -> int:
         """Move all vaults back into the installation's database, for version 0.1.
 
-        Returns of how many organisations.
+        Returns the number of organisations moved.
         """
         async with self.alone():
             whose = await self._whose()
@@ -421,7 +421,7 @@ class Provisioner:
         return dict(await self._rows("SELECT vault, organisation FROM registry.registrations"))
 
     async def _mended(self, inside: migrations.Connection, vaults: Sequence[Hosted]) -> None:
-        """Mend vaults of a database in one transaction, again where it and traffic wait for each other."""
+        """Repair the vaults of a database in one transaction, retried after a deadlock with traffic."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 async with self._transaction(inside):
@@ -434,14 +434,14 @@ class Provisioner:
                 return
 
     async def mend(self, inside: migrations.Connection, vault: Hosted) -> None:
-        """Bring a vault up to date, and give its login the rights that it has."""
+        """Bring a vault up to date, and grant its login the rights that it should have."""
         await migrations.migrate(inside, vault.schema, migrations.VAULT[vault.role])
         await migrations.allow(inside, vault.schema, vault.login)
         await rights.let_in(inside, self._database, vault.login)
         await logins.bound(inside, vault.login, vault.schema)
 
     async def _place(self, organisation: ParticipantIdentifier) -> str:
-        """Return the database of an organisation, which is made where there is none."""
+        """Return the database of an organisation, which is created if there is none."""
         async with self.beside() as beside:
             name = await databases.reserved(beside, organisation)
             await databases.make(beside, self._database, name)
@@ -456,7 +456,7 @@ class Provisioner:
     async def _vault(
         self, inside: migrations.Connection, organisation: ParticipantIdentifier, role: Role, where: str
     ) -> None:
-        """Make a vault in a database, and register it."""
+        """Create a vault in a database, and register it."""
         vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
         password = logins.new_password()
         await rights.make_owner(inside, _owner(schema))
@@ -483,9 +483,9 @@ class Provisioner:
     async def _inherit(
         self, inside: migrations.Connection, organisation: ParticipantIdentifier, role: Role
     ) -> None:
-        """Have a vault inherit what the organisation's other vaults have, and no longer than they do.
+        """Let a vault share the agreement that the organisation's other vaults have inherited.
 
-        There is one inherited agreement for all of an organisation; nothing is inherited once it is over.
+        An organisation has one inherited agreement for all its vaults; one that is over is not shared.
         """
         places = await self._rows(
             "SELECT role, schema FROM registry.registrations WHERE organisation = %s", organisation.value
@@ -509,7 +509,7 @@ class Provisioner:
         role: Role,
         happening: Happening,
     ) -> None:
-        """Log what is done to a vault in its own log, and in the operator's, which says whose it is."""
+        """Log what is done to a vault in its own log, and in the operator's, which adds whose vault it is."""
         ((schema,),) = await self._rows(
             "SELECT schema FROM registry.registrations WHERE organisation = %s AND role = %s",
             organisation.value,
@@ -520,7 +520,7 @@ class Provisioner:
         await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
     async def announce(self) -> None:
-        """Have every gate read the registry again now; where that fails, each does so by itself later."""
+        """Notify every gate to read the registry now; if that fails, each reads it by itself later."""
         try:
             ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
             await self._run("NOTIFY {}", channel)
@@ -538,7 +538,7 @@ class Provisioner:
     async def _end_strays(self) -> int:
         """Drop replaced logins, with their sessions, and return their number.
 
-        The search runs while no other process makes any, since a login in the making is not recorded yet.
+        Other processes cannot make logins during the search: one in the making is not recorded yet.
         """
         async with self.alone():
             strays = await rights.strays(self._connection, self._database)
@@ -552,20 +552,20 @@ class Provisioner:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """One transaction of the registry, with nobody else changing vaults, logins or rights."""
+        """Run one transaction of the registry while no other process changes vaults, logins or rights."""
         async with self._transaction():
             await rights.wait_for_others(self._connection)
             yield
 
     @asynccontextmanager
     async def inside(self, where: str | None) -> AsyncIterator[migrations.Connection]:
-        """One transaction in another database, which is committed before the registry's."""
+        """Run one transaction in another database, which is committed before the registry's."""
         async with self.beside(where) as connection, self._transaction(connection):
             yield connection
 
     @asynccontextmanager
     async def beside(self, where: str | None = None) -> AsyncIterator[migrations.Connection]:
-        """A connection of its own to a database, outside of any transaction."""
+        """Open a separate connection to a database, outside of any transaction."""
         connection = await self._database.administrators_connection(where)
         try:
             yield connection
@@ -586,13 +586,13 @@ class Provisioner:
 
 
 def _moved(event: VaultEvent, organisation: str, vaults: int) -> Happening:
-    """Return the entry of the operator's log about the vaults of an organisation that are moved."""
+    """Return the operator's log entry about an organisation's vaults that are moved."""
     facts = {"organisation": organisation, "vaults": str(vaults)}
     return Happening(datetime.now(UTC), event, _ADMINISTRATOR, Purpose.MAINTAIN, facts)
 
 
 def _name(kind: str) -> str:
-    """A meaningless name of 128 random bits."""
+    """Return a meaningless name of 128 random bits."""
     return kind + secrets.token_hex(16)
 
 

@@ -1,8 +1,7 @@
 """Vaults that keep public records: the organisation's message client and its governance.
 
-What such a vault has of its own comes with its role. From the beginning it has what
-all vaults have (log, sealed bodies, keys, lock), and the register of public records that
-are kept in it and have not been handed over: while there is one, the organisation is not
+In addition to what all vaults have (log, sealed bodies, keys, lock), such a vault has a register of the
+public records that are kept in it and have not been handed over. While there is one, the organisation is not
 closed without a decision that says so.
 """
 
@@ -19,20 +18,20 @@ _RECORDS = "SELECT id FROM records WHERE id > $1 ORDER BY id LIMIT $2"
 
 
 class RecordKeepingVault(CoverKeeping):
-    """A vault with the register of public records that are to be handed over."""
+    """A vault with a register of the public records that are to be handed over."""
 
     def keep_record(self, record_id: str, *, now: datetime) -> None:
-        """Enter a public record that is kept here; one that is there already stays unchanged.
+        """Enter a public record that is kept here; an existing entry stays unchanged.
 
-        The id is random, and says nothing of what the record is or whom it concerns.
+        The id is random, and reveals neither the content of the record nor the person whom it concerns.
         """
         self._work.later(_KEEP, record_id, now)
 
     async def release_record(self, record_id: str) -> bool:
-        """Take out a record that was handed over, or disposed of by a decision. False for an unknown one."""
+        """Remove a record that was handed over or disposed of; return false if it is unknown."""
         ((released,),) = await self._work.query(_RELEASE, record_id)
         return bool(released)
 
     async def records(self, limit: int, after: str = "") -> tuple[str, ...]:
-        """Ids of records that are not handed over, in order, those after the id ``after``."""
+        """Return ids of records that have not been handed over, in order, after the id ``after``."""
         return tuple(record_id for (record_id,) in await self._work.query(_RECORDS, after, limit))

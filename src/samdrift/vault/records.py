@@ -1,4 +1,4 @@
-"""Records of the vaults, as the roles see them. Times carry time zone UTC, sizes are bytes of plaintext."""
+"""Records of the vaults, as the roles see them; times are in UTC, sizes are in bytes of plaintext."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class OutgoingEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to transfer an envelope.
+    """One attempt to transfer an envelope.
 
-    ``references`` is what was signed, in the caller's own form, ``None`` while
-    the attempt is under way or when it ended before anything was signed.
+    ``references`` is what was signed, in the caller's own form; it is ``None`` while the attempt is under
+    way, and if it ended before anything was signed.
     """
 
     at: datetime
@@ -43,7 +43,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """An outgoing envelope on its way, with every attempt so far; the last one is the claim's own."""
+    """An outgoing envelope on its way, with every attempt so far; the last one is the current claim's."""
 
     id: str
     envelope: OutgoingEnvelope
@@ -55,17 +55,17 @@ class Transfer:
     digest: bytes
     """SHA-256 of the stored body."""
     spared: int = 0
-    """Attempts that count for nothing: spoiled by a restart of our own, or put off for a silent peer."""
+    """Attempts that do not count: spoiled by a restart of our own, or put off for a silent peer."""
 
     @property
     def counted(self) -> int:
-        """Return the number of attempts that count, the one under way included."""
+        """Return the number of attempts that count, including the one under way."""
         return len(self.attempts) - self.spared
 
 
 @dataclass(frozen=True, slots=True)
 class TransferStatus:
-    """A transfer as its operator sees it: where to, how far, and what its last attempt met."""
+    """A transfer as the operator sees it: its recipient, its state, and the outcome of its last attempt."""
 
     id: str
     envelope_id: str
@@ -75,19 +75,19 @@ class TransferStatus:
     created_at: datetime
     state: TransferState
     next_attempt: datetime | None
-    """``None`` when final; while an attempt is under way, when its lease runs out."""
+    """Time of the next attempt, or the end of the lease of one under way; ``None`` if the state is final."""
     attempts: int
-    """Attempts that count."""
+    """Number of attempts that count."""
     last_attempt: datetime | None
     reason: TransferReason
     detail: str
     spared: int = 0
-    """Attempts in addition to them that count for nothing."""
+    """Number of further attempts that do not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Number of transfers that are not final, and the moment at which the oldest was handed over."""
+    """The number of transfers that are not final, and the time at which the oldest was handed over."""
 
     transfers: int
     oldest: datetime | None
@@ -95,7 +95,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class IncomingEnvelope:
-    """Facts about an incoming envelope, besides its bytes."""
+    """Facts about an incoming envelope, without its bytes."""
 
     as4_message_id: str
     envelope_id: str
@@ -115,8 +115,8 @@ class IncomingEnvelope:
 class MessageRecord:
     """A message that the organisation sent or received, without its content.
 
-    ``sender_address`` and ``recipient_address`` are functional addresses.
-    Addresses, label and attributes are encrypted at rest.
+    ``sender_address`` and ``recipient_address`` are functional addresses. Addresses, label and attributes are
+    encrypted at rest.
     """
 
     id: str
@@ -141,7 +141,7 @@ class MessageRecord:
 
     @property
     def mailbox(self) -> str:
-        """The organisation's own functional address in it."""
+        """Return the organisation's own functional address in the message."""
         return self.sender_address if self.direction is Direction.OUT else self.recipient_address
 
 
@@ -161,14 +161,14 @@ class Changes:
     """Changes of messages up to a place in the log."""
 
     place: int
-    """The last entry of the log that was looked at."""
+    """Sequence of the last log entry that was looked at."""
     steps: tuple[tuple[int, MessageRecord], ...]
-    """Each message as it is now, once, with the entry of its last step; in the order of the log."""
+    """Each message once, in its current state, with the entry of its last step; in the order of the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRecord:
-    """A message receipt; ``id`` is its envelope's. ``counterpart`` is who gets it or sent it."""
+    """A message receipt; ``id`` is its envelope's, ``counterpart`` the organisation that gets or sent it."""
 
     id: str
     message_id: str
@@ -178,16 +178,16 @@ class ReceiptRecord:
     document: str
     handling_service_id: str | None
     conversation_id: str
-    """Conversation of the message that is answered; the AS4 ConversationId of the receipt's transfer."""
+    """Conversation of the message that is answered, and AS4 ConversationId of the receipt's transfer."""
     state: ReceiptState
     created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A SHA-256 of what was sent or received, with the salt that keeps its commitment from being guessed.
+    """A SHA-256 of something sent or received, with a salt that keeps its commitment from being guessed.
 
-    The log holds the commitment alone: a digest in clear would tell a reader of the database that
+    The log has only the commitment: a digest in the clear would confirm to a reader of the database that
     a guess at the content is right.
     """
 
@@ -196,13 +196,13 @@ class Digest:
 
     @property
     def commitment(self) -> str:
-        """SHA-256 of salt and digest, in hex, as an entry of the log names it."""
+        """Return the SHA-256 of salt and digest, in hex, as log entries name it."""
         return sha256(self.salt + self.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """Something to do now; ``attempts`` counts the claims, this one included."""
+    """Work to be done now; ``attempts`` counts the claims, including this one."""
 
     kind: WorkKind
     id: str
@@ -216,7 +216,7 @@ class Received(StrEnum):
     DUPLICATE_DELIVERY = "duplicate-delivery"
     """The access point's item had been processed before; nothing was stored."""
     DUPLICATE_ID = "duplicate-id"
-    """Another message with that id came in before; nothing was stored."""
+    """Another message with that id had come in before; nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)

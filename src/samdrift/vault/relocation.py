@@ -1,9 +1,9 @@
-"""Moves the vaults of an organisation into a database of its own, or back, as the database's administrator.
+"""Moving an organisation's vaults into a database of its own, or back, as the database's administrator.
 
-Version 0.1 had all vaults in the installation's database. A vault moves table by table; owner, login and
-names stay unchanged, and nobody is let in meanwhile. All that arrives is stored in one transaction, and
-compared with the original before that is committed. The registry's rows decide where the vaults are, and
-change last: a move that is cut short begins again, after what it left behind was dropped.
+Version 0.1 had all vaults in the installation's database. A vault moves table by table; owner, login
+and names stay unchanged, and no login is let in meanwhile. All data is stored in one transaction, and
+is compared with the original before the commit. The registry's rows decide where the vaults are, and
+change last: an interrupted move begins again, after what it left behind was dropped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SELECT count(*), coalesce(sum(hashtextextended(row({columns})::text, 0)::numeric
 
 
 class MoveFailed(VaultError):
-    """A copy differs from what was copied: nothing was changed."""
+    """The failure of a move because a copy differs from the original; nothing was changed."""
 
     text = "a vault did not arrive in its organisation's database as it was"
 
@@ -51,7 +51,7 @@ class MoveFailed(VaultError):
 async def move_out(database: Database, vaults: Sequence[Hosted], where: str, moved: Happening) -> None:
     """Move an organisation's vaults out of the installation's database into its own, which is empty.
 
-    ``moved`` goes with the decision into the operator's log.
+    ``moved`` is written in the operator's log together with the decision.
     """
     async with _opened(database, None) as registry, _opened(database, where) as own:
         await _shut_out(registry, vaults)
@@ -67,9 +67,9 @@ async def move_out(database: Database, vaults: Sequence[Hosted], where: str, mov
 
 
 async def move_back(database: Database, vaults: Sequence[Hosted], where: str, moved: Happening) -> None:
-    """Move an organisation's vaults out of its own database into the installation's, where 0.1 has them.
+    """Move an organisation's vaults from its own database back into the installation's, as version 0.1 needs.
 
-    ``moved`` goes with the decision into the operator's log.
+    ``moved`` is written in the operator's log together with the decision.
     """
     async with _opened(database, None) as registry, _opened(database, where) as own:
         await _shut_out(registry, vaults)
@@ -110,9 +110,10 @@ async def _opened(database: Database, where: str | None) -> AsyncIterator[Connec
 
 
 async def copy(source: Connection, target: Connection, vault: Hosted) -> None:
-    """Copy a vault into a database, in a transaction of the caller's there.
+    """Copy a vault into a database, in the caller's transaction there.
 
-    The vault is at the latest version, and nobody uses it. :class:`MoveFailed` where the copy differs.
+    The vault has to be at the latest version and not in use. Raises :class:`MoveFailed` if the copy
+    differs.
     """
     schema = sql.Identifier(vault.schema)
     ((owner,),) = await _rows(
@@ -162,12 +163,12 @@ async def _copy_table(
 
 
 async def tables_of(source: Connection, schema: str) -> dict[str, list[str]]:
-    """Return the tables of a schema, with the columns that are stored in them."""
+    """Return the tables of a schema, each with its stored columns."""
     return dict(await _rows(source, _TABLES, schema))
 
 
 async def in_order(source: Connection, schema: str, tables: Collection[str]) -> list[str]:
-    """Return the tables, each after those that it refers to."""
+    """Return the tables in an order in which each follows those that it refers to."""
     references: dict[str, set[str]] = {table: set() for table in tables}
     for referring, referred in await _rows(source, _REFERENCES, schema):
         references[referring.rpartition(".")[2]].add(referred.rpartition(".")[2])

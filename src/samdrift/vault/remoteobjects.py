@@ -1,8 +1,8 @@
-"""Object stores over the network: how one is reached, and what it says when it fails.
+"""Object stores over the network: how to reach one, and the causes of its failures.
 
-A store that does not answer is given up after seconds, since whoever needs it tries again by itself and the
-health of the installation says so meanwhile. Its texts carry addresses, names of objects, the id of the
-access key and what was signed: nothing of them is handed on but the status and the word for it.
+Waiting for a store that does not answer ends after seconds, since callers try again by themselves and the
+health of the installation reports it meanwhile. The store's error texts contain addresses, names of objects,
+the id of the access key and what was signed, so only the status and its code are passed on.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
 FAILURES = (BaseError, OSError)
-"""Errors of obstore: a writer's are the system's, without a number."""
+"""Errors of obstore; those of a writer are system errors without a number."""
 _CONNECT = timedelta(seconds=5)
 ANSWER = timedelta(seconds=30)
-"""Time for one request, which carries five megabytes at most."""
+"""Time limit for one request, which carries at most five megabytes."""
 LOOK = timedelta(seconds=10)
-"""Time for a look at a store, in which it has to answer at all."""
+"""Time limit for a look at a store, within which it has to answer at all."""
 _RETRIES: RetryConfig = {
     "max_retries": 4,
     "retry_timeout": timedelta(seconds=10),
@@ -46,7 +46,7 @@ _UNSET = re.compile(r"Missing(?:Bucket|Region|AccessKeyId|SecretAccessKey)")
 
 
 def remote_store(place: str | S3Settings) -> ObjectStore:
-    """Return the store at a URL, or a bucket with its credentials; nothing is asked of it yet."""
+    """Return the store at a URL, or a bucket with its credentials, without contacting it."""
     client: ClientConfig = {"connect_timeout": _CONNECT, "timeout": ANSWER}
     if isinstance(place, str):
         if place.startswith("memory:"):
@@ -68,7 +68,7 @@ def remote_store(place: str | S3Settings) -> ObjectStore:
 
 
 def remote_cause(error: Exception) -> str:
-    """Return why a store over the network failed: its status and S3's word, or how it is not reached."""
+    """Return the cause of a network store's failure: its status and S3's code, or why it is not reached."""
     text = str(error)
     status, code = _STATUS.search(text), _CODE.search(text)
     if status is not None:

@@ -1,8 +1,8 @@
-"""The rule by which each table's rows end, so that nothing grows for ever.
+"""Retention rules for the rows of each table, so that nothing grows for ever.
 
-A test compares this list with the tables of a database: a table without a rule fails the build. What an
-organisation uses is counted by the same list (:mod:`samdrift.vault.holdings`), so that a figure never stands
-without the reason why it is there.
+A test compares this list with the tables of a database: a table without a rule fails the build. The
+data that an organisation stores is counted by the same list (:mod:`samdrift.vault.holdings`), so that
+each figure comes with the reason for it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from enum import Enum, StrEnum
 from samdrift.contracts.principals import Role
 
 DUPLICATE_WINDOW = timedelta(days=180)
-"""Time for which facts that find duplicates are kept (sql/accesspoint-forgetting-1.sql and its like).
+"""Time for which facts that detect duplicates are kept (sql/accesspoint-forgetting-1.sql and similar).
 
-No sender repeats for so long: the configuration allows a fraction of it (:mod:`samdrift.config.roles`).
+No sender repeats a message for as long: the configuration allows a fraction of it
+(:mod:`samdrift.config.roles`).
 """
 SEARCHED = timedelta(days=1)
-"""Time for which a person's search is kept: sql/mail-1.sql says the same, which a test compares."""
+"""Time for which a person's search is kept; sql/mail-1.sql states the same, which a test verifies."""
 NOTICED = timedelta(days=30)
-"""Time for which a notice is kept after its end: sql/notices-1.sql says the same, which a test compares."""
+"""Time for which a notice is kept after its end; sql/notices-1.sql states the same, which a test verifies."""
 
 
 class Kind(StrEnum):
-    """Purposes of rows, as an answer to why they are there."""
+    """Purposes for which rows are kept."""
 
     MESSAGES = "messages"
     DRAFTS = "drafts"
@@ -42,7 +43,7 @@ class Kind(StrEnum):
 
 
 class Ending(Enum):
-    """The moment at which rows go: in words, and, where it is a matter of time alone, how long after."""
+    """The event at which rows are removed, in words, and the delay if it depends on time alone."""
 
     DELETED = (
         "when a message client deletes the message; its id is known until 180 days after it came",
@@ -85,16 +86,16 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule of one table."""
+    """The retention rule of one table."""
 
     kind: Kind
     ending: Ending
     since: str | None = None
-    """The column, in SQL, from which the age of a row counts; ``None`` where rows have no age."""
+    """SQL expression for the time from which a row's age counts; ``None`` if rows have no age."""
 
 
 _ENTRY_TIME = "convert_from(substring(content FROM 8 FOR 32), 'UTF8')::timestamptz"
-"""The time of an entry of a log, which its canonical form has in one place; NULL where its facts are gone."""
+"""SQL for the time of a log entry, at its fixed place in the canonical form; NULL if its facts are gone."""
 
 _LOG = {
     "log": Rule(Kind.LOG, Ending.LOG_FACTS, _ENTRY_TIME),
@@ -197,7 +198,7 @@ TABLES: Mapping[Role, Mapping[str, Rule]] = {
         "reports": Rule(Kind.EVIDENCE, Ending.NEWEST, "at"),
     },
 }
-"""The tables of a vault in each role."""
+"""Rules for the tables of a vault, by role."""
 
 REGISTRY: Mapping[str, Rule] = _LOG | {
     "installation": Rule(Kind.SETTINGS, Ending.ONE_ROW),
@@ -209,4 +210,4 @@ REGISTRY: Mapping[str, Rule] = _LOG | {
     "lessees": Rule(Kind.WORK, Ending.OVER),
     "partitions": Rule(Kind.SETTINGS, Ending.ONE_ROW),
 }
-"""The tables of the registry."""
+"""Rules for the tables of the registry."""

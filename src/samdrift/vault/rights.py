@@ -1,7 +1,7 @@
-"""Which logins there are in the databases of the vaults, and that nobody else may connect to them.
+"""Rights of the logins in the vaults' databases, to which no other login may connect.
 
-PostgreSQL lets everybody connect to a new database and make temporary tables in it, and a
-dump does not say otherwise: a database that was restored is open until that is taken away.
+PostgreSQL lets every login connect to a new database and make temporary tables in it, and a dump does
+not record that this was revoked: a restored database is open until it is revoked again.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER) AND (EXISTS 
 ))
 """
 WORKERS_REGISTRY = "worker_registry"
-"""The schema in which workers find what they may know of the registry."""
+"""The schema with the part of the registry that workers may read."""
 _NOTHING_REVOKED = "01006"
 
 
 async def make_groups(connection: Connection, database: Database) -> None:
-    """Make the groups of logins that may connect, where they are missing."""
+    """Create the groups of logins that may connect, if they are missing."""
     for group in (database.registry_group, database.vault_group, database.worker_group):
         if not await exists(connection, group):
             await logins.run(connection, "CREATE ROLE {} NOLOGIN", group)
 
 
 async def make_owner(connection: Connection, owner: str) -> None:
-    """Make the role that owns a vault's schema, where it is missing; the administrator acts as it."""
+    """Create the role that owns a vault's schema, if it is missing; the administrator may act as it."""
     if not await exists(connection, owner):
         await logins.run(
             connection,
@@ -72,14 +72,14 @@ async def make_owner(connection: Connection, owner: str) -> None:
 async def make_vault_login(
     connection: Connection, database: Database, schema: str, login: str, password: str
 ) -> None:
-    """Make a vault's login, whose sessions the administrator may end, in the vault's database."""
+    """Create a vault's login in the vault's database, and let the administrator end its sessions."""
     await logins.make_login(connection, login, password)
     await logins.bound(connection, login, schema)
     await let_in(connection, database, login)
 
 
 async def let_in(connection: Connection, database: Database, login: str) -> None:
-    """Let a vault's login connect to the database that the connection is to, and to no other."""
+    """Let a vault's login connect to the database that ``connection`` is to."""
     await join(connection, database.vault_group, login)
     where = connection.info.dbname
     if where != database.name:
@@ -87,7 +87,7 @@ async def let_in(connection: Connection, database: Database, login: str) -> None
 
 
 async def make_registry_login(connection: Connection, database: Database, password: str) -> None:
-    """Make the registry's login with that password, where it is missing, and let it do what it may."""
+    """Create the registry's login with a password, if it is missing, and grant its rights."""
     login = registry_login(password)
     if not await exists(connection, login):
         await logins.make_login(connection, login, password)
@@ -97,14 +97,14 @@ async def make_registry_login(connection: Connection, database: Database, passwo
 
 
 async def make_reader(connection: Connection, database: Database, login: str, password: str) -> None:
-    """Make the login by which one worker reads what it may know of the registry."""
+    """Create the login by which one worker reads its part of the registry."""
     await logins.make_login(connection, login, password)
     await logins.bound(connection, login, WORKERS_REGISTRY, logins.OF_READER)
     await join(connection, database.worker_group, login)
 
 
 async def join(connection: Connection, group: str, login: str) -> None:
-    """Let a login do what its group may, which is to connect, and the administrator end its sessions."""
+    """Let a login do what its group may, which is to connect, and let the administrator end its sessions."""
     await logins.run(
         connection,
         "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE; GRANT {} TO {} WITH INHERIT TRUE, SET FALSE",
@@ -113,14 +113,14 @@ async def join(connection: Connection, group: str, login: str) -> None:
 
 
 async def wait_for_others(connection: Connection) -> None:
-    """Be the only one that changes roles and rights, until the transaction ends."""
+    """Lock roles and rights until the transaction ends, waiting for other processes that change them."""
     found = await connection.execute("SELECT to_regclass('registry.installation')")
     if await found.fetchone() != (None,):
         await connection.execute("SELECT FROM registry.installation FOR UPDATE")
 
 
 async def harden(connection: Connection) -> None:
-    """Take from everybody what no vault needs in a database; in an operator's cluster only where we may."""
+    """Revoke public rights that no vault needs in a database, if the administrator is a superuser."""
     if await (await connection.execute(_SOFT)).fetchone() == (True,):
         await connection.execute(migrations.script("hardening").encode())
 
@@ -128,7 +128,7 @@ async def harden(connection: Connection) -> None:
 async def end(connection: Connection, *gone: str) -> None:
     """Drop logins with their sessions, in the database in which they have rights.
 
-    :class:`VaultUnavailable` where that cannot be now.
+    Raises :class:`VaultUnavailable` if that is impossible now.
     """
     try:
         for login in gone:
@@ -140,7 +140,7 @@ async def end(connection: Connection, *gone: str) -> None:
 
 
 async def strays(connection: Connection, database: Database) -> dict[str, list[str]]:
-    """Logins that were replaced and are there still, by database: a change was cut short."""
+    """Return replaced logins that still exist because a change was interrupted, by database."""
     registries = await logins.members(connection, database.registry_group)
     vaults = await logins.members(connection, database.vault_group)
     workers = await logins.members(connection, database.worker_group)
@@ -157,7 +157,7 @@ async def strays(connection: Connection, database: Database) -> dict[str, list[s
 
 
 async def close_to_everybody(connection: Connection, database: Database) -> None:
-    """Let our logins connect and nobody else; :class:`DatabaseUnfit` where that cannot be."""
+    """Let only our own logins connect; :class:`DatabaseUnfit` if that is impossible."""
     groups = (database.worker_group, database.registry_group)
     warnings: list[str | None] = []
 
@@ -185,9 +185,10 @@ async def let_vaults_in(connection: Connection, database: Database, *, let: bool
 
 
 async def close_databases(connection: Connection, names: Collection[str]) -> None:
-    """Let nobody connect to databases of organisations, or to their template, who was not let in.
+    """Close databases of organisations, or their template, to logins without a right of their own.
 
-    :class:`DatabaseUnfit` where that cannot be: somebody else owns one, who restored it.
+    Raises :class:`DatabaseUnfit` if that is impossible because the database was restored by, and belongs
+    to, another role.
     """
     for closing in (True, False):
         opened = await (await connection.execute(_OPEN_DATABASES, (list(names),))).fetchall()
@@ -213,7 +214,7 @@ async def exists(connection: Connection, role: str) -> bool:
 
 
 async def _is_open(connection: Connection, *, owns: bool) -> bool:
-    """Return whether everybody may connect. An owner who may not look has just taken that right away."""
+    """Return whether every login may connect; an owner that may not look has just revoked that right."""
     try:
         async with connection.transaction():
             ((found,),) = await (await connection.execute(_OPEN)).fetchall()

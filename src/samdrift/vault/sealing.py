@@ -1,10 +1,9 @@
-"""Encryption of what a vault keeps: small values, and keyed marks to search by.
+"""Encryption of a vault's small values, and keyed marks to search by.
 
-Every key is derived from a generation of the vault's data key for one use. A
-sealed value is bound to its vault and to the place that it was sealed for, so
-that one copied to another row, column or vault does not open. It begins with
-the number of its generation: a new one seals what is written from then on, and
-what older ones have sealed still opens.
+Every key is derived from a generation of the vault's data key for one use. A sealed value is bound to its
+vault and to the place for which it was sealed, so that a copy in another row, column or vault does not open.
+It begins with the number of its generation: the newest one seals all new values, and values that older ones
+have sealed still open.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
 
 GENERATION_BYTES = 2
-"""The length of the prefix of everything sealed: the number of the generation, big-endian."""
+"""Length of the prefix of everything sealed: the number of the generation, big-endian."""
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _MARK_BYTES = 16
 _SESSION_MARK_BYTES = 32
@@ -37,10 +36,10 @@ class Generation:
     """The keys of one generation."""
 
     number: bytes
-    """Number with which sealed values begin."""
+    """Number with which sealed values of this generation begin."""
     values: bytes = field(repr=False)
     bodies: bytes = field(repr=False)
-    """The key of the streams that bodies are."""
+    """Key of the streams in which bodies are encrypted."""
 
     @classmethod
     def of(cls, data_key: DataKey) -> Self:
@@ -49,18 +48,26 @@ class Generation:
 
 
 class Sealer:
-    """Seals and opens for one vault."""
+    """Sealing and opening of values for one vault."""
 
     def __init__(self, vault: str, keys: DataKeys, current: Callable[[], DataKeys] | None = None) -> None:
-        """``current`` is asked when something was sealed by a generation that came after ``keys``."""
+        """Derive the vault's keys from its data keys.
+
+        ``current`` is called when a value was sealed by a generation that is newer than ``keys``.
+        """
         self._vault = vault.encode()
         self._current = current
         self._marks = _derive(keys.first.key, b"marks")
         self.session_marks = _derive(keys.first.key, b"session")
-        """The key of marks of session keys. It moves with the organisation: alone it opens nothing, and only
-        recognises a known session key."""
+        """Key of the marks of session keys, which moves with the organisation.
+
+        Alone it opens nothing, and only recognises a known session key.
+        """
         self.pages_key = _derive(keys.first.key, b"pages")
-        """The key for values that an organisation's pages give to browsers; it does not move along."""
+        """Key for values that an organisation's pages give to browsers.
+
+        It does not move with the organisation.
+        """
         self._generations: dict[bytes, Generation] = {}
         self.newest = self._learn(keys)
         """The generation that seals new values."""
@@ -70,13 +77,16 @@ class Sealer:
         return self._vault + b"\0" + place.encode()
 
     def seal(self, value: bytes, place: str) -> bytes:
-        """``value`` encrypted for ``place``: XChaCha20-Poly1305, random nonce first."""
+        """Return ``value`` encrypted for ``place`` with XChaCha20-Poly1305.
+
+        The result begins with the generation's number and a random nonce.
+        """
         by, nonce = self.newest, random(_NONCE)
         sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(value, self.context(place), nonce, by.values)
         return by.number + nonce + sealed
 
     def open(self, sealed: bytes, place: str) -> bytes:
-        """The value; :class:`SealBroken` unless it was sealed for ``place`` in this vault."""
+        """Return the value; :class:`SealBroken` unless it was sealed for ``place`` in this vault."""
         number, rest = sealed[:GENERATION_BYTES], sealed[GENERATION_BYTES:]
         by, nonce = self.generation(number), rest[:_NONCE]
         try:
@@ -87,7 +97,7 @@ class Sealer:
             raise SealBroken from None
 
     def generation(self, number: bytes) -> Generation:
-        """The keys that something was sealed by; :class:`SealBroken` when the vault never had them."""
+        """Return the keys of a generation; :class:`SealBroken` if the vault never had it."""
         if number not in self._generations and self._current is not None:
             self.newest = self._learn(self._current())
         if number not in self._generations:
@@ -100,11 +110,14 @@ class Sealer:
         return found[0]
 
     def mark(self, value: str) -> bytes:
-        """A keyed digest, equal for equal values, to find rows by a value that is encrypted."""
+        """Return a keyed digest, equal for equal values, for finding rows by a value that is encrypted."""
         return hashlib.blake2b(value.encode(), key=self._marks, digest_size=_MARK_BYTES).digest()
 
     def session_mark(self, session_key: bytes, key: bytes | None = None) -> bytes:
-        """A keyed digest of a session key, equal for equal ones; ``key`` where it is a former supplier's."""
+        """Return a keyed digest of a session key, equal for equal ones.
+
+        ``key`` is the key of a former supplier, if the digest is to be made by that.
+        """
         by = self.session_marks if key is None else key
         return hashlib.blake2b(session_key, key=by, digest_size=_SESSION_MARK_BYTES).digest()
 

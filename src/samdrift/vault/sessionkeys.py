@@ -1,10 +1,10 @@
-"""One session key opens one envelope: the marks that the message service's vault keeps of session keys.
+"""Marks of session keys in the message service's vault: one session key opens one envelope.
 
-A member of the federation can sign a captured ciphertext with a valid key of its own, as
-part of an envelope that it made. Were that decrypted, receipts, and their absence, would
-tell what was sent to somebody else. So a session key is marked, durably, before anything
-is decrypted with it, together with the envelope that it opens. The same envelope passes
-again, as often as it comes; in another one the key counts as one that cannot be unwrapped.
+A member of the federation can sign a captured ciphertext with a valid key of its own, as part of an envelope
+that it made. If that were decrypted, receipts, or their absence, would reveal what was sent to another
+organisation. So before anything is decrypted with a session key, the key is marked, durably, together with
+the envelope that it opens. The same envelope is accepted again, however often it comes; in another envelope
+the key counts as one that cannot be unwrapped.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Claim(StrEnum):
     """The decision about a session key."""
 
     TAKEN = "taken"
-    """It opens this envelope."""
+    """The key opens this envelope."""
     USED = "used"
-    """It opens another one, or could have: nothing may be decrypted with it."""
+    """The key opens another envelope, or may have opened one: nothing may be decrypted with it."""
     LIMITED = "limited"
-    """Too many of the sender's envelopes were meaningless: this one is not processed for now."""
+    """Too many of the sender's envelopes meant nothing when decrypted: this one is not processed for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,27 @@ class Claimed:
 
     claim: Claim
     doubted: bool = False
-    """Marks are lost of session keys for the same private key: then only a message that
-    is plainly its sender's is answered."""
+    """True if marks of session keys for the same private key are lost.
+
+    Then a message is answered only if it is plainly its sender's.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class LostMarks:
-    """Session keys of a time that were marked once, or never, and are not now."""
+    """A period for which marks of session keys are missing, because they were lost or never made."""
 
     since: datetime | None
-    """Moment of the last remaining mark; ``None`` without one."""
+    """Moment of the last remaining mark; ``None`` if there is none."""
     until: datetime
     found_at: datetime
     accepted_at: datetime | None
-    """Moment at which two custodians accepted it."""
+    """Moment at which two custodians accepted the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderRefusals:
-    """Envelopes of one sender that meant nothing when decrypted, since the first of them."""
+    """The number of one sender's envelopes that meant nothing when decrypted, since the first of them."""
 
     sender: str
     number: int
@@ -79,20 +81,20 @@ class SenderRefusals:
 
 @dataclass(frozen=True, slots=True)
 class RefusalLimit:
-    """Number of envelopes of one sender that may mean nothing when decrypted, and the time within which."""
+    """The number of one sender's envelopes that may mean nothing when decrypted, and the period for it."""
 
     most: int
     within: timedelta
 
 
 class MarksMissing(VaultUnavailable):
-    """The mark that was kept last is not in the database: first :meth:`SessionKeys.look_after_marks`."""
+    """A database that lacks the latest mark; :meth:`SessionKeys.look_after_marks` has to run first."""
 
     text = "the database is older than the last session key that was marked"
 
 
 class SessionKeys(JudgingVault, CoverKeeping):
-    """The part of the message service's vault that is about session keys."""
+    """The part of the message service's vault for marks of session keys."""
 
     async def take_session_key(
         self,
@@ -107,10 +109,10 @@ class SessionKeys(JudgingVault, CoverKeeping):
     ) -> Claimed:
         """Mark a session key for the envelope with that SHA-256; durable when this returns.
 
-        It is committed on its own, whatever becomes of the opening: a sender cannot have it
-        undone by what the envelope does afterwards. So nothing else may have been asked of
-        the opening before. ``recipient`` is the certificate of the private key that unwrapped
-        it, ``created`` the envelope's own time. Raises :class:`MarksMissing`.
+        The mark is committed on its own, whatever becomes of the opening, so that a sender cannot undo it by
+        what the envelope does afterwards. Therefore nothing else may have been asked of the opening before.
+        ``recipient`` is the certificate of the private key that unwrapped it, ``created`` the envelope's own
+        time. Raises :class:`MarksMissing`.
         """
         store, vault = self._room.keys, self._room.vault
         witness = store.witness(vault)
@@ -132,7 +134,7 @@ class SessionKeys(JudgingVault, CoverKeeping):
         return Claimed(Claim(outcome), doubted)
 
     async def look_after_marks(self, *, now: datetime) -> LostMarks | None:
-        """Note in vault and log which marks are lost, if any are; begin to keep them in a new vault."""
+        """Record in vault and log which marks are lost, if any, and begin to keep marks in a new vault."""
         store, vault = self._room.keys, self._room.vault
         witness, fresh = store.witness(vault), secrets.token_bytes(MARK_BYTES)
         known = (None, None) if witness is None else (witness.mark.hex(), witness.at)
@@ -152,25 +154,28 @@ class SessionKeys(JudgingVault, CoverKeeping):
         return found
 
     async def lost_marks(self) -> tuple[LostMarks, ...]:
-        """Every time for which marks were lost, the first one first."""
+        """Return every period for which marks were lost, the first one first."""
         return tuple(LostMarks(*row) for row in await self._work.query(_LOST))
 
     async def accept_lost_marks(self, *, now: datetime) -> int:
-        """Treat envelopes as if no marks were lost so far; returns how many losses there were."""
+        """Accept all losses so far; return their number.
+
+        Envelopes are treated as if no marks were lost in those periods.
+        """
         ((number,),) = await self._work.query(_ACCEPT, now)
         return int(number)
 
     async def count_refusal(self, sender: str, *, limit: RefusalLimit, now: datetime) -> int:
-        """Count an envelope that meant nothing when decrypted; returns the sender's number in the window."""
+        """Count an envelope that meant nothing when decrypted; return the sender's count in the window."""
         ((number,),) = await self._work.query(_COUNT, sender, now, now - limit.within)
         return int(number)
 
     async def refusals(self) -> tuple[SenderRefusals, ...]:
-        """Return the count of each sender in its last window."""
+        """Return the count of each sender in its latest window."""
         return tuple(SenderRefusals(*row) for row in await self._work.query(_REFUSED))
 
     def _recipients(self) -> list[bytes]:
-        """The private keys that decrypt now, by their public halves."""
+        """Return the identities of the private keys that decrypt now."""
         try:
             keys = self._room.keys.decryption_keys(self._room.vault)
         except KeyStoreError as error:
@@ -186,12 +191,12 @@ def mark_key_name(key: bytes) -> str:
 
 
 def mark_key(sealed: bytes, name: str, sealer: Sealer) -> bytes:
-    """A key of marks that the organisation brought from a former supplier."""
+    """Open a key of marks that the organisation brought from a former supplier."""
     return sealer.open(sealed, f"key of marks {name}")
 
 
 def sealed_mark_key(key: bytes, name: str, sealer: Sealer) -> bytes:
-    """The inverse of :func:`mark_key`."""
+    """Seal a key of marks: the inverse of :func:`mark_key`."""
     return sealer.seal(key, f"key of marks {name}")
 
 

@@ -1,4 +1,4 @@
-"""Where the vaults' parts are."""
+"""Settings of the vaults: the places of their parts, and limits."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 from samdrift.keystore.settings import HsmSettings
 
 AMAZON = "https://s3.{region}.amazonaws.com"
-"""Address of the stores of a region, where no other one is named."""
+"""Address of a region's S3 stores, if no other one is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """A bucket of an S3 store, and what reaches it."""
+    """A bucket of an S3 store, with the settings to reach it."""
 
     url: str
     """``s3://BUCKET/PREFIX``."""
     access_key: str
     secret: str = field(repr=False)
     endpoint: str | None = None
-    """Address of the store; Amazon's, by the region, when it is ``None``."""
+    """Address of the store; ``None`` for Amazon's in the region."""
     region: str = "us-east-1"
     issuers: bytes | None = None
-    """In PEM, in addition to those that the system trusts."""
+    """Certificates of trusted issuers, in PEM, in addition to the system's."""
     bucket_in_host: bool = False
-    """The endpoint names the bucket, and a path does not."""
+    """True if the endpoint's host names the bucket, so that paths do not."""
 
 
 ObjectPlace = Path | str | S3Settings
@@ -35,7 +35,7 @@ ObjectPlace = Path | str | S3Settings
 
 @dataclass(frozen=True, slots=True)
 class VaultSettings:
-    """Places and limits. The passphrase and a bucket's secret, which are not shown, are all the secrets."""
+    """Places and limits of the vaults; the passphrase and a bucket's secret are the only secrets in it."""
 
     database: Path | str
     """A folder for the embedded PostgreSQL, or the URL of a cluster, without a password."""
@@ -44,18 +44,18 @@ class VaultSettings:
     secrets: Path
     """The key store's folder."""
     seals: Path
-    """A folder that no backup contains: destroying a seal in it makes older copies unreadable."""
+    """A folder that is in no backup: destroying a seal in it makes older copies unreadable."""
     passphrase: bytes = field(repr=False)
     vaults: int = 0
-    """Vaults that are expected, for which an embedded server is started with room enough."""
+    """Expected number of vaults, for which an embedded server is started with enough capacity."""
     connections: int | None = None
-    """Most database connections of one process, over all vaults; by their number when it is ``None``."""
+    """Maximum number of one process's database connections; ``None`` derives it from the number of vaults."""
     processes: int = 1
-    """Processes of the installation that share the server's room for connections, evenly."""
+    """Number of processes of the installation, which share the server's connections evenly."""
     connections_per_vault: int = 8
-    """Limit of connections for one vault, so that it cannot starve the others."""
+    """Maximum number of connections for one vault, so that it cannot starve the others."""
     idle: timedelta | None = None
-    """Time for which an unused connection stays open; by the number of vaults when it is ``None``."""
+    """Time for which an unused connection stays open; ``None`` derives it from the number of vaults."""
     tokens: HsmSettings | None = None
     other_users: bool = False
-    """Processes of other Unix users log in to the embedded PostgreSQL."""
+    """True if processes of other Unix users log in to the embedded PostgreSQL."""

@@ -1,7 +1,7 @@
-"""An organisation's signed statements in its vaults: numbered, sealed, and only ever added to.
+"""An organisation's signed statements in its vaults: numbered, sealed and append-only.
 
-Their form and meaning are in :mod:`samdrift.rights`; a vault keeps bytes. Each vault has them: governance the
-record itself, every other role a copy of it, which it verifies for itself.
+Their form and meaning are in :mod:`samdrift.rights`; a vault stores bytes. Every vault has them:
+governance has the record itself, and every other role a copy of it, which it verifies for itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from samdrift.vault.sealing import Sealer
 
 
 class StatementTaken(Explained):
-    """A statement whose number another has, or before which one is missing; nothing was stored."""
+    """A statement that has the number of another one, or leaves a gap; nothing was stored."""
 
     def __init__(self, number: int) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class StatementTaken(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """A table of numbered statements: where it is, and what each row is sealed for."""
+    """A table of numbered statements: its name, its append query, and the place its rows are sealed for."""
 
     table: str
     append: str
@@ -39,39 +39,39 @@ class Statements:
 
     @property
     def last(self) -> str:
-        """The question for the last number."""
+        """Return the query for the last number."""
         return f"SELECT coalesce(max(number), 0) FROM {self.table}"  # noqa: S608
 
     @property
     def after(self) -> str:
-        """The question for a page after a number."""
+        """Return the query for a page after a number."""
         return f"SELECT number, sealed FROM {self.table} WHERE number > $1 ORDER BY number LIMIT $2"  # noqa: S608
 
     @property
     def this(self) -> str:
-        """The question for one row."""
+        """Return the query for one row."""
         return f"SELECT sealed FROM {self.table} WHERE number = $1"  # noqa: S608
 
     def sealed(self, content: bytes, number: int, sealer: Sealer) -> bytes:
-        """Return a statement sealed for its number."""
+        """Seal a statement for its number."""
         return sealer.seal(content, f"{self.place} {number}")
 
     def opened(self, sealed: bytes, number: int, sealer: Sealer) -> bytes:
-        """Return the inverse of :meth:`sealed`."""
+        """Open a statement that :meth:`sealed` has sealed for its number."""
         return sealer.open(sealed, f"{self.place} {number}")
 
 
 ASSIGNED = Statements("statements", call("append_statement", 2), "statement")
-"""Statements of a message client's pages."""
+"""Statements made on a message client's pages."""
 SIGNED = Statements("signed_statements", call("append_signed_statement", 2), "signed statement")
-"""The record of governance, or a copy of it."""
+"""The record of governance, or a copy of it in another vault."""
 
 
 class SignedStatementKeeping(Vault):
-    """A vault with the organisation's signed statements: every vault has them."""
+    """A vault with the organisation's signed statements, as every vault is."""
 
     async def last_signed_statement(self) -> int:
-        """Return the number of the last signed statement that is there, 0 for none."""
+        """Return the number of the last stored signed statement, 0 without any."""
         return await self._last_of(SIGNED)
 
     async def signed_statements_after(self, number: int, limit: int) -> Sequence[NumberedStatement]:
@@ -81,8 +81,9 @@ class SignedStatementKeeping(Vault):
     async def append_signed_statements(self, statements: Sequence[NumberedStatement], **facts: str) -> int:
         """Append the statements that continue the stored ones, and return the new last number.
 
-        Each new one is logged with its number, its SHA-256 and ``facts``. Statements that are already there
-        change nothing; :class:`StatementTaken` for one that has the number of another, or leaves a gap.
+        Each new one is logged with its number, its SHA-256 and ``facts``. Statements that are already stored
+        change nothing. Raises :class:`StatementTaken` if a statement has the number of another one, or leaves
+        a gap.
         """
         for one in await self._append_to(SIGNED, statements):
             digest = sha256(one.content).hexdigest()

@@ -17,7 +17,7 @@ _OF_TRANSFERS = "ap:transfer:"
 
 @dataclass(frozen=True, slots=True)
 class TransferHistory:
-    """Why a transfer is where it is: its attempts, and what the organisation's log says of it."""
+    """A transfer's status, its attempts, and the entries about it in the organisation's log."""
 
     status: TransferStatus
     attempts: Sequence[Attempt]
@@ -25,22 +25,22 @@ class TransferHistory:
 
 
 class TransferDesk:
-    """The opened vault of an access point as the operator's staff get it (invariant 10).
+    """The operator's staff's access to the open vault of an access point (invariant 10).
 
-    They act on transfers, never on content: nothing here reads, writes or
-    names an envelope's bytes, and nothing waits in an inbox to be taken. What
-    they do is recorded in the organisation's log under their name.
+    Staff act on transfers, never on content: nothing here reads, writes or names an envelope's bytes, and
+    nothing can be taken from an inbox. Their actions are recorded in the organisation's log under their
+    names.
     """
 
     def __init__(self, vault: AccessPointVault) -> None:
         self._vault = vault
 
     async def waiting(self, limit: int) -> tuple[TransferStatus, ...]:
-        """Transfers that are not final, the next one to be attempted first."""
+        """Return transfers that are not final, the next one to be attempted first."""
         return await self._vault.waiting(limit)
 
     async def history(self, identifier: str) -> TransferHistory | None:
-        """A transfer by its own id or its envelope's, with all that was tried."""
+        """Return a transfer with all its attempts, by its own id or its envelope's."""
         status = await self._vault.status(identifier)
         if status is None:
             return None
@@ -52,7 +52,7 @@ class TransferDesk:
         )
 
     async def retry(self, identifier: str, *, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; returns its state before."""
+        """Make a waiting transfer due now; return the state that it was in."""
         status = await self._vault.status(identifier)
         if status is None:
             return Standing.UNKNOWN
@@ -62,7 +62,10 @@ class TransferDesk:
         return stood
 
     async def give_up(self, identifier: str, *, now: datetime, why: str) -> Standing:
-        """End a transfer if it waits, as failed; its sender's message service learns why."""
+        """End a waiting transfer as failed; return the state that it was in.
+
+        The sender's message service learns the reason, ``why``.
+        """
         status = await self._vault.status(identifier)
         if status is None:
             return Standing.UNKNOWN
@@ -73,11 +76,11 @@ class TransferDesk:
         return stood
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
-        """Return the log's entries about refused envelopes, the latest first: facts, as nothing is kept."""
+        """Return log entries about refused envelopes, the latest first; the envelopes are not kept."""
         return await self._vault.refused(limit)
 
     async def certificate(self, sha256: str) -> bytes | None:
-        """Return the certificate, in DER, of a peer that refused envelopes came from."""
+        """Return the certificate, in DER, of a peer that sent refused envelopes."""
         return await self._vault.certificate(sha256)
 
 

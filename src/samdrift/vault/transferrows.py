@@ -1,4 +1,4 @@
-"""How transfers of the access point become rows and back."""
+"""Conversion of the access point's transfers to rows and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier,
 
 
 def submission(transfer: Transfer, claimed_until: datetime | None, body: Body) -> Row:
-    """A transfer as the arguments of ``submit``."""
+    """Return a transfer as the arguments of ``submit``."""
     envelope = transfer.envelope
     return (
         transfer.id,
@@ -34,7 +34,7 @@ def submission(transfer: Transfer, claimed_until: datetime | None, body: Body) -
 
 
 def transfers(rows: Iterable[Row]) -> list[Transfer]:
-    """Transfers from the rows of ``transfers_tried``, each with what is spared, in the order of attempts."""
+    """Return transfers from the rows of ``transfers_tried``, with their attempts in order."""
     return [_transfer(list(run)) for _, run in groupby(rows, key=lambda row: row[0])]
 
 
@@ -83,7 +83,7 @@ def _transfer(rows: Sequence[Row]) -> Transfer:
 
 
 def event(row: Row) -> TransferEvent:
-    """An event from its columns, in the order of the contract's fields."""
+    """Return an event from its columns, in the order of the contract's fields."""
     sequence, at, envelope_id, transfer_id, as4_message_id, state, reason, detail = row
     return TransferEvent(
         sequence,
@@ -103,6 +103,9 @@ def error_text(reason: TransferReason, detail: str) -> str:
 
 
 def reason_and_detail(error: str | None) -> tuple[TransferReason, str]:
-    """The inverse of :func:`error_text`; no reason for an attempt that has met nothing yet."""
+    """Return the reason and detail of an attempt's error text: the inverse of :func:`error_text`.
+
+    Without a text the reason is ``NONE``: the attempt has not met an error yet.
+    """
     reason, _, detail = (error or TransferReason.NONE.value).partition(": ")
     return TransferReason(reason), detail

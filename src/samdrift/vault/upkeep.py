@@ -1,4 +1,4 @@
-"""Removal of what crashes left behind, and of what is too old to be needed: twice a day in what runs."""
+"""Removal, twice a day, of what crashes left behind and of facts that are too old to be needed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SETTLED = timedelta(hours=1)
-"""Time after a start before anything is forgotten: what waited is fetched and acknowledged first."""
+"""Time after a start before facts are removed: waiting messages are fetched and acknowledged first."""
 _EVERY = timedelta(hours=11)
 _BREATH = 0.1
-"""Seconds between two openings: at a start others need the machine more."""
+"""Seconds between two openings, since other work needs the machine more at a start."""
 
 Failure = Callable[[BaseException], None]
 
 
 async def keep_up(gate: Gate, role: Role, on_failure: Failure) -> None:
-    """Sweep the vaults of all organisations in ``role``, and have them forget, until cancelled."""
+    """Sweep the vaults of organisations in ``role``, and remove old facts from them, until cancelled."""
 
     async def sweep(organisation: ParticipantIdentifier) -> None:
         await sweep_vault(gate, role, organisation)
@@ -40,19 +40,19 @@ async def keep_up(gate: Gate, role: Role, on_failure: Failure) -> None:
 
 
 async def sweep_vault(gate: Gate, role: Role, organisation: ParticipantIdentifier) -> None:
-    """Remove objects that no row knows.
+    """Remove a vault's objects that no row refers to.
 
-    A body is in the object store before its row is committed: a process that is killed in between leaves
-    an object that nobody knows.
+    A body is in the object store before its row is committed, so a process that is killed in between
+    leaves an object without a row.
     """
     async with gate.open(workers.UPKEEP, organisation, role, Purpose.MAINTAIN) as vault:
         await vault.sweep()
 
 
 async def forget_in_vault(gate: Gate, role: Role, organisation: ParticipantIdentifier) -> None:
-    """Remove facts that find duplicates when no sender repeats what they are about any more, step by step.
+    """Remove facts that detect duplicates once no sender can repeat what they are about, step by step.
 
-    Each step is an opening of its own, so that nothing that sends or receives waits for long.
+    Each step is an opening of its own, so that sending and receiving do not wait for long.
     """
     more = True
     while more:

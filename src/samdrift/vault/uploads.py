@@ -1,8 +1,8 @@
-"""Uploads in parts that were never finished: listed at an S3 store, and aborted.
+"""Unfinished uploads in parts at an S3 store: listing and aborting them.
 
-A process that is killed while it writes a large body leaves the parts that the store has of it. No listing
-of objects shows them, and a store keeps them until the upload is aborted, which obstore does for no upload
-but its own. The two requests for that have no body, and are signed by Amazon's Signature Version 4.
+A process that is killed while it writes a large body leaves the parts that the store already has. No listing
+of objects shows them, and a store keeps them until the upload is aborted; obstore aborts only its own
+uploads. The two requests for that have no body, and are signed by Amazon's Signature Version 4.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from samdrift.wire.xml.reader import Element, XmlLimits, children, local_name, p
 
 _EMPTY: Final = hashlib.sha256(b"").hexdigest()
 _LISTED: Final = XmlLimits(max_bytes=4 << 20, max_markup=100_000)
-"""Limits of one answer, which has a thousand uploads at most."""
+"""Limits of one answer, which lists at most a thousand uploads."""
 _NOT_FOUND = 404
 _GOOD = 200, 204
 _MOST_PAGES = 1000
-"""Answers of one listing that are read; the next sweep goes on with what is left."""
+"""Maximum number of answers that are read for one listing; the next sweep continues with the rest."""
 
 
 class NotAnswered(OSError):
-    """The store did not do it; the text has its status and its words, as errors of obstore have them."""
+    """A failed request to the store; the text has its status and words, as errors of obstore have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload in parts that has not been finished."""
+    """An unfinished upload in parts."""
 
     key: str
     id: str
     begun: datetime
-    """By the store's clock."""
+    """Time at which the upload was begun, by the store's clock."""
 
 
 class Uploads:
-    """Unfinished uploads in a bucket, below the prefix of its URL; each call waits for the store."""
+    """Unfinished uploads in a bucket, below the prefix of its URL; each call blocks on the store."""
 
     def __init__(self, place: S3Settings) -> None:
         bucket, _, prefix = place.url.removeprefix("s3://").partition("/")
@@ -66,7 +66,7 @@ class Uploads:
         self._above = f"{prefix.strip('/')}/".lstrip("/")
 
     def under(self, prefix: str) -> list[Upload]:
-        """Return each upload of an object whose name begins with ``prefix/``."""
+        """Return each unfinished upload of an object whose name begins with ``prefix/``."""
         below, found = f"{self._above}{prefix}/", list[Upload]()
         after = dict[str, str]()
         for _ in range(_MOST_PAGES):
@@ -79,7 +79,7 @@ class Uploads:
         return found
 
     def abort(self, upload: Upload) -> None:
-        """Have the store drop the parts of an upload; nothing happens when it is over already."""
+        """Abort an upload, so that the store drops its parts; do nothing if it is already over."""
         with contextlib.suppress(_NotThere):
             self._ask("DELETE", f"/{upload.key}", {"uploadId": upload.id})
 
@@ -116,11 +116,11 @@ class Uploads:
 
 
 class _NotThere(NotAnswered):
-    """The store knows no such upload, or no such bucket."""
+    """A failed request for an upload or a bucket that does not exist."""
 
 
 def signed(place: S3Settings, method: str, host: str, path: str, query: str, now: datetime) -> dict[str, str]:
-    """Return the headers of a request without a body, with its signature; path and query are encoded."""
+    """Return the headers of a request without a body, including its signature; path and query are encoded."""
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
     headers = {"host": host, "x-amz-content-sha256": _EMPTY, "x-amz-date": stamp}
     names = ";".join(headers)
@@ -136,7 +136,7 @@ def signed(place: S3Settings, method: str, host: str, path: str, query: str, now
 
 
 def _read(answer: bytes) -> tuple[list[Upload], dict[str, str] | None]:
-    """Return the uploads of a listing, and what asks for those that follow; ``None`` when none do."""
+    """Return the uploads in a listing, and the query for the next page, ``None`` after the last one."""
     try:
         root = parse(answer, _LISTED)
         values = _values(root)

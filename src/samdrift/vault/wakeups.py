@@ -1,7 +1,7 @@
-"""Hears from the database what other processes stored, and when registrations change.
+"""Notifications from the database about what other processes stored and about changed registrations.
 
-A notification carries only the name of its channel, which is random: listening on a guess reveals nothing.
-This process already knows what it stored itself, so its own notifications are dropped.
+A notification carries only the name of its channel, which is random, so listening on a guess reveals
+nothing. This process already knows what it stored itself, so its own notifications are dropped.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ END $$
 _REGISTRY_CHANNEL = "SELECT channel FROM installation"
 _AGAIN_AFTER = 1.0
 _LOOK_SECONDS = 30.0
-"""After which the registry is read also when no notification came: one may have been lost."""
+"""Seconds after which the registry is read even without a notification, since one may have been lost."""
 _HEARD_AFTER = 2.0
-"""Seconds after a login until others hear of it, so that its maker comes first."""
+"""Seconds after a login before listeners learn of it, so that the task that logged in goes first."""
 
 
 class Wakeups:
-    """One listening connection for the whole process; it comes back by itself when it is lost."""
+    """One listening connection for the whole process, which is opened again when it is lost."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Wakeups:
         ours: Callable[[int], bool],
         revive: Callable[[], Awaitable[None]],
     ) -> None:
-        """``log_in`` opens a session that reads the registry.
+        """Initialise with ``log_in``, which opens a session that reads the registry.
 
-        ``ours`` tells which backends serve this process; ``revive`` brings back a server that died.
+        ``ours`` returns whether a backend serves this process; ``revive`` restarts a server that died.
         """
         self._revive = revive
         self._log_in = log_in
@@ -56,7 +56,7 @@ class Wakeups:
         self._registrations_changed = ""
         self._on_news: list[Callable[[], None]] = []
         self._rows: list[Row] = []
-        """The registrations as they were read last."""
+        """The registrations as they were last read."""
         self._listeners: set[Listener] = set()
         self._own: set[Listener] = set()
         self._asking = asyncio.Lock()
@@ -64,7 +64,7 @@ class Wakeups:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the registry and listen from now on; :class:`VaultUnavailable` when that fails."""
+        """Read the registry and start listening; :class:`VaultUnavailable` if that fails."""
         await self._refresh()
         self._task = asyncio.create_task(self._keep())
 
@@ -77,9 +77,10 @@ class Wakeups:
             self._session.close()
 
     def listen(self, *, own: bool = False) -> AsyncIterator[Hosted]:
-        """Vaults in which something waits, from now on; what is told twice before it is taken comes once.
+        """Yield vaults in which something is waiting, from now on.
 
-        With ``own`` also those of which this process itself tells (:meth:`stored`).
+        Notifications about a vault that has not been yielded yet count as one. With ``own``, vaults in which
+        this process itself has stored something (:meth:`stored`) are included.
         """
         listener = Listener(self._leave)
         self._listeners.add(listener)
@@ -89,7 +90,7 @@ class Wakeups:
 
     @property
     def registry_channel(self) -> str:
-        """The channel on which processes hear that something changed in the registry."""
+        """Return the channel on which processes are notified of changes in the registry."""
         return self._registrations_changed
 
     def on_registry_news(self, notify: Callable[[], None]) -> None:
@@ -97,12 +98,12 @@ class Wakeups:
         self._on_news.append(notify)
 
     def stored(self, hosted: Hosted) -> None:
-        """Notify listeners of this process itself that it has stored something in a vault."""
+        """Notify listeners for this process's own changes that it has stored something in a vault."""
         for listener in self._own:
             listener.tell(hosted)
 
     def tell_all(self) -> None:
-        """Notify all listeners here that something may wait in every vault."""
+        """Notify all listeners in this process that something may be waiting in every vault."""
         for channel in self._channels:
             self._tell(channel)
 
@@ -111,14 +112,14 @@ class Wakeups:
         self._own.discard(listener)
 
     async def ask(self, sql: str, *values: Value) -> list[Row]:
-        """Ask the registry on the connection that listens; :class:`VaultUnavailable` while there is none."""
+        """Query the registry on the listening connection; :class:`VaultUnavailable` while there is none."""
         async with self._asking:
             if self._session is None:
                 raise VaultUnavailable("not connected to the database")
             return (await self._session.run([(sql, values)]))[0]
 
     async def look_again(self) -> None:
-        """Read the registry now, on a connection of its own: news of what changed may still be on its way."""
+        """Read the registry now, on a separate connection, since notifications may still be on their way."""
         session = await self._log_in()
         try:
             (rows,) = await session.run([(REGISTRATIONS, ())])
@@ -142,7 +143,7 @@ class Wakeups:
                 self._changed.set()
 
     async def _refresh(self) -> None:
-        """Listen to every vault there is, and tell of those that may have spoken while nobody listened."""
+        """Listen to every vault, and notify listeners of new ones, in case a notification was missed."""
         async with self._asking:
             await self._listen()
 
@@ -187,7 +188,7 @@ class Listener:
         self._told = asyncio.Event()
 
     def tell(self, hosted: Hosted) -> None:
-        """Have a vault heard of."""
+        """Add a vault to the pending notifications."""
         self._waiting[hosted] = None
         self._told.set()
 
@@ -206,33 +207,33 @@ class Listener:
 
 
 class Visits:
-    """Vaults that this process has just logged in to, for those who look into each now and then.
+    """Vaults to which this process has just logged in, for tasks that look into each now and then.
 
-    Most of what such a look costs is the login: a process of the server that begins, and reads the
-    catalogues of its database. So whoever looks hears of each login, a moment after it, while its
-    connection still stands.
+    Most of the cost of such a look is the login: the server starts a process, which reads the catalogues
+    of its database. So these tasks learn of each login a moment later, while its connection is still
+    open.
     """
 
     def __init__(self, after: float = _HEARD_AFTER) -> None:
         self._after = after
         self._known: dict[str, Hosted] = {}
         self._listeners: dict[Listener, Role | None] = {}
-        """Each with the role whose vaults it looks into; of all roles without one."""
+        """Each listener with the role whose vaults it looks into; ``None`` for all roles."""
 
     def know(self, login: str, hosted: Hosted) -> None:
-        """Know whose vault a login is to."""
+        """Register the vault that a login belongs to."""
         self._known[login] = hosted
 
     def begun(self, login: str) -> None:
-        """Note that a connection was opened by a login."""
+        """Note that a login opened a connection, and notify listeners a moment later."""
         hosted = self._known.get(login)
         if hosted is not None and self._listeners:
             asyncio.get_running_loop().call_later(self._after, self._tell, hosted)
 
     def listen(self, role: Role | None = None) -> AsyncIterator[Hosted]:
-        """Yield vaults to which a connection stands, from now on: a look into them takes no login.
+        """Yield vaults with an open connection, from now on: looking into them needs no login.
 
-        Those in ``role`` alone, so that no other login wakes whoever looks into these.
+        With a role, only vaults in that role are yielded, so that other logins do not wake the listener.
         """
         listener = Listener(self._leave)
         self._listeners[listener] = role

@@ -1,10 +1,9 @@
 """One unit of work in one vault: a transaction that begins when it is first needed.
 
-The log entries that an opening leaves are in the same transaction as what it
-did (invariant 3), and are written last, together with the ``COMMIT``: the head of
-the log is the one row that openings of a vault share, and it is locked for no
-longer than the commit takes. Each entry says by whom and for what; the opening
-has one of its own where none says what was seen or done in it.
+The log entries of an opening are in the same transaction as what it did (invariant 3). They are written last,
+together with the ``COMMIT``: the head of the log is the one row that all openings of a vault share, and it is
+locked only while the commit takes place. Each entry names the principal and the purpose. If no entry says
+what was seen or done in the opening, the opening has an entry of its own.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ _ROLLBACK: Statement = ("ROLLBACK", ())
 _SAVEPOINT: Statement = ("SAVEPOINT expected", ())
 _BACK: Statement = ("ROLLBACK TO SAVEPOINT expected", ())
 _NOT_SO = "22012"
-"""SQLSTATE of a division by zero: by this a statement aborts the batch when its expectation fails, since SQL
-has no assertion."""
+"""SQLSTATE of a division by zero, by which a statement aborts the batch when its expectation fails.
+
+SQL has no assertion.
+"""
 _SETTLE: Statement = ("SET CONSTRAINTS ALL IMMEDIATE", ())
-"""Has the vault keep its moment now (``_keep_moment()`` in the schema), so that it can be asked for."""
+"""Makes the vault store its moment now (``_keep_moment()`` in the schema), so that it can be read."""
 _OUTCOME: Statement = (
     """
 SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on',
@@ -37,19 +38,19 @@ SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on',
 """,
     (),
 )
-"""Returns whether the transaction asked for a notification (``_wake()``), and the moment that it made."""
+"""Query for whether the transaction asked for a notification (``_wake()``), and for the moment it made."""
 
 Afterwards = Callable[[], Awaitable[None]]
 
 
 def _wager(sql: str, outcome: str) -> str:
-    """Return ``sql`` as a statement that fails when its first column is not ``outcome``."""
+    """Return ``sql`` as a statement that fails if its first column is not ``outcome``."""
     so = f"1 / (found.outcome::text IS NOT DISTINCT FROM '{outcome}')::int"
     return f"SELECT found.*, {so} FROM ({sql}) AS found (outcome)"  # noqa: S608
 
 
 def _noting(sql: str) -> str:
-    """Return ``sql`` as a question that notes in the transaction that it has a row (:data:`_IF_SEEN`)."""
+    """Return ``sql`` as a query that notes in the transaction that it found a row (:data:`_IF_SEEN`)."""
     return f"SELECT found.*, set_config('samdrift.seen', 'on', true) FROM ({sql}) AS found"  # noqa: S608
 
 
@@ -57,7 +58,7 @@ _IF_SEEN = "WHERE current_setting('samdrift.seen', true) = 'on'"
 
 
 class UnitOfWork:
-    """Statements, log entries, and what is to be done once they are committed."""
+    """Statements and log entries of one transaction, and actions to run after its commit."""
 
     def __init__(
         self,
@@ -71,15 +72,13 @@ class UnitOfWork:
         promising: bool = False,
         grown: Callable[[Sequence[Happening]], None] = lambda entries: None,
     ) -> None:
-        """``notify`` is called after a commit that other processes may have to act on.
+        """Initialise a unit of work, which borrows no session from ``pool`` yet.
 
-        ``due`` is called with the moment that a commit made, or with ``None`` where it is not known whether
-        the commit took place.
+        ``notify`` is called after a commit that other processes may have to act on. ``due`` is called with
+        the moment that a commit made, or with ``None`` if it is not known whether the commit took place.
+        ``grown`` is called with entries that a commit has written in the log, or may have written.
 
-        ``grown`` is called with entries that a commit has written in the log, or may have.
-
-        A ``quiet`` opening leaves no entry while nothing but :meth:`look` and :meth:`arrange` was
-        asked of it.
+        A ``quiet`` opening leaves no log entry as long as only :meth:`look` and :meth:`arrange` are used.
         """
         self._pool = pool
         self._login = login
@@ -90,9 +89,9 @@ class UnitOfWork:
         self._promising = promising
         self._grown = grown
         self.committed: list[Row] = []
-        """The entries that were committed, as :data:`LAST_LEAVES` has them; for a ``promising`` one.
+        """The committed entries, as :data:`LAST_LEAVES` returns them, if this unit of work is ``promising``.
 
-        None where the log has others in their place: nothing is promised that was not kept.
+        Empty if the log has other entries in their place, so that nothing is promised that was not kept.
         """
         self._happenings: list[Happening] = []
         self._session: Session | None = None
@@ -100,10 +99,10 @@ class UnitOfWork:
         self._last: list[Statement] = []
         self._afterwards: list[Afterwards] = []
         self._expected: tuple[int, int, int] | None = None
-        """Lengths of what was held back, recorded, and to be done afterwards when something was expected."""
+        """Lengths of the lists of held statements, log entries and actions at the time of :meth:`expect`."""
         self._supposing = False
         self.perhaps_committed = False
-        """True once the end of this was sent to the database, unless that refused it."""
+        """True once the commit was sent to the database, unless the database refused it."""
         self._used = False
         self._shown = False
         self._failure: VaultError | None = None
@@ -111,25 +110,25 @@ class UnitOfWork:
 
     @property
     def supposing(self) -> bool:
-        """Return whether all current decisions are assumed to succeed, without answers."""
+        """Return whether all decisions are currently assumed to succeed, so that none is answered."""
         return self._supposing
 
     def check_open(self) -> None:
-        """:class:`VaultClosed` when this is over."""
+        """Raise :class:`VaultClosed` if this unit of work is over."""
         if self._over:
             raise VaultClosed
 
     async def query(self, sql: str, *values: Value) -> list[Row]:
-        """Run a statement and give its rows; what is held back goes before it in the same round trip."""
+        """Run a query and return its rows; held-back statements go first, in the same round trip."""
         self._used = True
         return await self.look(sql, *values)
 
     async def look(self, sql: str, *values: Value) -> list[Row]:
-        """Query like :meth:`query`, to find out whether there is anything to do."""
+        """Run a query as :meth:`query` does, to find out whether there is anything to do."""
         return (await self.look_together((sql, values)))[-1]
 
     async def look_together(self, *asked: Statement) -> list[list[Row]]:
-        """Run several statements as :meth:`look` does, in one round trip; return the rows of each."""
+        """Run several queries as :meth:`look` does, in one round trip; return the rows of each."""
         self.check_open()
         if self._supposing:
             raise RuntimeError("nothing can be asked while it is supposed that all comes about")
@@ -145,9 +144,9 @@ class UnitOfWork:
             raise
 
     def expect(self) -> None:
-        """Expect what is asked next with :meth:`decide`, as the last thing, to succeed.
+        """Expect the next :meth:`decide`, which is to be the last operation, to succeed.
 
-        What is arranged and recorded from now on counts only then, and is sent and committed with it.
+        Everything arranged and recorded from now on depends on that, and is sent and committed with it.
         """
         self.check_open()
         self._expected = len(self._held), len(self._happenings), len(self._afterwards)
@@ -160,11 +159,12 @@ class UnitOfWork:
         then: Sequence[Statement] = (),
         last: Sequence[Statement] = (),
     ) -> list[Row]:
-        """Query something that succeeds when the first column of its row is ``outcome``.
+        """Run a query that succeeds if the first column of its row is ``outcome``.
 
-        In that case ``then`` is run, as by :meth:`later`, and ``last``, as by :meth:`last`. Where it was
-        expected, all of it has been committed when this returns, and the opening is over. Where it was
-        expected and is not so, what was held back for it is forgotten, and the opening goes on.
+        On success, ``then`` is run, as by :meth:`later`, and ``last``, as by :meth:`last`. If success was
+        expected (:meth:`expect`), everything has been committed when this returns, and the opening is over.
+        If an expected success does not occur, what was held back for it is discarded, and the opening
+        continues.
         """
         self.check_open()
         self._used = True
@@ -193,20 +193,20 @@ class UnitOfWork:
         return rows
 
     async def suppose(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do ``work`` as if each :meth:`decide` in it came about, and commit it all in one round trip.
+        """Do ``work`` as if each :meth:`decide` in it succeeded, and commit it all in one round trip.
 
-        The opening is over then. False where part of it failed: nothing of ``work`` is
-        done, and the opening goes on. Nothing is asked in it, since there is no answer before the end.
+        The opening is over afterwards. Returns false if part of it failed: then none of ``work`` is done, and
+        the opening continues. ``work`` cannot run queries, since there are no answers before the end.
         """
         return await self.suppose_and_see(work) is not None
 
     async def suppose_and_see(
         self, work: Callable[[], Awaitable[None]], *asked: Statement
     ) -> list[list[Row]] | None:
-        """Do as :meth:`suppose` does, and ask questions about what is so then, in the same round trip.
+        """Do ``work`` as :meth:`suppose` does, and run queries on the result in the same round trip.
 
-        ``None`` where something failed. The opening has an entry of its own, beside those of
-        ``work``, where a row was found.
+        Returns ``None`` if something failed. If a query found a row, the opening has an entry of its own in
+        addition to those of ``work``.
         """
         self.check_open()
         held, at_last = len(self._held), len(self._last)
@@ -229,9 +229,10 @@ class UnitOfWork:
     async def _wagered(
         self, statements: Sequence[Statement], last: Sequence[Statement], asked: Sequence[Statement] = ()
     ) -> list[list[Row]] | None:
-        """Run what is held back and statements that are expected to succeed, ask, and commit.
+        """Run held-back statements and statements that are expected to succeed, then queries, and commit.
 
-        ``None`` where they do not: what was held back has been done then, and nothing of the others.
+        Returns ``None`` if an expectation failed: the held-back statements still take effect, but none of the
+        others.
         """
         before, begun = list(self._held), self._session is not None
         self._held.clear()
@@ -254,9 +255,9 @@ class UnitOfWork:
         return rows[len(first) :]
 
     async def see(self, *asked: Statement) -> list[list[Row]]:
-        """Ask several questions, the only ones of this opening, and end it: all in one round trip.
+        """Run several queries, the only ones of this opening, and end it, all in one round trip.
 
-        Where a ``quiet`` one finds no row it leaves no entry in the log.
+        A ``quiet`` opening in which no row is found leaves no log entry.
         """
         self.check_open()
         if self._session is not None or self._held or self._happenings:
@@ -271,9 +272,9 @@ class UnitOfWork:
     async def at_once(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement that is committed when this returns, whatever becomes of the rest.
 
-        Not one that changes what is due: that is brought to the registry with :meth:`commit` alone.
-        Only before anything was asked: the rest has its own transaction, and nobody may hold one
-        session while waiting for another.
+        The statement must not change what is due, since only :meth:`commit` sends that to the registry. It
+        has to come before anything else is asked: the rest has its own transaction, and a caller must not
+        hold one session while it waits for another.
         """
         self.check_open()
         if self._session is not None or self._held:
@@ -282,38 +283,38 @@ class UnitOfWork:
         return await self._alone(sql, values)
 
     async def peek(self, sql: str, *values: Value) -> list[Row]:
-        """Run a query that reveals nothing about anyone: alone, it leaves no entry in the log."""
+        """Run a query that reveals nothing about anyone; this query alone leaves no log entry."""
         self.check_open()
         if self._session is not None or self._held:
             return await self.look(sql, *values)
         return await self._alone(sql, values)
 
     def later(self, sql: str, *values: Value) -> None:
-        """Run a statement whose rows are not needed, at the latest with the commit."""
+        """Run a statement whose rows are not needed, no later than the commit."""
         self._used = True
         self.arrange(sql, *values)
 
     def arrange(self, sql: str, *values: Value) -> None:
-        """Like :meth:`later`, for statements on when and by whom work is to be done."""
+        """Run a statement as :meth:`later` does, for statements on when and by whom work is to be done."""
         self.check_open()
         self._held.append((sql, values))
 
     def last(self, sql: str, *values: Value) -> None:
-        """Run a statement with the commit and not before: one that locks the log's head.
+        """Run a statement that locks the log's head, with the commit and not before.
 
-        Whoever holds that lock asks for no other, so that openings never wait in a circle.
+        No other lock is requested while that one is held, so that openings never deadlock.
         """
         self.check_open()
         self._used = True
         self._last.append((sql, values))
 
     def use(self) -> None:
-        """Note that something was seen or done, although the database was asked for nothing."""
+        """Note that something was seen or done, although the database was not asked for anything."""
         self.check_open()
         self._used = True
 
     def show(self) -> None:
-        """Note that content was seen that no entry names: the opening has one of its own beside others."""
+        """Note that content was seen that no entry names: the opening then always has an entry of its own."""
         self.use()
         self._shown = True
 
@@ -323,11 +324,15 @@ class UnitOfWork:
         self._happenings.append(happening)
 
     def after_commit(self, action: Afterwards) -> None:
-        """Run ``action`` after the commit; when the commit fails it is skipped, which it must allow for."""
+        """Run ``action`` after the commit.
+
+        It is skipped if the commit fails, and may fail itself with :class:`VaultUnavailable`, which is
+        ignored.
+        """
         self._afterwards.append(action)
 
     async def commit(self) -> None:
-        """Make it all durable. An opening in which nothing was seen or done leaves no trace.
+        """Make everything durable; an opening in which nothing was seen or done leaves no trace.
 
         After a statement has failed nothing can be committed: the failure is raised again.
         """
@@ -359,9 +364,9 @@ class UnitOfWork:
         *,
         if_seen: Sequence[Happening] = (),
     ) -> list[list[Row]]:
-        """Run the last statements, then the log's entries and the commit; return the rows of the former.
+        """Run the last statements, then the log entries and the commit; return the rows of the former.
 
-        The entries ``if_seen`` are written where a question noted that it has a row.
+        The entries ``if_seen`` are written if a query noted that it found a row.
         """
         session = self._session
         if session is None:
@@ -410,18 +415,18 @@ class UnitOfWork:
 
     @property
     def _entries(self) -> list[Happening]:
-        """Entries for the log: those that were recorded, or one of the opening; both if it showed content."""
+        """Return the log entries: those recorded, or else the opening's own; both if it showed content."""
         asked = self._used or (not self._quiet and (self._session is not None or bool(self._held)))
         opening = [self._opening] if self._shown or (asked and not self._happenings) else []
         return [*opening, *self._happenings]
 
     async def abandon(self) -> None:
-        """Undo it all."""
+        """Roll everything back."""
         self._over = True
         await self._give_back(roll_back=True)
 
     async def _give_back(self, *, roll_back: bool) -> None:
-        """Give the session back outside of any transaction, or closed."""
+        """Return the session to the pool, outside of any transaction, or closed."""
         session, self._session = self._session, None
         if session is None:
             return

@@ -35,7 +35,7 @@ class WorkerGate(Generic[V_co]):
         return self._opened(organisation, purpose)
 
     def within(self, vault: V, purpose: Purpose) -> V:
-        """Return another worker's opening of a vault of that role, for this worker's part in it.
+        """Return another worker's opening of a vault in that role, as this worker's own part in it.
 
         Entries recorded through it name this worker and its purpose.
         """

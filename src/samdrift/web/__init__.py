@@ -1,1 +1,1 @@
-"""Pages for people: look, texts in two languages, sessions, sign-in, form guards. No organisation's data."""
+"""Shared parts of web pages: style, texts, sessions, sign-in and guards. No organisation's data."""

@@ -1,7 +1,7 @@
-"""One application for all organisations: host, policy, guards, sign-in, and the routes of a role.
+"""The web application for all organisations: host, policy, guards, sign-in, and the routes of a role.
 
-From outside in: an unexpected exception stays inside; the host names the organisation; the policy is put on
-every answer; an organisation that is closed shows one page; guards judge what would change something; routes.
+From the outside in: unexpected exceptions are caught; the host selects the organisation; the policy is put on
+every answer; a closed organisation shows a single page; guards judge requests that change something; routes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from samdrift.web.uploads import FormTooLarge, StaleForm
 
 Answer = Callable[[Request], Awaitable[Response]]
 OnError = Callable[[Request, Exception], Awaitable[Response]]
-"""Returns the answer in place of what was asked for, by an error of that type."""
+"""Function that returns the answer after an error of a certain type."""
 
 
 class NotSignedIn(Explained):
-    """A page that only people who are signed in see."""
+    """A page that requires sign-in was requested by a person who is not signed in."""
 
     def __init__(self) -> None:
         super().__init__("nobody is signed in")
 
 
 def signed_in(answer: Answer) -> Answer:
-    """Show a page to people who are signed in; others are led to sign-in and come back to it."""
+    """Require sign-in for a page: anyone else is sent to the sign-in page and returned here afterwards."""
 
     async def answered(request: Request) -> Response:
         if session_of(request) is None and request.method in ("GET", "HEAD"):
@@ -61,9 +61,10 @@ def application(
     *,
     on_outage: Callable[[Exception], None],
 ) -> ASGIApp:
-    """Return the application; ``on_failure`` is notified of every unexpected exception, whose text is shown
-    nowhere, and ``on_outage`` of each outage for which a person is asked to try again. ``answers`` are those
-    of the role's own errors.
+    """Return the application for pages, with the routes and errors of a role.
+
+    ``on_failure`` is called with every unexpected exception, whose text is never shown, and ``on_outage``
+    with each outage after which a person is asked to try again. ``answers`` handle the role's own errors.
     """
     journal = Journal()
     ends = _Ends(pages, journal, on_outage)
@@ -99,7 +100,7 @@ def application(
 
 
 def _unless_closed(inner: ASGIApp, pages: Pages, on_outage: Callable[[Exception], None]) -> ASGIApp:
-    """Show one page, whatever is asked for, while an organisation's vault cannot be opened."""
+    """Show a single page, whatever is requested, while an organisation's vault cannot be opened."""
 
     async def unless_closed(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,7 +120,7 @@ def _unless_closed(inner: ASGIApp, pages: Pages, on_outage: Callable[[Exception]
 
 
 class _Ends:
-    """Answers in place of what was asked for."""
+    """Answers to requests that end in an error."""
 
     def __init__(self, pages: Pages, journal: Journal, on_outage: Callable[[Exception], None]) -> None:
         self._pages = pages
@@ -127,7 +128,7 @@ class _Ends:
         self._on_outage = on_outage
 
     async def forged(self, request: Request, refused: Exception) -> Response:
-        """Answer like an address that is not there, and log why."""
+        """Answer as for an unknown address, and log the reason."""
         assert isinstance(refused, Forged)
         self._journal(str(refused))
         session, hears = session_of(request), site_of(request).forged
@@ -136,18 +137,18 @@ class _Ends:
         return self._not_found(request)
 
     async def stale(self, request: Request, stale: Exception) -> Response:
-        """Keep what was typed while the session ended, until the person is signed in and sends it again."""
+        """Show a page from which the person can resend the form's fields after signing in again."""
         assert isinstance(stale, StaleForm)
         return self._pages.page(
             request, "send_again.html", 403, fields=stale.fields, files_lost=stale.files_lost, back="/"
         )
 
     async def too_large(self, request: Request, excess: Exception) -> Response:
-        """Answer a form that is over a limit."""
+        """Answer a form that exceeds a limit."""
         return self._pages.page(request, "too_large.html", 413)
 
     async def not_signed_in(self, request: Request, missing: Exception) -> Response:
-        """Lead to sign-in; where a session has ended, say so."""
+        """Show the sign-in page, and say if a session has ended."""
         ended = cookie(request, SESSION) is not None
         response = self._pages.page(request, "sign_in.html", 401, back=local(request.url.path), ended=ended)
         if ended:
@@ -155,19 +156,19 @@ class _Ends:
         return response
 
     async def http(self, request: Request, error: Exception) -> Response:
-        """Answer what routing finds, an address that is not there above all."""
+        """Answer errors of routing, usually an unknown address."""
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
             return self._not_found(request)
         return Response(status_code=error.status_code, headers=error.headers)
 
     async def later(self, request: Request, outage: Exception) -> Response:
-        """Ask to try again: something that is needed cannot be reached now."""
+        """Ask the person to try again later, because something necessary is unavailable."""
         self._on_outage(outage)
         return self._pages.page(request, "later.html", 503)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Answer that something of ours failed, never what."""
+        """Report that something failed here, without details."""
         return self._pages.page(request, "failed.html", 500)
 
     def _not_found(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Style sheet and scripts, each under an address that has a hash of its content.
+"""Style sheets and scripts, each at an address that contains a hash of its content.
 
-A browser keeps them for ever and never shows an old one with a new page: another content has
-another address.
+A browser may cache them for ever and never combines an old file with a new page, since new content has a new
+address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HASH_CHARACTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file that pages refer to."""
+    """A static file used by pages."""
 
     path: str
     media_type: str
@@ -36,10 +36,13 @@ class Asset:
 
 
 class Assets:
-    """All files of some folders by their name, read once."""
+    """All files of some folders by name, read once."""
 
     def __init__(self, *folders: Path) -> None:
-        """A module's imports of its neighbours are rewritten to their addresses, so neighbours come first."""
+        """Read the files of ``folders`` in addition to our own.
+
+        A module's imports of other files are rewritten to their addresses, so those files are added first.
+        """
         sources = {file.name: file for folder in (STATIC, *folders) for file in sorted(folder.iterdir())}
         self._by_name: dict[str, Asset] = {}
         for name in sources:
@@ -69,11 +72,11 @@ class Assets:
         return iter(self._by_name.items())
 
     def path(self, name: str) -> str:
-        """Return the address of a file; :class:`KeyError` when there is none of that name."""
+        """Return the address of a file; raise :class:`KeyError` for an unknown name."""
         return self._by_name[name].path
 
     async def answer(self, request: Request) -> Response:
-        """Serve a file, packed where the browser takes that."""
+        """Serve a file, compressed if the browser accepts that."""
         asset = self._by_path.get(request.url.path)
         if asset is None:
             return Response(status_code=404)

@@ -1,7 +1,7 @@
-"""Cookies of ours: bound to the host, out of reach of scripts, not sent by other sites' forms.
+"""Our cookies: bound to the host, inaccessible to scripts, and not sent with other sites' forms.
 
-A browser accepts a name with ``__Host-`` only over TLS (or on this machine), for the whole host and for no
-domain above it, so that another organisation's host can neither read nor plant one.
+A browser accepts a name that starts with ``__Host-`` only over TLS (or on this machine), and only for the
+host itself, so that another organisation's host can neither read nor set one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def set_cookie(response: Response, name: str, value: str, *, seconds: int | None
 
 
 def drop_cookie(response: Response, name: str) -> None:
-    """Have the browser forget a cookie."""
+    """Make the browser forget a cookie."""
     response.headers.append("set-cookie", f"{name}=; {_ATTRIBUTES}; Max-Age=0")
 
 
 def cookie(connection: HTTPConnection, name: str) -> str | None:
-    """Return a cookie's value; ``None`` without one, with two of that name, or with an impossible value."""
+    """Return a cookie's value; ``None`` if it is missing, occurs twice, or is malformed."""
     pairs = [
         pair.strip().partition("=")
         for field in connection.headers.getlist("cookie")

@@ -1,7 +1,7 @@
-"""Times, numbers and sizes as a person reads them, in their language and time zone.
+"""Formatting of times, numbers and sizes in a person's language and time zone.
 
-Today is a time of day, this year a day and month, else with the year; the exact time with its zone is given
-beside it for those who ask.
+A moment today is shown as a time of day, this year as a day and month, otherwise with the year; the exact
+time with its zone is available as well.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Formats:
     now: datetime
     zone: tzinfo = SWEDEN
     lasting: bool = False
-    """True for a text that is read on other days: :meth:`longer` always has the whole date."""
+    """True for a text that may be read on a later day: :meth:`longer` then always has the full date."""
 
     def short(self, moment: datetime) -> str:
-        """``10:42`` for today, ``i går``, ``26 nov`` for this year, else ``26 nov 2025``."""
+        """Return ``10:42`` for today, ``i går``, ``26 nov`` for this year, otherwise ``26 nov 2025``."""
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
         if local.date() == today.date():
             return self.clock(moment)
@@ -43,7 +43,7 @@ class Formats:
         return self._day(local, "d MMM" if local.year == today.year else "d MMM y")
 
     def longer(self, moment: datetime) -> str:
-        """``10:42`` for today, ``26 nov 10:42`` for this year, else with the year."""
+        """Return ``10:42`` for today, ``26 nov 10:42`` for this year, otherwise with the year."""
         if self.lasting:
             return f"{self._day(moment.astimezone(self.zone), 'd MMMM y')} {self.clock(moment)}"
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
@@ -53,33 +53,33 @@ class Formats:
         return f"{day} {self.clock(moment)}"
 
     def clock(self, moment: datetime) -> str:
-        """``10:42``."""
+        """Return a time of day, as in ``10:42``."""
         return f"{moment.astimezone(self.zone):%H:%M}"
 
     def exact(self, moment: datetime) -> str:
-        """Everything: ``torsdag 26 november 2026 10:42:07 (UTC+01:00)``."""
+        """Return the exact time: ``torsdag 26 november 2026 10:42:07 (UTC+01:00)``."""
         local = moment.astimezone(self.zone)
         day = _dated(local.date(), "EEEE d MMMM y", self.language)
         return f"{day} {local:%H:%M:%S} (UTC{_offset(local)})"
 
     def day(self, moment: datetime) -> str:
-        """``26 november``, with the year when it is another one."""
+        """Return a day, as in ``26 november``, with the year if it is not the current one."""
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
         pattern = "d MMMM" if local.year == today.year else "d MMMM y"
         return _dated(local.date(), pattern, self.language)
 
     def month(self, moment: datetime) -> str:
-        """``november 2026``."""
+        """Return a month, as in ``november 2026``."""
         return _dated(moment.astimezone(self.zone).date(), "MMMM y", self.language)
 
     def number(self, value: float) -> str:
-        """``1 204`` and ``99,98``."""
+        """Return a number, as in ``1 204`` and ``99,98``."""
         if isinstance(value, int) and 0 <= value < 1000:
             return str(value)
         return format_decimal(value, locale=self._locale)
 
     def size(self, count: int) -> str:
-        """``212 kB``, ``1,4 MB``."""
+        """Return a size, as in ``212 kB`` or ``1,4 MB``."""
         for unit, factor in _SIZES:
             if count >= factor:
                 value = count / factor
@@ -96,7 +96,7 @@ class Formats:
 
 @lru_cache(4096)
 def _dated(day: date, pattern: str, language: Language) -> str:
-    """Return a date in words: on a long page the same few again and again."""
+    """Return a date in words; cached, since a long page shows the same dates repeatedly."""
     return format_date(day, pattern, locale=_LOCALES[language])
 
 

@@ -1,7 +1,7 @@
-"""Forms as a person filled them in, accepted or not: fields, and what is wrong with them.
+"""Forms as filled in by a person: their fields and the errors in them.
 
-A form that is not accepted is shown again with everything that was typed and, on top, a summary of what is
-wrong with a link to each field.
+A form that is not accepted is shown again with everything that was typed and, at the top, a summary of
+the errors with a link to each field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FIRST_YEAR, _LAST_YEAR = 2001, 9998
 
 
 class Form:
-    """Fields of a form as they were typed, and errors by field, in the order in which they were found."""
+    """Fields of a form as they were typed, and errors by field in the order in which they were found."""
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields = tuple(fields)
@@ -24,30 +24,30 @@ class Form:
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
-        """All fields as they came."""
+        """Return all fields as they were posted."""
         return self._fields
 
     def __getitem__(self, name: str) -> str:
-        """The field as it was typed, with line breaks as ``\\n``; empty when it is not there."""
+        r"""Return a field as typed, with line breaks as ``\n``; empty if it is missing."""
         return next((_lines(value) for key, value in self._fields if key == name), "")
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every field of that name, as check boxes have several."""
+        """Return all fields of that name, of which check boxes have several."""
         return tuple(_lines(value) for key, value in self._fields if key == name)
 
     def refuse(self, field: str, why: Phrase) -> None:
-        """Note what is wrong with a field; the first fault of each is shown."""
+        """Record an error in a field; only the first of each field is kept."""
         self._errors.setdefault(field, why)
 
     def required(self, field: str, why: Phrase) -> str:
-        """Return a field without white space around it, and refuse it when nothing is left."""
+        """Return a field without surrounding whitespace; record an error if it is empty."""
         value = self[field].strip()
         if not value:
             self.refuse(field, why)
         return value
 
     def day(self, field: str, why: Phrase) -> date | None:
-        """Return a day, and refuse the field when it is none, or so far away that clocks do not go there."""
+        """Return a date; record an error if the field is not one, or its year is out of range."""
         try:
             found = date.fromisoformat(self[field])
         except ValueError:
@@ -58,7 +58,10 @@ class Form:
         return None
 
     def moment(self, field: str, zone: tzinfo, why: Phrase) -> datetime | None:
-        """Return a day and time of day in a zone, as a browser posts it; refuse the field as :meth:`day`."""
+        """Return a posted date and time of day in UTC; refuse bad values as :meth:`day` does.
+
+        ``zone`` is the time zone in which the person has entered them.
+        """
         try:
             local = datetime.strptime(self[field], "%Y-%m-%dT%H:%M").replace(tzinfo=zone)
         except ValueError:
@@ -70,10 +73,10 @@ class Form:
 
     @property
     def errors(self) -> Mapping[str, Phrase]:
-        """Faults by field; empty when the form is accepted."""
+        """Return the errors by field; empty if the form is accepted."""
         return MappingProxyType(self._errors)
 
 
 def _lines(text: str) -> str:
-    """Browsers post line breaks as CRLF, whatever was typed."""
+    r"""Return ``text`` with ``\n`` as line breaks, since browsers post CRLF."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

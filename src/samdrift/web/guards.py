@@ -1,8 +1,8 @@
-"""Guards of requests that change something: they come from a page of ours, made for this session.
+"""Guards of requests that change something: these must come from a page of ours, made for this session.
 
-Three of them, each enough against a cross-site request in a browser that keeps its word: the site
-that the browser names (``Sec-Fetch-Site``), the origin, and a token in the form that is bound to the
-session. A refused request is answered like an address that is not there, and logged.
+There are three, each sufficient against cross-site requests in a correct browser: the site that the browser
+reports (``Sec-Fetch-Site``), the origin, and a token in the form that is bound to the session. A refused
+request is answered like an unknown address, and logged.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from samdrift.web.sites import Refusal, site_of
 TOKEN_FIELD = "form-token"  # noqa: S105 - the name of a field
 TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header
 BY_ITSELF = "/live/"
-"""Beginning of the addresses that an open page asks by itself: that keeps nobody signed in."""
+"""Prefix of the addresses that an open page polls by itself; such requests do not prolong a session."""
 _SAFE = frozenset({"GET", "HEAD"})
 _SESSION = "samdrift.session"
 _VERIFIED = "samdrift.form-token-verified"
 
 
 class Forged(Explained):
-    """A request that changes something and does not come from a page of ours."""
+    """A request that would change something and does not come from a page of ours."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"a request is refused: {refusal}")
@@ -37,10 +37,10 @@ class Forged(Explained):
 
 
 def check_origin(connection: HTTPConnection) -> None:
-    """Refuse a request by what the browser says of where it comes from; :class:`Forged`.
+    """Refuse a request by the origin that the browser reports; raise :class:`Forged`.
 
-    Under ``Referrer-Policy: no-referrer`` a browser names the origin of a posted form ``null``; so does one
-    that comes from a sandboxed frame, which ``Sec-Fetch-Site`` calls ``cross-site``.
+    Under ``Referrer-Policy: no-referrer`` a browser reports the origin of a posted form as ``null``. It does
+    so for a sandboxed frame as well, but then ``Sec-Fetch-Site`` is ``cross-site``.
     """
     headers = connection.headers
     if headers.getlist("sec-fetch-site") != ["same-origin"]:
@@ -50,7 +50,7 @@ def check_origin(connection: HTTPConnection) -> None:
 
 
 def check_token(connection: HTTPConnection, token: str) -> None:
-    """Refuse a form whose token is not of the session of this very request; :class:`Forged`."""
+    """Refuse a form with a token from another session than this request's; raise :class:`Forged`."""
     value = cookie(connection, SESSION)
     if session_of(connection) is None or value is None:
         raise Forged(Refusal.TOKEN)
@@ -60,7 +60,7 @@ def check_token(connection: HTTPConnection, token: str) -> None:
 
 
 def form_token(connection: HTTPConnection) -> str:
-    """Return a token for the forms of a page; empty without a signed-in person, whose forms are refused."""
+    """Return a token for the forms on a page; empty without a signed-in person, whose forms are refused."""
     value = cookie(connection, SESSION)
     if session_of(connection) is None or value is None:
         return ""
@@ -84,7 +84,7 @@ async def _session(request: Request, value: str | None) -> Session | None:
 
 
 Refused = Callable[[Request, Forged], Awaitable[Response]]
-"""Returns the answer to a request that a guard refuses."""
+"""Function that returns the answer to a request refused by a guard."""
 
 
 def guarded_changes(
@@ -94,13 +94,13 @@ def guarded_changes(
     from_elsewhere: frozenset[str] = frozenset(),
     by_own_proof: frozenset[str] = frozenset(),
 ) -> ASGIApp:
-    """Find the session of each request, and let none change anything that fails a guard.
+    """Find the session of each request, and stop changes by requests that fail a guard.
 
-    ``from_elsewhere`` are the paths to which other servers and sites post, without cookies: no session is
-    looked for there, and what is posted has proof of its own or changes nothing. ``by_own_proof`` are those
-    to which pages of ours post without a session, with proof of their own in place of the token. Anywhere
-    else an answer to a request that is not GET or HEAD leaves only if its token was verified on the way, so a
-    handler that forgets to cannot be overlooked.
+    ``from_elsewhere`` are the paths to which other servers and sites post without cookies: no session is
+    looked up, and the posted data carries its own proof or changes nothing. ``by_own_proof`` are the paths to
+    which our pages post without a session, with another proof in place of the token. Everywhere else, a
+    successful answer to a request other than GET or HEAD is an error unless its token was verified, so that a
+    handler that forgets the check is noticed.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,8 +1,8 @@
-"""Text of others made harmless to the eye: what is hidden or turns the reading direction is shown as a code.
+"""Untrusted text made safe to read: hidden characters and those that change the direction are shown as codes.
 
-A file name with a character that turns the direction (U+202E) reads ``fakturaexe.pdf`` and ends with
-``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for, and
-every file is saved under its :func:`safe_name`.
+A file name with a character that changes the direction (U+202E) reads ``fakturaexe.pdf`` but ends with
+``fdp.exe``. Every value that a template shows passes through :func:`visible` automatically, and every file is
+saved under its :func:`safe_name`.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ import re
 import unicodedata
 
 _KEPT = "\t\n\u200c\u200d"
-"""Line breaks; and joiners, which some scripts and pictures cannot be written without."""
+"""Tab and line break; and joiners, which some scripts and emoji need."""
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _ALSO_HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and patterns that show nothing."""
+"""Letters and patterns without a visible form."""
 _MOST_MARKS = 4
-"""Marks that one letter may carry; more of them grow over the lines around."""
+"""Maximum number of combining marks on one letter; more would overlap the surrounding lines."""
 _MARK_CATEGORIES = frozenset({"Mn", "Me"})
 _REMEMBERED = 0x10000
-"""Characters below it are looked up once; the others are too many, and rare."""
+"""Limit below which characters are cached; those above are too many, and rare."""
 
 _PERHAPS_HIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\xac\xae-\u02ff]")
-"""A character outside Latin script is a reason to look; a class of all hidden ones would be slow."""
+"""Characters outside Latin script, which need a closer look; a class of all hidden ones would be slow."""
 _PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
 
 
 _UNFIT = re.compile(r"[^\w .()+-]+")
 _LONGEST_NAME = 100
 _MOST_READ = 4 * _LONGEST_NAME
-"""Characters of a name that are read from each end: marks are put in order in the square of their number."""
+"""Maximum number of characters read from each end of a name: normalising marks takes quadratic time."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that mean something else on Windows, whatever follows them."""
+"""Names with a special meaning on Windows, whatever their extension."""
 
 
 class _Codes(dict[int, int | str]):
-    """Forms in which characters are shown, each found out when it first occurs."""
+    """Displayed forms of characters, each computed when it first occurs."""
 
     def __missing__(self, number: int) -> int | str:
         character = chr(number)
@@ -50,9 +50,9 @@ _CODES = _Codes()
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with each hidden character as ``⟦U+202E⟧``, and a heap of marks as ``⟦…⟧``.
+    """Return ``text`` with each hidden character as ``⟦U+202E⟧``, and surplus combining marks as ``⟦…⟧``.
 
-    Text that is already HTML stays so: what is put in has no meaning there.
+    Text that is already HTML remains HTML, since the codes have no special meaning in it.
     """
     if _PERHAPS_HIDDEN.search(text) is None:
         return text
@@ -66,7 +66,7 @@ def visible(text: str) -> str:
 
 
 def _thinned(found: re.Match[str]) -> str:
-    """Cut heaps of marks within a run of characters that may be marks."""
+    """Shorten long sequences of combining marks in a match."""
     shown, marks = [], 0
     for character in found[0]:
         marks = marks + 1 if unicodedata.category(character) in _MARK_CATEGORIES else 0
@@ -78,7 +78,7 @@ def _thinned(found: re.Match[str]) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return a name under which a file can be saved anywhere, and is nowhere but in its folder."""
+    """Return a name under which a file can be saved on any system, without leaving its folder."""
     read = name if len(name) <= 2 * _MOST_READ else name[:_MOST_READ] + name[-_MOST_READ:]
     fit = _UNFIT.sub("_", unicodedata.normalize("NFC", read)).strip(" .")
     stem, dot, ending = fit.rpartition(".")

@@ -1,9 +1,9 @@
-"""Text of a message as it is shown: the markdown of the content specification, and nothing else.
+"""Text of a message as HTML: only the markdown that the content specification allows.
 
 Clauses: content-specification 4.3.3.2 sentence 1.
 
-Headings, strong, emphasis and lists; single line breaks are kept, links and everything else stay text. A text
-that is built to take long to read is shown as plain text.
+It allows headings, strong, emphasis and lists. Single line breaks are kept; links and everything else remain
+text. A text that would take too long to parse is shown as plain text.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _RULES = ("heading", "list", "emphasis", "newline", "balance_pairs", "fragments_
 _TAGS = frozenset({"h3", "h4", "h5", "h6", "p", "br", "strong", "em", "ul", "ol", "li"})
 _CLEANER = nh3.Cleaner(tags=set(_TAGS), attributes={"ol": {"start"}, "p": {"class"}}, link_rel=None)
 _MAX_LENGTH = 50_000
-"""Characters, some twenty pages; a longer text is read just as well without its headings."""
+"""Maximum number of characters, some twenty pages; longer texts are shown as plain text."""
 _MAX_MARKS = 4_000
-"""Signs for emphasis and lists in one text: what reads them is not linear in their number."""
+"""Maximum number of emphasis and list signs in one text, since parsing very many is slow."""
 _MAX_NESTED = 20
 _DEEP = re.compile(
     rf"^[ \t]*(?:(?:[*+-]|\d{{1,9}}[.)])[ \t]+){{{_MAX_NESTED}}}|^[ \t]{{{4 * _MAX_NESTED}}}", re.MULTILINE
@@ -33,7 +33,7 @@ _PARSER.enable(_RULES)
 
 
 def message_text(text: str) -> Markup:
-    """Return the text of a message as HTML that holds nothing but :data:`_TAGS`; HTML of ours as it is."""
+    """Return the text of a message as HTML with only :data:`_TAGS`; our own HTML is returned unchanged."""
     if isinstance(text, Markup):
         return text
     if len(text) > _MAX_LENGTH or _is_laborious(text):
@@ -44,14 +44,14 @@ def message_text(text: str) -> Markup:
 
 
 def plain_text(text: str) -> Markup:
-    """Return the text of a message as HTML that shows it as it was written."""
+    """Return the text of a message as HTML that shows it exactly as written."""
     return Markup('<p class="plain">{}</p>').format(text)
 
 
 def kept_text(html: str) -> Markup:
-    """Return what :func:`message_text` made once and a role has kept; cleaned again, wherever it comes from.
+    """Return stored output of :func:`message_text` as HTML, cleaned again as it may come from anywhere.
 
-    Reading markdown takes many times as long as cleaning the result.
+    Cleaning is many times faster than parsing the markdown again.
     """
     return Markup(_CLEANER.clean(html))  # noqa: S704
 
@@ -61,7 +61,7 @@ def _is_laborious(text: str) -> bool:
 
 
 def _lower(tokens: Sequence[Token]) -> None:
-    """Put headings of a message below those of the page around it."""
+    """Move the headings of a message below those of the page around it."""
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"

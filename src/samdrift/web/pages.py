@@ -1,7 +1,7 @@
 """Pages from templates: escaped by default, hidden characters made visible, in the person's language.
 
-Templates of this package, and of those that build on it, see the organisation's site, who is signed in, a
-form token, texts, times and numbers without each handler handing them over.
+Templates of this package and of packages that use it have access to the site, the person signed in, a form
+token, texts, times and numbers; handlers need not pass these on.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 _BANDS = "samdrift.bands"
 _WORTH_PACKING = 2_000
 _QUICKLY = 4
-"""Level of compression. A page holds no secret but form tokens, which are never the same twice."""
+"""Compression level. Pages contain no secrets except form tokens, which are never the same twice."""
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
 class _Narrow(FileSystemLoader):
-    """Templates without their indentation, which is for those who read templates and not for the wire."""
+    """Template loader that removes indentation, which would only make pages larger."""
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         source, file, current = super().get_source(environment, template)
@@ -48,7 +48,7 @@ class _Narrow(FileSystemLoader):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Texts, times and numbers as one person reads them, for what is put into words before a template."""
+    """Texts, times and numbers in one person's language, for text that is put together outside a template."""
 
     formats: Formats
     _translations: NullTranslations
@@ -60,7 +60,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A line at the top of every page for as long as something lasts."""
+    """A notice at the top of every page while something is in progress."""
 
     text: Phrase
     more: Phrase
@@ -68,22 +68,22 @@ class Band:
 
 
 def announce(request: Request, bands: Iterable[Band]) -> None:
-    """Have bands shown on the page that answers a request."""
+    """Show bands on the page that answers a request."""
     request.scope[_BANDS] = tuple(bands)
 
 
 class Pages:
-    """Everything that pages are made of, for all organisations."""
+    """Rendering of pages, for all organisations."""
 
     def __init__(self, texts: Texts, assets: Assets, clock: Clock, folders: Sequence[Path] = ()) -> None:
-        """``folders`` hold further templates, which may extend those of this package."""
+        """Load templates; ``folders`` contain further ones, which may extend those of this package."""
         self.assets = assets
         self._texts = texts
         self._clock = clock
         self._environments = {language: self._environment(language, folders) for language in Language}
 
     def page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-        """Return a template as the answer to a request."""
+        """Return a rendered template as the answer to a request."""
         content = self.render(request, template, **context).encode()
         headers = {"vary": "accept-encoding"}
         if len(content) >= _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
@@ -92,7 +92,7 @@ class Pages:
         return HTMLResponse(content, status, headers)
 
     def render(self, request: Request, template: str, **context: Any) -> str:
-        """Return a template as text, for a part of a page that a script asks for."""
+        """Return a rendered template as text, for a part of a page that a script asks for."""
         wording = self.wording(request)
         language, now = wording.formats.language, wording.formats.now
         site, session = site_of(request), session_of(request)
@@ -112,12 +112,12 @@ class Pages:
         return self._environments[language].get_template(template).render({**own, **context})
 
     def wording(self, request: Request) -> Wording:
-        """Return the wording of the person who asks."""
+        """Return the wording in the language of the person."""
         language = language_of(request)
         return Wording(Formats(language, self._clock()), self._texts.of(language))
 
     def lasting_wording(self, language: Language) -> Wording:
-        """Return the wording of what is kept: in one language, with whole dates."""
+        """Return the wording for text that is stored: in a given language, with full dates."""
         return Wording(Formats(language, self._clock(), lasting=True), self._texts.of(language))
 
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
@@ -129,7 +129,7 @@ class Pages:
 def standalone(
     template: str, texts: Texts, language: Language, now: datetime, folder: Path, **context: Any
 ) -> bytes:
-    """Return a page that is a file of its own: its style is in it (``style``), and it loads nothing."""
+    """Return a page as a self-contained file: its style is embedded (``style``), and it loads nothing."""
     page = _environment(texts.of(language), [folder]).get_template(template)
     style = Markup((STATIC / "style.css").read_text())  # noqa: S704
     own = {"language": language, "formats": Formats(language, now), "style": style}
@@ -168,5 +168,5 @@ def _seconds(then: datetime, now: datetime) -> int:
 
 
 def language_of(request: Request) -> Language:
-    """Return the language that a person reads a page in."""
+    """Return the language in which to show a page to a person."""
     return preferred(cookie(request, LANGUAGE), request.headers.get("accept-language", ""))

@@ -1,8 +1,8 @@
-"""Header fields of every answer to a browser, and of a file that a person takes out.
+"""Header fields of every answer to a browser, and of files that a person downloads.
 
-One policy for all pages, so that nothing on a page can load, run, embed or be embedded but what
-is ours. ``no-referrer`` has browsers name the origin ``null`` in a posted form, which
-:mod:`samdrift.web.guards` knows.
+All pages have the same policy, so that a page can only load, run, embed or be embedded by our own content.
+With ``no-referrer``, browsers report the origin of a posted form as ``null``, which
+:mod:`samdrift.web.guards` takes into account.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 FOR_EVER = "public, max-age=31536000, immutable"
-"""``Cache-Control`` of what is found by a hash of its content; the only exception to ``no-store``."""
+"""``Cache-Control`` for files addressed by a hash of their content; the only exception to ``no-store``."""
 CLOSED_POLICY = "sandbox; default-src 'none'"
-"""Policy of what is not a page: it loads nothing, and cannot run where it is opened by itself."""
+"""Policy for everything that is not a page: it loads nothing and cannot run if opened directly."""
 _MAY_DIFFER = {"cache-control": FOR_EVER, "content-security-policy": CLOSED_POLICY}
 
 
 def with_policy(application: ASGIApp) -> ASGIApp:
-    """Put :data:`HEADERS` on every answer of ``application``, whatever it says of them itself."""
+    """Set :data:`HEADERS` on every answer of ``application``, replacing its own values for them."""
 
     async def policed(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -57,7 +57,7 @@ def with_policy(application: ASGIApp) -> ASGIApp:
 
 
 def file_headers(name: str) -> dict[str, str]:
-    """Header fields for a file of a message: it is saved, never shown, and cannot run in our origin."""
+    """Return the header fields for a file of a message, which is saved, never shown, and cannot run here."""
     safe = safe_name(name)
     plain = "".join(each if (each.isalnum() and each.isascii()) or each in " .-_" else "_" for each in safe)
     return {

@@ -1,6 +1,6 @@
-"""The addresses of sign-in: start, answer, sign-out, and what the sign-in service posts itself.
+"""The addresses of sign-in: start, answer, sign-out, and posts from the sign-in service itself.
 
-A sign-in is begun by a link: ``form-action 'self'`` also stops the redirect that would answer a form.
+A sign-in begins with a link, because ``form-action 'self'`` would also block a redirect after a form.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+", re.ASCII)
 
 
 class SignInRoutes:
-    """Pages of sign-in and sign-out, for all organisations."""
+    """Pages for sign-in and sign-out, for all organisations."""
 
     def __init__(self, pages: Pages, journal: Journal) -> None:
         self._pages = pages
         self._journal = journal
 
     def routes(self) -> Sequence[Route]:
-        """Return the routes."""
+        """Return the routes of sign-in and sign-out."""
         return (
             Route(SIGN_IN_PAGE, self.sign_in),
             Route(START, self.start),
@@ -88,7 +88,7 @@ class SignInRoutes:
         return response
 
     async def answer(self, request: Request) -> Response:
-        """Turn the sign-in service's answer into a session; a former one of this browser ends."""
+        """Turn the sign-in service's answer into a session, which replaces this browser's previous one."""
         site = site_of(request)
         try:
             shown = request.scope.get(SHOWN_CERTIFICATE)
@@ -109,7 +109,7 @@ class SignInRoutes:
         return response
 
     async def posted(self, request: Request) -> Response:
-        """Have the browser post the service's answer once more, from here, so that our cookie comes along."""
+        """Make the browser post the service's answer again, from our site, so that it includes our cookie."""
         try:
             (answer,) = (await _fields(request)).get(SAML_ANSWER, [""])
         except (SignInFailed, ValueError):
@@ -122,7 +122,7 @@ class SignInRoutes:
         )
 
     async def metadata(self, request: Request) -> Response:
-        """Show what the organisation's sign-in service is to know of us, where its protocol has that."""
+        """Return our metadata for the organisation's sign-in service; 404 if its protocol has none."""
         document = await site_of(request).sign_in.metadata()
         if document is None:
             raise HTTPException(404)
@@ -139,7 +139,7 @@ class SignInRoutes:
         return response
 
     async def signed_out(self, request: Request) -> Response:
-        """Show that the session has ended, with the way out of the sign-in service as a link."""
+        """Show that the session has ended, with a link for leaving the sign-in service."""
         site = site_of(request)
         try:
             leave = await site.sign_in.leave(site.origin + SIGNED_OUT)
@@ -148,16 +148,16 @@ class SignInRoutes:
         return self._pages.page(request, "signed_out.html", leave=leave)
 
     async def stay(self, request: Request) -> Response:
-        """Return how many seconds the session lasts, which this very request has prolonged."""
+        """Return how many more seconds the session lasts; this request has just prolonged it."""
         await received(request)
         session = session_of(request)
         limits = site_of(request).sessions.limits
         return JSONResponse({"seconds": int(limits.idle.total_seconds()) if session is not None else 0})
 
     async def now(self, request: Request) -> Response:
-        """Give a page a token for its forms, whose session ended and whose person is back.
+        """Return a form token to an open page after its session has ended and the person is back.
 
-        A script of ours alone can read it: other origins get no answer of ours to read.
+        Only our own scripts can read it, since browsers hide our answers from other origins.
         """
         session, site = session_of(request), site_of(request)
         if session is None:
@@ -173,7 +173,7 @@ class SignInRoutes:
         )
 
     async def notice(self, request: Request) -> Response:
-        """End the sessions that the sign-in service says have ended (Back-Channel Logout 2.8)."""
+        """End sessions on a notice from the sign-in service (Back-Channel Logout 2.8)."""
         body = await _body(request, _MAX_NOTICE)
         if body is None:
             return JSONResponse({"error": "invalid_request"}, 400)
@@ -188,7 +188,7 @@ class SignInRoutes:
         return Response(status_code=200)
 
     async def language(self, request: Request) -> Response:
-        """Keep the language that a person chose on a page of ours."""
+        """Store the language that a person has chosen on one of our pages."""
         response = _to(_back(request))
         language = request.path_params["language"]
         if language in set(Language) and request.headers.get("sec-fetch-site") == "same-origin":
@@ -203,7 +203,7 @@ class SignInRoutes:
 
 
 async def _fields(request: Request) -> dict[str, list[str]]:
-    """Return the fields of a sign-in service's answer: in the address, or in the form that it came as."""
+    """Return the fields of a sign-in service's answer, from the address or from a posted form."""
     if request.method != "POST":
         return {name: request.query_params.getlist(name) for name in request.query_params}
     body = await _body(request, _MAX_ANSWER)
@@ -214,7 +214,7 @@ async def _fields(request: Request) -> dict[str, list[str]]:
 
 
 async def _body(request: Request, most: int) -> bytes | None:
-    """Return what was posted; ``None`` when it is longer than ``most``."""
+    """Return the posted data; ``None`` if it is longer than ``most``."""
     body = bytearray()
     async for piece in request.stream():
         body += piece

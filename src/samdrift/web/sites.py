@@ -1,7 +1,7 @@
-"""One origin per organisation: the host of a request is the organisation, and nothing else is asked.
+"""One origin per organisation: the host of a request alone decides which organisation it is for.
 
-Cookies, storage and policy are then kept apart by the browser itself. A host that is not served
-gets the same bare answer as an address that is not there.
+So the browser itself separates cookies, storage and policies. A host that is not served gets the same bare
+answer as an unknown address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SITE = "samdrift.site"
 
 
 class Accent(StrEnum):
-    """An organisation's own colour: one of a set whose contrasts are tested."""
+    """An organisation's colour, from a set with tested contrasts."""
 
     TEAL = "teal"
     BLUE = "blue"
@@ -31,19 +31,19 @@ class Accent(StrEnum):
 
 
 class Closed(StrEnum):
-    """Why an organisation's pages show nothing but a text and whom to call."""
+    """Reason why an organisation's pages show only a short text and a contact."""
 
     LOCKED = "locked"
-    """Its vault waits for its officer."""
+    """The vault waits for its officer."""
     SUSPENDED = "suspended"
 
 
 Holds = Callable[[Session, bytes | None], bool]
-"""Returns whether a session holds on a connection that shows this certificate, in DER, or none."""
+"""Function that returns whether a session is valid on a connection that shows this certificate (DER)."""
 
 
 class Refusal(StrEnum):
-    """Why a request is refused; for the log, never for the answer."""
+    """Reason why a request is refused; for the log, never for the answer."""
 
     FETCH_SITE = "it does not come from a page of this site"
     ORIGIN = "it comes from another origin"
@@ -52,19 +52,19 @@ class Refusal(StrEnum):
 
 
 HearsForged = Callable[[Session, Refusal], Awaitable[None]]
-"""Is notified of a request in a session, and why it is refused."""
+"""Function that is called with the session of a refused request, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Words for whoever is to sign in."""
+    """Texts on the sign-in page."""
 
     lead: Phrase
-    """Purpose of the pages."""
+    """Description of the pages."""
     ended: Phrase
-    """Meaning of a session that has ended, and what is not lost."""
+    """Explanation that the session has ended, and that nothing is lost."""
     accessibility: str
-    """Address of the statement on accessibility; empty where there is none."""
+    """Address of the accessibility statement; empty if there is none."""
 
 
 _TO_MESSAGES = Welcome(
@@ -79,31 +79,31 @@ _TO_MESSAGES = Welcome(
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One organisation as its pages know it."""
+    """One organisation's site."""
 
     origin: str
-    """``https://`` and a host, with the port where it is not the usual one."""
+    """``https://`` and the host, with the port if it is not the standard one."""
     name: str
-    """The organisation's name, as people say it."""
+    """The organisation's name in everyday use."""
     sessions: Sessions
     sign_in: SignInFlow
     accent: Accent = Accent.TEAL
     contact: str = ""
-    """Telephone or address of those who help when the pages do not open."""
+    """Telephone number or address for help when the pages do not open."""
     closed: Closed | None = None
     holds: Holds | None = None
-    """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
+    """Check of a session against a connection's certificate, where people sign in by certificate."""
     welcome: Welcome = _TO_MESSAGES
     forged: HearsForged | None = None
-    """Is notified of requests in a person's session that come from no page of ours, and are refused."""
+    """Function that is called when a request in a person's session is refused as forged."""
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]
-"""Returns the site of a host, as the ``Host`` field has it in small letters; ``None`` for an unknown one."""
+"""Function that returns the site of a host, given in lower case; ``None`` for an unknown one."""
 
 
 def by_host(find: FindSite, application: ASGIApp) -> ASGIApp:
-    """Serve ``application`` to the hosts that ``find`` knows; others get an empty 404."""
+    """Serve ``application`` to hosts known to ``find``; any other host gets an empty 404."""
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,8 +1,8 @@
-"""Texts in Swedish and English, from gettext catalogues that are read as they are written.
+"""Texts in Swedish and English, from gettext catalogues in source form.
 
-A text in code or template is its English form; ``locale/sv.po`` has the Swedish one. It is compiled in
-memory when the program starts, so there is no file that could be older than its source. Swedish leads: it is
-what a person sees whose browser asks for neither.
+A text in code or a template is its English form; ``locale/sv.po`` has the Swedish one. Catalogues are
+compiled in memory when the program starts, so no compiled file can be out of date. Swedish is the default for
+people whose browsers ask for neither language.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OWN = Path(__file__).parent / "locale"
 
 
 class Language(StrEnum):
-    """A language that all texts exist in."""
+    """A language in which all texts are available."""
 
     SWEDISH = "sv"
     ENGLISH = "en"
 
 
 class Texts:
-    """The catalogues of several packages, as one for each language."""
+    """The catalogues of several packages, combined per language."""
 
     def __init__(self, folders: Iterable[Path] = (OWN,)) -> None:
         swedish = compiled(folder / f"{Language.SWEDISH}.po" for folder in folders)
@@ -43,9 +43,9 @@ class Texts:
 
 
 def compiled(files: Iterable[Path]) -> GNUTranslations:
-    """Read the sources of catalogues into one, the last of them first; nothing is written to disk.
+    """Compile catalogue sources into one catalogue in memory; later files take precedence.
 
-    In one, a text is looked up once, and not in each catalogue until it is found.
+    A combined catalogue needs one look-up per text instead of one per catalogue.
     """
     whole = Catalog()
     for file in files:
@@ -59,7 +59,7 @@ def compiled(files: Iterable[Path]) -> GNUTranslations:
 
 
 def preferred(chosen: str | None, accepted: str) -> Language:
-    """Return the language a person chose, else the one that their browser prefers (``Accept-Language``)."""
+    """Return the language that a person chose, otherwise that of the browser (``Accept-Language``)."""
     if chosen is not None and chosen in set(Language):
         return Language(chosen)
     weights = dict.fromkeys(Language, 0.0)

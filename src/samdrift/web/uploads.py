@@ -1,7 +1,7 @@
-"""Posted forms and files, read as they arrive; a file goes into a sink, never to disk in the clear.
+"""Posted forms and files, read as they arrive; a file is written to a sink, never to disk in clear.
 
-Starlette's own reader writes files over one megabyte to a temporary file before anybody sees them, so it is
-not used here. No sink is opened before the form's token has been verified.
+Starlette's own parser writes files over one megabyte to a temporary file before the application sees them, so
+it is not used here. No sink is opened before the form's token has been verified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file of a form as the browser announces it; nothing of it is verified."""
+    """A file in a form as announced by the browser; none of it is verified."""
 
     field: str
     name: str
@@ -35,13 +35,13 @@ class FilePart:
 
 
 class FileSink(Protocol):
-    """A place for one file: sealed as it arrives."""
+    """A receiver for one file, which it seals as it arrives."""
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Write the next piece."""
 
     async def close(self) -> None:
-        """Keep the file, which is whole."""
+        """Keep the complete file."""
 
     async def discard(self) -> None:
         """Discard the incomplete file."""
@@ -52,18 +52,18 @@ OpenSink = Callable[[FilePart], Awaitable[FileSink]]
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """The most that one form may hold."""
+    """Limits of one form."""
 
     fields: int = 500
     text_bytes: int = 4 << 20
-    """All fields together, with their names."""
+    """Total size of all fields with their names."""
     files: int = 100
     file_bytes: int = 48 << 20
-    """All files together."""
+    """Total size of all files."""
 
 
 class Excess(StrEnum):
-    """A limit that a form exceeds."""
+    """The limit that a form exceeds."""
 
     FIELDS = "fields"
     TEXT = "text"
@@ -72,7 +72,7 @@ class Excess(StrEnum):
 
 
 class FormTooLarge(Explained):
-    """A form has more than it may; nothing of it is kept."""
+    """A form that exceeds a limit; none of it is kept."""
 
     def __init__(self, excess: Excess) -> None:
         super().__init__(f"a form has more {excess} than it may")
@@ -80,9 +80,9 @@ class FormTooLarge(Explained):
 
 
 class StaleForm(Forged):
-    """A form of this site that was not made for this session, which most often has ended.
+    """A form of this site that was made for another session, usually one that has ended.
 
-    Nothing was done with it. What was typed is in it, so that nobody writes it twice; files have to be
+    Nothing was done with it. It contains the fields, so that they need not be typed again; files must be
     chosen again.
     """
 
@@ -95,11 +95,11 @@ class StaleForm(Forged):
 async def received(
     request: Request, open_sink: OpenSink | None = None, limits: FormLimits | None = None
 ) -> Form:
-    """Read a posted form, its token first, and hand its files to ``open_sink``.
+    """Read a posted form, its token first, and write its files to sinks from ``open_sink``.
 
-    :class:`StaleForm` where its token is not of this session, :class:`~samdrift.web.guards.Forged` for what
-    is not a form, and :class:`FormTooLarge`. A sink that was closed before is whole, and the caller's to
-    forget.
+    Raises :class:`StaleForm` for a token from another session, :class:`~samdrift.web.guards.Forged` for
+    anything that is not a form, and :class:`FormTooLarge`. Sinks closed before the error contain complete
+    files, which the caller must discard.
     """
     limits = limits or FormLimits()
     token = request.headers.get(TOKEN_HEADER)
@@ -152,7 +152,7 @@ class _Field:
 
 
 class _Parts:
-    """The parts of one multipart form (RFC 7578), in the order in which they come."""
+    """The parts of one multipart form (RFC 7578), in the order in which they arrive."""
 
     def __init__(
         self, request: Request, open_sink: OpenSink | None, limits: FormLimits, *, verified: bool
@@ -171,7 +171,7 @@ class _Parts:
         self._ended = False
 
     async def read(self, boundary: bytes) -> Form:
-        """Read all parts; what breaks off in the middle of a file is discarded."""
+        """Read all parts; discard a file that is cut short."""
         parser = MultipartParser(boundary, self._callbacks())
         try:
             async for piece in self._request.stream():
@@ -200,7 +200,7 @@ class _Parts:
             await sink.discard()
 
     def _callbacks(self) -> MultipartCallbacks:
-        """Note what the parser sees; it cannot wait for a sink itself."""
+        """Return callbacks that record the parser's events, because they cannot await a sink."""
 
         def data(kind: str) -> Callable[[bytes, int, int], None]:
             return lambda piece, start, end: self._events.append((kind, bytes(piece[start:end])))

@@ -1,7 +1,6 @@
-"""Values that the parts of pages are given: what a role has already decided to show, and nothing to fetch.
+"""Values for the parts of pages: already decided by a role, complete, and ready to show.
 
-Templates take these apart; a role fills them. Texts of others come as they are and are escaped where they are
-shown.
+Templates read them and roles fill them. Untrusted text is passed on as it is, and escaped when it is shown.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The look of a tag or band; its text says the same."""
+    """Style of a tag or band; its text has the same meaning."""
 
     PLAIN = "plain"
     ACCENT = "accent"
@@ -24,7 +23,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A few words that mark something."""
+    """A short label."""
 
     text: str
     kind: Kind = Kind.PLAIN
@@ -32,7 +31,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to another page; ``count`` is the number of things that wait there."""
+    """A link to another page; ``count`` is the number of items that wait there."""
 
     text: str
     href: str
@@ -43,7 +42,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Links below a heading, which is empty for the first."""
+    """Links below a heading; the heading of the first section is empty."""
 
     heading: str
     links: tuple[Link, ...]
@@ -62,19 +61,19 @@ class Row:
     current: bool = False
     tags: tuple[Tag, ...] = ()
     beside: tuple[str, ...] = ()
-    """References, the handler, who is writing."""
+    """Further information: references, handler, and people who are writing."""
     id: str = ""
-    """The key under which an open page learns who else is reading."""
+    """Key by which an open page finds out who else is reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lain:
-    """Unread messages that have lain for longer than their mailbox allows, in words over a list of it."""
+    """A notice that unread messages have waited longer than their mailbox allows."""
 
     what: str
     how_long: str
     href: str
-    """The oldest."""
+    """Address of the oldest one."""
     open: str
 
 
@@ -85,13 +84,13 @@ class Attached:
     href: str
     name: str
     kind: str
-    """Its type by its content, short: ``PDF``."""
+    """Short name of its type according to its content, such as ``PDF``."""
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a message; most messages have one, whose name is not shown."""
+    """A document of a message; if it is the only one, its name is not shown."""
 
     text: str
     """The text as it arrived, or :func:`samdrift.web.messagetext.kept_text` of what was stored."""
@@ -101,19 +100,19 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Delivery of a message in words: what is known of it, and what is not."""
+    """Description of a message's delivery: what is known of it, and what is not."""
 
     tag: Tag
     beside: str = ""
     proof: str = ""
-    """Address of the proof; empty without one."""
+    """Address of the proof; empty if there is none."""
     undo: str = ""
-    """Address of the page on which sending can be undone; empty where it cannot."""
+    """Address of the page for undoing the sending; empty if that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a conversation, of ours or of theirs."""
+    """A message in a conversation, sent by either side."""
 
     id: str
     organisation: str
@@ -121,28 +120,28 @@ class Message:
     at: datetime
     documents: tuple[Document, ...]
     attention: str = ""
-    """Persons at the recipient that it names, in words."""
+    """People at the recipient that the message names."""
     tags: tuple[Tag, ...] = ()
-    """Its state and the references that only this message has."""
+    """The message's state, and references that no other message in the conversation has."""
     reply: str = ""
-    """Address to which an answer to it is posted; empty where it cannot be answered."""
+    """Address to which a reply is posted; empty if a reply is not possible."""
     raw: str = ""
-    """Address of its raw form, for one that cannot be shown."""
+    """Address of its raw form, for a message that cannot be shown."""
     left: str = ""
-    """Advice about one that is not here, since it is too large; empty for every other."""
+    """Advice on a message that is too large to be here; empty for any other."""
     read_by: int = 0
     readers: str = ""
-    """Address of the list of its readers."""
+    """Address of the list of readers."""
     way: str = ""
-    """Address of the way that it took."""
+    """Address of the page on the message's way."""
     received: str = ""
-    """The time of arrival and the signer, in words."""
+    """Time of arrival and signer, as text."""
     delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note beside a conversation, which is never sent."""
+    """A note on a conversation, which is never sent."""
 
     author: str
     at: datetime
@@ -152,7 +151,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A row of a page on which a person checks what they are about to do."""
+    """A row on a page for checking an action before it is confirmed."""
 
     label: str
     value: str
@@ -161,7 +160,7 @@ class Answer:
     href: str = ""
     act: str = ""
     cautions: tuple[str, ...] = ()
-    """Reasons to look twice at it, each a sentence."""
+    """Reasons for caution, each a sentence."""
 
 
 class StepState(StrEnum):

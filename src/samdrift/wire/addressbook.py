@@ -1,13 +1,13 @@
-"""The address book's documents: JSON:API to frozen types (architecture-sad 7.1.1), and a copy of all of it.
+"""The address book's documents: JSON:API to frozen types (architecture-sad 7.1.1), and a copy of it.
 
-The address book refuses ``<`` and ``>`` in what is entered; they are refused here too,
-as are values beyond its limits of length, since what it says is shown to people.
-:class:`AddressBookCopy` is the whole address book as it was at one time: to look up in,
-to search, and to keep as bytes.
+The address book rejects ``<`` and ``>`` in its input. They are rejected here too, as are values beyond
+its length limits, because its content is shown to people.
 
-Missing: the technical guide to the address book's interface, which DIGG
-publishes elsewhere: attributes are those of its information specification, and
-names of resources, relationships and links those of JSON:API 1.1.
+:class:`AddressBookCopy` is the whole address book at one point in time: for lookups and searches, and to be
+stored as bytes.
+
+Missing: the technical guide to the address book's interface, which DIGG publishes elsewhere: attributes are
+those of its information specification, and names of resources, relationships and links those of JSON:API 1.1.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _FORBIDDEN = re.compile(r"[<>\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 _FORM = 1
-"""Number of the form that a copy is kept in; another one is not read."""
+"""Version of the format in which a copy is stored; other versions are not read."""
 
 
 class OrganisationKind(StrEnum):
-    """Kind of participation: an organisation takes part itself or belongs to one that does."""
+    """Kinds of participation: an organisation takes part itself, or belongs to one that does."""
 
     ORGANISATION = "o"
     UNDER_ORGANISATION = "ou"
@@ -48,10 +48,10 @@ class OrganisationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A participating organisation or an under-organisation, which has its ``parent``'s resource id."""
+    """A participating organisation, or an under-organisation with its ``parent``'s resource id."""
 
     id: str
-    """The resource's, not a participant identifier."""
+    """Id of the JSON:API resource, not a participant identifier."""
     participant: ParticipantIdentifier
     organisation_number: str
     name: str
@@ -79,8 +79,8 @@ class FunctionalAddress:
 class Page(Generic[T]):
     """One page of a collection, and the address of the next one.
 
-    ``refused`` counts entries that break the rules and were left out, so that
-    one of them does not take the whole address book away.
+    ``refused`` counts entries that break the rules and were left out, so that a single invalid entry does not
+    make the whole address book unusable.
     """
 
     items: tuple[T, ...]
@@ -89,12 +89,12 @@ class Page(Generic[T]):
 
 
 def read_organisations(data: bytes) -> Page[Organisation]:
-    """A page of organisations; :class:`WireError` when ``data`` is no such document."""
+    """Return a page of organisations; raise :class:`WireError` if ``data`` is not such a document."""
     return _page(read_document(data), _ORGANISATIONS, lambda resource, _: _organisation(resource))
 
 
 def read_addresses(data: bytes) -> Page[FunctionalAddress]:
-    """A page of functional addresses, with their organisations included in the document."""
+    """Return a page of functional addresses, with their organisations from the same document."""
     return _page(read_document(data), _ADDRESSES, _address)
 
 
@@ -177,7 +177,7 @@ def _checked(value: Any, attribute: str, longest: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource object; what it holds is looked at by those who know its type."""
+    """A JSON:API resource object; its attributes are validated by the reader of its type."""
 
     type: str
     id: str
@@ -185,7 +185,7 @@ class Resource:
     relationships: Mapping[str, Any]
 
     def related(self, relationship: str) -> str | None:
-        """The id of the one resource that ``relationship`` points at."""
+        """Return the id of the single resource that ``relationship`` refers to."""
         match self.relationships.get(relationship):
             case {"data": {"id": str(identifier)}}:
                 return identifier
@@ -194,7 +194,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A collection's page: its resources, the ones related to them, and the next page."""
+    """A page of a collection: its resources, the resources related to them, and the next page."""
 
     data: tuple[Resource, ...]
     included: Mapping[tuple[str, str], Resource]
@@ -202,7 +202,7 @@ class Document:
 
 
 def read_document(data: bytes) -> Document:
-    """Read a collection; :class:`WireError` for anything else."""
+    """Parse a collection; raise :class:`WireError` for anything else."""
     if len(data) > _MAX_BYTES:
         raise WireError(WireFault.TOO_LARGE, f"larger than {_MAX_BYTES} bytes")
     try:
@@ -262,10 +262,10 @@ class Query:
     """A search; empty fields match everything."""
 
     text: str = ""
-    """Words that must all are in names, descriptions or keywords, in any order, whatever their case."""
+    """Words that must all occur in names, descriptions or keywords, in any order and case."""
     organisation: ParticipantIdentifier | None = None
     keyword: str = ""
-    """One of the keywords or codes, whole, whatever its case."""
+    """One of the keywords or codes, in full and in any case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,19 +292,19 @@ class AddressBookCopy:
         object.__setattr__(self, "_texts", tuple(texts))
 
     def organisation(self, participant: ParticipantIdentifier) -> Organisation | None:
-        """The organisation; not one of its under-organisations, as long as it is there itself."""
+        """Return the organisation with that identifier, in preference to its under-organisations."""
         return self._participants.get(participant)
 
     def parent(self, organisation: Organisation) -> Organisation | None:
-        """The organisation that an under-organisation belongs to."""
+        """Return the organisation that an under-organisation belongs to."""
         return self._ids.get(organisation.parent) if organisation.parent is not None else None
 
     def address(self, participant: ParticipantIdentifier, identifier: str) -> FunctionalAddress | None:
-        """A functional address of an organisation or one of its under-organisations, whatever its case."""
+        """Return a functional address of an organisation or its under-organisations, ignoring case."""
         return self._identifiers.get(_key(participant, identifier))
 
     def search(self, query: Query, limit: int = 50) -> tuple[FunctionalAddress, ...]:
-        """Functional addresses that fit everything in ``query``, by organisation and name."""
+        """Return the functional addresses that match all of ``query``, ordered by organisation and name."""
         words, keyword = query.text.casefold().split(), query.keyword.casefold()
         found = (
             one
@@ -316,7 +316,7 @@ class AddressBookCopy:
         return tuple(sorted(found, key=_order)[:limit])
 
     def to_bytes(self) -> bytes:
-        """The copy in a form of its own, for :func:`read_copy`."""
+        """Serialise the copy in our own format, for :func:`read_copy`."""
         organisations = {one.id: one for one in (*_owners(self.addresses), *self.organisations)}
         plain = {
             "form": _FORM,
@@ -329,7 +329,7 @@ class AddressBookCopy:
 
 
 def read_copy(data: bytes) -> AddressBookCopy:
-    """The copy that :meth:`AddressBookCopy.to_bytes` made; :class:`WireError` for anything else."""
+    """Read the output of :meth:`AddressBookCopy.to_bytes`; raise :class:`WireError` for anything else."""
     try:
         plain = json.loads(data)
         if plain["form"] != _FORM:

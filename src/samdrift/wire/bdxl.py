@@ -1,8 +1,7 @@
-"""From a participant to the address of its SMP by DNS (component-sml 2.8, eDelivery BDXL 1.6).
+"""Location of a participant's SMP in DNS (component-sml 2.8, eDelivery BDXL 1.6).
 
-The name is a hash, so that identifiers of any form fit into DNS; the answer is
-a NAPTR record whose whole content is an address. DNS itself is asked in
-``net``: here is only what is asked for and what an answer means.
+The DNS name is a hash, so that identifiers of any form fit; the answer is a NAPTR record that contains an
+address. The DNS query itself is made in ``net``: this module only builds the name and interprets the records.
 """
 
 from __future__ import annotations
@@ -33,22 +32,22 @@ class Naptr:
 
 
 def host(participant: ParticipantIdentifier, zone: str) -> str:
-    """The name to ask for: base32 of SHA-256 of the identifier in lower case, its scheme, the zone."""
+    """Return the name to query: base32 of the SHA-256 of the lower-case identifier, its scheme, the zone."""
     digest = hashlib.sha256(participant.value.lower().encode()).digest()
     label = base64.b32encode(digest).decode("ascii").rstrip("=")
     return f"{label}.{participant.scheme}.{zone.strip('.')}"
 
 
 def record(address: str, *, order: int = 100, preference: int = 10) -> Naptr:
-    """The record by which an SML publishes the ``address`` of an SMP."""
+    """Return the record with which an SML publishes the ``address`` of an SMP."""
     return Naptr(order, preference, "U", SERVICE, f"!.*!{web_address(address, 'address')}!", ".")
 
 
 def smp_address(records: Sequence[Naptr]) -> str:
-    """The address in the first terminal record for SMP, without a slash at its end.
+    """Return the address in the first terminal record for SMP, without a trailing slash.
 
-    :class:`WireError` when no record is one for SMP, or when the first one does
-    not give an http or https address without a query.
+    Raises :class:`WireError` if no record is for SMP, or if the first one does not contain an http or https
+    address without a query.
     """
     usable = [r for r in records if r.flags.upper() == "U" and r.service.lower() == SERVICE.lower()]
     if not usable:
@@ -63,8 +62,8 @@ def smp_address(records: Sequence[Naptr]) -> str:
 def _substituted(regexp: str) -> str:
     """Return the result of a substitution expression for any input (RFC 3402 3.2).
 
-    Only expressions that replace the whole input are in use, and only they are
-    taken: a pattern from DNS is never run.
+    Only expressions that replace the whole input are in use, and only they are accepted: a pattern from DNS
+    is never executed.
     """
     parts = regexp[1:].split(regexp[0]) if regexp else []
     if len(parts) != 3 or parts[0] not in _WHOLE or parts[2] not in ("", "i") or "\\" in parts[1]:

@@ -13,7 +13,7 @@ class ReceiptStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason code: which kind of check a message failed (message-receipt 4.2)."""
+    """Reason codes: the kind of check that a message failed (message-receipt 4.2)."""
 
     SCHEMA = "SV"
     RULE = "BV"

@@ -1,16 +1,14 @@
 """``eb:Messaging`` headers of ebMS 3.0, written and read: user messages, receipts and errors.
 
-Nothing here signs or verifies. A header is written from frozen values as text in exclusive
-canonical form, ready to be signed; ``wsu_id`` identifies it for the signature (ebms3-core 5.2,
-6.2; as4-profile 5.1.8). User messages are read by the ebMS 3.0 schema and nothing looser.
-Signals, receipts and errors, are read more tolerantly, as peers write them: an answer that
-can be understood is worth more than one that follows the schema, and nothing is believed
-before its signature is verified.
+Nothing here signs or verifies. A header is written from frozen values as text in exclusive canonical form,
+ready to be signed; ``wsu_id`` identifies it for the signature (ebms3-core 5.2, 6.2; as4-profile 5.1.8). User
+messages are read strictly by the ebMS 3.0 schema. Signals (receipts and errors) are read more tolerantly, as
+peers write them: a response that can be understood is more useful than one that follows the schema, and
+nothing is trusted before its signature is verified.
 
-Error codes of ebMS 3.0 and AS4 are in one table for all code that reports or reads one
-(ebms3-core 6.7.1 and 6.7.2; as4-profile 3.1, 3.2 and 3.4); ``DUPLICATE`` is phase4's own answer
-to a resend. A code received from a peer that is not in the table stays a plain string in
-:class:`EbmsError`.
+The error codes of ebMS 3.0 and AS4 are in one table for all code that reports or reads one (ebms3-core 6.7.1
+and 6.7.2; as4-profile 3.1, 3.2 and 3.4); ``DUPLICATE`` is phase4's own response to a resend. A code from a
+peer that is not in the table stays a plain string in :class:`EbmsError`.
 
 Clauses: transport-profile-as4 2.5 c.
 """
@@ -31,7 +29,7 @@ from samdrift.wire.xml.writer import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU,
 from samdrift.wire.xml.writer import text as escaped
 
 NOT_SERVICED = "NOT_SERVICED"
-"""``ErrorDetail`` of the answer to a receiver that is not served (transport-profile-as4 2.5 c)."""
+"""``ErrorDetail`` of the response for a recipient that is not served here (transport-profile-as4 2.5 c)."""
 
 _XSD_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MAX_VALUE = 1024
@@ -50,7 +48,7 @@ class Severity(StrEnum):
 
 
 class Category(StrEnum):
-    """The step of the work that found an error (ebms3-core 6.2.5)."""
+    """The processing step that detected an error (ebms3-core 6.2.5)."""
 
     CONTENT = "Content"
     UNPACKAGING = "Unpackaging"
@@ -59,7 +57,7 @@ class Category(StrEnum):
 
 
 class EbmsErrorCode(StrEnum):
-    """An error code of the standard, with its description; the value is the code, ``EBMS:0004``."""
+    """An error code of the standard, with its properties; the value is the code itself, ``EBMS:0004``."""
 
     short_description: str
     severity: Severity
@@ -104,7 +102,7 @@ _BY_CODE = {str(member): member for member in EbmsErrorCode}
 
 
 def error_code(code: str) -> EbmsErrorCode | str:
-    """The member of the table for ``code``, or the string itself when the table has none."""
+    """Return the member of the table for ``code``, or the string itself if there is none."""
     return _BY_CODE.get(code, code)
 
 
@@ -112,9 +110,8 @@ def error_code(code: str) -> EbmsErrorCode | str:
 class EbmsError:
     """One ``eb:Error``, ours or a peer's.
 
-    ``code`` is an :class:`EbmsErrorCode` where the table knows it, else the peer's string.
-    ``detail`` and ``description`` of a peer are its own words: show them to the operator,
-    act on ``code`` alone.
+    ``code`` is an :class:`EbmsErrorCode` if the table has it, else the peer's string. ``detail`` and
+    ``description`` of a peer are its own words: show them to the operator, but act on ``code`` alone.
     """
 
     code: EbmsErrorCode | str
@@ -127,7 +124,7 @@ class EbmsError:
 
     @classmethod
     def of(cls, code: EbmsErrorCode, detail: str, ref_to_message_id: str | None = None) -> Self:
-        """An error of ours, with the table's severity, category and short description."""
+        """Create an error of our own, with the table's severity, category and short description."""
         return cls(
             code=code,
             severity=code.severity,
@@ -149,13 +146,13 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class PartInfo:
-    """One payload of a user message; ``href`` is ``cid:`` and the part's Content-ID."""
+    """One payload of a user message; ``href`` is ``cid:`` and the MIME part's Content-ID."""
 
     href: str
     properties: tuple[Property, ...]
 
     def property(self, name: str) -> str | None:
-        """The value of the part property ``name``."""
+        """Return the value of the part property ``name``; ``None`` if it is absent."""
         return _value(self.properties, name)
 
 
@@ -163,7 +160,7 @@ class PartInfo:
 class UserMessage:
     """The ``eb:UserMessage`` of a one-way push (ebms3-core 5.2.2, transport-profile-as4 2.3.1 a-d, j-q).
 
-    Times are aware and in UTC; ``mpc`` absent means the default channel.
+    Times are aware and in UTC; a missing ``mpc`` means the default channel.
     """
 
     message_id: str
@@ -184,13 +181,13 @@ class UserMessage:
     ref_to_message_id: str | None = None
 
     def property(self, name: str) -> str | None:
-        """The value of the message property ``name`` (``originalSender``, ``finalRecipient``)."""
+        """Return the value of the message property ``name``, such as ``finalRecipient``, if present."""
         return _value(self.properties, name)
 
 
 @dataclass(frozen=True, slots=True)
 class SignalInfo:
-    """``eb:MessageInfo`` of a signal: its own id and the message that it answers."""
+    """The ``eb:MessageInfo`` of a signal: its own id, and that of the message it responds to."""
 
     message_id: str
     timestamp: datetime
@@ -218,15 +215,15 @@ def _value(properties: tuple[Property, ...], name: str) -> str | None:
 
 
 def format_time(at: datetime) -> str:
-    """Return ``2024-05-01T12:00:00.000Z``; ``at`` must be aware.
+    """Format a time as ``2024-05-01T12:00:00.000Z``; ``at`` must be aware.
 
-    UTC, three fraction digits and ``Z``: Domibus refuses any other number of digits.
+    UTC, three fraction digits and ``Z``: Domibus rejects any other number of digits.
     """
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(spelling: str) -> datetime | None:
-    """The aware time in UTC, or None when ``spelling`` is not an xsd:dateTime; without a zone it is UTC."""
+    """Parse an xsd:dateTime as an aware time in UTC, the default zone; ``None`` for anything else."""
     if not _XSD_DATE_TIME.fullmatch(spelling):
         return None
     try:
@@ -237,7 +234,7 @@ def parse_time(spelling: str) -> datetime | None:
 
 
 def build_user_message(message: UserMessage, wsu_id: str) -> str:
-    """``eb:Messaging`` with one user message.
+    """Write ``eb:Messaging`` with one user message.
 
     Clauses: transport-profile-as4 2.3.1 d.
     """
@@ -268,10 +265,10 @@ def build_user_message(message: UserMessage, wsu_id: str) -> str:
 
 
 def build_receipt(info: SignalInfo, proof: Iterable[str], wsu_id: str) -> str:
-    """``eb:Messaging`` with one receipt whose only child is NonRepudiationInformation.
+    """Write ``eb:Messaging`` with one receipt whose only child is NonRepudiationInformation.
 
-    Exactly one child, since Domibus insists on it; each of ``proof`` is a ``ds:Reference``
-    of the message that is acknowledged, in exclusive canonical form.
+    There is exactly one child because Domibus requires it. Each of ``proof`` is a ``ds:Reference`` of the
+    acknowledged message, in exclusive canonical form.
     """
     parts = "".join(
         f"<ebbp:MessagePartNRInformation>{reference}</ebbp:MessagePartNRInformation>" for reference in proof
@@ -288,7 +285,7 @@ def build_receipt(info: SignalInfo, proof: Iterable[str], wsu_id: str) -> str:
 
 
 def build_errors(info: SignalInfo, errors: Iterable[EbmsError], wsu_id: str) -> str:
-    """``eb:Messaging`` with an error signal (ebms3-core 6.2)."""
+    """Write ``eb:Messaging`` with an error signal (ebms3-core 6.2)."""
     return _messaging(
         wsu_id,
         f"<eb:SignalMessage>{_message_info(info)}{''.join(map(_written_error, errors))}</eb:SignalMessage>",
@@ -342,13 +339,13 @@ def _written_error(error: EbmsError) -> str:
 
 @cache
 def _eb(local: str) -> str:
-    """The expanded name of an ebMS element."""
+    """Return the expanded name of an ebMS element."""
     return name(Namespace.EBMS3, local)
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A child in a sequence: expanded name and how often it may stand there."""
+    """A child element in a sequence: its expanded name, and how often it may occur."""
 
     tag: str
     minimum: int = 1
@@ -356,21 +353,21 @@ class _Slot:
 
 
 _Slots = tuple[_Slot, ...]
-"""The children that an element has, in order."""
+"""The children that an element may have, in order."""
 
 
 def _one(local: str) -> _Slot:
-    """Exactly one child by that name."""
+    """Return a slot for exactly one child with that name."""
     return _Slot(_eb(local))
 
 
 def _optional(local: str, maximum: int = 1) -> _Slot:
-    """None or up to ``maximum`` children by that name."""
+    """Return a slot for up to ``maximum`` children with that name."""
     return _Slot(_eb(local), 0, maximum)
 
 
 def _read_sequence(element: Element, slots: _Slots) -> list[list[Element]]:
-    """The children of ``element`` by slot, in order; :class:`WireError` (``STRUCTURE``) otherwise."""
+    """Return the children of ``element`` by slot; raise :class:`WireError` (``STRUCTURE``) on a mismatch."""
     waiting = children(element)
     found: list[list[Element]] = []
     at = 0
@@ -387,7 +384,7 @@ def _read_sequence(element: Element, slots: _Slots) -> list[list[Element]]:
 
 
 def value(element: Element) -> str:
-    """The text of an element without white space round it; neither empty nor unreasonably long."""
+    """Return the text of an element, stripped; raise :class:`WireError` if it is empty or too long."""
     if children(element):
         raise _malformed(element, f"{local_name(element)} holds elements")
     found = text(element).strip()
@@ -397,7 +394,7 @@ def value(element: Element) -> str:
 
 
 def _malformed(element: Element, message: str) -> WireError:
-    """The error for a header that is not as the schema says."""
+    """Return the error for a header that does not follow the schema."""
     return WireError(WireFault.STRUCTURE, message, path(element))
 
 
@@ -422,10 +419,10 @@ _MESSAGE_ID = f"{_eb('UserMessage')}/{_eb('MessageInfo')}/{_eb('MessageId')}"
 
 
 def parse_user_message(messaging: Element) -> UserMessage:
-    """The one user message of a header; :class:`WireError` (``STRUCTURE``) for anything else.
+    """Return the one user message of a header; raise :class:`WireError` (``STRUCTURE``) for anything else.
 
-    One message for each SOAP envelope: the profile bundles nothing (eDelivery AS4 common
-    profile). Property names stand once, so that nobody reads another one than we do.
+    Each SOAP envelope has one message, because the profile does not bundle (eDelivery AS4 common
+    profile). Property names must be unique, so that no other reader can pick another property than we do.
     """
     ((user,),) = _read_sequence(messaging, _MESSAGING)
     (info,), (parties,), (collaboration,), properties, payload = _read_sequence(user, _USER_MESSAGE)
@@ -455,7 +452,7 @@ def parse_user_message(messaging: Element) -> UserMessage:
 
 
 def _parse_message_info(element: Element) -> SignalInfo:
-    """``eb:MessageInfo`` of a user message or a signal."""
+    """Read ``eb:MessageInfo`` of a user message or a signal."""
     (timestamp,), (message_id,), reference = _read_sequence(element, _MESSAGE_INFO)
     at = parse_time(value(timestamp))
     if at is None:
@@ -464,7 +461,7 @@ def _parse_message_info(element: Element) -> SignalInfo:
 
 
 def message_id_of(messaging: Element) -> str | None:
-    """The id of a message whose header may be broken otherwise, to name it in an error."""
+    """Return the id of a message whose header may otherwise be broken, to name it in an error."""
     found = messaging.find(_MESSAGE_ID)
     return None if found is None or len(found) else (found.text or "").strip()[:255] or None
 
@@ -499,14 +496,14 @@ _SIGNAL = (_one("SignalMessage"),)
 
 
 def is_signal(messaging: Element) -> bool:
-    """Return whether a header holds a signal and not a user message; nothing else is checked."""
+    """Return whether a header contains a signal rather than a user message; nothing else is checked."""
     return any(part.tag == _eb("SignalMessage") for part in children(messaging))
 
 
 def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessage:
-    """The one signal of a header; :class:`WireError` (``STRUCTURE``) when it is neither receipt nor error.
+    """Return the one signal of a header; raise :class:`WireError` (``STRUCTURE``) for anything else.
 
-    A signal with a receipt and an error is an error: it proves nothing.
+    A signal with both a receipt and an error is an error: it proves nothing.
     """
     ((signal,),) = _read_sequence(messaging, _SIGNAL)
     parts = children(signal)
@@ -523,7 +520,7 @@ def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessag
 
 
 def _references(receipt: Element) -> tuple[Element, ...]:
-    """The ``ds:Reference`` elements of NonRepudiationInformation; phase4 adds a sibling to it."""
+    """Return the ``ds:Reference`` elements of NonRepudiationInformation; phase4 adds a sibling to it."""
     information = receipt.findall(_INFORMATION)
     if len(information) > 1:
         raise _malformed(receipt, "more than one NonRepudiationInformation")

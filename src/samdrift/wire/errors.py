@@ -1,4 +1,4 @@
-"""The one family of errors that the wire formats raise on bad input."""
+"""The exception that the wire formats raise on bad input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class WireFault(StrEnum):
-    """The kind of fault in an input, for programs to branch on."""
+    """Kinds of fault in an input, for programs to branch on."""
 
     NOT_XML = "not-xml"
     FORBIDDEN_XML = "forbidden-xml"
@@ -23,11 +23,10 @@ class WireFault(StrEnum):
 
 
 class WireError(ValueError):
-    """Input that cannot be used: what is wrong, where, in words without content.
+    """Input that cannot be used; the error describes the fault and its place without quoting content.
 
-    ``text`` never repeats a value of the input, so that it can be logged, shown
-    and put in a receipt (invariant 9). ``where`` is a path of element names, a
-    header name or a byte offset.
+    ``text`` never repeats a value of the input, so that it can be logged, shown and put in a receipt
+    (invariant 9). ``where`` is a path of element names, a header name or a byte offset.
     """
 
     def __init__(self, fault: WireFault, text: str, where: str = "") -> None:

@@ -1,12 +1,11 @@
 """File types by content, not by name (content-specification 4.3.3.3 contentType).
 
-A declared MIME type is held against the kind that :func:`detect` finds. A file that two
-programs would take for different things (an image with an archive at its end, an
-archive with a PDF in front) is a way past every check that looks at one of them, so
-such a file is of no kind.
+A declared MIME type is compared with the kind that :func:`detect` finds. A file that two programs would read
+as different things (an image with an archive at its end, an archive with a PDF in front) evades every check
+that looks at only one of them, so such a file is ``AMBIGUOUS``.
 
-Archives come from strangers: no more of one is read than its directory, as long as
-that is small, and the beginning of the one entry that shows its type.
+Archives come from strangers: only their directory is read, if it is small, and the beginning of the one entry
+that reveals the type.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _END = b"PK\x05\x06"
 _ENTRY = b"PK\x01\x02"
 
 _ELSEWHERE = b"PK\x06\x07"
-"""Begins what may stand before the end and send a reader to another directory (Zip64)."""
+"""Signature of a Zip64 locator, which precedes the end record and points a reader to another directory."""
 
 _ELSEWHERE_SIZE = 20
 _END_SIZE = 22
@@ -62,7 +61,7 @@ _MOST_READ = 1 << 18
 _METHODS = (ZIP_STORED, ZIP_DEFLATED)
 """Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B).
 
-Others ask for as much memory as they please, and fail in ways of their own.
+Other methods can demand unlimited memory, and have failure modes of their own.
 """
 
 _CONTENT_TYPES = "[Content_Types].xml"
@@ -86,7 +85,7 @@ _UNREADABLE = (
 _OFFICE_STREAMS = ("WordDocument", "Workbook", "Book", "PowerPoint Document")
 
 _PDF_ANYWHERE = 1024
-"""Readers of PDF find its beginning anywhere in the first bytes (ISO 32000-1, implementation note 13)."""
+"""Number of first bytes in which PDF readers search for the header (ISO 32000-1, implementation note 13)."""
 
 _TEXT_BEGINNING = 2048
 _SPACE = b" \t\r\n\x0b\x0c"
@@ -94,9 +93,9 @@ _MARK = codecs.BOM_UTF8
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _PIECE = 1 << 20
 _TAIL = _LARGEST_DIRECTORY + _ELSEWHERE_SIZE + _END_SIZE + _LONGEST_COMMENT
-"""Bytes at the end in which there is all that an archive says of itself."""
+"""Number of bytes at the end of a file that are sure to contain an archive's directory and end record."""
 _PART = 2 * _MOST_READ
-"""Bytes of an archive from an entry on, with its names, in which :data:`_MOST_READ` of it are."""
+"""Bytes to read of an archive from an entry on: its header and at least :data:`_MOST_READ` bytes."""
 _MOST_PLACES = 1 << 16
 
 _HTML = re.compile(
@@ -108,7 +107,7 @@ _ROOT = re.compile(rb"<(?![?!])")
 
 
 class Kind(Enum):
-    """A kind of content."""
+    """Kinds of content."""
 
     PDF = auto()
     PNG = auto()
@@ -122,22 +121,22 @@ class Kind(Enum):
     ODS = auto()
     ODP = auto()
     ZIP = auto()
-    """An archive that is none of the documents above."""
+    """An archive that is not one of the documents above."""
     OFFICE = auto()
-    """A document of Word, Excel or PowerPoint as they were before the formats above."""
+    """A document in an older Word, Excel or PowerPoint format."""
     COMPOUND = auto()
-    """A file of the same form that is none; installers and saved e-mails are such."""
+    """A file in the same container format as ``OFFICE`` but of another kind: an installer, a saved e-mail."""
     RTF = auto()
     TEXT = auto()
-    """UTF-8 without control characters."""
+    """Plain text: UTF-8 without control characters."""
     XML = auto()
     HTML = auto()
     PROGRAM = auto()
-    """Something that a computer executes."""
+    """A program that a computer can execute."""
     OTHER = auto()
-    """Binary content that nothing more is known of."""
+    """Unrecognised binary content."""
     AMBIGUOUS = auto()
-    """Two things in one file: one program sees this, another one that."""
+    """Two things in one file, which different programs read differently."""
 
 
 _AGREE: dict[str, frozenset[Kind]] = {
@@ -169,16 +168,16 @@ _OF_UNKNOWN_FORM = frozenset({Kind.OTHER, Kind.ZIP, Kind.COMPOUND, Kind.TEXT, Ki
 
 
 def canonical(content_type: str) -> str:
-    """A MIME type in small letters, without parameters, by the name that is used here."""
+    """Return a MIME type in lower case, without parameters, and with aliases replaced."""
     bare = content_type.partition(";")[0].strip().lower()
     return _SAME.get(bare, bare)
 
 
 def agrees(content_type: str, kind: Kind) -> bool:
-    """Return whether a file that is declared as ``content_type`` may have content of that kind.
+    """Return whether a file declared as ``content_type`` may have content of ``kind``.
 
-    Of a type whose form is not known here it can only be asked that it is
-    nothing that is known to be something else.
+    For a type whose format is not known here, this only checks that the content is not recognised as another
+    type.
     """
     return kind in _AGREE.get(canonical(content_type), _OF_UNKNOWN_FORM)
 
@@ -197,7 +196,7 @@ _OPEN_DOCUMENT_TYPES = {
 
 
 def _kind_of_open_xml(types: bytes) -> Kind:
-    """By the main part, as whoever opens the document reads its type: what is no XML has none."""
+    """Return the kind by the main part's type, as office programs do; ``ZIP`` if there is no such part."""
     try:
         root = xml.parse(types, XmlLimits(max_bytes=_MOST_READ - 1))
     except WireError:
@@ -233,7 +232,7 @@ _ARCHIVES = frozenset({Kind.ZIP, Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT, Kind
 
 
 def detect(data: bytes) -> Kind:
-    """The kind of a file."""
+    """Return the kind of a file."""
     detector = Detector()
     detector.feed(data)
     part = detector.wanted()
@@ -241,10 +240,10 @@ def detect(data: bytes) -> Kind:
 
 
 class Detector:
-    """Finds the kind of a file that comes in pieces, of which it holds the beginning and the end.
+    """A detector of the kind of a file that arrives in pieces, which keeps only the beginning and end.
 
-    What kind of document an archive is shows somewhere between them: :meth:`wanted` says where, and
-    :meth:`kind` takes that part, which is read again.
+    The kind of document in an archive may be shown somewhere in between: :meth:`wanted` returns the range,
+    which the caller reads again and passes to :meth:`kind`.
     """
 
     def __init__(self) -> None:
@@ -256,7 +255,7 @@ class Detector:
         self._streams = tuple(_Occurrences(f"{name}\0".encode("utf-16-le")) for name in _OFFICE_STREAMS)
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Process the next piece."""
         if len(self._beginning) < _TEXT_BEGINNING:
             self._beginning += piece[: _TEXT_BEGINNING - len(self._beginning)]
         self._size += len(piece)
@@ -270,7 +269,7 @@ class Detector:
             del self._tail[:-_TAIL]
 
     def wanted(self) -> range | None:
-        """Return the places of the part that shows what kind of document an archive is, if it is one."""
+        """Return the range of bytes that reveals the kind of document in an archive, if it is one."""
         if self._magic() is not Kind.ZIP:
             return None
         archive = _Archive(self._size, bytes(self._tail))
@@ -278,7 +277,7 @@ class Detector:
         return None if start is None else range(start, min(self._size, start + _PART))
 
     def kind(self, part: bytes = b"") -> Kind:
-        """Return the kind, now that all has come; ``part`` is what was :meth:`wanted`."""
+        """Return the kind, after the last piece; ``part`` holds the bytes that :meth:`wanted` asked for."""
         kind = self._kind(part)
         archive = kind in _ARCHIVES
         if not archive and kind is not Kind.PROGRAM and self._ends_as_archive():
@@ -307,9 +306,9 @@ class Detector:
         return Kind.PROGRAM if self._beginning.startswith(b"MZ") else Kind.OTHER
 
     def _ends_as_archive(self) -> bool:
-        """Return whether a reader of archives, which begins at the end, would take it for one.
+        """Return whether a reader of archives, which starts at the end, would take the file for one.
 
-        Many are content with an end that something follows, as long as the directory stands before it.
+        Many readers accept an end record with data after it, as long as the directory precedes it.
         """
         tail = bytes(self._tail)
         before = self._size - len(tail)
@@ -323,14 +322,14 @@ class Detector:
 
 
 class _Archive:
-    """A file that begins as an archive, by its end, in which its directory is, and by one part."""
+    """A file that begins as an archive, known by its end, which contains the directory, and by one part."""
 
     def __init__(self, size: int, tail: bytes) -> None:
         self._size = size
         self._tail = tail
 
     def place_of_kind(self) -> int | None:
-        """Return where the entry begins that shows what kind of document it is."""
+        """Return the offset of the entry that reveals the kind of document."""
         telling = self._telling()
         return telling.header_offset if isinstance(telling, ZipInfo) else None
 
@@ -350,7 +349,7 @@ class _Archive:
         return Kind.ZIP
 
     def _telling(self) -> ZipInfo | Kind:
-        """Return the entry that shows the kind of document, or the kind where the directory does."""
+        """Return the entry that reveals the kind of document, or the kind if the directory suffices."""
         at = _end(self._tail)
         if at is None:
             return Kind.OTHER
@@ -376,7 +375,7 @@ class _Archive:
 
 
 class _Sparse:
-    """A file of which only some parts are held: those that :class:`zipfile.ZipFile` reads."""
+    """A file object with only some parts of a file, those that :class:`zipfile.ZipFile` reads."""
 
     def __init__(self, size: int, parts: Sequence[tuple[int, bytes]]) -> None:
         self._size = size
@@ -397,7 +396,7 @@ class _Sparse:
         return place
 
     def read(self, size: int = -1) -> bytes:
-        """Return what is here of what follows; ``OSError`` where none of it is."""
+        """Return the available bytes from the current position; raise ``OSError`` if there are none."""
         if self._place >= self._size or size == 0:
             return b""
         for start, part in self._parts:
@@ -410,7 +409,7 @@ class _Sparse:
 
 
 class _Text:
-    """Finds out whether pieces together are UTF-8 without control characters other than white space."""
+    """A check that a stream is UTF-8 without control characters other than white space."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -423,7 +422,7 @@ class _Text:
                 self._broken = bool(_CONTROL.search(piece)) or not self._decodes(piece)
 
     def ended(self) -> bool:
-        """Return whether all of it is text, now that it has ended."""
+        """Return whether the whole stream, which has ended, was text."""
         return not self._broken and self._decodes(b"", final=True)
 
     def _decodes(self, piece: bytes, *, final: bool = False) -> bool:
@@ -435,13 +434,13 @@ class _Text:
 
 
 class _Occurrences:
-    """The places at which some bytes occur in what comes in pieces."""
+    """The positions at which a byte string occurs in a stream."""
 
     def __init__(self, wanted: bytes) -> None:
         self._wanted = wanted
         self._held = b""
         self._before = 0
-        """Number of bytes before those that are held."""
+        """Number of bytes before those that are kept."""
         self.places = array("Q")
 
     def feed(self, piece: bytes) -> None:
@@ -454,12 +453,12 @@ class _Occurrences:
         self._before += len(data) - len(self._held)
 
     def at(self, place: int) -> bool:
-        """Return whether they occur there, or so often that not all places were kept."""
+        """Return whether it occurs at ``place``, or so often that not all positions were kept."""
         return len(self.places) == _MOST_PLACES or place in self.places
 
 
 def _telling_entry(archive: ZipFile) -> ZipInfo | Kind:
-    """Names of parts are the same in small and capital letters (ISO/IEC 29500-2)."""
+    """Return the entry that reveals the kind, or the kind; names ignore case (ISO/IEC 29500-2)."""
     telling = [entry for entry in archive.infolist() if entry.filename.lower() in _TELLING]
     if len(telling) > 1:
         return Kind.AMBIGUOUS
@@ -474,7 +473,7 @@ def _start_of(archive: ZipFile, entry: ZipInfo) -> bytes:
 
 
 def _end(tail: bytes) -> int | None:
-    """Return the place of the record that ends an archive; only a comment may follow it."""
+    """Return the offset of the record that ends an archive; only a comment may follow it."""
     for at in _ends(tail):
         comment = int.from_bytes(tail[at + 20 : at + _END_SIZE], "little")
         if at + _END_SIZE + comment == len(tail):
@@ -483,7 +482,7 @@ def _end(tail: bytes) -> int | None:
 
 
 def _ends(tail: bytes) -> Iterator[int]:
-    """Yield the places near the end that look like the record that ends an archive, the last first."""
+    """Yield the offsets near the end that look like an archive's end record, the last one first."""
     if len(tail) < _END_SIZE:
         return
     first = max(len(tail) - _END_SIZE - _LONGEST_COMMENT, 0)

@@ -1,4 +1,4 @@
-"""A finding of validation: one broken rule, in the form that a receipt can carry."""
+"""A finding of validation: one violated rule, in the form that a receipt can contain."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from samdrift.wire.codes import Reason
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One broken rule.
+    """One violated rule.
 
-    ``detail`` is one of :class:`samdrift.wire.codes.Detail` in what we find
-    ourselves; another organisation's receipt may carry any code, or none ("").
-    ``text`` says what is wrong and never repeats content of the message
-    (content-specification 4.3.2, label). ``path`` is an XPath of names, or
-    ``NA`` (message-receipt 3.1 g).
+    ``detail`` is one of :class:`samdrift.wire.codes.Detail` in our own findings; another organisation's
+    receipt may contain any code, or none (""). ``text`` describes the fault and never repeats content of the
+    message (content-specification 4.3.2, label). ``path`` is an XPath of names, or ``NA`` (message-receipt
+    3.1 g).
     """
 
     reason: Reason

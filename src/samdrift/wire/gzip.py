@@ -1,7 +1,7 @@
-"""Deterministic gzip for payloads, and bounded decompression of what peers send (as4-profile 3.1).
+"""Deterministic gzip for payloads, and limited decompression of what peers send (as4-profile 3.1).
 
-Deterministic, because a resend must have the digest of the first attempt; bounded,
-because a few kilobytes of gzip can hold gigabytes.
+It is deterministic because a resend must have the digest of the first attempt, and limited because a few
+kilobytes of gzip can expand to gigabytes.
 """
 
 from __future__ import annotations
@@ -15,39 +15,42 @@ from zlib_ng import zlib_ng as zlib
 from samdrift.wire.errors import WireError, WireFault
 
 _STRATEGY = zlib.Z_HUFFMAN_ONLY
-"""Payloads are base64 of ciphertext: nothing in them repeats, so looking for repetitions takes more than
-twice as long and gains nothing; a shorter code for 64 characters gains all there is, a quarter."""
+"""Compression strategy for payloads, which are base64 of ciphertext.
+
+They contain no repetitions, so searching for any would more than double the time and gain nothing;
+shorter codes for the 64 characters save the quarter that can be saved.
+"""
 
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _PIECE = 1 << 18
-"""Limit of bytes per step of decompression."""
+"""Maximum number of bytes per step of decompression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """The gzip form of a payload as it is signed: SHA-256 and size in bytes."""
+    """The gzip form of a payload as it is signed: its SHA-256, and its size in bytes."""
 
     digest: bytes
     size: int
 
 
 class Gzip:
-    """Streams a payload into gzip; equal payloads give equal bytes (no time, no name, one level)."""
+    """A gzip compressor for a stream; equal payloads result in equal bytes (no time, no name, one level)."""
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW, zlib.DEF_MEM_LEVEL, _STRATEGY)
 
     def feed(self, chunk: bytes) -> bytes:
-        """The gzip bytes that ``chunk`` brings out, often none."""
+        """Return the gzip bytes that ``chunk`` produces, often none."""
         return self._deflate.compress(chunk)
 
     def finish(self) -> bytes:
-        """The last gzip bytes."""
+        """Return the last gzip bytes."""
         return self._deflate.flush()
 
 
 class Compressor(Gzip):
-    """The same, and digests what comes out; for callers that do not do so themselves."""
+    """A :class:`Gzip` that also computes digest and size of its output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,11 +58,11 @@ class Compressor(Gzip):
         self.size = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """The gzip bytes that ``chunk`` brings out, often none."""
+        """Return the gzip bytes that ``chunk`` produces, often none."""
         return self._account(super().feed(chunk))
 
     def finish(self) -> bytes:
-        """The last gzip bytes; :attr:`compressed` is valid after it."""
+        """Return the last gzip bytes; :attr:`compressed` is valid afterwards."""
         return self._account(super().finish())
 
     @property
@@ -80,7 +83,7 @@ class Compressor(Gzip):
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """Limits of gzip's expansion: in all, and in relation to its own size once ``free_bytes`` came out."""
+    """Limits on the expanded size: absolute, and relative to the gzip size once it exceeds ``free_bytes``."""
 
     max_bytes: int
     max_ratio: int
@@ -88,10 +91,10 @@ class ExpansionLimits:
 
 
 class Decompressor:
-    """Expands one gzip member piece by piece and refuses to go beyond its limits.
+    """A decompressor of one gzip member, piece by piece, with limits.
 
-    Refused with :class:`WireError` (``COMPRESSION``): broken or unfinished gzip, a second
-    member or anything else after the end, expansion over the limits.
+    Raises :class:`WireError` (``COMPRESSION``) for broken or incomplete gzip, a second member or anything
+    else after the end, and expansion beyond the limits.
     """
 
     def __init__(self, limits: ExpansionLimits) -> None:
@@ -101,7 +104,7 @@ class Decompressor:
         self.size = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The pieces that ``data`` brings out, each at most a quarter of a megabyte."""
+        """Yield the pieces that ``data`` expands to, each at most a quarter of a megabyte."""
         self._taken += len(data)
         view = memoryview(data)
         for at in range(0, len(data), _PIECE):  # What is left of a piece is copied, time and again.
@@ -119,7 +122,7 @@ class Decompressor:
             more = bool(data) or len(piece) == _PIECE
 
     def finish(self) -> None:
-        """End the input; an error if the stream is incomplete."""
+        """End the input; raise :class:`WireError` if the stream is incomplete."""
         if not self._inflate.eof:
             raise _refused("ends too early")
 

@@ -30,8 +30,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}
 class ParticipantIdentifier:
     """An organisation in the federation, ``0203:habo.se`` (codes-common 1.4).
 
-    ``value`` is in lower case: identifiers are compared without regard to case,
-    and the SML hashes the lower case form (component-sml, BDXL).
+    ``value`` is in lower case: identifiers are compared without regard to case, and the SML hashes the
+    lower-case form (component-sml, BDXL).
     """
 
     scheme: ClassVar[str] = PARTICIPANT_SCHEME
@@ -39,7 +39,7 @@ class ParticipantIdentifier:
 
     @classmethod
     def parse(cls, spelling: str) -> Self:
-        """Read ``ICD:value``; :class:`WireError` when the code or the value has another form."""
+        """Parse ``ICD:value``; raise :class:`WireError` if the code is unknown or the value malformed."""
         icd, separator, rest = spelling.partition(":")
         form = _BY_ICD.get(icd)
         if not separator or form is None:
@@ -65,12 +65,12 @@ class DocumentIdentifier:
 
     @property
     def action(self) -> str:
-        """The AS4 ``Action`` (transport-profile-as4 2.3.1 c)."""
+        """The value of the AS4 ``Action`` (transport-profile-as4 2.3.1 c)."""
         return f"{self.scheme}::{self.value}"
 
     @property
     def requires_protection(self) -> bool:
-        """Return whether the transport model demands signature and encryption (codes-technical 1.1).
+        """True if the transport model requires signature and encryption (codes-technical 1.1).
 
         Clauses: component-accesspoint 3.1.2 a.
         """
@@ -101,7 +101,7 @@ NO_PROCESS = ProcessIdentifier()
 
 
 def receipt_document_for(message: DocumentIdentifier) -> DocumentIdentifier:
-    """The receipt type, under the same transport model (transport-model-extended 3.2 d).
+    """Return the receipt type under the transport model of ``message`` (transport-model-extended 3.2 d).
 
     Clauses: transport-model-base 3.2 c.
     """

@@ -1,4 +1,4 @@
-"""Recognises a document by its root element, and returns the verdict on it."""
+"""Recognition of a document by its root element, and its validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIECE = 64 << 10
 
 
 class Kind(StrEnum):
-    """The kinds of documents that organisations exchange."""
+    """Kinds of documents that organisations exchange."""
 
     SDK_MESSAGE = "sdk-message"
     ENVELOPE = "envelope"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The kind of a document, and its violations; no findings means valid."""
+    """The kind of a document, and its violations; a valid document has none."""
 
     kind: Kind
     findings: tuple[Finding, ...]
@@ -41,7 +41,7 @@ _KINDS: dict[str, tuple[Kind, _Validate]] = {
 
 
 def inspect(data: bytes) -> Inspection:
-    """The verdict on ``data``; :class:`WireError` when it is not usable XML or not of a known kind."""
+    """Validate ``data``; raise :class:`WireError` if it is not usable XML or not of a known kind."""
     kind, validate = _kind(_root(data))
     return Inspection(kind, validate(data))
 
@@ -55,7 +55,7 @@ def _kind(root: str) -> tuple[Kind, _Validate]:
 
 
 def _root(data: bytes) -> str:
-    """The expanded name of the root element, without reading further than it."""
+    """Return the expanded name of the root element, reading no further than that."""
     xml.check_before_parsing(data, xml.LARGE)
     parser = etree.XMLPullParser(("start",), resolve_entities=False, no_network=True, load_dtd=False)
     try:
@@ -72,6 +72,6 @@ def _root(data: bytes) -> str:
 
 
 def _begun(parser: etree.XMLPullParser) -> str:
-    """The name of the first element that has begun since the last look, empty when none has."""
+    """Return the name of the first element that began since the last call; empty if none did."""
     names = (str(element.tag) for _, element in parser.read_events() if isinstance(element, xml.Element))
     return next(names, "")

@@ -1,11 +1,11 @@
-"""MIME as AS4 needs it: strict header fields, and multipart/related read in a stream and written in pieces.
+"""MIME for AS4: strict header fields, and multipart/related read as a stream and written in pieces.
 
-A header field that could be read in two ways is refused: which of two readings another
-program took is how attachments get swapped (RFC 2045 5.1, RFC 5322 2.2).
+An ambiguous header field is rejected: attachments can be swapped if two programs read it differently (RFC
+2045 5.1, RFC 5322 2.2).
 
-:class:`MultipartReader` gets bytes and returns events, in memory that does not grow with the
-body; it does no I/O (RFC 2046 5.1). Line ends are CRLF only. After the closing delimiter
-nothing but white space is accepted, so that no second message hides there.
+:class:`MultipartReader` receives bytes and returns events, with memory that does not grow with the
+body; it does no I/O (RFC 2046 5.1). Only CRLF is accepted as a line end. After the closing delimiter
+only white space is accepted, so that no second message can be hidden there.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _CRLF = b"\r\n"
 _WHITE = b" \t\r\n"
 
 _UNDECIDED = (b"", b"-", b"\r")
-"""Bytes that may still become a line end or the closing delimiter."""
+"""Bytes that may turn out to be a line end or the closing delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentType:
-    """A media type in lower case and its parameters by name in lower case."""
+    """A lower-case media type, and its parameters by lower-case name."""
 
     media_type: str
     parameters: Mapping[str, str]
 
     @classmethod
     def parse(cls, value: str) -> ContentType:
-        """Read a Content-Type value; :class:`WireError` (``MIME``) when it has another form."""
+        """Parse a Content-Type value; raise :class:`WireError` (``MIME``) if it is malformed."""
         start = _TYPE.match(value) if len(value) <= _MAX_VALUE else None
         if start is None:
             raise _refused("not a media type")
@@ -63,9 +63,9 @@ class ContentType:
 
 
 def parse_fields(block: bytes) -> Mapping[str, str]:
-    """The fields of one header block by name in lower case; folded lines are joined.
+    """Return the fields of one header block by lower-case name; folded lines are joined.
 
-    :class:`WireError` (``MIME``) for a field twice, a line that is not a field, or bytes
+    Raises :class:`WireError` (``MIME``) for a duplicate field, a line that is not a field, or bytes
     outside printable ASCII.
     """
     fields: dict[str, str] = {}
@@ -82,7 +82,7 @@ def parse_fields(block: bytes) -> Mapping[str, str]:
 
 
 def content_id(fields: Mapping[str, str]) -> str | None:
-    """The Content-ID without its angle brackets (RFC 2392)."""
+    """Return the Content-ID without its angle brackets (RFC 2392)."""
     value = fields.get("content-id")
     if value is not None and value.startswith("<") and value.endswith(">"):
         return value[1:-1]
@@ -94,9 +94,9 @@ def _refused(text: str) -> WireError:
 
 
 def opening(boundary: str, fields: Sequence[Field], *, first: bool = False) -> bytes:
-    """The delimiter and the header block of a part; its content follows directly (RFC 2046 5.1.1).
+    """Return the delimiter and header block of a part; its content follows directly (RFC 2046 5.1.1).
 
-    :class:`WireError` (``MIME``) for a value that is not printable ASCII on one line.
+    Raises :class:`WireError` (``MIME``) for a value that is not printable ASCII on one line.
     """
     if not all(_PRINTABLE.fullmatch(value) for _, value in fields):
         raise WireError(WireFault.MIME, "a value that no header field can hold", "part header")
@@ -105,13 +105,13 @@ def opening(boundary: str, fields: Sequence[Field], *, first: bool = False) -> b
 
 
 def closing(boundary: str) -> bytes:
-    """The delimiter that ends the last part and the body."""
+    """Return the delimiter that ends the last part and the body."""
     return f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class PartStart:
-    """The header of the next part: fields by name in lower case."""
+    """The header of the next part: fields by lower-case name."""
 
     fields: Mapping[str, str]
 
@@ -125,12 +125,12 @@ class PartData:
 
 @dataclass(frozen=True, slots=True)
 class PartEnd:
-    """The current part is whole."""
+    """The end of the current part."""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyEnd:
-    """The closing delimiter was read and the input has ended."""
+    """The end of the input, after the closing delimiter."""
 
 
 MimeEvent = PartStart | PartData | PartEnd | BodyEnd
@@ -145,7 +145,7 @@ class _State(Enum):
 
 
 def boundary_of(content_type: ContentType) -> str:
-    """The boundary parameter; :class:`WireError` (``MIME``) when absent or malformed."""
+    """Return the boundary parameter; raise :class:`WireError` (``MIME``) if it is absent or malformed."""
     boundary = content_type.parameters.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise WireError(WireFault.MIME, "no usable boundary", "Content-Type")
@@ -153,7 +153,7 @@ def boundary_of(content_type: ContentType) -> str:
 
 
 class MultipartReader:
-    """Splits one multipart body into parts. ``max_preamble`` and ``max_header`` are in bytes."""
+    """A reader that splits a multipart body into parts; ``max_preamble`` and ``max_header`` are in bytes."""
 
     def __init__(self, boundary: str, *, max_preamble: int = 4096, max_header: int = 8192) -> None:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
@@ -164,13 +164,13 @@ class MultipartReader:
         self._ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; ``b""`` says that the input ended."""
+        """Receive the next bytes; ``b""`` marks the end of the input."""
         if not data:
             self._ended = True
         self._buffer += data
 
     def next_event(self) -> MimeEvent | None:
-        """The next event, None when it takes more bytes; :class:`WireError` (``MIME``) on bad input."""
+        """Return the next event, ``None`` if more bytes are needed; raise :class:`WireError` on bad input."""
         event = self._step()
         if event is None and self._ended:
             raise WireError(WireFault.MIME, "the body ends too early")
@@ -201,7 +201,7 @@ class MultipartReader:
         return self._after_delimiter()
 
     def _after_delimiter(self) -> MimeEvent | None:
-        """Distinguish a delimiter from the closing one; blanks may precede the line end."""
+        """Distinguish a delimiter from the closing one; white space may precede the line end."""
         if self._buffer.startswith(b"--"):
             del self._buffer[:2]
             self._state = _State.EPILOGUE
@@ -217,7 +217,7 @@ class MultipartReader:
         return None
 
     def _header(self) -> MimeEvent | None:
-        """The buffer starts with the CRLF that ends the delimiter's line."""
+        """Read the header once it is complete; the buffer starts with the CRLF of the delimiter's line."""
         end = self._buffer.find(_CRLF + _CRLF)
         if (end if end >= 0 else len(self._buffer)) > self._max_header:
             raise WireError(WireFault.MIME, f"larger than {self._max_header} bytes", "part header")

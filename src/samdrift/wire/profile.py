@@ -1,8 +1,8 @@
-"""Transport profiles as data: what DIGG's versions of the AS4 profile fix (transport-profile-as4 2.3.1).
+"""Transport profiles: the values fixed by DIGG's versions of the AS4 profile (transport-profile-as4 2.3.1).
 
-Missing: transport-profile-as4 2.2 a: the overview names a timestamp of WS-Security; none is
-sent by default, since a Domibus under DIGG's own p-mode refuses every message that has one.
-Missing: the text of version 1.2, which could not be had.
+Missing: transport-profile-as4 2.2 a: the overview names a timestamp of WS-Security; none is sent by default,
+since a Domibus under DIGG's own p-mode rejects every message that has one. Missing: the text of version 1.2,
+which was not available.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class TransportProfile:
     responder_role: str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/responder"
     default_mpc: str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/defaultMPC"
     property_type: str = PARTICIPANT_SCHEME
-    """``type`` of the message properties ``originalSender`` and ``finalRecipient``."""
+    """The ``type`` of the message properties ``originalSender`` and ``finalRecipient``."""
     payload_content_id: str = "message"
     payload_mime_type: str = "text/xml"
     security_timestamp: bool = False
-    """Sign a ``wsu:Timestamp``: off, since a Domibus under DIGG's p-mode refuses a message that has one."""
+    """Sign a ``wsu:Timestamp``; off, because a Domibus under DIGG's p-mode rejects a message that has one."""
 
 
 AS4_1_0 = TransportProfile("digg-transport-as4-v1_0")
@@ -39,6 +39,6 @@ AS4_1_2 = TransportProfile(
     responder_role="urn:fdc:digg.se:edelivery:transportprofile:as4:role:ap",
     property_type="urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:participant",
 )
-"""UNCONFIRMED: DIGG's text of this version could not be had; roles and types are what third parties say."""
+"""UNCONFIRMED: DIGG's text of this version was not available; roles and types are from third parties."""
 PROFILES = {profile.identifier: profile for profile in (AS4_1_0, AS4_1_2)}
-"""By identifier in SMP, in the order of preference unless configured otherwise: what is confirmed first."""
+"""Profiles by identifier in SMP, in the default order of preference: the confirmed version first."""

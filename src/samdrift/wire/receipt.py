@@ -1,13 +1,12 @@
 """The message receipt, UBL ApplicationResponse in DIGG's profile (message-receipt 1.0).
 
 A :class:`MessageReceipt` is a frozen type whose time has a zone (message-receipt 2.2, 3.1 c).
-:func:`build` and :func:`parse` are its two directions; :func:`validate` returns the verdict.
+:func:`build` and :func:`parse` convert it to and from XML; :func:`validate` returns the violations.
 
-The elements, their order and how often are a table (message-receipt 3.1, reduced schema 3.6). The
-rules beyond the schema are another: those of the published Schematron bear its
-identifiers, R1-APP to R9-APP. What R1 and R9 say of elements that the reduced schema does
-not have or requires anyway is left to the schema. The remaining rules are only in the
-text; each has its entry in ``docs/differences.py``.
+One table has the elements, their order and number (message-receipt 3.1, reduced schema 3.6). Another has the
+rules beyond the schema: those of the published Schematron have its identifiers, R1-APP to R9-APP. The parts
+of R1 and R9 about elements that the reduced schema does not have or requires anyway are left to the schema.
+The remaining rules are only in the text; each has its entry in ``docs/differences.py``.
 
 Clauses: message-receipt 3.1 sentence 1, a, b, f, 3.3 a, 3.4 R1-APP, R2-APP, R3-APP, R4-APP, R5-APP,
 R6-APP, R7-APP, R8-APP, R9-APP.
@@ -50,7 +49,7 @@ _DATE_LENGTH = len("2021-03-24")
 _MIDNIGHT_AFTER = "24:"
 
 CUSTOMIZATION = "urn:fdc:digg.se:edelivery:messagetype:response:1"
-"""The profile of UBL ApplicationResponse (message-receipt 3.1 a)."""
+"""Identifier of the profile of UBL ApplicationResponse (message-receipt 3.1 a)."""
 
 SCHEME_ATTRIBUTE = "schemeID"
 _Code = TypeVar("_Code", bound=StrEnum)
@@ -58,11 +57,11 @@ _Code = TypeVar("_Code", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class MessageReceipt:
-    """The receiver's answer to the sender of a message.
+    """The recipient's response to the sender of a message.
 
-    ``sender`` is the organisation that acknowledges, ``receiver`` the one that sent
-    the message; ``message_id`` is the identifier on that message's envelope.
-    ``issued`` has a time zone. ``findings`` is empty exactly when accepted.
+    ``sender`` is the organisation that issues the receipt, ``receiver`` the one that sent the message;
+    ``message_id`` is the identifier on that message's envelope. ``issued`` has a time zone. ``findings`` is
+    empty exactly if the message was accepted.
     """
 
     id: str
@@ -75,10 +74,10 @@ class MessageReceipt:
 
 
 def instant(date: str, time: str) -> datetime | None:
-    """The time in UTC, or None when it has no zone or lies outside the years 1 to 9999.
+    """Return the time in UTC; ``None`` if it has no zone or is outside the years 1 to 9999.
 
-    A zone on the date, which XML Schema allows, says nothing that the time does
-    not; it is passed over. ``24:00:00`` is the start of the next day.
+    A zone on the date, which XML Schema allows, is ignored, since the time has one. ``24:00:00`` is the start
+    of the next day.
 
     Clauses: message-receipt 3.1 c.
     """
@@ -94,7 +93,7 @@ def instant(date: str, time: str) -> datetime | None:
 
 
 def date_and_time(at: datetime) -> tuple[str, str]:
-    """``IssueDate`` and ``IssueTime`` in UTC, in whole seconds."""
+    """Return ``IssueDate`` and ``IssueTime`` in UTC, in whole seconds."""
     if at.tzinfo is None:
         raise ValueError("a receipt's time needs a time zone")
     whole = at.astimezone(UTC).replace(tzinfo=None)
@@ -102,17 +101,17 @@ def date_and_time(at: datetime) -> tuple[str, str]:
 
 
 def root(local: str) -> str:
-    """The expanded name of an element or type of the document itself."""
+    """Return the expanded name of an element or type of the document itself."""
     return xml.name(Namespace.UBL_RESPONSE, local)
 
 
 def cac(local: str) -> str:
-    """The expanded name of an element that holds elements."""
+    """Return the expanded name of an element that contains elements."""
     return xml.name(Namespace.UBL_AGGREGATE, local)
 
 
 def cbc(local: str) -> str:
-    """The expanded name of an element that holds a value."""
+    """Return the expanded name of an element that contains a value."""
     return xml.name(Namespace.UBL_BASIC, local)
 
 
@@ -205,7 +204,7 @@ def _lacks(tag: str) -> Callable[[Element], bool]:
 
 
 def _lines_only_when(status: ReceiptStatus, *, present: bool) -> Callable[[Element], bool]:
-    """Holds unless the response has ``status`` and reasons are not there as they should be."""
+    """Return a rule on a response with ``status``: reasons must be present, or absent, as given."""
 
     def holds(response: Element) -> bool:
         code = next(response.iterchildren(cbc("ResponseCode")), None)
@@ -217,7 +216,10 @@ def _lines_only_when(status: ReceiptStatus, *, present: bool) -> Callable[[Eleme
 
 
 def _endpoint_has_scheme(party: Element) -> bool:
-    """Clauses: message-receipt 3.1 d, e."""
+    """Return whether the party's EndpointID has a scheme.
+
+    Clauses: message-receipt 3.1 d, e.
+    """
     return any(
         endpoint.get(SCHEME_ATTRIBUTE) is not None for endpoint in party.iterchildren(cbc("EndpointID"))
     )
@@ -240,7 +242,7 @@ def _has_instant(receipt: Element) -> bool:
 NOT_EMPTY = Rule(
     "R2-APP", "message-receipt 3.3 a", (), lambda element: True, "Empty elements must not be given"
 )
-"""Asked of every element without child elements, see :func:`samdrift.wire.xml.schema.blank_leaves`."""
+"""Checked on every element without child elements, see :func:`samdrift.wire.xml.schema.blank_leaves`."""
 
 PUBLISHED = (
     *(
@@ -355,10 +357,10 @@ RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
 
 
 def validate(data: bytes | Element) -> tuple[Finding, ...]:
-    """Every rule of message-receipt 3; () is a valid receipt.
+    """Return the violations of every rule of message-receipt 3; () for a valid receipt.
 
-    There is no receipt for a receipt: the findings are for the log and for the
-    one who asks. :class:`samdrift.wire.errors.WireError` for no usable XML.
+    There is no receipt for a receipt: the findings are for the log and for the caller. Raises
+    :class:`samdrift.wire.errors.WireError` if the XML is not usable.
 
     Clauses: message-receipt 3.4 a, b, 3.5 step 1, step 2.
     """
@@ -373,7 +375,7 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
 
 def broken_rules(elements: list[Element]) -> Iterator[Broken]:
-    """Return the violations of the rules in a receipt, given as all its elements in order.
+    """Yield the violations of the rules in a receipt, passed as the list of all its elements in order.
 
     Clauses: message-receipt 3.5 step 3.
     """
@@ -390,7 +392,7 @@ _PREFIXES: dict[Any, str] = {
 
 
 def build(receipt: MessageReceipt) -> bytes:
-    """The receipt as UTF-8 XML, valid by construction; :class:`WireError` for what would break a rule.
+    """Write the receipt as UTF-8 XML; raise :class:`WireError` if it would violate a rule.
 
     Clauses: transport-model-base 2.9.3 b.
     """
@@ -448,9 +450,9 @@ def _append_value(parent: Element, local: str, text: str) -> Element:
 
 
 def parse(data: bytes) -> MessageReceipt:
-    """The receipt in ``data``; :class:`WireError` when the structure or a value of it is broken.
+    """Read a receipt; raise :class:`WireError` if its structure or a value is invalid.
 
-    Rules between values are not asked: that is :func:`samdrift.wire.receipt`.
+    Rules between values are not checked here: :func:`validate` does that.
     """
     receipt = xml.parse(data)
     require_structure(receipt, SCHEMA)
@@ -481,7 +483,7 @@ def _finding(line: Element) -> Finding:
 
 
 def _detail(status: Element) -> str:
-    """A code that we know in whatever case it came (the text has ``Not-found``), another as it came."""
+    """Return a known code whatever its case (the text has ``Not-found``), and any other as received."""
     code = next(status.iterchildren(cbc("StatusReasonCode")), None)
     text = "" if code is None else xml.text(code).strip(WHITESPACE)
     try:

@@ -1,16 +1,15 @@
 """Service groups and service metadata: SMP 1.0 with published certificates (component-smp 3.8).
 
-The shapes follow OASIS SMP 1.0 as far as DIGG's profile uses it: redirection
-does not exist there (component-smp 2.11, 3.8). Nothing of signed metadata is read before
-its signature is verified; whether the signer is trusted is judged elsewhere.
+The format follows OASIS SMP 1.0 as far as DIGG's profile uses it: the profile has no redirection
+(component-smp 2.11, 3.8). Nothing in signed metadata is read before its signature is verified; whether the
+signer is trusted is judged elsewhere.
 
-A participant's own certificates are in an extension of its metadata, elements of SMP 2
-inside SMP 1, one certificate in each (certpub-rest-binding 2.2). ``mimeCode`` has a fixed
-value in the text; it is written so, and not looked at when reading, since the content
-says itself what it is.
+A participant's own certificates are in an extension of its metadata, as SMP 2 elements inside SMP 1, one
+certificate in each (certpub-rest-binding 2.2). ``mimeCode`` has a fixed value in the text, which is written;
+it is ignored when reading, because the content itself shows its format.
 
-The roles only read; an SMP of ours exists in the local federation alone. Both
-directions are here so that the format is in one place.
+The roles only read metadata; we run an SMP only in the local federation. Both directions are here so that the
+format is in one place.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Address and way in which an access point receives for a participant (SMP 1.0, 2.3.4.3)."""
+    """The address and transport profile at which an access point receives (SMP 1.0, 2.3.4.3)."""
 
     transport_profile: str
     address: str
     """An absolute http or https URL."""
     certificate: x509.Certificate
-    """The access point's; its CN is the ``To`` party of AS4 (component-accesspoint 3.1.5 b)."""
+    """The access point's certificate; its CN is the ``To`` party of AS4 (component-accesspoint 3.1.5 b)."""
     activation: datetime | None = None
     expiration: datetime | None = None
-    """Time from which the endpoint receives, and until which, UTC."""
+    """End of the time in which the endpoint receives; ``activation`` is its start. Both are in UTC."""
     description: str = ""
     contact: str = ""
 
@@ -83,10 +82,10 @@ class PublishedCertificates:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMetadata:
-    """One service of a participant: who receives what, under which process, where.
+    """One service of a participant: its document and process identifiers, and its endpoints.
 
-    ``signer`` is the SMP's certificate as the verified signature carries it, and
-    ``None`` in metadata that is yet to be signed.
+    ``signer`` is the SMP's certificate from the verified signature, and ``None`` in metadata that is yet to
+    be signed.
     """
 
     participant: ParticipantIdentifier
@@ -101,7 +100,7 @@ class ServiceMetadata:
         return any(endpoint.active(at) for endpoint in self.endpoints)
 
     def endpoint_for(self, profiles: Iterable[str], at: datetime) -> Endpoint | None:
-        """The active endpoint with the first of ``profiles`` that has one, the preferred profile first."""
+        """Return the active endpoint for the first of ``profiles``, in order of preference, that has one."""
         for profile in profiles:
             for endpoint in self.endpoints:
                 if endpoint.transport_profile == profile and endpoint.active(at):
@@ -111,7 +110,7 @@ class ServiceMetadata:
 
 @dataclass(frozen=True, slots=True)
 class ServiceGroup:
-    """A participant and the addresses of the metadata of its services (SMP 1.0, 2.3.3)."""
+    """A participant, and the addresses of the metadata of its services (SMP 1.0, 2.3.3)."""
 
     participant: ParticipantIdentifier
     references: tuple[str, ...]
@@ -119,10 +118,10 @@ class ServiceGroup:
 
 @dataclass(frozen=True, slots=True)
 class MetadataVerdict:
-    """Verdict on signed metadata; ``metadata`` and ``signer`` are there only when it is valid.
+    """Verdict on signed metadata; ``metadata`` and ``signer`` are set only if it is valid.
 
-    Valid speaks of the signature alone: whether the signer may speak for the
-    federation is for the caller to decide (transport-profile-as4 2.10 f, g).
+    Validity concerns the signature alone: the caller decides whether the signer may sign for the
+    federation (transport-profile-as4 2.10 f, g).
     """
 
     valid: bool
@@ -132,12 +131,15 @@ class MetadataVerdict:
 
 
 def service_group_path(participant: ParticipantIdentifier) -> str:
-    """``/{scheme}::{identifier}`` below the SMP's address, percent-encoded."""
+    """Return the path ``/{scheme}::{identifier}`` below the SMP's address, percent-encoded."""
     return f"/{_encoded(participant.scheme, participant.value)}"
 
 
 def service_metadata_path(participant: ParticipantIdentifier, document: DocumentIdentifier) -> str:
-    """``/{scheme}::{identifier}/services/{scheme}::{document}`` below the SMP's address, percent-encoded."""
+    """Return the path of service metadata below the SMP's address, percent-encoded.
+
+    It is ``/{scheme}::{identifier}/services/{scheme}::{document}``.
+    """
     return f"{service_group_path(participant)}/services/{_encoded(document.scheme, document.value)}"
 
 
@@ -146,7 +148,7 @@ def _encoded(scheme: str, value: str) -> str:
 
 
 def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:
-    """The metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
+    """Write the metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
     root = _new_root("SignedServiceMetadata")
     _append_metadata(root, metadata)
     sign_enveloped(root, signer)
@@ -154,12 +156,11 @@ def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey)
 
 
 def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
-    """Verify the signature of ``data`` and read what it says.
+    """Verify the signature of ``data`` and read its metadata.
 
-    The signature is verified first; only then is anything read, and only from the
-    document that it covers (SMP 1.0 3.6.2.2, certpub-rest-binding 3.1).
-    Never raises on bad input. Whether ``signer`` may sign metadata of the
-    federation is not decided here (transport-profile-as4 2.10 f).
+    The signature is verified first; only then is anything read, and only from the document that it covers
+    (SMP 1.0 3.6.2.2, certpub-rest-binding 3.1). Bad input never raises an error. The caller decides whether
+    ``signer`` may sign metadata of the federation (transport-profile-as4 2.10 f).
     """
     try:
         root = parse(data, SMALL)
@@ -175,7 +176,7 @@ def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
 
 
 def _metadata_element(root: Element) -> Element:
-    """``ServiceMetadata``, when ``root`` holds it and a signature and nothing else."""
+    """Return ``ServiceMetadata`` from ``root``, which must contain only that and one signature."""
     if root.tag != name(Namespace.SMP1, "SignedServiceMetadata"):
         raise WireError(WireFault.UNKNOWN_ROOT, "not SignedServiceMetadata", local_name(root))
     metadata = Sequence(root, Namespace.SMP1).one("ServiceMetadata")
@@ -186,7 +187,7 @@ def _metadata_element(root: Element) -> Element:
 
 
 def _read_certificates(extensions: list[Element]) -> PublishedCertificates:
-    """The certificates in those of ``extensions`` that publish some; the others are not ours to read."""
+    """Return the certificates in ``extensions``; extensions for other purposes are ignored."""
     found: dict[str, list[x509.Certificate]] = {SIGNING: [], ENCRYPTION: []}
     for extension in extensions:
         identifier = extension.find(_EXTENSION_ID)
@@ -216,7 +217,7 @@ def _append_certificates(parent: Element, certificates: PublishedCertificates) -
 
 
 def build_service_group(group: ServiceGroup) -> bytes:
-    """The ServiceGroup as a document, UTF-8."""
+    """Write the ServiceGroup as a document in UTF-8."""
     root = _new_root("ServiceGroup")
     _identifier(root, "ParticipantIdentifier", group.participant)
     collection = _child(root, "ServiceMetadataReferenceCollection")
@@ -239,12 +240,12 @@ def _append_metadata(root: Element, metadata: ServiceMetadata) -> None:
 
 
 def _new_root(local: str) -> Element:
-    """A root element in the namespace of SMP 1.0, which is the default namespace of the document."""
+    """Create a root element, with the namespace of SMP 1.0 as the default namespace."""
     return etree.Element(name(Namespace.SMP1, local), nsmap={None: Namespace.SMP1})  # type: ignore[dict-item]
 
 
 def serialised(root: Element) -> bytes:
-    """The document as bytes, UTF-8."""
+    """Serialise the document in UTF-8."""
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
@@ -277,9 +278,9 @@ def _formatted(moment: datetime) -> str:
 
 
 class Sequence:
-    """The child elements of ``parent``, taken from the front.
+    """A reader of the child elements of ``parent``, in order.
 
-    Every refusal is a :class:`WireError` that names the place, never the content.
+    Every rejection is a :class:`WireError` that names the place, never the content.
     """
 
     def __init__(self, parent: Element, namespace: str) -> None:
@@ -288,33 +289,33 @@ class Sequence:
         self._left = children(parent)
 
     def one(self, local: str) -> Element:
-        """The next child, which must be ``local``."""
+        """Return the next child, which must be ``local``."""
         found = self.maybe(local)
         if found is None:
             raise WireError(WireFault.STRUCTURE, f"{local} is missing", path(self._parent))
         return found
 
     def maybe(self, local: str) -> Element | None:
-        """The next child when it is ``local``."""
+        """Return the next child if it is ``local``, otherwise ``None``."""
         if self._left and self._left[0].tag == f"{{{self._namespace}}}{local}":
             return self._left.pop(0)
         return None
 
     def many(self, local: str) -> list[Element]:
-        """All next children that are ``local``."""
+        """Return all consecutive children that are ``local``."""
         found = []
         while (child := self.maybe(local)) is not None:
             found.append(child)
         return found
 
     def end(self) -> None:
-        """Require that nothing is left."""
+        """Require that no child is left."""
         if self._left:
             raise WireError(WireFault.STRUCTURE, "an element that does not belong here", path(self._left[0]))
 
 
 def parse_service_group(data: bytes) -> ServiceGroup:
-    """Read a ServiceGroup; :class:`WireError` if it is not one."""
+    """Read a ServiceGroup; raise :class:`WireError` if it is not one."""
     root = parse(data, SMALL)
     if root.tag != name(Namespace.SMP1, "ServiceGroup"):
         raise WireError(WireFault.UNKNOWN_ROOT, "not a ServiceGroup", local_name(root))
@@ -329,10 +330,10 @@ def parse_service_group(data: bytes) -> ServiceGroup:
 
 
 def _service_metadata(element: Element) -> ServiceMetadata:
-    """Read the ``ServiceMetadata`` element; :class:`WireError` when its structure is broken.
+    """Read the ``ServiceMetadata`` element; raise :class:`WireError` if its structure is invalid.
 
-    A redirection is refused: it does not exist in the federation (component-smp
-    3.8), and following one would let an SMP send us anywhere.
+    A redirection is rejected: it does not exist in the federation (component-smp 3.8), and following one
+    would let an SMP send us to any address.
 
     Clauses: component-smp 3.8 sentence 1.
     """
@@ -354,7 +355,7 @@ def _service_metadata(element: Element) -> ServiceMetadata:
 
 
 def _process(process_list: Element) -> tuple[ProcessIdentifier, tuple[Endpoint, ...]]:
-    """The only process, or among several that of the federation (codes-common 1.2)."""
+    """Return the only process, or among several the federation's (codes-common 1.2)."""
     sequence = _sequence(process_list)
     processes = [_one_process(element) for element in sequence.many("Process")]
     sequence.end()
@@ -412,7 +413,7 @@ def _participant(element: Element) -> ParticipantIdentifier:
 
 
 def _value(element: Element) -> str:
-    """The text; SMPs that print it prettily put white space around."""
+    """Return the text without the white space that pretty-printing SMPs put around it."""
     return text(element).strip()
 
 
@@ -421,7 +422,7 @@ def _scheme(element: Element) -> str:
 
 
 def _date_time(element: Element) -> datetime:
-    """``xs:dateTime``; without time zone it is taken as UTC."""
+    """Parse ``xs:dateTime``; without a time zone it is in UTC."""
     value = _value(element)
     try:
         if not _DATE_TIME.fullmatch(value):

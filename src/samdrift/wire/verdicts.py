@@ -1,4 +1,4 @@
-"""The verdict on a certificate, shared by those who decide it and those who act on it."""
+"""The verdict on a certificate, shared by the code that decides and the code that acts on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 
 class TrustReason(StrEnum):
-    """Why a certificate is trusted or not."""
+    """Reasons why a certificate is trusted or not."""
 
     TRUSTED = "trusted"
     UNKNOWN_ISSUER = "unknown-issuer"
@@ -25,21 +25,21 @@ class TrustReason(StrEnum):
 
 
 MAX_PIECE = 512 << 10
-"""Most bytes of a piece of grounds; of a longer list they have the digest alone."""
+"""Maximum bytes of a piece of grounds; of a longer piece they contain only the digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Certificates and revocation answers, in DER, from which a certificate was found to be trusted.
+    """The certificates and revocation evidence, in DER, on which a verdict of trust was based.
 
-    Whoever has them can judge it again as of that time, without asking its issuers.
+    They allow judging the certificate again as of that time, without contacting its issuers.
     """
 
     document: bytes
-    """JSON that names all of them by SHA-256, and says which certificates needed an answer."""
+    """JSON with the SHA-256 of each of them, and which certificates needed revocation evidence."""
     pieces: tuple[bytes, ...]
     until: datetime
-    """The moment at which the first of them ends."""
+    """Time at which the first of them expires."""
 
     @classmethod
     def of(
@@ -50,7 +50,7 @@ class Grounds:
         revocation: str,
         until: datetime,
     ) -> Grounds:
-        """Put grounds together. ``chain`` begins with the certificate and ends with the anchor."""
+        """Create grounds; ``chain`` begins with the certificate and ends with the anchor."""
         kinds = {"chain": [*chain], "answers": [*answers], "lists": [*lists]}
         named = {kind: [sha256(each).hexdigest() for each in found] for kind, found in kinds.items()}
         document = json.dumps(named | {"revocation": revocation}, sort_keys=True, separators=(",", ":"))
@@ -60,29 +60,29 @@ class Grounds:
 
     @property
     def name(self) -> str:
-        """The SHA-256 of the document, in hex, by which an entry of a log names these grounds."""
+        """The SHA-256 of the document, in hex, which identifies these grounds in a log entry."""
         return sha256(self.document).hexdigest()
 
 
 MAX_SIGNED = 64 << 10
-"""Most bytes of the signed part of a signature that are kept: it has some 800."""
+"""Maximum bytes of the signed part of a signature that are kept; it usually has some 800."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedPart:
-    """The part of an enveloped signature that a stranger verifies without the envelope.
+    """The part of an enveloped signature that a third party can verify without the envelope.
 
-    It has the digest of the whole envelope without the signature, and nothing of what that says.
+    It contains the digest of the envelope without the signature, but none of its content.
     """
 
     info: bytes
-    """``ds:SignedInfo`` in its canonical form, which is what is signed."""
+    """``ds:SignedInfo`` in canonical form, the bytes that are signed."""
     value: bytes
-    """The signature over it."""
+    """The signature value over these bytes."""
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts by which an entry of a log names both, by their SHA-256."""
+        """The facts with which a log entry identifies both, by their SHA-256."""
         return {
             "signed_info": sha256(self.info).hexdigest(),
             "signature_value": sha256(self.value).hexdigest(),
@@ -96,7 +96,7 @@ class CertificateVerdict:
     reason: TrustReason
     detail: str = ""
     grounds: Grounds | None = field(default=None, compare=False)
-    """The grounds of a verdict that it is trusted."""
+    """The grounds, if the certificate is trusted."""
 
     @property
     def trusted(self) -> bool:
@@ -104,5 +104,5 @@ class CertificateVerdict:
 
     @property
     def temporary(self) -> bool:
-        """Return whether asking again later may give another answer (no revocation information was had)."""
+        """True if a later check may have another result, because revocation information was not available."""
         return self.reason is TrustReason.REVOCATION_UNKNOWN

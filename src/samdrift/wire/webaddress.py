@@ -1,8 +1,7 @@
-"""Addresses that come from outside: what may be called, and nothing that parsers read differently.
+"""Strict validation of web addresses from outside, so that all parsers agree on their meaning.
 
-Addresses of SMPs come from DNS, those of access points from service metadata,
-those of revocation lists from certificates. Whoever controls them could
-otherwise make us call what we should not.
+Addresses of SMPs come from DNS, those of access points from service metadata, those of revocation lists from
+certificates. An attacker who controls these could otherwise make us call the wrong address.
 """
 
 from __future__ import annotations
@@ -24,11 +23,10 @@ _ADDRESS = re.compile(
 
 
 def web_address(value: str, where: str) -> str:
-    """``value`` when it is an absolute http or https URL; :class:`WireError` otherwise.
+    """Return ``value`` if it is an absolute http or https URL; raise :class:`WireError` otherwise.
 
-    Refused: other schemes, user information, fragments, white space, backslashes,
-    names outside ASCII, brackets without an address of IPv6, impossible ports and
-    addresses over 2048 characters.
+    Rejected are other schemes, user information, fragments, white space, backslashes, names outside ASCII,
+    brackets without an IPv6 address, impossible ports and addresses over 2048 characters.
     """
     found = _ADDRESS.fullmatch(value) if len(value) <= _MAX_LENGTH else None
     if found is None or not 0 < int(found["port"] or 1) < 1 << 16 or not _is_ipv6(found["numbers"] or "::"):
@@ -37,7 +35,7 @@ def web_address(value: str, where: str) -> str:
 
 
 def place_of(address: str) -> str:
-    """Return host and port of a valid address, as an operator reads them."""
+    """Return host and port of a valid address, for the operator."""
     where = urlsplit(address)
     host = where.hostname or ""
     port = where.port or (443 if where.scheme == "https" else 80)

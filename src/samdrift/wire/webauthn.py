@@ -1,9 +1,9 @@
-"""Assertions of WebAuthn: the signature that an authenticator makes in a person's browser over a challenge.
+"""WebAuthn assertions: the signature over a challenge that an authenticator makes in a person's browser.
 
-What is signed is `authenticatorData || SHA-256(clientDataJSON)` (W3C WebAuthn, 7.2), so that whoever has
-the public key verifies it with any library for ECDSA, EdDSA or RSA, without a server that was there. The
-challenge is the digest of what the person saw; the browser adds its origin, the authenticator the name of
-the site that the key was made for, whether the person was there and proved who they are, and a counter.
+The signed bytes are `authenticatorData || SHA-256(clientDataJSON)` (W3C WebAuthn, 7.2), so that anyone with
+the public key can verify it with any library for ECDSA, EdDSA or RSA, without the server involved. The
+challenge is the digest of what the person saw. The browser adds its origin; the authenticator adds the site
+that the key was made for, whether the person was present and verified, and a counter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Public: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey | RSAPublicKey
 
 
 class AssertionFault(StrEnum):
-    """The reason that an assertion proves nothing."""
+    """Reasons why an assertion proves nothing."""
 
     MALFORMED = "malformed"
     CHALLENGE = "challenge"
@@ -46,9 +46,9 @@ class AssertionFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebAuthnKey:
-    """A public key of an authenticator: ES256, EdDSA or RS256, as SubjectPublicKeyInfo (DER).
+    """An authenticator's public key: ES256, EdDSA or RS256, as SubjectPublicKeyInfo (DER).
 
-    RS256 is what Windows Hello makes on computers whose TPM has no other algorithm.
+    RS256 is the algorithm of Windows Hello on computers whose TPM supports no other.
     """
 
     der: bytes
@@ -56,7 +56,7 @@ class WebAuthnKey:
 
     @classmethod
     def read(cls, der: bytes) -> WebAuthnKey:
-        """Read what a browser's `getPublicKey()` returns; :class:`ValueError` for another kind of key."""
+        """Parse what a browser's `getPublicKey()` returns; raise :class:`ValueError` for other keys."""
         try:
             key = load_der_public_key(der)
         except UnsupportedAlgorithm:
@@ -79,7 +79,7 @@ class WebAuthnKey:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """The three values of an assertion that are verified."""
+    """The three values of an assertion that are needed for verification."""
 
     authenticator_data: bytes
     client_data: bytes
@@ -88,8 +88,8 @@ class Assertion:
     def check(self, key: WebAuthnKey, challenge: bytes, site: str) -> int | AssertionFault:
         """Return the counter of an assertion by ``key`` over ``challenge``, or the fault in it.
 
-        ``site`` is the name that the key was made for (`rpId`). The origin is that host, over HTTPS, with any
-        port: the authenticator answers no other one. On the browser's own machine it is HTTP, too.
+        ``site`` is the name that the key was made for (`rpId`). The origin must be that host over HTTPS, with
+        any port: the authenticator responds to no other host. A name under ``.localhost`` may use HTTP, too.
         """
         fault = self._client_fault(challenge, site)
         if fault is not None:
@@ -126,12 +126,12 @@ class Assertion:
 
 
 def encoded(data: bytes) -> str:
-    """Return base64url without padding, as WebAuthn writes bytes in JSON."""
+    """Encode as base64url without padding, as WebAuthn writes bytes in JSON."""
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def decoded(text: str) -> bytes:
-    """Return the inverse of :func:`encoded`; :class:`ValueError` for any other text."""
+    """Decode the output of :func:`encoded`; raise :class:`ValueError` for any other text."""
     data = urlsafe_b64decode(text + "=" * (-len(text) % 4)) if text.isascii() else b""
     if encoded(data) != text:
         raise ValueError("not base64url without padding")

@@ -1,4 +1,4 @@
-"""`samdrift gov`: who has agreed to what, who may do what, and what follows from it.
+"""`samdrift gov`: an organisation's signed decisions on agreements and rights, and their consequences.
 
 Each subject has a module; this one registers them.
 """
@@ -39,4 +39,4 @@ app = typer.Typer(cls=group_of(__name__, _COMMANDS), add_completion=False)
 
 @app.callback()
 def gov() -> None:
-    """Decisions of an organisation, signed: officers, rights, agreements, duties, the compliance report."""
+    """Manage an organisation's signed decisions: officers, rights, agreements, duties, compliance report."""

@@ -45,12 +45,12 @@ PartyName = Annotated[str, typer.Argument(metavar="PARTY", help="Country and num
 
 @parties.callback()
 def party() -> None:
-    """Parties of agreements: the organisation itself, its suppliers and theirs."""
+    """State the parties of agreements: the organisation itself, its suppliers and theirs."""
 
 
 @agreements.callback()
 def agreement() -> None:
-    """Agreements: entered by one, countersigned by an officer of the organisation."""
+    """Manage agreements, each entered by one person and countersigned by an officer of the organisation."""
 
 
 @parties.command("state")
@@ -68,7 +68,7 @@ def state_party(
     ] = "",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """State a party's name and kind, and which of the parties the organisation itself is."""
+    """State a party's name and kind, and the participant that it is, if any."""
     with reported_as_usage_errors():
         stated = PartyNamed(_party("PARTY", named), name, _one_of("--form", form, PartyKind), participant)
         propose(config, organisation, by, why, lambda record, at: stated, out, prepared_by)
@@ -83,7 +83,7 @@ def list_parties(
     on: On = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show the parties that are known, now or at the end of a day."""
+    """Show the known parties, now or at the end of a day."""
     with reported_as_usage_errors():
         register = _register(organisation, config, "party list", asked(by, reason), on)
     rows = [
@@ -217,7 +217,7 @@ def release(
     catalogue: CatalogueFile = None,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask that a duty which the newest catalogue does not have is let go; another officer approves."""
+    """Ask to release a duty that is not in the newest catalogue; another officer approves."""
     with reported_as_usage_errors():
         used = read(catalogue)
         if duty in used.duties:

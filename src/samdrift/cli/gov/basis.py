@@ -1,4 +1,4 @@
-"""Statements that an answer about agreements rests on: a file of them, or the organisation's own record."""
+"""Statements on which an answer about agreements is based, from a file or the organisation's own record."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Known:
 
 
 def from_file(organisation: str, file: Path) -> Known:
-    """Return the record that a file of signed statements makes; :class:`Unusable` where it does not hold."""
+    """Return the record in a file of signed statements; :class:`Unusable` if the record is invalid."""
     with file.open("rb") as opened:
         content = opened.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
@@ -101,20 +101,20 @@ def from_file(organisation: str, file: Path) -> Known:
 async def governed(
     config: Path, organisation: ParticipantIdentifier, command: str, who: Asked, *, changes: bool = False
 ) -> AsyncIterator[Governance]:
-    """Open the governance of an organisation, in whose log it is recorded who does so and why."""
+    """Open an organisation's governance, and record in its log who opens it and why."""
     async with administering(load(config), changes=changes) as installation:
         await record_command(installation, f"gov {command}", who, organisation, (Role.GOVERNANCE,))
         yield Governance(installation, organisation)
 
 
 async def record_of(config: Path, organisation: ParticipantIdentifier, command: str, who: Asked) -> Record:
-    """Return the record of an organisation, in whose log it is recorded who reads it and why."""
+    """Return an organisation's record, and record in its log who reads it and why."""
     async with governed(config, organisation, command, who) as governance:
         return await governance.read()
 
 
 async def from_vault(installation: Administration, organisation: ParticipantIdentifier) -> Known:
-    """Return the record of an organisation that is served here; an empty one where it has no governance."""
+    """Return the record of an organisation served here; empty if it does not have the governance role."""
     inherited = await inherited_by(installation, organisation)
     if installation.gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return Known(*read_record(organisation.value, ()), inherited)
@@ -123,13 +123,13 @@ async def from_vault(installation: Administration, organisation: ParticipantIden
 
 
 def roles_here(installation: Administration, organisation: ParticipantIdentifier) -> str:
-    """Return the roles that an organisation has here, as ``--roles`` names them."""
+    """Return the roles that an organisation has here, in the form of ``--roles``."""
     hosted = (role for role in Role if installation.gate.registry.find(organisation, role) is not None)
     return ",".join(role.value for role in hosted if role.value in ROLES)
 
 
 def moment_of(on: str) -> datetime:
-    """Return the end of a day in Sweden, or now."""
+    """Return the end of the given day in Sweden; the current time if no day is given."""
     if not on:
         return system_clock().astimezone(UTC).replace(microsecond=0)
     try:
@@ -139,7 +139,7 @@ def moment_of(on: str) -> datetime:
 
 
 def performers_of(roles: str, operator: str) -> dict[Function, Party | None]:
-    """Return the roles that are switched on, each with the party that performs it."""
+    """Return the roles that are switched on, each with the performing party."""
     try:
         named = [Function(each) for each in roles.split(",") if each]
         party = Party.parse(operator) if operator else None

@@ -43,11 +43,11 @@ def board(
     language: Annotated[str, typer.Option("--language", help="Language of the page: sv or en.")] = "sv",
     as_json: AsJson = False,
 ) -> int:
-    """Show a joint board or municipal federation the status of each duty at its members, and nothing else.
+    """Show a joint board or municipal federation only the status of each duty at its members.
 
     Each member must have countersigned an agreement with the board that is in force, and must have a report
-    (samdrift gov report); its newest counts. Exit status 1 if a member has a gap, evidence that is too old,
-    or no report.
+    (samdrift gov report), of which the newest is shown. Exit status 1 if a member has a gap, evidence that is
+    too old, or no report.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")

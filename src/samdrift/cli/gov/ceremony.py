@@ -1,4 +1,4 @@
-"""`samdrift gov grant unsigned`, `sign-over`, `settle`: rights that nobody signed are signed, or end."""
+"""`samdrift gov grant unsigned`, `sign-over`, `settle`: unsigned rights, which are then signed or ended."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Found:
 def unsigned(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> int:
-    """Show every unsigned right in the message client. Exit status 1 while there is one."""
+    """Show every unsigned right in the message client. Exit status 1 if there is one."""
     with reported_as_usage_errors():
         found = run(_unsigned(config, organisation, "grant unsigned", asked(by, reason)))
     rows, settled = _rows(found, found.unsigned.holdings), found.unsigned.copy.settled
@@ -112,7 +112,7 @@ def settle(
     ] = False,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask for all unsigned rights to end, and to be ignored from then on; another officer approves it."""
+    """Ask for all unsigned rights to end, and to be ignored from then on; another officer approves."""
     with reported_as_usage_errors():
         require_new(out)
         who, preparer = subject("--by", by), preparing(prepared_by, why)
@@ -188,7 +188,7 @@ def _row(holding: Holding, found: Found, *, signed: bool) -> dict[str, Any]:
 
 
 def signed_files(folder: Path) -> Iterator[Path]:
-    """Yield the statements of a folder in order; :class:`Unusable` where there is none."""
+    """Yield the statements in a folder, in order; :class:`Unusable` if there are none."""
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     if not files:
         raise Unusable(f"{shown(folder)}: has no statements")

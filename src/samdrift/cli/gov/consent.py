@@ -1,5 +1,4 @@
-"""`samdrift gov consent`: requests of the operator's staff to see data of an organisation, and its
-answers."""
+"""`samdrift gov consent`: requests by the operator's staff for access to an organisation's data."""
 
 from __future__ import annotations
 
@@ -69,7 +68,7 @@ def request(
     ] = "",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask to see something. A request waits four days for an officer; content takes two officers."""
+    """Ask to see something. A request waits four days for an officer; content requires two officers."""
     with reported_as_usage_errors():
         who, seen = subject("--to", to) if to else subject("--by", by), read_extent(extent)
         act = AccessAsked(who, ground, one_line("--ticket", ticket), seen, level, minutes)
@@ -125,7 +124,7 @@ def list_consents(
 ) -> int:
     """Show every request ever made, and who can approve the pending ones.
 
-    Exit status 1 when something is red: nobody can consent, or an account of an emergency is overdue.
+    Exit status 1 when something is red: no officer can consent, or an account of an emergency is overdue.
     """
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "consent list", asked(by, reason)))
@@ -133,7 +132,7 @@ def list_consents(
 
 
 def show(record: Record, consents: tuple[Consent, ...], *, as_json: bool) -> int:
-    """Print consents, with the exit status."""
+    """Print consents, and return the exit status."""
     now = moment_of(record, system_clock())
     able = officers(record, now)
     rows = [row(each, record, now) for each in consents]
@@ -155,7 +154,7 @@ def show(record: Record, consents: tuple[Consent, ...], *, as_json: bool) -> int
 
 
 def row(each: Consent, record: Record, now: datetime) -> dict[str, Any]:
-    """Return one as a row of JSON."""
+    """Return a consent as a JSON object."""
     numbers = {entry.statement.digest: entry.number for entry in record.entries}
     stage = each.stage(now)
     able = approvers(record, each, now) if stage is Stage.WAITING else ()
@@ -187,7 +186,7 @@ def row(each: Consent, record: Record, now: datetime) -> dict[str, Any]:
 
 
 def read_extent(text: str) -> Extent:
-    """Read an extent; ``everything`` reaches to the latest end of a consent that is asked for now."""
+    """Read an extent; ``everything`` extends to the latest possible end of a consent requested now."""
     if text == "everything":
         return Extent.everything(system_clock())
     try:
@@ -197,7 +196,7 @@ def read_extent(text: str) -> Extent:
 
 
 def asked_for(record: Record, text: str) -> Consent:
-    """Return the request or the emergency that is named by a number or a digest."""
+    """Return the request or emergency with a given number or digest."""
     found = consents_of(record).find(numbered(record, text))
     if found is None:
         raise Unusable("that statement asks for no consent: samdrift gov consent list shows their numbers")

@@ -1,4 +1,4 @@
-"""`samdrift gov coverage`: which duties agreements carry for an organisation, on any day, and which not."""
+"""`samdrift gov coverage`: duties that an organisation's agreements cover on a given day, and gaps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def coverage(
     language: Annotated[str, typer.Option("--language", help="Language of the picture: sv or en.")] = "sv",
     as_json: AsJson = False,
 ) -> int:
-    """Show whether each duty of each function is carried by agreements down to the last supplier.
+    """Show whether agreements pass on each duty of each function down to the last supplier.
 
     Exit status 1 if there is a gap: each is shown with duty, function, party and what is missing.
     """

@@ -1,4 +1,4 @@
-"""`samdrift gov duty`: the catalogue of duties, with the official sentences where their texts are."""
+"""`samdrift gov duty`: the catalogue of duties, with the official sentences if their texts are available."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Language = Annotated[str, typer.Option("--language", help="sv or en.")]
 
 @app.callback()
 def duty() -> None:
-    """Duties of the organisation, its suppliers and theirs, by DIGG's rulebooks and the law."""
+    """Show the duties of the organisation, its suppliers and theirs, under DIGG's rulebooks and the law."""
 
 
 @app.command("list")
@@ -49,7 +49,7 @@ def list_duties(
     language: Language = "sv",
     as_json: AsJson = False,
 ) -> None:
-    """Show every duty of the catalogue, a line each."""
+    """Show every duty of the catalogue, one per line."""
     with reported_as_usage_errors():
         used = read(catalogue)
     _check_language(language)
@@ -71,7 +71,7 @@ def show(
     catalogue: CatalogueFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one duty in both languages, and the official sentence where the folder has it."""
+    """Show one duty in both languages, and the official sentence if the folder contains it."""
     with reported_as_usage_errors():
         used = read(catalogue)
         if named not in used.duties:
@@ -105,10 +105,10 @@ def diff(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show what another catalogue changed: duties that are new, have vanished, or are worded otherwise.
+    """Show changes from one catalogue to another: duties that were added, removed or reworded.
 
-    A duty that vanished stays in force for an organisation until two of its officers let it go. Exit status 1
-    if there is a difference.
+    A removed duty stays in force for an organisation until two of its officers release it. Exit status 1 if
+    there is a difference.
     """
     with reported_as_usage_errors():
         before, after = read(old), read(new)
@@ -134,7 +134,7 @@ def diff(
 
 
 def read(file: Path | None) -> Catalogue:
-    """Return the catalogue of a file, or the newest one that comes with this version."""
+    """Return the catalogue in a file, or the newest one that comes with this version."""
     if file is None:
         return shipped()[-1]
     try:
@@ -154,7 +154,7 @@ def _check_language(language: str) -> None:
 
 
 def _official(duty: Duty, texts: Path | None) -> dict[str, Any]:
-    """Return the official sentence, or why it is not shown."""
+    """Return the official sentence, or the reason why it is not shown."""
     if duty.passage is None:
         return {"state": "not seen", "text": None}
     if texts is None:

@@ -1,4 +1,4 @@
-"""`samdrift gov emergency`: metadata without consent for an hour, signed by two of the operator's staff."""
+"""`samdrift gov emergency`: an hour's access to metadata without consent, signed by two of the staff."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def state(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """State an emergency: metadata alone, for an hour, once another of the staff has signed it."""
+    """State an emergency: access to metadata only, for an hour, once another staff member has signed it."""
     with reported_as_usage_errors():
         act = EmergencyStated(subject("--by", by), ground, one_line("--ticket", ticket), read_extent(extent))
         propose(config, organisation, by, why, lambda record, at: act, out, prepared_by)
@@ -58,7 +58,7 @@ def sign(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Sign an emergency as the second of the staff, within an hour."""
+    """Sign an emergency as the second staff member, within an hour."""
     with reported_as_usage_errors():
         propose(
             config, organisation, by, why, lambda record, at: Approved(_stated(record, of)), out, prepared_by
@@ -76,7 +76,7 @@ def account(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Give an account of an emergency, within a day; without one the officers see it in red."""
+    """Give an account of an emergency, within a day; an overdue account is shown to the officers in red."""
     with reported_as_usage_errors():
         text = one_line("--done", done)
         propose(
@@ -94,7 +94,7 @@ def account(
 def list_emergencies(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> int:
-    """Show every emergency, with its account. Exit status 1 as `samdrift gov consent list`."""
+    """Show every emergency, with its account. Exit status as for `samdrift gov consent list`."""
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "emergency list", asked(by, reason)))
     found = tuple(each for each in consents_of(record).all() if each.emergency)

@@ -1,4 +1,4 @@
-"""`samdrift gov grant`: who gets which right."""
+"""`samdrift gov grant`: rights of people, systems and groups."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Asked = Annotated[
 
 @app.callback()
 def grant() -> None:
-    """Give rights, approve and end them: each is signed by the person who decides."""
+    """Give, approve and end rights; each decision is signed by the person who makes it."""
 
 
 @app.command()
@@ -105,7 +105,7 @@ def approve(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Approve what another has asked for: a right, a role, a key."""
+    """Approve another person's request: a right, a role, a key."""
     _about(organisation, of, by, config, out, why, Approved, prepared_by)
 
 
@@ -119,7 +119,7 @@ def object_to(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Object to a right: it is held back until the objection ends."""
+    """Object to a right, which is suspended until the objection ends."""
     _about(organisation, of, by, config, out, why, Objected, prepared_by)
 
 
@@ -133,7 +133,7 @@ def end(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """End a right that a statement gives, or an objection."""
+    """End a right given by a statement, or an objection."""
     _about(organisation, of, by, config, out, why, lambda digest: Ended(of=digest), prepared_by)
 
 

@@ -1,4 +1,4 @@
-"""`samdrift gov group`: groups of an organisation's directories, who is in them, how old the lists are."""
+"""`samdrift gov group`: groups of an organisation's directories, their members, and when they were read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Directory = Annotated[
 
 @app.callback()
 def group() -> None:
-    """Groups of directories that have rights: who is in them is read by LDAP and frozen into the record."""
+    """Show and read directory groups that have rights; their members are read by LDAP and recorded."""
 
 
 @app.command()
@@ -56,7 +56,7 @@ def show(
     on: Annotated[str, typer.Option("--on", help="The state at the end of this day; now by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show every group that has rights: how many are in it, when that was read, and until when."""
+    """Show every group that has rights: its number of members, when it was read, and when its rights end."""
     with reported_as_usage_errors():
         when = moment("--on", on) if on else system_clock()
         record = run(record_of(config, organisation, "group show", asked(by, reason)))
@@ -79,9 +79,9 @@ def synchronise(
     shrink: Shrink = False,
     as_json: AsJson = False,
 ) -> int:
-    """Read the groups that have rights now. Exit status 1 where a directory or a group was not read in full.
+    """Read the groups that have rights now. Exit status 1 if a directory or group was not read in full.
 
-    Running processes do it by themselves; at isolation level process a timer runs this command.
+    Running processes do this by themselves; at isolation level process a timer runs this command.
     """
     with reported_as_usage_errors():
         found = run(_synchronised(config, organisation, asked(by, reason), directory, shrink=shrink))

@@ -1,4 +1,4 @@
-"""`samdrift gov incident`: what happened, who must be notified by when, what was reached, and drafts."""
+"""`samdrift gov incident`: incidents with their notification clocks, the access during them, and drafts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def incident() -> None:
 
 @shared.callback()
 def of_operator() -> None:
-    """Incidents of the operator, each reported separately to every organisation that it concerns."""
+    """Manage the operator's incidents, each reported separately to every organisation that it concerns."""
 
 
 @app.command("open")
@@ -90,7 +90,7 @@ def open_incident(
     clocks: Clocks = "concerned",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement that opens an incident, to be signed; its clocks run from when it was known."""
+    """Write a statement that opens an incident, to be signed; its clocks run from when it became known."""
     with reported_as_usage_errors():
         make = _opened(title, aware, began, clocks)
         propose(config, organisation, by, why, lambda record, at: make(at), out, prepared_by)
@@ -107,7 +107,7 @@ def note(
     clocks: Clocks = "",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a note, whose text is --why, to be signed; with --clocks more of them begin to count."""
+    """Write a note with --why as its text, to be signed; --clocks starts further clocks."""
     with reported_as_usage_errors():
         named = _clocks(clocks)
         propose(
@@ -135,7 +135,7 @@ def attach(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a note with the SHA-256 of a file, to be signed: a section of a log with its proofs."""
+    """Write a note with the SHA-256 of a file, to be signed, such as a log section with its proofs."""
     with reported_as_usage_errors():
         digest = digest_of_input(file)
         about = _of(of, lambda one, at: IncidentNoted(one, frozenset(), digest))
@@ -173,7 +173,7 @@ def close(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement that closes an incident, to be signed by an officer; clocks that run go on."""
+    """Write a statement that closes an incident, to be signed by an officer; running clocks continue."""
     with reported_as_usage_errors():
         propose(
             config,
@@ -194,7 +194,7 @@ def list_incidents(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show the incidents with their clocks running. Exit status 1 if a clock has run out.
+    """Show the incidents with their running clocks. Exit status 1 if a clock has run out.
 
     They include those that the operator has reported to the organisation.
     """
@@ -239,7 +239,7 @@ def reached(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what was done from the beginning of an incident to its end, or until now: who, what, where.
+    """Show who did what and where between the beginning of an incident and its end, or until now.
 
     Requires the organisation's consent to metadata of that time.
     """
@@ -269,8 +269,8 @@ def open_shared(
 ) -> int:
     """Open an incident, recorded in the operator's log and in that of each organisation that it concerns.
 
-    Exit status 1 if an organisation's log could not be written, since none of its vaults opens now: notify it
-    by other means.
+    Exit status 1 if an organisation's log could not be written because none of its vaults can be opened:
+    notify it by other means.
     """
     with reported_as_usage_errors():
         act, who = _opened(title, aware, began, clocks)(_now()), asked(by, reason)
@@ -291,7 +291,7 @@ def open_shared(
 
 @shared.command("note")
 def note_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None, clocks: Clocks = "") -> None:
-    """Add a note, whose text is --reason; with --clocks more of them begin to count."""
+    """Add a note with --reason as its text; --clocks starts further clocks."""
     with reported_as_usage_errors():
         named = _clocks(clocks)
         _shared(config, of, lambda digest: IncidentNoted(digest, named), by, reason)
@@ -323,7 +323,7 @@ def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -
 
 @shared.command("list")
 def list_shared(config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False) -> int:
-    """Show the operator's incidents with the organisations that each concerns. Exit status 1 as for list."""
+    """Show the operator's incidents with the organisations that each concerns. Exit status as for list."""
     with reported_as_usage_errors():
         who = asked(by, reason)
 
@@ -426,7 +426,7 @@ def _opened(title: str, aware: str, began: str, clocks: str) -> Callable[[dateti
 
 
 def _of(of: str, make: Callable[[str, datetime], Act]) -> Callable[[Record, datetime], Act]:
-    """Return an act about an incident of the record, which is named as a statement is."""
+    """Return a function that makes an act about an incident of the record, identified like a statement."""
     return lambda record, at: make(_in_record(record, of), at)
 
 

@@ -126,7 +126,7 @@ def confirm(
     config: ConfigFile,
     by_file: ByFile = None,
 ) -> None:
-    """Approve as a custodian an officer's signed request, if there is no second officer."""
+    """Approve an officer's signed request as a custodian, if there is no second officer."""
     with reported_as_usage_errors():
         person = Person(by, passphrase(f"Passphrase of {by}", by_file))
 
@@ -144,7 +144,7 @@ def confirm(
 def list_officers(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """Show every key that was enrolled or asked for: whose, since when, until when, by which statements."""
+    """Show every enrolled or requested key: its person, when it begins and ends, and its statements."""
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "officer list", asked(by, reason)))
     now = system_clock()
@@ -169,7 +169,7 @@ def end(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """End a key: its person, or an officer, signs that."""
+    """End a key, which its person or an officer signs."""
     with reported_as_usage_errors():
         propose(
             config,
@@ -195,7 +195,7 @@ def lost(
     ],
     prepared_by: PreparedBy = None,
 ) -> None:
-    """State that a key is lost: it signs nothing from then on, and never comes back."""
+    """State that a key is lost: signatures from then on are invalid, and it cannot be restored."""
     with reported_as_usage_errors():
         when = min(moment("--since", since), system_clock().replace(microsecond=0))
         propose(
@@ -213,9 +213,9 @@ def lost(
 def code(
     out: Annotated[Path, typer.Option("--out", help="The file for the public key; it must not exist.")],
 ) -> None:
-    """Make a code on paper, for the day on which a person has lost all other keys.
+    """Make a code on paper, for use when a person has lost all other keys.
 
-    The code is shown once and kept nowhere. Enrol its public key with --paper.
+    The code is shown once and not stored. Enrol its public key with --paper.
     """
     require_new(out)
     made = new_code()
@@ -234,7 +234,7 @@ async def _brought_in(
     role: Right | None,
     persons: Persons,
 ) -> Enrolment:
-    """Enrol a key, as two custodians sign, and return its enrolment."""
+    """Enrol a key with two custodians' signatures, and return its enrolment."""
     async with administering(load(config)) as installation:
         governance = Governance(installation, organisation)
         await governance.bring_in(to, name, key, role, persons)
@@ -262,7 +262,7 @@ def _enrolling(to: Subject, name: str, key: PublicKey) -> Any:
 
 
 def _public_key(file: Path, *, paper: bool) -> PublicKey:
-    """Read a public key of OpenSSH, without its comment."""
+    """Read a public key in OpenSSH format, without its comment."""
     try:
         line = " ".join(read_file(file).decode("ascii").split()[:2])
         SshKey.parse(line)

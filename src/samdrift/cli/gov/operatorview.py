@@ -1,4 +1,4 @@
-"""`samdrift gov operator-view`: what operating shows of an organisation without asking it."""
+"""`samdrift gov operator-view`: data of an organisation that the operator sees without its consent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def operator_view(
 ) -> None:
     """Print what the operator sees of an organisation without consent: by commands, routes, metrics, log.
 
-    Each with whether it opens a vault, and in whose log that is recorded. In Markdown; needs no installation.
+    For each item it states whether it opens a vault, and in which log that is recorded. The output is
+    Markdown; no installation is needed.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")

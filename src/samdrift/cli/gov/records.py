@@ -1,4 +1,4 @@
-"""`samdrift gov export` and `verify`: the record in a file, and whether it holds, without an installation."""
+"""`samdrift gov export` and `verify`: the record as a file, and its verification without an installation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def export(
         typer.Option("--openfga", help="A new file for the rights as a model and tuples of OpenFGA."),
     ] = None,
 ) -> None:
-    """Write the organisation's record of signed statements to a file: a line of JSON each, in order."""
+    """Write the organisation's record of signed statements to a file: one line of JSON each, in order."""
     with reported_as_usage_errors():
         for file in (out, cedar, openfga):
             if file is not None:
@@ -140,7 +140,7 @@ _NOBODY: dict[str, Any] = {"organisation": "", "last": "", "custodians": []}
 
 
 def _logged(log: Path) -> dict[int, str]:
-    """Return the SHA-256 of each statement that is stored according to the log."""
+    """Return the SHA-256 of each statement that was stored according to the log."""
     try:
         return {
             int(entry.ids["statement"]): entry.ids["sha256"]

@@ -1,4 +1,4 @@
-"""`samdrift gov report`: how an organisation and its suppliers meet their duties, with the evidence."""
+"""`samdrift gov report`: compliance of an organisation and its suppliers with their duties, with evidence."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def declare(
 ) -> int:
     """Answer DIGG's declaration of conformity for access point operators, as far as reports support it.
 
-    Answers that the organisations' reports do not support are left blank, with the lacking duties. Exit
-    status 1 if something is blank.
+    Answers that the organisations' reports do not support are left blank, with the unmet duties. Exit status
+    1 if an answer is blank.
     """
     with reported_as_usage_errors():
         parties = set(performers_of("ap", operator).values()) - {None}
@@ -142,7 +142,7 @@ async def report_of(
     *,
     offline: bool,
 ) -> Report:
-    """Return the report of an organisation, in whose log it is recorded who makes it and why."""
+    """Return an organisation's report, and record in its log who made it and why."""
     made, _ = await _reported(config, organisation, used, operator, who, offline=offline, pdf="")
     return made
 
@@ -157,7 +157,7 @@ async def _reported(
     offline: bool,
     pdf: str,
 ) -> tuple[Report, bytes]:
-    """Return the report, and, in the language ``pdf``, the report as a signed PDF."""
+    """Return the report and, if ``pdf`` names a language, the report as a signed PDF."""
     async with administering(config, changes=False) as installation:
         await record_command(installation, "gov report", who, organisation)
         async with surveying(installation, Scope(offline=offline)) as seen:

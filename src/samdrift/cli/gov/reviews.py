@@ -56,7 +56,7 @@ Until = Annotated[
 
 @app.callback()
 def review() -> None:
-    """Review rights: a no removes a right immediately, silence at the end."""
+    """Review rights: a no removes a right immediately, and an unanswered right is removed at the end."""
 
 
 @app.command("open")
@@ -132,8 +132,9 @@ def close(
 ) -> None:
     """Write a statement that closes a review, to be signed: unanswered rights are removed.
 
-    Before its last day only when everything is answered; never while a vault of the organisation is locked.
-    An overdue review can also be closed by a custodian or one of the operator's staff.
+    A review can be closed before its last day only if everything is answered, and never while a vault of the
+    organisation is locked. An overdue review can also be closed by a custodian or one of the operator's
+    staff.
     """
     with reported_as_usage_errors():
         propose(
@@ -216,7 +217,8 @@ def remind(
 ) -> int:
     """Record in the organisation's log which reviews wait for an answer. Exit status 1 if one does.
 
-    For a timer: it names who is to answer, and an administrator whom silence did not remove.
+    For a timer. Entries name the people who must answer, or report that the last administrator keeps the role
+    without an answer.
     """
     with reported_as_usage_errors():
         found = run(_reminded(config, organisation, timedelta(days=days), asked(by, reason)))
@@ -258,7 +260,7 @@ async def _shown(
 async def _uses(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime, *, use: bool
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Return the use of each right that is in force, by the number of its first statement."""
+    """Return the use of each right in force, by the number of its first statement."""
     basis = await basis_of(installation, organisation, now - who.UNUSED, now)
     found: dict[str, Mapping[str, Any]] = {}
     for path in who.paths(basis, now, now):

@@ -1,4 +1,4 @@
-"""Files that people sign: a statement is shown in words, written, and taken back with its signature."""
+"""Files that people sign: statements are shown in words, written to a file, and read with their signature."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SWEDEN = ZoneInfo("Europe/Stockholm")
 
 
 def subject(option: str, text: str) -> Subject:
-    """Read a subject; an id alone is a person's."""
+    """Read a subject; an id without a kind is a person's."""
     try:
         return Subject.parse(text if ":" in text else f"{SubjectKind.PERSON}:{text}")
     except ValueError:
@@ -44,7 +44,7 @@ def subject(option: str, text: str) -> Subject:
 
 
 def moment(option: str, text: str) -> datetime:
-    """Read a day, whose end in Sweden is meant, or a time in ISO 8601 with its zone."""
+    """Read a day, which means its end in Sweden, or an ISO 8601 time with its zone."""
     try:
         if len(text) == len("2026-03-03"):
             return end_of(date.fromisoformat(text), _SWEDEN).astimezone(UTC)
@@ -57,12 +57,12 @@ def moment(option: str, text: str) -> datetime:
 
 
 def read_file(file: Path) -> bytes:
-    """Return the content of a small file; :class:`Unusable` with the reason."""
+    """Return the content of a small file; :class:`Unusable` states the reason for failure."""
     return read_input(file, MAX_FILE)
 
 
 def read_statement(file: Path) -> Statement:
-    """Read a statement that is to be signed, or was."""
+    """Read a statement, before or after it was signed."""
     try:
         return Statement.parse(read_file(file))
     except StatementError as error:
@@ -78,9 +78,9 @@ def propose(
     out: Path,
     prepared_by: str | None,
 ) -> Record:
-    """Write a text for a person to sign, and show it in words with the command that signs it.
+    """Write a statement for a person to sign, and show it in words with the command that signs it.
 
-    ``act`` is asked for what is stated, by the record and the moment. The record is returned.
+    ``act`` returns the act to state, given the record and the moment. The record is returned.
     """
     require_new(out)
     who, preparer = subject("--by", by), preparing(prepared_by, why)
@@ -113,7 +113,7 @@ def show(statement: Statement, record: Record, file: Path) -> None:
 
 
 def numbered(record: Record, text: str) -> str:
-    """Return the digest of a statement that is named by its number, or by its digest."""
+    """Return the digest of a statement, given its number or digest."""
     if text.isascii() and text.isdigit() and 0 < int(text) <= record.number:
         return record.entries[int(text) - 1].statement.digest
     if any(each.statement.digest == text for each in record.entries):
@@ -122,7 +122,7 @@ def numbered(record: Record, text: str) -> str:
 
 
 def own_key(keys: Keys, text: str) -> str:
-    """Return the enrolment of a key that is named by its fingerprint or a beginning of it."""
+    """Return the enrolment of a key, given its fingerprint or the beginning of it."""
     found = [each.id for each in keys.all() if len(text) >= 8 and each.key.fingerprint.startswith(text)]
     if len(found) != 1:
         raise Unusable("a key is named by at least 8 digits of its fingerprint: samdrift gov officer list")

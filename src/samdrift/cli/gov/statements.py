@@ -1,4 +1,4 @@
-"""`samdrift gov statement`: what people have signed, appended, shown and listed."""
+"""`samdrift gov statement`: signed statements, to be appended, shown and listed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The statement, as it
 
 @app.callback()
 def statement() -> None:
-    """Append what people have signed, and read the record."""
+    """Append signed statements, and read the record."""
 
 
 @app.command()
@@ -58,7 +58,7 @@ def propose(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement of any kind to be signed: by whom, when and why is added to the file."""
+    """Write a statement of any kind to be signed; its author, time and reason are added to the file."""
     with reported_as_usage_errors():
         members = _members(act)
 
@@ -102,10 +102,10 @@ def append(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Append a signed statement to the organisation's record; every role has it when this returns.
+    """Append a signed statement to the organisation's record; all roles have it when this returns.
 
     A statement that is invalid, late or without effect is refused, with an entry in the log. The log also
-    names who ran this command: the signature shows the statement's author, not who brought it.
+    names who ran this command, because the signature shows only the statement's author.
     """
     with reported_as_usage_errors():
         stated = read_statement(file)
@@ -134,7 +134,7 @@ def append_all(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Append all statements of a folder that one person has signed, in order: all of them or none."""
+    """Append all statements in a folder that one person has signed, in order: all of them or none."""
     with reported_as_usage_errors():
         files = list(signed_files(statements))
         signed = [_signed(read_statement(each), Path(f"{each}.sig")) for each in files]
@@ -149,7 +149,7 @@ def append_all(
 
 @app.command()
 def copy(organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None) -> int:
-    """Bring the copies of the record in the other roles up to date. Exit status 1 if one is behind."""
+    """Update the copies of the record in the other roles. Exit status 1 if one remains out of date."""
     with reported_as_usage_errors():
         who = asked(by, reason)
 
@@ -172,7 +172,7 @@ def list_statements(
     number: Annotated[int, typer.Option("--number", min=0, help="Show this one alone, in words.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the statements of the record, in their order."""
+    """Show the statements of the record, in order."""
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "statement list", asked(by, reason)))
         if number > record.number:
@@ -191,9 +191,9 @@ def list_statements(
 async def _appended(
     config: Path, organisation: ParticipantIdentifier, who: Asked, command: str, signed: Sequence[Signed]
 ) -> tuple[tuple[Entry, ...], list[str]]:
-    """Append statements, all or none; returns them with the roles that do not have them.
+    """Append statements, all or none; return them with the roles whose copies are out of date.
 
-    The organisation's log has who brings each, by its digest, even where it is then refused.
+    The organisation's log names who submits each statement, by digest, even if it is then refused.
     """
     # Waits for no other command: the end of a consent must reach the one that it stops.
     async with administering(load(config), changes=False) as installation:

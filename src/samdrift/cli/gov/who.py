@@ -69,7 +69,7 @@ _MAX_PRINTED = 2000
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question: about one moment, or about the time between two."""
+    """A question about one moment, or about the time between two."""
 
     organisation: ParticipantIdentifier
     question: str
@@ -84,9 +84,9 @@ class _Answered:
     document: dict[str, Any]
     key: SigningKey | None
     known: Mapping[str, str]
-    """Names that belong to the answer."""
+    """Names that are part of the signed answer."""
     shown: Mapping[str, str]
-    """Names of today, for people to read."""
+    """Current names, for display."""
 
 
 def who_can(
@@ -103,10 +103,11 @@ def who_can(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who can reach the organisation's data, by which path, since when, from whom, and last used.
+    """Show who can reach the organisation's data: the path, since when, given by whom, and the last use.
 
-    Times of last use require the organisation's consent to metadata of the 90 days before. Now, or at the end
-    of a day; with --from and --to, changes between the ends of two days.
+    Times of last use require the organisation's consent to metadata of the 90 days before. The answer is for
+    the current time, or the end of a day; with --from and --to, it shows changes between the ends of two
+    days.
     """
     with reported_as_usage_errors():
         if on and (first or last):
@@ -156,7 +157,7 @@ def who_did(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who did what on a day, or from one day to another: how often, when first and when last.
+    """Show who did what on a day or in a range of days: how often, and when first and last.
 
     Requires the organisation's consent to metadata of that time.
     """
@@ -176,7 +177,7 @@ def count(
     """Count the ways into the data of each organisation with governance, as who-can does on request.
 
     For a daily timer, so that answers about a day include ways that came and went between two requests. Exit
-    status 1 if an organisation could not be counted, since its vaults are locked.
+    status 1 if an organisation could not be counted, because its vaults are locked.
     """
     only = named(organisation, former)
     with reported_as_usage_errors():
@@ -284,7 +285,7 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
 
 
 def _first(question: _Asked, end: datetime) -> datetime:
-    """Return the moment that a question begins with."""
+    """Return the moment at which the answer to a question begins."""
     if question.first is None:
         return end
     if question.question == "who-can":
@@ -336,7 +337,7 @@ def _rows(answered: _Answered) -> list[list[str]]:
 
 
 async def _key(installation: Administration, organisation: ParticipantIdentifier) -> SigningKey | None:
-    """Return the key that signs answers; nothing where neither organisation nor operator has one yet."""
+    """Return the key that signs answers; ``None`` if neither organisation nor operator has one yet."""
     try:
         return await signing_key(installation, organisation, hosted(installation.gate, organisation))
     except KeyStoreError:
@@ -344,7 +345,7 @@ async def _key(installation: Administration, organisation: ParticipantIdentifier
 
 
 def _write(file: Path, content: bytes, key: SigningKey | None) -> None:
-    """Write a file and, next to it, its signature."""
+    """Write a file and its signature next to it."""
     file.write_bytes(content)
     if key is not None:
         _beside(file).write_text(signed_bytes(content, key), encoding="utf-8")

@@ -1,6 +1,6 @@
 """`samdrift org`: the organisations of an installation, from their first day to their last.
 
-One module for each thing that can be done; this one puts them together.
+There is one module for each group of commands; this one registers them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""`samdrift org add` and `show`: from a participant identifier to a ready organisation, with what is still
-missing."""
+"""`samdrift org add` and `show`: setting up an organisation until it is ready, with what is still missing."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ def add(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make an organisation's vaults, and show what else it needs. Can be repeated at any time.
+    """Create an organisation's vaults, and show what else it needs. Can be repeated at any time.
 
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
@@ -65,7 +64,7 @@ def add(
 def show(
     organisation: Organisation, config: ConfigFile, offline: Offline = False, as_json: AsJson = False
 ) -> int:
-    """Show what an organisation has and what it still needs, in the order in which it is done.
+    """Show what an organisation has and what it still needs, in the order of the steps to take.
 
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
@@ -76,7 +75,7 @@ def show(
 
 
 def _roles(config: Config, organisation: ParticipantIdentifier, given: str) -> tuple[Role, ...]:
-    """The roles to add the organisation in; they must not contradict the configuration."""
+    """Return the roles in which to add the organisation; they must not contradict the configuration."""
     try:
         wanted = tuple(Role(each.strip()) for each in given.split(",")) if given else ()
     except ValueError:

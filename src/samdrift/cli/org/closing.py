@@ -1,4 +1,4 @@
-"""`samdrift org close` and `verify-closing`: everything of an organisation destroyed, and the proof of it."""
+"""`samdrift org close` and `verify-closing`: destruction of all of an organisation's data, with proof."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def close_organisation(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Destroy everything of a suspended organisation: keys, messages, log. Irreversible; takes two people.
+    """Destroy all data of a suspended organisation: keys, messages, log. Irreversible; needs two custodians.
 
     Prints the certificate of destruction. If interrupted, run it again to continue.
     """

@@ -1,4 +1,4 @@
-"""Events of the commands about organisations and their keys."""
+"""Events of the commands that manage organisations and their keys."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from samdrift.audit.events import AuditEvent
 
 
 class OrgEvent(AuditEvent):
-    """An event that a command writes itself."""
+    """An event that a command records itself."""
 
     VAULT_LOGIN_ROTATED = "vault:login:rotated"
-    """The vault's login at the database has a new password."""
+    """The vault's database login has a new password."""
     VAULT_LOCK_CHANGED = "vault:lock:changed"
-    """The vault is unlocked by another party from now on: the operator, the organisation's officer or its
-    token.
-    """
+    """The vault is opened by a different party: the operator, the organisation's officer or its token."""
     ORGANISATION_ADDED = "org:organisation:added"
     ORGANISATION_RESUMED = "org:organisation:resumed"
     KEYS_CREATED = "keys:key:created"
     KEYS_INSTALLED = "keys:certificate:installed"
     KEYS_ACTIVATED = "keys:key:activated"
-    """The time from which a key is used was decided again."""
+    """The time from which a key is used was changed."""
     KEYS_REVOKED = "keys:key:revoked"
     KEYS_PUBLICATION_WRITTEN = "keys:publication:written"
     KEYS_DATA_KEY_ROTATED = "keys:data-key:rotated"
     KEYS_LOG_KEY_ROTATED = "keys:log-key:rotated"
     KEYS_RESTORED = "keys:backup:restored"
     MT_MARKS_LOSS_ACCEPTED = "mt:marks:loss-accepted"
-    """Two custodians have accepted that."""
+    """Two custodians accepted the loss of marks."""

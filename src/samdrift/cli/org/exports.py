@@ -1,4 +1,4 @@
-"""Output of `samdrift org import` and `unpack` about the export that they have read."""
+"""Output of `samdrift org import` and `unpack` about an export."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ NOT_VOUCHED_FOR = "no trusted issuer vouches for this certificate"
 
 
 def vouched_for(config: Config, certificate: x509.Certificate, at: datetime) -> bool:
-    """Return whether an issuer that the federation trusts has issued the certificate, which was valid then.
+    """Return whether an issuer that the federation trusts has issued a certificate that was valid then.
 
-    For an organisation, or for the access point that signs where an organisation has its keys elsewhere.
+    The certificate is an organisation's, or that of the access point that signs if an organisation has its
+    keys elsewhere.
     """
     try:
         policies = read_policies(config.federation.trust)
@@ -49,7 +50,7 @@ def vouched_for(config: Config, certificate: x509.Certificate, at: datetime) -> 
 def lines(
     manifest: Manifest, digest: str, certificate: x509.Certificate, *, vouched: bool, named: bool
 ) -> Iterator[str]:
-    """Date, end of the logs, digest and signer, which distinguish the last export from older ones."""
+    """Yield lines with date, end of the logs, digest and signer, by which exports can be told apart."""
     state = "suspended" if manifest.suspended else "running"
     yield f"made       {manifest.made_at.isoformat(timespec='seconds')}, the organisation {state}"
     for role, log in sorted(manifest.logs.items()):
@@ -63,7 +64,7 @@ def lines(
 def document(
     manifest: Manifest, digest: str, certificate: x509.Certificate, *, vouched: bool
 ) -> dict[str, object]:
-    """The same for programs."""
+    """Return the same facts as JSON."""
     return {
         "organisation": manifest.organisation,
         "made_at": manifest.made_at.isoformat(),

@@ -1,4 +1,4 @@
-"""`samdrift org use-hsm`: an organisation that gets a token in a hardware security module later."""
+"""`samdrift org use-hsm`: switching an existing organisation to a hardware security module."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 def use_hsm(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
     """Open the organisation's vaults with its HSM from now on, and make its next keys there.
 
-    The HSM is the one in its entry in the configuration file. Earlier copies of the key store no longer open.
-    If the vaults already open with the HSM but the logs are signed with keys in files, they are signed with
-    keys in the HSM from now on, if it makes such keys.
+    The HSM is the one in its entry in the configuration file. Earlier copies of the key store can no longer
+    be opened. If the vaults already open with the HSM but the logs are signed with keys in files, they are
+    signed with keys in the HSM from now on, provided that it supports such keys.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)

@@ -1,7 +1,7 @@
-"""`samdrift org keys backup`, `restore` and `lost-marks`: keys that outlive the machine they were made on.
+"""`samdrift org keys backup`, `restore` and `lost-marks`: backups of keys, and their restoration.
 
-A backup is a file that two custodians open together. After a restore `lost-marks` shows the
-session keys that are not known to have been used: the older database has no record of them.
+A backup is a file that two custodians open together. After a restore, `lost-marks` shows the session keys
+that are not known to have been used, because the older database has no record of them.
 """
 
 from __future__ import annotations
@@ -145,10 +145,10 @@ def restore(
     agreed_by_file: AgreedByFile = None,
     agreed_with_file: AgreedWithFile = None,
 ) -> None:
-    """Restore an organisation's keys if they or their seals are lost. Takes both its custodians.
+    """Restore an organisation's keys if they or their seals are lost. Needs both of the backup's custodians.
 
     Only a file signed by both, with the keys that they have here, is restored. A file that version 0.1 made,
-    or whose custodians have left, takes --accept-unsigned and two current ones.
+    or whose custodians have left, needs --accept-unsigned and two current custodians.
     """
     with reported_as_usage_errors():
         loaded = load(config)
@@ -190,8 +190,8 @@ def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:
 async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Persons) -> str:
     """Require two custodians, and return their names.
 
-    That is in the operator's log alone at first: in the organisation's nothing can be written before
-    its keys are back.
+    Their agreement is recorded only in the operator's log at first, because the organisation's log cannot be
+    written before its keys are restored.
     """
     digest = hashlib.sha256(data).hexdigest()
     text = f"restore the keys of {header.organisation} from an unsigned backup with SHA-256 {digest}"
@@ -201,7 +201,7 @@ async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Pe
 
 
 async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
-    """Refuse to restore keys that were destroyed by decision; without the database that is unknown."""
+    """Refuse to restore keys that were destroyed by decision; without the database this cannot be checked."""
     try:
         async with administering(config) as installation:
             closed = closed_vaults(await installation.provisioner.closings.all())
@@ -215,7 +215,7 @@ async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -
 
 
 def _restored(config: Config, vaults: tuple[VaultBackup, ...], officer: bytes | None) -> None:
-    """Restore each vault that needs it: a restoration that was interrupted is taken up again."""
+    """Restore each vault that needs it, so that an interrupted restoration can be continued."""
     keys, there = open_keys(vault_settings(config)), 0
     for vault in vaults:
         try:
@@ -256,9 +256,9 @@ def lost_marks(
     other_file: WithFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show which marks of session keys a restored database lacks, and whose envelopes could not be decrypted.
+    """Show missing marks of session keys after a restore, and the senders of envelopes that did not decrypt.
 
-    Exit status 1 while marks are missing that nobody has accepted.
+    Exit status 1 while there are missing marks that have not been accepted.
     """
 
     async def look(place: Workplace) -> tuple[tuple[LostMarks, ...], tuple[SenderRefusals, ...]]:

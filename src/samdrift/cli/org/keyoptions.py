@@ -1,4 +1,4 @@
-"""Arguments and set-up that the commands about an organisation's keys share."""
+"""Arguments and set-up shared by the commands about an organisation's keys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _LOG_KEY_WORDS = {
 
 
 def log_key_words(place: LogKeyPlace) -> str:
-    """Return in words where the key of a log is."""
+    """Return a text that describes the place of a log's key."""
     return _LOG_KEY_WORDS[place]
 
 
@@ -62,7 +62,7 @@ From = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """An open installation, and the organisation in it whose keys are worked on."""
+    """An open installation, and the organisation in it whose keys are managed."""
 
     installation: Administration
     organisation: ParticipantIdentifier
@@ -73,7 +73,7 @@ class Workplace:
         await note(self.installation, event, by, self.organisation, facts)
 
     def held(self, name: KeyName, number: int) -> HeldKey:
-        """One of the organisation's keys; :class:`Unusable` when it has no such key."""
+        """Return one of the organisation's keys; :class:`Unusable` if it does not have that key."""
         for key in self.installation.keys.keys(self.keeper.vault):
             if (key.name, key.number) == (name, number):
                 return key
@@ -87,7 +87,7 @@ async def _workplace(config: Path, organisation: ParticipantIdentifier) -> Async
 
 
 def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Workplace], Awaitable[T]]) -> T:
-    """Do ``work`` on an organisation's keys; a failure is reported in one line."""
+    """Do ``work`` on an organisation's keys; report a failure in one line."""
 
     async def doing() -> T:
         async with _workplace(config, organisation) as place:

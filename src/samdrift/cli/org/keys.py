@@ -1,10 +1,9 @@
 """`samdrift org keys`: an organisation's keys, from the certificate request to their end.
 
-A key is made, certified, used from a day on, and published so that peers find it
-(`list`, `create`, `install`, `activate`, `publish`; all of a new organisation at the same time by
-`create-all` and `install-all`); in the end it is revoked or destroyed
-(`revoke`, `retire`). `rotate-data-key` replaces the key that stored content is encrypted with, and
-`rotate-log-key` the one that the log is signed with.
+A key is made, certified, used from a day on, and published so that peers find it (`list`, `create`,
+`install`, `activate`, `publish`; for all keys of a new organisation together, `create-all` and
+`install-all`). At its end it is revoked or destroyed (`revoke`, `retire`). `rotate-data-key` replaces the key
+that encrypts stored content, and `rotate-log-key` the one that signs the log.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False)
 _THERE = (Standing.IN_USE, Standing.PLANNED, Standing.WAITS)
-"""Standings of a key that needs no successor now."""
+"""Standings of a key that does not need a successor yet."""
 
 
 @app.callback()
 def keys() -> None:
-    """The keys of an organisation: made, certified, used from a day on, replaced, revoked, destroyed."""
+    """Manage an organisation's keys: create, certify, activate, publish, replace, revoke and destroy them."""
 
 
 @app.command("list")
@@ -134,7 +133,7 @@ def create_all(
 ) -> None:
     """Create each key that the organisation lacks, and write its certificate request. Needs two custodians.
 
-    A key that is in use, or waits for its certificate or its day, is left unchanged.
+    A key that is in use, or waits for its certificate or start day, is left unchanged.
     """
 
     async def work(place: Workplace) -> list[Path]:
@@ -169,7 +168,7 @@ def install(
     start: From = None,
     by: Actor = None,
 ) -> None:
-    """Put a key to use with its certificate, which is checked first: immediately, or from a given day."""
+    """Check a key's certificate and start using the key, immediately or from a given day."""
     with reported_as_usage_errors():
         own, *chain = read_certificates(certificate, read_input)
         at = read_time(start) if start is not None else None
@@ -198,7 +197,7 @@ def install_all(
     config: ConfigFile,
     by: Actor = None,
 ) -> None:
-    """Put keys to use with their certificates, each known by its key: all are checked before the first."""
+    """Start using keys with their certificates, matched by public key; all are checked before any is used."""
     with reported_as_usage_errors():
         read = {file: read_certificates(file, read_input) for file in dict.fromkeys(certificates)}
         who = acting(by)
@@ -232,7 +231,7 @@ def activate(
     start: From = None,
     by: Actor = None,
 ) -> None:
-    """Use a certified key immediately, or from another day than was decided."""
+    """Use a certified key immediately, or from a different day than planned."""
     with reported_as_usage_errors():
         at, who = read_time(start), acting(by)
 
@@ -294,9 +293,9 @@ def retire(
     other_file: WithFile = None,
     anyway: Anyway = False,
 ) -> None:
-    """Destroy a key permanently; the one in use stays. Takes two persons.
+    """Destroy a key permanently, except the one in use. Needs two custodians.
 
-    Refused while SMP names its certificate, or cannot be asked.
+    Refused while an SMP names its certificate or does not answer.
     """
 
     async def work(place: Workplace) -> None:
@@ -387,9 +386,9 @@ def rotate_data_key(
 
 @app.command("rotate-log-key")
 def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
-    """Sign the organisation's logs with new keys from now on; each is announced by the one before it.
+    """Sign the organisation's logs with new keys from now on; each is announced by the previous one.
 
-    For a vault that opens with an HSM the new key is made in the HSM, if that makes such keys.
+    For a vault that opens with an HSM, the new key is made in the HSM if that supports such keys.
     """
 
     async def work(place: Workplace) -> list[str]:
@@ -421,14 +420,14 @@ app.command("restore")(keybackup.restore)
 
 
 def _lacking(place: Workplace) -> list[Which]:
-    """Return the names without a key that is in use, or waits for its certificate or its day."""
+    """Return the names without a key that is in use or waits for its certificate or start day."""
     rows = key_rows(place.installation.keys.keys(place.keeper.vault), datetime.now(UTC))
     there = {row.name for row in rows if row.standing in _THERE}
     return [each for each in Which if place.keeper.keeps(each.key) and each.key not in there]
 
 
 async def _created(place: Workplace, key: Which, name: x509.Name, by: str) -> bytes:
-    """Create a key, and record it; returns its request."""
+    """Create a key, record it, and return its certificate request."""
     store, vault = place.installation.keys, place.keeper.vault
     request = await asyncio.to_thread(store.create_key, vault, key.value, name)
     digest = hashes.Hash(hashes.SHA256())
@@ -445,7 +444,7 @@ async def _installed(
     at: datetime | None,
     who: Acting,
 ) -> bool:
-    """Put a key to use with a certificate that was checked, and record it; true where it has a former one."""
+    """Start using a key with a checked certificate, and record it; return whether it has a predecessor."""
     start = at or datetime.now(UTC)
     facts = {"key": key.value, "certificate": fingerprint(own), "start": start.isoformat()}
     await place.note(OrgEvent.KEYS_INSTALLED, who.name, **facts, **who.facts())
@@ -458,7 +457,7 @@ async def _installed(
 def _key_of(
     place: Workplace, file: Path, own: x509.Certificate, chain: list[x509.Certificate], now: datetime
 ) -> Which:
-    """Return the waiting key that a certificate belongs to; :class:`Unusable` where it cannot be used."""
+    """Return the waiting key that a certificate belongs to; :class:`Unusable` if it cannot be used."""
     store, vault = place.installation.keys, place.keeper.vault
     for key in Which:
         if own.public_key() in store.waiting(vault, key.value):
@@ -473,7 +472,7 @@ def _key_of(
 def _check(
     place: Workplace, key: Which, own: x509.Certificate, chain: list[x509.Certificate], used_from: datetime
 ) -> None:
-    """Raise :class:`Unusable` with every reason not to use the certificate."""
+    """Raise :class:`Unusable` with every reason why the certificate cannot be used."""
     store, vault, purpose = place.installation.keys, place.keeper.vault, PURPOSES[key.key]
     used = [held.certificate for held in store.keys(vault) if held.certificate is not None]
     policy = issuers(place.installation.config, purpose)
@@ -484,7 +483,7 @@ def _check(
 
 
 def _next(key: Which, own: x509.Certificate, at: datetime | None, *, first: bool) -> list[str]:
-    """Return the next step, in words; ``first`` if there is no earlier key."""
+    """Return the next steps as lines of text; ``first`` if there is no earlier key."""
     when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
     match key:
         case Which.SIGNING if first:
@@ -518,7 +517,7 @@ def _standing(
 
 
 def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) -> dict[str, Any]:
-    """A key as a row; the third column is the organisation's reference in the log of the service."""
+    """Return a key as a row; ``reference`` is the organisation's reference in the log of the service."""
     certificate = row.key.certificate if row.key is not None else None
     start = row.key.state.active_from if row.key is not None else None
     return {
@@ -537,14 +536,14 @@ def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) 
 
 
 async def _named(place: Workplace, held: HeldKey) -> str:
-    """The reason why peers still use the key, as far as SMP shows; other certificates are not published."""
+    """Return why peers may still use a key, according to the SMP; only signing and encryption keys count."""
     if held.name not in (KeyName.SIGNING, KeyName.ENCRYPTION) or held.certificate is None:
         return ""
     return await still_named(place.installation.config, held.certificate, [place.organisation])
 
 
 def _then(key: Which, another: bool, compromised: bool) -> list[str]:
-    """Return the next step, for a person."""
+    """Return the next steps after a revocation as lines of text."""
     lines = ["notify the issuer, who puts the certificate on the revocation list"]
     if key in (Which.SIGNING, Which.ENCRYPTION):
         lines.append("have it taken out of certificate publishing: samdrift org keys publish")

@@ -1,4 +1,4 @@
-"""`samdrift org list`: who is hosted here, in which roles and states, and who was."""
+"""`samdrift org list`: organisations of the installation, including closed ones, with roles and states."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
-    """Show every organisation of this installation, under-organisations below theirs, and those closed.
+    """Show every organisation of this installation, under-organisations below theirs, and closed ones.
 
-    The federation is not asked: samdrift org show does that for one organisation. Exit status 1 when
+    The federation is not contacted: samdrift org show does that for one organisation. Exit status 1 when
     something that can be determined locally is missing.
     """
     with reported_as_usage_errors():
@@ -45,7 +45,7 @@ async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
 
 
 def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any]:
-    """One line; a closed organisation lacks nothing, and its entry is a remnant."""
+    """Return an organisation as a row; a closed one lacks nothing, even if its entry is still there."""
     closed = not facts.vaults and facts.organisation in gone
     missing = [item.name for item in checklist(facts) if item.state is State.MISSING and not closed]
     return {

@@ -1,4 +1,4 @@
-"""`samdrift org lock` and `unlock`: vaults that only the organisation's own officer opens."""
+"""`samdrift org lock` and `unlock`: vaults that only the organisation's own officer can open."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def unlock(
     passphrase_file: PassphraseFile = None,
     by: Actor = None,
 ) -> None:
-    """Open the organisation's vaults with its officer's passphrase, in the processes that run now.
+    """Open the organisation's vaults with its officer's passphrase, in the processes that are running now.
 
-    It is kept in no file: after a restart the officer unlocks again.
+    The passphrase is not stored in a file: after a restart the officer must unlock the vaults again.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)
@@ -75,9 +75,9 @@ def lock(
 ) -> None:
     """Let only the organisation's officer open its vaults from now on, with the officer's own passphrase.
 
-    The operator can then open neither them nor an earlier copy of the key store. Anyone who opened such a
-    copy before has its keys: so new content is sealed with a new data key, the database's login and password
-    are replaced, and older private keys are listed, to be replaced one by one.
+    The operator can then open neither the vaults nor an earlier copy of the key store. Anyone who opened such
+    a copy before has its keys. For this reason, new content is sealed with a new data key, the database's
+    login and password are replaced, and older private keys are listed, to be replaced one by one.
     """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)
@@ -98,7 +98,7 @@ def lock(
 async def _told_to_unlock(
     config: Config, organisation: ParticipantIdentifier, own: bytes, who: Acting, *, needed: bool = True
 ) -> list[str]:
-    """The roles whose vaults were locked in a running process."""
+    """Return the roles whose vaults running processes have now unlocked."""
     facts = json.dumps({"by": who.name, **who.facts()})
     values = {"organisation": organisation.value, "passphrase": own.decode(), WHO: facts}
     try:
@@ -117,9 +117,9 @@ async def _lock(
     present: Path | None,
     who: Acting,
 ) -> list[str]:
-    """Each vault under the new passphrase; some are already, where a call before this one was cut short.
+    """Lock each vault with the new passphrase, and return the private keys that are older than the lock.
 
-    Returns the private keys that are older than that.
+    Vaults that an interrupted earlier call has locked already are opened with the same passphrase.
     """
     older = []
     async with administering(config) as installation:
@@ -153,7 +153,7 @@ async def _lock(
 
 
 async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: Path | None) -> None:
-    """Open a vault that has an officer with one of these passphrases, or ask for one and add it to them."""
+    """Open a vault that has an officer with one of the passphrases; otherwise ask for one and add it."""
     for one in passphrases:
         if not keys.locked(vault):
             return

@@ -1,4 +1,4 @@
-"""`samdrift org export` and `import`: an organisation leaves for another supplier, or comes from one."""
+"""`samdrift org export` and `import`: moving an organisation to another supplier, or from one."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def export_organisation(
     consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write all data of an organisation into one file, encrypted for its recipient. Takes two people.
+    """Write all data of an organisation into one file, encrypted for its recipient. Needs two custodians.
 
-    Requires the organisation's consent to content of all time, which takes two of its officers.
-    Messages, receipts, evidence and logs, in open formats; no private keys. The
-    file is opened with age, tar and openssl: see docs/moving.md.
+    Requires the organisation's consent to content of all time, given by two of its officers. The file
+    contains messages, receipts, evidence and logs, in open formats, but no private keys. It is opened with
+    age, tar and openssl: see docs/moving.md.
     """
     with reported_as_usage_errors():
         require_new(out)

@@ -1,4 +1,4 @@
-"""Options and arguments that the commands about organisations share."""
+"""Options and arguments shared by the commands about organisations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samdrift.config.inputs import read_participant
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LONGEST = 300
-"""Characters that a person writes for a log."""
+"""Maximum number of characters in a text that a person writes for a log."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
@@ -54,7 +54,7 @@ OnlyOrganisation = Annotated[
 def named(
     organisation: ParticipantIdentifier | None, former: ParticipantIdentifier | None
 ) -> ParticipantIdentifier | None:
-    """Return the organisation of an option, or of its former spelling as an argument, with a warning."""
+    """Return the organisation from the option, or from its former spelling as an argument, with a warning."""
     if former is None:
         return organisation
     if organisation not in (None, former):
@@ -64,7 +64,7 @@ def named(
 
 
 def one_line(option: str, value: str) -> str:
-    """Check a text that a person wrote for the logs: one line, not empty, not too long."""
+    """Check a text that a person wrote for the logs: one line, not empty, and not too long."""
     text = value.strip()
     if not text or len(text) > LONGEST or not text.isprintable():
         raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
@@ -72,7 +72,7 @@ def one_line(option: str, value: str) -> str:
 
 
 def fingerprint(option: str, value: str) -> str:
-    """A SHA-256, however it was written down."""
+    """Return a SHA-256 in normal form: lower-case hexadecimal digits without colons."""
     digits = value.lower().replace(":", "")
     if not _SHA256.fullmatch(digits):
         raise Unusable(f"{option} is a SHA-256: 64 hexadecimal digits")

@@ -1,7 +1,7 @@
-"""`samdrift org sign-in`: the keys by which an organisation's pages are known to its sign-in service.
+"""`samdrift org sign-in`: keys that identify an organisation's pages to its sign-in service.
 
 SAML keys are made, handed over, replaced and destroyed here (`list`, `renew`, `metadata`, `retire`); `jwks`
-prints the public keys by which its message client identifies itself to other services.
+prints the public keys with which its message client identifies itself to other services.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WhichSignInKey(StrEnum):
 
 @app.callback()
 def sign_in() -> None:
-    """The keys towards an organisation's sign-in service: made, handed over, replaced, destroyed."""
+    """Manage the keys for an organisation's sign-in service: make, hand over, replace and destroy them."""
 
 
 @app.command("list")
@@ -75,7 +75,7 @@ def renew(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """Make new keys for a SAML sign-in service, used at once or from a day on. Needs two custodians."""
+    """Make new keys for a SAML sign-in service, used immediately or from a day on. Needs two custodians."""
 
     async def work(keyring: SignInKeyring) -> None:
         await keyring.renew(persons, by, at)
@@ -120,7 +120,7 @@ def retire(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """Destroy a key permanently; the one in use stays. Needs two custodians."""
+    """Destroy a key permanently, except the one in use. Needs two custodians."""
 
     async def work(keyring: SignInKeyring) -> None:
         await keyring.retire(persons, by, key.key, number)
@@ -133,7 +133,7 @@ def retire(
 def _worked(
     config: Path, organisation: ParticipantIdentifier, work: Callable[[SignInKeyring], Awaitable[T]]
 ) -> T:
-    """Do ``work`` on an organisation's keys; a failure is reported in one line."""
+    """Do ``work`` on an organisation's keys; report a failure in one line."""
 
     async def doing() -> T:
         async with administering(load(config)) as installation:

@@ -1,4 +1,4 @@
-"""`samdrift org suspend` and `resume`: pause an organisation for a while, without loss."""
+"""`samdrift org suspend` and `resume`: pausing an organisation temporarily, without loss."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def _change(
     who: Acting,
     why: str,
 ) -> list[tuple[Role, bool]]:
-    """Bring every vault that is meant into ``state``; whether each was in another one."""
+    """Set the state of the selected vaults; return each role, and whether its state changed."""
     async with administering(config) as installation:
         hosted = [
             one

@@ -1,4 +1,4 @@
-"""`samdrift org unpack`: an organisation reads its export, without any installation."""
+"""`samdrift org unpack`: unpacks an organisation's export, without an installation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def unpack_export(
 ) -> None:
     """Unpack an export into a folder: messages, attachments, receipts, logs, and a table of all messages.
 
-    Needs the file and its key alone. Everything is checked before the folder has its name.
+    Only the file and its key are needed. Everything is checked before the folder gets its name.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
     digest = None if manifest is None else fingerprint("--manifest", manifest)

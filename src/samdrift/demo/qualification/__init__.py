@@ -1,4 +1,4 @@
-"""DIGG's test cases, run by a configured installation against DIGG's own test bed, with the protocol to send.
+"""DIGG's test cases, run by a configured installation against DIGG's own test bed, with their protocol.
 
-Everything that is ours is reached through the configuration file; the test bed by the network alone.
+The tested installation is reached through its configuration file, and the test bed only over the network.
 """

@@ -1,6 +1,7 @@
 """DIGG's cases for approval (accesspoint-test-cases 4 to 6) as an operator runs them, judged from logs: pure.
 
-Titles are those of DIGG's form, and what is expected and seen is in Swedish: the protocol is sent to DIGG.
+Titles are those of DIGG's form. Expected and observed results are in Swedish, because the protocol is sent to
+DIGG.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from samdrift.vault.events import VaultEvent
 
 
 class Model(StrEnum):
-    """A transport model; the cases are run for each that approval is sought for."""
+    """A transport model; the cases are run for each model that approval is sought for."""
 
     BASE = "base"
     EXTENDED = "extended"
@@ -26,7 +27,7 @@ class Model(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of a case by the logs; not final while something is still to come."""
+    """Result of a case according to the logs; not final (``None``) while further entries are expected."""
 
     passed: bool | None
     seen: str
@@ -34,13 +35,13 @@ class Verdict:
 
 
 LARGE = 70_000_000
-"""Bytes that the envelope of TF-08 has at least."""
+"""Minimum size in bytes of the envelope of TF-08."""
 Judge = Callable[[Sequence[LogEntry]], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
 class QaCase:
-    """One test case: which participant of the test bed takes part, and who sends."""
+    """One test case, with the participant of the test bed that takes part, and which side sends."""
 
     id: str
     title: str
@@ -48,13 +49,13 @@ class QaCase:
     participant: str
     judge: Judge
     sends: bool = False
-    """True when we send; otherwise DIGG's test leader does, and must be asked to."""
+    """True when we send; otherwise DIGG's test leader must be asked to send."""
     report: bool = False
-    """True when it is complete only with evidence of a report to DIGG."""
+    """True when the case also needs evidence of a report to DIGG."""
 
 
 def _answered(entries: Sequence[LogEntry]) -> Verdict:
-    """The message is delivered and its message receipt comes in (accesspoint-test-cases 4.2.1)."""
+    """Judge whether the message was delivered and its receipt received (accesspoint-test-cases 4.2.1)."""
     events = _by_event(entries)
     if MTEvent.MT_MESSAGE_ACCEPTED in events:
         return Verdict(True, "Transportkvittens mottagen; meddelandekvittens utan felkoder mottagen.")
@@ -69,9 +70,10 @@ def _answered(entries: Sequence[LogEntry]) -> Verdict:
 
 
 def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) -> Verdict:
-    """The transfer fails for ``reason``, and the detail has ``word``; nothing was delivered.
+    """Judge whether the transfer failed for ``reason``, with ``word`` in the detail, and without delivery.
 
-    Where it ends otherwise without a delivery, the tester decides: the test bed may be set up in another way.
+    If it ended without a delivery in another way, the tester decides, because the test bed may be set up
+    differently.
     """
     events = _by_event(entries)
     if APEvent.AP_TRANSFER_DELIVERED in events:
@@ -88,7 +90,10 @@ def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) ->
 
 
 def _received(entries: Sequence[LogEntry], *, any_receipt: bool = False) -> Verdict:
-    """The message arrived, and its receipt was delivered; with ``any_receipt``, one that rejects will do."""
+    """Judge whether the message arrived and its receipt was delivered.
+
+    With ``any_receipt``, a receipt that rejects the message passes, too.
+    """
     events = _by_event(entries)
     if APEvent.AP_ENVELOPE_REFUSED in events:
         return Verdict(False, "Kuvertet accepterades inte.", _why(events[APEvent.AP_ENVELOPE_REFUSED]))
@@ -107,10 +112,10 @@ def _received(entries: Sequence[LogEntry], *, any_receipt: bool = False) -> Verd
 
 
 def _received_large(entries: Sequence[LogEntry]) -> Verdict:
-    """The same with an envelope of at least 70 MB (accesspoint-test-cases 6.2.3).
+    """Judge a message in an envelope of at least 70 MB (accesspoint-test-cases 6.2.3).
 
-    That is more than an SDK message may hold (content-specification 5.3): the access point takes it, and the
-    message service answers with a receipt that says so.
+    That is more than an SDK message may hold (content-specification 5.3): the access point accepts it, and
+    the message service answers with a receipt that reports the violation.
     """
     verdict = _received(entries, any_receipt=True)
     arrived = _by_event(entries).get(APEvent.AP_ENVELOPE_RECEIVED)
@@ -120,7 +125,7 @@ def _received_large(entries: Sequence[LogEntry]) -> Verdict:
 
 
 def _refused(proper: Callable[[str], bool], entries: Sequence[LogEntry]) -> Verdict:
-    """Our access point refused what came, with a ``proper`` reason in its log, and handed nothing on."""
+    """Judge whether our access point refused an envelope for a ``proper`` reason, and passed nothing on."""
     refused = _by_event(entries).get(APEvent.AP_ENVELOPE_REFUSED)
     if refused is None:
         return Verdict(False, "Accesspunkten tog emot kuvertet.")
@@ -134,7 +139,10 @@ def _of_the_certificate(reason: str) -> bool:
 
 
 def _of_the_envelope(reason: str) -> bool:
-    """No AS4 error: the message as such was accepted (transport-profile-as4 2.9)."""
+    """Return whether the reason for refusal is something other than an AS4 error.
+
+    The AS4 message itself was then accepted (transport-profile-as4 2.9).
+    """
     return not reason.startswith("EBMS:")
 
 
@@ -144,12 +152,12 @@ def _under_way(events: Mapping[str, LogEntry]) -> Verdict:
 
 
 def _by_event(entries: Sequence[LogEntry]) -> dict[str, LogEntry]:
-    """The last entry of each event."""
+    """Return the last entry of each event."""
     return {entry.event: entry for entry in entries}
 
 
 def _failure(events: Mapping[str, LogEntry]) -> str:
-    """The access point's reason where it has one, which says more than the message service's."""
+    """Return the access point's reason if it has one, otherwise the message service's."""
     return _why(events.get(VaultEvent.AP_TRANSFER_FAILED, events[MTEvent.MT_MESSAGE_FAILED]))
 
 
@@ -228,4 +236,4 @@ CASES = (
         _INVALID_ENVELOPE,
     ),
 )
-"""In the order of DIGG's form; in which the test leader is asked to send, too."""
+"""Cases in the order of DIGG's form, which is also the order in which the test leader is asked to send."""

@@ -14,7 +14,7 @@ _MODELS = {Model.BASE: "Transportmodell Bas", Model.EXTENDED: "Transportmodell U
 
 
 def filled(protocol: TestProtocol, at: datetime) -> str:
-    """Return the form as Markdown, with its rows and columns, and what stands behind each row after them."""
+    """Return the form as Markdown, with its rows and columns, followed by the evidence for each row."""
     return "\n".join(_lines(protocol, at)) + "\n"
 
 
@@ -89,6 +89,6 @@ def _details(case: QaCase, record: CaseRecord) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text that may be a peer's, as one cell of a table: it can end no cell, and begins no markup."""
+    """Escape text, which may come from a peer, for one table cell, so that it contains no markup."""
     shown = printable(text).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{each}" if each in "\\|`*_[]" else each for each in shown)

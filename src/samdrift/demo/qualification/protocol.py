@@ -1,4 +1,4 @@
-"""The test protocol between runs: what is known of each case, kept in a folder with the evidence."""
+"""The test protocol, stored between runs: the known facts of each case, in a folder with the evidence."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class CaseRecord:
     message: str = ""
     """Id of the message that the case is about, sent or received."""
     as4: str = ""
-    """AS4 id of what came in for the case."""
+    """AS4 id of the incoming message for the case."""
     seen: str = ""
     code: str = ""
     """The error code that the form asks for."""
     comment: str = ""
     judged_by: str = ""
-    """The person who said how it went, where the logs could not tell."""
+    """Person who decided the result, if the logs could not."""
     lacks_report: bool = False
-    """True when the logs say what they must, and only evidence of the report to DIGG is missing."""
+    """True if the logs show the expected result, and only evidence of the report to DIGG is missing."""
     log: list[Row] = field(default_factory=list)
     files: list[Row] = field(default_factory=list)
 
@@ -78,15 +78,15 @@ class TestProtocol:
 
     @property
     def claimed(self) -> set[str]:
-        """AS4 ids of what cases are about already."""
+        """Return the AS4 ids that already belong to cases."""
         return {record.as4 for record in self.cases.values() if record.as4}
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold the protocol in ``folder``, so that no other command overwrites what this one adds.
+    """Lock the protocol in ``folder``, so that no other command overwrites the changes of this one.
 
-    :class:`Unusable` while another command holds it.
+    :class:`Unusable` while another command holds the lock.
     """
     descriptor = os.open(private_folder(folder), os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -99,7 +99,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def load(folder: Path) -> TestProtocol | None:
-    """The protocol that is kept in ``folder``, if there is one; :class:`Unusable` when it cannot be read."""
+    """Return the protocol in ``folder``, if there is one; :class:`Unusable` when it cannot be read."""
     file = folder / FILE
     if not file.exists():
         return None
@@ -110,7 +110,7 @@ def load(folder: Path) -> TestProtocol | None:
 
 
 def save(folder: Path, protocol: TestProtocol, form: str) -> None:
-    """Write protocol and form, each whole or as it was."""
+    """Write protocol and form, each file atomically."""
     private_folder(folder)
     document = {"format": _FORMAT, "format_version": _VERSION, **asdict(protocol)}
     _replace(folder / FILE, (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode())
@@ -118,7 +118,7 @@ def save(folder: Path, protocol: TestProtocol, form: str) -> None:
 
 
 def keep_evidence(folder: Path, case: str, record: CaseRecord, file: Path, by: str) -> None:
-    """Copy ``file`` into the protocol's folder, and name it and its digest in the case."""
+    """Copy ``file`` into the protocol's folder, and record its name and digest in the case."""
     data = read_document(file)
     kept = private_folder(folder / EVIDENCE)
     name = f"{case}-{len(list(kept.glob(f'{case}-*'))) + 1}{_suffix(file)}"
@@ -135,16 +135,16 @@ def keep_evidence(folder: Path, case: str, record: CaseRecord, file: Path, by: s
 
 
 def require_judgeable(record: CaseRecord, expected: bool | None) -> None:
-    """Return when a person may say that of the case: what is decided stays, what the logs say above all."""
+    """Check that a person may give this result for the case, which must not contradict a decided result."""
     decided = record.state.final or record.lacks_report
     if expected is not None and decided and expected is (record.state is State.FAILED):
         raise Unusable("the case is decided otherwise; run it again with --again")
 
 
 def judge_by_person(record: CaseRecord, by: str, *, expected: bool | None, comment: str) -> None:
-    """Note what a person says of a case, which decides it where the logs have not.
+    """Record a person's comment on a case and their result, which decides it if the logs have not.
 
-    Evidence that was kept completes a case that lacked a report to DIGG.
+    Stored evidence completes a case that lacked a report to DIGG.
     """
     if expected is not None and not record.state.final:
         record.state, record.judged_by = State.PASSED if expected else State.FAILED, by
@@ -159,7 +159,7 @@ def judge_by_person(record: CaseRecord, by: str, *, expected: bool | None, comme
 
 
 def _suffix(file: Path) -> str:
-    """The ending of the file's name where it is an ordinary one: the rest may name persons."""
+    """Return the file's extension if it is alphanumeric; the rest of the name may contain people's names."""
     suffix = file.suffix.lower()
     return suffix if suffix[1:].isalnum() and suffix.isascii() else ""
 

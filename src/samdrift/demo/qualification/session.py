@@ -1,8 +1,8 @@
-"""A test session: sends our messages, waits for DIGG's, and reads from the logs how each case went.
+"""A test session: sends our messages, waits for DIGG's, and reads the results of the cases from the logs.
 
-A session runs next to the installation, on the installation's vaults: the messages that it stores are
-sent by the installation, which also receives what comes in. Nothing here speaks with the test bed,
-whose participants are read from a file.
+A session runs next to the installation, on the installation's vaults: the messages that it stores are sent by
+the installation, which also receives incoming ones. The session itself does not communicate with the test
+bed, whose participants are read from a file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 
 NAMES = ("TestAP-01", "TestAP-02", "TestAP-03", "TestAP-04", "TestAP-05")
-"""Names from the text (accesspoint-test-cases 3.1): the second has a part in no case."""
+"""Names from the text (accesspoint-test-cases 3.1); the second takes part in no case."""
 _DOCUMENTS = {Model.BASE: SDK_MESSAGE_BASE, Model.EXTENDED: SDK_MESSAGE_EXTENDED}
 _ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 _TEXT = "Testmeddelande i QA-miljön. Uppgifterna är påhittade."
@@ -50,7 +50,7 @@ _ARRIVALS = (APEvent.AP_ENVELOPE_RECEIVED, APEvent.AP_ENVELOPE_REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The access point that is tested, as its configuration has it, and the participant that takes part."""
+    """The tested access point, from its configuration, and the participant that takes part."""
 
     config: Config
     organisation: OrganisationConfig
@@ -61,16 +61,16 @@ class Subject:
         return self.organisation.identifier
 
     def protocol(self, tester: str) -> TestProtocol:
-        """A protocol in which no case has begun."""
+        """Return a protocol in which no case has begun."""
         own = self.config.access_point
         party = own.party if own else ""
         return TestProtocol(party, self.participant.value, self.model.value, __version__, tester)
 
 
 def subject_of(config: Config, tested: ParticipantIdentifier | None, model: Model) -> Subject:
-    """Find the participant that takes part, or raise :class:`Unusable`.
+    """Return the participant that takes part; :class:`Unusable` if there is none.
 
-    It is the one that the installation serves in both roles, or, of several, the one that is named.
+    It is the one that the installation serves in both roles or, of several, the one named ``tested``.
     """
     if config.environment is Environment.PRODUCTION:
         raise Unusable("the configuration is of production; the test cases are run in the QA environment")
@@ -91,7 +91,7 @@ def subject_of(config: Config, tested: ParticipantIdentifier | None, model: Mode
 
 
 class Session:
-    """One run over the protocol's open cases."""
+    """One run of the protocol's open cases."""
 
     def __init__(
         self,
@@ -111,12 +111,12 @@ class Session:
         self._keep = keep
         self._came_in: list[LogEntry] = []
         self._read_to = 0
-        """Arrivals by the access point's log, and up to where it has been read for them."""
+        """Position in the access point's log up to which arrivals have been read."""
         self._claimed_at: dict[str, datetime] = {}
-        """By participant, when what its last case got came in: what came after that is for the next one."""
+        """Time of the last message claimed by a case, by participant; later ones are for the next case."""
 
     async def run(self, chosen: Sequence[QaCase], within: float) -> AsyncIterator[QaCase]:
-        """Go on with the chosen cases until all are final or the time is over; yields each as it changes."""
+        """Continue the chosen cases until all are final or the time is over; yield each that changes."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + within
         while True:
@@ -133,14 +133,15 @@ class Session:
             await asyncio.sleep(min(_PAUSE, max(0.0, deadline - clock())))
 
     def _waits(self, case: QaCase) -> bool:
-        """Return whether time can bring something: what was refused is judged, and the rest comes from a
-        person.
+        """Return whether waiting can change a case.
+
+        It cannot if an envelope was refused and judged: the remaining decision is a person's.
         """
         record = self._protocol.cases[case.id]
         return not record.state.final and not (record.as4 and not record.message)
 
     def _may_begin(self, case: QaCase, chosen: Sequence[QaCase]) -> bool:
-        """One case at a time waits for each of the test leader's participants: what comes is that case's."""
+        """Return whether a case may begin: only one case per participant waits for a message at a time."""
         if case.sends:
             return True
         earlier = chosen[: chosen.index(case)]
@@ -167,7 +168,7 @@ class Session:
             await self._came(case, record)
 
     async def _sent(self, case: QaCase, record: CaseRecord) -> None:
-        """Send the case's message unless that is done, under the id that is in the protocol already."""
+        """Send the case's message unless that is done, using the id already recorded in the protocol."""
         found = await self._trace(record.message)
         if not found:
             try:
@@ -188,7 +189,7 @@ class Session:
         await self._messages.send(workers.TESTBED, own.identifier, message, document)
 
     async def _came(self, case: QaCase, record: CaseRecord) -> None:
-        """Judge what came in for the case, or find the first that no case has and make it this one's."""
+        """Judge the case's incoming message, after claiming the first unclaimed one if it has none yet."""
         if record.as4 and not record.message:
             return  # It was refused, and is judged: the rest is a person's.
         if not record.as4:
@@ -205,7 +206,7 @@ class Session:
         _decide(case, record, case.judge([one.entry for one in logged]), logged)
 
     async def _arrival(self, case: QaCase, since: datetime) -> Logged | None:
-        """Find the first envelope of the case's participant since then that no case has; no receipt."""
+        """Return the first unclaimed envelope from the case's participant since a time, except receipts."""
         sender, claimed = self._bed[case.participant].identifier.value, self._protocol.claimed
         for entry in await self._arrivals(since):
             ids = entry.ids
@@ -224,7 +225,7 @@ class Session:
         return None
 
     async def _arrivals(self, since: datetime) -> list[LogEntry]:
-        """Arrivals and refusals since then, for our participant or for nobody known, in order."""
+        """Return arrivals and refusals since a time, for our participant or an unknown one, in order."""
         participant = self._subject.participant
         async with self._gate.open(workers.TESTBED, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             while page := await vault.log(self._read_to, _PAGE):
@@ -246,7 +247,7 @@ def _is_receipt(envelope: str, found: Sequence[LogEntry]) -> bool:
 
 
 def _decide(case: QaCase, record: CaseRecord, verdict: Verdict, found: Sequence[Logged]) -> None:
-    """Note what the logs say; a case that is to be reported to DIGG is complete with evidence of that."""
+    """Record the verdict of the logs; a case with a required report to DIGG also needs evidence of it."""
     record.seen, record.code = verdict.seen, verdict.code
     record.log = [
         {
@@ -270,7 +271,7 @@ def _decide(case: QaCase, record: CaseRecord, verdict: Verdict, found: Sequence[
 async def session(
     subject: Subject, participants: Participants, protocol: TestProtocol, keep: Callable[[], None]
 ) -> AsyncIterator[Session]:
-    """Open the installation beside whatever runs of it, while the context lasts."""
+    """Open the installation, which may be running at the same time, while the context lasts."""
     gate = await Gate.start(vault_settings(subject.config))
     try:
         for role in _ROLES:
@@ -283,7 +284,7 @@ async def session(
 
 
 def chosen(ids: Sequence[str]) -> tuple[QaCase, ...]:
-    """The cases with these ids in DIGG's order, or all; :class:`Unusable` for an id that no case has."""
+    """Return the cases with these ids in DIGG's order, or all; :class:`Unusable` for an unknown id."""
     unknown = set(ids) - {case.id for case in CASES}
     if unknown:
         raise Unusable(f"no such case: {', '.join(sorted(unknown))}")
@@ -298,7 +299,7 @@ class TestParticipant:
 
     identifier: Annotated[ParticipantIdentifier, Key("Its participant identifier.", PARTICIPANT)]
     address: Annotated[str, Key("Its functional address, which an SDK message names.", TEXT)]
-    """The test bed does not look at it."""
+    """Functional address; the test bed does not check it."""
 
 
 _BED = Tables(TestParticipant)
@@ -306,7 +307,7 @@ _BED = Tables(TestParticipant)
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The file, as it is written."""
+    """The contents of the file of participants."""
 
     first: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[0])]
     third: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[2])]
@@ -318,7 +319,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class Participants:
-    """The participants of the test bed by name, and ours where the file names it."""
+    """The participants of the test bed by name, and ours if the file names it."""
 
     tested: ParticipantIdentifier | None
     bed: Mapping[str, TestParticipant]

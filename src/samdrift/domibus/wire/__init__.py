@@ -1,7 +1,7 @@
-"""Messages between a backend and the web-service plugin of Domibus 5: SOAP 1.2, with MTOM.
+"""Messages between a backend and the web-service plugin of Domibus 5: SOAP 1.2 with MTOM.
 
-The names are those of the plugin's published contract (``WebServicePlugin.wsdl``,
-namespace ``http://eu.domibus.wsplugin/``), of Domibus 5.1 and later.
+The names are those of the plugin's published contract (``WebServicePlugin.wsdl``, namespace
+``http://eu.domibus.wsplugin/``) in Domibus 5.1 and later.
 """
 
 from samdrift.domibus.wire.answers import (

@@ -1,12 +1,11 @@
-"""Answers of the plugin: read as they stream in, and turned into values.
+"""Answers of the plugin, parsed as they arrive and converted to values.
 
-A Domibus with MTOM switched on answers in MIME, each payload in a part of its
-own; one without puts it into the SOAP message in base64. :class:`AnswerReader`
-reads both, in memory that does not grow with the payload: the SOAP message becomes
-a tree (:class:`Tree`), and the text of its one payload is passed on.
+A Domibus with MTOM enabled answers in MIME, with each payload in a part of its own; without MTOM, the payload
+is in the SOAP message in Base64. :class:`AnswerReader` reads both, in memory that does not grow with the
+payload: the SOAP message becomes a tree (:class:`Tree`), and its single payload is passed on.
 
-The functions read the values of the plugin's contract out of that tree; a tree of
-another shape raises :class:`WireError`.
+The functions read the values of the plugin's contract from that tree; a tree with another structure raises
+:class:`WireError`.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ _PAYLOAD: Final = [
 _INCLUDE: Final = [*_PAYLOAD, name(Namespace.XOP, "Include")]
 
 _MOST_TEXT: Final = 4 << 20
-"""Characters of text and attributes that are kept, over all elements."""
+"""Maximum number of characters of text and attributes that are kept, over all elements."""
 _SOAP: Final = ("application/soap+xml", "application/xop+xml")
 _ENCODINGS: Final = ("binary", "8bit", "7bit")
 
 _LIMITS: Final = XmlLimits(max_bytes=220 << 20, max_markup=200_000)
-"""The bytes are those of an envelope of 160 MB in base64; the markup, that of a long list of messages."""
+"""Limits for an envelope of 160 MB in Base64, and for the markup of a long list of messages."""
 _MOST_VALUE = 1024
 _ACTION = f"{DOCUMENT_SCHEME}::"
 _MOST_CODE = 40
@@ -65,7 +64,7 @@ _CODE = re.compile(r"([A-Z_]+)[_:]([0-9]+)")
 
 
 class AnswerReader:
-    """Feed it the body of one answer; every refusal is a :class:`WireError`, and final."""
+    """A parser for the body of one answer; every error is a :class:`WireError`, and final."""
 
     def __init__(self, content_type: str) -> None:
         kind = ContentType.parse(content_type)
@@ -83,18 +82,18 @@ class AnswerReader:
 
     @property
     def header(self) -> Element | None:
-        """The SOAP header as soon as it is whole, which is before the payload."""
+        """Return the SOAP header once it is complete, which is before the payload."""
         return self._tree.header
 
     @property
     def envelope(self) -> Element:
-        """The SOAP message without the payload; after the whole answer was fed."""
+        """Return the SOAP message without the payload, once the whole answer has been fed."""
         if self._tree.root is None:
             raise WireError(WireFault.STRUCTURE, "the answer is not whole")
         return self._tree.root
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next bytes, ``b""`` at the end; returns pieces of the payload, to be used up."""
+        """Parse the next bytes, ``b""`` at the end; yield pieces of the payload, which must all be read."""
         if self._mime is not None:
             yield from self._feed_mime(self._mime, data)
             return
@@ -151,26 +150,25 @@ def _bare(identifier: str | None) -> str | None:
 
 
 def _same(reference: str | None, identifier: str | None) -> bool:
-    """Return whether ``cid:…`` means that part; CXF escapes the one, the other, or both (RFC 2392)."""
+    """Return whether ``cid:…`` refers to that part; CXF escapes either or both (RFC 2392)."""
     if reference is None or identifier is None or not reference.startswith("cid:"):
         return False
     return unquote(reference.removeprefix("cid:")) == unquote(identifier)
 
 
 class Tree:
-    """Implements :class:`samdrift.wire.xml.stream.Listener`.
+    """The SOAP message as a tree, built by a :class:`samdrift.wire.xml.stream.Listener`.
 
-    Only what is in elements without children is kept as text: the contract
-    mixes nothing.
+    Text is kept only in elements without children, since the contract has no mixed content.
     """
 
     def __init__(self) -> None:
         self.root: Element | None = None
-        """The whole message, once it has ended."""
+        """The whole message, once it is complete."""
         self.header: Element | None = None
-        """The SOAP header, once it has ended."""
+        """The SOAP header, once it is complete."""
         self.reference: str | None = None
-        """Reference to the payload, when it is not in the message: ``cid:…``."""
+        """Reference to the payload, if it is not in the message: ``cid:…``."""
         self._open: list[Element] = []
         self._path: list[str] = []
         self._text: list[str] = []
@@ -249,12 +247,11 @@ def _set_text(element: Element, text: str) -> None:
 
 
 def incoming_message(header: Element) -> IncomingMessage:
-    """The one message that a SOAP header describes; :class:`WireError` when it is not one of the profile's.
+    """Return the message that a SOAP header describes; raise :class:`WireError` if it violates the profile.
 
-    Exactly one payload, sender and recipient by their identifiers
-    (transport-profile-as4 2.3.1 p, q). The plugin's own schema is a loosened one, in any
-    order, and no more of it is read than the answer needs. The meaning of the message
-    depends on these values, so each must be there once.
+    It must have exactly one payload, and identify sender and recipient (transport-profile-as4 2.3.1 p, q).
+    The plugin's own schema is looser and allows any order, and only what the answer needs is read. The
+    meaning of the message depends on these values, so each must occur exactly once.
     """
     user = _one(_one(header, "Messaging"), "UserMessage")
     collaboration = _one(user, "CollaborationInfo")
@@ -300,10 +297,9 @@ def _malformed(text: str) -> WireError:
 
 
 def fault(envelope: Element) -> PluginFault | None:
-    """The fault that the answer is, if it is one.
+    """Return the fault in an answer, or ``None``.
 
-    The plugin's own code is in the detail; a wrong password and the like have
-    none, only a reason.
+    The plugin's own code is in the detail; some faults, such as a wrong password, have only a reason.
     """
     body = _body(envelope)
     if body.tag != name(Namespace.SOAP12, "Fault"):
@@ -318,22 +314,22 @@ def fault(envelope: Element) -> PluginFault | None:
 
 
 def submitted(envelope: Element) -> str:
-    """The id of a message that was submitted."""
+    """Return the id of a message that was submitted."""
     return _message_id(_answer(envelope, "submitResponse"))
 
 
 def marked(envelope: Element) -> str:
-    """The id of a message that was marked as downloaded."""
+    """Return the id of a message that was marked as downloaded."""
     return _message_id(_answer(envelope, "markMessageAsDownloadedResponse"))
 
 
 def pending(envelope: Element) -> tuple[str, ...]:
-    """The ids of the messages that wait, in the order in which they came."""
+    """Return the ids of the waiting messages, in order of arrival."""
     return _message_ids(_answer(envelope, "listPendingMessagesResponse"))
 
 
 def status(envelope: Element) -> MessageStatus:
-    """Read the state of a message."""
+    """Return the status of a message."""
     try:
         return MessageStatus(xml.text(_answer(envelope, "getStatusResponse")).strip())
     except ValueError:
@@ -361,7 +357,7 @@ def _answer(envelope: Element, local: str) -> Element:
 
 
 def _body(envelope: Element) -> Element:
-    """The one child of the SOAP body."""
+    """Return the single child of the SOAP body."""
     bodies = envelope.findall(name(Namespace.SOAP12, "Body"))
     if envelope.tag != name(Namespace.SOAP12, "Envelope") or len(bodies) != 1 or len(bodies[0]) != 1:
         raise _malformed_answer("not a SOAP 1.2 message with one answer")
@@ -388,12 +384,12 @@ def _text(parent: Element, child: str) -> str:
 
 
 def _printable(element: Element) -> str:
-    """A text of others, bounded and on one line, to be shown and logged."""
+    """Return a peer's text limited in length and on one line, to be shown and logged."""
     return _UNPRINTABLE.sub(" ", xml.text(element)).strip()[:_MAX_TEXT]
 
 
 def _code(text: str) -> str:
-    """One spelling for each code; the contract has ``EBMS_0005`` where other places have ``EBMS:0005``."""
+    """Return a code in a uniform spelling: the contract has ``EBMS_0005`` for ``EBMS:0005``."""
     found = _CODE.fullmatch(text)
     return f"{found[1]}:{found[2]}" if found else text[:_MOST_CODE]
 

@@ -1,4 +1,4 @@
-"""The requests of the plugin's contract, one function for each operation that we use."""
+"""The requests in the plugin's contract: one function for each operation that we use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PAYLOAD = f"cid:{PROFILE.payload_content_id}"
 
 
 def submit(message: OutgoingMessage) -> bytes:
-    """``submitMessage``; the envelope itself is a MIME part beside it (:func:`framing`).
+    """Return ``submitMessage``; the envelope itself is in another MIME part (:func:`framing`).
 
-    ``To`` is left out: Domibus finds party and address in SMP by ``finalRecipient``
-    and its type. Service, action and the rest are those of transport-profile-as4 2.3.1 a-c, p, q,
-    as the processing mode has them that DIGG publishes for a Domibus.
+    ``To`` is omitted: Domibus looks up the party and address in SMP by ``finalRecipient`` and its type.
+    Service, action and the rest are those of transport-profile-as4 2.3.1 a-c, p, q, as in the processing mode
+    that DIGG publishes for Domibus.
     """
     envelope, body = _envelope()
     header = etree.Element(name(Namespace.SOAP12, "Header"))
@@ -50,41 +50,44 @@ def submit(message: OutgoingMessage) -> bytes:
 
 
 def list_pending(recipient: str = "") -> bytes:
-    """``listPendingMessages``: what waits, for one final recipient if it is named.
+    """Return ``listPendingMessages``, for one final recipient if it is given.
 
-    A Domibus lists for a plugin user what is for its organisation, and writes a
-    warning into its log when a recipient is named all the same.
+    For a plugin user, Domibus lists the messages of the user's organisation, and logs a warning if a
+    recipient is given as well.
     """
     filters = {"finalRecipient": recipient} if recipient else {}
     return _plain("listPendingMessagesRequest", **filters)
 
 
 def retrieve(message_id: str) -> bytes:
-    """``retrieveMessage`` that leaves the message where it is, to be retrieved again if need be."""
+    """Return a ``retrieveMessage`` that leaves the message in place, so that it can be retrieved again."""
     return _plain("retrieveMessageRequest", {"markAsDownloaded": "false"}, messageID=message_id)
 
 
 def mark_downloaded(message_id: str) -> bytes:
-    """``markMessageAsDownloaded``: the message is durable with us, and is no longer listed."""
+    """Return ``markMessageAsDownloaded``: we have stored the message, and it is no longer listed."""
     return _plain("markMessageAsDownloadedRequest", messageID=message_id)
 
 
 def ask_status(message_id: str) -> bytes:
-    """``getStatusWithAccessPointRole`` of a message that was submitted.
+    """Return ``getStatusWithAccessPointRole`` for a submitted message.
 
-    With the role, since a message between two organisations at one Domibus is there twice.
+    The role is given because a message between two organisations at one Domibus exists there twice.
     """
     return _plain("statusRequestWithAccessPointRole", messageID=message_id, accessPointRole="SENDING")
 
 
 def ask_errors(message_id: str) -> bytes:
-    """``getMessageErrors``: all, including those that the other access point signalled, which Domibus
-    keeps under the role of a receiver."""
+    """Return ``getMessageErrors`` for all errors of a message.
+
+    They include those that the other access point signalled, which Domibus stores under the role of a
+    receiver.
+    """
     return _plain("getErrorsRequest", messageID=message_id)
 
 
 def ask_own_errors(message_id: str) -> bytes:
-    """``getMessageErrorsWithAccessPointRole``, for a message that is there twice."""
+    """Return ``getMessageErrorsWithAccessPointRole``, for a message that exists there twice."""
     return _plain("getErrorsRequestWithAccessPointRole", messageID=message_id, accessPointRole="SENDING")
 
 
@@ -136,7 +139,7 @@ class Framing:
 
 
 def framing(soap: bytes, boundary: str) -> Framing:
-    """The frame for a request; ``boundary`` is random enough not to are in the envelope."""
+    """Return the framing for a request; ``boundary`` must be random enough not to occur in the envelope."""
     root = [
         ("Content-Type", f'{_XOP}; charset=UTF-8; type="{_SOAP}"'),
         ("Content-Transfer-Encoding", "binary"),

@@ -9,7 +9,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier,
 
 
 class MessageStatus(StrEnum):
-    """The plugin's ``messageStatus``: how a message is in Domibus."""
+    """The plugin's ``messageStatus``: the state of a message in Domibus."""
 
     READY_TO_SEND = "READY_TO_SEND"
     READY_TO_PULL = "READY_TO_PULL"
@@ -31,7 +31,7 @@ class MessageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """The header of a message to submit; whom it goes to, Domibus looks up by the recipient."""
+    """The header of a message to submit; Domibus looks up the receiving access point by the recipient."""
 
     message_id: str
     conversation_id: str
@@ -58,21 +58,21 @@ class IncomingMessage:
 
 @dataclass(frozen=True, slots=True)
 class ErrorEntry:
-    """Something that went wrong with a message, as Domibus has it in its log of errors."""
+    """An error of a message, as recorded in Domibus's error log."""
 
     code: str
-    """An ebMS code like ``EBMS:0005``; empty when there is none."""
+    """An ebMS code such as ``EBMS:0005``; empty if there is none."""
     detail: str
     at: str
-    """The time as it was told; two of them compare as they followed each other."""
+    """Time as reported by Domibus; comparing two of them gives their order."""
     by_peer: bool
-    """True when the other access point said so, in an error signal."""
+    """True if the other access point reported it in an error signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginFault:
-    """A SOAP fault: the plugin did not do what it was asked."""
+    """A SOAP fault: the plugin did not perform the request."""
 
     code: str
-    """Like ``WS_PLUGIN:0009`` or ``EBMS:0004``; empty when it gives none, as for a wrong password."""
+    """A code such as ``WS_PLUGIN:0009`` or ``EBMS:0004``; empty if there is none, as for a wrong password."""
     text: str

@@ -1,5 +1,5 @@
-"""DIGG's test bed for access points (accesspoint-test-cases): peers that behave well or badly on purpose.
+"""DIGG's test bed for access points (accesspoint-test-cases), with peers that behave correctly or wrongly.
 
-It sees an access point under test from outside only: over AS4 as other access
-points do, and over interface C as an organisation's message service does.
+It accesses an access point under test only from outside: over AS4 as other access points do, and over
+interface C as an organisation's message service does.
 """

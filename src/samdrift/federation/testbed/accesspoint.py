@@ -1,4 +1,4 @@
-"""A test access point: takes what it gets, answers messages with receipts, and sends what a case needs."""
+"""A test access point: accepts and acknowledges all messages, and sends the messages that a case needs."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from samdrift.wire.receipt import MessageReceipt
 
 PATH = "/as4"
 Post = Callable[[str, str, bytes], Awaitable[Answered]]
-"""Posts a body: address, content type, body."""
+"""Posts a body; the arguments are address, content type and body."""
 _DOMAIN = "testbed.samdrift.test"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The answer to an AS4 message: HTTP status, and the signal in words."""
+    """The answer to an AS4 message: HTTP status, and a description of the signal."""
 
     as4_message_id: str
     status: int
@@ -63,12 +63,12 @@ class Inbox:
 
     messages: dict[str, EnvelopeHeader] = field(default_factory=dict)
     receipts: dict[str, MessageReceipt] = field(default_factory=dict)
-    """By the id of the message that is answered."""
+    """Receipts by the id of the message that each answers."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class TestAccessPoint:
-    """One of the test bed's access points, with the participant behind it."""
+    """One of the test bed's access points, with its participant."""
 
     __test__ = False
 
@@ -88,7 +88,7 @@ class TestAccessPoint:
         self._post = post
         self._answering: set[asyncio.Task[None]] = set()
         self.subject: Destination | None = None
-        """Address for answers."""
+        """Access point to which answers are sent."""
 
     @property
     def participant(self) -> ParticipantIdentifier:
@@ -101,9 +101,9 @@ class TestAccessPoint:
     def pack(
         self, subject: Destination, envelope: Envelope, secured: timedelta | None = None, /, **changes: str
     ) -> PackedMessage:
-        """The AS4 message for an envelope; ``changes`` make its header say what is not so.
+        """Return the AS4 message for an envelope; ``changes`` put false values into its header.
 
-        ``secured`` is how far from now its security timestamp is; without it there is none.
+        ``secured`` is the offset of its security timestamp from now; without it there is none.
         """
         header = envelope.header
         values = {
@@ -128,13 +128,13 @@ class TestAccessPoint:
         )
 
     async def send(self, subject: Destination, envelope: Envelope, **changes: str) -> Sent:
-        """Send an envelope and judge the answer."""
+        """Send an envelope and evaluate the answer."""
         message_id = changes.setdefault("message_id", new_message_id(os.urandom, _DOMAIN))
         packed = self.pack(subject, envelope, **changes)
         return await self.resend(subject, packed, message_id)
 
     async def resend(self, subject: Destination, packed: PackedMessage, message_id: str) -> Sent:
-        """Send bytes that were packed before."""
+        """Send a message that was packed before."""
         answered = await self._post(subject.as4_address, packed.content_type, packed.body)
         valid, answer = _judged(answered, packed, message_id, subject.certificate)
         return Sent(message_id, answered.status, valid, answer, answered.body)
@@ -160,7 +160,7 @@ class TestAccessPoint:
         return HttpResponse(answer.body, headers={"content-type": answer.content_type})
 
     def _take(self, data: bytes) -> None:
-        """Note a receipt; note a message and answer it (accesspoint-test-cases 4.2.1)."""
+        """Store a receipt, or store a message and answer it (accesspoint-test-cases 4.2.1)."""
         verdict = verify(data)
         header = verdict.header
         if header is None:

@@ -1,4 +1,4 @@
-"""The test bed at work: its five access points, the access point under test, and what is seen of both."""
+"""The running test bed: its access points, the access point under test, and observations of both."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from samdrift.wire.receipt import MessageReceipt
 
 PATIENCE = 30.0
 QUIET = 1.5
-"""Seconds after which what has not come is taken not to come."""
+"""Seconds to wait before concluding that nothing will arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """The environment of a test case. ``points`` has ``TestAP-01`` and so on by name."""
+    """The environment of a test case; ``points`` has the access points by name, such as ``TestAP-01``."""
 
     subject: Subject
     observer: Observer
     points: Mapping[str, TestAccessPoint]
     subject_encryption: Correspondent
-    """The participant under test as a recipient."""
+    """The participant under test in its capacity as recipient."""
 
     async def submit(
         self, recipient: TestAccessPoint, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED
     ) -> Envelope:
-        """Have the access point under test send a message to a participant of the test bed."""
+        """Make the access point under test send a message to a participant of the test bed."""
         envelope = envelopes.message(
             self.subject_encryption,
             recipient.correspondent,
@@ -46,7 +46,7 @@ class Bed:
         return envelope
 
     async def outcome(self, envelope: Envelope, within: float = PATIENCE) -> TransferEvent | None:
-        """Return the outcome of a submitted envelope."""
+        """Return the outcome of a submitted envelope, or ``None`` if there is none in time."""
         return await self.observer.outcome(envelope.header.id, within)
 
     def message_from(
@@ -57,7 +57,7 @@ class Bed:
         attachment: int = 0,
         handling_service: bool = True,
     ) -> Envelope:
-        """A message of a participant of the test bed to the participant under test."""
+        """Return a message from a participant of the test bed to the participant under test."""
         return envelopes.message(
             sender.correspondent,
             self.subject_encryption,
@@ -69,13 +69,13 @@ class Bed:
         )
 
     async def arrived(self, envelope: Envelope, within: float = PATIENCE) -> list[Arrived]:
-        """Return the envelope that arrived at the participant under test, byte for byte."""
+        """Return the arrivals of an envelope at the participant under test, if identical byte for byte."""
         found = await self.observer.items(envelope.header.id, within)
         digest = hashlib.sha256(envelope.data).hexdigest()
         return [one for one in found if one.sha256 == digest]
 
     async def answered(self, sender: TestAccessPoint, envelope: Envelope) -> MessageReceipt | None:
-        """Answer an arrived message as its recipient does, and wait for the receipt at the sender."""
+        """Answer an arrived message on behalf of its recipient, and wait for the receipt at the sender."""
         answer = envelopes.receipt(envelope.header, self.subject.federation, self.subject.keys.signing)
         await self.subject.interface_c.submit(answer.header.id, envelope.header.id, answer.data)
         return await self._receipt_at(sender, envelope.header.id)

@@ -1,7 +1,7 @@
-"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be observed.
+"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with the expected observation.
 
-To these come the cases that DIGG has announced (accesspoint-test-cases 7, 7.1). All are run the
-same way, one after the other, and the lines of :func:`run` are the protocol.
+Also included are the cases that DIGG has announced (accesspoint-test-cases 7, 7.1). All are run the
+same way, one after the other, and the lines of :func:`run` are the test report.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, Do
 _MODELS = {"base": SDK_MESSAGE_BASE, "extended": SDK_MESSAGE_EXTENDED}
 
 _LARGE = 38 << 20
-"""Bytes of attachment that make an envelope of more than 70 MB after base64 twice."""
+"""Size of an attachment in bytes that, base64-encoded twice, makes an envelope of more than 70 MB."""
 
 _RECEIPT_BACK = "delivered; message receipt ACCEPTED comes in; in both transport models"
 _WHOLE = "transport receipt; the envelope arrives whole; the message receipt is returned"
@@ -35,7 +35,7 @@ _TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The observation in a test case, and whether it is the expected one."""
+    """The observation in a test case, and whether it is as expected."""
 
     passed: bool
     seen: str
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case."""
+    """One test case: its description, the expected result, and the function that runs it."""
 
     id: str
     title: str
@@ -113,7 +113,7 @@ async def _tf_09(bed: Bed) -> Outcome:
 
 
 async def _tf_10(bed: Bed) -> Outcome:
-    """AS4 says that the message is for the participant under test, the envelope that it is for another."""
+    """Send a message that AS4 addresses to the participant under test, and the envelope to another."""
     point = bed.points["TestAP-01"]
     envelope = bed.message_from(point)
     recipient = envelope.header.recipient.value
@@ -124,7 +124,7 @@ async def _tf_10(bed: Bed) -> Outcome:
 
 
 async def received(bed: Bed, envelope: Envelope) -> Outcome:
-    """A message arrives whole, and the participant's receipt goes back."""
+    """Check that a message arrives intact, and that the participant's receipt is returned."""
     point = bed.points["TestAP-01"]
     sent = await point.send(bed.subject, envelope)
     arrived = await bed.arrived(envelope)
@@ -138,7 +138,10 @@ async def received(bed: Bed, envelope: Envelope) -> Outcome:
 
 
 async def _refused_with_reason(bed: Bed, envelope: Envelope) -> Outcome:
-    """Logged with the reason and deleted; the answer does not tell (transport-profile-as4 2.9)."""
+    """Check that an envelope is logged with the reason and deleted, which the answer does not reveal.
+
+    See transport-profile-as4 2.9.
+    """
     sent = await bed.points["TestAP-01"].send(bed.subject, envelope)
     arrived = await bed.arrived(envelope, QUIET)
     reason = await bed.said(sent)
@@ -147,7 +150,10 @@ async def _refused_with_reason(bed: Bed, envelope: Envelope) -> Outcome:
 
 
 async def not_sent(bed: Bed, point: str, reason: TransferReason) -> Outcome:
-    """The transfer fails for ``reason``, and the sender is notified (component-accesspoint 3.2.5 b)."""
+    """Check that a transfer fails for ``reason``, and that its sender is notified.
+
+    See component-accesspoint 3.2.5 b.
+    """
     envelope = await bed.submit(bed.points[point])
     event = await bed.outcome(envelope)
     failed = event is not None and event.state is TransferState.FAILED and event.reason is reason
@@ -213,7 +219,7 @@ async def _expired(bed: Bed) -> Outcome:
 
 
 async def _redelivery(bed: Bed) -> Outcome:
-    """The first receipt was lost: the same AS4 message comes again."""
+    """Send the same AS4 message again, as if the first receipt had been lost."""
     point = bed.points["TestAP-01"]
     envelope = bed.message_from(point)
     message_id = new_message_id(os.urandom, "testbed.samdrift.test")
@@ -230,7 +236,7 @@ async def _redelivery(bed: Bed) -> Outcome:
 
 
 async def _type_not_taken_there(bed: Bed) -> Outcome:
-    """A recipient that is registered, but not for that type of message."""
+    """Send to a recipient that is registered, but not for that type of message."""
     point = bed.points["TestAP-BaseOnly"]
     envelope = await bed.submit(point, SDK_MESSAGE_EXTENDED)
     event = await bed.outcome(envelope)
@@ -257,7 +263,7 @@ async def _recipient_not_served(bed: Bed) -> Outcome:
 
 
 async def _stale(bed: Bed) -> Outcome:
-    """Messages that were secured a day ago, or will be in an hour (tidsstämpelkontroll)."""
+    """Send messages with timestamps of a day ago, and of an hour from now (tidsstämpelkontroll)."""
     point = bed.points["TestAP-01"]
     seen, passed = [], True
     for name, secured in (("expired", -timedelta(days=1)), ("of the future", timedelta(hours=1))):
@@ -288,14 +294,14 @@ ALL = (*CASES, *ANNOUNCED)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One case in the protocol."""
+    """One case in the test report, with its outcome."""
 
     case: Case
     outcome: Outcome
 
 
 async def run(bed: Bed, cases: tuple[Case, ...] = ALL) -> AsyncIterator[Line]:
-    """Each case with its outcome, as it is known. A case that breaks off has failed, and says with what."""
+    """Run each case and yield its outcome; one that raises an exception has failed, which is reported."""
     for case in cases:
         try:
             outcome = await case.run(bed)

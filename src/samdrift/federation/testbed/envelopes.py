@@ -1,4 +1,4 @@
-"""The envelopes that the test bed sends: proper, maximal, minimal, large, broken."""
+"""The envelopes that the test bed sends: valid, maximal, minimal, large, broken."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RECEIPT_TYPE = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
 
 @dataclass(frozen=True, slots=True)
 class Correspondent:
-    """One end of an envelope."""
+    """Sender or recipient of an envelope."""
 
     participant: ParticipantIdentifier
     mailbox: str
@@ -58,7 +58,7 @@ class Envelope:
     data: bytes
 
     def broken(self, break_it: Callable[[bytes], bytes]) -> Envelope:
-        """The same facts over other bytes."""
+        """Return an envelope with the same facts but altered bytes."""
         return Envelope(self.header, break_it(self.data))
 
 
@@ -72,11 +72,10 @@ def message(
     attachment: int = 0,
     handling_service: bool = True,
 ) -> Envelope:
-    """An SDK message in its envelope, protected as its transport model says.
+    """Return an SDK message in its envelope, protected as its transport model requires.
 
-    ``attachment`` is the size of a file of noise in it, in bytes; it may be more
-    than a message may hold, since access points take more. Without
-    ``handling_service`` the envelope has the least number of fields.
+    ``attachment`` is the size of an attached file of random bytes; it may exceed the limit for a message,
+    since access points accept more. Without ``handling_service`` the envelope has only the mandatory fields.
     """
     header = _header(sender, recipient, document, _MESSAGE_TYPE, federation)
     if handling_service:
@@ -88,7 +87,7 @@ def message(
 
 
 def receipt(answered: EnvelopeHeader, federation: str, signer: SigningKey) -> Envelope:
-    """The message receipt that accepts an envelope."""
+    """Return the message receipt that accepts an envelope."""
     sender = Correspondent(answered.recipient, "")
     recipient = Correspondent(answered.sender, "")
     document = receipt_document_for(answered.document)
@@ -108,7 +107,7 @@ def receipt(answered: EnvelopeHeader, federation: str, signer: SigningKey) -> En
 
 
 def payload_of(data: bytes) -> bytes:
-    """The payload of an envelope that is not encrypted, verified where its model has a signature."""
+    """Return the payload of an unencrypted envelope, verified if its model has a signature."""
     verdict = verify(data)
     return verdict.envelope.payload([]) if verdict.envelope else read(data).unprotected_payload()
 

@@ -1,4 +1,4 @@
-"""Watches interface C for one participant: what became of transfers, and what came in."""
+"""Observation of interface C for one participant: outcomes of transfers, and received envelopes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEPT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An envelope that was fetched: what the access point says of it, its digest, and its bytes if few."""
+    """A fetched envelope: the access point's description of it, its digest, and its bytes if it is small."""
 
     item: InboxItem
     sha256: str
@@ -32,7 +32,7 @@ class Arrived:
 
 
 class Observer:
-    """Events and envelopes as they become known; what was fetched is acknowledged."""
+    """Records events and envelopes as they become known; fetched envelopes are acknowledged."""
 
     def __init__(self, access_point: AccessPoint) -> None:
         self._access_point = access_point
@@ -56,7 +56,7 @@ class Observer:
                 await task
 
     async def outcome(self, envelope_id: str, within: float) -> TransferEvent | None:
-        """The final event of a transfer, or ``None`` when none came in time."""
+        """Return the final event of a transfer, or ``None`` if there is none in time."""
 
         def final() -> TransferEvent | None:
             event = self._events.get(envelope_id)
@@ -65,9 +65,7 @@ class Observer:
         return await self._until(final, within)
 
     async def items(self, envelope_id: str, within: float) -> list[Arrived]:
-        """Return the items with that envelope id as soon as one has arrived; empty after ``within``
-        seconds.
-        """
+        """Return the items with an envelope id once one has arrived; empty after ``within`` seconds."""
         return await self._until(lambda: self._items.get(envelope_id), within) or []
 
     async def receipt_for(self, message_id: str, within: float) -> ReceiptStatus | None:
@@ -81,7 +79,7 @@ class Observer:
             return found()
 
     async def _catch_up(self) -> None:
-        """Pass over what earlier runs left."""
+        """Skip everything that earlier runs left."""
         while True:
             poll = await self._access_point.poll(self._place, 0)
             if not poll.events:

@@ -1,4 +1,4 @@
-"""The parties of a test: the access point under test, and the participants of the test bed."""
+"""The parties to a test: the access point under test, and the participants of the test bed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OrganisationKeys:
 
 
 class Destination(Protocol):
-    """An access point as others reach it, with the participant behind it that is written to."""
+    """An access point, as other access points address it, and the certificate to encrypt for."""
 
     @property
     def party(self) -> str: ...
@@ -39,10 +39,10 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The access point under test, with one participant that the test bed plays itself.
+    """The access point under test, with one participant whose message service is played by the test bed.
 
-    ``interface_c`` is that participant's connection; ``evidence`` reads the
-    access point's event log, which no interface shows to others.
+    ``interface_c`` is that participant's connection; ``evidence`` reads the access point's event log, which
+    no interface exposes to others.
     """
 
     participant: ParticipantIdentifier

@@ -1,4 +1,4 @@
-"""Sets up the test bed's access points in a local federation, each with the fault that its cases need."""
+"""Setup of the test bed's access points in a local federation, each with the fault that its cases need."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, *_BASE)
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A test access point as it is registered."""
+    """A test access point and its registration."""
 
     name: str
     participant: ParticipantIdentifier
@@ -55,7 +55,7 @@ class _Point:
 async def prepared(
     federation: LocalFederation, folder: Path, subject: Subject, encryption: x509.Certificate, post: Post
 ) -> AsyncIterator[Bed]:
-    """The test bed for ``subject``; ``encryption`` is its participant's published certificate."""
+    """Run the test bed for ``subject``; ``encryption`` is its participant's published certificate."""
     observer = Observer(subject.interface_c)
     async with access_points(federation, folder, subject, post) as made, observer.watching():
         yield Bed(subject, observer, made, Correspondent(subject.participant, subject.mailbox, encryption))
@@ -65,7 +65,7 @@ async def prepared(
 async def access_points(
     federation: LocalFederation, folder: Path, subject: Destination, post: Post
 ) -> AsyncIterator[dict[str, TestAccessPoint]]:
-    """Run the test bed's access points by name; they answer messages at ``subject``."""
+    """Run the test bed's access points and yield them by name; they send answers to ``subject``."""
     key = rsa.generate_private_key(65537, 3072)
     points = {point.name: point for point in _points(federation, key.public_key())}
     made = {name: _made(federation.authority, point, key, subject, post) for name, point in points.items()}
@@ -82,7 +82,7 @@ async def access_points(
 
 
 def _points(federation: LocalFederation, key: rsa.RSAPublicKey) -> list[_Point]:
-    """The access points of accesspoint-test-cases 3.1, and those that the announced cases need."""
+    """Return the access points of accesspoint-test-cases 3.1, and those for the announced cases."""
     authority = federation.authority
     revoked = authority.issue_access_point("AP0903-SDK-DEMO", key)
     authority.revoke(revoked)

@@ -1,1 +1,1 @@
-"""Catalogues of duties: what organisations, suppliers and sub-suppliers owe, as data with a version."""
+"""Catalogues of duties: the obligations of organisations, suppliers and sub-suppliers as versioned data."""

@@ -1,8 +1,10 @@
-"""A catalogue of duties: what each duty asks in our own words, where it comes from, whom it binds, which
-functions it has to be passed on for, what in the product answers it, and what stays with people.
+"""A catalogue of duties.
 
-A catalogue is data with a version and a date. A later one never takes a duty away by itself: a duty that is
-not in it any more stays in force for an organisation until two of its officers let it go.
+For each duty it has what the duty requires in our own words, its source, the parties it binds, the functions
+it has to be passed on for, the part of the product that meets it, and what is left to people.
+
+A catalogue is data with a version and a date. A later catalogue never removes a duty by itself: a duty that
+it lacks stays in force for an organisation until two of its officers release it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ Kind = TypeVar("Kind", bound=StrEnum)
 
 
 class CatalogueUnfit(Explained):
-    """A catalogue that cannot be used; the text says where it is wrong."""
+    """Error raised for a catalogue that cannot be used; the text says where it is wrong."""
 
     def __init__(self, where: str, text: str) -> None:
         super().__init__(f"the catalogue of duties, {where}: {text}" if where else text)
@@ -43,14 +45,14 @@ class CatalogueUnfit(Explained):
 
 
 class PassOn(StrEnum):
-    """Reach: how far a duty has to be carried by agreements."""
+    """The agreements that have to carry a duty."""
 
     CHAIN = "chain"
-    """By each agreement down to the last supplier that performs a function which the duty concerns."""
+    """Every agreement down to the last supplier that performs a function to which the duty applies."""
     FIRST = "first"
-    """By the organisation's own agreement alone."""
+    """Only the organisation's own agreement."""
     NO = "no"
-    """Binds directly; no agreement has to carry it."""
+    """None: the duty binds directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +76,18 @@ class Source:
     publisher: str
     version: str
     seen: bool
-    """True when the text itself has been read in full."""
+    """True when we have read the text itself in full."""
     text: str = ""
-    """Name of the official text in a folder that an operator fills, without its version."""
+    """Name of the official text in a folder that the operator fills, without its version."""
     quotes: bool = False
-    """True when the sections are those of another text, which this one quotes."""
+    """True when the section numbers are those of another text that this one quotes."""
     replaced_by: tuple[str, ...] = ()
     note: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Evidence that the system collects: by which collector, and how old it may be."""
+    """Evidence that the system collects: its collector, and its maximum age."""
 
     collector: str
     fresh: timedelta
@@ -93,7 +95,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One duty."""
+    """A duty, with its source, the parties that it binds, and the evidence for it."""
 
     id: str
     source: Source
@@ -106,7 +108,7 @@ class Duty:
     """Functions whose performer has to be bound to the duty."""
     pass_on: PassOn
     kinds: frozenset[AgreementKind]
-    """Kinds of agreement that can carry it; without any, all can."""
+    """Kinds of agreement that can carry it; if empty, every kind can."""
     says: Text
     control: Text
     evidence: Text
@@ -118,7 +120,7 @@ class Duty:
 
     @property
     def reference(self) -> str:
-        """Source, version and section, as a person cites them."""
+        """Source, version and section, in the form of a citation."""
         section = f", {self.section}" if self.section else ""
         label = f" [{self.label}]" if self.label else ""
         return f"{self.source.title} {self.source.version}{section}{label}"
@@ -126,19 +128,19 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Duties as one version of the catalogue has them."""
+    """The duties in one version of the catalogue."""
 
     name: str
     version: str
     day: date
     applies: date
-    """The day from which agreements have to carry it; before that day its new duties are announced."""
+    """Date from which agreements have to carry its duties; until then new duties are only announced."""
     sources: Mapping[str, Source]
     duties: Mapping[str, Duty]
 
     @classmethod
     def read(cls, content: bytes) -> Self:
-        """Read a catalogue; :class:`CatalogueUnfit` with the place for anything else."""
+        """Read a catalogue; raise :class:`CatalogueUnfit`, naming the place, if it is malformed."""
         if len(content) > MAX_BYTES:
             raise CatalogueUnfit("", f"a catalogue of duties has at most {MAX_BYTES} bytes")
         try:
@@ -166,22 +168,22 @@ class Catalogue:
 
     @property
     def label(self) -> str:
-        """Name and version, as reports say which catalogue they used."""
+        """Name and version, as cited in reports."""
         return f"{self.name}/{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Differences of a later catalogue from an earlier one."""
+    """Differences between a catalogue and a later one."""
 
     added: tuple[str, ...]
     vanished: tuple[str, ...]
     altered: Mapping[str, tuple[str, ...]]
-    """Names of what is otherwise, by duty."""
+    """Names of the fields that differ, by duty."""
 
     @classmethod
     def between(cls, old: Catalogue, new: Catalogue) -> Self:
-        """Compare two catalogues."""
+        """Compare a catalogue with a later one."""
         both = [key for key in new.duties if key in old.duties]
         altered = {key: _otherwise(old.duties[key], new.duties[key]) for key in both}
         return cls(
@@ -192,11 +194,12 @@ class Changes:
 
 
 def in_force(catalogues: Sequence[Catalogue], day: date, released: Collection[str] = ()) -> dict[str, Duty]:
-    """Return the duties that bind an organisation on a day: those of the newest catalogue that applies then,
-    and those of earlier ones that vanished and that nobody ``released``.
+    """Return the duties that bind an organisation on a day.
 
-    ``catalogues`` are in the order of their dates. Before the first applies, it does already: an agreement of
-    an earlier day is judged by what is known. A duty of the newest catalogue cannot be let go.
+    They are the duties of the newest catalogue that applies then, and the duties of earlier ones that
+    have vanished since and are not ``released``. ``catalogues`` are in the order of their dates. The
+    first one is also used for days before it applies, so that an older agreement is judged by the
+    duties that are known. A duty of the newest catalogue cannot be released.
     """
     applying = _applying(catalogues, day)
     duties: dict[str, Duty] = {}
@@ -213,7 +216,7 @@ def vanished(catalogues: Sequence[Catalogue], day: date, released: Collection[st
 
 
 def newest(catalogues: Sequence[Catalogue], day: date) -> Catalogue:
-    """Return the newest catalogue that applies on a day; before the first applies, that one."""
+    """Return the newest catalogue that applies on a day, or the first one if none applies yet."""
     return _applying(catalogues, day)[-1]
 
 
@@ -223,7 +226,7 @@ def _applying(catalogues: Sequence[Catalogue], day: date) -> list[Catalogue]:
 
 @cache
 def shipped() -> tuple[Catalogue, ...]:
-    """Return the catalogues that come with this version of the program, the newest last."""
+    """Return the catalogues that come with this version of the program, newest last."""
     folder = files("samdrift.governance.duties")
     found = [Catalogue.read(each.read_bytes()) for each in folder.iterdir() if each.name.endswith(".json")]
     return tuple(sorted(found, key=lambda each: each.day))
@@ -246,7 +249,7 @@ def _require(holds: bool, where: str, text: str) -> None:
 
 
 class _Reader:
-    """The members of an object of the catalogue, each of which must be taken once."""
+    """The members of an object in the catalogue, each of which must be read exactly once."""
 
     def __init__(self, value: Any, where: str) -> None:
         _require(isinstance(value, dict), where, "an object is wanted")

@@ -1,11 +1,11 @@
-"""Official texts: sentences of rulebooks, found in a folder that the operator fills.
+"""Sentences of official rulebooks, found in a folder that the operator fills.
 
-The texts are not ours and are never shipped. A duty of the catalogue says where its sentence is (text,
-section, number of words) and has a digest of its words, so that the sentence can be shown beside our own
-words where the text is there, and so that another edition of the text is seen to be another one.
+The texts are not ours and are never shipped. A duty in the catalogue has the place of its sentence (text,
+section, number of words) and a digest of its words. With these the sentence can be shown next to our own
+wording where the text is available, and a different edition of the text is recognised.
 
-The texts are extracted from PDF: pages end in the middle of a sentence, and words are broken over lines.
-Words are compared without the marks around them, and as they are broken.
+The texts are extracted from PDF, where a page may end in the middle of a sentence and words are broken
+across lines. Words are therefore compared without surrounding punctuation, and with their line breaks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Largest text that is read."""
+"""Maximum size of a text that is read, in bytes."""
 
 _FOOT = re.compile(r"\s*(?:/digg\.se\s*\d*|\d{1,3} ?\(\d+\))\s*|\s{40,}\d{1,3}\s*")
 _CONTENTS = re.compile(r"\.{4,}|PAGEREF")
@@ -30,7 +30,7 @@ _MARK = "\"'“”„’‘().,;:[]•"
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A sentence of an official text: how many words it has, and their digest."""
+    """A sentence of an official text, identified by the number of its words and their digest."""
 
     words: int
     digest: str
@@ -38,14 +38,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An official sentence as the folder has it, and whether it is in the section that the duty names."""
+    """An official sentence found in the folder, and whether it is in the section that the duty names."""
 
     text: str
     in_section: bool
 
 
 class Folder:
-    """A folder with official texts, below which each file is known by its name without the version."""
+    """A folder of official texts, with subfolders; a file is known by its name without the version."""
 
     def __init__(self, folder: Path) -> None:
         self._files = {
@@ -57,16 +57,14 @@ class Folder:
         return text in self._files
 
     def words(self, text: str, section: str) -> list[str]:
-        """Return the words of a section of a text, or of all of it where ``section`` is empty."""
+        """Return the words of a section of a text, or of the whole text if ``section`` is empty."""
         lines = self._read(text)
         if section:
             lines = _section(lines, section)
         return words_of("\n".join(line for line in lines if not _CONTENTS.search(line)))
 
     def sentence(self, text: str, section: str, passage: Passage) -> Found | None:
-        """Return the official sentence, or nothing where the folder has the text in another edition or not
-        at all.
-        """
+        """Return the official sentence, or ``None`` if the folder does not have this edition of the text."""
         if text not in self:
             return None
         for where in (section, "") if section else ("",):
@@ -85,17 +83,17 @@ class Folder:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text; marks that stand alone, such as bullets, are none."""
+    """Return the words of a text, leaving out marks that stand alone, such as bullets."""
     return [word for word in text.split() if bare(word)]
 
 
 def bare(word: str) -> str:
-    """Return a word without the marks around it."""
+    """Return a word without surrounding punctuation."""
     return unicodedata.normalize("NFC", word).strip(_MARK)
 
 
 def digest(words: Sequence[str]) -> str:
-    """Return the digest of some words, by which a passage is found."""
+    """Return the digest of a sequence of words, by which a passage is found."""
     return hashlib.sha256(" ".join(map(bare, words)).encode()).hexdigest()[:16]
 
 
@@ -108,8 +106,9 @@ def _find(words: Sequence[str], passage: Passage) -> str:
 
 
 def _section(lines: Sequence[str], section: str) -> list[str]:
-    """Return the lines of a section; its heading is found by its number or, where the body has none, by the
-    title that the table of contents has for it.
+    """Return the lines of a section.
+
+    Its heading is found by its number or, if the body has no number, by its title in the table of contents.
     """
     start = end = None
     wanted = _number(section)
@@ -135,5 +134,5 @@ def _number(text: str) -> tuple[int, ...]:
 
 
 def _comes_after(number: tuple[int, ...], section: tuple[int, ...]) -> bool:
-    """Return whether a number is of a heading that ends the section: one further at some level of its own."""
+    """Return whether a heading's number ends the section: it is the next one at any of its levels."""
     return any(number == (*section[:level], section[level] + 1) for level in range(len(section)))

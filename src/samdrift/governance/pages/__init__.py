@@ -1,4 +1,4 @@
-"""The pages of governance: what officers, administrators and auditors see, decide and sign."""
+"""The pages of governance, on which officers, administrators and auditors view, decide and sign."""
 
 from pathlib import Path
 

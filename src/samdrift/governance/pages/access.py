@@ -1,7 +1,8 @@
-"""Access to the pages of governance: roles by signed statements, asked for with each request.
+"""Access control of the governance pages, based on signed statements and checked for each request.
 
-A person without a role in the organisation sees their own keys and nothing else, so that a key can be offered
-before a role is given. Pages show; what is decided is decided by the signature on a statement.
+A person without a role in the organisation sees only their own keys, so that they can offer a key
+before they are given a role. The pages only display things: every decision takes effect through a
+signed statement.
 """
 
 from __future__ import annotations
@@ -36,18 +37,18 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Seen(IntEnum):
-    """Circles of people for whom a page is, each within the one before."""
+    """Audiences of a page, each a subset of the one before."""
 
     SIGNED_IN = 0
     ROLE = 1
-    """People with a role in the organisation: auditors, too."""
+    """People with a role in the organisation, including auditors."""
     OFFICER = 2
     """Administrators and security officers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of a person who is signed in."""
+    """A request by a person who is signed in."""
 
     organisation: ParticipantIdentifier
     site: Site
@@ -56,13 +57,13 @@ class Visit:
     record: Record
     roles: frozenset[Right]
     now: datetime
-    """The moment that counts, to the second: a clock that was set back prolongs nothing."""
+    """Current time, in whole seconds, which does not go back if the clock is set back."""
     names: Names
     offered: tuple[OfferedKey, ...]
 
     @property
     def seen(self) -> Seen:
-        """The innermost circle that the person is in."""
+        """The most privileged audience that the person belongs to."""
         if self.roles & OFFICERS:
             return Seen.OFFICER
         return Seen.ROLE if self.roles else Seen.SIGNED_IN
@@ -70,11 +71,11 @@ class Visit:
 
 Handler = Callable[[Request, Visit], Awaitable[Response]]
 RouteOf = tuple[str, str, Handler, Seen]
-"""Method, path, handler and circle of a route."""
+"""Method, path, handler and audience of a route."""
 
 
 class Access:
-    """Determines who makes a request, and their rights."""
+    """Access control: identifies the person who makes a request, and their roles."""
 
     def __init__(
         self, sites: Sites, records: Records, gate: Gate, clock: Clock, directory: Directory
@@ -86,7 +87,7 @@ class Access:
         self._directory = directory
 
     def shown(self, handler: Handler, seen: Seen = Seen.ROLE) -> Callable[[Request], Awaitable[Response]]:
-        """Return the endpoint of a page for those in a circle."""
+        """Return the endpoint of a page for an audience."""
 
         async def answer(request: Request) -> Response:
             return await handler(request, await self.visit(request, seen))
@@ -94,7 +95,10 @@ class Access:
         return signed_in(answer)
 
     def posted(self, handler: Handler, seen: Seen = Seen.OFFICER) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+        """Return the endpoint of a form.
+
+        Without a session the form is still read, so that what was typed is kept during sign-in.
+        """
 
         async def answer(request: Request) -> Response:
             if session_of(request) is None:
@@ -104,7 +108,10 @@ class Access:
         return answer
 
     async def visit(self, request: Request, seen: Seen) -> Visit:
-        """Return who asks; an address that is not there for those outside the circle, which is logged."""
+        """Return the visit of the person who makes a request, and log it.
+
+        Raise :class:`NotSignedIn` without a session, and respond with 404 to a person outside the audience.
+        """
         session = session_of(request)
         if session is None:
             raise NotSignedIn
@@ -141,7 +148,7 @@ class Access:
         return visit
 
     async def log_others(self, visit: Visit, statement: Statement) -> None:
-        """Put into the log that a person has brought a statement that is not theirs."""
+        """Record in the log that a person submitted a statement of another person or organisation."""
         facts = {"kind": statement.kind, "by": str(visit.person), "digest": statement.digest}
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
             vault.record(GovEvent.STATEMENT_REFUSED, reason="others-statement", **facts)
@@ -154,13 +161,13 @@ class Access:
 
 
 def roles_of(record: Record, person: Subject, moment: datetime) -> frozenset[Right]:
-    """Return the roles that a person has in the organisation at a moment."""
+    """Return the roles in the organisation that a person has at a moment."""
     held = (holding.given.what for holding in record.state.holdings(moment, person))
     rights = (what.rights for what in held if isinstance(what, Rights) and what.scope == ORGANISATION)
     return frozenset[Right]().union(*rights) & OF_ORGANISATION
 
 
 def page_of(request: Request) -> str:
-    """Return the page that a request is for, without what it names: the pattern of its address."""
+    """Return the page of a request as its route pattern, without the values in its address."""
     route = request.scope.get("route")
     return str(getattr(route, "path", "")) or "/"

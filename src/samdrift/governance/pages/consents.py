@@ -1,8 +1,8 @@
-"""Consents: what the operator's staff ask to see, what they see now, and what they have seen.
+"""Pages of consents: what the operator's staff ask to see, are seeing now, and have seen.
 
-An officer decides a request from the page alone: who asks, for which reason, how much of what and for how
-long, who else can approve, and how many it still takes. And an officer has one of the staff look at
-something, such as for help with a message: that order is the first approval.
+An officer can decide a request from the page alone. It shows who asks, for what reason, how much of what, for
+how long, who else can approve, and how many approvals are missing. An officer can also order one of the staff
+to look at something, for example to get help with a message. That order counts as the first approval.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _LEVELS: Mapping[Level, Phrase] = {
     Level.CONTENT: Phrase("Also what is said, which another officer has to approve"),
 }
 _USES_SHOWN = 50
-"""Consents whose uses are counted for a page: those before have theirs in the log."""
+"""Maximum number of consents whose uses are counted for a page; the uses of older ones are in the log."""
 GROUNDS: Mapping[Ground, Phrase] = {
     Ground.CASE: Phrase("The organisation’s own case"),
     Ground.OUTAGE: Phrase("An outage"),
@@ -79,7 +79,7 @@ _STAGES: Mapping[Stage, tuple[Phrase, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A request, or an emergency, as a page shows it."""
+    """A request or an emergency, as displayed on a page."""
 
     id: str
     who: str
@@ -95,7 +95,7 @@ class Line:
     state: tuple[Phrase, str]
     emergency: bool
     red: bool
-    """True for an emergency that has no account in time."""
+    """True for an emergency without an account in time."""
     missing: int
     approvers: tuple[str, ...]
     approved_by: tuple[str, ...]
@@ -113,7 +113,7 @@ class ConsentPages:
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes; a decision is taken on the page of the request's statement."""
+        """Return the routes; a request is decided on the page of its statement."""
         return (
             ("GET", CONSENTS, self.show, Seen.ROLE),
             ("GET", _ORDER, self.ask_order, Seen.OFFICER),
@@ -121,7 +121,7 @@ class ConsentPages:
         )
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show everything that was asked for, what waits first."""
+        """Show all requests, with those that are waiting for a decision first."""
         by_stage: dict[Stage, list[Line]] = {}
         asked, wording = tuple(reversed(consents_of(visit.record).all())), self._frame.wording(request)
         opened = await self._opened(visit, [each for each in asked if each.begins is not None])
@@ -135,12 +135,15 @@ class ConsentPages:
         return self._frame.page(request, visit, "consents.html", waiting=waiting, running=running, past=past)
 
     async def ask_order(self, request: Request, visit: Visit) -> Response:
-        """Ask who of the staff is to see what, why and for how long."""
+        """Show the form for an order: which of the staff is to see what, why, and for how long."""
         usual = ("ground", Ground.CASE.value), ("level", Level.METADATA.value), ("minutes", "60")
         return self._ordering(request, visit, Form(usual))
 
     async def order(self, request: Request, visit: Visit) -> Response:
-        """Have the order stated: metadata is seen when it is signed, content when another approves."""
+        """Ask the officer to sign the order.
+
+        Metadata can be seen as soon as it is signed, and content once another officer approves it.
+        """
         form = await received(request)
         to = next((each for each in _staff(visit) if str(each) == form["to"]), None)
         if to is None:
@@ -184,13 +187,13 @@ class ConsentPages:
         )
 
     async def _opened(self, visit: Visit, begun: Sequence[Consent]) -> dict[str, Opened]:
-        """Return what was opened within the newest of some consents, by the log of governance."""
+        """Return the uses of the newest of some consents, from the log of governance."""
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
             return {each.id: Opened.of(await vault.find_log(each.id)) for each in begun[:_USES_SHOWN]}
 
 
 def line_of(consent: Consent, visit: Visit, wording: Wording) -> Line:
-    """Return a request in words, with what the person can do about it."""
+    """Return a request as text, with the actions that the person can take on it."""
     act, names, now = consent.act, visit.names, visit.now
     officer = visit.seen is Seen.OFFICER
     approval = foreseen(visit.record, visit.person, now, Approved(consent.id))
@@ -218,7 +221,7 @@ def line_of(consent: Consent, visit: Visit, wording: Wording) -> Line:
 
 
 def where(consent: Consent, names: Names, wording: Wording) -> str:
-    """Return the mailbox by its name, the message by its id, or the span of time in words."""
+    """Return the mailbox by its name, the message by its id, or the span of time as text."""
     extent = consent.act.extent
     match extent.kind:
         case ExtentKind.MAILBOX:
@@ -232,13 +235,13 @@ def where(consent: Consent, names: Names, wording: Wording) -> str:
 
 
 def _staff(visit: Visit) -> list[Subject]:
-    """Return the operator's staff who have keys in the record: who has none can be shown nothing."""
+    """Return the operator's staff who have keys in the record; others cannot be shown anything."""
     found = dict.fromkeys(each.act.to for each in visit.record.keys.in_force(visit.now))
     return [each for each in found if is_staff(each)]
 
 
 def _extent(form: Form, visit: Visit) -> Extent | None:
-    """Return what is to be seen; ``None`` where a field is refused."""
+    """Return the extent that the form asks for, or ``None`` if a field is refused."""
     match form["extent"]:
         case "everything":
             return Extent.everything(visit.now)

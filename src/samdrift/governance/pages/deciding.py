@@ -1,4 +1,4 @@
-"""Today: what waits for a decision and what ends soon; and the pages on which one is taken."""
+"""The *Today* page (pending decisions, and rights that end soon) and the pages on which people decide."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _ACTS: Mapping[str, Callable[..., Act]] = {
 
 
 class Deciding:
-    """Pages on which something that stands in the record is decided."""
+    """Pages for deciding about statements in the record."""
 
     def __init__(self, frame: Frame, access: Access, signing: Signing, copied: Copied) -> None:
-        """``copied`` returns whose key may have a copy, and since when that is known."""
+        """``copied`` returns the people whose key may have been copied, and since when that is known."""
         self._frame, self._access, self._signing, self._copied = frame, access, signing, copied
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", TODAY, self.today, Seen.SIGNED_IN),
             ("GET", "/decide/{digest}", self.show, Seen.ROLE),
@@ -62,7 +62,7 @@ class Deciding:
         )
 
     async def today(self, request: Request, visit: Visit) -> Response:
-        """Show what waits for a decision, and what ends soon."""
+        """Show what is waiting for a decision, and what ends soon."""
         if visit.seen is Seen.SIGNED_IN:
             return RedirectResponse(OWN_KEYS, 303)
         record, now = visit.record, visit.now
@@ -94,11 +94,11 @@ class Deciding:
         )
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show a statement of the record, and what can be decided about it."""
+        """Show a statement in the record, and the decisions that can be made about it."""
         return self._page(request, visit, _entry_of(request, visit), Form())
 
     async def decide(self, request: Request, visit: Visit) -> Response:
-        """Have the decision about a statement stated, to be signed."""
+        """Ask the officer to sign a decision about a statement."""
         entry, form = _entry_of(request, visit), await received(request)
         made = _ACTS.get(form["decision"])
         if made is None:
@@ -111,7 +111,10 @@ class Deciding:
         return asked or self._page(request, visit, entry, form, 422)
 
     async def entry(self, request: Request, visit: Visit) -> Response:
-        """Show a statement of the record by its number, with its signature; to others only their own."""
+        """Show a statement in the record by its number, with its signature.
+
+        A person without a role can see only statements made by them or that give them something.
+        """
         number = request.path_params["number"]
         if not 0 < number <= visit.record.number:
             raise HTTPException(404)
@@ -177,7 +180,7 @@ def _entry_of(request: Request, visit: Visit) -> Entry:
 
 
 def _waits_for_review(visit: Visit, digest: str) -> bool:
-    """Return whether a review waits for this person's answer about what a statement gives."""
+    """Return whether a review is waiting for this person's answer about what a statement grants."""
     memberships = visit.record.state.memberships
     return any(
         item.digest == digest

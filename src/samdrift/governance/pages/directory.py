@@ -1,7 +1,7 @@
-"""Names of persons and mailboxes, as the organisation's message client has them.
+"""Names of people and mailboxes, from the organisation's message client.
 
-Statements name ids. Where the message client is served elsewhere, or by another process, which has its own
-keys, its ids are shown as they are.
+Statements contain ids. If the message client is served elsewhere, or by another process that has its own
+keys, its ids are shown instead of names.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_NAME = 100
-"""Characters of a name that a statement has room for."""
+"""Maximum length of a name in a statement, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names by subject, and of mailboxes by their id."""
+    """Names of people by their subject, and of mailboxes by their id."""
 
     persons: Mapping[str, str] = field(default_factory=dict)
     mailboxes: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, subject: Subject) -> str:
-        """Return the name of a subject, or how it is written."""
+        """Return the name of a subject, or the subject as text if its name is not known."""
         text = str(subject)
         return self.persons.get(text, text)
 
 
 def shown_name(name: str) -> str:
-    """Return a name as a sign-in service gives it in form NFC, without invisible characters, and cut."""
+    """Return a sign-in service's name for a person, shortened and without invisible characters."""
     return "".join(filter(visible, normalize("NFC", name))).strip()[:_MAX_NAME].strip() or "?"
 
 
 class Directory(Protocol):
-    """Returns the names that an organisation's message client has."""
+    """Source of the names that an organisation's message client knows."""
 
     async def names(self, organisation: ParticipantIdentifier) -> Names:
-        """Return all names; none where they cannot be read."""
+        """Return all names, or no names if they cannot be read."""
         ...
 
 
 class ClientDirectory:
-    """A :class:`Directory` over the vault of the message client, where this process opens it."""
+    """A :class:`Directory` that reads the message client's vault, if this process can open it."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._vaults = gate.worker("governance", Role.MESSAGE_CLIENT)
 
     async def names(self, organisation: ParticipantIdentifier) -> Names:
-        """Return all names; none where they cannot be read."""
+        """Return all names, or no names if they cannot be read."""
         if self._gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
             return Names()
         try:
@@ -71,7 +71,10 @@ class ClientDirectory:
             return Names()
 
     async def known(self, organisation: ParticipantIdentifier, identity: Identity) -> str | None:
-        """Return the id by which the message client knows a person, who is entered there if they are new."""
+        """Return the message client's id for a person, who is registered there if new.
+
+        Return ``None`` if the message client's vault is not here or cannot be opened.
+        """
         if self._gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Pages on which officers open a review, state a party, enter an agreement or a notice, and let a duty go."""
+"""Pages for opening a review, naming a party, entering an agreement or a notice, and releasing a duty."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 Catalogues = Callable[[], Sequence[Catalogue]]
-"""Returns the catalogues of duties that count, the newest last."""
+"""Source of the catalogues of duties that apply, newest last."""
 _USUAL = timedelta(days=30)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _MAX_WRITTEN = 64 << 10
-"""Most bytes of an agreement as a person pastes it."""
+"""Maximum size of a pasted agreement, in bytes."""
 
 
 AT_END: Mapping[AtEnd, Phrase] = {
@@ -54,14 +54,14 @@ AT_END: Mapping[AtEnd, Phrase] = {
 
 
 class Entering:
-    """Forms that lead to a statement."""
+    """Pages with forms that lead to a statement."""
 
     def __init__(self, frame: Frame, access: Access, signing: Signing, catalogues: Catalogues) -> None:
         self._frame, self._access, self._signing = frame, access, signing
         self._catalogues = catalogues
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", f"{REVIEWS}/open", self.ask_review, Seen.OFFICER),
             ("POST", f"{REVIEWS}/open", self.open_review, Seen.OFFICER),
@@ -80,12 +80,12 @@ class Entering:
         )
 
     async def ask_review(self, request: Request, visit: Visit) -> Response:
-        """Ask what is to be reviewed, by whom and until when."""
+        """Show the form for opening a review: its subject, its reviewers, and its last day."""
         until = (visit.now + _USUAL).astimezone(SWEDEN)
         return self._review(request, visit, Form((("until", f"{until:%Y-%m-%d}"),)))
 
     async def open_review(self, request: Request, visit: Visit) -> Response:
-        """Have a review opened."""
+        """Ask the officer to sign the opening of a review."""
         form = await received(request)
         about = next((place for place, _ in self._places(visit) if place == form["about"]), None)
         if about is None:
@@ -105,11 +105,11 @@ class Entering:
         return answer or self._review(request, visit, form, 422)
 
     async def ask_party(self, request: Request, visit: Visit) -> Response:
-        """Ask who a party of agreements is."""
+        """Show the form for naming a party to agreements."""
         return self._party(request, visit, Form())
 
     async def state_party(self, request: Request, visit: Visit) -> Response:
-        """Have a party stated."""
+        """Ask the officer to sign the name and kind of a party."""
         form = await received(request)
         name = form.required("name", Phrase("Write the party’s name"))
         kind = next((each for each in PartyKind if each == form["kind"]), None)
@@ -128,11 +128,11 @@ class Entering:
         return answer or self._party(request, visit, form, 422)
 
     async def ask_agreement(self, request: Request, visit: Visit) -> Response:
-        """Ask for an agreement."""
+        """Show the form for entering an agreement."""
         return self._agreement(request, visit, Form())
 
     async def enter_agreement(self, request: Request, visit: Visit) -> Response:
-        """Have an agreement entered, which another officer countersigns."""
+        """Ask the officer to sign the entry of an agreement, which another officer countersigns."""
         form = await received(request)
         content = form["agreement"].encode()
         try:
@@ -147,12 +147,12 @@ class Entering:
         return answer or self._agreement(request, visit, form, 422)
 
     async def ask_choice(self, request: Request, visit: Visit) -> Response:
-        """Ask what becomes of new messages when cover ends."""
+        """Show the form for choosing what happens to new messages when cover ends."""
         chosen = register_of(visit.record, visit.now).chosen(visit.now)
         return self._choice(request, visit, Form((("sending", chosen.value),)))
 
     async def choose(self, request: Request, visit: Visit) -> Response:
-        """Have it stated what becomes of new messages when cover ends."""
+        """Ask the officer to sign the choice of what happens to new messages when cover ends."""
         form = await received(request)
         sending = next((each for each in AtEnd if each == form["sending"]), None)
         if sending is None:
@@ -163,11 +163,11 @@ class Entering:
         return answer or self._choice(request, visit, form, 422)
 
     async def ask_release(self, request: Request, visit: Visit) -> Response:
-        """Ask which duty that the newest catalogue lacks is let go."""
+        """Show the form for releasing a duty that the newest catalogue lacks."""
         return self._release(request, visit, Form())
 
     async def release(self, request: Request, visit: Visit) -> Response:
-        """Have it stated that a duty is let go, which another officer approves."""
+        """Ask the officer to sign the release of a duty, which another officer approves."""
         form = await received(request)
         if form["duty"] not in self._vanished(visit):
             form.refuse("duty", Phrase("Choose a duty"))
@@ -178,13 +178,13 @@ class Entering:
         return answer or self._release(request, visit, form, 422)
 
     async def ask_extension(self, request: Request, visit: Visit) -> Response:
-        """Ask until when an agreement goes on."""
+        """Show the form for extending an agreement."""
         latest = _latest(request, visit)
         last = f"{_last_day(latest):%Y-%m-%d}"
         return self._extension(request, visit, Form((("until", last),)), latest)
 
     async def extend(self, request: Request, visit: Visit) -> Response:
-        """Have it stated that an agreement goes on, which another officer approves."""
+        """Ask the officer to sign the extension of an agreement, which another officer approves."""
         latest, form = _latest(request, visit), await received(request)
         end = _end_of(form, "until", Phrase("Choose the last day"))
         if end is not None and not visit.now < end <= latest:
@@ -197,11 +197,11 @@ class Entering:
         return answer or self._extension(request, visit, form, latest, 422)
 
     async def ask_notice(self, request: Request, visit: Visit) -> Response:
-        """Ask which sub-supplier the performer of an agreement has given notice of."""
+        """Show the form for a notice of a sub-supplier, given by the performer of an agreement."""
         return self._notice(request, visit, Form(), _agreement_of(request, visit))
 
     async def give_notice(self, request: Request, visit: Visit) -> Response:
-        """Have a notice of a sub-supplier stated, to which the organisation can object."""
+        """Ask the officer to sign a notice of a sub-supplier, to which the organisation can object."""
         agreed, form = _agreement_of(request, visit), await received(request)
         performer = next((each for each in _known(visit) if str(each) == form["performer"]), None)
         if performer is None:
@@ -306,7 +306,10 @@ class Entering:
         return self._frame.page(request, visit, "agreement_enter.html", status, form=form)
 
     def _places(self, visit: Visit) -> list[tuple[str, str]]:
-        """Return what can be reviewed: the roles, systems, and mailboxes, with rights that no review has."""
+        """Return the places whose rights can be reviewed: the roles, the systems, and each mailbox.
+
+        Only places with rights that no open review includes are returned.
+        """
         mailboxes = sorted(
             {
                 each.given.what.scope.mailbox
@@ -336,7 +339,7 @@ class Entering:
 
 
 def _agreement_of(request: Request, visit: Visit) -> Countersigned:
-    """Return the agreement of an address; no page is there for one that is not countersigned."""
+    """Return the countersigned agreement that an address names, or respond with 404."""
     for each in register_of(visit.record, visit.now).agreements:
         if each.digest == request.path_params["digest"]:
             return each
@@ -344,19 +347,19 @@ def _agreement_of(request: Request, visit: Visit) -> Countersigned:
 
 
 def _known(visit: Visit) -> list[Party]:
-    """Return the parties that are stated, by name."""
+    """Return the parties that are named in the record, ordered by name."""
     parties = register_of(visit.record, visit.now).parties
     return sorted(parties, key=lambda each: (parties[each].name.casefold(), str(each)))
 
 
 def _end_of(form: Form, field: str, why: Phrase) -> datetime | None:
-    """Return the end of a day; refuse the field for another text."""
+    """Return the end of the day in a field, and refuse the field if it is not a day."""
     day = form.day(field, why)
     return None if day is None else end_of(day, SWEDEN).astimezone(UTC)
 
 
 def _latest(request: Request, visit: Visit) -> datetime:
-    """Return until when the agreement of an address can go on; no page is there where it cannot."""
+    """Return the latest end to which an agreement can be extended, or respond with 404 if it cannot."""
     latest = latest_extension(visit.record, visit.person, visit.now, request.path_params["digest"])
     if latest is None:
         raise HTTPException(404)
@@ -364,5 +367,5 @@ def _latest(request: Request, visit: Visit) -> datetime:
 
 
 def _last_day(latest: datetime) -> datetime:
-    """Return a moment of the last whole day before another one."""
+    """Return a moment in the last whole day before ``latest``."""
     return latest.astimezone(SWEDEN) - timedelta(days=1)

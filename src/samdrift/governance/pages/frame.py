@@ -1,4 +1,4 @@
-"""The frame of the pages of governance: the ways through them at the side."""
+"""The frame of the governance pages: the navigation at the side."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator
 UNSIGNED = f"{RIGHTS_PAGE}/unsigned"
 CONSENTS, REVIEWS, INCIDENTS = "/consents", "/reviews", "/incidents"
 PART = 50
-"""Most lines of a long list on one page."""
+"""Maximum number of lines of a long list on one page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a long list that a page shows: lines ``first`` to ``last`` of ``count``, from 1 on."""
+    """One page of a long list: lines ``first`` to ``last`` of ``count``, numbered from 1."""
 
     number: int
     count: int
 
     @classmethod
     def asked(cls, request: Request, count: int) -> Self:
-        """Return the part that an address asks for, or the nearest one that is there."""
+        """Return the part that a request asks for, or the nearest existing one."""
         text = request.query_params.get("page", "")
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
         return cls(max(1, min(number, ceil(count / PART))), count)
@@ -55,24 +55,24 @@ class Part:
 
     @property
     def more(self) -> bool:
-        """True where a part follows."""
+        """True if another part follows."""
         return self.last < self.count
 
 
 class Frame:
-    """Everything that handlers of the pages share."""
+    """Page rendering shared by all handlers."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
     def wording(self, request: Request) -> Wording:
-        """Return the wording of the person who asks."""
+        """Return the wording for the language of a request."""
         return self._pages.wording(request)
 
     def page(
         self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
     ) -> Response:
-        """Return a page with the ways beside it."""
+        """Return a page with the navigation beside it."""
         own = {
             "sections": self._sections(request, visit),
             "officer": visit.seen is Seen.OFFICER,

@@ -1,4 +1,4 @@
-"""Insight: agreements and their cover, the report about compliance, what operating sees, and the record."""
+"""Pages of agreements and their cover, the compliance report, the operator's view, and the record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from samdrift.web.texts import Phrase
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Performers = Callable[[ParticipantIdentifier], Mapping[Function, Party | None]]
-"""Returns the functions that are switched on for an organisation, each with the party that performs it."""
+"""Source of the functions that are switched on for an organisation, each with the party that performs it."""
 _MISSING: Mapping[Missing, Phrase] = {
     Missing.PARTY: Phrase("The organisation has not stated which party it is."),
     Missing.AGREEMENT: Phrase("No agreement leads there."),
@@ -48,7 +48,7 @@ _KINDS: Mapping[Kind, Phrase] = {
 
 
 class Insight:
-    """Pages for whoever has a role."""
+    """Pages for everyone who has a role."""
 
     def __init__(
         self, frame: Frame, access: Access, gate: Gate, performers: Performers, catalogues: Catalogues
@@ -58,7 +58,7 @@ class Insight:
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", AGREEMENTS, self.agreements, Seen.ROLE),
             ("GET", f"{AGREEMENTS}/chain.svg", self.chain, Seen.ROLE),
@@ -68,7 +68,7 @@ class Insight:
         )
 
     async def agreements(self, request: Request, visit: Visit) -> Response:
-        """Show agreements, the picture of their chain, and what is missing."""
+        """Show the agreements, the picture of their chain, and the gaps."""
         basis = self._basis(visit)
         found = basis.at(visit.now)
         language = self._frame.wording(request).formats.language
@@ -95,13 +95,13 @@ class Insight:
         )
 
     async def chain(self, request: Request, visit: Visit) -> Response:
-        """Answer with the chain as a picture."""
+        """Return the chain as a picture."""
         language = self._frame.wording(request).formats.language
         drawn = picture(self._basis(visit).at(visit.now), language)
         return Response(drawn, media_type="image/svg+xml")
 
     async def report(self, request: Request, visit: Visit) -> Response:
-        """Show the newest report about compliance."""
+        """Show the newest compliance report."""
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
             kept = await vault.last_report()
         at, made = (None, None) if kept is None else read(kept)
@@ -110,7 +110,7 @@ class Insight:
         return self._frame.page(request, visit, "report.html", made=made, at=at, rows=rows, statuses=_STATUS)
 
     async def operator_view(self, request: Request, visit: Visit) -> Response:
-        """Show what operating sees of the organisation without asking."""
+        """Show everything that the operator can see of the organisation without asking."""
         shown = lines()
         return self._frame.page(
             request,
@@ -124,7 +124,7 @@ class Insight:
         )
 
     async def record(self, request: Request, visit: Visit) -> Response:
-        """Show the record, the newest first."""
+        """Show the record, newest statement first."""
         entries = visit.record.entries[::-1]
         part = Part.asked(request, len(entries))
         return self._frame.page(

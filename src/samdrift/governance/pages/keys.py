@@ -1,4 +1,4 @@
-"""Keys of the person who is signed in, and those of all officers: offered, asked for, ended, lost."""
+"""Pages of keys, a person's own and all officers': offering, enrolling, ending, and reporting loss."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 LASTS = timedelta(days=365)
 PROOF_NAMESPACE = "samdrift-sign-in"
-"""Namespace in which a person signs that a sign-in is theirs; no statement is signed in it."""
+"""Namespace of signatures that prove a sign-in is the signer's own; statements are never signed in it."""
 
 
 class Keys:
@@ -42,7 +42,7 @@ class Keys:
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", OWN_KEYS, self.own, Seen.SIGNED_IN),
             ("POST", OWN_KEYS, self.offer, Seen.SIGNED_IN),
@@ -62,11 +62,11 @@ class Keys:
         )
 
     async def own(self, request: Request, visit: Visit) -> Response:
-        """Show the person's keys, and how a new one comes."""
+        """Show the person's keys, and the ways to add a new one."""
         return self._own(request, visit, Form())
 
     async def offer(self, request: Request, visit: Visit) -> Response:
-        """Take the public key that the browser has made."""
+        """Accept the public key that the browser has made."""
         form = await received(request)
         form.required("why", Phrase("Say which one it is, such as the device, and why"))
         key = _passkey(form, host_of(visit.site))
@@ -78,11 +78,11 @@ class Keys:
         return answer or self._own(request, visit, form, 422)
 
     async def ask_openssh(self, request: Request, visit: Visit) -> Response:
-        """Ask for the public half of a key of OpenSSH."""
+        """Show the form for the public half of an OpenSSH key."""
         return self._frame.page(request, visit, "key_openssh.html", form=Form())
 
     async def offer_openssh(self, request: Request, visit: Visit) -> Response:
-        """Take the public half of a key of OpenSSH that the person has made."""
+        """Accept the public half of an OpenSSH key that the person has made."""
         form = _without_secret(await received(request))
         key, answer = _pasted(form, Scheme.SSH), None
         form.required("why", Phrase("Say which one it is, such as the device, and why"))
@@ -91,11 +91,11 @@ class Keys:
         return answer or self._frame.page(request, visit, "key_openssh.html", 422, form=form)
 
     async def ask_paper(self, request: Request, visit: Visit) -> Response:
-        """Ask whether a code on paper is made, which the browser does."""
+        """Show the form for a code on paper, which the browser makes."""
         return self._frame.page(request, visit, "key_paper.html", form=Form())
 
     async def enrol_paper(self, request: Request, visit: Visit) -> Response:
-        """Have an officer ask that the public key of their code on paper is enrolled."""
+        """Ask an officer to sign a request to enrol the public key of their code on paper."""
         form = await received(request)
         key, answer = _pasted(form, Scheme.PAPER), None
         if key is not None:
@@ -104,11 +104,11 @@ class Keys:
         return answer or self._frame.page(request, visit, "key_paper.html", 422, form=form)
 
     async def ask_directory(self, request: Request, visit: Visit) -> Response:
-        """Ask for the public half of a directory's key."""
+        """Show the form for the public half of a directory's key."""
         return self._frame.page(request, visit, "key_directory.html", form=Form())
 
     async def enrol_directory(self, request: Request, visit: Visit) -> Response:
-        """Have an officer ask that the key of a directory is enrolled, which says who is in its groups."""
+        """Ask an officer to sign a request to enrol a directory's key, which states its groups' members."""
         form = _without_secret(await received(request))
         key, whose, answer = _pasted(form, Scheme.SSH), None, None
         try:
@@ -125,10 +125,11 @@ class Keys:
         return answer or self._frame.page(request, visit, "key_directory.html", 422, form=form)
 
     async def _brought(self, request: Request, visit: Visit, form: Form, key: PublicKey) -> Response | None:
-        """Take a further key of the person; ``None`` where the form is refused.
+        """Accept another key of the person; return ``None`` if the form is refused.
 
-        An officer signs that they ask for it themselves. Others, and officers without a key, leave it to be
-        asked for; whoever has a code on paper states it with that.
+        An officer who has a key signs a request to enrol the new one, and so does anyone with a code on
+        paper, using the code. For everyone else the key is only offered, and an officer has to request its
+        enrolment.
         """
         mine = list(visit.record.keys.in_force(visit.now, visit.person))
         if mine and (visit.seen is Seen.OFFICER or any(each.key.scheme is Scheme.PAPER for each in mine)):
@@ -141,14 +142,14 @@ class Keys:
         return RedirectResponse(f"{OWN_KEYS}?offered", 303)
 
     async def withdraw(self, request: Request, visit: Visit) -> Response:
-        """Take back what the person offers."""
+        """Withdraw the key that the person offers."""
         await received(request)
         async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
             await vault.withdraw_key(visit.person.id)
         return RedirectResponse(OWN_KEYS, 303)
 
     async def prove(self, request: Request, visit: Visit) -> Response:
-        """Have the person be known by the id that the record has, for whom they sign with a key of it."""
+        """Change the person's id to the id in the record whose key they prove to have."""
         form = await received(request)
         found = self._proved(form, visit)
         if found is None:
@@ -164,9 +165,10 @@ class Keys:
         return RedirectResponse(OWN_KEYS, 303)
 
     async def copied(self, visit: Visit) -> list[tuple[str, datetime]]:
-        """Return whose authenticator has counted less than before, and when: there may be a copy of it.
+        """Return people whose authenticator reported a lower counter than before, and when.
 
-        A key that has ended since, such as by being stated lost, is not looked at any more.
+        Such an authenticator may have been copied. Keys that have ended since, for example because they
+        were reported lost, are left out.
         """
         found = []
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
@@ -178,7 +180,7 @@ class Keys:
         return found
 
     async def officers(self, request: Request, visit: Visit) -> Response:
-        """Show all keys, and whose they are."""
+        """Show all keys and their owners."""
         record, now = visit.record, visit.now
         rows = [
             (each, state_of(each, now), sorted(roles_of(record, each.act.to, now)))
@@ -201,11 +203,11 @@ class Keys:
         )
 
     async def offered(self, request: Request, visit: Visit) -> Response:
-        """Show the key that a person offers, to an officer."""
+        """Show an officer the key that a person offers."""
         return self._offered(request, visit, _offered_of(request, visit), Form())
 
     async def enrol(self, request: Request, visit: Visit) -> Response:
-        """Have an officer ask that an offered key is enrolled."""
+        """Ask an officer to sign a request to enrol an offered key."""
         offered, form = _offered_of(request, visit), await received(request)
         key, whose = public_key(offered), Subject(SubjectKind.PERSON, offered.person)
         if form["key"] != key.fingerprint:
@@ -217,11 +219,11 @@ class Keys:
         )
 
     async def ask_lost(self, request: Request, visit: Visit) -> Response:
-        """Ask since when a key is lost."""
+        """Show the form for ending a key or reporting it lost."""
         return self._lost(request, visit, _enrolment_of(request, visit), Form((("since", ""),)))
 
     async def lose(self, request: Request, visit: Visit) -> Response:
-        """Have it stated that a key is lost, or that it ends."""
+        """Ask the person to sign that a key is lost, or that it ends."""
         enrolment, form = _enrolment_of(request, visit), await received(request)
         made: Act = Ended(of=enrolment.id)
         if form["how"] == "lost":
@@ -273,7 +275,7 @@ class Keys:
         return self._frame.page(request, visit, "lost.html", status, enrolment=enrolment, form=form)
 
     def _proved(self, form: Form, visit: Visit) -> Subject | None:
-        """Return the person whose key has signed that the sign-in is theirs."""
+        """Return the person in the record whose key has signed that the sign-in is theirs."""
         text = proof_text(visit.organisation, visit.person).encode()
         for each in visit.record.keys.in_force(visit.now):
             if each.key.scheme is not Scheme.SSH or each.act.to.kind is not SubjectKind.PERSON:
@@ -288,7 +290,7 @@ class Keys:
 
 
 def proof_text(organisation: ParticipantIdentifier, person: Subject) -> str:
-    """Return the text that a person signs to show that a sign-in is theirs."""
+    """Return the text that a person signs to prove that a sign-in is theirs."""
     return f"samdrift sign-in {organisation} {person}"
 
 
@@ -298,7 +300,7 @@ def public_key(offered: OfferedKey) -> PublicKey:
 
 
 def state_of(each: Enrolment, now: datetime) -> str:
-    """Return the state of a key: in-force, waits, later or over."""
+    """Return the state of a key: ``in-force``, ``waits``, ``later`` or ``over``."""
     if each.over or each.act.end <= now:
         return "over"
     if each.begins is None:
@@ -322,7 +324,7 @@ def _passkey(form: Form, site: str) -> PublicKey | None:
 
 
 def _pasted(form: Form, scheme: Scheme) -> PublicKey | None:
-    """Return the public key of a form, a line of OpenSSH, without its comment; refuse anything else."""
+    """Return the public key in a form, an OpenSSH line without its comment; refuse anything else."""
     line = " ".join(form["public"].split()[:2])
     with suppress(StatementError):
         return PublicKey.read(Fields({"scheme": scheme.value, "public": line}))
@@ -337,7 +339,7 @@ def _pasted(form: Form, scheme: Scheme) -> PublicKey | None:
 
 
 def _without_secret(form: Form) -> Form:
-    """Return a form that does not repeat a private key, which somebody may paste by mistake."""
+    """Return a form without the private key that a person may have pasted by mistake."""
     if "PRIVATE KEY" not in form["public"]:
         return form
     kept = Form((name, "" if name == "public" else value) for name, value in form.fields)
@@ -358,7 +360,7 @@ def _offered_of(request: Request, visit: Visit) -> OfferedKey:
 
 
 def _enrolment_of(request: Request, visit: Visit) -> Enrolment:
-    """Return a key that is named by its statement: the person's own, or, for officers, anybody's."""
+    """Return the enrolled key that an address names: for officers any key, for others only their own."""
     try:
         found = visit.record.keys.enrolment(request.path_params["digest"])
     except KeyError:

@@ -1,10 +1,12 @@
-"""Incidents: opened, noted, told and closed by officers, and those that the operator has reported.
+"""Pages of incidents: officers open, annotate, report and close them, and see those of the operator.
 
-Whoever finds an incident has hours: all of it is done here, without a command of the operator's. Those of
-the operator's own stand here as its entries in the log have them, and only the operator adds to them.
+There are only hours to report an incident, so all of it can be done here, without the operator's
+commands. Incidents of the operator are shown from its log entries, and only the operator can add to
+them.
 
-A file that belongs to an incident, such as a section of a log with its proofs, is read as it arrives for its
-SHA-256, which the statement has, and is kept nowhere: it stays where the organisation keeps its documents.
+A file that belongs to an incident, such as a section of a log with its proofs, is hashed while it is
+received. The statement has its SHA-256, and the file itself is not stored: it stays with the organisation's
+documents.
 """
 
 from __future__ import annotations
@@ -54,31 +56,31 @@ _ONE_FILE = FormLimits(files=1)
 
 @dataclass(slots=True)
 class FileDigest:
-    """The SHA-256 of one file that is read as it arrives; nothing of the file is kept."""
+    """The SHA-256 of one file, computed while it is received; the content is not kept."""
 
     value: str = ""
-    """Empty while no whole file has arrived."""
+    """Digest in hexadecimal; empty until a whole file has been received."""
     _content: Any = field(default_factory=hashlib.sha256)
 
     async def open(self, part: FilePart) -> FileDigest:
-        """Begin with a file, whose name and type say nothing about it."""
+        """Begin with a file; its name and type are ignored."""
         return self
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Add the next piece to the digest."""
         self._content.update(piece)
 
     async def close(self) -> None:
-        """Note the digest of the whole file."""
+        """Store the digest of the whole file."""
         self.value = self._content.hexdigest()
 
     async def discard(self) -> None:
-        """Forget a file that did not arrive in full."""
+        """Ignore a file that was not received in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockLine:
-    """A clock of an incident as a page shows it."""
+    """A clock of an incident, as displayed on a page."""
 
     id: str
     name: str
@@ -90,7 +92,7 @@ class ClockLine:
 
 @dataclass(frozen=True, slots=True)
 class IncidentLine:
-    """An incident as a page shows it."""
+    """An incident, as displayed on a page."""
 
     known: Known
     open: bool
@@ -106,7 +108,7 @@ class Oversight:
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         one = f"{INCIDENTS}/{{digest}}"
         return (
             ("GET", INCIDENTS, self.incidents, Seen.ROLE),
@@ -120,18 +122,18 @@ class Oversight:
         )
 
     async def incidents(self, request: Request, visit: Visit) -> Response:
-        """Show incidents with their clocks, the open ones first."""
+        """Show incidents with their clocks, open ones first."""
         lines = [self._line(request, visit, each) for each in await self._known(visit)]
         lines.sort(key=lambda line: (not line.open, -line.known.incident.aware.timestamp()))
         return self._frame.page(request, visit, "incidents.html", lines=lines)
 
     async def ask_open(self, request: Request, visit: Visit) -> Response:
-        """Ask what has happened, and since when that is known."""
+        """Show the form for opening an incident: what has happened, and since when it is known."""
         now = f"{visit.now.astimezone(SWEDEN):%Y-%m-%dT%H:%M}"
         return self._opening(request, visit, Form((("aware", now), ("clocks", Clock.CONCERNED.value))))
 
     async def open(self, request: Request, visit: Visit) -> Response:
-        """Have an incident stated, whose clocks run from when it was known."""
+        """Ask the officer to sign the opening of an incident, whose clocks run from when it became known."""
         form = await received(request)
         title = _line(form, "title", Phrase("Say in a few words what has happened"))
         aware = _past(form, "aware", visit)
@@ -146,12 +148,12 @@ class Oversight:
         return asked or self._opening(request, visit, form, 422)
 
     async def incident(self, request: Request, visit: Visit) -> Response:
-        """Show one incident: its clocks, what was stated about it, and what can be stated."""
+        """Show one incident: its clocks, the statements about it, and the forms for further ones."""
         known = await self._asked_for(request, visit)
         return self._page(request, visit, known, Form(), signed="signed" in request.query_params)
 
     async def state(self, request: Request, visit: Visit) -> Response:
-        """Have a note, that somebody was told, or the end stated, to be signed."""
+        """Ask the officer to sign a note, a report to an addressee, or the end of the incident."""
         known, form = await self._own(request, visit), await received(request)
         act = self._act(form, known.incident, visit)
         if act is None:
@@ -161,11 +163,11 @@ class Oversight:
         return asked or self._page(request, visit, known, form, 422)
 
     async def ask_file(self, request: Request, visit: Visit) -> Response:
-        """Ask for a file that belongs to an incident."""
+        """Show the form for a file that belongs to an incident."""
         return self._attaching(request, visit, await self._own(request, visit), Form())
 
     async def attach(self, request: Request, visit: Visit) -> Response:
-        """Have a note with the SHA-256 of a file stated, to be signed."""
+        """Ask the officer to sign a note with the SHA-256 of a file."""
         digest = FileDigest()
         known, form = await self._own(request, visit), await received(request, digest.open, _ONE_FILE)
         if not digest.value:
@@ -177,7 +179,7 @@ class Oversight:
         return asked or self._attaching(request, visit, known, form, 422)
 
     async def draft(self, request: Request, visit: Visit) -> Response:
-        """Answer with a draft of what is sent to those of a clock, as a file."""
+        """Return a draft of the report to a clock's addressee, as a file."""
         known = await self._asked_for(request, visit)
         clock = next((each for each in known.incident.clocks if each == request.path_params["clock"]), None)
         if clock is None:
@@ -186,7 +188,7 @@ class Oversight:
         return PlainTextResponse(text, headers=file_headers(f"{clock}.txt"))
 
     def _act(self, form: Form, incident: Incident, visit: Visit) -> Act | None:
-        """Return what a form states about an incident; ``None`` where a field is refused."""
+        """Return the act in a form about an incident, or ``None`` if a field is refused."""
         match form["decision"]:
             case "note":
                 return IncidentNoted(incident.id, _clocks(form))
@@ -215,7 +217,7 @@ class Oversight:
         raise HTTPException(404)
 
     async def _own(self, request: Request, visit: Visit) -> Known:
-        """Return an incident of the organisation's own: only the operator adds to its own."""
+        """Return an incident of the organisation itself; respond with 404 for one of the operator's."""
         known = await self._asked_for(request, visit)
         if known.from_operator:
             raise HTTPException(404)
@@ -306,7 +308,7 @@ def _line(form: Form, field: str, why: Phrase) -> str:
 
 
 def _past(form: Form, field: str, visit: Visit) -> datetime | None:
-    """Return a moment that is over; refuse the field for a later one."""
+    """Return the moment in a field, and refuse the field if it is in the future."""
     moment = form.moment(field, SWEDEN, _WHEN)
     if moment is not None and moment > visit.now:
         form.refuse(field, _FUTURE)
@@ -315,7 +317,7 @@ def _past(form: Form, field: str, visit: Visit) -> datetime | None:
 
 
 def _left(left: timedelta | None) -> Phrase | None:
-    """Return the time that a clock has left; ``None`` where it has run out, or has no end."""
+    """Return the time that a clock has left, or ``None`` if it has expired or has no limit."""
     if left is None or left <= timedelta():
         return None
     minutes = int(left.total_seconds()) // 60

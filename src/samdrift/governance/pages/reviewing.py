@@ -1,6 +1,7 @@
-"""Reviews: each right with its use, answered one by one, and closed, on one page.
+"""Pages of reviews: each right is shown with its use and answered, and the review is closed, on one page.
 
-A reviewer need not be an officer: who manages a mailbox reviews its rights, and sees that review alone.
+A reviewer need not be an officer: a person who manages a mailbox reviews its rights, and sees only that
+review.
 """
 
 from __future__ import annotations
@@ -41,16 +42,16 @@ STATES: Mapping[ItemState, tuple[Phrase, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A right that is reviewed, as the page shows it."""
+    """A right under review, as displayed on the page."""
 
     item: Item
     entry: Entry
-    """The statement that gives it."""
+    """The statement that grants it."""
     use: Use
     asked: bool
-    """True when the person at the page can answer for it."""
+    """True when the person viewing the page can answer for it."""
     own: bool
-    """True when it is the person's own, for which another answers."""
+    """True when it is the person's own right, so that another person has to answer."""
 
 
 class ReviewPages:
@@ -60,7 +61,7 @@ class ReviewPages:
         self._frame, self._access, self._signing, self._uses = frame, access, signing, uses
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         one = f"{REVIEWS}/{{number:int}}"
         return (
             ("GET", REVIEWS, self.show_all, Seen.ROLE),
@@ -69,7 +70,7 @@ class ReviewPages:
         )
 
     async def show_all(self, request: Request, visit: Visit) -> Response:
-        """Show reviews, those that go on first, with what became of each right."""
+        """Show reviews, open ones first, with the outcome for each right."""
         found = sorted(
             reviews(visit.record.state, visit.now),
             key=lambda each: (each.closed is not None, -each.statement.at.timestamp()),
@@ -84,12 +85,12 @@ class ReviewPages:
         )
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show one review, what waits for an answer first."""
+        """Show one review, with the rights that still need an answer first."""
         review = _asked_for(request, visit)
         return await self._page(request, visit, review, Form(), signed="signed" in request.query_params)
 
     async def answer(self, request: Request, visit: Visit) -> Response:
-        """Have an answer for a right, or the end of the review, stated, to be signed."""
+        """Ask the person to sign an answer about a right, or the end of the review."""
         review, form = _asked_for(request, visit), await received(request)
         act = _act(form, review, visit)
         if isinstance(act, Reviewed) and _own(visit, review, act.of):
@@ -161,7 +162,7 @@ class ReviewPages:
 
 
 def _asked_for(request: Request, visit: Visit) -> Review:
-    """Return the review of an address, for those with a role and for those who answer in it."""
+    """Return the review that an address names, for people with a role and for its reviewers."""
     number = request.path_params["number"]
     opening = {each.statement.digest for each in visit.record.entries if each.number == number}
     for each in reviews(visit.record.state, visit.now):
@@ -171,7 +172,7 @@ def _asked_for(request: Request, visit: Visit) -> Review:
 
 
 def _act(form: Form, review: Review, visit: Visit) -> Reviewed | ReviewClosed:
-    """Return what a form states; no page is there for an answer of somebody who is not asked."""
+    """Return the act in a form; respond with 404 for a person who may not make it."""
     reviewer = review.closed is None and answers_in(review, visit.person)
     if form["answer"] == "close" and (reviewer or visit.seen is Seen.OFFICER):
         return ReviewClosed(review.id)
@@ -182,7 +183,7 @@ def _act(form: Form, review: Review, visit: Visit) -> Reviewed | ReviewClosed:
 
 
 def _own(visit: Visit, review: Review, digest: str) -> bool:
-    """Return whether a person has themselves what a statement gives."""
+    """Return whether a person holds the right that a statement grants."""
     return any(each.digest == digest and _has(visit, each) for each in review.items)
 
 

@@ -1,4 +1,4 @@
-"""Pages of who can read: rights by signed statements, given, substituted, ended one by one or together."""
+"""Pages of rights given by signed statements: listing, granting, substituting, and ending all at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TYPED = {
     SubjectKind.SYSTEM: Phrase("Name a system as the message service knows it, or choose a person"),
     SubjectKind.CLAIM: Phrase("Write the name of a claim, = and its value, or choose a person"),
 }
-"""Receivers of a right whose names are typed, by their fields."""
+"""Recipients of a right whose names are typed in, by form field, with the error text for each."""
 
 
 class RightsPages:
@@ -49,7 +49,7 @@ class RightsPages:
         self._frame, self._access, self._signing = frame, access, signing
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", RIGHTS_PAGE, self.list, Seen.ROLE),
             ("GET", f"{RIGHTS_PAGE}/give", self.ask_give, Seen.OFFICER),
@@ -63,7 +63,7 @@ class RightsPages:
         )
 
     async def list(self, request: Request, visit: Visit) -> Response:
-        """Show everybody's rights, by place, a part of them on each page."""
+        """Show all rights at a moment, ordered by place, one part of the list per page."""
         asked = request.query_params.get("on", "")
         try:
             moment = end_of(date.fromisoformat(asked), SWEDEN).astimezone(UTC) if asked else visit.now
@@ -94,11 +94,11 @@ class RightsPages:
         )
 
     async def ask_give(self, request: Request, visit: Visit) -> Response:
-        """Ask who is to get which right."""
+        """Show the form for granting a right."""
         return self._form(request, visit, Form((("until", _in_a_year(visit)),)), "give.html")
 
     async def give(self, request: Request, visit: Visit) -> Response:
-        """Have a right to a mailbox stated."""
+        """Ask the officer to sign a grant of rights to a mailbox."""
         form = await received(request)
         whose = self._receiver(request, form)
         scope, end = self._mailbox(form), self._end(form, visit)
@@ -117,11 +117,11 @@ class RightsPages:
         return answer or self._form(request, visit, form, "give.html", 422)
 
     async def ask_role(self, request: Request, visit: Visit) -> Response:
-        """Ask who is to get which role in the organisation."""
+        """Show the form for giving a person a role in the organisation."""
         return self._form(request, visit, Form((("until", _in_a_year(visit)),)), "role.html")
 
     async def give_role(self, request: Request, visit: Visit) -> Response:
-        """Have a role asked for, which another officer approves."""
+        """Ask the officer to sign a request for a role, which another officer approves."""
         form = await received(request)
         whose, end = self._whose(form), self._end(form, visit)
         role = next((each for each in OF_ORGANISATION if each == form["role"]), None)
@@ -138,11 +138,11 @@ class RightsPages:
         return answer or self._form(request, visit, form, "role.html", 422)
 
     async def ask_substitute(self, request: Request, visit: Visit) -> Response:
-        """Ask who stands in for whom."""
+        """Show the form for naming a substitute."""
         return self._form(request, visit, Form(), "substitute.html")
 
     async def substitute(self, request: Request, visit: Visit) -> Response:
-        """Have a substitute stated."""
+        """Ask the officer to sign the naming of a substitute."""
         form = await received(request)
         whose, scope, end = self._whose(form), self._mailbox(form), self._end(form, visit)
         absent = self._whose(form, "absent")
@@ -161,11 +161,11 @@ class RightsPages:
         return answer or self._form(request, visit, form, "substitute.html", 422)
 
     async def ask_end_all(self, request: Request, visit: Visit) -> Response:
-        """Ask whose rights end, all of them."""
+        """Show the form for ending all rights of a subject."""
         return self._ending(request, visit, Form())
 
     async def end_all(self, request: Request, visit: Visit) -> Response:
-        """Have it stated that all which somebody was given ends; the next page lists that."""
+        """Ask the officer to sign the end of everything a subject was given; the next page lists it."""
         form = await received(request)
         whose = next((each for each in _holders(visit) if str(each) == form["subject"]), None)
         if whose is None:
@@ -195,7 +195,7 @@ class RightsPages:
         )
 
     def _order(self, visit: Visit, holding: Holding) -> tuple[bool, str, str]:
-        """Return by what rights are ordered: the organisation's, then those of each mailbox by its name."""
+        """Return the sort key of a right: those of the organisation first, then by name of the mailbox."""
         scope = holding.given.what.scope
         return scope != ORGANISATION, self._place(visit, scope), str(scope)
 
@@ -210,7 +210,7 @@ class RightsPages:
             return None
 
     def _receiver(self, request: Request, form: Form) -> Subject | None:
-        """Return who gets a right: a person, or what was typed; two of these are one too many."""
+        """Return the recipient of a right: either a chosen person or one typed name, but not both."""
         typed = [kind for kind in _TYPED if form[kind].strip()]
         if not typed:
             return self._whose(form)
@@ -251,12 +251,12 @@ def _directories(visit: Visit) -> list[str]:
 
 
 def _holders(visit: Visit) -> list[Subject]:
-    """Return those who have something, by name."""
+    """Return the subjects that have rights, ordered by name."""
     found = {each.given.what.subject for each in visit.record.state.holdings(visit.now)}
     return sorted(found, key=lambda each: (visit.names.of(each).casefold(), str(each)))
 
 
 def _in_a_year(visit: Visit) -> str:
-    """Return the last day that a right can be given until."""
+    """Return the last day until which a right can be granted."""
     last = visit.now + LONGEST
     return f"{last.astimezone(SWEDEN):%Y-%m-%d}"

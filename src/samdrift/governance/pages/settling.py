@@ -1,7 +1,7 @@
-"""The end of rights that nobody signed: each is shown, signed over or left, and two officers end the rest.
+"""The page on which officers sign unsigned rights over or leave them, and end those that are left.
 
-They stand in the message client's own vault. Where that is locked, or another process has its keys, the page
-says so, and the operator's command shows them.
+Ending them takes two officers. The unsigned rights are in the message client's own vault. If it is locked, or
+another process has its keys, the page reports that, and the operator's command shows them.
 """
 
 from __future__ import annotations
@@ -42,40 +42,40 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A right that nobody signed, as the page shows it."""
+    """An unsigned right, as displayed on the page."""
 
     id: str
-    """Digest of the statement that gives it."""
+    """Digest of the statement that grants it."""
     number: str
     holding: Holding
     state: tuple[Phrase, str]
     why_not: Phrase | None
-    """Why this person cannot sign it over; ``None`` where they can, or nobody has to."""
+    """Reason why this person cannot sign it over; ``None`` if they can, or if it need not be signed."""
     asked: bool
-    """True when it waits for this person's signature."""
+    """True when this person can sign it over."""
 
 
 class SettlingPages:
-    """The page of rights that nobody signed."""
+    """The page of unsigned rights."""
 
     def __init__(self, frame: Frame, access: Access, signing: Signing, gate: Gate) -> None:
         self._frame, self._access, self._signing, self._gate = frame, access, signing, gate
         self._vaults = gate.worker("governance", Role.MESSAGE_CLIENT)
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of the page."""
         return (
             ("GET", UNSIGNED, self.show, Seen.ROLE),
             ("POST", UNSIGNED, self.state, Seen.OFFICER),
         )
 
     async def show(self, request: Request, visit: Visit) -> Response:
-        """Show every right that nobody signed, those first that can be signed over."""
+        """Show every unsigned right, with those that the person can sign over first."""
         found, signed = await self._unsigned(visit), "signed" in request.query_params
         return self._page(request, visit, found, Form(), signed=signed)
 
     async def state(self, request: Request, visit: Visit) -> Response:
-        """Have a right stated again, or the end of all that nobody signed over, to be signed."""
+        """Ask the officer to sign a right over, or to sign the end of all rights that are left."""
         form, found = await received(request), await self._unsigned(visit)
         if found is None:
             raise HTTPException(404)
@@ -83,7 +83,7 @@ class SettlingPages:
         return asked or self._page(request, visit, found, form, 422)
 
     async def _unsigned(self, visit: Visit) -> Unsigned | None:
-        """Return what nobody signed; ``None`` once it has ended, and where this process cannot read it."""
+        """Return the unsigned rights, or ``None`` if they have ended or this process cannot read them."""
         organisation, stated = visit.organisation, list[NumberedStatement]()
         if settled_in(visit.record) is not None:
             return None
@@ -155,7 +155,7 @@ def _why_not(effect: Effect) -> Phrase:
 
 
 def _act(form: Form, found: Unsigned) -> Callable[[datetime], Act]:
-    """Return what a form states; no page is there for a right that nobody has to sign over."""
+    """Return the act in a form; respond with 404 for a right that need not be signed over."""
     if form["decision"] == "settle":
         settlement = found.settlement
         return lambda at: settlement
@@ -175,7 +175,7 @@ async def _own_statements(vault: MessageClientVault) -> list[NumberedStatement]:
 def _folded(
     organisation: str, stated: Sequence[NumberedStatement], signed: Sequence[Statement], moment: datetime
 ) -> Unsigned | None:
-    """Return the rights that nobody signed; ``None`` where this program does not understand one of them."""
+    """Return the unsigned rights, or ``None`` if this program does not understand one of the statements."""
     copy = Copy.of(organisation, ((each.number, each.content) for each in stated))
     copy.include(signed)
     return None if copy.not_understood is not None else Unsigned.of(copy, moment)

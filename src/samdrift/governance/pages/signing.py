@@ -1,11 +1,11 @@
-"""The page on which a person reads a statement in full and signs it, and what comes of it.
+"""The page on which a person reads a statement in full and signs it.
 
-Whatever a page leads to is a statement, shown in words and as it is. The browser itself makes the digest of
-the text that stands on the page, an authenticator signs that digest after it has asked who the person is, and
-the record verifies the signature: a page or a server that shows one thing and has another signed is found out
-by whoever reads the record. The page says the digest, which `samdrift gov statement show` and `sha256sum`
-make of the same text. Without script, or with a key of OpenSSH, the statement is signed by the command that
-stands beside it.
+Every form leads to a statement, which is shown both in words and as its exact text. The browser itself
+computes the digest of the text on the page, an authenticator signs that digest after verifying the person,
+and the record verifies the signature. If a page or a server shows one thing and has another signed, a reader
+of the record can detect it. The page shows the digest, which can be computed from the same text with
+`samdrift gov statement show` and `sha256sum`. Without script, or with an OpenSSH key, the person signs the
+statement with the command that the page shows.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ from samdrift.wire.webauthn import Assertion, decoded
 
 SIGN, SIGN_FILE = "/sign", "/sign/file"
 _GOES_ON = re.compile(rf"{REVIEWS}/\d+|{INCIDENTS}/[0-9a-f]{{64}}|{UNSIGNED}")
-"""Pages on which there is something further to state: a review's, an incident's, that of unsigned rights."""
+"""Pages with more to sign afterwards: a review, an incident, and the page of unsigned rights."""
 _HELD = Phrase(
     "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
     " able to answer. Unlock it, or close the review by samdrift gov review close."
 )
 _MOST_APART = 4
-"""Characters at most of which a keyboard makes one."""
+"""Maximum number of typed characters that normalisation combines into one."""
 _FAULTS: Mapping[str, Phrase] = {
     "why": Phrase("Write at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
     "name": Phrase("The person’s name is too long or has invisible characters. Have the sign-in mended."),
     "until": Phrase("The last day is after the first, and at most a year later."),
 }
-"""Faults in what a person typed, by the field of the statement."""
+"""Error texts for faults in what a person typed, by the field of the statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """A key of the person that the browser asks for."""
+    """A key of the person that the browser can ask for."""
 
     fingerprint: str
     credential: str
@@ -68,12 +68,12 @@ class Passkey:
 
 
 def host_of(site: Site) -> str:
-    """Return the name of the host for which keys of a site are made."""
+    """Return the host name for which a site's keys are made."""
     return urlsplit(site.origin).hostname or ""
 
 
 class Signing:
-    """Statements between form and record."""
+    """The steps that turn a form into a signed statement in the record."""
 
     def __init__(self, frame: Frame, access: Access) -> None:
         self._frame = frame
@@ -82,9 +82,9 @@ class Signing:
     async def ask(
         self, request: Request, visit: Visit, form: Form, act: Callable[[datetime], Act], back: str
     ) -> Response | None:
-        """Show what a form would have stated, to be signed; ``None`` where the form is refused.
+        """Show the statement that a form leads to, to be signed; return ``None`` if the form is refused.
 
-        The field ``why`` is the reason; ``act`` is asked for what is stated at a moment.
+        The field ``why`` is the reason. ``act`` returns the act for a given moment.
         """
         why = form.required("why", Phrase("Say why, such as the number of a decision"))
         if len(why) <= _MOST_APART * MAX_REASON:  # In a longer one marks without end would be put in order.
@@ -116,7 +116,7 @@ class Signing:
         back: str,
         refused: Phrase | None = None,
     ) -> Response:
-        """Show a statement that is to be signed."""
+        """Show a statement for signing, with the reason if its signature was refused."""
         site, act = host_of(visit.site), statement.act
         mine = list(visit.record.keys.in_force(visit.now, visit.person))
         on_paper = isinstance(act, Enrolled) and act.to == visit.person and act.key.scheme is not Scheme.PAPER
@@ -145,7 +145,7 @@ class Signing:
         )
 
     async def file(self, request: Request, visit: Visit) -> Response:
-        """Answer with the statement as a file, to be signed by `ssh-keygen`."""
+        """Return the statement as a file, to be signed with `ssh-keygen`."""
         form = await received(request)
         statement = await self._own(form, visit)
         return Response(
@@ -155,7 +155,7 @@ class Signing:
         )
 
     async def sign(self, request: Request, visit: Visit) -> Response:
-        """Append a signed statement to the record, or say why not."""
+        """Append a signed statement to the record, or show why it was refused."""
         form = await received(request)
         statement = await self._own(form, visit)
         back = local(form["back"])
@@ -176,7 +176,7 @@ class Signing:
         return self.page(request, visit, statement, form["statement"], back, refused)
 
     async def _own(self, form: Form, visit: Visit) -> Statement:
-        """Return the statement of a form, which is the person's own here; another is logged."""
+        """Return the statement in a form; log any other than the person's own, and respond with 404."""
         try:
             statement = Statement.parse(form["statement"].encode())
         except StatementError:
@@ -187,7 +187,7 @@ class Signing:
         return statement
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes for signing a statement and for its file."""
         return (
             ("POST", SIGN, self.sign, Seen.SIGNED_IN),
             ("POST", SIGN_FILE, self.file, Seen.SIGNED_IN),
@@ -195,7 +195,7 @@ class Signing:
 
 
 def _onward(statement: Statement, back: str, number: int) -> str:
-    """Return the page after a signature: where the next thing waits, or the statement's own."""
+    """Return the page to show after signing: one with more to sign, or that of the statement."""
     act = statement.act
     if isinstance(act, IncidentOpened):
         return f"{INCIDENTS}/{statement.digest}"
@@ -204,7 +204,7 @@ def _onward(statement: Statement, back: str, number: int) -> str:
 
 
 def _signed(form: Form, statement: Statement) -> Signed:
-    """Return a statement with the signature that a form has: an assertion, OpenSSH's, or a code's."""
+    """Return a statement with the form's signature, made by a passkey, OpenSSH, or a code on paper."""
     if form["signature"]:
         parts = (decoded(form[name]) for name in ("authenticator-data", "client-data", "signature"))
         return Signed(statement, form["key"], Assertion(*parts))

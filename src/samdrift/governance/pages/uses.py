@@ -1,7 +1,7 @@
-"""Last uses of rights that are reviewed, from the logs of the roles that this process opens.
+"""Last uses of rights under review, from the logs of the roles that this process can open.
 
-A reviewer who sees names alone keeps everything. A page waits for no long reading, so that only the newest
-entries are read: the answer says from when on.
+A reviewer who sees only names tends to keep everything. Only the newest entries are read, so that a
+page does not have to wait: the answer includes the start of the period that was searched.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 2000
 _MOST = 10
-"""Most pages of one log that are read for one answer."""
+"""Maximum number of pages of one log that are read for one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The use of one right."""
+    """The last use of one right, as far as the logs show it."""
 
     last: datetime | None
     since: datetime | None
-    """Moment from which on it was looked for; ``None`` where no log could be read."""
+    """Start of the period that was searched; ``None`` if the log could not be read."""
     long_ago: bool
-    """True when 90 days were looked through and nothing was found."""
+    """True when all of the last 90 days were searched and no use was found."""
 
 
 _GROUPS = frozenset({SubjectKind.CLAIM, SubjectKind.GROUP})
@@ -45,18 +45,16 @@ _GROUPS = frozenset({SubjectKind.CLAIM, SubjectKind.GROUP})
 
 @dataclass(slots=True)
 class LastUses:
-    """Uses, from the logs that could be read."""
+    """Uses in the logs that could be read."""
 
     now: datetime
     logs: dict[Role, tuple[Uses, datetime]] = field(default_factory=dict)
-    """Uses by role, with the moment from which on its log was read."""
+    """Uses by role, with the start of the period that was read from its log."""
     members: dict[Subject, list[Subject]] = field(default_factory=dict)
-    """Persons of whom the sign-in service said at their last sign-in that they have a claim, and those whom
-    a directory lists in a group.
-    """
+    """People with a claim according to their last sign-in, and people that a directory lists in a group."""
 
     def of(self, what: Rights | Substitution) -> Use:
-        """Return the use of a right: of a group, that of whichever member used it last."""
+        """Return the use of a right; for a group, the latest use by any of its members."""
         uses, since = self.logs.get(_shown_in(what), (None, None))
         if uses is None or since is None:
             return Use(None, None, long_ago=False)
@@ -68,7 +66,7 @@ class LastUses:
 
 
 class UseReader:
-    """Reads uses of an organisation's rights; each log that is opened for that has an entry of it."""
+    """Reader of the uses of an organisation's rights; each log that it opens records that."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -80,7 +78,7 @@ class UseReader:
         now: datetime,
         memberships: Memberships,
     ) -> LastUses:
-        """Return the uses of the last 90 days of ``rights``, as far as they can be read here."""
+        """Return the uses of ``rights`` in the last 90 days, as far as they can be read here."""
         asked, found = tuple(rights), LastUses(now)
         listed = {each.subject for each in asked if each.subject.kind is SubjectKind.GROUP}
         found.members = {group: list(memberships.members(group, now)) for group in listed}
@@ -98,14 +96,14 @@ class UseReader:
 
 
 def _shown_in(what: Rights | Substitution) -> Role:
-    """Return the role in whose log a use leaves an entry."""
+    """Return the role whose log records the use of a right."""
     if what.subject.kind is SubjectKind.SYSTEM:
         return Role.MESSAGE_SERVICE
     return Role.GOVERNANCE if what.scope.mailbox is None and isinstance(what, Rights) else Role.MESSAGE_CLIENT
 
 
 async def _newest(vault: Vault, now: datetime) -> tuple[Uses, datetime]:
-    """Return the uses of the newest entries, and the moment from which on there are no others."""
+    """Return the uses in the newest entries, and the start of the period that they cover."""
     uses, since, high = Uses(now - UNUSED, now), now, await vault.log_end()
     for _ in range(_MOST):
         low = max(0, high - _PAGE)

@@ -1,4 +1,4 @@
-"""Open decisions of a record, and what ends soon. Pure."""
+"""Pending decisions of a record, and things that end soon. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from samdrift.rights.record import Entry, Record
 from samdrift.rights.statements import Act, Approved, Ended, Statement
 
 SOON = timedelta(days=30)
-"""Time ahead of an end within which somebody has to think about what comes after."""
+"""Time before an end within which people have to decide what follows it."""
 AGREEMENTS_SOON = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something that was asked for and is not decided, and what a person may do about it."""
+    """A pending request, and what a person may do about it."""
 
     entry: Entry
     approval: Effect
@@ -32,12 +32,12 @@ class Waiting:
 
     @property
     def decides(self) -> bool:
-        """True when the person's decision is waited for."""
+        """True when the person can decide it."""
         return self.approval in (Effect.TAKEN, Effect.WAITING)
 
 
 def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
-    """Return everything that waits for a second person at a moment, the oldest first."""
+    """Return everything that is waiting for a second person at a moment, oldest first."""
     decided = set()
     for each in record.entries:
         act = each.statement.act
@@ -64,22 +64,22 @@ def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
 
 
 def foreseen(record: Record, person: Subject, now: datetime, act: Act) -> Effect:
-    """Return the effect that a person's act would have."""
+    """Return the effect that an act by a person would have at a moment."""
     return record.foresee(Statement(record.organisation, person, now, "?", act))
 
 
 def answers_in(review: Review, person: Subject) -> bool:
-    """Return whether a person answers in a review: who reviews, or the one in their place."""
+    """Return whether a person may answer in a review: its reviewer or the stand-in."""
     return person in (review.opened.reviewer, review.opened.stand_in)
 
 
 def open_reviews(
     record: Record, person: Subject, now: datetime, *, officer: bool
 ) -> list[tuple[int, Review]]:
-    """Return the reviews that wait for a person, with their numbers, the first to end first.
+    """Return the open reviews that wait for a person, with their statements' numbers, in order of due date.
 
-    Those with rights that the person can answer for; once all have an answer, or the time is over, those that
-    the person can close.
+    A review waits for its reviewers while it has rights that the person can answer for. Once all rights
+    have an answer, or the time has run out, it waits for everyone who can close it.
     """
     numbers = {each.statement.digest: each.number for each in record.entries}
     found = []
@@ -96,20 +96,20 @@ def open_reviews(
 
 
 def open_notices(record: Record, now: datetime) -> Iterator[tuple[str, NoticeGiven, bool]]:
-    """Yield the notices to which the organisation can still object: digest, notice, whether it has."""
+    """Yield the notices that can still be objected to: digest, notice, and whether there is an objection."""
     for notice in register_of(record, now).notices:
         if now < notice.given.window:
             yield notice.digest, notice.given, notice.objected
 
 
 def ending_rights(record: Record, now: datetime) -> list[Holding]:
-    """Return the rights that end soon, the first first."""
+    """Return the rights that end soon, in order of their end."""
     found = [each for each in record.state.holdings(now) if each.given.end <= now + SOON]
     return sorted(found, key=lambda each: each.given.end)
 
 
 def ending_keys(record: Record, now: datetime) -> list[Enrolment]:
-    """Return the keys in force that end soon."""
+    """Return the keys in force that end soon, in order of their end."""
     found = [
         each
         for each in record.keys.in_force(now)
@@ -119,7 +119,7 @@ def ending_keys(record: Record, now: datetime) -> list[Enrolment]:
 
 
 def latest_extension(record: Record, person: Subject, now: datetime, digest: str) -> datetime | None:
-    """Return until when a person can ask that an agreement goes on; ``None`` where they cannot."""
+    """Return the latest end to which a person can ask to extend an agreement, or ``None`` if they cannot."""
     soonest = Extended(digest, now + timedelta(seconds=1))
     if foreseen(record, person, now, soonest) is not Effect.WAITING:
         return None
@@ -129,7 +129,7 @@ def latest_extension(record: Record, person: Subject, now: datetime, digest: str
 
 
 def register_of(record: Record, now: datetime) -> Register:
-    """Return the agreements of a record at a moment."""
+    """Return the register of agreements in a record at a moment."""
     return agreements_of(record).at(now)
 
 

@@ -1,7 +1,7 @@
-"""Statements in the words of a page, in the person's language, and refusals in words.
+"""Statements and refusals as text on a page, in the person's language.
 
-What is signed is the statement itself, which stands beside the words as it is: every member of it is named,
-and a kind or a member that has no words yet is shown by its name.
+The statement itself is signed, and is shown as it is next to this text. The text includes every member of it,
+and a kind or member that has no translation is shown by its name.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ PARTY_KINDS: Mapping[PartyKind, Phrase] = {
     PartyKind.COMPANY: Phrase("Company"),
 }
 _WITHIN: Mapping[str, Phrase] = {"clause": Phrase("Clause"), "duty": Phrase("Duty")}
-"""Labels of members that stand within another one."""
+"""Labels of members that are nested in another member."""
 _OF_MEMBERS: Mapping[str, Mapping[str, Phrase]] = {
     "functions": {str(each): words for each, words in FUNCTIONS.items()},
     "form": {str(each): words for kinds in (FORMS, PARTY_KINDS) for each, words in kinds.items()},
 }
-"""Words for the values of some members."""
+"""Texts for the values of some members."""
 _OF_PARTIES = frozenset({"principal", "performer", "party"})
 _OF_AGREEMENTS: Mapping[str, Phrase] = {"for": Phrase("For organisations")}
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
@@ -175,7 +175,7 @@ _SUBJECT = re.compile(r"(person|system|custodian|operator|claim):.+")
 _IN_OWN_WORDS = frozenset(
     {"about", "clause", "credential", "done", "name", "public", "reference", "secrecy", "ticket", "title"}
 )
-"""Members that people write: shown as they are, whatever they look like."""
+"""Members with free text, which is shown unchanged even if it looks like a value of another kind."""
 
 _REASONS: Mapping[Verdict, Phrase] = {
     Refusal.MALFORMED: Phrase("The signature is not in a form that is known here."),
@@ -214,19 +214,19 @@ _REASONS: Mapping[Verdict, Phrase] = {
 
 
 def refusal(verdict: Verdict) -> Phrase:
-    """Return why a statement is not accepted."""
+    """Return the reason why a statement is refused."""
     return _REASONS.get(verdict, Phrase("It would have no effect."))
 
 
 def kind_of(statement: Statement) -> Phrase:
-    """Return what a statement does."""
+    """Return a phrase for what a statement does."""
     if isinstance(statement.act, Ended) and statement.act.subject is not None:
         return Phrase("Ends everything that somebody was given")
     return KINDS.get(statement.kind, Phrase(statement.kind))
 
 
 class Telling:
-    """Statements of one record in words, for one person."""
+    """Descriptions of statements in one record, in one person's language."""
 
     def __init__(self, record: Record, names: Names, wording: Wording) -> None:
         self._record, self._names, self._wording = record, names, wording
@@ -235,7 +235,7 @@ class Telling:
         self._parties = {str(each.party): each.name for each in named if isinstance(each, PartyNamed)}
 
     def lines(self, statement: Statement) -> list[tuple[str, str]]:
-        """Return a statement as pairs of a label and what stands there."""
+        """Return a statement as pairs of label and value."""
         text = self._wording.text
         fields: dict[str, Any] = json.loads(statement.content)
         pairs = [
@@ -255,7 +255,7 @@ class Telling:
         ]
 
     def about(self, statement: Statement) -> list[tuple[str, str]]:
-        """Return what a statement is about, to be read before: the one that it names, or all that it ends."""
+        """Return the context of a statement: the statement that it refers to, or everything that it ends."""
         if isinstance(statement.act, Ended) and statement.act.subject is not None:
             held = self._record.state.holdings(statement.at, statement.act.subject)
             return [(self._place(each.given.what.scope), self._given(each.given.what)) for each in held]
@@ -263,12 +263,12 @@ class Telling:
         return [] if named is None else self.lines(named.statement)
 
     def subject(self, subject: Subject) -> str:
-        """Return a subject with its name and its id, so that two of one name are told apart."""
+        """Return a subject with its name and id, so that people with the same name can be told apart."""
         name, written = self._names.of(subject), str(subject)
         return written if name == written else f"{name} ({written})"
 
     def reviewed(self, opened: ReviewOpened) -> str:
-        """Return what a review is about: the name of a mailbox, or a kind of rights."""
+        """Return the subject of a review: the name of a mailbox, or a kind of rights."""
         if opened.about == str(ORGANISATION):
             return self._wording.text(Phrase("Roles in the organisation"))
         if opened.about == SYSTEMS:
@@ -285,7 +285,7 @@ class Telling:
         return self._wording.text(Phrase("Substitute for %(name)s", {"name": self._names.of(what.absent)}))
 
     def summary(self, digest: str) -> str:
-        """Return in one line what a statement of the record does, and for whom."""
+        """Return one line about what a statement in the record does, and for whom."""
         entry = self._numbers.get(digest)
         if entry is None:
             return digest
@@ -317,7 +317,7 @@ class Telling:
             yield label, ", ".join(map(shown, value)) if isinstance(value, list) else shown(value)
 
     def _member(self, name: str, value: Any) -> str:
-        """Return a value of a member, whose name says what it is."""
+        """Return the text for a member's value, interpreted by the member's name."""
         words = _OF_MEMBERS.get(name, {}).get(value)
         if words is not None:
             return self._wording.text(words)
@@ -361,7 +361,7 @@ class Telling:
 
 
 def receiver(statement: Statement) -> Subject | None:
-    """Return whom a statement gives something to."""
+    """Return the subject to whom a statement gives something."""
     found = getattr(statement.act, "to", None) or getattr(
         getattr(statement.act, "what", None), "subject", None
     )
@@ -369,7 +369,7 @@ def receiver(statement: Statement) -> Subject | None:
 
 
 def bands(record: Record, names: Names, now: datetime) -> Iterable[Band]:
-    """Yield a line for each consent or emergency that is in force."""
+    """Yield a banner for each consent or emergency in force."""
     for each in consents_of(record).in_force(now):
         if each.end is not None:
             said = Phrase("%(who)s of the operator sees something now.")

@@ -1,8 +1,8 @@
-"""The tokens of an installation, by organisation and by what vaults remember of theirs.
+"""The HSMs of an installation, by organisation and by the references that vaults have to them.
 
-A vault whose keys are in a token is locked with it: its secret opens only with
-what a key computes that is in the token and stays there. So without token and
-PIN nothing of the vault opens, its software keys and content included.
+A vault with keys in an HSM is locked with it: its secret opens only with a value that is computed by a key
+that never leaves the HSM. So without HSM and PIN nothing of the vault opens, including its software keys and
+content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _URI = re.compile(r"pkcs11:token=([^;]+);id=([^;]+);type=secret-key")
 
 @dataclass(frozen=True, slots=True)
 class HsmLock:
-    """Key in an HSM that a vault's secret opens with, as a URI (RFC 7512)."""
+    """The key in an HSM with which a vault's secret opens, as a URI (RFC 7512)."""
 
     label: str
     key_id: bytes
@@ -34,7 +34,7 @@ class HsmLock:
 
     @classmethod
     def read(cls, uri: str) -> HsmLock:
-        """``DAMAGED`` for what was not written here."""
+        """Return the lock that a URI stands for; ``DAMAGED`` if it was not written here."""
         match = _URI.fullmatch(uri)
         if match is None:
             raise KeyStoreError(KeyFault.DAMAGED, "what a vault knows of its token cannot be read")
@@ -42,7 +42,7 @@ class HsmLock:
 
 
 class Hsm:
-    """The tokens that the configuration names; nothing is asked of any until it is used."""
+    """The HSMs that the configuration names; none is contacted until it is used."""
 
     def __init__(self, settings: HsmSettings | None, watch: Watch = unwatched) -> None:
         self._labels: dict[ParticipantIdentifier, str] = {}
@@ -56,23 +56,23 @@ class Hsm:
                 )
 
     def take(self, organisation: ParticipantIdentifier, pin: str) -> None:
-        """Log in to the organisation's token with this PIN from now on."""
+        """Log in to the organisation's HSM with this PIN from now on."""
         self._tokens[self._labels[organisation]].take(pin)
 
     def lock(self, vault: str, organisation: ParticipantIdentifier) -> str | None:
-        """A new lock for the vault by its organisation's token; ``None`` when that has none."""
+        """Return a new lock for the vault by its organisation's HSM; ``None`` if that has none."""
         label = self._labels.get(organisation)
         if label is None:
             return None
         return HsmLock(label, objects.make_secret(self._tokens[label], vault)).uri
 
     def open(self, vault: str, uri: str) -> bytes:
-        """Return the value that the key of a lock computes for the vault, 32 bytes."""
+        """Return the 32-byte value that the key of a lock computes for the vault."""
         lock = HsmLock.read(uri)
         return objects.authenticate(self.token(uri), lock.key_id, f"samdrift vault {vault}".encode())
 
     def token(self, uri: str) -> Token:
-        """The token that a lock names; ``UNAVAILABLE`` when the configuration no longer has it."""
+        """Return the HSM that a lock names; ``UNAVAILABLE`` if the configuration no longer has it."""
         token = self._tokens.get(HsmLock.read(uri).label)
         if token is None:
             raise HsmUnavailable(

@@ -1,8 +1,8 @@
-"""Keys of logs in an HSM: Ed25519, made and used there, and the files that refer to them.
+"""Keys of logs in an HSM (Ed25519, made and used there), and the files that refer to them.
 
-A reference is beside those to other keys (:class:`samdrift.keystore.hsm.store.References`) and has the key's
-id and its public half; no secret. Nobody certifies such a key: the log itself announces it. So a reference
-has no other state, and stays, since an older key announces the newer one.
+A reference is stored beside those to other keys (:class:`samdrift.keystore.hsm.store.References`) and has the
+key's id and its public half, but no secret. Such a key is not certified: the log itself announces it. So a
+reference has no other state, and stays, since an older key announces the newer one.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class HsmLogKey:
         self.public = public
 
     def sign(self, data: bytes) -> bytes:
-        """Ed25519 over ``data`` (RFC 8032 5.1.6); ``KeyStoreError`` while the HSM is away."""
+        """Sign ``data`` with Ed25519 (RFC 8032 5.1.6); ``KeyStoreError`` while the HSM is unavailable."""
         return objects.sign_log(self._token, self._key_id, data)
 
 
 class LogReferences:
-    """The references to keys of a vault's log, in ``folder``, which need not be there."""
+    """The references to keys of a vault's log, in ``folder``, which may be missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,14 +52,14 @@ class LogReferences:
         return log_key_numbers(self._folder)
 
     def keys(self, token: Callable[[], Token]) -> dict[int, HsmLogKey]:
-        """Return the keys by number; ``token`` is the vault's, which is asked for where there is one."""
+        """Return the keys by number; ``token`` returns the vault's HSM, and is called if there are any."""
         return {
             number: HsmLogKey(token(), *_read(confined.read(self._folder / log_key_file(number))))
             for number in self.numbers()
         }
 
     def add(self, made: MadeLogKey, after: int) -> None:
-        """Refer to a new key, with a number above ``after``."""
+        """Store a reference to a new key, with a number above ``after``."""
         confined.make(self._folder)
         number = max([after, *self.numbers()]) + 1
         public = made.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

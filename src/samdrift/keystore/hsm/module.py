@@ -1,14 +1,14 @@
-"""One organisation's token, and the library through which a process reaches it.
+"""One organisation's HSM, and the library through which a process reaches it.
 
-A token is logged in to when it is used, and again when the session has ended.
+A process logs in to an HSM when it uses it, and again when the session has ended.
 
-A PKCS#11 library is one per process, whoever loads it, and python-pkcs11
-initialises it for use by one thread at a time. So is :func:`module`: every
-store of a process gets the same object, and one call is made after the other.
+A PKCS#11 library exists once per process, whichever code loads it, and python-pkcs11 initialises it for use
+by one thread at a time. The same is true of :func:`module`: every store of a process gets the same object,
+and calls are made one after the other.
 
-A call that does not return cannot be interrupted. A thread that waits for it gives up
-after a while, and later ones give up immediately, so that a token that hangs takes no
-threads from organisations without one.
+A call that does not return cannot be interrupted. A thread that waits for it gives up after a while,
+and later ones give up immediately, so that an HSM that hangs takes no threads from organisations
+without one.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 
 _PATIENCE = 10.0
-"""Seconds that a thread waits for a call of another one."""
+"""Seconds that a thread waits for another thread's call."""
 
 _RENEWED_AT_MOST = 30.0
-"""Seconds between two times that the library looks for tokens again, which ends all sessions."""
+"""Minimum number of seconds between searches for HSMs by the library, which end all sessions."""
 
 T = TypeVar("T")
 Watch = Callable[[str, str], None]
-"""Notified of a token, by its label and from any thread, why it cannot be used, or nothing once it can."""
+"""Function called from any thread with an HSM's label and why it cannot be used, or "" once it can be."""
 
 
 def unwatched(label: str, reason: str) -> None:
-    """Watch nothing."""
+    """Ignore the state of HSMs."""
 
 
 _PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {
@@ -67,16 +67,15 @@ _LOST: Final = (
     pkcs11.SessionClosed,
     pkcs11.ObjectHandleInvalid,
 )
-"""Errors of a library that has nothing behind a token's label any more, until it begins again."""
+"""Errors of a library that has lost the HSM behind a label, until it is initialised again."""
 
 
 class Token:
-    """A token, known by its label; every method raises :class:`HsmUnavailable`.
+    """An organisation's HSM, known by its label; every method raises :class:`HsmUnavailable`.
 
-    ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
-    cannot be reached; ``KeyStoreError`` (``MISSING``) for a key that is not in it.
-    Within a process, whoever has logged in has done so for all: PKCS#11 knows one
-    user per process. Without ``pin_file``, a person has to :meth:`unlock` it.
+    ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for an HSM that cannot be reached;
+    ``KeyStoreError`` (``MISSING``) for a key that is not in it. PKCS#11 knows one user per process, so a
+    login is valid in the whole process. Without ``pin_file``, a person has to :meth:`unlock` it.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class Token:
                 raise _unavailable(error) from None
 
     def _in_session(self, work: Callable[[Session], T], library: Any) -> T:
-        """In the session that there is, else in a new one, else in one of the library when it began again."""
+        """Do ``work`` in the current session, else a new one, else after initialising the library again."""
         try:
             return work(self._logged_in(library))
         except (pkcs11.PKCS11Error, KeyStoreError) as error:
@@ -137,7 +136,7 @@ class Token:
         return work(self._logged_in(library))
 
     def unlock(self, pin: str) -> None:
-        """Log in with this PIN, which stays in memory alone; ``LOCKED`` when it is not the one."""
+        """Log in with this PIN, which is kept in memory alone; ``LOCKED`` if it is wrong."""
         if self._pin_file is not None:
             raise KeyStoreError(KeyFault.ACTIVE, "the token's PIN is read from a file: change it there")
         former, self._told = self._told, pin
@@ -148,11 +147,11 @@ class Token:
             raise
 
     def take(self, pin: str) -> None:
-        """Use this PIN from now on, which a process that logs in with it has handed over."""
+        """Use this PIN from now on; a process that logs in with it has handed it over."""
         self._told = pin
 
     def offers(self, *mechanisms: pkcs11.Mechanism) -> bool:
-        """Return whether the token lists all of these mechanisms, which it does without its PIN."""
+        """Return whether the HSM lists all of these mechanisms, which it does without its PIN."""
         with self._module.calling() as library:
             try:
                 return {*mechanisms} <= {*self._present(library).slot.get_mechanisms()}
@@ -160,7 +159,7 @@ class Token:
                 raise _unavailable(error) from None
 
     def change(self, work: Callable[[Any], T]) -> T:
-        """Return the result of ``work`` in a session that may write; mere use never gets one."""
+        """Return the result of ``work`` in a session that may write; other uses never get one."""
         return self.use(lambda session: _writing(session, work))
 
     def _logged_in(self, library: Any) -> Session:
@@ -175,7 +174,7 @@ class Token:
         return held
 
     def _leave(self) -> None:
-        """Give up the session, which may be dead already, so that the token does not run out of them."""
+        """Close the session, which may be dead already, so that the HSM does not run out of sessions."""
         held, self._session = self._session, None
         if held is not None and held.generation == self._module.generation:
             with contextlib.suppress(pkcs11.PKCS11Error):
@@ -204,7 +203,7 @@ class Token:
             raise HsmUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
 
     def pin(self) -> str:
-        """Return the PIN, for ourselves or for the organisation's own process."""
+        """Return the PIN, for this process or for the organisation's own process."""
         if self._pin_file is None:
             if self._told is None:
                 raise HsmUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
@@ -229,7 +228,7 @@ def _writing(session: Session, work: Callable[[Any], T]) -> T:
 
 
 def _may_be_lost(error: Exception) -> bool:
-    """Return whether the library may have lost a token that is there again, as of one that was pulled out."""
+    """Return whether the library may have lost an HSM that is back, such as one that was unplugged."""
     if isinstance(error, KeyStoreError):
         return error.fault is KeyFault.MISSING
     return isinstance(error, _LOST)
@@ -245,18 +244,18 @@ def _unavailable(error: pkcs11.PKCS11Error) -> HsmUnavailable:
 
 @dataclass(slots=True)
 class Session:
-    """A session that is logged in, and the keys that were found in it."""
+    """A session that is logged in, and the keys found in it so far."""
 
     generation: int
     opened: Any
     _found: dict[tuple[ObjectClass, bytes], Any] = field(default_factory=dict)
 
     def private_key(self, key_id: bytes) -> Any:
-        """The private key with that id."""
+        """Return the private key with that id."""
         return self._object(ObjectClass.PRIVATE_KEY, key_id)
 
     def secret_key(self, key_id: bytes) -> Any:
-        """The secret key with that id."""
+        """Return the secret key with that id."""
         return self._object(ObjectClass.SECRET_KEY, key_id)
 
     def _object(self, kind: ObjectClass, key_id: bytes) -> Any:
@@ -272,17 +271,19 @@ class Session:
 
 @cache
 def module(path: Path) -> Module:
-    """The library at ``path`` in this process."""
+    """Return the library at ``path`` in this process."""
     return Module(lambda: pkcs11.lib(str(path)))
 
 
 class Module:
-    """A library, for one thread at a time; loaded when it is first needed."""
+    """A PKCS#11 library, used by one thread at a time, and loaded when it is first needed."""
 
     def __init__(self, load: Callable[[], Any], *, patience: float = _PATIENCE) -> None:
         self.generation = 0
-        """Changes when the library begins again: every session and handle from before is void then,
-        and its number may have become another's."""
+        """Number of times that the library has been initialised again.
+
+        Every earlier session and handle is void then, and its number may belong to another one.
+        """
         self._load = load
         self._patience = patience
         self._turn = threading.Lock()
@@ -293,7 +294,7 @@ class Module:
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[Any]:
-        """The library, for this thread alone; ``HsmUnavailable`` (``UNAVAILABLE``) when it stays busy."""
+        """Yield the library, for this thread alone; ``HsmUnavailable`` (``UNAVAILABLE``) if it stays busy."""
         called_at = self._called_at
         hangs = called_at is not None and monotonic() - called_at > self._patience
         if hangs or not self._turn.acquire(timeout=self._patience):
@@ -306,9 +307,9 @@ class Module:
             self._turn.release()
 
     def renew(self) -> bool:
-        """Have the library look for tokens again, which ends all sessions; false when it did so just now.
+        """Make the library look for HSMs again, which ends all sessions; return false if it just did.
 
-        Only while :meth:`calling`. A library may see new tokens in no other way.
+        This is called only within :meth:`calling`. A library may see new HSMs in no other way.
         """
         now = monotonic()
         if self._renewed_at is not None and now - self._renewed_at < _RENEWED_AT_MOST:
@@ -334,7 +335,7 @@ class Module:
         self.generation += 1
 
     def _in_child(self) -> None:
-        """A child of a fork has no sessions, and its parent's other threads do not run in it."""
+        """Reset the state in a forked child, which has no sessions and none of its parent's other threads."""
         self._turn = threading.Lock()
         self._called_at = None
         self._forked = True

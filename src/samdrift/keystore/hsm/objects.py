@@ -1,7 +1,7 @@
-"""The keys of vaults as objects in a token: made so that they cannot leave it, found by id, destroyed.
+"""Keys of vaults as objects in an HSM: made so that they cannot leave it, found by id, destroyed.
 
-Every object is labelled with its vault's random id, so that two vaults of an
-organisation share its token and each goes by itself.
+Every object is labelled with its vault's random id, so that two vaults of an organisation can share its HSM
+and be removed separately.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HAS_STAYED: Final = {
     Attribute.ALWAYS_SENSITIVE: True,
     Attribute.NEVER_EXTRACTABLE: True,
 }
-"""Attributes that an HSM reports of a key that was made in it and never left it."""
+"""Attributes that an HSM reports for a key that was made in it and never left it."""
 _ONE_USE: Final = {
     Attribute.SIGN: False,
     Attribute.SIGN_RECOVER: False,
@@ -47,19 +47,19 @@ _ONE_USE: Final = {
 }
 
 _EDWARDS25519: Final = b"\x13\x0cedwards25519"
-"""Name of the curve as CKA_EC_PARAMS: a printable string, which PKCS#11 has known since 3.0."""
+"""Name of the curve as CKA_EC_PARAMS: a printable string, as PKCS#11 allows since 3.0."""
 _OCTETS: Final = b"\x04\x20"
-"""Beginning of an octet string of 32 bytes in DER."""
+"""Beginning of a 32-byte octet string in DER."""
 _TRIAL: Final = b"samdrift: the trial of a new key"
-"""Text that no checkpoint, promise or announcement can be."""
+"""Text for a trial signature, which cannot be a checkpoint, promise or announcement."""
 
 Request = Callable[[rsa.RSAPublicKey, Callable[[bytes], bytes]], bytes]
-"""Makes a certificate request or a certificate, of the public key and what signs by the private one."""
+"""Function that makes a certificate request or certificate from a public key and a signing function."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A new key pair in a token, with the request for its certificate, or the certificate that it signed."""
+    """A new key pair in an HSM, with its certificate request, or the certificate that it signed."""
 
     key_id: bytes
     public: rsa.RSAPublicKey
@@ -67,9 +67,9 @@ class MadeKey:
 
 
 def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Request) -> MadeKey:
-    """Make an RSA key for one use: to decrypt where ``name`` says so, else to sign.
+    """Make an RSA key for one use: decryption for the names in ``DECRYPTING``, signing for the others.
 
-    One that decrypts signs ``request``, and then nothing more.
+    A decryption key signs ``request``, and then nothing more.
     """
     decrypts = name in DECRYPTING
     key_id = secrets.token_bytes(_ID_BYTES)
@@ -97,19 +97,19 @@ def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Reques
 
 @dataclass(frozen=True, slots=True)
 class MadeLogKey:
-    """A new Ed25519 key pair in a token."""
+    """A new Ed25519 key pair in an HSM."""
 
     key_id: bytes
     public: Ed25519PublicKey
 
 
 def offers_log_keys(token: Token) -> bool:
-    """Return whether the token makes Ed25519 keys and signs with them (PKCS#11 3.0)."""
+    """Return whether the HSM makes Ed25519 keys and signs with them (PKCS#11 3.0)."""
     return token.offers(Mechanism.EC_EDWARDS_KEY_PAIR_GEN, Mechanism.EDDSA)
 
 
 def make_log_key(token: Token, vault: str) -> MadeLogKey:
-    """Make an Ed25519 key that signs a vault's log, and see that what it signs can be verified."""
+    """Make an Ed25519 key that signs a vault's log, and check that its signatures can be verified."""
     key_id = secrets.token_bytes(_ID_BYTES)
 
     def make(session: Any) -> MadeLogKey:
@@ -139,7 +139,7 @@ def make_log_key(token: Token, vault: str) -> MadeLogKey:
 
 
 def sign_log(token: Token, key_id: bytes, data: bytes) -> bytes:
-    """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
+    """Return the Ed25519 signature of ``data`` (RFC 8032 5.1.6)."""
     return token.use(lambda session: _log_signed(session.private_key(key_id), data))
 
 
@@ -164,12 +164,12 @@ def make_secret(token: Token, vault: str) -> bytes:
 
 
 def sign(token: Token, key_id: bytes, data: bytes) -> bytes:
-    """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+    """Return the RSASSA-PKCS1-v1_5 signature of ``data`` with SHA-256."""
     return token.use(lambda session: _signed(session.private_key(key_id), data))
 
 
 def authenticate(token: Token, key_id: bytes, data: bytes) -> bytes:
-    """HMAC with SHA-256 over ``data``, 32 bytes."""
+    """Return the HMAC of ``data`` with SHA-256, 32 bytes."""
     return token.use(
         lambda session: bytes(session.secret_key(key_id).sign(data, mechanism=Mechanism.SHA256_HMAC))
     )
@@ -207,8 +207,9 @@ def _log_signed(key: Any, data: bytes) -> bytes:
 
 
 def _edwards_point(point: bytes) -> Ed25519PublicKey:
-    """Return a public key as tokens give it: bare (PKCS#11 3.0), or in an octet string, as for other
-    curves; ``ValueError`` for anything else.
+    """Return a public key from the form in which an HSM returns it; ``ValueError`` for other forms.
+
+    It is bare (PKCS#11 3.0), or in an octet string, as for other curves.
     """
     return Ed25519PublicKey.from_public_bytes(point.removeprefix(_OCTETS) if len(point) == 34 else point)
 
@@ -218,7 +219,7 @@ def _label(vault: str, what: str) -> str:
 
 
 def _require_stays(key: Any, *others: Any) -> None:
-    """A key that the token would give away is not used."""
+    """Destroy a new key and raise ``WEAK`` if the HSM would let it be exported."""
     if any(key[attribute] is not value for attribute, value in _HAS_STAYED.items()):
         for each in (key, *others):
             each.destroy()

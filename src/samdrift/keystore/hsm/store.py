@@ -1,18 +1,17 @@
-"""The key store of an installation in which some organisations have tokens.
+"""The key store of an installation in which some organisations have HSMs.
 
-Where a vault is locked with a token (:mod:`samdrift.keystore.hsm.module`), its
-keys for signing and decryption are made in that token and used there, and so is the key
-that its log is signed with (:mod:`samdrift.keystore.hsm.logkeys`), where the token makes such. What stays
-in files under the vault's secret, and so behind the token's PIN: keys of TLS,
-which Python's TLS cannot use from a token; keys that sign access tokens, which are
-replaced by themselves; data keys, which have to be in memory to encrypt a stream.
+If a vault is locked with an HSM (:mod:`samdrift.keystore.hsm.module`), its keys for signing and decryption
+are made and used in that HSM. So is the key that signs its log (:mod:`samdrift.keystore.hsm.logkeys`), if the
+HSM makes such keys. Other keys stay in files under the vault's secret, and so behind the HSM's PIN: TLS keys,
+which Python's TLS cannot use in an HSM; keys that sign access tokens, which are replaced automatically; and
+data keys, which have to be in memory to encrypt a stream.
 
-A vault that got its token later keeps the keys that were made before until they
-are retired: a key cannot be moved into a token so that nobody has had it.
+A vault that got its HSM later keeps its earlier keys until they are retired: moving a key into an HSM
+would not undo that it was in a file.
 
-A vault's folder holds a reference to each key in the token (:class:`References`): its
-id, its public key, and its certificate once there is one. No secret is in these files,
-which are named like those of software keys and like those never change once written.
+A vault's folder has a reference to each key in the HSM (:class:`References`): its id, its public key,
+and its certificate once there is one. These files contain no secret. They are named like those of
+software keys, and never change once written either.
 """
 
 from __future__ import annotations
@@ -108,9 +107,9 @@ class HsmKeyStore(SoftwareKeyStore):
         super().begin(vault, organisation)
 
     def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
-        """Lock a vault with its organisation's token; keys that are made from now on are in it.
+        """Lock a vault with its organisation's HSM, in which its keys are made from now on.
 
-        With a new seal; the former one is destroyed, and copies that were made before do not open.
+        The vault gets a new seal. The former one is destroyed, so copies that were made before do not open.
         """
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
@@ -129,7 +128,7 @@ class HsmKeyStore(SoftwareKeyStore):
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
     ) -> bytes:
-        """Make a key as in software, but in the HSM."""
+        """Make a key in the vault's HSM; without one, and for TLS, make it in software."""
         key, token = key_name(name), self._token(vault)
         if token is None or key in _IN_FILES:
             return super().create_key(vault, name, subject, bits, hosts=hosts)
@@ -149,7 +148,7 @@ class HsmKeyStore(SoftwareKeyStore):
         *,
         active_from: datetime | None = None,
     ) -> x509.Certificate:
-        """Make a key as in software, but in the HSM."""
+        """Make a key in the vault's HSM; without one, and for TLS, make it in software."""
         key, token = key_name(name), self._token(vault)
         if token is None or key in _IN_FILES:
             return super().create_certified_key(vault, name, subject, until, bits, active_from=active_from)
@@ -187,7 +186,7 @@ class HsmKeyStore(SoftwareKeyStore):
         return (*self._references(vault).waiting(key_name(name)).values(), *super().waiting(vault, name))
 
     def log_key_place(self, vault: str) -> LogKeyPlace:
-        """Return where the newest key of the log is; of one in a file, whether the HSM could make one."""
+        """Return the place of the newest log key; for one in a file, also whether the HSM could make one."""
         token = self._token(vault)
         if token is None:
             return LogKeyPlace.FILE
@@ -198,14 +197,14 @@ class HsmKeyStore(SoftwareKeyStore):
         return LogKeyPlace.MOVABLE if super()._has_log_key(vault) else LogKeyPlace.HSM
 
     def destroy(self, vault: str) -> None:
-        """Destroy a vault's keys, those in the HSM first: without them nothing of the vault opens."""
+        """Destroy a vault's keys, those in the HSM first; without those nothing of the vault opens."""
         token = self._token(vault)
         if token is not None:
             objects.destroy_all(token, vault)
         super().destroy(vault)
 
     def pin(self, vault: str) -> str | None:
-        """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
+        """Return the PIN of the vault's HSM, for a process of this vault alone; ``None`` without one."""
         token = self._token(vault)
         return token.pin() if token is not None else None
 
@@ -249,14 +248,14 @@ class HsmKeyStore(SoftwareKeyStore):
         return {**super()._log_keys(vault), **there}
 
     def _add_log_key(self, vault: str, files: VaultFiles) -> None:
-        """Make it in the HSM, and in a file where the vault has none or an HSM that makes none."""
+        """Make a log key in the HSM, or in a file if there is no HSM or it cannot make one."""
         if self.log_key_place(vault) in (LogKeyPlace.HSM, LogKeyPlace.MOVABLE):
             self._add_hsm_log_key(vault)
         else:
             super()._add_log_key(vault, files)
 
     def _add_hsm_log_key(self, vault: str) -> None:
-        """Make it in the HSM, numbered above those in files, within :func:`vaultfolder.writing`."""
+        """Make a log key in the HSM, numbered above those in files, within :func:`vaultfolder.writing`."""
         folder = vaultfolder.current(self._vault_folder(vault))
         in_files = log_key_numbers(folder) if folder is not None else []
         made = objects.make_log_key(self._required(vault), vault)
@@ -279,7 +278,7 @@ class HsmKeyStore(SoftwareKeyStore):
             remove(path)
 
     def _token(self, vault: str) -> Token | None:
-        """The token that the vault is locked with."""
+        """Return the HSM with which the vault is locked, if any."""
         folder = vaultfolder.current(self._vault_folder(vault))
         if folder is None:
             return None
@@ -331,7 +330,7 @@ def certificate_request(
 
 
 class HsmSigningKey:
-    """An RSA key that signs in a token, with its certificate."""
+    """An RSA key that signs in an HSM, with its certificate."""
 
     remote = True
 
@@ -341,12 +340,12 @@ class HsmSigningKey:
         self.certificate = certificate
 
     def sign(self, data: bytes) -> bytes:
-        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+        """Return the RSASSA-PKCS1-v1_5 signature of ``data`` with SHA-256."""
         return objects.sign(self._token, self._key_id, data)
 
 
 class HsmDecryptionKey:
-    """An RSA key that unwraps session keys in a token, with its certificate."""
+    """An RSA key that unwraps session keys in an HSM, with its certificate."""
 
     remote = True
 
@@ -356,11 +355,10 @@ class HsmDecryptionKey:
         self.certificate = certificate
 
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
-        """The session key, as :class:`samdrift.wire.crypto.keys.DecryptionKey` has it.
+        """Return the session key, as :class:`samdrift.wire.crypto.keys.DecryptionKey` specifies.
 
-        The padding is taken off in the token. Nothing here falls back to bare RSA:
-        a key that does that for whoever asks is an oracle, and taking the padding off
-        in our own code, in constant time, is not for us to invent.
+        The padding is removed in the HSM. There is no fallback to bare RSA: a key that offers it to any
+        caller is an oracle, and we should not invent our own code for removing the padding in constant time.
         """
         return self._token.use(lambda session: self._unwrap(session, wrapped, oaep))
 
@@ -384,7 +382,7 @@ def _undecryptable() -> WireError:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A key in the token that has its certificate."""
+    """A key in the HSM that has its certificate."""
 
     file: KeyFile
     key_id: bytes
@@ -392,7 +390,7 @@ class Reference:
 
 
 class References:
-    """The files in ``folder``, which need not be there."""
+    """References to keys in an HSM: the files in ``folder``, which may be missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -403,12 +401,12 @@ class References:
         return [file.number for file in key_files(self._folder, name)]
 
     def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
-        """The keys without a certificate, by number."""
+        """Return the keys without a certificate, by number."""
         files = [file for file in key_files(self._folder, name) if not file.installed]
         return {file.number: _public_key(confined.read(file.path)) for file in files}
 
     def installed(self, name: KeyName) -> list[Reference]:
-        """The keys with certificates, the newest first."""
+        """Return the keys with certificates, the newest first."""
         files = [file for file in key_files(self._folder, name) if file.installed]
         for file in files:
             if file.path not in self._known:
@@ -416,7 +414,7 @@ class References:
         return [self._known[file.path] for file in files]
 
     def add(self, name: KeyName, made: MadeKey, after: int) -> None:
-        """Keep a key that waits for its certificate, with a number above ``after``."""
+        """Store a reference to a key that waits for its certificate, with a number above ``after``."""
         confined.make(self._folder)
         data = (
             f"pkcs11:id={quote_from_bytes(made.key_id, safe='')};type=private\n".encode()
@@ -427,13 +425,13 @@ class References:
             number += 1
 
     def install(self, name: KeyName, number: int, certificates: tuple[x509.Certificate, ...]) -> None:
-        """Put a waiting key to use with its certificate, and its issuers."""
+        """Put a waiting key to use, with its certificate and those of its issuers."""
         path = self._folder / file_name(name, number)
         write_new(path.with_suffix(".pem"), confined.read(path) + encode_certificates(certificates))
         remove(path)
 
     def set_aside(self, name: KeyName, number: int) -> None:
-        """Use a key no longer; it stays in :meth:`aside` until it is destroyed in the token."""
+        """Stop using a key, which stays in :meth:`aside` until it is destroyed in the HSM."""
         for file in key_files(self._folder, name):
             if file.number == number:
                 if file.installed:  # Without its certificate it may be there too, left by a kill.
@@ -441,8 +439,9 @@ class References:
                 confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
 
     def aside(self) -> list[tuple[Path, bytes]]:
-        """List references that were set aside, each with its key's id, to be removed when the key is
-        destroyed.
+        """List the references that were set aside, each with its key's id.
+
+        A reference is to be removed once its key is destroyed.
         """
         paths = [self._folder / name for name in confined.names(self._folder) if name.endswith(_RETIRED)]
         return [(path, _key_id(confined.read(path))) for path in paths]

@@ -1,4 +1,4 @@
-"""Opens vaults that are locked with a token: by root key and seal as ever, and what the token computes."""
+"""Unlocking of vaults that are locked with an HSM, by root key, seal, and a value that the HSM computes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from samdrift.keystore.wrapping import Lock, ScryptCost, sealed
 
 
 class HsmUnlocker(RootUnlocker):
-    """Opens every vault of an installation; of some it has to ask their token, once.
+    """An unlocker of every vault of an installation, which for some vaults has to ask their HSM, once.
 
-    What the token has computed stays in this process's memory: a token that is
-    taken away stops signing and decrypting at once, and opens nothing after a restart.
+    The value that an HSM has computed stays in this process's memory. An HSM that is taken away stops
+    signing and decrypting immediately, and its vault does not open after a restart.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class HsmUnlocker(RootUnlocker):
         return key
 
     def hsm_lock(self, vault: str, token: str) -> tuple[Lock, bytes]:
-        """A new seal for the vault, and the key that opens what is locked by it and the token."""
+        """Return a lock made of a new seal and the HSM, and the key that opens what is locked with it."""
         lock, key = self.new_lock(vault)
         lock = replace(lock, token=token)
         return lock, self._with_token(vault, lock, key)
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
-        """Take an officer's passphrase, or the PIN of the vault's token."""
+        """Accept an officer's passphrase, or the PIN of the vault's HSM."""
         token = self._locked(vault).lock.token
         if not token:
             super().unlock(vault, passphrase)

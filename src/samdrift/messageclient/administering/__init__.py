@@ -1,6 +1,6 @@
-"""Pages of administration: mailboxes, text templates, figures, message service, log, accessibility.
+"""Administration pages: mailboxes, text templates, figures, message service, log, accessibility statement.
 
-Administrators, managers of mailboxes and security officers each see their part; none sees content by that.
+Administrators, managers of mailboxes and security officers each see their part; none gains access to content.
 """
 
 from starlette.routing import Route
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def administration_routes(pages: Pages, open_office: OpenOffice, profiles: Profiles) -> tuple[Route, ...]:
-    """Return the routes; ``open_office`` opens what the person who is signed in manages."""
+    """Return the routes; ``open_office`` opens the administrative scope of the signed-in person."""
     frame = Frame(pages, open_office)
     parts = (Mailboxes(frame), Service(frame, profiles), Log(frame))
     return (

@@ -24,16 +24,16 @@ RESULT = Path(__file__).parent / "accessibility.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a run of the tests."""
+    """The result of a run of the accessibility tests."""
 
     at: datetime
     engine: str
-    """Name and version of the tool that looked for faults."""
+    """Name and version of the testing tool."""
     pages: int
     checks: int
-    """Pages, each in both languages, in light, dark and forced colours, narrow and wide."""
+    """Number of pages checked: in both languages, in light, dark and forced colours, narrow and wide."""
     faults: tuple[str, ...]
-    """Rules that were broken, with the page."""
+    """Rules that were violated, each with the page."""
 
 
 @cache
@@ -50,7 +50,7 @@ def last_result() -> Result:
 
 
 def accessibility_route(pages: Pages) -> Route:
-    """Return the route of the statement, which needs no session."""
+    """Return the route of the accessibility statement, which requires no session."""
 
     async def show(request: Request) -> Response:
         return pages.page(request, "accessibility.html", result=last_result())

@@ -1,7 +1,7 @@
-"""The frame of the administration pages: the ways through them at the side, and answers to refusals.
+"""The frame of the administration pages: their navigation, and answers to refused requests.
 
-Pages of other packages about the organisation are in it too: they extend ``administration.html`` and hand it
-:func:`sections`.
+Other packages' pages about the organisation also use it: they extend ``administration.html`` and give it the
+result of :func:`sections`.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ DISPOSAL = f"{ADMINISTRATION}/disposal"
 RIGHTS, ACCESSIBILITY, NOTICES = "/rights", "/accessibility", "/notices"
 _MANAGING = frozenset({Right.MANAGE, Right.ADMINISTRATOR})
 _AT_WORK = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
-"""Rights of a person for whom there are mailboxes to open."""
+"""Rights with which a person has mailboxes to open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """One request's person: their scope, and the part of the organisation that they manage."""
+    """The scope of the person who makes a request, and the part of the organisation that they manage."""
 
     scope: Scope
     management: Management
     held: frozenset[Right]
-    """All rights that the person has to some mailbox or in the organisation."""
+    """All rights that the person has, to any mailbox or in the organisation."""
 
     @property
     def manages(self) -> bool:
-        """True when the person manages some mailbox, as its manager or as an administrator."""
+        """True if the person manages any mailbox, as its manager or as an administrator."""
         return not self.held.isdisjoint(_MANAGING)
 
 
@@ -61,12 +61,12 @@ RouteOf = tuple[str, str, Handler]
 
 
 def see(path: str) -> Response:
-    """Return the answer to a form that was accepted: look at another page."""
+    """Return a redirect that answers an accepted form by showing another page."""
     return RedirectResponse(path, 303)
 
 
 def sections(pages: Pages, request: Request, held: frozenset[Right]) -> tuple[Section, ...]:
-    """Return the ways through the administration that are open to a person with some rights."""
+    """Return the navigation of the administration for a person with given rights."""
     text, path = pages.wording(request).text, request.url.path
     manages = not held.isdisjoint(_MANAGING)
 
@@ -100,14 +100,14 @@ def sections(pages: Pages, request: Request, held: frozenset[Right]) -> tuple[Se
 
 
 class Frame:
-    """Everything that handlers of the administration pages share."""
+    """Services that the handlers of all administration pages share."""
 
     def __init__(self, pages: Pages, open_office: OpenOffice) -> None:
         self.pages = pages
         self._open_office = open_office
 
     def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer with a page for a person who is signed in."""
+        """Wrap the handler of a page, which requires that the person is signed in."""
 
         async def answer(request: Request) -> Response:
             return await self._answer(request, handler)
@@ -115,7 +115,7 @@ class Frame:
         return signed_in(answer)
 
     def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+        """Wrap the handler of a form; without a session the form is read so that its text is not lost."""
 
         async def answer(request: Request) -> Response:
             if session_of(request) is None:
@@ -133,7 +133,7 @@ class Frame:
     def page(
         self, request: Request, office: Office, template: str, status: int = 200, **context: Any
     ) -> Response:
-        """Return a page with the navigation of the administration next to it."""
+        """Return a page with the navigation of the administration."""
         context["sections"] = sections(self.pages, request, office.held)
         return self.pages.page(request, template, status, **context)
 

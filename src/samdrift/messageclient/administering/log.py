@@ -1,4 +1,4 @@
-"""The log as the security officer reads it, by person and by period, as a page and as CSV.
+"""Pages of the log for the security officer, by person and by period, with a download as CSV.
 
 Queries are posted, so that no address contains a person or a day.
 """
@@ -82,9 +82,9 @@ EVENTS: Mapping[str, Phrase] = {
     MKEvent.MK_DRAFT_CHANGED: Phrase("Wrote in a draft"),
     MKEvent.MK_ACCESS_DENIED: Phrase("Asked for something they may not see"),
 }
-"""Entries in words, by event; an event that is not here is shown by its name."""
+"""Texts for entries, by event; an event without a text is shown by its name."""
 SERVICE = "service"
-"""Value for the service itself, in a form's field for a person."""
+"""Value that stands for the service itself in the form's field for a person."""
 _ABOUT = {
     "mailbox": Phrase("mailbox"),
     "folder": Phrase("list"),
@@ -98,11 +98,11 @@ _ABOUT = {
     "kind": Phrase("kind"),
     "asked": Phrase("asked for"),
 }
-"""Facts that are shown on a page, in this order; all of them are in the file."""
+"""Facts that are shown on a page, in this order; the CSV file contains all of them."""
 
 
 _IN_WORDS = frozenset({"action", "kind", "asked"})
-"""Facts whose values are the program's words; all others have ids."""
+"""Facts with values that are terms of the program; all others have ids."""
 _VALUES: Mapping[str, Phrase] = {
     "made": Phrase("made it"),
     "changed": Phrase("changed it"),
@@ -151,12 +151,12 @@ _VALUES: Mapping[str, Phrase] = {
     "draft": Phrase("draft"),
     "file": Phrase("file"),
 }
-"""Wording for people of the program's words; any other word is shown unchanged."""
+"""Texts for the program's terms; any other value is shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry in words."""
+    """An entry of the log in words."""
 
     at: datetime
     person: str
@@ -167,13 +167,13 @@ class Line:
 
 
 class Log:
-    """Pages for security officers."""
+    """Log pages for security officers."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Routes:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", LOG, self.ask),
             ("POST", LOG, self.show),
@@ -181,13 +181,13 @@ class Log:
         )
 
     async def ask(self, request: Request, office: Office) -> Response:
-        """Show the form in which person and period are chosen; the last seven days at first."""
+        """Show the form for choosing a person and a period, by default the last seven days."""
         today = self._frame.pages.wording(request).formats.now.astimezone(_ZONE).date()
         form = Form((("since", (today - _USUAL).isoformat()), ("until", today.isoformat())))
         return await self._page(request, office, form)
 
     async def show(self, request: Request, office: Office) -> Response:
-        """Show the log's entries about a person and a period."""
+        """Show the log's entries for a person and a period."""
         form = await received(request)
         asked = _question(form)
         if asked is None:
@@ -198,7 +198,7 @@ class Log:
         return await self._page(request, office, form, lines=lines, asked=True, after=found.after)
 
     async def table(self, request: Request, office: Office) -> Response:
-        """Answer with the same as CSV, in pieces."""
+        """Return the entries for a person and a period as CSV, streamed in pieces."""
         form = await received(request)
         asked = _question(form)
         if asked is None:

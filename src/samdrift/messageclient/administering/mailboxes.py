@@ -1,4 +1,4 @@
-"""Pages of mailboxes: making and ending them, their settings, their text templates, and figures of them."""
+"""Pages for managing mailboxes: creation and closing, settings, text templates, rules and figures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _UNFIT_RULE = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One mailbox in one week, in words."""
+    """Figures of one mailbox for one week, with durations in words."""
 
     mailbox: str
     arrived: int
@@ -66,7 +66,7 @@ class Mailboxes:
         self._frame = frame
 
     def routes(self) -> Routes:
-        """Return the routes."""
+        """Return the routes of these pages."""
         one = f"{ADMINISTRATION}/mailbox/{{mailbox}}"
         return (
             ("GET", ADMINISTRATION, self.start),
@@ -90,7 +90,7 @@ class Mailboxes:
         )
 
     async def start(self, request: Request, office: Office) -> Response:
-        """Lead to the first page that is the person's to see."""
+        """Redirect to the first administration page that the person may see."""
         if office.manages:
             return see(MAILBOXES)
         if office.scope.may(Right.SECURITY_OFFICER):
@@ -111,11 +111,11 @@ class Mailboxes:
     # --- making and ending --------------------------------------------------------------------------------
 
     async def new(self, request: Request, office: Office) -> Response:
-        """Show the form by which a mailbox is made."""
+        """Show the form for creating a mailbox."""
         return await self._new_page(request, office, Form())
 
     async def make(self, request: Request, office: Office) -> Response:
-        """Make a mailbox, and lead to its settings."""
+        """Create a mailbox, and redirect to its settings."""
         form = await received(request)
         if not form["address"]:
             form.refuse("address", Phrase("Choose an address"))
@@ -140,12 +140,12 @@ class Mailboxes:
         )
 
     async def ask_end(self, request: Request, office: Office) -> Response:
-        """Ask whether a mailbox is to end, or to be used again."""
+        """Ask whether to close a mailbox, or to reopen it."""
         mailbox = await self._of_administrator(request, office)
         return self._frame.page(request, office, "end_mailbox.html", mailbox=mailbox)
 
     async def end(self, request: Request, office: Office) -> Response:
-        """End a mailbox, or use it again."""
+        """Close a mailbox, or reopen it."""
         await received(request)
         mailbox = await self._of_administrator(request, office)
         await office.management.set_retired(mailbox.id, retired=not mailbox.retired)
@@ -165,7 +165,7 @@ class Mailboxes:
         return await self._settings_page(request, office, mailbox, _form_of(mailbox))
 
     async def change(self, request: Request, office: Office) -> Response:
-        """Change the settings of a mailbox as the form says."""
+        """Change the settings of a mailbox to those in the form."""
         form = await received(request)
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         seconds = form["undo_seconds"].strip()
@@ -212,12 +212,12 @@ class Mailboxes:
         return self._frame.page(request, office, "texts.html", mailbox=mailbox, texts=texts)
 
     async def new_text(self, request: Request, office: Office) -> Response:
-        """Show the form of a new text template."""
+        """Show the form for a new text template."""
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         return self._text_page(request, office, mailbox, "", Form())
 
     async def text(self, request: Request, office: Office) -> Response:
-        """Show a text template to be changed."""
+        """Show a text template for editing."""
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         asked = request.path_params["text"]
         for one in await office.management.texts(mailbox.id):
@@ -227,7 +227,7 @@ class Mailboxes:
         return await office.scope.refuse("text", asked)
 
     async def keep_text(self, request: Request, office: Office) -> Response:
-        """Keep a text template, new or changed."""
+        """Store a text template, new or changed."""
         form = await received(request)
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         text = request.path_params.get("text", "")
@@ -240,7 +240,7 @@ class Mailboxes:
         return see(f"{ADMINISTRATION}/mailbox/{mailbox.id}/texts")
 
     async def drop_text(self, request: Request, office: Office) -> Response:
-        """Ask whether to remove a text template, and remove it when that was answered."""
+        """Ask for confirmation, then remove a text template."""
         form, asked = await received(request), request.path_params["text"]
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/texts"
@@ -272,7 +272,7 @@ class Mailboxes:
     # --- rules --------------------------------------------------------------------------------------------
 
     async def rules(self, request: Request, office: Office) -> Response:
-        """Show the rules of a mailbox, and the form of another one."""
+        """Show the rules of a mailbox, with a form for a new one."""
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         return await self._rules_page(request, office, mailbox, Form())
 
@@ -289,7 +289,7 @@ class Mailboxes:
         return see(f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules")
 
     async def drop_rule(self, request: Request, office: Office) -> Response:
-        """Ask whether to remove a rule, and remove it when that was answered."""
+        """Ask for confirmation, then remove a rule."""
         form, asked = await received(request), request.path_params["rule"]
         mailbox = await office.management.mailbox(request.path_params["mailbox"])
         place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules"
@@ -318,7 +318,7 @@ class Mailboxes:
         *,
         back: str,
     ) -> Response:
-        """Ask before something is removed for good; ``stays`` says what is not touched."""
+        """Ask for confirmation before something is removed for good; ``stays`` states what is kept."""
         return self._frame.page(
             request,
             office,
@@ -350,7 +350,7 @@ class Mailboxes:
     # --- figures ------------------------------------------------------------------------------------------
 
     async def figures(self, request: Request, office: Office) -> Response:
-        """Show counts of messages by week and mailbox; never content."""
+        """Show counts of messages by week and mailbox, without any content."""
         mailboxes, found = await office.management.figures(WEEKS)
         names = {one.id: one.name for one in mailboxes}
         weeks: dict[datetime, list[Figures]] = {}
@@ -387,7 +387,7 @@ def _figures(one: WeekRecord, mailbox: str) -> Figures:
 
 
 def _duration(seconds: float | None) -> Phrase | None:
-    """Return a duration in words, as exact as needed when looking at a week."""
+    """Return a duration in words, with the precision that weekly figures need."""
     if seconds is None:
         return None
     minutes = round(seconds / 60)

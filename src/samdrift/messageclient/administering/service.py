@@ -1,4 +1,4 @@
-"""The page of the message service: where it is, who the organisation's client is to it, and a trial of it."""
+"""Page of the message service: its address, the organisation's credentials there, a check, and deletion."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Profile:
     """The configuration of an organisation's message client."""
 
     addresses: tuple[str, ...] = ()
-    """Functional addresses of the organisation."""
+    """Functional addresses that are configured for the organisation."""
     service: ServiceSettings | None = None
 
 
@@ -97,7 +97,7 @@ Profiles = Mapping[ParticipantIdentifier, Profile]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A step of the trial in words."""
+    """A step of the check in words."""
 
     step: Phrase
     about: str
@@ -106,14 +106,14 @@ class Line:
 
 
 class Service:
-    """Pages for administrators."""
+    """Pages about the message service, for administrators."""
 
     def __init__(self, frame: Frame, profiles: Profiles) -> None:
         self._frame = frame
         self._profiles = profiles
 
     def routes(self) -> Routes:
-        """Return the routes."""
+        """Return the routes of these pages."""
         confirm = f"{SERVICE}/confirm"
         return (
             ("GET", SERVICE, self.show),
@@ -124,12 +124,12 @@ class Service:
         )
 
     async def show(self, request: Request, office: Office) -> Response:
-        """Show the message service, and the data to be handed over to its supplier."""
+        """Show the message service, and the data that its supplier needs."""
         await self._record(office, "looked at")
         return await self._page(request, office, ())
 
     async def check(self, request: Request, office: Office) -> Response:
-        """Try the message service, and show the outcome."""
+        """Check the message service, and show the result."""
         await received(request)
         if not office.scope.may(Right.ADMINISTRATOR):
             await office.scope.refuse("service")
@@ -148,7 +148,7 @@ class Service:
         return await self._form(request, office, Form())
 
     async def confirm(self, request: Request, office: Office) -> Response:
-        """Keep the confirmation."""
+        """Store the confirmation."""
         form = await received(request)
         rule, mailbox = self._confirmable(office), request.path_params["mailbox"]
         try:
@@ -159,7 +159,7 @@ class Service:
         return see(SERVICE)
 
     async def take_back(self, request: Request, office: Office) -> Response:
-        """Take a confirmation back."""
+        """Withdraw a confirmation."""
         await received(request)
         self._confirmable(office)
         await office.management.take_back(request.path_params["mailbox"])
@@ -175,7 +175,7 @@ class Service:
         )
 
     def _confirmable(self, office: Office) -> DeletionRule:
-        """Return the rule, of another supplier's message service: of our own it is known who reads what."""
+        """Return the deletion rule for another supplier's message service; otherwise :class:`NotHere`."""
         settings = self._profile(office).service
         if settings is None or settings.deletion is None or settings.deletion.others is not None:
             raise NotHere("confirmation", "")
@@ -218,7 +218,7 @@ async def _public(settings: ServiceSettings | None) -> str:
 
 
 def _is_published(settings: ServiceSettings | None) -> bool:
-    """Return whether the keys are in the vault, and so at an address that a supplier can read them from."""
+    """Return whether the keys are in the vault, and therefore published at an address for suppliers."""
     return settings is not None and isinstance(settings.key, OwnKeys)
 
 

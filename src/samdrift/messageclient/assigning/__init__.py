@@ -1,4 +1,4 @@
-"""Pages about rights: who can read a mailbox, through what, until when; and giving and ending of rights."""
+"""Pages about rights: the readers of a mailbox, the source and end of their access, and changes to rights."""
 
 from samdrift.messageclient.assigning.routes import LOCALE, TEMPLATES, rights_routes
 

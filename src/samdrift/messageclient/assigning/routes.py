@@ -1,4 +1,4 @@
-"""Handlers of the pages about rights; each checks the person's rights, and each statement is judged again."""
+"""Handlers of the pages about rights. Each checks the person's rights; every statement is judged again."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
 _ZONE = ZoneInfo("Europe/Stockholm")
 _SOON, _UNUSED = timedelta(days=14), timedelta(days=90)
-"""Times within which an end is marked, and after which a right that is not used is."""
+"""Periods for marking a right: one that ends this soon, and one that has been unused for this long."""
 _FRESH = timedelta(days=2)
-"""Age of a directory's list after which it is marked: it is read several times an hour."""
+"""Age from which a directory's list is marked as old, since it is normally read several times an hour."""
 _ORDER = (Right.READ, Right.WRITE, Right.APPROVE, Right.MANAGE)
 RIGHTS = {
     Right.READ: Phrase("read"),
@@ -82,18 +82,18 @@ _UNFIT = Phrase(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A person in the list, in words."""
+    """A person in the list of readers, in words."""
 
     name: str
     rights: tuple[Phrase, ...]
     ways: tuple[WayLine, ...]
     seen_at: datetime | None
-    """Latest sight of a message in the mailbox."""
+    """Time at which the person last saw a message in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayLine:
-    """A way by which a person has rights: its words, and the decision, where it can be ended from here."""
+    """A way in which a person has rights, in words, with the number of the decision."""
 
     through: Phrase
     number: str
@@ -102,13 +102,13 @@ class WayLine:
     since: datetime
     until: datetime
     listed: bool = False
-    """True for a group of a directory, whose list has an age."""
+    """True for a group of a directory, for which ``read_at`` is shown."""
     read_at: datetime | None = None
-    """Moment at which the list was last read."""
+    """Time at which the list was last read."""
 
 
 class RightsPages:
-    """Pages about the rights of one organisation's persons."""
+    """Pages about the rights of an organisation's people."""
 
     def __init__(self, pages: Pages, access: Access, assignments: Assignments, gate: Gate) -> None:
         self._pages = pages
@@ -117,7 +117,7 @@ class RightsPages:
         self._gate = gate
 
     def routes(self) -> tuple[Route, ...]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         shown, posted = self._access.shown, self._access.posted
         return (
             Route("/rights", shown(self.overview)),
@@ -133,14 +133,14 @@ class RightsPages:
         )
 
     async def overview(self, request: Request, visit: Visit) -> Response:
-        """Show the mailboxes whose readers a person may see."""
+        """Show the mailboxes for which the person may see the readers."""
         found = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
         mailboxes = sorted(found, key=lambda one: (one.retired, one.name.casefold(), one.id))
         ends = visit.permissions.may(Right.ADMINISTRATOR)
         return self._page(request, visit, "rights.html", mailboxes=mailboxes, ends=ends)
 
     async def readers(self, request: Request, visit: Visit) -> Response:
-        """Show who can read a mailbox, through what, since when and until when, and when they were here."""
+        """Show who can read a mailbox, how, since when and until when, and when they last did."""
         mailbox = await self._mailbox(request, visit)
         assigned = await self._assignments.now(visit.organisation)
         return await self._readers_page(request, visit, mailbox, assigned, Form())
@@ -157,7 +157,7 @@ class RightsPages:
         return await self._readers_page(request, visit, mailbox, assigned, form)
 
     async def table(self, request: Request, visit: Visit) -> Response:
-        """Answer with the list as CSV."""
+        """Return the list of readers as CSV."""
         await received(request)
         mailbox = await self._mailbox(request, visit)
         assigned = await self._assignments.now(visit.organisation)
@@ -231,12 +231,12 @@ class RightsPages:
         return [*persons, *systems]
 
     async def form(self, request: Request, visit: Visit) -> Response:
-        """Show the form by which rights are given."""
+        """Show the form for giving rights."""
         mailbox = await self._mailbox(request, visit, to_give=True)
         return await self._give_page(request, visit, mailbox, Form())
 
     async def give(self, request: Request, visit: Visit) -> Response:
-        """Give rights to a mailbox, as the form says."""
+        """Give the rights chosen in the form."""
         form = await received(request)
         mailbox = await self._mailbox(request, visit, to_give=True)
         rights = frozenset(right for right in OF_MAILBOX if right.value in form.all("rights"))
@@ -255,12 +255,12 @@ class RightsPages:
         return _see(mailbox)
 
     async def substitute_form(self, request: Request, visit: Visit) -> Response:
-        """Show the form by which a substitute is appointed."""
+        """Show the form for appointing a substitute."""
         mailbox = await self._mailbox(request, visit, to_give=True)
         return await self._substitute_page(request, visit, mailbox, Form())
 
     async def substitute(self, request: Request, visit: Visit) -> Response:
-        """Appoint a substitute for an absent person, as the form says."""
+        """Appoint the substitute chosen in the form for an absent person."""
         form = await received(request)
         mailbox = await self._mailbox(request, visit, to_give=True)
         known = {each.id for each in (await self._assignments.now(visit.organisation)).persons}
@@ -288,7 +288,7 @@ class RightsPages:
         return await self._end_page(request, visit, mailbox, Form())
 
     async def end(self, request: Request, visit: Visit) -> Response:
-        """End the rights that a decision gave, from the next request on."""
+        """End the rights that a decision gave, with effect from the next request."""
         form = await received(request)
         mailbox = await self._mailbox(request, visit, to_give=True)
         digest = _decision(
@@ -349,7 +349,7 @@ class RightsPages:
         return self._pages.page(request, template, status, sections=ways, **context)
 
     async def _person(self, visit: Visit, form: Form) -> str | None:
-        """Return the chosen person, or one who is made known by an administrator; refuses the field."""
+        """Return the chosen person, or a new one added by an administrator; otherwise refuse the field."""
         subject, name = form["subject"].strip(), form["name"].strip()
         if (subject or name) and visit.permissions.may(Right.ADMINISTRATOR):
             if not subject or not name or len(subject) > 255 or len(name) > 255:
@@ -384,7 +384,7 @@ class RightsPages:
             return await vault.mailboxes()
 
     async def _mailbox(self, request: Request, visit: Visit, *, to_give: bool = False) -> MailboxRecord:
-        """Return a page's mailbox; one that the person may not see is answered as non-existent."""
+        """Return a page's mailbox; one that the person may not see is treated as non-existent."""
         asked = request.path_params["mailbox"]
         may = _may_give if to_give else _may_see
         for one in await self._mailboxes(visit):
@@ -407,8 +407,10 @@ def rights_routes(pages: Pages, access: Access, assignments: Assignments, gate: 
 
 
 def _may_see(visit: Visit, mailbox: str) -> bool:
-    """Return whether a person may see a mailbox's readers: its members, and those who give or watch
-    rights."""
+    """Return whether a person may see a mailbox's readers.
+
+    Its members may, and so may those who give rights or supervise them.
+    """
     may = visit.permissions.may
     return (
         any(may(right, mailbox) for right in OF_MAILBOX)
@@ -432,7 +434,7 @@ def _ended(digest: str, at: datetime) -> Ended:
 
 
 def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
-    """Return the digest of a decision about a mailbox by its number."""
+    """Return the digest of a decision about a mailbox, given its number."""
     ways = [way for reader in assigned.readers(mailbox) for way in reader.ways]
     later = (way for _, way in assigned.coming(mailbox))
     for way in (*ways, *assigned.groups(mailbox), *later):
@@ -442,7 +444,7 @@ def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
 
 
 def _since(form: Form) -> datetime | None:
-    """Return the beginning of the first day; ``None`` for the present."""
+    """Return the start of the first day; ``None`` to start immediately."""
     if not form["since"]:
         return None
     day = form.day("since", Phrase("Choose the first day, or leave it empty"))
@@ -460,7 +462,7 @@ def _persons(assigned: Assigned) -> list[tuple[str, str]]:
 
 
 def _coming(assigned: Assigned, mailbox: str, names: dict[str, str]) -> list[Line]:
-    """Return rights that begin later, each with its recipient; a group is named by its way."""
+    """Return rights that start later, with their recipients; for a group, the way contains its name."""
     return [
         Line(
             names.get(who, who if way.through is Through.ASSIGNMENT else ""),

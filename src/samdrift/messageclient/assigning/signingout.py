@@ -1,4 +1,4 @@
-"""The page on which an administrator ends all sessions of a person: a lost computer, a person who leaves."""
+"""The page on which an administrator ends all sessions of a person, for example after a computer was lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PATH = "/sessions"
 
 
 class SigningOut:
-    """A page for one organisation's administrators."""
+    """The sign-out page for an organisation's administrators."""
 
     def __init__(self, pages: Pages, access: Access, gate: Gate) -> None:
         self._pages = pages
@@ -36,19 +36,19 @@ class SigningOut:
         self._gate = gate
 
     def routes(self) -> tuple[Route, ...]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             Route(_PATH, signed_in(self.choose), methods=["GET"]),
             Route(_PATH, self.end, methods=["POST"]),
         )
 
     async def choose(self, request: Request) -> Response:
-        """Show everyone who has signed in, or could."""
+        """Show the form for choosing a person, which lists all known people."""
         visit = await self._access.visit(request)
         return self._page(request, visit, await self._persons(visit), Form())
 
     async def end(self, request: Request) -> Response:
-        """End all sessions of the chosen person, who is signed out with the next request."""
+        """End all sessions of the chosen person, who is signed out at their next request."""
         if session_of(request) is None:
             await received(request)
         visit = await self._access.visit(request)
@@ -63,7 +63,7 @@ class SigningOut:
         return self._page(request, visit, persons, Form(), ended=chosen.identity.name)
 
     async def _persons(self, visit: Visit) -> tuple[PersonRecord, ...]:
-        """Return all known persons, by name; administrators only."""
+        """Return all known people, by name; only for administrators."""
         async with self._vault(visit) as vault:
             allowed = visit.permissions.may(Right.ADMINISTRATOR)
             found = await vault.persons() if allowed else ()

@@ -1,1 +1,1 @@
-"""Disposal of conversations: rules of mailboxes, proposals that two people approve, and records of each."""
+"""Disposal of conversations: rules of mailboxes, proposals that a second person approves, and records."""

@@ -1,4 +1,4 @@
-"""Disposal at the desk of a mailbox's manager: a rule with its decision, a proposal, and a second person.
+"""Disposal for the managers of a mailbox: a rule based on a decision, a proposal, and its approval.
 
 A mailbox's managers decide; the subject of a conversation is shown only to those who may also read it. The
 second person is another manager of the mailbox; a sole manager confirms a second time.
@@ -24,27 +24,27 @@ from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 
 SHOWN = 100
-"""Conversations of a proposal that are listed; all are counted."""
+"""Maximum number of conversations of a proposal that are listed; the counts include all of them."""
 _PAGE = 500
 MAX_DECISION = 300
 
 
 class UnderWay(Explained):
-    """A mailbox has a disposal under way already, or nothing to dispose of."""
+    """Refusal of a proposal because a disposal of the mailbox is in progress, or nothing is due."""
 
     def __init__(self) -> None:
         super().__init__("nothing was proposed: a disposal of this mailbox is under way, or nothing is due")
 
 
 class SecondPerson(Explained):
-    """The person who proposed it cannot agree to it: another manager of the mailbox must."""
+    """Refusal of an approval by the person who made the proposal: another manager must approve it."""
 
     def __init__(self) -> None:
         super().__init__("you proposed this; another manager of the mailbox has to agree")
 
 
 class Decided(Explained):
-    """A disposal that was decided about before."""
+    """Refusal of a decision about a disposal that has already been decided."""
 
     def __init__(self) -> None:
         super().__init__("this disposal was decided about already; look at it again")
@@ -52,10 +52,10 @@ class Decided(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule of a mailbox."""
+    """The rule for disposal of a mailbox."""
 
     since: str
-    """``done`` or ``registered``."""
+    """Start of the period: ``done`` or ``registered``."""
     days: int
     decision: str
     person: Person
@@ -64,18 +64,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Conversations that a rule would take now, or that a proposal has."""
+    """Conversations that a rule covers now, or that a proposal contains."""
 
     conversations: int
     messages: int
     files: int
     lines: tuple[Line, ...]
-    """The oldest of them; empty for a person who may not read them."""
+    """The oldest conversations; empty for a person who may not read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disposal:
-    """A disposal as pages show it."""
+    """A disposal in the form that pages show."""
 
     id: str
     mailbox: str
@@ -97,7 +97,7 @@ class Disposal:
 
 @dataclass(frozen=True, slots=True)
 class MailboxDisposal:
-    """A mailbox with its rule and disposals, the latest first."""
+    """A mailbox with its rule and its disposals, the latest first."""
 
     mailbox: MailboxRecord
     rule: Rule | None
@@ -105,18 +105,18 @@ class MailboxDisposal:
 
     @property
     def under_way(self) -> Disposal | None:
-        """The disposal that is proposed or being done, if any."""
+        """The disposal that has been proposed or is in progress, if any."""
         return next((each for each in self.disposals if each.stage in ("proposed", "agreed")), None)
 
 
 class DisposalDesk:
-    """One person's scope for disposal, for one request; :class:`NotHere` for a mailbox that is not theirs."""
+    """A person's access to disposals, for one request; :class:`NotHere` for mailboxes they do not manage."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     async def overview(self) -> tuple[MailboxDisposal, ...]:
-        """Return the mailboxes that the person manages, by name."""
+        """Return the mailboxes that the person manages, by name, with their disposals."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             mailboxes = await self._scope.mailboxes(vault, Right.MANAGE)
             if not mailboxes:
@@ -125,8 +125,10 @@ class DisposalDesk:
         return tuple(sorted(found, key=lambda one: (one.mailbox.name.casefold(), one.mailbox.id)))
 
     async def mailbox(self, mailbox: str) -> tuple[MailboxDisposal, Due | None]:
-        """Return a mailbox, and what its rule would remove now, if it has one and no disposal is in
-        progress."""
+        """Return a mailbox, and the conversations that its rule covers now.
+
+        The latter is ``None`` without a rule, or while a disposal is in progress.
+        """
         scope = self._scope
         async with scope.open(Purpose.ADMINISTER) as vault:
             one = await self._of(vault, await self._one(vault, mailbox))
@@ -137,7 +139,7 @@ class DisposalDesk:
         return one, due
 
     async def set_rule(self, mailbox: str, since: str, days: int, decision: str) -> None:
-        """Set the rule of a mailbox; the decision is the organisation's own, by its number or date."""
+        """Set the rule of a mailbox; ``decision`` refers to the organisation's own, by number or date."""
         scope = self._scope
         async with scope.open(Purpose.ADMINISTER) as vault:
             one = await self._one(vault, mailbox)
@@ -148,7 +150,7 @@ class DisposalDesk:
             )
 
     async def propose(self, mailbox: str) -> str:
-        """Propose to dispose of everything that the rule covers now; :class:`UnderWay`."""
+        """Propose the disposal of everything that the rule covers now; raises :class:`UnderWay`."""
         scope, disposal = self._scope, new_id()
         async with scope.open(Purpose.DISPOSE) as vault:
             one = await self._one(vault, mailbox)
@@ -169,7 +171,7 @@ class DisposalDesk:
         return disposal
 
     async def disposal(self, mailbox: str, disposal: str) -> tuple[MailboxDisposal, Disposal, Due]:
-        """Return a disposal with what of it waits."""
+        """Return a disposal with its counts, and the first conversations that it still has to remove."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             one = await self._of(vault, await self._one(vault, mailbox))
             found = self._disposal(one, disposal)
@@ -178,12 +180,15 @@ class DisposalDesk:
         return one, found, Due(found.conversations, found.messages, found.files, lines)
 
     def needs_another(self, disposal: Disposal) -> bool:
-        """Return whether another manager has to agree, since this person proposed it."""
+        """Return whether another manager must approve, because this person made the proposal."""
         managers = self._scope.permissions.holders(Right.MANAGE, disposal.mailbox)
         return disposal.proposed_by.id == self._scope.person.id and set(managers) != {self._scope.person.id}
 
     async def decide(self, mailbox: str, disposal: str, *, agreed: bool) -> None:
-        """Agree to a disposal, which then is done, or drop it; :class:`SecondPerson`, :class:`Decided`."""
+        """Approve a disposal, which is then carried out, or drop it.
+
+        Raises :class:`SecondPerson` or :class:`Decided`.
+        """
         scope = self._scope
         async with scope.open(Purpose.DISPOSE) as vault:
             found = self._disposal(await self._of(vault, await self._one(vault, mailbox)), disposal)
@@ -200,7 +205,7 @@ class DisposalDesk:
             )
 
     async def record(self, mailbox: str, disposal: str) -> AsyncIterator[DisposedRecord]:
-        """Return the record of a disposal, to be read a page at a time."""
+        """Return the record of a disposal, which is read a page at a time."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             found = self._disposal(await self._of(vault, await self._one(vault, mailbox)), disposal)
             vault.record(MKEvent.MK_DISPOSAL_SHOWN, mailbox=found.mailbox, disposal=found.id)
@@ -241,7 +246,7 @@ class DisposalDesk:
     async def _lines(
         self, vault: MessageClientVault, mailbox: str, conversations: tuple[str, ...]
     ) -> tuple[Line, ...]:
-        """Return conversations as lines; they are sights of content, for whoever may read the mailbox."""
+        """Return conversations as entries of a list, logged as reading; empty without the right to read."""
         scope = self._scope
         if not conversations or not scope.may(Right.READ, mailbox):
             return ()

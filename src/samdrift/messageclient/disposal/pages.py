@@ -1,4 +1,4 @@
-"""Pages of disposal: the rule of each mailbox that a person manages, proposals, and records of disposals."""
+"""Disposal pages: the rules of the mailboxes that a person manages, proposals, and records of disposals."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ GOES_THERE = Phrase(
 )
 
 Notify = Callable[[ParticipantIdentifier], None]
-"""A function that has an organisation's approved disposals carried out."""
+"""Callback that starts the approved disposals of an organisation."""
 
 
 class DisposalPages:
-    """Handlers; each opens disposal for the mailboxes that the person manages."""
+    """Handlers of the disposal pages, for the mailboxes that the person manages."""
 
     def __init__(self, frame: Frame, notify: Notify, profiles: Profiles) -> None:
         self._frame = frame
@@ -69,7 +69,7 @@ class DisposalPages:
         self._profiles = profiles
 
     def routes(self) -> Routes:
-        """Return the routes."""
+        """Return the routes of these pages."""
         box = f"{DISPOSAL}/{{mailbox}}"
         one = f"{box}/{{disposal}}"
         return (
@@ -88,7 +88,7 @@ class DisposalPages:
         return self._frame.page(request, office, "disposal.html", mailboxes=found, since=SINCE, stages=STAGES)
 
     async def mailbox(self, request: Request, office: Office) -> Response:
-        """Show a mailbox's rule, what it would remove now, and what it has removed."""
+        """Show a mailbox's rule, the conversations it covers now, and earlier disposals."""
         return await self._mailbox(request, office, None)
 
     async def rule(self, request: Request, office: Office) -> Response:
@@ -124,7 +124,7 @@ class DisposalPages:
         return await self._disposal(request, office)
 
     async def decide(self, request: Request, office: Office) -> Response:
-        """Agree to a disposal, or drop it."""
+        """Approve a disposal, or drop it."""
         form = await received(request)
         params, act = request.path_params, form["act"]
         if act not in ("agree", "drop"):
@@ -143,7 +143,7 @@ class DisposalPages:
         return see(f"{DISPOSAL}/{params['mailbox']}/{params['disposal']}")
 
     async def record(self, request: Request, office: Office) -> Response:
-        """Answer with the record of the disposal, as a table."""
+        """Return the record of the disposal as CSV."""
         params = request.path_params
         found = await DisposalDesk(office.scope).record(params["mailbox"], params["disposal"])
         return StreamingResponse(
@@ -187,7 +187,7 @@ class DisposalPages:
         )
 
     def _elsewhere(self, office: Office, stage: str) -> Phrase | None:
-        """Return what becomes of the copies that the message service has, if there is one."""
+        """Return a text on what happens to the copies at the message service, if there is one."""
         profile = self._profiles.get(office.scope.organisation)
         if profile is None or profile.service is None or stage == "dropped":
             return None
@@ -201,7 +201,7 @@ class DisposalPages:
 def disposal_routes(
     pages: Pages, open_office: OpenOffice, notify: Notify, profiles: Profiles
 ) -> tuple[Route, ...]:
-    """Return the routes; ``notify`` has what was agreed to be done."""
+    """Return the routes; ``notify`` is called to carry out what was approved."""
     frame = Frame(pages, open_office)
     return tuple(
         Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
@@ -217,7 +217,7 @@ def _form(one: MailboxDisposal) -> Form:
 
 
 async def _table(found: AsyncIterator[DisposedRecord]) -> AsyncIterator[bytes]:
-    """Yield the record as CSV, for spreadsheets: cells that could be formulas are text."""
+    """Yield the record as CSV, in which cells that could be formulas in spreadsheets are made text."""
     columns = ("message", "conversation", "direction", "at", "gone_at", "registered", "sha256", "files")
     yield "\ufeff".encode() + csv_lines([columns])
     async for each in found:

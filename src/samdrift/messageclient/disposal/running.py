@@ -1,4 +1,4 @@
-"""The worker of disposal: removes approved conversations one at a time, and resumes after a kill."""
+"""The worker of disposal: removes approved conversations one at a time, and resumes after a crash."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 100
 _EVERY = timedelta(hours=11)
-"""Time after which all vaults are checked again; disposals approved in this process begin immediately."""
+"""Time after which all vaults are checked again; disposals approved in this process start immediately."""
 _RETRY = timedelta(minutes=1)
 """Time after which a vault that could not be opened is tried again."""
 _BREATH = 0.1
-"""Seconds between two vaults."""
+"""Seconds between two vaults, to spread the load."""
 
 
 class Disposing:
-    """Carries out approved disposals, for the organisations that are served in this process."""
+    """Worker that carries out approved disposals for the organisations served in this process."""
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self._gate = gate
@@ -40,12 +40,12 @@ class Disposing:
         self._news = asyncio.Event()
 
     def notify(self, organisation: ParticipantIdentifier) -> None:
-        """Note that an organisation has agreed to a disposal."""
+        """Note that an organisation has approved a disposal."""
         self._wanted.add(organisation)
         self._news.set()
 
     async def run(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Work until cancelled; what cannot be done now, as in a locked vault, is tried again soon."""
+        """Work until cancelled; a disposal that cannot run now, as in a locked vault, is retried soon."""
         time = asyncio.get_running_loop().time
         again_at, gains = time(), -1
         self._gate.leases.on_gain(self._news.set)
@@ -62,9 +62,9 @@ class Disposing:
             self._wanted |= waiting
 
     async def _round(self, on_failure: Callable[[BaseException], None]) -> set[ParticipantIdentifier]:
-        """Look after those who wait; returns those for whom it has to be tried again.
+        """Carry out the disposals of waiting organisations; return those that must be retried.
 
-        A vault that is locked or suspended says so without being asked for anything.
+        A locked or suspended vault is recognised without opening it.
         """
         again = set[ParticipantIdentifier]()
         registry = self._gate.registry
@@ -89,7 +89,7 @@ class Disposing:
 async def dispose_agreed(
     vaults: WorkerGate[MessageClientVault], organisation: ParticipantIdentifier, clock: Clock
 ) -> None:
-    """Do all disposals that an organisation has agreed to, to their end."""
+    """Carry out all disposals that an organisation has approved, to the end."""
     async with vaults.open(organisation, Purpose.DISPOSE) as vault:
         agreed = await vault.agreed_disposals()
     for disposal in agreed:
@@ -108,7 +108,7 @@ async def dispose_agreed(
 
 
 async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, clock: Clock) -> None:
-    """Remove one conversation, with the record of it, in one transaction."""
+    """Remove one conversation and store the record of it, in one transaction."""
     mail = await vault.mail_of(conversation)
     home = next((one.home for one in await vault.conversations_by_id([conversation])), "")
     owners = {one.id: one.draft or one.id for one in mail}

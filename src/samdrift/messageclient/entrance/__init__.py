@@ -1,1 +1,1 @@
-"""The way in: the site of each organisation, sign-in, and the rights of the person who is signed in."""
+"""The entrance to the pages: each organisation's site, sign-in, and the rights of the signed-in person."""

@@ -1,4 +1,4 @@
-"""Access of the signed-in person: rights, checked again with each request.
+"""Access of the signed-in person: rights, which are checked again with each request.
 
 A person whose last right has ended is signed out at the next request, and informed.
 """
@@ -50,36 +50,36 @@ _TEXTS = {
         "%(who)s sees the messages of a span of time and what they say."
     ),
 }
-"""Words for each consent on every page while it lasts."""
+"""Texts about each consent, shown on every page while it lasts."""
 
 
 class NoRights(Explained):
-    """A person who is signed in and has no right in the organisation, or none any more."""
+    """Refusal of a signed-in person who has no right in the organisation, or no longer has any."""
 
     def __init__(self, *, ended: bool = False) -> None:
         super().__init__("the person has no right in the organisation")
         self.ended = ended
-        """True when the person had rights that were ended."""
+        """True if the person had rights that have ended."""
         self.form: Form | None = None
-        """The form with which the person asked, where it was read before that was found."""
+        """The posted form, if it was read before the missing rights were discovered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of a person who has some right in the organisation."""
+    """A request from a person who has at least one right in the organisation."""
 
     organisation: ParticipantIdentifier
     person: Person
     permissions: PersonPermissions
     issuer: str
-    """The sign-in service of the organisation."""
+    """The organisation's sign-in service that identified the person."""
 
 
 Handler = Callable[[Request, Visit], Awaitable[Response]]
 
 
 class Access:
-    """Determines who makes a request, and their rights."""
+    """Access control for requests: determines the person and their rights."""
 
     def __init__(self, sites: Sites, assignments: Assignments, gate: Gate) -> None:
         self._sites = sites
@@ -95,7 +95,7 @@ class Access:
         return signed_in(answer)
 
     def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+        """Wrap the handler of a form; without a session the form is read so that its text is not lost."""
 
         async def answer(request: Request) -> Response:
             if session_of(request) is None:
@@ -105,7 +105,7 @@ class Access:
         return answer
 
     async def visit(self, request: Request) -> Visit:
-        """Return who asks, with their rights now; :class:`NotSignedIn` or :class:`NoRights`."""
+        """Return the requester with their current rights; :class:`NotSignedIn` or :class:`NoRights`."""
         session = session_of(request)
         if session is None:
             raise NotSignedIn
@@ -120,7 +120,7 @@ class Access:
         return Visit(organisation, Person(permissions.person, who.name), permissions, who.issuer)
 
     async def renewed(self, request: Request) -> PersonPermissions:
-        """Return the rights at the end of a request that took long, if its session has not ended either."""
+        """Return the rights at the end of a long request, provided that its session has not ended."""
         value = cookie(request, SESSION)
         used = not request.url.path.startswith(BY_ITSELF)
         if value is None or await site_of(request).sessions.find(value, used=used) is None:
@@ -129,13 +129,13 @@ class Access:
 
 
 def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) -> OnError:
-    """Return the answer to a person who has no rights, or no longer any.
+    """Return the handler that answers a person who has no rights, or no longer any.
 
     The text that they typed in the posted form is returned for copying, since it exists nowhere else:
-    ``typed_in`` extracts it from a form. It is neither saved nor sent. Nothing leaks: the page shows only
-    what this browser sent a moment ago, from a page of ours and with the token of its session, and nothing
+    ``typed_in`` extracts it from a form. It is neither saved nor sent. This discloses nothing: the page shows
+    only what this browser has just sent, from one of our pages and with the token of its session, and nothing
     from the vault, not even whether such a draft exists. A form of another site, or of another session, is
-    not read back. Like any page it is not cached, and its session has ended.
+    not read. Like any page it is not cached, and its session has ended.
     """
 
     async def answer(request: Request, error: Exception) -> Response:
@@ -151,7 +151,7 @@ def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) ->
 
 
 async def _form(request: Request) -> Form | None:
-    """Return the form of a request whose body is unread; ``None`` if it is not of this session."""
+    """Return the form of a request with an unread body; ``None`` if it is not of this session."""
     try:
         return await received(request, _pass_over)
     except (Forged, FormTooLarge):
@@ -159,16 +159,16 @@ async def _form(request: Request) -> Form | None:
 
 
 class _Nowhere:
-    """A sink for files that are discarded."""
+    """A sink that discards the content of files."""
 
     async def write(self, piece: bytes) -> None:
-        """Pass over a piece."""
+        """Discard a piece."""
 
     async def close(self) -> None:
-        """Keep nothing."""
+        """End the file, of which nothing is kept."""
 
     async def discard(self) -> None:
-        """Keep nothing."""
+        """Discard the file, of which nothing is kept."""
 
 
 async def _pass_over(part: FilePart) -> FileSink:
@@ -176,16 +176,16 @@ async def _pass_over(part: FilePart) -> FileSink:
 
 
 def bands(permissions: PersonPermissions) -> Iterator[Band]:
-    """Yield a line for each consent or emergency that is in force in the person's organisation."""
+    """Yield a notice for each consent or emergency in force in the person's organisation."""
     for consent, name in permissions.consents:
         assert consent.end is not None
         yield Band(_text(consent, name), _by(consent), consent.end)
 
 
 def readers_at_operator(permissions: PersonPermissions, mailbox: str) -> tuple[Band, ...]:
-    """Return a line for each consent or emergency by which content of a mailbox can be seen now.
+    """Return a notice for each consent or emergency that currently gives access to content of a mailbox.
 
-    One about a message or a span of time may be about any mailbox.
+    One about a message or a period of time may concern any mailbox.
     """
     return tuple(
         Band(_text(consent, name), _by(consent), consent.end)

@@ -1,1 +1,1 @@
-"""Hand-over: messages as a package that can be kept and read anywhere, and where they are registered."""
+"""Hand-over: messages as a package that can be kept and read anywhere, and registration of conversations."""

@@ -1,4 +1,4 @@
-"""Text of a message as the blocks that a document is set of: from the HTML that pages show, tag by tag."""
+"""Conversion of a message text, from the HTML that pages show, to the blocks that a PDF is typeset from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Block = dict[str, Any]
 
 
 def blocks(html: str) -> list[Block]:
-    """Return the blocks of a text that :func:`samdrift.web.messagetext.message_text` has made.
+    """Return the blocks of a text made by :func:`samdrift.web.messagetext.message_text`.
 
-    A list within a list is lines of its item with their own markers: a document is nested as deep as it is
-    set, and a text may be nested as deep as it likes.
+    A nested list becomes lines of the item that contains it, with their own markers, because blocks have
+    limited depth while a text may be nested arbitrarily.
     """
     reader = _Reader()
     reader.feed(str(kept_text(html)))
@@ -36,7 +36,7 @@ class _Reader(HTMLParser):
         self._italic = 0
         self._as_written = False
         self._lists: list[int | None] = []
-        """Numbers of the next item of each open list; ``None`` for one without numbers."""
+        """Number of the next item of each open list; ``None`` for a list without numbers."""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag in ("ul", "ol"):
@@ -67,7 +67,7 @@ class _Reader(HTMLParser):
             self._italic = max(0, self._italic - 1)
 
     def handle_data(self, data: str) -> None:
-        """Take a text; a line feed is white space in HTML, unless the text is shown as it was written."""
+        """Add a text; a line feed counts as white space, as in HTML, unless the text is shown as written."""
         if not self._as_written:
             data = data.replace("\n", " ")
             if not self._runs or self._runs[-1]["text"].endswith("\n"):

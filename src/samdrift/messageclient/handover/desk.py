@@ -1,4 +1,4 @@
-"""Hand-over and registration at a person's desk: both are in the log before anything leaves."""
+"""Hand-over and registration of conversations by a person; both are logged before anything leaves."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from samdrift.rights import Right
 
 
 class HandOverDesk:
-    """The part of a desk for the end of a conversation's way, as :class:`~samdrift.messageclient.desk.Desk`
-    says.
-    """
+    """The part of a desk for hand-over and registration; see :class:`~samdrift.messageclient.desk.Desk`."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -27,7 +25,7 @@ class HandOverDesk:
     async def handed_over(
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
     ) -> HandOver:
-        """Open messages in order to hand them over; what the message service has is fetched afterwards."""
+        """Open messages to hand them over; data from the message service is fetched later."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
@@ -77,7 +75,7 @@ class HandOverDesk:
         )
 
     async def register(self, conversation: str, version: int, number: str) -> int:
-        """Note the number that a conversation has in the organisation's own records, or take it back."""
+        """Record a conversation's number in the organisation's own records, or remove it."""
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
@@ -95,7 +93,7 @@ class HandOverDesk:
         return new
 
     async def hold(self, conversation: str, version: int, reason: str) -> int:
-        """Keep a conversation from being disposed of, for a reason; an empty one ends that."""
+        """Protect a conversation from disposal, for a given reason; an empty reason ends that."""
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)

@@ -1,4 +1,4 @@
-"""A hand-over as the document to be typeset: always in Swedish, for Swedish records."""
+"""Content of a hand-over's PDF for typesetting; always in Swedish, for Swedish records."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ACTS = {
 
 
 class Document:
-    """Puts a hand-over into words. Hidden characters in others' texts are made visible."""
+    """A hand-over in words. Hidden characters in texts from other people are made visible."""
 
     def __init__(self, shown: Shown, handover: HandOver, site: str, digests: Mapping[str, str]) -> None:
-        """``shown`` has Swedish words that last; ``site`` names the organisation; ``digests`` are by file."""
+        """``shown`` has lasting Swedish texts; ``site`` names the organisation; ``digests`` are by file."""
         self._shown = shown
         self._handover = handover
         self._site = site
         self._digests = digests
 
     def content(self) -> dict[str, Any]:
-        """Return all that the template reads."""
+        """Return all the data that the template reads."""
         say, handover = self._shown.say, self._handover
         conversation = handover.conversation
         exact = self._shown.formats.exact(handover.at)

@@ -1,6 +1,6 @@
-"""The package of a hand-over: one ZIP file that is made while it is sent, and is never on a disk here.
+"""The package of a hand-over: a ZIP file that is created while it is sent, and is never on a disk here.
 
-Only the PDF, which is typeset before the first byte is sent, is held in memory whole. The manifest comes
+Only the PDF, which is typeset before the first byte is sent, is in memory as a whole. The manifest comes
 last, with the digest of every other file.
 """
 
@@ -31,7 +31,7 @@ _PIECE = 1 << 16
 
 @dataclass(slots=True)
 class _Out:
-    """Bytes of the ZIP file that have not been read yet."""
+    """Buffer for bytes of the ZIP file that have not been sent yet."""
 
     held: list[bytes] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class _Out:
         return len(data)
 
     def flush(self) -> None:
-        """Keep nothing back."""
+        """Do nothing, because writes are kept until they are taken."""
 
     def taken(self) -> bytes:
         data = b"".join(self.held)
@@ -49,19 +49,19 @@ class _Out:
 
 
 class Archive:
-    """A ZIP file in pieces. Each file of it is written by iterating over what :meth:`add` yields."""
+    """A ZIP file in pieces. Each of its files is written by iterating over the result of :meth:`add`."""
 
     def __init__(self, at: datetime) -> None:
         self._out = _Out()
         self._zip = zipfile.ZipFile(self._out, "w")  # type: ignore[call-overload]  # It writes, and asks for no place.
         self._at = at.astimezone(_ZONE).timetuple()[:6]
         self.files: dict[str, dict[str, Any]] = {}
-        """Size and digest of each file so far."""
+        """Size and digest of each file that has been written."""
 
     async def add(
         self, name: str, pieces: AsyncIterable[bytes], *, packed: bool = False
     ) -> AsyncIterator[bytes]:
-        """Write a file; ``packed`` is for texts, since most files of messages are packed already."""
+        """Yield the bytes for a new file; ``packed`` compresses it, which is useful only for texts."""
         info = zipfile.ZipInfo(name, self._at)
         info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
         info.external_attr = 0o600 << 16
@@ -76,13 +76,13 @@ class Archive:
         yield self._out.taken()
 
     def end(self) -> bytes:
-        """Return the rest: the table of contents."""
+        """Return the remaining bytes, with the table of contents."""
         self._zip.close()
         return self._out.taken()
 
 
 async def digests(handover: HandOver) -> dict[str, str]:
-    """Return SHA-256 of each file, which the PDF lists before the files are sent."""
+    """Return the SHA-256 of each file, which the PDF lists before the files are sent."""
     found = {}
     for file, pieces in handover.files.items():
         digest = hashlib.sha256()
@@ -117,7 +117,7 @@ class _Writing:
         self._messages: list[dict[str, Any]] = []
 
     async def message(self, number: int, message: Message) -> AsyncIterator[bytes]:
-        """Write everything to be included of a message."""
+        """Yield the bytes for all parts of a message that are included in the package."""
         handover, folder = self._handover, f"meddelande-{number}"
         files: dict[str, str] = {}
         for document in message.documents:
@@ -164,7 +164,7 @@ class _Writing:
     async def _proofs(
         self, message: Message, folder: str, said: dict[str, str], missing: dict[str, str]
     ) -> AsyncIterator[bytes]:
-        """Write the message service's part: evidence including the original, or the original alone."""
+        """Yield the bytes from the message service: evidence with the original, or only the original."""
         wanted = self._handover.parts & {Part.EVIDENCE, Part.ORIGINAL}
         proofs, remote = self._handover.proofs, self._handover.remote.get(message.id)
         if not wanted:
@@ -195,7 +195,7 @@ class _Writing:
             yield piece
 
     def manifest(self) -> dict[str, Any]:
-        """Return the package's contents, and their origin."""
+        """Return the manifest: the package's contents and their origin."""
         handover, conversation = self._handover, self._handover.conversation
         registered = conversation.registered
         return {
@@ -218,7 +218,7 @@ class _Writing:
 
 
 def message_content(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
-    """Return a message as this client keeps it, under the names of interface D (api-mt-mk, Meddelanden)."""
+    """Return a message as stored by this client, with interface D's names (api-mt-mk, Meddelanden)."""
     return {
         "messageId": message.message_id,
         "conversationId": message.conversation_id,
@@ -263,7 +263,7 @@ def _document(document: Document, files: Mapping[str, str]) -> dict[str, Any]:
 
 
 async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Wait for the first piece: until it is there, nothing has been promised."""
+    """Wait for the first piece, so that a failure is noticed before anything is written."""
     first = await anext(pieces, b"")
 
     async def all_of_it() -> AsyncIterator[bytes]:
@@ -280,7 +280,7 @@ async def _whole(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _why(failure: Exception) -> str:
-    """Return why something is missing, without words of the other side."""
+    """Return the reason why a part is missing, without any text from the message service."""
     if isinstance(failure, NotOffered):
         return str(failure)
     return failure.for_logs if isinstance(failure, InterfaceError) else str(failure)

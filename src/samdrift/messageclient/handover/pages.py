@@ -1,4 +1,4 @@
-"""Pages of hand-over: choice of content, the package, and the number in the organisation's own records."""
+"""Hand-over pages: choice of content, package, registration number, and protection from disposal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
 
 
 class HandOverPages:
-    """Handlers; they hold nothing between two requests but the places for setting a PDF."""
+    """Handlers of the hand-over pages; their only shared state is the queue for typesetting."""
 
     def __init__(self, frame: Frame, pages: Pages, typesetter: Typesetter) -> None:
         self._frame = frame
@@ -51,7 +51,7 @@ class HandOverPages:
         self._typesetter = typesetter
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/conversation/{conversation}/package", self.choice),
             ("POST", "/conversation/{conversation}/package", self.package),
@@ -66,7 +66,7 @@ class HandOverPages:
         return await self._page(request, desk, form)
 
     async def package(self, request: Request, desk: Desk) -> Response:
-        """Answer with the package, which is made while it is sent."""
+        """Return the package, which is created while it is sent."""
         form = await received(request)
         parts = frozenset(Part(each) for each in form.all("parts") if each in set(Part))
         if not parts:
@@ -86,7 +86,7 @@ class HandOverPages:
         )
 
     async def register(self, request: Request, desk: Desk) -> Response:
-        """Note the number in the organisation's own records, or take it back."""
+        """Record the conversation's number in the organisation's own records, or remove it."""
         form = await received(request)
         conversation = request.path_params["conversation"]
         number = form["number"].strip()
@@ -103,7 +103,7 @@ class HandOverPages:
         return see(f"/conversation/{conversation}/package")
 
     async def hold(self, request: Request, desk: Desk) -> Response:
-        """Keep the conversation from being disposed of, or end that."""
+        """Protect the conversation from disposal, or end that."""
         form = await received(request)
         conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
         reason = form["reason"].strip()
@@ -165,7 +165,7 @@ class HandOverPages:
         )
 
     def _each(self, request: Request, shown: Shown, one: Conversation) -> list[tuple[str, str]]:
-        """Return the messages to choose one from, the latest first; none where there is but one."""
+        """Return the messages to choose one from, the latest first; empty if there is only one."""
         if len(one.messages) + one.others < 2:
             return []
         return [
@@ -184,7 +184,7 @@ class HandOverPages:
 
 
 def handover_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
-    """Return the routes; ``open_desk`` opens the desk of the person who is signed in."""
+    """Return the routes; ``open_desk`` opens the desk of the signed-in person."""
     frame = Frame(pages, open_desk)
     return routes_of(frame, HandOverPages(frame, pages, Typesetter()).routes())
 

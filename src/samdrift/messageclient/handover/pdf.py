@@ -1,4 +1,4 @@
-"""PDF of what is handed over, set by a process that has none of our keys."""
+"""PDF of a hand-over, typeset by a process that has none of our keys."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from samdrift.scheduling.places import Turns
 
 _PROGRAM = "samdrift.messageclient.handover.typesetting"
 _AT_ONCE, _AT_ONCE_OF_ONE = 2, 1
-"""Limits of documents typeset at a time, for one process and for one organisation.
+"""Limits on concurrent typesetting, for one process and for one organisation.
 
-Each takes a core and some 100 MB, for a moment or for two minutes, and others should not wait for that.
+Each document takes a core and some 100 MB, for a moment or for up to two minutes, and others should not
+wait for that.
 """
 _MOST_WANTED = 16
-"""Documents of one organisation that are set or wait for it: each is in memory meanwhile."""
+"""Maximum number of an organisation's documents being typeset or waiting, all of which are in memory."""
 _SECONDS = 120.0
 _MAX_PDF = 64 << 20
 
@@ -35,10 +36,10 @@ class NoPdf(Explained):
 
 
 class Typesetter:
-    """Sets documents as PDF/A-2a; shared by all requests of a process."""
+    """Typesetting of documents as PDF/A-2a, shared by all requests of a process."""
 
     def __init__(self, template: Path | None = None) -> None:
-        """``template`` is another document's than a hand-over's."""
+        """``template`` replaces the template for hand-overs."""
         self._turns = Turns(_AT_ONCE)
         self._of_one = defaultdict[str, Turns](lambda: Turns(_AT_ONCE_OF_ONE))
         self._wanted = Counter[str]()
@@ -46,13 +47,13 @@ class Typesetter:
 
     @property
     def available(self) -> bool:
-        """Return whether the optional part of the program that does it (extra ``pdf``) is installed."""
+        """True if typesetting is installed, an optional part of the program (extra ``pdf``)."""
         return find_spec("typst") is not None
 
     async def pdf(self, document: Mapping[str, Any], whose: str, person: str = "") -> bytes:
-        """Return a document of an organisation as a PDF; :class:`NoPdf` with the reason where that cannot be.
+        """Return a document of an organisation as a PDF; raises :class:`NoPdf` with the reason for a failure.
 
-        Organisations, and in each its people, have their documents set in fair turns.
+        Organisations, and the people in each, take fair turns.
         """
         if not self.available:
             raise NoPdf("the program was installed without it (extra pdf)")

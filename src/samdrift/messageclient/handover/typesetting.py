@@ -1,7 +1,7 @@
-"""A process of its own that sets one document: JSON comes in, a PDF goes out, and it ends.
+"""A separate process that typesets one document: it reads JSON, writes a PDF, and ends.
 
-What people wrote is data throughout: the template is ours and fixed, and reads the JSON as texts, never as
-markup. The process has no keys and no environment, writes no file, and opens none but the program's own.
+Texts by people are only ever data: the template is ours and fixed, and reads the JSON as texts, never as
+markup. The process has no keys and no environment, writes no file, and opens only the program's own files.
 :mod:`samdrift.messageclient.handover.pdf` starts it.
 """
 
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def typeset(document: str, file: Path = TEMPLATE) -> bytes:
-    """Return a document as a PDF; a character that no font has is shown by its number."""
+    """Return a document as a PDF; a character that no font contains is shown by its number."""
     import typst  # Loaded by this process alone: it takes 80 MB on the disk, and is optional.
 
     template = file.read_bytes()

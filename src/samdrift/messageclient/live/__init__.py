@@ -1,1 +1,1 @@
-"""Open pages: notice that their content has changed, and who else is there. Kept only in memory."""
+"""Open pages: signals that their content has changed, and who else has it open. Kept only in memory."""

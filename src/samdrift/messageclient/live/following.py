@@ -1,7 +1,7 @@
-"""Following: streams of open pages, which say that something changed and never what.
+"""Streams of open pages, which signal that something has changed but never what.
 
-A change wakes all streams of an organisation, and one question to its vault answers all of them. A stream
-ends with its session or its person's rights, even if another process ended them: the vault wakes this one.
+A change wakes all streams of an organisation, and one query to its vault serves all of them. A stream ends
+with its session or its person's rights, even if another process ended them, since the vault wakes this one.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from samdrift.vault.mailmarks import MailMarks
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MAX_OF_PERSON = 3
-"""Streams of one person: a browser has six connections for a site, and needs some for pages."""
+"""Maximum number of streams of one person: a browser has six connections per site, and pages need some."""
 MAX_OF_ORGANISATION = 100
-"""Streams of one organisation, whose people may share the connections of one address; further pages ask."""
+"""Maximum number of streams of one organisation, which may share one address; further pages poll instead."""
 _ALIVE = 15.0
-"""Seconds after which a sign of life is sent, and the person's rights are looked at again."""
+"""Seconds after which a sign of life is sent, and the person's rights are checked again."""
 _TOGETHER = 0.2
-"""Seconds for which a stream waits for what follows a change."""
+"""Seconds for which a stream waits after a change, to combine it with others that follow."""
 
 
 class TooManyStreams(Explained):
-    """The person or the organisation has as many streams as it may have."""
+    """Refusal of a stream because the person or the organisation has reached the limit."""
 
     def __init__(self) -> None:
         super().__init__("too many pages of one person or organisation follow changes at a time")
 
 
 May = Callable[[Right, str], bool]
-"""Returns whether the person has a right to a mailbox."""
+"""Callback that returns whether the person has a right to a mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """A page that follows: its person, session, and what it shows."""
+    """A page that follows changes: its person, its session, and what it shows."""
 
     person: str
     session: bytes
@@ -53,18 +53,18 @@ class Following:
     stay: Stay | None
     """``None`` for a page without a conversation."""
     again: Callable[[], Awaitable[May]] = field(repr=False)
-    """Returns the person's current rights; raises where they have none."""
+    """Callback that returns the person's current rights, and raises if they have none."""
 
 
 @dataclass
 class _Organisation:
-    """Streams of one organisation, and what was looked up for all of them."""
+    """Streams of one organisation, with the result of the latest query for all of them."""
 
     streams: Counter[str] = field(default_factory=Counter)
     following: list[Following] = field(default_factory=list)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     looked: tuple[int, float, MailMarks] | None = None
-    """The count of news, the time and what was there then."""
+    """The count of signals at the time of the query, its time, and its result."""
 
 
 class Live:
@@ -81,11 +81,11 @@ class Live:
         self._closing = asyncio.Event()
 
     def close(self) -> None:
-        """End every stream: pages come back by themselves."""
+        """End every stream; the pages reconnect by themselves."""
         self._closing.set()
 
     async def hear(self) -> None:
-        """Wake streams for what other processes did, until cancelled."""
+        """Wake streams for changes made by other processes, until cancelled."""
         async for organisation, role in self._wakeups():
             if role is Role.MESSAGE_CLIENT:
                 self._news.notify(organisation)
@@ -93,7 +93,7 @@ class Live:
     async def follow(
         self, organisation: ParticipantIdentifier, following: Following
     ) -> AsyncGenerator[Change]:
-        """Return what changes, as it does; :class:`TooManyStreams` immediately if so."""
+        """Return a stream of changes; raises :class:`TooManyStreams` before the stream begins."""
         ours = self._organisations.setdefault(organisation, _Organisation())
         if ours.streams[following.person] >= MAX_OF_PERSON or ours.streams.total() >= MAX_OF_ORGANISATION:
             raise TooManyStreams
@@ -156,7 +156,7 @@ class Live:
         return self.presence.others(organisation, following.person, following.watch.mailboxes)
 
     async def _wait(self, organisation: ParticipantIdentifier, count: int, came: int) -> bool:
-        """Return true once there may be news, false after a while without any."""
+        """Return true once something may have changed, false after a while without changes."""
         waiting = [
             asyncio.create_task(self._news.beyond(organisation, count, self._alive)),
             asyncio.create_task(self.presence.changes.beyond(organisation, came, self._alive)),
@@ -175,7 +175,7 @@ class Live:
     async def _looked(
         self, organisation: ParticipantIdentifier, ours: _Organisation, count: int
     ) -> MailMarks:
-        """Return the state of everything that the organisation's streams watch, looked up once for all."""
+        """Return the state of everything that the organisation's streams watch, from one shared query."""
         async with ours.looking:
             time = asyncio.get_running_loop().time()
             if ours.looked is not None:

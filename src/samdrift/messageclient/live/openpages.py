@@ -1,4 +1,4 @@
-"""Open pages: what each shows, the other people that it names, and the changes that it is notified of."""
+"""Data of open pages: the content they show, the other people present, and the kinds of changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samdrift.rights import Right
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Another person who has a conversation open now."""
+    """Another person who currently has a conversation open."""
 
     person: Person
     writing: bool
@@ -20,40 +20,40 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class OpenPage:
-    """A page that is open: the list on it, and the conversation on it."""
+    """A page that is open, with the list and the conversation that it shows."""
 
     mailbox: str = ""
-    """The mailbox of the list. Beside a conversation is the list of the one that it lies in."""
+    """Mailbox of the list. Next to a conversation, the list is that of the conversation's mailbox."""
     everything: bool = False
-    """The list is of all mailboxes that the person may read."""
+    """True if the list covers all mailboxes that the person may read."""
     conversation: str = ""
     writing: bool = False
-    """The person writes in the conversation, and has no list beside."""
+    """True if the person is writing in the conversation, on a page without a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The list and conversation of a page in the state that it shows, to learn that they have changed."""
+    """The list and conversation of a page with the state it shows, for detecting changes."""
 
     listed: tuple[str, ...] = ()
-    """Mailboxes of the list."""
+    """Mailboxes that the list covers."""
     conversation: str = ""
     mailbox: str = ""
-    """The mailbox of the conversation."""
+    """Mailbox of the conversation."""
     right: Right = Right.READ
-    """The right that the person needs for it."""
+    """Right that the person needs to see the page."""
     list_state: str = ""
     conversation_state: str = ""
 
     @property
     def mailboxes(self) -> frozenset[str]:
-        """All mailboxes of which the page shows something."""
+        """All mailboxes from which the page shows something."""
         return frozenset(filter(None, (*self.listed, self.mailbox)))
 
     def states(
         self, lists: Mapping[str, str], conversations: Mapping[str, tuple[str, str]]
     ) -> tuple[str, str]:
-        """Return the state of both by the marks of mailboxes, and of conversations with their mailboxes."""
+        """Return the states of list and conversation, from the marks of mailboxes and conversations."""
         listed = "-".join(lists.get(mailbox, "0") for mailbox in self.listed)
         if not self.conversation:
             return listed, ""
@@ -63,14 +63,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Changes since a page was made, and who else is there."""
+    """Changes since a page was made, and the other people present."""
 
     arrived: int
-    """Messages that came into the mailboxes of the list."""
+    """Number of messages that have arrived in the mailboxes of the list."""
     list_changed: bool
     conversation_changed: bool
     present: Mapping[str, tuple[Present, ...]]
-    """Colleagues, by conversation."""
+    """Other people present, by conversation."""
 
 
 class Change(StrEnum):
@@ -79,8 +79,8 @@ class Change(StrEnum):
     NEWS = "news"
     """The list or the conversation has changed."""
     PRESENT = "present"
-    """A colleague has come or gone, or begun to write."""
+    """A colleague has opened or left a conversation, or started to write."""
     ALIVE = "alive"
-    """A sign of life."""
+    """A sign of life, sent at intervals without changes."""
     OVER = "over"
-    """The page is not for this person any more."""
+    """The person no longer has the right to see the page."""

@@ -1,8 +1,8 @@
-"""Presence: the persons who have a conversation open now, and which of them are writing in it.
+"""Presence: the people who currently have a conversation open, and which of them are writing in it.
 
 It is kept in the memory of the processes that serve an organisation's pages, ends with the page, and is never
-recorded: presence is not reading, and reading is already in the log. Where several processes do, each hears
-from the others (:mod:`samdrift.installation.presence`).
+recorded: presence is not reading, and reading is already logged. If there are several processes, each is
+informed by the others (:mod:`samdrift.installation.presence`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from samdrift.scheduling.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 POLLED_FOR = timedelta(seconds=45)
-"""Time for which a page that asks now and then counts as open after it has asked."""
+"""Time for which a page without a stream counts as open after it has polled."""
 _MAX_STAYS = 5_000
-"""Pages of one organisation that are kept in mind; further ones are open unseen."""
+"""Maximum number of an organisation's open pages that are tracked; further ones are not noticed."""
 _MAX_TOLD = 100
-"""Limit of one organisation's pages that are reported to other processes."""
+"""Maximum number of an organisation's open pages that are reported to other processes."""
 _MAX_LINE = 59_000
-"""Bytes of them in that line, as a text in JSON: of a longer one than 64 KiB nothing is heard."""
+"""Maximum size of such a report in bytes of JSON text; a line of more than 64 KiB would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,22 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """Pages that are open at another process, according to its report."""
+    """Pages that are open at another process, as last reported."""
 
     stays: frozenset[Stay]
     until: datetime
-    """Moment at which that is forgotten."""
+    """Time at which the report expires."""
 
 
 class Presence:
-    """Everyone who is here, by organisation."""
+    """People present, by organisation."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stays: defaultdict[ParticipantIdentifier, dict[Stay, int]] = defaultdict(dict)
         self._polled: defaultdict[ParticipantIdentifier, dict[Stay, datetime]] = defaultdict(dict)
         self.changes = Signals()
-        """Notified for an organisation when a person comes or goes."""
+        """Signals for each organisation, sent when a person comes or goes."""
         self._elsewhere: defaultdict[ParticipantIdentifier, dict[int, _Heard]] = defaultdict(dict)
         self._untold: set[ParticipantIdentifier] = set()
         self._something = asyncio.Event()
@@ -84,7 +84,7 @@ class Presence:
             self._notify(organisation)
 
     def polled(self, organisation: ParticipantIdentifier, stay: Stay) -> None:
-        """Count a person as present for a while."""
+        """Count a person as present for a while after their page has polled."""
         now, polled = self._clock(), self._polled[organisation]
         for gone in [each for each, until in polled.items() if until <= now]:
             del polled[gone]
@@ -100,7 +100,7 @@ class Presence:
         self.changes.notify(organisation)
 
     async def changed(self, within: float) -> Collection[ParticipantIdentifier]:
-        """Return where somebody came or went here, or after ``within`` seconds where somebody is."""
+        """Return organisations with changes, or after ``within`` seconds all with people present here."""
         try:
             async with asyncio.timeout(within):
                 await self._something.wait()
@@ -114,7 +114,7 @@ class Presence:
         return untold
 
     def own(self, organisation: ParticipantIdentifier) -> list[list[Any]]:
-        """Return the persons present in this process, for the others."""
+        """Return the people present in this process, in the form reported to other processes."""
         told, room = list[list[Any]](), _MAX_LINE
         for each in dict.fromkeys(self._here(organisation)):
             page = [each.person.id, each.person.name, each.mailbox, each.conversation, each.writing]
@@ -125,7 +125,7 @@ class Presence:
         return told
 
     def hear(self, process: int, organisation: ParticipantIdentifier, told: Sequence[Sequence[Any]]) -> None:
-        """Note who is present at another process, until its next report or a while of silence."""
+        """Store who is present at another process, until its next report or expiry."""
         stays = frozenset(
             Stay(Person(str(person), str(name)), str(mailbox), str(conversation), bool(writing))
             for person, name, mailbox, conversation, writing in told
@@ -147,7 +147,7 @@ class Presence:
     def others(
         self, organisation: ParticipantIdentifier, person: str, mailboxes: Collection[str]
     ) -> Mapping[str, tuple[Present, ...]]:
-        """Return who else has conversations in some mailboxes open, by conversation; writers first."""
+        """Return who else has conversations in the given mailboxes open, by conversation; writers first."""
         now = self._clock()
         elsewhere = self._elsewhere.get(organisation, {}).values()
         stays = [

@@ -1,1 +1,1 @@
-"""Notices by mail without content, hours in which mailboxes are manned, and mailboxes that lie unread."""
+"""Notices by e-mail without content, staffed hours of mailboxes, and mailboxes left unread too long."""

@@ -1,8 +1,8 @@
-"""Automatic acknowledgements: one answer to a conversation's first message, where its mailbox has a text.
+"""Automatic acknowledgements: one reply to a conversation's first message, if its mailbox has a text for it.
 
-Two machines that answer each other would never stop. So none is sent in response to an answer, to a message
-marked as automatic, or to the organisation itself, and at most one a day to the same address: an unmarked
-machine that begins a new conversation with each answer does not get a second one.
+Two machines that answer each other would never stop. Therefore none is sent in response to a reply, to a
+message marked as automatic, or to the organisation itself, and at most one a day goes to the same address: an
+unmarked machine that starts a new conversation with each reply does not get a second one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def acknowledge(
     text: str,
     now: datetime,
 ) -> bool:
-    """Answer a message by the mailbox's text; false where none may go to its sender."""
+    """Reply to a message with the mailbox's text; returns false if its sender may not get one."""
     sender = content.party(mail.content["sender"])
     known_by = f"{mailbox.id} {sender.organisation} {sender.address}"
     if not may_acknowledge(mail, organisation):

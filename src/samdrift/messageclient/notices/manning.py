@@ -1,4 +1,4 @@
-"""Hours in which a mailbox is manned, and the moment at which it has lain unread for some of them. Pure."""
+"""Staffed hours of a mailbox, and the time at which mail has been unread for too long; pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Europe/Stockholm")
 _LOOKED_AHEAD = 400
-"""Days after which a mailbox counts as manned never."""
+"""Number of days examined, after which a mailbox counts as never staffed."""
 _MINUTES_OF_DAY = 24 * 60
 
 MAX_HOURS, MAX_CLOSED, MAX_TEXT = 200, 400, 2_000
@@ -19,9 +19,9 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0
 _MAX_ADDRESS = 254
 
 Hours = tuple[int, int] | None
-"""Minutes of a day from and to which a mailbox is manned; ``None`` for a day without."""
+"""Minutes of a day from and to which a mailbox is staffed; ``None`` for a day on which it is not."""
 OFFICE: tuple[Hours, ...] = ((480, 1020),) * 5 + (None, None)
-"""Eight to five from Monday to Friday."""
+"""Default hours: eight to five from Monday to Friday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +30,30 @@ class Lain:
 
     messages: int
     hours: int
-    """Hours in which the mailbox was manned, for which a message may lie unread."""
+    """Number of staffed hours for which a message may be unread."""
     oldest: str
-    """The conversation of the one that came first."""
+    """Conversation of the earliest of these messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manning:
-    """Hours in which a mailbox is manned, and the address that is notified when mail is still unread."""
+    """Staffed hours of a mailbox, and the address to notify if mail is still unread."""
 
     hours: tuple[Hours, ...] = OFFICE
-    """Hours of each day, the first for Mondays."""
+    """Hours of each day of the week, starting with Monday."""
     closed: frozenset[date] = frozenset()
-    """Days on which it is not manned."""
+    """Days on which the mailbox is not staffed."""
     holidays: bool = True
-    """It is not manned on public holidays and on the eves of Midsummer, Christmas and New Year."""
+    """True if it is not staffed on public holidays or the eves of Midsummer, Christmas and New Year."""
     escalate_after: int = 0
-    """Manned hours for which a message may lie unread; 0 for any number."""
+    """Number of staffed hours for which a message may be unread; 0 for no limit."""
     escalate_to: str = ""
-    """Mail address to notify then."""
+    """E-mail address to notify after that time."""
     acknowledge: str = ""
-    """Text that automatically answers the first message of a conversation; empty for no answer."""
+    """Text of the automatic reply to the first message of a conversation; empty for no reply."""
 
     def unfit(self) -> tuple[str, str] | None:
-        """Return what cannot be kept, and why; ``None`` where all of it can."""
+        """Return the name of an invalid setting and the reason; ``None`` if all are valid."""
         if len(self.closed) > MAX_CLOSED:
             return "closed", f"at most {MAX_CLOSED} days are kept on which a mailbox is not manned"
         if not 0 <= self.escalate_after <= MAX_HOURS:
@@ -67,7 +67,7 @@ class Manning:
         return None
 
     def lain_unread(self, since: datetime) -> datetime | None:
-        """Return when a message that came ``since`` has lain unread too long; ``None`` for never."""
+        """Return when a message that arrived at ``since`` has been unread too long; ``None`` for never."""
         if not self.escalate_after:
             return None
         left = timedelta(hours=self.escalate_after)
@@ -78,7 +78,7 @@ class Manning:
         return None
 
     def lain_since(self, now: datetime) -> datetime | None:
-        """Return the time before which an unread message has waited too long; ``None`` if none has."""
+        """Return the arrival time before which unread mail has waited too long; ``None`` if none has."""
         if not self.escalate_after:
             return None
         left = timedelta(hours=self.escalate_after)
@@ -91,7 +91,7 @@ class Manning:
         return None
 
     def manned(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Yield the times from a moment on at which it is manned."""
+        """Yield the staffed periods from a given time on."""
         first = since.astimezone(ZONE).date()
         for number in range(_LOOKED_AHEAD):
             for begin, end in self._on(first + timedelta(days=number)):
@@ -99,13 +99,13 @@ class Manning:
                     yield max(begin, since), end
 
     def _on(self, day: date) -> Iterator[tuple[datetime, datetime]]:
-        """Yield the time of a day at which it is manned; none where it is not."""
+        """Yield the staffed period of a day, if there is one."""
         hours = self.hours[day.weekday()]
         if hours is not None and day not in self.closed and not (self.holidays and is_holiday(day)):
             yield _moment(day, hours[0]), _moment(day, hours[1])
 
     def content(self) -> dict[str, Any]:
-        """Return it as it is kept."""
+        """Return the settings in the form that the vault stores."""
         return {
             "hours": self.hours,
             "closed": sorted(day.isoformat() for day in self.closed),
@@ -117,7 +117,7 @@ class Manning:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Manning:
-        """Return the inverse of :meth:`content`."""
+        """Return the settings from the result of :meth:`content`."""
         return cls(
             tuple(None if each is None else (each[0], each[1]) for each in content["hours"]),
             frozenset(map(date.fromisoformat, content["closed"])),
@@ -129,12 +129,12 @@ class Manning:
 
 
 def is_mail_address(text: str) -> bool:
-    """Return whether a text is a mail address to which notices can go."""
+    """Return whether a text is an e-mail address to which notices can be sent."""
     return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
 def _moment(day: date, minutes: int) -> datetime:
-    """Return a time of day in Sweden; 24:00 is the end of the day."""
+    """Return a Swedish time of day as a time in UTC; 24:00 is the end of the day."""
     if minutes >= _MINUTES_OF_DAY:
         return datetime.combine(day + timedelta(days=1), time(), ZONE).astimezone(UTC)
     return datetime.combine(day, time(minutes // 60, minutes % 60), ZONE).astimezone(UTC)
@@ -166,7 +166,7 @@ def easter(year: int) -> date:
 
 
 def next_at(hour: int, after: datetime) -> datetime:
-    """Return the next moment after another at which it is some hour in Sweden."""
+    """Return the next time after ``after`` at which it is the given hour in Sweden."""
     day = after.astimezone(ZONE).date()
     found: Sequence[datetime] = [_moment(day + timedelta(days=number), hour * 60) for number in range(3)]
     return next(moment for moment in found if moment > after)

@@ -1,4 +1,4 @@
-"""Pages about notices: what a person is notified of by mail, and when a mailbox is manned."""
+"""Pages about notices: the events that a person is notified of by e-mail, and a mailbox's staffed hours."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LOCALE = Path(__file__).parent / "locale"
 _NUMBER = re.compile(r"[0-9]{1,3}")
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
 _PERIOD = re.compile(" ?[–—] ?| - ")
-"""Between two days. Runs of blanks are one by then: to look for such takes the square of their length."""
+"""Separator between two days. White space is collapsed first, as matching long runs takes quadratic time."""
 _END_OF_DAY = 24 * 60
 _DAYS = (
     Phrase("Monday"),
@@ -59,7 +59,7 @@ _NO_TIME = Phrase("Enter times such as 08:00 and 17:00, the later one last, or l
 
 
 class NoticePages:
-    """Pages about notices and manning of one organisation's mailboxes."""
+    """Pages about notices, and about the staffed hours of an organisation's mailboxes."""
 
     def __init__(self, pages: Pages, access: Access, gate: Gate, clock: Clock) -> None:
         self._pages = pages
@@ -68,7 +68,7 @@ class NoticePages:
         self._clock = clock
 
     def routes(self) -> tuple[Route, ...]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             Route("/notices", self._access.shown(self.choice_form), methods=["GET"]),
             Route("/notices", self._access.posted(self.choose), methods=["POST"]),
@@ -79,14 +79,14 @@ class NoticePages:
     # --- what a person is told ----------------------------------------------------------------------------
 
     async def choice_form(self, request: Request, visit: Visit) -> Response:
-        """Show what the person is notified of by mail."""
+        """Show the mailboxes that the person is notified of by e-mail."""
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             kept = (await vault.notice_choices()).get(visit.person.id, {})
         return self._choices(request, visit, mailboxes, Form(_fields_of_choice(kept)))
 
     async def choose(self, request: Request, visit: Visit) -> Response:
-        """Keep the person's choice of notices."""
+        """Store the person's choice of notices."""
         form = await received(request)
         async with self._opened(visit, Purpose.PROCESS) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
@@ -120,12 +120,12 @@ class NoticePages:
     # --- manning ------------------------------------------------------------------------------------------
 
     async def manning_form(self, request: Request, visit: Visit) -> Response:
-        """Show when a mailbox is manned."""
+        """Show the staffed hours of a mailbox."""
         mailbox, manning = await self._managed(request, visit)
         return self._manning(request, visit, mailbox, Form(_fields_of_manning(manning)))
 
     async def man(self, request: Request, visit: Visit) -> Response:
-        """Keep when a mailbox is manned."""
+        """Store the staffed hours of a mailbox."""
         form = await received(request)
         mailbox, _ = await self._managed(request, visit)
         manning = _manning_of(form)
@@ -150,7 +150,7 @@ class NoticePages:
         return self._pages.page(request, template, status, **context)
 
     async def _managed(self, request: Request, visit: Visit) -> tuple[MailboxRecord, Manning]:
-        """Return the requested mailbox; one that the person does not manage is answered as non-existent."""
+        """Return the requested mailbox; one that the person does not manage is treated as non-existent."""
         asked, may = request.path_params["mailbox"], visit.permissions.may
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes, kept = await vault.mailboxes(), await vault.manning()
@@ -170,7 +170,7 @@ _HOURS = tuple(str(hour) for hour in range(24))
 
 
 def notice_routes(pages: Pages, access: Access, gate: Gate, clock: Clock) -> tuple[Route, ...]:
-    """Return the routes of the pages about notices and manning."""
+    """Return the routes of the pages about notices and staffed hours."""
     return NoticePages(pages, access, gate, clock).routes()
 
 
@@ -193,7 +193,7 @@ def _fields_of_manning(manning: Manning) -> Iterator[tuple[str, str]]:
 
 
 def _manning_of(form: Form) -> Manning | None:
-    """Return the typed settings; ``None`` if any of them is refused."""
+    """Return the settings in a form; ``None`` if any of them is refused."""
     hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()
@@ -225,7 +225,7 @@ def _hours_of(form: Form, number: int) -> Hours:
 
 
 def _closed_of(form: Form) -> frozenset[date]:
-    """Return single days, and all days of periods such as ``2026-07-06 – 2026-07-31``."""
+    """Return the days in a form: single ones, and those of periods such as ``2026-07-06 – 2026-07-31``."""
     closed = set[date]()
     lines = [text for line in form["closed"].splitlines() if (text := " ".join(line.split()))]
     if len(lines) > MAX_CLOSED:

@@ -1,8 +1,8 @@
-"""The worker of notices: checks mailboxes with new messages, and sends the notices that persons chose.
+"""The worker of notices: checks mailboxes with new messages, and sends the notices that people chose.
 
-A mail says that there is something to read and where to sign in: no sender, no subject, no mailbox, no
-number. A person gets one for all that is new, at most every quarter of an hour, or one a day; none where
-everything has been read meanwhile, or the right to the mailbox is gone.
+An e-mail states only that there is something to read and where to sign in: no sender, subject, mailbox or
+number. A person gets one for everything new, at most every quarter of an hour, or one a day; and none if
+everything has been read in the meantime, or the right to the mailbox has ended.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _AT_MOST_EVERY = timedelta(minutes=15)
 _LEASE = timedelta(minutes=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _COMMITTED = timedelta(minutes=1)
-"""Time by which a message is here that came before a mailbox was looked at."""
+"""Time within which a message that arrived before a check of its mailbox is sure to have been committed."""
 _WITHIN = timedelta(hours=24)
-"""Time within which a notice is attempted; an older one is no longer news."""
+"""Time for which sending a notice is attempted; after that it is no longer news."""
 
 
 class Kind(StrEnum):
@@ -48,53 +48,53 @@ class Kind(StrEnum):
 
     NEW = "new"
     UNREAD = "unread"
-    """A mailbox has lain unread."""
+    """A mailbox has been unread for too long."""
     EMERGENCY = "emergency"
-    """The operator sees data of the organisation without its consent; governance tells the officers."""
+    """The operator sees data of the organisation without its consent; governance notifies the officers."""
     DECISION = "decision"
-    """Something in governance waits for the officers."""
+    """Something in governance is waiting for the officers."""
 
 
 class How(StrEnum):
-    """Ways in which a person is notified of a mailbox."""
+    """Ways in which a person can be notified of new messages in a mailbox."""
 
     SOON = "soon"
     DAILY = "daily"
 
 
 class Outcome(StrEnum):
-    """Ends of a notice."""
+    """Possible outcomes of a notice."""
 
     SENT = "sent"
     NOT_NEEDED = "not-needed"
-    """Everything was read meanwhile, or the person may not read the mailbox any more."""
+    """Everything was read in the meantime, or the person may no longer read the mailbox."""
     REFUSED = "refused"
     NOT_SENT = "not-sent"
     """The mail server could not be used in time."""
 
 
 class Post(Protocol):
-    """A server that takes mail."""
+    """A mail server that accepts e-mail for delivery."""
 
     async def send(self, mail: EmailMessage, recipient: str) -> None:
-        """Hand a mail over; :class:`MailServerUnavailable`, or :class:`MailRefused`."""
+        """Hand over an e-mail; raises :class:`MailServerUnavailable` or :class:`MailRefused`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeSettings:
-    """The sender of notices, and where each organisation's people sign in."""
+    """The sender of notices, and the address at which each organisation's people sign in."""
 
     sender: str
     origins: Mapping[ParticipantIdentifier, str]
     governance: Mapping[ParticipantIdentifier, str] = field(default_factory=dict)
-    """Origins at which officers sign in, of organisations with pages of governance."""
+    """Addresses at which officers sign in, for organisations with governance pages."""
 
 
 Vaults = WorkerGate[MessageClientVault]
 
 
 class Notices:
-    """Notices of all organisations."""
+    """Notices of all organisations to their people."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Notices:
         clock: Clock,
         watch: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Without ``post`` nobody is notified by mail.
+        """``post`` is the mail server; without one, no e-mail is sent.
 
         ``watch`` is called with the reason why the mail server is unreachable, or an empty text.
         """
@@ -117,7 +117,7 @@ class Notices:
         self._watch = watch
 
     async def turn(self, organisation: ParticipantIdentifier) -> datetime | None:
-        """Do due work, and return when more falls due; ``None`` when nothing waits."""
+        """Do the work that is due, and return when the next is due; ``None`` if nothing is waiting."""
         now = self._clock()
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             watches = await vault.due_watches(now=now)
@@ -132,7 +132,7 @@ class Notices:
             return await vault.next_notice()
 
     async def run(self, gate: Gate, on_failure: Callable[[BaseException], None]) -> None:
-        """Do what is due until cancelled; the registry knows where something is."""
+        """Do the work that is due until cancelled, for organisations that the registry finds due."""
         role = Role.MESSAGE_CLIENT
 
         def works_for(organisation: ParticipantIdentifier) -> bool:
@@ -184,7 +184,7 @@ class Notices:
         text: str,
         now: datetime,
     ) -> None:
-        """Answer what came to a mailbox's own address since it was looked at, each conversation once."""
+        """Acknowledge conversations that began in a mailbox since the last check, each once."""
         began = await vault.began_in(watch.mailbox, watch.looked_at)
         if not began:
             return
@@ -200,7 +200,7 @@ class Notices:
         oldest: datetime | None,
         now: datetime,
     ) -> None:
-        """Escalate a mailbox that lies unread, once until all of it has been read."""
+        """Escalate a mailbox left unread for too long; not again until all of it has been read."""
         due = None if oldest is None else hours.lain_unread(oldest)
         known = watch.looked_at + _COMMITTED
         escalated = watch.escalated and oldest is not None and oldest < known
@@ -234,7 +234,7 @@ class Notices:
             await self._end(organisation, notice, Outcome.SENT, "")
 
     async def _is_needed(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> bool:
-        """Return whether a person may still read, and has not read, what a notice is about."""
+        """Return whether there are new messages that the person may read and has not read."""
         if notice.person is None:
             return True
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
@@ -317,5 +317,5 @@ def _due(how: How, hour: int, last: datetime | None, now: datetime) -> datetime:
 
 
 def _reads(assigned: Assigned, person: str, mailbox: str) -> bool:
-    """Return whether a person may read a mailbox now; by claim, as at their latest sign-in."""
+    """Return whether a person may read a mailbox now; rights by claim are those of their latest sign-in."""
     return person in assigned.holders(Right.READ, mailbox)

@@ -1,6 +1,6 @@
-"""Pages of mailboxes, conversations and messages, over a desk; they hold nothing between two requests.
+"""Pages of mailboxes, conversations and messages, built on a desk. They keep no state between requests.
 
-Ids in their addresses are random; no word, number or name is in any of them.
+The ids in their addresses are random: no address contains a word, number or name from a message.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ __all__ = ["LOCALE", "TEMPLATES", "OpenDesk", "mail_routes", "routes_of"]
 
 
 def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
-    """Return the routes; ``open_desk`` opens the desk of the person who is signed in."""
+    """Return the routes of the mail pages; ``open_desk`` opens the desk of the signed-in person."""
     frame = Frame(pages, open_desk)
     reading = Reading(frame)
     parts = (
@@ -39,7 +39,7 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
 
 
 def routes_of(frame: Frame, routes: Sequence[RouteOf]) -> tuple[Route, ...]:
-    """Return routes with what the frame does around each handler."""
+    """Return routes with each handler wrapped by the frame, which opens the desk and handles refusals."""
     return tuple(
         Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
         for method, path, handler in routes

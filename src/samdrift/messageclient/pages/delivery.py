@@ -1,8 +1,8 @@
-"""Delivery in words: a table over every stage, status and code that a message's way can have.
+"""Delivery in words: tables with a text for each stage, status and code that a delivery can have.
 
-Words say what is known and what is not: that an organisation has taken a message does not say that a person
-has read it. Codes of a message receipt come as ``reason detail`` in an event's title (api-mt-mk, Mappning
-Kvittens och Event).
+The texts state what is known and what is not: that an organisation has received a message does not mean that
+a person has read it. Codes of a message receipt come as ``reason detail`` in an event's title (api-mt-mk,
+Mappning Kvittens och Event).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from samdrift.web.views import Kind, Step, StepState, Tag
 from samdrift.wire.codes import Detail, Reason
 
 CALL_AFTER = timedelta(minutes=30)
-"""Time without a message receipt after which a person does well to call the recipient."""
+"""Time without a message receipt after which the page advises a call to the recipient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A state of delivery: short for a tag, and a sentence beside it."""
+    """Texts for a state of delivery: a short one for a tag, and a sentence to go with it."""
 
     short: Phrase
     beside: Phrase
@@ -130,7 +130,7 @@ LATE = Words(
     ),
     Kind.BAD,
 )
-"""A message whose deadline is over while the message service is gone: nobody knows yet what became of it."""
+"""Texts for a message whose deadline passed while the message service was away: its fate is unknown."""
 REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
     {
         Detail.STRUCTURE: Phrase("Rejected: the message is not structured as the rules require"),
@@ -143,7 +143,7 @@ REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
         Detail.SECURITY: Phrase("Rejected: the sender could not be verified"),
     }
 )
-"""Detail codes of a rejection (content-specification 5.3)."""
+"""Texts for the detail codes of a rejection (content-specification 5.3)."""
 REASONS: Mapping[Reason, Phrase] = MappingProxyType(
     {
         Reason.SCHEMA: Phrase("Rejected: the message is not structured as the rules require"),
@@ -151,7 +151,7 @@ REASONS: Mapping[Reason, Phrase] = MappingProxyType(
         Reason.SIGNATURE: Phrase("Rejected: the signature could not be verified"),
     }
 )
-"""Reason codes, for a detail code that is in no list (message-receipt 4.2)."""
+"""Texts for reason codes, used when the detail code is not a known one (message-receipt 4.2)."""
 TRANSFERS: Mapping[TransferReason, Phrase] = MappingProxyType(
     {
         TransferReason.NONE: Phrase("The transfer failed"),
@@ -176,7 +176,7 @@ NOT_COVERED = TRANSFERS[TransferReason.NOT_COVERED]
 
 
 def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
-    """Return the state of a delivery as a tag and a sentence beside it."""
+    """Return the state of a delivery as a tag and a sentence to go with it."""
     found = _words(delivery, wording)
     time = wording.formats.longer(delivery.since)
     short, beside = wording.text(Phrase(found.short.text, {"time": time})), wording.text(found.beside)
@@ -192,7 +192,7 @@ def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
 
 
 def reported(delivery: Delivery) -> str:
-    """Return what a message service wrote when it refused a message, where words stand for it elsewhere."""
+    """Return the message service's own reason for a refusal if a translated text is shown instead."""
     refused = delivery.stage in (Stage.REFUSED, Stage.NOT_SENT)
     return delivery.reason if refused and _reason_in(delivery.reason) else ""
 
@@ -223,12 +223,12 @@ def _rejection(events: tuple[DeliveryEvent, ...]) -> Phrase | None:
 
 
 def _codes(title: str) -> Phrase:
-    """Return the words for the codes of a receipt, which another supplier's service may order otherwise."""
+    """Return the text for the codes of a receipt, in whatever order another supplier writes them."""
     return _words_of(title.split()) or STATUSES[MessageStatus.REJECTED].short
 
 
 def _reason_in(reported: str) -> Phrase | None:
-    """Return the words for the codes in what a message service wrote when it refused a message, if any."""
+    """Return the text for the first known code in a message service's refusal, if there is one."""
     return _words_of(re.findall(r"[\w-]+", reported))
 
 
@@ -245,7 +245,7 @@ def _words_of(parts: Sequence[str]) -> Phrase | None:
 
 
 def event_words(event: DeliveryEvent) -> Phrase:
-    """Return what happened at a step of the way; a step that no list has is shown as it was reported."""
+    """Return the text for a step of a delivery; an unknown step is shown as it was reported."""
     if event.status is MessageStatus.REJECTED:
         return _codes(event.title)
     for reason in TransferReason:
@@ -281,22 +281,22 @@ _PICTURE = (
     ),
     (Phrase("Receipt from the organisation"), frozenset({MessageStatus.ACCEPTED})),
 )
-"""Steps of a message that goes well, and the statuses that prove each."""
+"""Steps of a successful delivery, each with the statuses that prove it."""
 
 
 _ORDER = {status: place for place, status in enumerate(STEPS)}
 
 
 def in_order(event: DeliveryEvent) -> tuple[datetime, int]:
-    """Return the place of an event: those of one second come in the order of a way that goes well."""
+    """Return a sort key for an event; events of the same second are in the order of normal delivery."""
     return event.at.replace(microsecond=0), _ORDER.get(event.status, 0) if event.status else 0
 
 
 def picture(delivery: Delivery, written: Step, wording: Wording) -> tuple[Step, ...]:
-    """Return the way as a picture: steps that are done, one that failed, those that are not there yet.
+    """Return the steps of a delivery for the progress picture: done, failed, and still to come.
 
-    A message service that reports fewer steps than there are (four statuses are mandatory) proves a step by
-    a later one.
+    A message service may report only some of the steps (four statuses are mandatory), so a later step also
+    proves the earlier ones.
     """
     proved = [_proof(delivery, statuses) for _, statuses in _PICTURE]
     last = max((place for place, event in enumerate(proved) if event is not None), default=-1)

@@ -1,4 +1,4 @@
-"""Files on their way into a draft with its form, and in words why one of them is not in it."""
+"""Files that are uploaded into a draft together with its form, and the reasons why some are refused."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ FILE_PROBLEMS = {
         "A message has at most %(most)s files. Send the others in another message", {"most": str(MAX_FILES)}
     ),
 }
-"""Reasons for which a file is not in a draft; the draft's own for the same codes are about all of it."""
+"""Texts for refused files. The same codes have other texts when the problem concerns the draft as a whole."""
 _MAX_REFUSED = FormLimits().files
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that is not in a draft, and why."""
+    """A file that was refused for a draft, and the reason."""
 
     code: ProblemCode
     name: str
 
     def __str__(self) -> str:
-        """Return it as a line that its form posts again."""
+        """Return the refusal as a line of a form field, which :func:`refused_before` reads back."""
         return f"{self.code} {self.name}"
 
 
 def refused_before(form: Form) -> list[Refused]:
-    """Return the files that script sent ahead of the form and that were refused, as the form says."""
+    """Return the files, listed in the form, that were refused when the script sent them ahead of it."""
     lines = (line.partition(" ") for line in form["refused"].split("\n", _MAX_REFUSED)[:_MAX_REFUSED])
     return [Refused(ProblemCode(code), name) for code, _, name in lines if code in FILE_PROBLEMS]
 
 
 def why_refused(refused: Sequence[Refused]) -> Phrase:
-    """Return in words why files are not in a draft: each reason with the files that it is about."""
+    """Return a text that explains why files were refused: each reason with the names of its files."""
     reasons = list(dict.fromkeys(one.code for one in refused))
     said = [
         about(FILE_PROBLEMS[code], ", ".join(one.name for one in refused if one.code is code))
@@ -60,35 +60,35 @@ def why_refused(refused: Sequence[Refused]) -> Phrase:
 
 
 def about(problem: Phrase, what: str) -> Phrase:
-    """Return a problem with the file or recipient that it is about, if any."""
+    """Return the text of a problem with the file or recipient that it concerns, if any."""
     return Phrase("%(problem)s (%(about)s)", {"problem": problem, "about": what}) if what else problem
 
 
 class Files:
-    """Files of one form on their way into a draft. One that is refused is noted, and the form is read on."""
+    """Receiver for the files of one form. A refused file is noted, and the rest of the form is still read."""
 
     def __init__(self, desk: Desk, draft: str) -> None:
         self._desk = desk
         self._draft = draft
         self.came = False
         self.kept = 0
-        """Number of files that are in the draft now; each has made another version of it."""
+        """Number of files added to the draft; each has created a new version of it."""
         self.refused: list[Refused] = []
         self.passed_over = False
-        """There was a file for which the draft could not be changed."""
+        """True if a file was skipped because the draft could not be changed."""
         self.signed_out = False
-        """The session ended while a file was on its way."""
+        """True if the session ended while a file was being uploaded."""
         self.without_rights: NoRights | None = None
-        """The person's last right ended meanwhile."""
+        """Refusal that was raised because the person's last right ended during the upload."""
 
     def answer(self) -> dict[str, object]:
-        """Return what script is to know: whether it is done with the file, and why that was refused."""
+        """Return a result for the script: whether a file was dealt with, and why any was refused."""
         if not self.came:
             return {}
         return {"done": not self.passed_over, "refused": "\n".join(map(str, self.refused))}
 
     async def open(self, part: FilePart) -> FileSink:
-        """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
+        """Start adding a file, or skip it if the draft cannot be changed; saving then reports that."""
         self.came = True
         try:
             return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), part.name, self)
@@ -96,13 +96,13 @@ class Files:
             return await self.pass_over(part)
 
     async def pass_over(self, part: FilePart) -> FileSink:
-        """Take a file for which the draft cannot be changed, and keep nothing of it."""
+        """Read a file without keeping any of it, because the draft cannot be changed."""
         self.passed_over = True
         return _Kept(None, part.name, self)
 
 
 class _Kept:
-    """A file of :class:`Files`; without a sink the rest of it is passed over."""
+    """One file that :class:`Files` is receiving; without a sink its content is read and dropped."""
 
     def __init__(self, sink: FileSink | None, name: str, files: Files) -> None:
         self._sink = sink
@@ -110,7 +110,7 @@ class _Kept:
         self._files = files
 
     async def write(self, piece: bytes) -> None:
-        """Hand on the next piece."""
+        """Pass on the next piece."""
         if self._sink is not None:
             try:
                 await self._sink.write(piece)
@@ -118,7 +118,7 @@ class _Kept:
                 await self._refuse(refusal)
 
     async def close(self) -> None:
-        """Keep the file, or note that it is refused."""
+        """Finish the file, or note why it was refused."""
         if self._sink is not None:
             try:
                 await self._sink.close()
@@ -136,7 +136,7 @@ class _Kept:
                 await self.discard()
 
     async def discard(self) -> None:
-        """Forget the file."""
+        """Drop the file."""
         sink, self._sink = self._sink, None
         if sink is not None:
             await sink.discard()
@@ -147,10 +147,10 @@ class _Kept:
 
 
 async def as_it_was(desk: Desk, draft: Draft, form: Form, files: Files) -> Draft:
-    """Return a draft in the version that its form knows, with the files that came.
+    """Return a draft at the version that its form was made for, including the files that came with it.
 
-    :class:`Changed` where it was changed elsewhere before they came, or while they did; without files saving
-    finds that.
+    Raises :class:`Changed` if the draft was changed elsewhere before or while the files arrived. Without
+    files, saving the draft detects that.
     """
     if not files.came:
         return replace(draft, version=version_of(form))

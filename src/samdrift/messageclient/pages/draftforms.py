@@ -1,4 +1,4 @@
-"""Forms of drafts: a draft as its form shows it, what a form makes of it, and what could not be saved."""
+"""Forms of drafts: conversion between a draft and its form, and forms that could not be saved."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from samdrift.web.texts import Phrase
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Everything that a person typed or chose in a form that could not be saved."""
+    """Everything that a person entered in a form that could not be saved."""
 
     subject: str
     text: str
     beside: tuple[tuple[str, str], ...]
-    """The rest, each with what it is."""
+    """The other fields, each with its label."""
 
 
 def typed_in(form: Form, shown: Shown) -> Typed:
-    """Return what was typed in a form, in words."""
+    """Return the content of a form as texts to show."""
     content = content_of(form, DraftContent())
     confidential = Phrase("Marked as confidential") if content.confidential else Phrase("Not confidential")
     rows = (
@@ -37,17 +37,17 @@ def typed_in(form: Form, shown: Shown) -> Typed:
 
 
 def kept_form(form: Form) -> str:
-    """Return a form that could not be saved as one field, with which later forms of the draft keep it."""
+    """Return an unsaved form, encoded as one field value, which later forms carry along."""
     return urlencode([(name, value) for name, value in form.fields if name in _TYPED])
 
 
 def earlier_forms(form: Form) -> tuple[Form, ...]:
-    """Return the forms that :func:`kept_form` has put into a form, the latest first."""
+    """Return the unsaved forms that :func:`kept_form` put into a form, the latest first."""
     return tuple(Form(parse_qsl(each, keep_blank_values=True)) for each in form.all(EARLIER))
 
 
 def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
-    """Return what was typed in a form of any page in free words; ``None`` where there is nothing."""
+    """Return the free text that was typed in a form of any page; ``None`` if there is none."""
     if form["subject"].strip() or form["text"].strip():
         return typed_in(form, shown)
     words = "\n\n".join(form[name].strip() for name in _WORDS if form[name].strip())
@@ -55,7 +55,7 @@ def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
 
 
 EARLIER = "earlier"
-"""Field of a form for each one before it that could not be saved."""
+"""Form field that carries the earlier forms which could not be saved, one value for each."""
 _TYPED = frozenset(
     {
         *("subject", "text", "confidentiality", "reference-kind", "reference-value"),
@@ -63,16 +63,16 @@ _TYPED = frozenset(
     }
 )
 _WORDS = ("note", "reason", "why")
-"""Fields of free words, in forms that are not a draft's."""
+"""Free-text fields of forms other than a draft's."""
 
 
 def key_of(recipient: Recipient) -> str:
-    """Return the value that stands for a recipient in a form."""
+    """Return the value that identifies a recipient in a form."""
     return f"{recipient.organisation} {recipient.address}"
 
 
 def form_of(draft: Draft, looked_for: str = "") -> Form:
-    """Return a draft as its form shows it."""
+    """Return the form that shows a draft."""
     content = draft.content
     return Form(
         (
@@ -85,7 +85,7 @@ def form_of(draft: Draft, looked_for: str = "") -> Form:
 
 
 def content_of(form: Form, before: DraftContent) -> DraftContent:
-    """Return what a form makes of a draft's content."""
+    """Return the draft content that results from a form, given the content before."""
     removed = set(form.all("remove"))
     rows = zip_longest(form.all("reference-kind"), form.all("reference-value"), fillvalue="")
     return replace(
@@ -104,7 +104,7 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
 
 
 def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
-    """Return the persons on our side; a form without those fields leaves them as they are."""
+    """Return the contact persons on our side; a form without those fields leaves them unchanged."""
     names = form.all("person-name")
     if not names:
         return before.persons
@@ -117,6 +117,6 @@ def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
 
 
 def _labelled(one: Identifier, before: Sequence[Identifier]) -> Identifier:
-    """Return a reference with the text that it had; a new one has its value as its text."""
+    """Return a reference with the label that it had before; the label of a new one is its value."""
     known = next((each for each in before if (each.root, each.extension) == (one.root, one.extension)), None)
     return known or replace(one, label=one.extension)

@@ -1,4 +1,4 @@
-"""Finding: search in what the person may read, and the address book. What is looked for is in no address.
+"""Search in the mail that a person may read, and the address book. Search words are never part of an address.
 
 Clauses: architecture-sad 5.3.6.2 step 1, 5.4 step 1.
 """
@@ -27,7 +27,7 @@ LONG_WORDS = Phrase("Write no more than %(most)s characters", {"most": MAX_WORDS
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An address of the address book as its page shows it."""
+    """An entry of the address book as its page shows it."""
 
     key: str
     name: str
@@ -39,13 +39,13 @@ class _Known:
 
 
 class Finding:
-    """Pages of search and address book; a search is posted and found again under a random token."""
+    """Pages of search and address book. A search is posted, and its results are at a random address."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/search", self.ask),
             ("POST", "/search", self.search),
@@ -56,11 +56,11 @@ class Finding:
         )
 
     async def ask(self, request: Request, desk: Desk) -> Response:
-        """Show the page on which a search is asked for."""
+        """Show the search page."""
         return await self._show(request, desk, Form())
 
     async def search(self, request: Request, desk: Desk) -> Response:
-        """Keep a search and lead to its results."""
+        """Store a search and redirect to its results."""
         form = await received(request)
         words = form.required("words", Phrase("Enter what to search for"))
         if len(words) > MAX_WORDS:
@@ -102,7 +102,7 @@ class Finding:
         )
 
     async def addresses(self, request: Request, desk: Desk) -> Response:
-        """Show addresses that fit, or those that are used most."""
+        """Show addresses that match, or those that are used most."""
         form = await received(request) if request.method == "POST" else Form()
         known = await desk.correspondents(form["words"].strip(), _ADDRESSES)
         return await self._frame.page(
@@ -126,7 +126,7 @@ class Finding:
         )
 
     async def favourite(self, request: Request, desk: Desk) -> Response:
-        """Keep an address as a favourite, or not."""
+        """Mark an address as a favourite, or remove the mark."""
         form = await received(request)
         organisation, _, address = form["key"].partition(" ")
         found = await desk.correspondents(address)

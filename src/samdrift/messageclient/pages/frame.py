@@ -1,4 +1,4 @@
-"""The frame around every mail page: the person's desk, the mailboxes beside it, answers to its refusals."""
+"""The frame of every mail page: the person's desk, the navigation columns, and answers to denied requests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REASONS = (
     (Reason.MISTAKE, Phrase("I am looking into a fault, or something sent to the wrong place")),
 )
 FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
-"""Views over all mailboxes at a time."""
+"""Addresses of the views that cover all mailboxes."""
 
 
 RIGHTS, ADMINISTRATION = "/rights", "/administration"
@@ -61,18 +61,18 @@ RIGHTS, ADMINISTRATION = "/rights", "/administration"
 
 
 NOTICES = "/notices"
-"""Address of the page on which a person chooses what to be told (:mod:`samdrift.messageclient.notices`)."""
+"""Address of the page of email notifications (:mod:`samdrift.messageclient.notices`)."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def see(path: str) -> Response:
-    """Return the answer to a form that was accepted: look at another page."""
+    """Return a redirect that answers an accepted form by showing another page."""
     return RedirectResponse(path, 303)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page's mailbox and view, marked in the columns beside it."""
+    """The mailbox and view that a page shows, which are marked in the navigation columns."""
 
     mailbox: str = ""
     folder: Folder | None = None
@@ -80,14 +80,14 @@ class Place:
 
 
 class Frame:
-    """Everything that handlers of the mail pages share."""
+    """Services that the handlers of all mail pages share."""
 
     def __init__(self, pages: Pages, open_desk: OpenDesk) -> None:
         self._pages = pages
         self.open_desk = open_desk
 
     def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer with a page for a person who is signed in."""
+        """Wrap the handler of a page, which requires that the person is signed in."""
 
         async def answer(request: Request) -> Response:
             return await self.kept_here(request, handler)
@@ -95,9 +95,9 @@ class Frame:
         return signed_in(answer)
 
     def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a posted form; its handler reads it, so that it can receive files before the desk opens.
+        """Wrap the handler of a posted form. The handler reads the form, so it can stream files.
 
-        Without a session there is no desk: the form is read for its own sake, which keeps what was typed.
+        Without a session the form is read before the desk is opened, so that what was typed is not lost.
         """
 
         async def answer(request: Request) -> Response:
@@ -108,7 +108,7 @@ class Frame:
         return answer
 
     async def kept_here(self, request: Request, handler: Handler) -> Response:
-        """Answer by a handler; what is not here for this person is answered like what is nowhere."""
+        """Run a handler and answer its refusals: hidden records look like ones that do not exist."""
         desk = await self.open_desk(request)
         try:
             return await handler(request, desk)
@@ -120,14 +120,14 @@ class Frame:
             return await self.why(request, desk, asked.conversation, Form(), 403)
 
     async def ended(self, request: Request, desk: Desk, typed: Typed | None = None) -> Response:
-        """Answer that the person no longer has access to the mailbox of what they asked for.
+        """Answer that the person no longer has access to the mailbox they asked for.
 
-        ``typed`` could not be saved in a draft, and is the person's own.
+        ``typed`` is the person's own text that could not be saved in a draft.
         """
         return await self.page(request, desk, "ended.html", None, 404, typed=typed)
 
     async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
-        """Ask why a conversation is opened."""
+        """Ask the person why they are opening a conversation."""
         context = {"conversation": conversation, "reasons": REASONS, "form": form}
         return await self.page(request, desk, "why.html", None, status, **context)
 
@@ -142,7 +142,7 @@ class Frame:
         *,
         back: str,
     ) -> Response:
-        """Ask before something is removed for good; ``stays`` says what is not touched."""
+        """Ask for confirmation before something is removed for good; ``stays`` states what is kept."""
         return await self.page(
             request,
             desk,
@@ -160,12 +160,12 @@ class Frame:
         return Shown(self._pages.wording(request), desk.person)
 
     def lasting_voice(self, request: Request, desk: Desk) -> Shown:
-        """Return the same for paper, which is read on other days: with whole dates."""
+        """Return the texts and formats for printing, with full dates because paper is read on later days."""
         language = self._pages.wording(request).formats.language
         return Shown(self._pages.lasting_wording(language), desk.person)
 
     def text(self, request: Request, phrase: Phrase) -> str:
-        """Return a text in the language of the person who asks."""
+        """Return a text in the language of the request."""
         return self._pages.wording(request).text(phrase)
 
     async def page(
@@ -177,7 +177,7 @@ class Frame:
         status: int = 200,
         **context: Any,
     ) -> Response:
-        """Return a page with the mailboxes beside it."""
+        """Return a page with the navigation columns."""
         place = place or Place()
         mailboxes = context.pop("mailboxes", None)
         if mailboxes is None:
@@ -192,7 +192,7 @@ class Frame:
         return self._pages.page(request, template, status, **context)
 
     async def live(self, request: Request, desk: Desk, view: OpenPage) -> str:
-        """Return the question by which a page learns that it has changed; before its content is read."""
+        """Return the query with which a page asks for changes; call it before reading the content."""
         return live_query(view, await desk.watch(view), self._pages.wording(request).formats.now)
 
     def tabs(self, request: Request, mailbox: Mailbox, place: Place) -> tuple[Link, ...]:
@@ -257,7 +257,7 @@ class Frame:
 
 
 def live_query(view: OpenPage, watch: Watch, now: datetime) -> str:
-    """Return the question that a page asks, with the state that it shows: ids and numbers alone."""
+    """Return the query with which a page asks for changes to its state: only ids and numbers."""
     asked = {
         "list": "all" if view.everything else view.mailbox,
         "conversation": view.conversation,
@@ -270,25 +270,25 @@ def live_query(view: OpenPage, watch: Watch, now: datetime) -> str:
 
 
 def may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:
-    """Return whether the person has something to do on the pages of administration."""
+    """Return whether the person may use any of the administration pages."""
     roles = (Right.ADMINISTRATOR, Right.SECURITY_OFFICER)
     return any(desk.may(role) for role in roles) or any(Right.MANAGE in box.rights for box in mailboxes)
 
 
 def _write(mailboxes: Sequence[Mailbox], place: Place) -> str:
-    """Return where a new message begins: in the mailbox at hand, else in the first that may be written in."""
+    """Return the address for a new message, in the current mailbox or else the first writable one."""
     may = [box.id for box in mailboxes if Right.WRITE in box.rights and not box.retired]
     chosen = place.mailbox if place.mailbox in may else next(iter(may), "")
     return f"/mailbox/{chosen}/write" if chosen else ""
 
 
 def saved_file(content: FileContent) -> Response:
-    """Return a file to be saved: never shown in the page, whatever it is."""
+    """Return a file as a download, which the browser never shows in the page."""
     file = content.file
     headers = {**file_headers(file.name), "content-length": str(file.size)}
     return StreamingResponse(content.pieces, headers=headers, media_type=_harmless(file.media_type))
 
 
 def _harmless(media_type: str) -> str:
-    """Return the type of PDF, and for all else one that no browser opens by itself."""
+    """Return the media type for PDF, and for any other file a type that browsers do not open."""
     return media_type if media_type == "application/pdf" else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""Handling: who has a conversation, whether it is done, where it lies, and notes that are never sent."""
+"""Handling of a conversation: its handler, whether it is done, its mailbox, and internal notes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from samdrift.web.uploads import received
 
 Step = Callable[[Desk, str, int, Form], Awaitable[int]]
 _MAX_NOTE = 20_000
-"""Characters of a note: all notes of a conversation stand on its page."""
+"""Maximum number of characters in a note, since all notes of a conversation are shown on its page."""
 
 
 class Handling:
-    """Forms that change what a conversation is; each names the version that the person saw."""
+    """Forms that change the state of a conversation; each carries the version that the person saw."""
 
     def __init__(self, frame: Frame, reading: Reading) -> None:
         self._frame = frame
         self._reading = reading
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
 
         async def take(desk: Desk, conversation: str, version: int, form: Form) -> int:
             return await desk.take(conversation, version)
@@ -98,15 +98,15 @@ class Handling:
 
 
 def query_of(request: Request) -> str:
-    """Return the query of a request, which names a view and nothing else."""
+    """Return the query of a request, which only names a view."""
     return f"?{request.url.query}" if request.url.query else ""
 
 
 def version_of(form: Form) -> int:
-    """Return the version that a form was made for; a number that no version has where it is not one."""
+    """Return the version that a form was made for, or one that never exists if the field is invalid."""
     return number_in(form["version"])
 
 
 def number_in(digits: str) -> int:
-    """Return a number of a form, and one less than 0 for what is none."""
+    """Return a number from a form, or -1 if the text is not one."""
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else -1

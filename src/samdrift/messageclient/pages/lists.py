@@ -1,4 +1,4 @@
-"""Distribution lists: recipients under one name, of a person or of everyone who writes in a mailbox."""
+"""Distribution lists: named sets of recipients, for one person or for everyone who writes in a mailbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Lists:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/lists", self.overview),
             ("POST", "/lists", self.make),
@@ -42,7 +42,7 @@ class Lists:
         return await self._overview(request, desk, Form())
 
     async def make(self, request: Request, desk: Desk) -> Response:
-        """Make a list, and lead to its recipients."""
+        """Create a list and redirect to its page."""
         form = await received(request)
         name = form.required("name", Phrase("Enter a name"))
         if not form.errors:
@@ -59,7 +59,7 @@ class Lists:
         return await self._page(request, desk, kept, Form((("name", kept.name),)))
 
     async def change(self, request: Request, desk: Desk) -> Response:
-        """Add or remove a recipient, look addresses up, or give the list another name."""
+        """Add or remove a recipient, search for addresses, or rename the list."""
         form = await received(request)
         kept = await _one(request, desk)
         if form["add"]:
@@ -79,7 +79,7 @@ class Lists:
         return see(f"/list/{kept.id}")
 
     async def remove(self, request: Request, desk: Desk) -> Response:
-        """Ask whether to remove a list, and remove it when that was answered."""
+        """Ask for confirmation, then remove a list."""
         form = await received(request)
         kept = await _one(request, desk)
         if form["sure"] != "yes":
@@ -158,7 +158,7 @@ async def _one(request: Request, desk: Desk) -> RecipientList:
 
 
 async def _with(desk: Desk, kept: RecipientList, key: str) -> RecipientList:
-    """Return a list with a recipient of the address book, which alone says who there is."""
+    """Return a list with one more recipient, which is added only if it is in the address book."""
     if any(key_of(each) == key for each in kept.recipients):
         return kept
     for found in await desk.correspondents(key.partition(" ")[2]):

@@ -1,7 +1,7 @@
-"""Open pages: a stream that says that something changed, and what that is in words when the page asks.
+"""Updates of open pages: a stream that signals changes, and a description of them when the page asks.
 
-Nothing on a page moves by itself: a line offers to show what is new, and names say who else is there. A page
-whose stream ends, or that may have none, asks now and then. No answer has a word of a message.
+Nothing on a page moves by itself: a line offers to show what is new, and names show who else is there. A page
+without a stream asks from time to time. No response contains any text of a message.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _AGAIN_MILLISECONDS = 5_000
 
 
 class LivePages:
-    """Questions that open pages ask by themselves."""
+    """Requests that open pages send by themselves."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", f"{BY_ITSELF}news", self.news),
             ("GET", f"{BY_ITSELF}events", self.events),
         )
 
     async def news(self, request: Request, desk: Desk) -> Response:
-        """Return, in words, what has changed since the page was made, and who else is there."""
+        """Return a description of what has changed since the page was made, and of who else has it open."""
         view, shown, since = _asked(request)
         polled = "polled" in request.query_params
         found = await desk.news(view, shown, since, polled=polled)
@@ -56,7 +56,7 @@ class LivePages:
         )
 
     async def events(self, request: Request, desk: Desk) -> Response:
-        """Stream that something has changed; a page without a stream asks."""
+        """Stream a signal for each change; a page that cannot get a stream asks from time to time instead."""
         view, shown, _ = _asked(request)
         session = session_of(request)
         assert session is not None  # There is a desk.
@@ -79,7 +79,7 @@ def _asked(request: Request) -> tuple[OpenPage, tuple[str, str], datetime]:
 
 
 def _since(text: str) -> datetime:
-    """Return the moment at which a page was made; long ago for a text that is none."""
+    """Return the time at which a page was made, or the epoch if the text is not a valid number."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 15 else 0
     return EPOCH + timedelta(milliseconds=number)
 

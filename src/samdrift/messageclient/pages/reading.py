@@ -1,4 +1,4 @@
-"""Reading: lists, conversations, messages, files, who has read what, and the way that a message took."""
+"""Reading: lists, conversations, messages, files, the readers of a message, and delivery progress."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from samdrift.web.views import Message, Note, Row, Tag
 
 _ON_A_PAGE = 50
 _BESIDE = 20
-"""Conversations that are listed beside an open one."""
+"""Number of conversations listed next to an open one."""
 _ACTS = {
     Act.READ: Phrase("Read"),
     Act.FILE: Phrase("Opened a file"),
@@ -53,7 +53,7 @@ EMPTY = {
     Folder.SENT: Phrase("Nothing has been sent yet. What you send appears here."),
 }
 NAME_OF_ALL = {Folder.MINE: Phrase("With me"), Folder.SENT: Phrase("Sent")}
-"""Names of views over all mailboxes."""
+"""Names of the views that cover all mailboxes."""
 CHANGED = Phrase(
     "A colleague changed this conversation while you were looking at it. Nothing has been done: please look"
     " again."
@@ -61,13 +61,13 @@ CHANGED = Phrase(
 
 
 class Reading:
-    """Pages that show mail and change nothing but that it was seen."""
+    """Pages that show mail; they change nothing except to record that it was seen."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/", self.start),
             ("GET", "/mailbox/{mailbox}", self.mailbox),
@@ -85,7 +85,7 @@ class Reading:
         )
 
     async def start(self, request: Request, desk: Desk) -> Response:
-        """Show the first mailbox with something unread, else the first; without any, administration."""
+        """Show the first mailbox with unread mail, or the first; administration if there are none."""
         mailboxes = await desk.mailboxes()
         if not mailboxes:
             if may_administer(desk, mailboxes):
@@ -98,7 +98,7 @@ class Reading:
         return await self._first(request, desk, mailboxes, next(unread, readable[0]))
 
     async def mailbox(self, request: Request, desk: Desk) -> Response:
-        """Show what is unread, or what is open where nothing is."""
+        """Show the unread conversations of a mailbox, or the open ones if none are unread."""
         mailboxes = await desk.mailboxes()
         box = await find(desk, mailboxes, request.path_params["mailbox"])
         return await self._first(request, desk, mailboxes, box)
@@ -119,7 +119,7 @@ class Reading:
         return await self._list(request, desk, mailboxes, box, folder)
 
     async def of_all(self, request: Request, desk: Desk) -> Response:
-        """Show a view over all mailboxes."""
+        """Show a view that covers all mailboxes."""
         folder = next(one for one, path in FOLDER_OF_ALL.items() if path == request.url.path)
         live = await self._frame.live(request, desk, OpenPage(everything=True))
         lines = await desk.lines(folder, after=request.query_params.get("after", ""), limit=_ON_A_PAGE)
@@ -174,7 +174,7 @@ class Reading:
         return {"rows": rows, "next": lines.next, "lain": shown.lain(lines.lain, query)}
 
     async def outbox(self, request: Request, desk: Desk) -> Response:
-        """Show what has not left yet, or could not."""
+        """Show messages that have not left yet or could not be sent."""
         shown = self._frame.voice(request, desk)
         messages = await desk.outbox()
         rows = tuple(
@@ -205,7 +205,7 @@ class Reading:
         )
 
     async def conversation(self, request: Request, desk: Desk) -> Response:
-        """Open a conversation, with the list that it was opened from beside it."""
+        """Open a conversation next to the list that it was opened from."""
         return await self.open(request, desk, request.path_params["conversation"])
 
     async def open(
@@ -219,7 +219,7 @@ class Reading:
         *,
         note_open: bool = False,
     ) -> Response:
-        """Show a conversation; ``notice`` says what became of what was tried, ``note`` is one not kept."""
+        """Show a conversation; ``notice`` reports what happened, ``note`` is a text not yet saved."""
         everywhere = folder_of(request.query_params.get("all", ""))
         view = OpenPage(everything=everywhere is not None, conversation=conversation)
         live = await self._frame.live(request, desk, view)
@@ -269,7 +269,7 @@ class Reading:
         )
 
     async def why(self, request: Request, desk: Desk) -> Response:
-        """Note why a conversation is opened, and lead to it."""
+        """Record why a conversation is opened, and redirect to it."""
         form = await received(request)
         conversation = request.path_params["conversation"]
         if form["reason"] not in set(Reason):
@@ -282,7 +282,7 @@ class Reading:
         return see(f"/conversation/{conversation}")
 
     async def printed(self, request: Request, desk: Desk) -> Response:
-        """Open a conversation as it goes on paper."""
+        """Show a conversation for printing."""
         before = request.query_params.get("before", "")
         one = await desk.printed(request.path_params["conversation"], before)
         shown = self._frame.lasting_voice(request, desk)
@@ -301,15 +301,15 @@ class Reading:
         )
 
     async def file(self, request: Request, desk: Desk) -> Response:
-        """Answer with a file of a message, to be saved."""
+        """Return a file of a message as a download."""
         return saved_file(await desk.file(request.path_params["message"], request.path_params["file"]))
 
     async def raw(self, request: Request, desk: Desk) -> Response:
-        """Answer with a message as it came, to be saved."""
+        """Return the raw data of a message as a download."""
         return saved_file(await desk.raw(request.path_params["message"]))
 
     async def readers(self, request: Request, desk: Desk) -> Response:
-        """Show who has seen a message, and how."""
+        """Show who has seen a message, and in which way."""
         message, readings = await desk.readers(request.path_params["message"])
         shown = self._frame.voice(request, desk)
         return await self._frame.page(
@@ -322,7 +322,7 @@ class Reading:
         )
 
     async def way(self, request: Request, desk: Desk) -> Response:
-        """Show the way of a message as a picture and in words."""
+        """Show the progress of a message's delivery as a picture and in words."""
         message = await desk.way(request.path_params["message"])
         shown = self._frame.voice(request, desk)
         state = None if message.delivery is None else shown.delivery(message.delivery)
@@ -349,12 +349,12 @@ class Reading:
 
 
 def _last(one: mail.Conversation, wanted: Callable[[mail.Message], bool]) -> mail.Message | None:
-    """Return the last message of a kind, which is answered: none where a page shows earlier ones."""
+    """Return the last matching message, to reply to; ``None`` if the page shows only earlier ones."""
     return None if one.later else next(filter(wanted, reversed(one.messages)), None)
 
 
 def _is_with_them(message: mail.Message) -> bool:
-    """Return whether a message was sent and can be referred to: it has left, and was not refused."""
+    """Return whether a sent message has left and did not fail in transfer, so it can be referred to."""
     sent = message.delivery
     if sent is None or sent.stage is not mail.Stage.HANDED_OVER:
         return False
@@ -362,7 +362,7 @@ def _is_with_them(message: mail.Message) -> bool:
 
 
 def _references(shown: Shown, one: mail.Conversation) -> tuple[Tag, ...]:
-    """Return a conversation's references, those that only the other side has with its name."""
+    """Return the references of a conversation as tags; those that only the other side uses carry its name."""
     theirs = [each for each in one.counterpart.references if each not in one.references]
     return shown.tags(one.references, replace(one.counterpart, references=tuple(theirs)))
 
@@ -370,7 +370,7 @@ def _references(shown: Shown, one: mail.Conversation) -> tuple[Tag, ...]:
 def _in_order(
     shown: Shown, one: mail.Conversation, *, may_write: bool
 ) -> tuple[tuple[Message | None, Note | None], ...]:
-    """Return messages as they follow each other, and notes by time; one of each pair is there."""
+    """Return messages in order, with notes placed by time; each pair has one of the two."""
     moments = accumulate((each.at for each in one.messages), max)
     marks = len({each.confidential for each in one.messages}) > 1
     messages = [
@@ -385,7 +385,7 @@ def _in_order(
 def _with_open(
     shown: Shown, lines: Sequence[mail.Line], one: mail.Conversation, query: str
 ) -> tuple[Row, ...]:
-    """Return the list beside a conversation, in which that one is marked even where it has been read."""
+    """Return the rows of the list next to a conversation, always including that conversation."""
     rows = [shown.row(line, query, one.id) for line in lines]
     if one.messages and not any(row.current for row in rows):
         rows.append(shown.row_of(one, query))
@@ -393,7 +393,7 @@ def _with_open(
 
 
 async def _colleagues(shown: Shown, desk: Desk, box: Mailbox) -> Sequence[tuple[str, str]]:
-    """Return the people who may become the handler of a mailbox's conversation, but for whoever is here."""
+    """Return the people other than the current person who can become the handler of a conversation."""
     people = await desk.colleagues(box.id)
     return [(each.id, shown.person(each)) for each in people if each.id != desk.person.id]
 
@@ -405,7 +405,7 @@ def _others_to_write_from(mailboxes: Sequence[Mailbox], box: Mailbox) -> Sequenc
 
 
 async def find(desk: Desk, mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbox:
-    """Return a mailbox of the person's; asking for any other is refused, and in the log."""
+    """Return one of the person's mailboxes; a request for any other is refused and logged."""
     found = next((box for box in mailboxes if box.id == mailbox), None)
     if found is None:
         await desk.refuse("mailbox", mailbox)
@@ -413,5 +413,5 @@ async def find(desk: Desk, mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbo
 
 
 def folder_of(text: str) -> Folder | None:
-    """Return a view by its name in an address."""
+    """Return the view named in an address, or ``None`` if there is no such view."""
     return Folder(text) if text in set(Folder) else None

@@ -1,6 +1,6 @@
-"""Selecting: conversations by handler, state, confidentiality, other side, age and files; and kept views.
+"""Selections of conversations by handler, state, confidentiality, other side, age and files; and saved views.
 
-What is selected by is posted, and found again under a random token.
+The criteria are posted, and the result is found under a random token.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Selecting:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/select/{mailbox}", self.ask),
             ("GET", "/select", self.ask),
@@ -50,7 +50,7 @@ class Selecting:
         )
 
     async def ask(self, request: Request, desk: Desk) -> Response:
-        """Show the form of a selection."""
+        """Show the form for a selection."""
         mailboxes = await desk.mailboxes()
         mailbox = request.path_params.get("mailbox", "")
         if mailbox:
@@ -63,7 +63,7 @@ class Selecting:
         )
 
     async def select(self, request: Request, desk: Desk) -> Response:
-        """Keep a selection and lead to its conversations."""
+        """Store a selection and redirect to its conversations."""
         form = await received(request)
         mailboxes = await desk.mailboxes()
         days = form["quiet_days"].strip() or "0"
@@ -91,7 +91,7 @@ class Selecting:
         return await self._selected(request, desk, Form())
 
     async def keep(self, request: Request, desk: Desk) -> Response:
-        """Keep a selection as a view."""
+        """Save a selection as a view."""
         form = await received(request)
         name = form.required("name", Phrase("Enter a name"))
         if not form.errors:
@@ -110,7 +110,7 @@ class Selecting:
         return await self._page(request, desk, Form(), view.selection, lines, view=view, name=view.name)
 
     async def remove(self, request: Request, desk: Desk) -> Response:
-        """Ask whether to remove a view, and remove it when that was answered."""
+        """Ask for confirmation, then remove a view."""
         form, asked = await received(request), request.path_params["view"]
         kept = next((one for one in await desk.views() if one.id == asked), None)
         if kept is not None and form["sure"] != "yes":
@@ -145,7 +145,7 @@ class Selecting:
     async def _handlers(
         self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox]
     ) -> list[tuple[str, str]]:
-        """Return the handlers to choose from: anybody, nobody, the person, and colleagues."""
+        """Return the choices of handler: anyone, the person, no one, and colleagues."""
         shown = self._frame.voice(request, desk)
         colleagues = {
             each.id: shown.person(each)
@@ -205,7 +205,7 @@ class Selecting:
 
 
 def _words(selection: Selection, people: dict[str, str]) -> Iterator[Phrase]:
-    """Yield what a selection is by, in words."""
+    """Yield the criteria of a selection in words."""
     if selection.state is not State.ANY:
         yield _STATES[selection.state]
     if selection.handler:

@@ -1,4 +1,4 @@
-"""Sending: check, a second person where the mailbox asks for one, and the time in which it can be undone."""
+"""Sending: review, approval by a second person if the mailbox requires it, and the period for undoing."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ Act = Callable[[Desk, str, int, Form], Awaitable[object]]
 
 
 class Sending:
-    """Pages between a written message and one that has left."""
+    """Pages for reviewing, approving, sending and undoing a message."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
 
         async def ask(desk: Desk, draft: str, version: int, form: Form) -> object:
             return await desk.ask_approval(draft, version)
@@ -97,7 +97,7 @@ class Sending:
         return await self._review(request, desk, request.path_params["draft"])
 
     async def send(self, request: Request, desk: Desk) -> Response:
-        """Send, and lead to where it can be undone."""
+        """Send a message, and redirect to the page on which that can be undone."""
         form = await received(request)
         draft = request.path_params["draft"]
         try:
@@ -113,11 +113,11 @@ class Sending:
         return see(f"/draft/{draft}/sending")
 
     async def sending(self, request: Request, desk: Desk) -> Response:
-        """Show a message that is about to leave, with the way to undo it."""
+        """Show a message that is about to leave, with the means to undo sending."""
         return await self._sending(request, desk, await desk.draft(request.path_params["draft"]))
 
     async def undo(self, request: Request, desk: Desk) -> Response:
-        """Undo sending, and lead back to the draft."""
+        """Undo sending, and redirect to the draft."""
         await received(request)
         draft = request.path_params["draft"]
         try:
@@ -127,7 +127,7 @@ class Sending:
         return see(f"/draft/{draft}")
 
     def _act(self, act: Act, then: str = "/review") -> Callable[[Request, Desk], Awaitable[Response]]:
-        """Return a handler that acts on a draft and leads to it, or to what ``then`` names of it."""
+        """Return a handler that performs an act on a draft and redirects to the draft's path + ``then``."""
 
         async def answer(request: Request, desk: Desk) -> Response:
             form = await received(request)
@@ -233,7 +233,7 @@ def _answers(
     sender: Person,
     change: str = "",
 ) -> tuple[Answer, ...]:
-    """Return a draft as rows to check; each leads to its field where it can be changed."""
+    """Return a draft as rows to check; a row links to its field if the field can be changed."""
     rows = _Rows(shown, change)
     _add_parties(rows, draft.content.recipients, mailbox, checks, sender)
     _add_content(rows, draft)
@@ -244,7 +244,7 @@ def _answers(
 
 
 class _Rows:
-    """The rows of a draft; ``change`` is the page on which its fields are, where it can be changed."""
+    """The rows of a draft under review; ``change`` is the page for changes, or empty."""
 
     def __init__(self, shown: Shown, change: str) -> None:
         self.shown = shown

@@ -1,4 +1,4 @@
-"""Mail as the parts of pages show it: references in words, who has it, times, addresses of pages."""
+"""Mail as page elements: references, handlers, dates and delivery in words, and links to pages."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
         "unregistred": Phrase("Reference"),
     }
 )
-"""Code systems of persons and references (content-specification 4.3.1), as the text spells them."""
+"""Code systems of persons and references, spelt as in the specification (content-specification 4.3.1)."""
 _OF_PERSONS = frozenset({"1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1"})
-"""Numbers of persons, which are on a conversation's own page and in no list."""
+"""Code systems of personal numbers, which are shown on a conversation's own page but never in a list."""
 _LISTED = 2
 _NAMED = 3
-"""Persons who are named as being in one place; of further ones, the number is."""
+"""Maximum number of people named as having a conversation open; further ones are only counted."""
 _NOTHING_MORE = "NA"
-"""Detail code of a step that nothing more is reported of (api-mt-mk, Mappning Kvittens och Event)."""
+"""Detail code of a step without further details (api-mt-mk, Mappning Kvittens och Event)."""
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _TYPES = MappingProxyType(
     {
@@ -73,12 +73,12 @@ _TYPES = MappingProxyType(
 
 
 def kind(media_type: str) -> str:
-    """Return a type of file, short."""
+    """Return a short name for a file type."""
     return _TYPES.get(media_type) or media_type.rpartition("/")[2].rpartition(".")[2][:5].upper() or "FIL"
 
 
 def party(one: mail.Party | mail.Recipient) -> str:
-    """Return organisation and function in words, by their identifiers where no name is known.
+    """Return the names of an organisation and its function, or their identifiers if no name is known.
 
     Clauses: content-specification 4.3.2.3 sentence 3.
     """
@@ -87,12 +87,12 @@ def party(one: mail.Party | mail.Recipient) -> str:
 
 
 def marked_here(one: mail.Conversation) -> bool:
-    """Return whether nothing in a conversation was marked as confidential but what was sent from here."""
+    """Return whether no incoming message of a conversation was marked as confidential."""
     return not any(each.confidential and each.direction == "in" for each in one.messages)
 
 
 def _listed(references: Sequence[mail.Identifier]) -> list[str]:
-    """Return the references by which a conversation is known in a list."""
+    """Return the references that identify a conversation in a list."""
     return [one.extension for one in references if one.root not in _OF_PERSONS][:_LISTED]
 
 
@@ -104,7 +104,7 @@ _LEFT_OF_OURS = Phrase("It is still at the message service, and can be read in t
 
 
 class Shown:
-    """Mail in the words of one person; ``me`` is the person."""
+    """Mail in words, in the language of one person, ``me``."""
 
     def __init__(self, wording: Wording, me: mail.Person) -> None:
         self._wording = wording
@@ -116,11 +116,11 @@ class Shown:
         return self._wording.text(phrase)
 
     def person(self, person: mail.Person) -> str:
-        """Return a person's name, or that it is not known any more."""
+        """Return a person's name, or a text for a person who is no longer known."""
         return person.name or self.say(Phrase("A person who is no longer known here"))
 
     def part(self, one: mail.Conversation) -> str:
-        """Return which messages of a conversation a page shows; empty where it shows them all."""
+        """Return which messages of a conversation a page shows; empty if it shows them all."""
         if not one.others:
             return ""
         before = one.others - one.later
@@ -137,7 +137,7 @@ class Shown:
     # --- references ---------------------------------------------------------------------------------------
 
     def reference(self, one: mail.Identifier) -> str:
-        """Return a reference in words: its code system, value, and the text that came with it.
+        """Return a reference in words: its code system, its value, and the label that came with it.
 
         Clauses: content-specification 4.3.2.3 sentence 5, sentence 6.
         """
@@ -147,9 +147,10 @@ class Shown:
         return f"{name} {one.extension}{label}".strip()
 
     def persons(self, persons: Sequence[mail.Identifier]) -> str:
-        """Return the persons that a message names: by the text that came with each, and by its id.
+        """Return the persons that a message names, each by the label that came with it and by its id.
 
-        A local id says nothing to others beside a name.
+        A local id is left out if there is a label, because it means nothing to other organisations.
+
         Clauses: content-specification 4.3.2.3 sentence 1, sentence 2.
         """
         return ", ".join(map(self._person, persons))
@@ -161,7 +162,7 @@ class Shown:
         return f"{one.label} ({known})" if one.label else known
 
     def tags(self, ours: Sequence[mail.Identifier], theirs: mail.Party) -> tuple[Tag, ...]:
-        """Return references as tags, theirs with the name of their organisation."""
+        """Return references as tags; those of the other side carry the name of their organisation."""
         whose = theirs.organisation_name.split(" ")[0] or theirs.organisation
         return (
             *(Tag(self.reference(one)) for one in ours),
@@ -169,11 +170,11 @@ class Shown:
         )
 
     def cautions(self, check: mail.RecipientCheck, phrases: Mapping[mail.Caution, Phrase]) -> tuple[str, ...]:
-        """Return reasons to look twice at a recipient."""
+        """Return texts for the reasons to check a recipient again."""
         return tuple(self.say(phrase) for caution, phrase in phrases.items() if caution in check.cautions)
 
     def receipt(self, check: mail.RecipientCheck) -> str:
-        """Return when a recipient last confirmed a message; empty where it never did."""
+        """Return when a recipient last confirmed a message; empty if it never did."""
         if check.last_receipt_at is None:
             return ""
         return self.say(
@@ -181,7 +182,7 @@ class Shown:
         )
 
     def here(self, there: Sequence[Present]) -> str:
-        """Return in words who else has a conversation open."""
+        """Return a text about who else has a conversation open."""
         named = [self._here(one) for one in there[:_NAMED]]
         if len(there) > _NAMED:
             named.append(self.say(Phrase("%(count)s more", {"count": len(there) - _NAMED})))
@@ -196,7 +197,7 @@ class Shown:
     # --- lists --------------------------------------------------------------------------------------------
 
     def row(self, line: mail.Line, query: str = "", current: str = "") -> Row:
-        """Return a conversation in a list; ``query`` leads back to the list that it was opened from."""
+        """Return a conversation as a row; ``query`` keeps track of the list that it is opened from."""
         return Row(
             href=f"/conversation/{line.id}{query}",
             id=line.id,
@@ -211,7 +212,7 @@ class Shown:
         )
 
     def row_of(self, one: mail.Conversation, query: str) -> Row:
-        """Return an open conversation in the list that it was opened from and has left since."""
+        """Return an open conversation as a row of a list in which it no longer belongs."""
         return Row(
             href=f"/conversation/{one.id}{query}",
             id=one.id,
@@ -224,7 +225,7 @@ class Shown:
         )
 
     def lain(self, lain: manning.Lain | None, query: str) -> Lain | None:
-        """Return in words what has lain unread in a mailbox, and where the oldest of it is."""
+        """Return a text about messages left unread for too long, with a link to the oldest."""
         if lain is None:
             return None
         one, hours = lain.messages == 1, {"hours": lain.hours}
@@ -238,7 +239,7 @@ class Shown:
         )
 
     def subject(self, subject: str) -> str:
-        """Return a subject, or that there is none."""
+        """Return a subject, or a text for a missing one."""
         return subject.strip() or self.say(Phrase("(no subject)"))
 
     def _line_tags(self, line: mail.Line) -> Iterable[Tag]:
@@ -273,7 +274,7 @@ class Shown:
             yield self.say(phrase)
 
     def handler(self, handler: mail.Person | None, substitutes: Sequence[mail.Person] = ()) -> str:
-        """Return who has a conversation, in words; and who has it instead while its handler is absent."""
+        """Return a text about a conversation's handler, with substitutes while the handler is absent."""
         if handler is None:
             return self.say(Phrase("unassigned"))
         if handler.id == self._me.id:
@@ -288,7 +289,7 @@ class Shown:
         return self.say(Phrase("with %(name)s", {"name": name}))
 
     def registered(self, registration: mail.Registration | None) -> str:
-        """Return who has registered a conversation, and when; empty where nobody has."""
+        """Return who registered a conversation, and when; empty if it has not been registered."""
         if registration is None:
             return ""
         by = {"name": self.person(registration.person), "time": self.formats.longer(registration.at)}
@@ -297,7 +298,7 @@ class Shown:
     # --- messages -----------------------------------------------------------------------------------------
 
     def message(self, one: mail.Message, *, may_write: bool, marked: bool = False) -> Message:
-        """Return a message of a conversation; ``marked`` has it say whether it is marked as confidential."""
+        """Return a message of a conversation; with ``marked``, a tag shows whether it is confidential."""
         came = one.direction is Direction.IN
         return Message(
             id=f"m-{one.id}",
@@ -318,7 +319,7 @@ class Shown:
         )
 
     def _mark(self, one: mail.Message) -> Tag:
-        """Return whether a message is marked as confidential (content-specification 4.3.2 sentence 11)."""
+        """Return a tag for confidential or not confidential (content-specification 4.3.2 sentence 11)."""
         if one.confidential:
             return Tag(self.say(Phrase("Confidential")), Kind.CONFIDENTIAL)
         return Tag(self.say(Phrase("Not marked as confidential")))
@@ -353,23 +354,23 @@ class Shown:
         return Delivery(tag, beside)
 
     def _delivery(self, one: mail.Message, *, may_write: bool) -> Delivery:
-        """Return the delivery of a message, and the way to undo its sending to who may, while that lasts."""
+        """Return the delivery of a message, with a link to undo it while permitted and possible."""
         assert one.delivery is not None
         undo = self.undo(one) if may_write else ""
         return replace(self.delivery(one.delivery), undo=undo)
 
     def undo(self, one: mail.Message) -> str:
-        """Return where the sending of a message can be undone; empty once it cannot."""
+        """Return the page on which the sending of a message can be undone; empty once it cannot."""
         until = None if one.delivery is None else one.delivery.until
         lasts = one.stage is mail.Stage.WINDOW and until is not None and self.formats.now < until
         return f"/draft/{one.draft}/sending" if lasts and one.draft else ""
 
     def note(self, note: mail.Note) -> Note:
-        """Return a note beside a conversation."""
+        """Return a note of a conversation."""
         return Note(self.person(note.author), note.at, note.text, f"n-{note.id}")
 
     def way(self, one: mail.Message) -> tuple[Step, ...]:
-        """Return the way of a message as a picture."""
+        """Return the progress of a message's delivery as the steps of a picture."""
         if one.delivery is None:
             sent = Step(self.say(Phrase("Sent by the sender")), StepState.DONE, one.dated_at)
             came = Step(self.say(Phrase("Came in")), StepState.DONE, one.at)
@@ -378,7 +379,7 @@ class Shown:
         return delivery.picture(one.delivery, written, self._wording)
 
     def steps(self, one: mail.Delivery) -> tuple[tuple[str, str, str], ...]:
-        """Return the steps of a delivery as words: when, what, and what the message service says of it."""
+        """Return the steps of a delivery in words: time, event, and the message service's own details."""
         return tuple(
             (
                 self.formats.exact(event.at),

@@ -1,7 +1,7 @@
-"""Writing: a draft that is shared in its mailbox, saved as it is typed, with one writer at a time.
+"""Writing: a draft that is shared in its mailbox, saved while it is typed, with one writer at a time.
 
-What a form has not got in it (recipients that were chosen, references that an answer returns) is in the draft
-alone; a form adds to it and removes from it.
+Chosen recipients, and references that a reply returns, are kept in the draft and not in the form. A form only
+adds to them and removes from them.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ FIELDS = {
     "references": "reference-value",
     "persons": "person-name",
 }
-"""Field of the form for the field of a problem; the text for any other."""
+"""Form field in which each problem is shown, by the problem's own field; the text field for any other."""
 MAX_SIZE = 30_000_000
 LIST = "list:"
-"""Begins the value that stands for a distribution list in a form, where a recipient's is."""
+"""Prefix of the form value that identifies a distribution list instead of a recipient."""
 _CHOICES = 12
 _SUGGESTED, _SHORTEST = 8, 2
-"""Suggestions, and letters from which on there are any."""
+"""Maximum number of suggestions, and minimum number of letters before any are made."""
 _EMPTY_ROWS = 1
 _ENDED = Phrase("Not saved: you no longer have access to the mailbox. The draft is kept there.")
 _LOST = Phrase(
@@ -97,13 +97,13 @@ _YOURS = Phrase("The draft is yours now. What you typed earlier is kept below: c
 
 
 class Writing:
-    """The page on which a message is written, and everything that it posts."""
+    """The page for writing a message, and all requests that it posts."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
 
     def routes(self) -> Sequence[RouteOf]:
-        """Return the routes."""
+        """Return the routes of these pages."""
         return (
             ("GET", "/drafts", self.drafts),
             ("POST", "/mailbox/{mailbox}/write", self.write),
@@ -119,7 +119,7 @@ class Writing:
         )
 
     async def drafts(self, request: Request, desk: Desk) -> Response:
-        """Show drafts of the mailboxes that the person writes in."""
+        """Show the drafts of the mailboxes that the person writes in."""
         return await self._drafts(request, desk)
 
     async def _drafts(
@@ -149,7 +149,7 @@ class Writing:
         )
 
     async def write(self, request: Request, desk: Desk) -> Response:
-        """Begin a message, or go on with one that has nothing in it yet."""
+        """Start a message, or continue one that is still empty."""
         await received(request)
         mailbox = request.path_params["mailbox"]
         for draft in await desk.drafts(mailbox):
@@ -158,17 +158,17 @@ class Writing:
         return await self._begun(request, desk, desk.new_draft(mailbox))
 
     async def reply(self, request: Request, desk: Desk) -> Response:
-        """Begin an answer."""
+        """Start a reply."""
         await received(request)
         return await self._begun(request, desk, desk.reply(request.path_params["message"]))
 
     async def again(self, request: Request, desk: Desk) -> Response:
-        """Begin a new message with the content of one that was sent."""
+        """Start a new message with the content of one that was sent."""
         await received(request)
         return await self._begun(request, desk, desk.send_again(request.path_params["message"]))
 
     async def _begun(self, request: Request, desk: Desk, begun: Awaitable[Draft]) -> Response:
-        """Lead to a draft, or to those of which the person has too many."""
+        """Redirect to a new draft, or show the list of drafts if the person has too many."""
         try:
             return see(f"/draft/{(await begun).id}")
         except TooManyKept as many:
@@ -181,7 +181,7 @@ class Writing:
             return await self._drafts(request, desk, 409, notice)
 
     async def draft(self, request: Request, desk: Desk) -> Response:
-        """Show a draft to its writer as a form; to others, and after sending, what has become of it."""
+        """Show an open draft to its writer as a form; otherwise redirect to its review or status."""
         draft = await desk.draft(request.path_params["draft"])
         if draft.stage is DraftStage.SENT and draft.conversation:
             return see(f"/conversation/{draft.conversation}")
@@ -192,7 +192,7 @@ class Writing:
         return await self._form(request, desk, draft, form_of(draft))
 
     async def post(self, request: Request, desk: Desk) -> Response:
-        """Save the form with its files, then do what its button says."""
+        """Save the form with its files, then do what the chosen button asks for."""
         try:
             draft, form, files = await self._received(request, desk)
         except NotHere as missing:
@@ -215,7 +215,7 @@ class Writing:
         return await self._after(request, desk, draft, form, files.refused or refused_before(form))
 
     async def _received(self, request: Request, desk: Desk) -> tuple[Draft, Form, Files]:
-        """Read a draft's form and take its files in; returns the draft as it was before."""
+        """Read the form of a draft and store its files; returns the draft as it was before that."""
         draft = await desk.draft(request.path_params["draft"])
         files = Files(desk, draft.id)
         form = await received(request, files.open)
@@ -234,7 +234,7 @@ class Writing:
         form: Form,
         refused: Sequence[Refused],
     ) -> Response:
-        """Answer a form that was saved."""
+        """Return the response to a form that has been saved."""
         draft = await desk.draft(draft.id)
         look = bool(form["look"] or (form["enter"] and form["find"].strip()))
         again = form_of(draft, form["find"] if look else "")
@@ -257,10 +257,10 @@ class Writing:
         return see(f"/draft/{draft.id}/review")
 
     async def save(self, request: Request, desk: Desk) -> Response:
-        """Save what is typed, and say so in words; the version is what the form is to send next.
+        """Save what has been typed, and return the result in words with the version for the next save.
 
-        A file may come with it: script sends files ahead of their form, so as to show how far they are. The
-        form then says itself why one was refused, and its page shows that.
+        A file may come with the form: the script sends files ahead of it, to show their progress. If a file
+        is refused, the form itself carries the reason to the page that shows it.
         """
         try:
             draft, form, files = await self._received(request, desk)
@@ -288,7 +288,7 @@ class Writing:
         )
 
     async def suggest(self, request: Request, desk: Desk) -> Response:
-        """Answer with addresses that fit what is being typed, for the script that shows them."""
+        """Return addresses that match what is being typed, for the script that shows them."""
         form = await received(request)
         words = form["find"].strip()
         found = await desk.correspondents(words, _SUGGESTED) if len(words) >= _SHORTEST else ()
@@ -314,7 +314,7 @@ class Writing:
         )
 
     async def take_over(self, request: Request, desk: Desk) -> Response:
-        """Become the writer of a draft; what was typed into it is saved, or shown beside newer text."""
+        """Become the writer of a draft. What the person typed is saved, or shown next to the newer text."""
         files = Files(desk, request.path_params["draft"])
         form = await received(request, files.pass_over)
         before = await desk.draft(request.path_params["draft"])
@@ -342,7 +342,7 @@ class Writing:
         )
 
     async def discard(self, request: Request, desk: Desk) -> Response:
-        """Ask whether to delete a draft, and delete it when that was answered."""
+        """Ask for confirmation, then delete a draft."""
         form = await received(request)
         draft = await desk.draft(request.path_params["draft"])
         if form["sure"] != "yes":
@@ -362,7 +362,7 @@ class Writing:
         return see(f"/conversation/{draft.conversation}" if draft.conversation else "/drafts")
 
     async def file(self, request: Request, desk: Desk) -> Response:
-        """Answer with a file of a draft, to be saved."""
+        """Return a file of a draft as a download."""
         return saved_file(await desk.draft_file(request.path_params["draft"], request.path_params["file"]))
 
     async def _conflict(
@@ -373,7 +373,7 @@ class Writing:
         form: Form,
         files: Files,
     ) -> Response:
-        """Show what was typed beside the draft as it is: neither is lost."""
+        """Show what was typed next to the current draft, so that neither is lost."""
         draft = await desk.draft(draft.id)
         if draft.stage not in (DraftStage.OPEN, DraftStage.APPROVED):
             return await self._frame.page(
@@ -465,7 +465,7 @@ class Writing:
 async def _choices(
     desk: Desk, draft: Draft, find: str, *, look: bool
 ) -> Sequence[tuple[str, str, Correspondent]]:
-    """Return addresses to choose from; until the person looks for one, those that are used or favourites."""
+    """Return addresses to choose from; before the person searches, only those used before and favourites."""
     chosen = {(each.organisation, each.address) for each in draft.content.recipients}
     return [
         (key_of(each.recipient), party(each.recipient), each)
@@ -476,7 +476,7 @@ async def _choices(
 
 
 async def _lists(desk: Desk, find: str) -> Sequence[tuple[str, str, int]]:
-    """Return the distribution lists whose names contain what was looked for."""
+    """Return the distribution lists with names that contain the search text."""
     return [
         (f"{LIST}{each.id}", each.name, len(each.recipients))
         for each in await desk.lists()
@@ -485,13 +485,13 @@ async def _lists(desk: Desk, find: str) -> Sequence[tuple[str, str, int]]:
 
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
-"""Code systems of references that a person can choose."""
+"""Code systems that a person can choose for references."""
 OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.129.2.1.2.1")
-"""Code systems of persons on our side: e-mail, HSA id, local id."""
+"""Code systems for contact persons on our side: e-mail, HSA id, local id."""
 
 
 def why(draft: Draft, problem: Problem) -> tuple[Phrase, str]:
-    """Return in words why a draft cannot be sent, and the file or recipient that it is about, if any."""
+    """Return why a draft cannot be sent, and the file or recipient that this concerns, if any."""
     if problem.recipient is not None:
         return PROBLEMS[problem.code], party(problem.recipient)
     file = next((each.name for each in draft.files if each.id == problem.file), "")
@@ -499,7 +499,7 @@ def why(draft: Draft, problem: Problem) -> tuple[Phrase, str]:
 
 
 async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:
-    """Put a text template of the mailbox after what is written already."""
+    """Return the content with a text template of the mailbox added after the existing text."""
     for each in await desk.text_templates(mailbox):
         if each.id == template:
             text = "\n\n".join(filter(None, (content.text.rstrip(), each.text)))
@@ -508,7 +508,7 @@ async def _with_template(desk: Desk, mailbox: str, content: DraftContent, templa
 
 
 async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftContent:
-    """Return the content with a recipient of the address book, which alone says who there is."""
+    """Return the content with one more recipient, which is added only if it is in the address book."""
     if key.startswith(LIST):
         return await _with_list(desk, content, key.removeprefix(LIST))
     address = key.partition(" ")[2]
@@ -521,7 +521,7 @@ async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftC
 
 
 async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftContent:
-    """Return the content with the recipients of a distribution list, none of them twice."""
+    """Return the content with the recipients of a distribution list added, without duplicates."""
     for each in await desk.lists():
         if each.id == kept:
             known = {key_of(one): one for one in (*content.recipients, *each.recipients)}

@@ -1,1 +1,1 @@
-"""Incoming envelopes: fetched, judged, matched with sent messages, and answered."""
+"""Processing of incoming envelopes: they are fetched, judged, matched with sent messages, and answered."""

@@ -1,6 +1,6 @@
 """Incoming messages: each is judged, stored, answered, and only then acknowledged to the access point.
 
-A message that is not durable here stays at the access point. Waiting messages are found by
+A message that is not yet stored durably stays at the access point. Waiting messages are found by
 :mod:`samdrift.messageservice.incoming.polling`.
 """
 
@@ -53,15 +53,15 @@ from samdrift.wire.sdkmessage import instant
 from samdrift.wire.xml import LARGE
 
 Answer = tuple[ReceiptRecord, bytes]
-"""A receipt that is to be sent, and the document."""
+"""Record and document of a receipt that is to be sent."""
 Storing = Callable[[], Awaitable[None]]
-"""A function that stores a judged item without reading anything."""
+"""A function that stores a judged item without reading anything from the vault."""
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """The parts of a message that came in that are to be stored, and its answer."""
+    """The parts of an incoming message that are to be stored, and the answer to it."""
 
     found: tuple[Finding, ...]
     answer: Answer
@@ -70,7 +70,7 @@ class _Ready:
 
 
 class Inbox:
-    """Incoming envelopes of every organisation that the message service serves."""
+    """Handler of incoming envelopes for every organisation that the message service serves."""
 
     def __init__(
         self,
@@ -94,19 +94,19 @@ class Inbox:
         self._clock = clock
         self._new_id = new_id
         self.meaningless = 0
-        """Envelopes since the start that meant nothing when decrypted."""
+        """Number of envelopes since the start that were meaningless when decrypted."""
 
     async def _look_after_marks(self, organisation: ParticipantIdentifier) -> None:
-        """Note which marks of session keys are lost: the database was replaced while this process ran."""
+        """Report lost marks of session keys, a sign that the database was replaced while this process ran."""
         async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
             lost = await vault.look_after_marks(now=self._clock())
         if lost is not None:
             marks_lost()
 
     async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
-        """Take over one envelope: durable when it returns, so that the access point may delete its own.
+        """Take over one envelope durably, so that the access point may delete its copy.
 
-        Raises if it must wait; the envelope then stays at the access point.
+        Raises if the envelope must wait; it then stays at the access point.
 
         Clauses: certpub-rest-binding 3.2 step 1b.
         """
@@ -143,10 +143,10 @@ class Inbox:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """Judge an envelope; if that is impossible it may wait while its sender waits for a receipt
-        (invariant 8).
+        """Judge an envelope; a failure is raised, so that it is tried again, until its receipt is overdue.
 
-        So may one that fails unexpectedly; only the kind of that failure is logged (invariant 9).
+        After that the envelope is unanswerable (invariant 8). Only the kind of an unexpected failure is
+        logged (invariant 9).
         """
         try:
             return await self._judging.judge(data, item, self._profiles[organisation], vault, now)
@@ -165,7 +165,10 @@ class Inbox:
         envelope: bytes,
         now: datetime,
     ) -> Answer | None:
-        """Clauses: content-specification 2.1 step 3."""
+        """Store a judged envelope, and return the answer to it if there is one.
+
+        Clauses: content-specification 2.1 step 3.
+        """
         if isinstance(judgement, NewMessage):
             return await self._store_message(vault, item, judgement, envelope, now)
         if isinstance(judgement, NewReceipt):
@@ -181,7 +184,7 @@ class Inbox:
     async def _count(
         self, vault: MessageServiceVault, item: InboxItem, judgement: NewMessage | Unanswerable, now: datetime
     ) -> None:
-        """Count what meant nothing when decrypted; its sender, under its own valid signature, is known."""
+        """Count a meaningless payload against its sender, who is known from the valid signature."""
         if not judgement.meaningless:
             return
         self.meaningless += 1
@@ -193,7 +196,10 @@ class Inbox:
     async def _store_message(
         self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
     ) -> Answer | None:
-        """Clauses: content-specification 5.3 row 6."""
+        """Store a message and the answer to it; reject one with an id that has been used before.
+
+        Clauses: content-specification 5.3 row 6.
+        """
         ready = await self._ready(vault, item, new, now)
         found, answer, lease = ready.found, ready.answer, self._settings.lease
         if not new.meaningless:
@@ -225,7 +231,10 @@ class Inbox:
     async def storing(
         self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
     ) -> tuple[Answer, Storing]:
-        """Return the answer to a message, and what stores both, for :meth:`MessageServiceVault.suppose`."""
+        """Return the answer to a message, and a function that stores both.
+
+        The function is meant for :meth:`MessageServiceVault.suppose`.
+        """
         ready = await self._ready(vault, item, new, now)
 
         async def store() -> None:
@@ -247,7 +256,7 @@ class Inbox:
         envelope: bytes,
         now: datetime,
     ) -> None:
-        """Log the message and its answer, and plan for an answer that is not delivered in time."""
+        """Log the message and its answer, and schedule a deadline for delivering the answer."""
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         message = await digest(new.payload) if new.payload else None
         committed = commitments(vault, message=message, envelope=envelope)
@@ -259,7 +268,7 @@ class Inbox:
         """Return whether the copy of the address book, if any, lists the sender's functional address.
 
         The architecture requires checking the sender against the address book (architecture-sad 5.3.6), but
-        prescribes no receipt for an unlisted one, and a copy may be outdated: the result is only noted.
+        prescribes no receipt for an unlisted one, and a copy may be outdated. The result is only logged.
 
         Clauses: architecture-sad 5.3.6.2 step 6, 5.4 step 1b.
         """
@@ -270,22 +279,22 @@ class Inbox:
 
 
 def item_ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
-    """Return the ids of an envelope for the log; another supplier's access point knows no envelope id."""
+    """Return an envelope's ids for the log; another supplier's access point may not know the envelope id."""
     ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
     return {key: value for key, value in ids.items() if value}
 
 
 def refuse(vault: MessageServiceVault, item: InboxItem, judgement: Unanswerable) -> None:
-    """Log that an envelope gets no receipt, and why."""
+    """Log that an envelope gets no receipt, with the reason."""
     ids = item_ids(item, judgement.envelope_id)
     vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
 
 
 async def fetched(access_point: AccessPoint, item_id: str) -> bytes:
-    """A whole envelope, which is never held in memory twice.
+    """Return a whole envelope, without ever holding it in memory twice.
 
-    Reading stops as soon as the size limit is exceeded: another supplier's access point might send without
-    end.
+    Reading stops as soon as the size limit is exceeded, because another supplier's access point might send
+    without end.
     """
     data = io.BytesIO()
     async with contextlib.aclosing(access_point.fetch(item_id)) as pieces:
@@ -349,11 +358,10 @@ def _log(
 def answer_to(
     new: NewMessage, found: tuple[Finding, ...], receipt_id: str, conversation_id: str, now: datetime
 ) -> tuple[ReceiptRecord, bytes]:
-    """ACCEPTED, or REJECTED with every finding; under the message's transport model
-    (transport-model-extended 3.2 d).
+    """Return the receipt for a message: ACCEPTED, or REJECTED with its findings.
 
-    The receipt carries the HandlingServiceID of the message that it answers
-    (content-specification 3.2).
+    It is sent under the message's transport model (transport-model-extended 3.2 d) and carries the message's
+    HandlingServiceID (content-specification 3.2).
 
     Clauses: accesspoint-test-cases 4.3.1 TF-04; certpub-rest-binding 3.2 step 7; content-specification 2.1
     step 4, 3.2 sentence 10, 5.2 sentence 1, 5.3 row 1; message-receipt 2.2 sentences 1-3;
@@ -387,7 +395,7 @@ def answer_to(
 
 
 def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetime) -> MessageRecord:
-    """The record of an incoming message; of a refused one only the facts of its envelope."""
+    """Return the record of an incoming message; that of a refused one has only the facts of its envelope."""
     header, message = new.header, new.message if not refused else None
     return MessageRecord(
         id=header.id,
@@ -413,7 +421,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 
 def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: datetime) -> dict[str, str]:
-    """Keep the signature and its certificate's grounds; return the facts that name them in the log."""
+    """Store the signature and the grounds for trusting its certificate; return the log facts about them."""
     if new.signer is None:
         return {}
     return {
@@ -435,9 +443,9 @@ async def match_receipt(
 
     ``envelope`` is the digest of the receipt's envelope.
 
-    A receipt for no message of ours to that party is only noted, and so is one
-    under another transport model, which may lack the signature that the message's
-    demands (transport-model-extended 3.2 d).
+    A receipt that matches no message of ours to that party is only logged, and so is one under another
+    transport model, which may lack the signature that the message's model demands (transport-model-extended
+    3.2 d).
 
     Clauses: accesspoint-test-cases 4.2.1 TF-01; transport-model-base 3.3.1 step 22, 3.3.2 step 22;
     transport-model-extended 3.3.1 step 30, 3.3.2 step 30.
@@ -454,7 +462,7 @@ async def settle(
     now: datetime,
     envelope: bytes | None,
 ) -> None:
-    """Do as :func:`match_receipt` does; nothing is read."""
+    """Perform the work of :func:`match_receipt` without reading anything from the vault."""
     receipt, header = new.receipt, new.header
     if message is None or message.recipient != receipt.sender:
         vault.record(MTEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)

@@ -1,10 +1,9 @@
-"""An envelope that waits at the access point on its way to the organisation.
+"""Judgement of incoming envelopes: their signature, payload and content, and the answer to them.
 
-The order is that of transport-model-extended 3.3.1 and 3.3.2, steps 16 to 22:
-the sender's published certificate is looked up, the signature verified, and
-only a payload under a valid signature is decrypted (invariant 6), with a session
-key that opened no other envelope (invariant 13). The answer is a receipt, or none
-where message-receipt 2.1.2 says that there is none.
+The order is that of transport-model-extended 3.3.1 and 3.3.2, steps 16 to 22: the sender's published
+certificate is looked up, the signature verified, and only a payload under a valid signature is decrypted
+(invariant 6), with a session key that opened no other envelope (invariant 13). The answer is a receipt, or
+none where message-receipt 2.1.2 requires that there is none.
 """
 
 from __future__ import annotations
@@ -47,12 +46,12 @@ from samdrift.wire.verdicts import CertificateVerdict, Grounds, SignedPart
 
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
 _UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
-"""The only reason given for any failure with an encrypted payload: a more exact one would be an oracle."""
+"""The only reason given for any failure with an encrypted payload: a more precise one would be an oracle."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message that is well enough formed to be answered; findings empty when it is accepted."""
+    """A message that is well enough formed to be answered; it is accepted if ``findings`` is empty."""
 
     header: EnvelopeHeader
     message: SdkMessage | None
@@ -63,17 +62,17 @@ class NewMessage:
     grounds: Grounds | None = None
     """The grounds on which that certificate is trusted."""
     signed: SignedPart | None = None
-    """The signature that held."""
+    """The signature that was verified as valid."""
     malware: str = ""
     """The scanner's name for the malware, for the log."""
     meaningless: bool = False
-    """It decrypted to something that does not name its envelope's id and sender: that is counted."""
+    """True if the decrypted payload did not name its envelope's id and sender; such envelopes are counted."""
 
     @property
     def authentic(self) -> bool:
-        """Return whether the message comes from its sender, as far as its transport model can show.
+        """Return whether the message provably comes from its sender, as far as its transport model allows.
 
-        Only then is its id marked as used: nobody else can use it up before the sender does.
+        Only then is its id marked as used, so that another party cannot use it up before the sender does.
         """
         return self.signer is not None or not self.header.document.requires_protection
 
@@ -93,7 +92,7 @@ class NewReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Unanswerable:
-    """Something that gets no receipt: the reason for the log.
+    """An envelope that gets no receipt, with the reason for the log.
 
     Clauses: message-receipt 2.1.2 sentence 1.
     """
@@ -101,11 +100,11 @@ class Unanswerable:
     envelope_id: str
     reason: str
     meaningless: bool = False
-    """It did not decrypt, or to something that is not well-formed: that is counted."""
+    """True if the payload did not decrypt, or not to well-formed XML; such envelopes are counted."""
 
 
 class SenderLimited(Temporary):
-    """Too many of the sender's envelopes were meaningless when decrypted: its others wait."""
+    """Too many of the sender's envelopes were meaningless when decrypted, so its further ones wait."""
 
     text = "too many envelopes of this sender could not be decrypted; this one waits"
     hold = Hold.LIMIT
@@ -121,7 +120,7 @@ class Judging:
     """Judges incoming envelopes.
 
     Raises :class:`DiscoveryUnavailable`, :class:`SenderLimited`, or
-    :class:`samdrift.contracts.malware.ScannerUnavailable`, when that must wait.
+    :class:`samdrift.contracts.malware.ScannerUnavailable`, when an envelope must wait.
     """
 
     def __init__(
@@ -146,12 +145,12 @@ class Judging:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """Determine what ``data`` is and how to answer it; ``vault`` has not been used before."""
+        """Determine what ``data`` is and how to answer it; ``vault`` must not have been used before."""
         judgement = await self._judged(data, item, profile, vault, now)
         return await self._screened(profile, judgement) if isinstance(judgement, NewMessage) else judgement
 
     async def _screened(self, profile: OrganisationProfile, new: NewMessage) -> NewMessage:
-        """Scan a message that would otherwise be accepted for malicious code (content-specification 5.3)."""
+        """Reject an otherwise acceptable message that contains malicious code (content-specification 5.3)."""
         if new.findings or new.message is None:
             return new
         malware = await self._screening.malware(profile.organisation, new.message)
@@ -167,7 +166,9 @@ class Judging:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """Clauses: certpub-rest-binding 3.2 step 3b; content-specification 2.1 step 1b, 4.3.2.2 sentence 3, 5
+        """Judge an envelope, except for the scan for malicious code.
+
+        Clauses: certpub-rest-binding 3.2 step 3b; content-specification 2.1 step 1b, 4.3.2.2 sentence 3, 5
         sentence 5, 5.3 row 13; transport-model-extended 2.6 sentence 3, 3.3.1 step 16, step 28, 3.3.2 step
         17, step 28.
         """
@@ -210,8 +211,8 @@ class Judging:
     ) -> Judgement:
         """Decrypt a payload whose session key opens only this envelope (invariant 13).
 
-        If the key cannot be unwrapped, or belongs to another envelope, the same steps are done with a random
-        key: nothing shows the sender which case it was.
+        If the key cannot be unwrapped, or belongs to another envelope, the same steps are performed with a
+        random key, so that the sender cannot distinguish the cases.
         """
         header, size, keys = verified.header, len(data), vault.keys().decryption
         try:
@@ -238,7 +239,7 @@ class Judging:
         return judgement
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
-        """The signing certificate's validity and revocation (envelope-profile-xhe 3.5 a).
+        """Check the signing certificate's validity and revocation (envelope-profile-xhe 3.5 a).
 
         Clauses: architecture-sad 5.4 step 4; transport-model-extended 3.3.1 step 17, step 29, 3.3.2 step 18,
         step 29.
@@ -253,7 +254,7 @@ class Judging:
 
 
 def _refused(header: EnvelopeHeader, found: Sequence[Finding]) -> Judgement:
-    """Rejected before the payload could be read; a receipt is never answered with a receipt.
+    """Reject an envelope before reading its payload; a receipt is never answered with a receipt.
 
     Clauses: transport-model-base 3.2 d.
     """
@@ -288,7 +289,7 @@ def _open(locked: LockedPayload, header: EnvelopeHeader, profile: OrganisationPr
 
 
 def _open_receipt(verified: VerifiedEnvelope) -> Judgement:
-    """A message receipt under a valid signature; they are never encrypted (transport-model-extended 2.1)."""
+    """Read a receipt under a valid signature; receipts are never encrypted (transport-model-extended 2.1)."""
     header = verified.header
     if header.encrypted:
         return Unanswerable(header.id, "message receipt refused: it is encrypted")
@@ -299,8 +300,9 @@ def _open_receipt(verified: VerifiedEnvelope) -> Judgement:
 
 
 def _read_plain(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) -> Judgement:
-    """Validate a payload that was not encrypted; one that is not well-formed gets no receipt
-    (message-receipt 2.1.2).
+    """Validate a payload that was not encrypted.
+
+    A payload that is not well-formed gets no receipt (message-receipt 2.1.2).
 
     Clauses: architecture-sad 5.2.1 sentence 1; certpub-rest-binding 3.2 step 6b; content-specification 5
     sentence 1, sentence 4; transport-model-base 3.3.1 step 13, 3.3.2 step 13; transport-model-extended 3.3.1
@@ -328,7 +330,7 @@ def _read_receipt(header: EnvelopeHeader, payload: bytes) -> Judgement:
 
 
 def _open_plain(data: bytes, header: EnvelopeHeader, profile: OrganisationProfile) -> Judgement:
-    """Under the base transport model nothing is signed, and nothing may be encrypted.
+    """Judge an envelope under the base transport model: nothing is signed, and nothing may be encrypted.
 
     Clauses: transport-model-base 2.9.3 a, 2.11 b.
     """

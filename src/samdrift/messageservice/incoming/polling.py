@@ -1,4 +1,4 @@
-"""Polls of interface C: one loop per organisation asks its access point for news, for the inbox."""
+"""Polling of interface C: one loop per organisation asks its access point for new items and events."""
 
 from __future__ import annotations
 
@@ -27,30 +27,29 @@ from samdrift.scheduling.pace import Pace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PASSING = (DiscoveryError, Temporary)
-"""Errors that may pass: the other end can mend an untrusted or missing lookup; others are marked as
-temporary."""
+"""Errors that may pass: temporary ones, and those of look-ups, which another organisation can correct."""
 
 _PAUSE = timedelta(seconds=5)
-"""Time until the access point is asked again, where that failed."""
+"""Pause before the access point is polled again after a failure."""
 
 _HASTY = 0.5
-"""Part of the time asked for, before which an answer without news is too early."""
+"""Share of the requested wait before which an answer without news is early."""
 
 _BREATH = 0.2
-"""Seconds of the pause that follows then."""
+"""Seconds of the pause that follows too many early answers."""
 
 _MAX_HASTY = 10
-"""Early answers without news in a row before there is a pause: our own access points may have a few."""
+"""Consecutive early answers allowed before there is a pause; our own access points may give a few."""
 
 _WHOLE = 0.9
-"""Part of the time asked for, after which an answer without news has come in time."""
+"""Share of the requested wait after which an answer without news used the whole wait."""
 
 
 @dataclass(slots=True)
 class Patience:
-    """Seconds for which an access point is asked to wait for news: longer while nothing happens.
+    """Seconds that an access point is asked to wait for news; they increase while nothing happens.
 
-    Middleboxes may cut off a silent connection. So a duration that failed once is not requested again.
+    Middleboxes may cut off a silent connection, so a duration that failed once is not requested again.
     """
 
     least: float = 55.0
@@ -59,16 +58,16 @@ class Patience:
 
     @classmethod
     def of(cls, least: float) -> Patience:
-        """Begin with ``least`` seconds."""
+        """Return a wait that begins at ``least`` seconds and never falls below that."""
         return cls(least, least)
 
     def waited(self, seconds: float, longest: float) -> None:
-        """Note that an answer without news came after ``seconds``; ``longest`` limits the wait."""
+        """Record an answer without news after ``seconds``; the wait grows up to ``longest``."""
         if seconds >= self.now * _WHOLE:
             self.now = min(self.now * 2, self.most, max(self.least, longest))
 
     def failed(self) -> None:
-        """Note that no answer came."""
+        """Record that no answer came, and shorten the wait."""
         if self.now > self.least:
             self.most = max(self.least, self.now / 2)
         self.now = self.least
@@ -81,17 +80,17 @@ class _State:
     place: int | None = None
     """Sequence of the last event that was applied."""
     taken: set[str] = field(default_factory=set)
-    """Items that are durable here and wait to be acknowledged with the next poll."""
+    """Items that are stored durably and will be acknowledged with the next poll."""
     deferred: dict[str, datetime] = field(default_factory=dict)
-    """Items that could not be taken over, and when to try again."""
+    """Items that could not be taken over, with the time to try again."""
     hasty: int = 0
-    """Answers in a row that came early and had no news."""
+    """Number of consecutive early answers without news."""
     patience: Patience = field(default_factory=Patience)
     past: str = ""
-    """The item after which to continue reading the inbox, so that deferred items do not hide others."""
+    """Item after which to continue reading the inbox, so that deferred items do not hide others."""
 
     def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
-        """The items to take over now.
+        """Return the items to take over now.
 
         If there are none, the next poll begins after these. Otherwise, or once nothing follows, it begins at
         the start, since an older item may have arrived late.
@@ -102,7 +101,7 @@ class _State:
         return due
 
     def wait(self, most: float, now: datetime) -> float:
-        """Whole seconds until a deferred item is to be tried again, ``most`` when none is."""
+        """Return the whole seconds until the first deferred item is tried again, at most ``most``."""
         if not self.deferred:
             return most
         return min(most, max(1, ceil((min(self.deferred.values()) - now).total_seconds())))
@@ -124,7 +123,11 @@ class Polling:
         pace: Pace | None = None,
         leases: Leases | None = None,
     ) -> None:
-        """``served`` and ``leases`` tell for whom to poll now: others, such as suspended ones, wait."""
+        """Create the poller.
+
+        ``served`` and ``leases`` decide which organisations are polled now; others, such as suspended ones,
+        wait.
+        """
         self._pace = pace or Pace()
         self._settings = settings
         self._access_points = access_points
@@ -138,7 +141,7 @@ class Polling:
         self._unexpected = unexpected("message-service-polling")
 
     async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
-        """Poll from ``after`` seconds on until cancelled, whenever this process is in charge of that."""
+        """Poll until cancelled, starting after ``after`` seconds, whenever this process has the lease."""
         await asyncio.sleep(after)
         while True:
             await self._leases.until_held(organisation, Role.MESSAGE_SERVICE)
@@ -147,7 +150,7 @@ class Polling:
                     await self._poll(organisation)
 
     async def _poll(self, organisation: ParticipantIdentifier) -> None:
-        """Poll until cancelled; retry after a pause what cannot be done now."""
+        """Poll until cancelled, with a pause after each failure."""
         state = _State(patience=Patience.of(self._settings.poll_wait))
         while True:
             if not self._served(organisation):
@@ -217,7 +220,7 @@ class Polling:
             self._defer(organisation, state, item.id, reason)
 
     def _defer(self, organisation: ParticipantIdentifier, state: _State, item_id: str, reason: Hold) -> None:
-        """Note that an item waits, and why, until it is tried again."""
+        """Record that an item waits, and the reason, until it is tried again."""
         when = state.deferred[item_id] = self._clock() + self._settings.retry_after
         until = when + self._settings.lease
         self._held.note(Role.MESSAGE_SERVICE, organisation, item_id, reason, until)

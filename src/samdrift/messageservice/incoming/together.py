@@ -1,7 +1,7 @@
-"""Takes over the ordinary results of one poll in a single opening of the vault.
+"""Combined processing of the ordinary results of one poll in a single opening of the vault.
 
-Taken over one by one, each envelope and each event would cost an opening with its own round trips, and all of
-them would lock the head of the same log. Anything unusual, or that cannot be judged now, is left to
+If taken over one by one, each envelope and each event would cost an opening with its own round trips, and all
+of them would lock the head of the same log. Anything unusual, or that cannot be judged now, is left to
 :class:`~samdrift.messageservice.incoming.inbox.Inbox`, and does not delay the rest.
 """
 
@@ -38,9 +38,9 @@ from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MOST = 8
-"""Envelopes of one opening: each waits until all of them are judged."""
+"""Maximum number of envelopes in one opening, because each waits until all of them are judged."""
 _WITHIN = 1.0
-"""Seconds for that. What takes longer is judged by itself, again."""
+"""Seconds allowed for judging them; an envelope that takes longer is judged again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class Taken:
     """The part of a poll that was taken over."""
 
     events: bool = False
-    """True when its events were applied."""
+    """True when the poll's events were applied."""
     items: frozenset[str] = frozenset()
     limited: frozenset[str] = frozenset()
-    """Items that wait since their sender is limited: the log has that, and they need not be judged again."""
+    """Items that wait because their sender is limited; this is logged, and they need not be judged again."""
 
 
 _Judged = tuple[InboxItem, bytes, Judgement]
@@ -77,10 +77,10 @@ class Together:
         events: Sequence[TransferEvent],
         items: Sequence[InboxItem],
     ) -> Taken:
-        """Apply events and take envelopes over, durably when it returns; the others are left untouched.
+        """Apply events and take over envelopes, durably when this returns; the others are left untouched.
 
-        A single item is left, too: it gains nothing here. Of several items with the same id, which another
-        supplier's access point may send, the first counts, as when each is taken by itself.
+        A single item is left too, since it gains nothing here. If another supplier's access point sends
+        several items with the same id, the first counts, as when each is taken over by itself.
         """
         small = list(_first_of_each(item for item in items if item.envelope is not None))[:_MOST]
         if len(small) + bool(events) < 2:
@@ -113,8 +113,9 @@ class Together:
         items: Sequence[InboxItem],
         now: datetime,
     ) -> tuple[list[_Judged], list[InboxItem]]:
-        """Judge envelopes at the same time; return those whose sender has nothing counted against it, and
-        those whose sender is limited.
+        """Judge envelopes concurrently; return the judgements, and the envelopes of limited senders.
+
+        Meaningless envelopes, and those that could not be judged in time, are left out.
         """
 
         async def judge(item: InboxItem) -> tuple[Judgement, bytes]:
@@ -151,9 +152,9 @@ class Together:
         answers: list[Answer],
         now: datetime,
     ) -> dict[str | None, Storing]:
-        """Return what stores each item, by its id, and applies the events, under ``None``, in their order.
+        """Return functions that store the items, by item id, and one under ``None`` that applies the events.
 
-        All that has to be read for it is read.
+        They keep the order, and everything that they need has been read.
         """
         named = [new.receipt.message_id for *_, new in judged if isinstance(new, NewReceipt)]
         if not (events or judged):
@@ -175,7 +176,7 @@ class Together:
 
 
 def _first_of_each(items: Iterable[InboxItem]) -> Iterator[InboxItem]:
-    """Yield the first item of each id."""
+    """Yield the first item with each id."""
     seen = set[str]()
     for item in items:
         if item.id not in seen:

@@ -1,1 +1,1 @@
-"""Interface D: DIGG's API MT/MK (api-mt-mk), and what is offered beyond it (docs/interface-d.md)."""
+"""Interface D: DIGG's API MT/MK (api-mt-mk), and our additions to it (docs/interface-d.md)."""

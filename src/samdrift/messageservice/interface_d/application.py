@@ -1,4 +1,4 @@
-"""Interface D over HTTP: the four operations of the contract, and what is offered beyond them.
+"""Interface D over HTTP: the four operations of the contract, and our additions.
 
 A client is identified by its access token; each operation needs its scope (api-mt-mk 5.1). The token limits
 everything: it names one organisation and some of its addresses, and no path or parameter can name another.
@@ -52,12 +52,12 @@ _SOON = {"retry-after": "2"}
 _SENT_AT_ONCE = 32
 _SENT_AT_ONCE_FOR_ONE = 8
 _SHARE_OF_READING = 0.25
-"""Share of the time of this process that one organisation's documents may take, after a burst."""
+"""Share of this process's time that reading one organisation's documents may take, after a burst."""
 _BURST = 0.25
 _COST_OF_REFUSAL = 0.01
-"""Seconds charged for a refused document, so that junk is limited to a rate that others can bear."""
+"""Seconds charged for a refused document, which limits the rate at which junk can arrive."""
 _COST_OF_REQUEST = 0.001
-"""Seconds that every request is charged, whatever its outcome."""
+"""Seconds charged for every request, regardless of its outcome."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?:$|[,;])", re.ASCII)
@@ -66,7 +66,7 @@ _OTHERS = frozenset(Role) - {Role.MESSAGE_SERVICE}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: the scope that opens it, and what it does."""
+    """One route: the scope that it requires, and its handler."""
 
     method: str
     path: str
@@ -75,7 +75,7 @@ class Operation:
 
 
 class InterfaceD:
-    """The application."""
+    """The HTTP application of interface D."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class InterfaceD:
         )
 
     def application(self, also: Sequence[BaseRoute] = ()) -> Starlette:
-        """The routes of interface D, and additional ones at the same address."""
+        """Return the application with the routes of interface D, and additional ones at the same address."""
         application = Starlette(
             routes=[
                 *also,
@@ -134,7 +134,7 @@ class InterfaceD:
         self._following.close()
 
     def _guarded(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
-        """``operation`` for those whose token opens it.
+        """Return a handler that performs ``operation`` only if the request's token permits it.
 
         Clauses: architecture-sad 6.5 sentence 1.
         """
@@ -158,7 +158,10 @@ class InterfaceD:
             vault.record(MTEvent.MT_CLIENT_DENIED, reason="the token lacks the scope")
 
     async def _send(self, request: Request, access: Access) -> Response:
-        """Clauses: api-mt-mk 4.1 step 5."""
+        """Send the message in the request.
+
+        Clauses: api-mt-mk 4.1 step 5.
+        """
         _require_json(request)
         try:
             with self._places.taken(access.organisation):
@@ -169,7 +172,7 @@ class InterfaceD:
         return Response(status_code=201, headers={"location": writing.location(message_id)})
 
     async def _document(self, request: Request, access: Access) -> writing.Members:
-        """The resource that the body describes, read in the organisation's turns."""
+        """Return the checked resource from the body, read within the organisation's share of time."""
         length = request.headers.get("content-length", "")
         document = await json.read(
             request.stream(),
@@ -181,7 +184,7 @@ class InterfaceD:
         return data
 
     async def _list(self, request: Request, access: Access) -> Response:
-        """Answer with all that fits, or a page of it; streamed, so that its length makes no difference.
+        """Answer with the whole list, or a page of it, streamed so that its length makes no difference.
 
         Clauses: api-mt-mk 4.2 step 4.
         """
@@ -194,7 +197,10 @@ class InterfaceD:
         return StreamingResponse(_listed(links, first, pages), media_type=_JSON)
 
     async def _read(self, request: Request, access: Access) -> Response:
-        """Clauses: api-mt-mk 4.1 step 7, 4.2 step 6b."""
+        """Answer with one message and its documents.
+
+        Clauses: api-mt-mk 4.1 step 7, 4.2 step 6b.
+        """
         narrowed = filters.read_filters(request.query_params.multi_items())
         found = await self._mailboxes.find(access, request.path_params["messageId"], narrowed)
         if found is None:
@@ -206,7 +212,10 @@ class InterfaceD:
         return StreamingResponse(_message({"self": _self(request)}, found, first, body), media_type=_JSON)
 
     async def _delete(self, request: Request, access: Access) -> Response:
-        """Clauses: api-mt-mk 4.1 step 9, 4.2 step 8."""
+        """Delete one message from the client's mailbox.
+
+        Clauses: api-mt-mk 4.1 step 9, 4.2 step 8.
+        """
         narrowed = filters.read_filters(request.query_params.multi_items())
         if not await self._mailboxes.delete(access, request.path_params["messageId"], narrowed):
             raise _nothing_there()
@@ -238,7 +247,7 @@ class InterfaceD:
         )
 
     async def _log(self, request: Request, access: Access) -> Response:
-        """Show a log of the organisation, without logging that: otherwise reading would never reach the end.
+        """Answer with part of an organisation's log, without logging that, or reading would never end.
 
         The log of another process's vault is served by that process, to which the front forwards.
         """
@@ -258,7 +267,7 @@ class InterfaceD:
 
 
 class _Promising:
-    """Puts the promises of what was committed for a request into its answer's header.
+    """Middleware that puts the promises of the entries committed for a request into the answer's header.
 
     An entry is committed when its opening ends, before the first byte is sent. Entries logged later, while a
     list or a stream of events continues, are too late for a header.
@@ -284,7 +293,7 @@ class _Promising:
 
 
 def _token(request: Request) -> str:
-    """The bearer token (RFC 6750 2.1); a request without one is told only how to authenticate."""
+    """Return the bearer token (RFC 6750 2.1); a request without one gets a challenge without error code."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("an access token is needed", "")
@@ -306,7 +315,7 @@ def _last_event(given: str | None, end: int) -> int:
 
 
 def _wait_preferred(header: str) -> float | None:
-    """Return the seconds that a client offers to wait (RFC 7240 4.3); ``None`` if it does not state any."""
+    """Return the seconds that a client offers to wait (RFC 7240 4.3), or ``None`` if it states none."""
     found = _WAIT.search(header)
     return float(found[1]) if found else None
 
@@ -339,7 +348,7 @@ async def _listed(
 async def _message(
     links: writing.Members, found: Found, first: str, others: AsyncIterator[str] | None
 ) -> AsyncIterator[str]:
-    """Yield a message with its documents, of which ``first`` is the first piece."""
+    """Yield a message with its documents; ``first`` is the first piece of the documents."""
     yield writing.opening(links) + writing.resource(found.record, found.events, ends=False)
     if others is not None:
         yield f',"digitalDocument":{first}'
@@ -362,7 +371,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _unauthorized(request: Request, error: Exception) -> Response:
-    """401 also where the scope is lacking: the contract knows no 403 (RFC 6750 3.1 would have it)."""
+    """Answer 401 even if only the scope is missing: the contract has no 403, as RFC 6750 3.1 requires."""
     assert isinstance(error, Unauthorized)
     challenge = _CHALLENGE + (f', error="{error.error}"' if error.error else "")
     return problem(401, error.text, {"www-authenticate": challenge})

@@ -1,7 +1,7 @@
 """The contract for a created message, as data, and the check of a document against it.
 
-``messageCreateAttributesDef`` of the OpenAPI file, with the further demands of the text of api-mt-mk and of
-the SDK message itself (docs/interface-d.md).
+The contract is ``messageCreateAttributesDef`` of the OpenAPI file, with the further requirements of the text
+of api-mt-mk and of the SDK message itself (docs/interface-d.md).
 
 Clauses: api-mt-mk message sentence 1, sentence 3.
 """
@@ -28,26 +28,26 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false."""
+    """A value that is true or false."""
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list."""
+    """A list of items of one shape."""
 
     each: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """An object; a member that is ``null`` counts as left out."""
+    """An object; a member that is ``null`` counts as absent."""
 
     known: Mapping[str, Shape]
     required: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
-    """May be there and makes no difference."""
+    """Members that are accepted but ignored."""
     extensible: bool = False
-    """Anything else may be there too, as JSON:API has it for a document."""
+    """True if unknown members are accepted too, as JSON:API allows for a document."""
 
 
 Shape = Text | Flag | Many | Members
@@ -122,7 +122,7 @@ CREATE = Members(
 
 
 def check(document: Value) -> dict[str, Value]:
-    """The document, without what makes no difference; :class:`Refused` with all that breaks the contract."""
+    """Return the document without ignored members; raise :class:`Refused` if it breaks the contract."""
     found = _Check()
     checked = found.value(document, CREATE, "")
     if found.findings:

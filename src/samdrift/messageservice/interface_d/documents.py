@@ -1,7 +1,7 @@
-"""The documents of a stored message as JSON, piece by piece: no file is ever held whole.
+"""The documents of a stored message as JSON, written in pieces so that no file is ever held whole.
 
-A stored message has been validated (:mod:`samdrift.wire.sdkmessage`), so that
-its elements are in the order of its schema, which is the order of the JSON.
+A stored message has been validated (:mod:`samdrift.wire.sdkmessage`), so that its elements are in the order
+of its schema, which is the order of the JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OWN: Final = f"{{{Namespace.SDK_MESSAGE}}}"
 
 
 async def documents(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """``digitalDocument`` of the message whose XML comes in ``pieces``: a list, in pieces of its own.
+    """Yield the ``digitalDocument`` list of a message as JSON, from XML that arrives in ``pieces``.
 
     Nothing is yielded before the first of ``pieces`` has arrived.
     """
@@ -42,14 +42,14 @@ async def documents(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
 
 
 class _Writer:
-    """Takes the XML's events and writes JSON."""
+    """A target for an XML parser that writes the elements as JSON."""
 
     def __init__(self) -> None:
         self._written: list[str] = []
         self._path: list[str] = []
         self._in_text = False
         self._lists: list[str] = []
-        """The list that is being written in the present document, if any."""
+        """The list that is being written in the current document, if any."""
         self._first = True
         self._documents = 0
 
@@ -94,7 +94,7 @@ class _Writer:
         self._path.pop()
 
     def close(self) -> None:
-        """The document has ended."""
+        """Finish parsing; nothing is left to write."""
 
     def _is_text(self) -> bool:
         above = self._path[3:-1]
@@ -105,7 +105,7 @@ class _Writer:
         self._first = False
 
     def _item(self, name: str, begin: str) -> None:
-        """An item of the list of that name, which begins with it unless it has begun."""
+        """Begin an item of the list ``name``, and the list itself if it is not open yet."""
         if self._lists == [name]:
             self._write(",", begin)
             return

@@ -1,7 +1,7 @@
-"""Converts a checked document to an SDK message, and places in the message to places in the document: pure.
+"""Conversion of a checked document to an SDK message, and of places in the message to places in the document.
 
-(api-mt-mk, Informationsobjekt, Meddelanden: each attribute is mapped to the
-content specification.)
+The functions are pure. Each attribute is mapped to the content specification (api-mt-mk, Informationsobjekt,
+Meddelanden).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Members = dict[str, Any]
 
 
 def draft(data: Members, *, message_id: str, conversation_id: str, created: str) -> SdkMessage:
-    """The message in ``data``, with generated ids and time stamp where it has none.
+    """Return the message that ``data`` describes, with generated ids and time stamp where it has none.
 
     Clauses: api-mt-mk message sentence 7, sentence 8; content-specification 4.2 sentence 1, 4.3.2 sentence 7,
     sentence 9.
@@ -39,7 +39,7 @@ def draft(data: Members, *, message_id: str, conversation_id: str, created: str)
 
 
 def own_id(data: Members) -> str | None:
-    """The id that the client gave the message; by default the resource's.
+    """Return the id that the client gave the message; by default that of the resource.
 
     Clauses: api-mt-mk message sentence 2.
     """
@@ -48,7 +48,10 @@ def own_id(data: Members) -> str | None:
 
 
 def _party(identifier: str, attention: Members) -> Party:
-    """Clauses: content-specification 4.3.2.3 sentence 3."""
+    """Return a party of the message: the organisation, and the address and persons within it.
+
+    Clauses: content-specification 4.3.2.3 sentence 3.
+    """
     unit = attention["subOrganization"]
     return Party(
         id=Ii(PARTICIPANT_SCHEME, identifier),
@@ -66,7 +69,7 @@ def _ii(members: Members) -> Ii:
 
 
 def _person(members: Members) -> Person:
-    """Add empty values that the contract demands and the message may lack, as is done when writing it.
+    """Return a person, without values that are empty only because the contract requires the members.
 
     Clauses: architecture-sad 5.3.5 step 3; content-specification 4.3.2.3 sentence 1, sentence 2.
     """
@@ -75,12 +78,18 @@ def _person(members: Members) -> Person:
 
 
 def _reference(members: Members) -> Reference:
-    """Clauses: architecture-sad 5.3.5 step 4; content-specification 4.3.2.3 sentence 5, sentence 6."""
+    """Return a reference, without an empty label.
+
+    Clauses: architecture-sad 5.3.5 step 4; content-specification 4.3.2.3 sentence 5, sentence 6.
+    """
     return Reference(_ii(members), members["label"] or None)
 
 
 def _document(members: Members) -> Document:
-    """Clauses: content-specification 4.3.3.1 sentence 2, 4.3.3.2 sentence 2."""
+    """Return a document with its files and texts.
+
+    Clauses: content-specification 4.3.3.1 sentence 2, 4.3.3.2 sentence 2.
+    """
     return Document(
         id=members["documentId"],
         name=members.get("documentName"),
@@ -113,12 +122,12 @@ _WITHOUT: Final = frozenset(
     {"messagePayload", "message", "messageHeader", "messageBody", "attention", "personId", "organizationId"}
     | {"referenceId", "characterSequence"}
 )
-"""Elements that the API has no level for."""
+"""Elements of the message that have no level of their own in the API."""
 _PARTIES: Final = {"recipientID": "recipient", "senderID": "sender"}
 
 
 def pointer(path: str) -> str:
-    """The JSON pointer of what an XPath of element names points at in a message; ``NA`` stays."""
+    """Return the JSON pointer for an XPath of element names in a message; ``NA`` is left unchanged."""
     if not path.startswith("/"):
         return path
     found = _ATTRIBUTES
@@ -133,5 +142,5 @@ def pointer(path: str) -> str:
 
 
 def placed(finding: Finding) -> Finding:
-    """A finding on a message, with its place in the document that the client sent."""
+    """Return a finding on a message with its place in the document that the client sent."""
     return replace(finding, path=pointer(finding.path))

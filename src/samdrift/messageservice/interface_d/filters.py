@@ -1,4 +1,4 @@
-"""Filters and pages of a list of messages, from the query (api-mt-mk 3).
+"""Filters and pages of a list of messages, read from the query (api-mt-mk 3).
 
 The names of attributes are case-insensitive: the text writes ``messagestatus`` and the OpenAPI file
 ``messageStatus``. Unknown filters are refused, so that an unfiltered list is never mistaken for a filtered
@@ -23,27 +23,27 @@ from samdrift.wire.identifiers import is_uuid
 
 LARGEST_PAGE = 1000
 ORIGINAL = "original"
-"""Parameter for the message itself along with evidence about it."""
+"""Name of the parameter that requests the message itself along with evidence about it."""
 _FILTER = re.compile(r"filter\[([^\[\]]*)\](?:\[\])?", re.IGNORECASE)
-"""An array is written ``filter[a]=x&filter[a]=y``, or with ``filter[a][]``."""
+"""Name of a filter; an array is written ``filter[a]=x&filter[a]=y``, or with ``filter[a][]``."""
 _MAX_VALUES = 100
-"""Values of one filter."""
+"""Maximum number of values of one filter."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BASIC_DATE = re.compile(r"[0-9]{8}")
 _TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-]00(:00)?)"
 _BASIC_TIME = r"[0-9]{4}([0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-]00(00)?)"
 _INSTANT = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}|[0-9]{{8}}T{_BASIC_TIME}")
-"""Extended and basic format of ISO 8601, in UTC."""
+"""A time in UTC, in the extended or basic format of ISO 8601."""
 _QUOTES = re.compile(r"[\"”“](.*)[\"”“]", re.DOTALL)
 _RECIPIENT = "recipientattention.suborganization.extension"
 _SENDER = "senderattention.suborganization.extension"
 _OTHER_NAMES = {"status": "messagestatus", "handlingserviceid": _RECIPIENT}
-"""Names that the description of an operation in the OpenAPI file uses, in lower case."""
+"""Alternative names of filters in the OpenAPI file's descriptions of operations, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Filters of a list: a message must match every filter, and one of the values of each.
+    """Filters of a list: a message must match every filter, by any of the filter's values.
 
     Clauses: api-mt-mk 3 sentence 2.
     """
@@ -70,7 +70,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The requested part of a list; the whole list without a size."""
+    """The requested part of a list; without a size, the whole list."""
 
     size: int | None = None
     after: Place | None = None
@@ -80,7 +80,7 @@ Query = Iterable[tuple[str, str]]
 
 
 def read(query: Query) -> tuple[Filters, Page]:
-    """Filters and page of a list; :class:`Refused` with everything that is not understood."""
+    """Return the filters and page of a list; raise :class:`Refused` if a parameter is not understood."""
     reading = _Reading()
     for name, value in query:
         reading.take(name, value)
@@ -88,7 +88,7 @@ def read(query: Query) -> tuple[Filters, Page]:
 
 
 def read_filters(query: Query) -> Filters:
-    """Filters alone, for one message.
+    """Return the filters of a request for one message, for which pages are refused.
 
     Clauses: api-mt-mk 3 sentence 1.
     """
@@ -99,7 +99,7 @@ def read_filters(query: Query) -> Filters:
 
 
 def read_original(query: Query) -> tuple[bool, Filters]:
-    """Read whether the original is to go along with evidence, and the filters for its message."""
+    """Return whether the original is requested along with evidence, and the filters for its message."""
     items = list(query)
     asked = [value for name, value in items if name == ORIGINAL]
     if len(asked) > 1 or {*asked} - {"true", "false"}:
@@ -108,7 +108,7 @@ def read_original(query: Query) -> tuple[bool, Filters]:
 
 
 def after(record: MessageRecord) -> str:
-    """The value of ``page[after]`` that goes on after this message."""
+    """Return the value of ``page[after]`` that continues after this message."""
     place = f"{record.created_at.isoformat()} {record.id} {record.direction.value}"
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
@@ -121,7 +121,7 @@ class _Reading:
     findings: list[Finding] = field(default_factory=list)
 
     def take(self, name: str, value: str) -> None:
-        """Take one parameter; statuses and addresses may be arrays.
+        """Read one parameter; statuses and addresses may be arrays.
 
         Clauses: api-mt-mk 3 sentence 2.
         """
@@ -157,7 +157,10 @@ class _Reading:
         return filters, page
 
     def _status(self, value: str) -> None:
-        """Clauses: api-mt-mk 3 sentence 7."""
+        """Add a status to the filter.
+
+        Clauses: api-mt-mk 3 sentence 7.
+        """
         try:
             status = MessageStatus(value)
             if status not in self.statuses:
@@ -207,13 +210,13 @@ def _canonical(attribute: str) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """A value without the quotation marks that an example in the text puts around it."""
+    """Remove the quotation marks that an example in the text puts around a value."""
     quoted = _QUOTES.fullmatch(value)
     return quoted[1] if quoted else value
 
 
 def _instant(value: str, *, last: bool) -> datetime:
-    """A date and time, or the first or the last moment of a date.
+    """Return a date and time, or the first or last moment of a date.
 
     Clauses: api-mt-mk 3 sentence 3, sentence 4.
     """

@@ -1,11 +1,11 @@
 """Progress of messages as server-sent events (an addition to the contract).
 
 An event contains only a message's id and its current status. The event's id is a place in the organisation's
-log: a client that returns with it misses nothing, since the log is in the order of commit. A client that was
-away gets the current status once, however many steps it missed.
+log: a client that reconnects with it misses nothing, since the log is in the order of commit. A client that
+was away gets the current status once, however many steps it missed.
 
-While nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault. The
-token's rights are checked again with each of them, before any event is sent, and when it ends.
+While nothing happens, a stream sends keep-alive comments, as rarely as its client allows, and opens no vault.
+The token's rights are checked again with each comment, before any event is sent, and when the token expires.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from samdrift.vault.records import Changes, MessageRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MOST_STREAMS = 5
-"""Limit of one client's concurrent streams."""
+"""Maximum number of concurrent streams of one client."""
 
 _AT_ONCE = 200
 _ALIVE = 15.0
-"""Seconds after which a sign of life is sent, where the client does not ask for a longer time."""
+"""Seconds after which a keep-alive comment is sent, unless the client asks for a longer interval."""
 _LONGEST_ALIVE = 600.0
 _LOOK = 1800.0
-"""Seconds after which the vault is asked all the same: a notification may be lost."""
+"""Seconds after which the vault is read even without a notification, since one may be lost."""
 _SPARE = 0.5
-"""Seconds after the end of a token at which its stream ends."""
+"""Margin in seconds between the expiry of a token and the end of its stream."""
 
 
 class TooManyStreams(Exception):
-    """The client has as many streams as it may have."""
+    """The client already has the maximum number of streams."""
 
 
 class Following:
-    """Streams of interface D."""
+    """Event streams of interface D."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class Following:
         self._closing = False
 
     def close(self) -> None:
-        """End every stream: clients come back by themselves."""
+        """End every stream; clients reconnect by themselves."""
         self._closing = True
         for organisation, _ in self._streams:
             self._gate.news.notify(organisation)
 
     async def end(self, access: Access) -> int:
-        """The place from which on everything is still to come."""
+        """Return the current end of the log, after which all events are new."""
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
@@ -75,12 +75,12 @@ class Following:
     async def follow(
         self, token: str, access: Access, after: int, alive: float | None = None
     ) -> AsyncIterator[str]:
-        """Yield events after that place, as they happen; :class:`TooManyStreams` before the first one.
+        """Yield events after that place as they happen; raise :class:`TooManyStreams` before the first one.
 
-        ``alive`` are the seconds that the client can be without a sign of life.
+        ``alive`` is the number of seconds that the client can go without a keep-alive comment.
 
-        Ends when the token or its rights end. The stream has begun when it is returned, so that its slot is
-        freed even if nobody reads it.
+        Ends when the token or its rights end. The stream has started when it is returned, so that its slot is
+        freed even if it is never read.
         """
         client = (access.organisation, access.client)
         if self._streams[client] >= MOST_STREAMS:
@@ -120,7 +120,7 @@ class Following:
                 yield sign
 
     async def _wait(self, token: str, access: Access, count: int, alive: float) -> AsyncIterator[str]:
-        """Wait until there may be news, and yield signs of life meanwhile."""
+        """Wait until there may be news, and yield keep-alive comments meanwhile."""
         waited = 0.0
         while waited < _LOOK and not self._closing:
             within = min(alive, self._left(access))
@@ -131,7 +131,7 @@ class Following:
             yield ": alive\n\n"
 
     def _left(self, access: Access) -> float:
-        """Return the seconds until the token has expired, with a margin."""
+        """Return the seconds until the token expires, plus a margin."""
         if access.until is None:
             return _LOOK
         return max((access.until - self._clock()).total_seconds(), 0.0) + _SPARE
@@ -150,7 +150,10 @@ class Following:
 
 
 def _events(steps: Sequence[tuple[int, MessageRecord]]) -> Iterator[str]:
-    """Yield events; the last of a place has the id to go on from: who writes to itself has two there."""
+    """Yield events, with the id to resume from on the last event of each place.
+
+    A message from a mailbox to itself has two events in one place.
+    """
     for (at, record), following in zip_longest(steps, steps[1:]):
         last = following is None or following[0] != at
         yield (f"id: {at}\n" if last else "") + _event(record)

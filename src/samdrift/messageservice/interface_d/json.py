@@ -1,8 +1,8 @@
-"""Reads a JSON document as it arrives, within bounds: only its values are kept.
+"""Reading of a JSON document as it arrives, within limits; only its values are kept.
 
 White space and refused content never fill the memory. A document with a duplicate member is ambiguous and is
 refused (RFC 8259 4). It is parsed in short steps, between which other requests get their turn, and checked
-against the contract's shape while it is read: junk is refused as soon as it is recognised.
+against the contract's shape while it is read, so that junk is refused as soon as it is recognised.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from samdrift.messageservice.interface_d.problems import NOTHING, Refused, broke
 from samdrift.wire import sdkmessage
 
 Value = Any
-"""``None``, ``bool``, ``str``, ``float``, ``list`` and ``dict`` of such."""
+"""``None``, ``bool``, ``str``, ``float``, or a ``list`` or ``dict`` of such values."""
 
 MAX_BYTES: Final = 48 << 20
-"""Limit of a document: a message of 30 MB, its base64 escaped as some libraries do, and some margin."""
+"""Maximum size of a document: a 30 MB message, its base64 escaped as some libraries do, and a margin."""
 
 MAX_VALUES: Final = 10_000
-"""Names and values of a document; a person or a reference has seven."""
+"""Maximum number of names and values in a document; a person or a reference has seven."""
 MAX_STRAY: Final = 1_000
-"""Limit of those of them that have no place in the contract."""
+"""Maximum number of values that have no place in the contract."""
 MAX_DEPTH: Final = 16
 _STEP: Final = 1 << 10
 _BLOCK: Final = 1 << 20
-"""Bytes parsed at once, at least and at most.
+"""Minimum and maximum number of bytes parsed in one step.
 
-The parser looks at an unfinished text from its beginning for each block that it goes over, so blocks
-grow while a text does not end.
+The parser rescans an unfinished text from its beginning for each further block, so blocks grow while a text
+does not end.
 """
 
 _OF_NUMBERS: Final = b"0123456789+-.eE"
 
 
 Step = Callable[[], AbstractAsyncContextManager[None]]
-"""Waits for the turn to parse a little, and has it while the context lasts."""
+"""A context that waits for its turn to parse a block, and holds the turn while it lasts."""
 
 
 async def read(stream: AsyncIterable[bytes], length: int | None = None, step: Step | None = None) -> Value:
-    """The document in ``stream``, whose declared length is ``length`` bytes; :class:`Refused` otherwise."""
+    """Return the document in ``stream``; raise :class:`Refused` if it is invalid or too large.
+
+    ``length`` is the declared length in bytes, if there is one.
+    """
     if length is not None and length > MAX_BYTES:
         raise Refused([sdkmessage.too_long()])
     step = step or contextlib.nullcontext
@@ -70,7 +73,7 @@ async def read(stream: AsyncIterable[bytes], length: int | None = None, step: St
 class _Reader:
     def __init__(self) -> None:
         self.step = _STEP
-        """Bytes to parse next."""
+        """Number of bytes to parse in the next step."""
         self._tree = _Tree()
         self._parser = ijson.basic_parse_coro(self._tree, use_float=True)
 
@@ -140,7 +143,7 @@ class _Tree:
             self._names.append("")
 
     def _add(self, value: Value) -> Shape | None:
-        """Put the value where it belongs; returns its shape, ``None`` when it has no place there."""
+        """Add the value to its parent; return its shape, or ``None`` if the contract has no place for it."""
         self._count(value)
         shape = self._shape()
         if not _fits(value, shape):
@@ -158,7 +161,7 @@ class _Tree:
         return shape
 
     def _shape(self) -> Shape | None:
-        """Return the shape of the value that comes next."""
+        """Return the shape that the contract gives the next value, or ``None``."""
         if not self._open:
             return CREATE
         match self._shapes[-1]:
@@ -170,7 +173,7 @@ class _Tree:
                 return None
 
     def _count(self, value: Value) -> None:
-        """Refuse more values than any message that can be sent (content-specification 4.3.3.3)."""
+        """Count a value, and refuse more than a message may have (content-specification 4.3.3.3)."""
         self._values += 1
         if self._values > MAX_VALUES:
             raise Refused([broken(f"More than {MAX_VALUES} values", NOTHING)])
@@ -181,7 +184,7 @@ class _Tree:
 
 
 def _fits(value: Value, shape: Shape | None) -> bool:
-    """Compare only kinds; the contract's other rules are checked when the document is complete."""
+    """Return whether a value is of the shape's kind; other rules are checked at the end of the document."""
     match shape:
         case Members():
             return isinstance(value, dict)

@@ -1,7 +1,7 @@
 """Listing, reading and deleting messages in the mailboxes of a message client's addresses.
 
-Everything else appears not to exist, and requests for it are recorded in the organisation's log (invariants 1
-to 3).
+All other messages appear not to exist, and requests for them are recorded in the organisation's log
+(invariants 1 to 3).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import is_uuid
 
 _AT_ONCE = 250
-"""Messages of an endless list that are read together."""
+"""Number of messages read together for a list without pages."""
 
 NOT_FINAL = Finding(
     Reason.RULE,
@@ -37,12 +37,12 @@ NOT_FINAL = Finding(
 
 Listed = tuple[MessageRecord, tuple[StatusEvent, ...]]
 Listing = tuple[Sequence[Listed], bool]
-"""Some messages of a list with their events, and whether the list goes on after the page."""
+"""Some messages of a list with their events, and whether the list continues after the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message that the client may see; ``body`` is ``None`` until it may be fetched."""
+    """A message that the client may see; ``body`` is ``None`` while its content may not be fetched."""
 
     record: MessageRecord
     events: tuple[StatusEvent, ...]
@@ -50,13 +50,13 @@ class Found:
 
 
 class Mailboxes:
-    """Operations of interface D on messages that are there."""
+    """Operations of interface D on stored messages."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
     async def page(self, access: Access, filters: Filters, size: int, after: Place | None) -> Listing:
-        """The newest matching messages, fewer if they are large, and whether there are more.
+        """Return the newest matching messages, fewer if they are large, and whether there are more.
 
         Clauses: api-mt-mk 3 sentence 6.
         """
@@ -85,7 +85,7 @@ class Mailboxes:
         return tuple(zip(listed, events, strict=True)), more
 
     async def pages(self, access: Access, filters: Filters, asked: Page) -> AsyncIterator[Listing]:
-        """The page that is asked for, or all messages that fit, some at a time."""
+        """Yield the requested page or, without a page size, all matching messages in batches."""
         if asked.size is not None:
             yield await self.page(access, filters, asked.size, asked.after)
             return
@@ -97,7 +97,10 @@ class Mailboxes:
                 after = place(listed[-1][0])
 
     async def find(self, access: Access, message_id: str, filters: Filters) -> Found | None:
-        """A message with its content; ``None`` when the client has none of that id. Either is logged."""
+        """Return a message with its content, or ``None`` if the client has none with that id.
+
+        Both cases are logged.
+        """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
@@ -113,7 +116,7 @@ class Mailboxes:
     async def evidenced(
         self, access: Access, message_id: str, filters: Filters, *, original: bool
     ) -> Found | None:
-        """Record that the client gets evidence about a message; ``None`` when it has none of that id.
+        """Log that the client gets evidence about a message; ``None`` if it has none with that id.
 
         The content is included if the ``original`` is requested and may be fetched.
         """
@@ -130,9 +133,9 @@ class Mailboxes:
         return Found(record, (), body)
 
     async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
-        """Delete a message; false when there is none for the client. :class:`Refused` while it is under way.
+        """Delete a message and return true, or false if the client has none with that id.
 
-        (api-mt-mk 3, deleteMessageById)
+        Raises :class:`Refused` while the exchange is not finished (api-mt-mk 3, deleteMessageById).
 
         Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
         """
@@ -151,12 +154,12 @@ class Mailboxes:
 
 
 def place(record: MessageRecord) -> Place:
-    """Return the place of a message in a list."""
+    """Return the sort key of a message in a list, from which a page can continue."""
     return record.created_at, record.id, record.direction
 
 
 async def _own(vault: MessageServiceVault, access: Access) -> tuple[str, ...]:
-    """The mailboxes of the client in which there is something."""
+    """Return the client's mailboxes; where patterns are used, only those that contain messages."""
     exact = [pattern.before for pattern in access.patterns if pattern.after is None]
     if len(exact) == len(access.patterns) and access.others is None:
         return tuple(dict.fromkeys(exact))
@@ -166,7 +169,7 @@ async def _own(vault: MessageServiceVault, access: Access) -> tuple[str, ...]:
 async def _reached(
     vault: MessageServiceVault, access: Access, message_id: str, filters: Filters
 ) -> MessageRecord | None:
-    """The message of that id in one of the client's mailboxes; a sent one takes precedence.
+    """Return the message with that id in one of the client's mailboxes; a sent one takes precedence.
 
     A message that is not found is logged as a denial, whether or not it is in another client's mailbox.
     """
@@ -182,8 +185,10 @@ async def _reached(
 
 
 async def _body(vault: MessageServiceVault, record: MessageRecord) -> BodyReader | None:
-    """The content, if it may be fetched: of an incoming message once its sender has been informed or never
-    will be (Meddelandestatus 11); of an outgoing one unless it held malicious code.
+    """Return a message's content if it may be fetched, otherwise ``None``.
+
+    That of an incoming message is available once its sender has been informed, or never will be
+    (Meddelandestatus 11); that of an outgoing message unless it held malicious code.
     """
     if record.direction is Direction.IN and not record.status.final:
         return None

@@ -32,7 +32,7 @@ Members = dict[str, Any]
 
 
 class Posting:
-    """Sends for message clients."""
+    """Sending of messages on behalf of message clients."""
 
     def __init__(self, gate: Gate, service: MessageService, clock: Clock, new_id: Callable[[], str]) -> None:
         self._gate = gate
@@ -41,9 +41,9 @@ class Posting:
         self._new_id = new_id
 
     async def send(self, access: Access, data: Members) -> str:
-        """Store and send a message; returns its id. :class:`Refused` when it may not be sent.
+        """Store and send a message, and return its id; raise :class:`Refused` if it may not be sent.
 
-        The same message with the same id again is the same call repeated: it is sent once.
+        The same message sent again with the same id counts as a repeated call: it is sent only once.
 
         Clauses: api-mt-mk 4.1 step 4, message sentence 10, sentence 12.
         """
@@ -68,7 +68,7 @@ class Posting:
         return message_id
 
     async def _conversation(self, access: Access, attributes: Members) -> str | None:
-        """An answer continues the conversation of the message that it answers, if the client can see it.
+        """Return the conversation of the message that this one answers, if the client can see it.
 
         (content-specification 4.3.2 conversationId)
 
@@ -87,7 +87,10 @@ class Posting:
         return None
 
     async def _denied(self, access: Access, message_id: str | None) -> None:
-        """Clauses: api-mt-mk message sentence 11, sentence 13."""
+        """Log that the client tried to send from an address that is not its own.
+
+        Clauses: api-mt-mk message sentence 11, sentence 13.
+        """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE
         ) as vault:
@@ -95,9 +98,9 @@ class Posting:
             vault.record(MTEvent.MT_CLIENT_DENIED, **ids, reason="sends from an address that is not its own")
 
     async def _is_repeated(self, access: Access, message: SdkMessage, given: Members) -> bool:
-        """Return whether this same message was sent under its id before, apart from generated values.
+        """Return whether this message was sent before under the same id, apart from generated values.
 
-        Things that may have changed since, such as the address book, make no difference either.
+        Conditions that may have changed since, such as the address book, are not considered.
         """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE
@@ -118,7 +121,7 @@ class Posting:
 
 
 async def _equal(pieces: AsyncIterable[bytes], data: bytes) -> bool:
-    """Return whether the pieces are ``data``, without putting them together."""
+    """Return whether the pieces make up ``data``, without joining them."""
     rest = memoryview(data)
     async for piece in pieces:
         if rest[: len(piece)] != piece:

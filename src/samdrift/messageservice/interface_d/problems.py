@@ -1,9 +1,8 @@
-"""Error answers of interface D: RFC 7807 in the shape of the contract, without content.
+"""Error responses of interface D: RFC 7807 in the form that the contract prescribes, without content.
 
-A request that breaks the contract or a rule gets the codes that a message
-receipt would carry for it, so that a client reads both alike (api-mt-mk,
-Mappning Kvittens och Event). The contract gives problems the media type
-``application/json``, and so do we.
+A request that breaks the contract or a rule gets the codes that a message receipt would carry for it, so that
+a client can read both in the same way (api-mt-mk, Mappning Kvittens och Event). The contract gives problems
+the media type ``application/json``, and so do we.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ MAX_ISSUES = 50
 
 
 class Refused(Exception):
-    """A request that is answered with 400: everything that is wrong with it."""
+    """A request that is answered with 400, with a list of its faults."""
 
     def __init__(self, findings: Iterable[Finding], message_id: str | None = None) -> None:
         self.findings = tuple(findings)[:MAX_ISSUES]
         self.message_id = message_id
-        """The id of the message that it is about; a UUID."""
+        """Id of the message concerned, as a UUID."""
         super().__init__("; ".join(finding.text for finding in self.findings))
 
 
 class Answer(Exception):
-    """A request that is answered with another status."""
+    """A request that is answered with a status other than 400."""
 
     def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -50,19 +49,19 @@ class Answer(Exception):
 
 
 def instance(message_id: str) -> str:
-    """The message that something is about, as the URI that the OpenAPI file demands."""
+    """Return a message id as the URI that the OpenAPI file requires for ``instance``."""
     return f"urn:uuid:{message_id}"
 
 
 def broken(text: str, where: str) -> Finding:
-    """Return the problem of a broken contract; ``where`` is a JSON pointer or the name of a parameter."""
+    """Return the finding for a broken contract; ``where`` is a JSON pointer or a parameter name."""
     return Finding(Reason.SCHEMA, Detail.STRUCTURE, text, where)
 
 
 def bad_request(refused: Refused) -> Response:
-    """Return 400, with the faults in ``eventIssues``, each with its time and subject.
+    """Return a 400 response with the faults in ``eventIssues``, each with its time and subject.
 
-    Without a message to name, the answer gets an id of its own, by which a client can refer to it.
+    Without a message id, the response gets an id of its own that a client can refer to.
 
     Clauses: api-mt-mk event sentence 1.
     """
@@ -89,7 +88,7 @@ def bad_request(refused: Refused) -> Response:
 
 
 def problem(status: int, text: str, headers: Mapping[str, str] | None = None, **also: str) -> Response:
-    """Any other status."""
+    """Return an error response with any other status."""
     title = HTTPStatus(status).phrase
     document = {"type": _UNSPECIFIC, "title": title, "status": status, "detail": text, **also}
     return JSONResponse(document, status_code=status, headers=headers)

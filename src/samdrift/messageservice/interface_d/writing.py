@@ -1,7 +1,7 @@
-"""Messages as JSON text of interface D: pure.
+"""Messages as JSON text of interface D.
 
-The shape is that of ``outputData`` and ``outputArrayData``; what the OpenAPI
-file leaves open is as in the examples of api-mt-mk (Exempel Event).
+The functions are pure. The shape is that of ``outputData`` and ``outputArrayData``; what the OpenAPI
+file leaves open follows the examples of api-mt-mk (Exempel Event).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Members = dict[str, Any]
 
 
 def text(value: object) -> str:
-    """``value`` as JSON."""
+    """Return ``value`` as JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -38,12 +38,12 @@ def location(message_id: str) -> str:
 
 
 def opening(links: Members) -> str:
-    """A document up to its data."""
+    """Return the beginning of a document, up to its data."""
     return f'{{"meta":{text({"version": VERSION})},"links":{text(links)},"data":'
 
 
 def resource(record: MessageRecord, events: Sequence[StatusEvent], *, ends: bool = True) -> str:
-    """A message without its documents; with room for them at its end, unless it ``ends``.
+    """Return a message without its documents; unless it ``ends``, they can be appended.
 
     Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 11.
     """
@@ -70,14 +70,17 @@ def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
 
 
 def _beginning(record: MessageRecord) -> StatusEvent:
-    """The first step of every message; the vault keeps only those that follow."""
+    """Return the first step of a message; the vault stores only the steps after it."""
     if record.direction is Direction.OUT:
         return StatusEvent(record.created_at, MessageStatus.SCHEDULED, "Message scheduled for sending")
     return StatusEvent(record.created_at, MessageStatus.RETRIEVED, "Message received and valid")
 
 
 def _issue(event: StatusEvent) -> Members:
-    """A step; of a finding in a receipt the codes (api-mt-mk, Mappning Kvittens och Event)."""
+    """Return a step as an event issue; a finding in a receipt has its own codes.
+
+    See api-mt-mk, Mappning Kvittens och Event.
+    """
     code, title = rejection(event) or (event.status.value, event.title)
     return {
         "typeCode": code,

@@ -1,1 +1,1 @@
-"""The states of a message, their deadlines and their ends."""
+"""States of a message, the deadlines for reaching the next one, and the ways in which it ends."""

@@ -1,7 +1,7 @@
-"""Steps of a message's life, written to the vault with status and log in one transaction.
+"""Steps of a message's life, written to the vault with status and log entry in one transaction.
 
-Among them are the last ones: when something awaited does not come in time, and
-when the organisation is closed here (invariant 8).
+This includes final steps: when something awaited does not arrive in time, and when the organisation is closed
+here (invariant 8).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ async def advance(
     ends: bool = False,
     **facts: str,
 ) -> bool:
-    """Take one step; false, and only a note in the log, when the message has come further already.
+    """Take one step; if the message has already advanced further, only log it and return false.
 
-    ``facts`` go with it into the log. A step that ``ends`` the opening, as its last, is expected to be taken.
+    ``facts`` are included in the log entry. If a step ``ends`` its opening, it is expected to be taken.
     """
     ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
     if ends:
@@ -53,7 +53,7 @@ async def advance(
 
 
 def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str, str]:
-    """Keep digests of a message, envelope or receipt; return the commitments to them, for the log."""
+    """Store digests of a message, envelope or receipt; return the commitments to them, for the log."""
     return {
         f"{what}_commitment": vault.keep_digest(digest)
         for what, digest in digests.items()
@@ -62,7 +62,7 @@ def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str
 
 
 async def waits(vault: MessageServiceVault, message_id: str, cause: Temporary, now: datetime) -> None:
-    """Report once per outage what a scheduled message waits for: to its sender, and in the log."""
+    """Report once per outage what a scheduled message waits for, to its sender and in the log."""
     told = await vault.status_events(message_id, Direction.OUT)
     event = progress.waiting(cause, now, told)
     if event is not None:
@@ -71,14 +71,14 @@ async def waits(vault: MessageServiceVault, message_id: str, cause: Temporary, n
 
 
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
-    """Log once that a message that came in waits for scanner or token; the first of the ids names it best."""
+    """Log once that an incoming message waits; earlier entries are looked up by the first of ``ids``."""
     named, *_ = ids.values()
     if all(entry.event != MTEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
         vault.record(MTEvent.MT_MESSAGE_HELD, **ids, reason=reason)
 
 
 async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
-    """The sender has the receipt; an accepted message is now for the client to fetch."""
+    """Record the delivery of a receipt; a message that was accepted is now ready for the client to fetch."""
     await vault.set_receipt_state(record.id, ReceiptState.DELIVERED, now=now, deadline=None)
     vault.record(MTEvent.MT_RECEIPT_ACKNOWLEDGED, envelope=record.id, message=record.message_id)
     if record.status is ReceiptStatus.ACCEPTED:
@@ -98,7 +98,7 @@ _OPEN = (ReceiptState.QUEUED, ReceiptState.SUBMITTED)
 
 
 async def pass_deadline(vault: MessageServiceVault, record_id: str, now: datetime) -> None:
-    """End the exchange of a message, or of the message whose receipt was not delivered in time."""
+    """End the exchange of an overdue message, or of a message whose receipt was not delivered in time."""
     receipt = await vault.receipt(record_id)
     if receipt is not None and receipt.direction is Direction.OUT:
         if receipt.state in _OPEN:
@@ -114,9 +114,9 @@ _EVER = timedelta(days=36500)
 
 
 async def end_some(vault: MessageServiceVault, why: str, now: datetime) -> int:
-    """End a batch of unfinished items, each with status and reason in the log; return their number.
+    """End a batch of unfinished items, logging status and reason for each; return their number.
 
-    Every unfinished item has pending work or a deadline, by which it is found.
+    Every unfinished item is found by its pending work or deadline.
     """
     work = await vault.claim_work(now=now + _EVER, lease=timedelta(0), limit=_AT_ONCE)
     for record_id in dict.fromkeys(item.id for item in work):

@@ -1,7 +1,7 @@
-"""The life of a message as pure steps: which status follows, with which events, until when.
+"""The life of a message as pure steps: each with the next status, its events and its deadline.
 
-Statuses and their order are those of the API's code list (api-mt-mk, KV
-Meddelandestatus). A final status never changes; the vault holds to that.
+Statuses and their order are those of the API's code list (api-mt-mk, KV Meddelandestatus). A final status
+never changes; the vault enforces that.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.receipt import MessageReceipt
 
 MOST_WAITS = 20
-"""Steps of a message after which no further outage is reported in it: the log has them all the same."""
+"""Number of events after which a message gets no more events about outages; the log still records them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step: the new status, the events that explain it, the time by which the next one must come."""
+    """One step: the new status, the events that explain it, and the deadline for the next step."""
 
     status: MessageStatus
     events: tuple[StatusEvent, ...]
@@ -46,7 +46,7 @@ _AFTER_SUBMITTED = frozenset(
 
 
 def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
-    """The access point has the envelope durably; it may already have reported the transfer."""
+    """Return the step for an envelope that the access point has stored, and may already have transferred."""
     return Progress(
         MessageStatus.SUBMITTED,
         (StatusEvent(at, MessageStatus.SUBMITTED, "Message handed over to the access point"),),
@@ -60,9 +60,9 @@ _SINCE = " cannot be reached since "
 
 
 def waiting(cause: Temporary, at: datetime, told: Sequence[StatusEvent]) -> StatusEvent | None:
-    """The step that reports what a scheduled message waits for; ``None`` when the latest one reports it.
+    """Return the event for an outage that a scheduled message waits for, unless the latest reports it.
 
-    ``told`` are the message's steps, the latest first. So an outage is one step however often the
+    ``told`` are the message's events, the latest first. An outage is thus one event, however often the
     message is tried again.
     """
     title = f"{cause.service}{_SINCE}{at:%Y-%m-%d %H:%M:%S}Z" if cause.service else "Waits to be sent"
@@ -73,13 +73,13 @@ def waiting(cause: Temporary, at: datetime, told: Sequence[StatusEvent]) -> Stat
 
 
 def _same_wait(event: StatusEvent, title: str, detail: str) -> bool:
-    """Return whether ``event`` reports that outage, which began earlier."""
+    """Return whether ``event`` reports the same outage, which began earlier."""
     service, since, _ = title.partition(_SINCE)
     return event.title.startswith(service + since) and (bool(since) or event.detail == detail)
 
 
 def unchecked(at: datetime) -> StatusEvent:
-    """Return the step of a message whose recipient's address could not be checked.
+    """Return the event of a message whose recipient's address could not be checked.
 
     (operator-common-rules 4.1.2 a.)
     """
@@ -88,7 +88,7 @@ def unchecked(at: datetime) -> StatusEvent:
 
 
 def failed(at: datetime, title: str, detail: str) -> Progress:
-    """The message was not delivered, or its delivery cannot be shown.
+    """Return the step for a message that was not delivered, or whose delivery cannot be proved.
 
     Clauses: api-mt-mk message sentence 5.
     """
@@ -104,12 +104,12 @@ def failed(at: datetime, title: str, detail: str) -> Progress:
 
 
 def not_covered(at: datetime, why: str) -> Progress:
-    """No agreement covers that new messages are sent: the message ends, with a code that a client knows."""
+    """Return the final step for a message that no agreement covers, with a code that clients know."""
     return failed(at, f"The message is not sent: {TransferReason.NOT_COVERED.value}", why)
 
 
 def refused(at: datetime, error: DiscoveryError | TransferRefused) -> Progress:
-    """The message cannot be handed over, and another attempt would not change that."""
+    """Return the final step for a message that cannot be handed over, now or later."""
     if isinstance(error, TransferRefused) and error.reason is TransferReason.NOT_COVERED:
         return not_covered(at, error.text)
     return failed(at, "Message could not be handed over", error.text)
@@ -151,9 +151,9 @@ def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progr
 def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
     """Return the step for the recipient's message receipt (api-mt-mk, Mappning Kvittens och Event).
 
-    The recipient chose its words and how many: the log gets none of them but the
-    codes that we know, and a receipt with very many findings does not fill the vault.
-    Its last finding happened first, since events are shown the latest first.
+    The recipient chose the findings' texts and number: the log records only codes known to us, and a receipt
+    with very many findings does not fill the vault. Its findings are stored in reverse, since events are
+    shown with the latest first.
 
     Clauses: transport-model-base 3.3.2 step 23; transport-model-extended 3.3.2 step 31.
     """
@@ -186,7 +186,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
 
 
 def rejection(event: StatusEvent) -> tuple[str, str] | None:
-    """Codes of the finding in a receipt that an event reports: reason and detail."""
+    """Return reason and detail of the receipt's finding that an event reports, or ``None``."""
     if event.status is not MessageStatus.REJECTED:
         return None
     reason, _, detail = event.title.partition(" ")
@@ -199,7 +199,7 @@ def _codes(finding: Finding) -> str:
 
 
 def overdue(status: MessageStatus, at: datetime) -> Progress:
-    """The time for the next step has passed (invariant 8)."""
+    """Return the step for a message whose next step did not come in time (invariant 8)."""
     missing = {
         MessageStatus.WAITING_FOR_RECEIPT: "No message receipt came in time",
         MessageStatus.RETRIEVED: "The message receipt could not be delivered in time",
@@ -209,7 +209,7 @@ def overdue(status: MessageStatus, at: datetime) -> Progress:
 
 
 def receipt_delivered(at: datetime) -> Progress:
-    """An incoming message's receipt has its transport receipt: the client may fetch the message."""
+    """Return the step after an incoming message's receipt is delivered: the client may fetch the message."""
     return Progress(
         MessageStatus.NEW,
         (

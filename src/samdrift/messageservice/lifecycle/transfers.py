@@ -1,4 +1,4 @@
-"""Follows the access point's reports on the transfers of messages and receipts."""
+"""Processing of the access point's reports on the transfers of messages and receipts."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _MOST_UNDER_WAY = 10_000
 
 
 async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[UnderWay, ...]:
-    """The transfers whose end is not known here, for an access point that has to be asked for each.
+    """Return the unfinished transfers, for an access point that has to be asked about each one.
 
-    At most ``_MOST_UNDER_WAY``, in the order in which their time runs out.
+    At most ``_MOST_UNDER_WAY`` are returned, ordered by deadline.
     """
     async with gate.worker(WORKER, Role.MESSAGE_SERVICE).open(organisation, Purpose.PROCESS) as vault:
         return await vault.under_way(_MOST_UNDER_WAY)
 
 
 class Transfers:
-    """Applies events in order; the place in their sequence is kept in the same transaction.
+    """Applies events in order; the position in their sequence is stored in the same transaction.
 
     Transfers concern only what we sent. An incoming receipt has an id that its sender chose, which may equal
     that of one of our messages.
@@ -45,7 +45,7 @@ class Transfers:
         self._clock = clock
 
     async def place(self, organisation: ParticipantIdentifier) -> int:
-        """The sequence of the last event applied, from which polling of the access point begins.
+        """Return the sequence of the last applied event, from which to poll the access point.
 
         Lost marks of session keys are detected here, before anything is fetched.
         """
@@ -57,7 +57,7 @@ class Transfers:
         return place
 
     async def apply(self, organisation: ParticipantIdentifier, events: Sequence[TransferEvent]) -> int:
-        """Apply ``events`` and give the new place in the sequence."""
+        """Apply ``events`` and return the new position in the sequence."""
         now, last = self._clock(), events[-1].sequence
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             receipts = await vault.receipts([event.envelope_id for event in events])
@@ -73,7 +73,7 @@ class Transfers:
         receipts: Mapping[str, ReceiptRecord],
         now: datetime,
     ) -> None:
-        """Apply ``events`` in an opening, and keep the place of the last one; nothing is read."""
+        """Apply ``events`` in an opening and store the position of the last one, without reading anything."""
         await vault.set_cursor(CURSOR, events[-1].sequence)
         for event in events:
             receipt = receipts.get(event.envelope_id)

@@ -1,1 +1,1 @@
-"""Authorisation at interface D by access tokens: our own authorisation server, and others (api-mt-mk 5)."""
+"""Authorisation at interface D by access tokens, of our own authorisation server or others (api-mt-mk 5)."""

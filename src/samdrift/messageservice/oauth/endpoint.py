@@ -1,6 +1,6 @@
 """Our authorisation server over HTTP: token endpoint, keys and metadata of each issuer.
 
-Interface D's application mounts :meth:`AuthorizationServer.routes`.
+The application of interface D mounts :meth:`AuthorizationServer.routes`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _FORM = "application/x-www-form-urlencoded"
 _NOT_KEPT = {"cache-control": "no-store", "pragma": "no-cache"}
 _MINUTE = timedelta(minutes=1)
 _FAILURES = 10
-"""Failures of one client per minute that are answered individually; after that it is asked to wait."""
+"""Failures of one client per minute that get a normal answer; after that it is asked to wait."""
 _LONGEST_NAME = 128
-"""Characters of a client's name that failures are counted under; no registered name is as long."""
+"""Maximum length of the name under which failures are counted; registered names are shorter."""
 _LOGGED = 60
-"""Failures of all clients of one organisation in a minute that its log gets."""
+"""Maximum number of failures per minute, of all clients of an organisation, recorded in its log."""
 
 
 class AuthorizationServer:
@@ -87,7 +87,7 @@ class AuthorizationServer:
     async def _refused(
         self, organisation: ParticipantIdentifier, asked: TokenRequest | None, error: OAuthError
     ) -> Response:
-        """Log and answer a failure. A client is never locked out by others' failures under its name."""
+        """Log and answer a failure. Failures of other parties under its name never lock a client out."""
         claimed, now = _claimed(asked), self._clock()
         if not self._logged.exceeded(organisation, now):
             registered = claimed in self._registered().of(organisation).clients
@@ -114,7 +114,7 @@ class AuthorizationServer:
         return JSONResponse({"keys": [key.published() for key in keys]})
 
     async def _metadata(self, request: Request) -> Response:
-        """RFC 8414 2."""
+        """Answer with the metadata of an issuer (RFC 8414 2)."""
         organisation = self._organisation(request)
         if organisation is None:
             return _not_here()
@@ -150,7 +150,7 @@ async def _form(request: Request) -> bytes:
 
 
 def _claimed(asked: TokenRequest | None) -> str:
-    """The client that a request claims to come from, unverified."""
+    """Return the name of the client that a request claims to come from; it is not verified."""
     try:
         return UnverifiedJwt.read(asked.assertion).issuer[:_LONGEST_NAME] if asked else ""
     except JwtInvalid:
@@ -158,7 +158,7 @@ def _claimed(asked: TokenRequest | None) -> str:
 
 
 def _error(code: str, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """RFC 6749 5.2."""
+    """Return an error response (RFC 6749 5.2)."""
     document = {"error": code, "error_description": text}
     return JSONResponse(document, status_code=status, headers={**_NOT_KEPT, **(headers or {})})
 
@@ -168,7 +168,7 @@ def _not_here() -> Response:
 
 
 class Limit:
-    """A limit of requests per key within a period; counts are kept for a limited number of keys."""
+    """A limit on events per key within a period, counted for a limited number of keys."""
 
     def __init__(self, times: int, period: timedelta, keys: int = 10_000) -> None:
         self._times = times
@@ -177,7 +177,7 @@ class Limit:
         self._counts: OrderedDict[Hashable, tuple[datetime, int]] = OrderedDict()
 
     def exceeded(self, key: Hashable, now: datetime) -> bool:
-        """Count one more; whether that is more than may be in this period."""
+        """Count one more, and return whether the limit for this period is exceeded."""
         began, count = self._counts.pop(key, (now, 0))
         if now - began >= self._period:
             began, count = now, 0

@@ -1,6 +1,6 @@
 """Requests for access tokens, and tokens for clients that authenticate by a signed JWT (api-mt-mk 5).
 
-Client credentials alone, no refresh tokens (RFC 6749 4.4.3).
+Only the client credentials grant is supported, without refresh tokens (RFC 6749 4.4.3).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt, signed
 from samdrift.wire.jose.keys import PublicKey, PublicKeys
 
 LONGEST = 64 * 1024
-"""Bytes that a request may have."""
+"""Maximum size of a request in bytes."""
 
 _GRANT = "client_credentials"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -36,8 +36,8 @@ _MOST = 50
 class OAuthError(Exception):
     """A token request is refused (RFC 6749 5.2).
 
-    ``text`` is for the client and tells nothing that it does not know; ``reason``
-    is for the organisation's log.
+    ``text`` is for the client and reveals nothing that it does not already know; ``reason`` is for the
+    organisation's log.
     """
 
     def __init__(self, code: str, text: str, reason: str = "") -> None:
@@ -49,7 +49,7 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A request in the right form; who it is from has not been verified."""
+    """A well-formed token request; its sender has not been verified yet."""
 
     assertion: str
     client_id: str | None
@@ -57,7 +57,7 @@ class TokenRequest:
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read the form; :class:`OAuthError` for anything else, or for another kind of request."""
+        """Parse the form; raise :class:`OAuthError` for anything else, or another kind of request."""
         fields = _fields(body)
         grant = fields.get("grant_type")
         if grant is None:
@@ -77,7 +77,7 @@ class TokenRequest:
 
 
 def _fields(body: bytes) -> dict[str, str]:
-    """The fields of a form; a repeated one is refused as ambiguous (RFC 6749 3.2)."""
+    """Return the fields of a form; a repeated one is refused as ambiguous (RFC 6749 3.2)."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST, errors="strict")
     except ValueError:
@@ -89,7 +89,7 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 ORGANISATION = "urn:samdrift:organisation"
-"""The claim with the participant identifier that a token is for."""
+"""The claim with the participant identifier of the organisation that a token is for."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105
 
 _ASSERTION_TYPES = ("", "jwt", "client-authentication+jwt")
@@ -100,7 +100,7 @@ _UNKNOWN = "the client could not be authenticated"
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An access token, and the response about it (RFC 6749 5.1)."""
+    """An issued access token with its lifetime and scope, as in the response (RFC 6749 5.1)."""
 
     token: str
     seconds: int
@@ -109,16 +109,16 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A client that has shown who it is."""
+    """A client that has been authenticated by an assertion."""
 
     client: MessageClient
     mark: bytes
-    """Mark of the assertion, which is valid only once."""
+    """Digest that identifies the assertion, which is valid only once."""
     until: datetime
 
 
 class TokenIssuing:
-    """The token endpoint's decisions, for all organisations."""
+    """Decisions of the token endpoint, for all organisations."""
 
     def __init__(
         self,
@@ -139,10 +139,9 @@ class TokenIssuing:
         self._seconds = min(int(lifetime.total_seconds()), LONGEST_SECONDS)
 
     async def issue(self, organisation: ParticipantIdentifier, request: TokenRequest) -> Issued:
-        """A token of the organisation's issuer; :class:`OAuthError` when the client gets none.
+        """Issue a token for the organisation; raise :class:`OAuthError` if the client gets none.
 
-        That it was issued, and that the assertion has been used, is durable before
-        the client has it.
+        Its issue and the use of the assertion are stored durably before the client receives it.
 
         Clauses: api-mt-mk 4.1 step 2, 4.2 step 2, 5 sentence 2.
         """
@@ -166,7 +165,7 @@ class TokenIssuing:
     def _claims(
         self, organisation: ParticipantIdentifier, client: MessageClient, scope: str, now: datetime
     ) -> Mapping[str, object]:
-        """RFC 9068 2.2, and what api-mt-mk 5.2 adds."""
+        """Return the claims of a token: those of RFC 9068 2.2, and the additions of api-mt-mk 5.2."""
         issued = int(now.timestamp())
         return {
             "iss": self._issuers.url(organisation),
@@ -183,10 +182,10 @@ class TokenIssuing:
         }
 
     async def _authenticated(self, organisation: ParticipantIdentifier, request: TokenRequest) -> _Shown:
-        """The client that made the assertion (RFC 7523 3).
+        """Authenticate the client that made the assertion (RFC 7523 3).
 
         Until the signature is verified, every failure looks the same and takes the same work, so that it does
-        not reveal which clients exist. After that the client is told what is wrong.
+        not reveal which clients exist. After that the client is informed of the error.
         """
         clients = self._registered().of(organisation).clients
         try:
@@ -213,7 +212,7 @@ class TokenIssuing:
         claims: Claims,
         request: TokenRequest,
     ) -> _Shown:
-        """Check that a client's assertion is for us, now and for the first time."""
+        """Check that a client's assertion is for us and valid now; return it with its mark of use."""
         if claims.text("sub") != client.id or request.client_id not in (None, client.id):
             raise JwtInvalid("it names two clients")
         ours = {self._issuers.url(organisation), self._issuers.token_endpoint(organisation)}
@@ -230,13 +229,13 @@ class TokenIssuing:
 
 
 def _another(clients: Mapping[str, MessageClient]) -> PublicKeys:
-    """Keys to try for a client that does not exist, so that the refusal takes as long."""
+    """Return keys to try for a client that does not exist, so that its refusal takes as long as others."""
     held = (client.keys for client in clients.values())
     return next((keys for keys in held if isinstance(keys, PublicKeys)), PublicKeys(()))
 
 
 def _granted(client: MessageClient, asked: tuple[str, ...] | None) -> frozenset[Scope]:
-    """The scopes that the client asked for, or all that it may have."""
+    """Return the scopes that the client asked for, or all of its scopes if it asked for none."""
     if asked is None:
         return client.scopes
     scopes = frozenset(map(Scope.named, asked))

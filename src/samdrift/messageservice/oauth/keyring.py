@@ -1,7 +1,7 @@
 """Keys that verify tokens: those of our own issuers, of other issuers and of registered clients.
 
-The addresses of others' keys come from the operator's configuration or the issuer's own metadata, never from
-a token (RFC 8725 3.10).
+The addresses of other issuers' keys come from the operator's configuration or the issuer's own metadata,
+never from a token (RFC 8725 3.10).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from samdrift.wire.webaddress import web_address
 
 WORKER = "authorization"
 _OWN = Keeping(fresh=timedelta(seconds=LONGEST_SECONDS + 60))
-"""Lifetimes of own keys, which are seen with each token that is issued, and for as long as that may last."""
+"""Time to keep our own keys: they are refreshed whenever a token is issued, and last as long as the token."""
 
 
 class Keyring:
-    """Keys as they are needed, each kept for a while. All of them raise :class:`KeysUnavailable`."""
+    """Cached keys for verifying tokens; all methods that fetch keys raise :class:`KeysUnavailable`."""
 
     def __init__(self, gate: Gate, client_for: ClientFor, clock: Clock) -> None:
         self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
@@ -44,25 +44,25 @@ class Keyring:
         self._kept: dict[ParticipantIdentifier | ExternalIssuer | KeysAt, KeptKeys] = {}
 
     async def own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
-        """Keys of the organisation's issuer here that may have signed ``token``."""
+        """Return the keys of the organisation's issuer here that may have signed ``token``."""
         return await self._own(organisation).fitting(token)
 
     async def published(self, organisation: ParticipantIdentifier) -> PublicKeys:
-        """All keys of the organisation's issuer here."""
+        """Return all keys of the organisation's issuer here."""
         return await self._own(organisation).all()
 
     async def external(self, issuer: ExternalIssuer, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
-        """Keys of an organisation's own authorisation server that may have signed ``token``."""
+        """Return the keys of an organisation's own authorisation server that may have signed ``token``."""
         return await self._keep(issuer, lambda: issuer_keys(self._client_for, issuer)).fitting(token)
 
     async def client(self, keys: PublicKeys | KeysAt, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
-        """Keys of a client that may have signed ``token``."""
+        """Return the keys of a client that may have signed ``token``."""
         if isinstance(keys, PublicKeys):
             return keys.fitting(token.algorithm, token.kid)
         return await self._keep(keys, lambda: fetched_keys(self._client_for, keys)).fitting(token)
 
     def seen(self, organisation: ParticipantIdentifier, keys: Iterable[TokenKey]) -> None:
-        """Remember the keys of the organisation's issuer, which the caller has from an open vault."""
+        """Cache keys of the organisation's issuer that the caller has read from an open vault."""
         self._own(organisation).take(_public(keys))
 
     def _own(self, organisation: ParticipantIdentifier) -> KeptKeys:
@@ -94,11 +94,11 @@ def _public(keys: Iterable[TokenKey]) -> PublicKeys:
 _LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)
 
 ClientFor = Callable[[Path | None], HttpClient]
-"""The HTTP client that trusts the issuers in a bundle, or Mozilla's."""
+"""Returns an HTTP client that trusts the issuers in a bundle, or by default Mozilla's."""
 
 
 async def fetched_keys(client_for: ClientFor, where: KeysAt) -> PublicKeys:
-    """The JWK Set there, or :class:`KeysUnavailable`."""
+    """Fetch the JWK Set at an address, or raise :class:`KeysUnavailable`."""
     body = await _get(client_for(where.tls_issuers), where.url)
     if body is None:
         raise KeysUnavailable(f"nothing at {where.url}")
@@ -109,12 +109,12 @@ async def fetched_keys(client_for: ClientFor, where: KeysAt) -> PublicKeys:
 
 
 async def issuer_keys(client_for: ClientFor, external: ExternalIssuer) -> PublicKeys:
-    """The keys of an organisation's own authorisation server, or :class:`KeysUnavailable`."""
+    """Fetch the keys of an organisation's own authorisation server, or raise :class:`KeysUnavailable`."""
     return await fetched_keys(client_for, external.keys or await _discovered(client_for, external))
 
 
 async def _discovered(client_for: ClientFor, external: ExternalIssuer) -> KeysAt:
-    """Return the address of an issuer's keys from its metadata, which must be at the issuer (RFC 8414 3)."""
+    """Return the address of an issuer's keys, from metadata published at the issuer itself (RFC 8414 3)."""
     client = client_for(external.tls_issuers)
     for address in _metadata_addresses(external.issuer):
         body = await _get(client, address)
@@ -124,7 +124,7 @@ async def _discovered(client_for: ClientFor, external: ExternalIssuer) -> KeysAt
 
 
 def _metadata_addresses(issuer: str) -> tuple[str, str]:
-    """Return the addresses of an issuer's metadata: RFC 8414 3.1, and where OpenID Connect has them."""
+    """Return the addresses where an issuer's metadata may be: by RFC 8414 3.1, and by OpenID Connect."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     origin = f"{parts.scheme}://{parts.netloc}"
@@ -149,7 +149,7 @@ def _keys_address(issuer: str, metadata: bytes) -> str:
 
 
 async def _get(client: HttpClient, address: str) -> bytes | None:
-    """Return the document published there; ``None`` without one."""
+    """Return the document published at an address, or ``None`` if there is none."""
     try:
         answer = await fetch(client, address, _LIMITS, headers={"accept": "application/json"})
     except NoAnswer as failure:

@@ -1,7 +1,7 @@
-"""Persons for whom an organisation's systems act, where its authorisation server names them (RFC 8693 4.1).
+"""People for whom an organisation's systems act, if its authorisation server names them (RFC 8693 4.1).
 
-A token whose claim ``act`` names the acting system has the person in ``sub``. Each gets a random id in the
-organisation's vault, by which the log names them; their name in the token is sealed next to it.
+A token whose claim ``act`` names the acting system has the person in ``sub``. Each person gets a random id in
+the organisation's vault, which the log uses; the name in the token is sealed next to that id.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import Claims, JwtInvalid
 
 MAX_NAME = 256
-"""Most characters of a person's name in a token."""
+"""Maximum length of a person's name in a token."""
 _MOST_KNOWN = 10_000
 _KNOWN_FOR = timedelta(minutes=10)
 
@@ -32,7 +32,7 @@ class _Named:
 
 
 class Persons:
-    """Finds the ids of persons, and remembers them for a while."""
+    """Finds the ids of people, and caches them for a while."""
 
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self._gate = gate
@@ -43,9 +43,9 @@ class Persons:
     async def named_by(
         self, organisation: ParticipantIdentifier, client: str, issuer: str, claims: Claims
     ) -> str:
-        """Return the id of the person in a verified token, or nothing where a system acts for itself.
+        """Return the id of the person in a verified token, or an empty string if a system acts for itself.
 
-        :class:`JwtInvalid` for a token that names a person as none can be named.
+        Raises :class:`JwtInvalid` for a token whose person's name or identifier is too long.
         """
         if claims.actor() is None:
             return ""

@@ -1,14 +1,13 @@
 """Our own authorisation servers, and the message clients that the operator has registered.
 
-Each organisation is an issuer of its own, with keys of its own (:class:`OwnIssuers`). So a
-token, an assertion or a key of one organisation means nothing to another (docs/decisions,
-0007). The address of an issuer cannot be guessed: trying addresses does not show
-which organisations are served here.
+Each organisation has its own issuer with its own keys (:class:`OwnIssuers`), so a token, an assertion
+or a key of one organisation means nothing to another (docs/decisions, 0007). The address of an issuer
+cannot be guessed, so trying addresses does not reveal which organisations are served here.
 
 A client is registered here regardless of which server vouches for it, our own or the organisation's
-(:class:`Registrations`). So a token never opens more than its registration does, routing
-knows every client and its addresses, and a client that is removed is refused
-immediately, also with a token that has not yet ended.
+(:class:`Registrations`). A token therefore never permits more than its registration does, routing knows every
+client and its addresses, and a client that is removed is refused immediately, even with a token that has not
+expired.
 """
 
 from __future__ import annotations
@@ -26,25 +25,25 @@ from samdrift.wire.jose.keys import PublicKeys
 PATH = "/v1/oauth2/{name}"
 
 METADATA = "/.well-known/oauth-authorization-server" + PATH
-"""RFC 8414 3.1: in front of the issuer's own path."""
+"""Path of an issuer's metadata: in front of the issuer's own path (RFC 8414 3.1)."""
 
 
 class OwnIssuers:
-    """The issuers of the organisations that are served here, below one address."""
+    """The issuers of the organisations that are served here, all below one address."""
 
     def __init__(
         self, address: str, registry: Registry, organisations: Collection[ParticipantIdentifier]
     ) -> None:
-        """``address`` is where interface D is for its clients, ``https://`` and a host."""
+        """Create the issuers; ``address`` is interface D's address for clients: ``https://`` and a host."""
         self.address = address
         self._registry = registry
         self._organisations = organisations
         self._named: dict[str, ParticipantIdentifier] = {}
         self._read: tuple[int, int] | None = None
-        """The registry and the number of organisations that the names were read from."""
+        """Version of the registry, and number of organisations, from which the names were read."""
 
     def url(self, organisation: ParticipantIdentifier) -> str:
-        """The issuer identifier; :class:`LookupError` when the organisation has no vault here."""
+        """Return the issuer identifier; :class:`LookupError` if the organisation has no vault here."""
         name = self._name(organisation)
         if name is None:
             raise LookupError("the organisation has no message service here")
@@ -54,7 +53,7 @@ class OwnIssuers:
         return self.url(organisation) + "/token"
 
     def organisation(self, name: str) -> ParticipantIdentifier | None:
-        """Return the organisation whose issuer has that name in its address."""
+        """Return the organisation whose issuer has that name in its address, if any."""
         now = self._registry.changes, len(self._organisations)
         if now != self._read:
             names = ((self._name(each), each) for each in self._organisations)
@@ -63,7 +62,7 @@ class OwnIssuers:
         return self._named.get(name)
 
     def vouched_for_by(self, issuer: str) -> ParticipantIdentifier | None:
-        """The organisation whose issuer that is."""
+        """Return the organisation to which an issuer identifier belongs, if any."""
         prefix = self.address + PATH.format(name="")
         return self.organisation(issuer.removeprefix(prefix)) if issuer.startswith(prefix) else None
 
@@ -74,7 +73,7 @@ class OwnIssuers:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One client's part of the organisation's functional addresses."""
+    """The part of an organisation's functional addresses that belongs to one client."""
 
     client: str
     patterns: tuple[AddressPattern, ...]
@@ -88,29 +87,29 @@ class Routing:
     """The shares of all message clients of one organisation.
 
     A client has the addresses that its patterns cover. Where patterns of several clients cover an address,
-    all of them see its messages. An address that no pattern covers belongs to the one client that is the
-    default, so that every message is in someone's mailbox.
+    all of them see its messages. An address that no pattern covers belongs to the one default client, so that
+    every message is in some client's mailbox.
 
     Clauses: content-specification 2.1 sentence 1.
     """
 
     def __init__(self, shares: Iterable[Share]) -> None:
-        """:class:`ValueError` when more than one is the default."""
+        """Create the routing; :class:`ValueError` if more than one client is the default."""
         self._shares = tuple(shares)
         if sum(share.default for share in self._shares) > 1:
             raise ValueError("only one message client can be the default")
 
     def clients(self, address: str) -> tuple[str, ...]:
-        """Return the clients that get messages to ``address``: those that cover it, or the default."""
+        """Return the clients that receive messages to ``address``: those that cover it, or the default."""
         covering = tuple(share.client for share in self._shares if share.covers(address))
         return covering or tuple(share.client for share in self._shares if share.default)
 
     def unassigned(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Return those of ``addresses`` that no client gets, in order."""
+        """Return the ``addresses`` that are not assigned to any client, in order."""
         return tuple(address for address in sorted(addresses) if not self.clients(address))
 
     def others(self, client: str) -> tuple[AddressPattern, ...] | None:
-        """Return, for the default client, the patterns of all others, whose addresses are not left to it."""
+        """Return all other clients' patterns for the default client, and ``None`` for any other client."""
         if not any(share.default and share.client == client for share in self._shares):
             return None
         return tuple(
@@ -126,9 +125,9 @@ class MessageClient:
     patterns: tuple[AddressPattern, ...]
     scopes: frozenset[Scope]
     keys: PublicKeys | KeysAt | None = None
-    """The keys of its assertions; without them, the organisation's own server vouches for it."""
+    """Keys that verify its assertions; a client without keys uses the organisation's own server."""
     default: bool = False
-    """True for the client that gets messages to addresses covered by no client's patterns."""
+    """True for the client that receives messages to addresses covered by no client's patterns."""
 
 
 _OF_READERS = frozenset({Scope.LIST, Scope.READ, Scope.DELETE})
@@ -152,10 +151,10 @@ class OrganisationClients:
 
 
 class Registrations:
-    """Registrations of all organisations. An issuer vouches for clients of one organisation alone."""
+    """Registrations of all organisations. An issuer vouches for clients of only one organisation."""
 
     def __init__(self, organisations: Mapping[ParticipantIdentifier, OrganisationClients]) -> None:
-        """:class:`ValueError` when two organisations name the same issuer."""
+        """Create the registrations; :class:`ValueError` if two organisations name the same issuer."""
         self._organisations = organisations
         self._issuers: dict[str, ParticipantIdentifier] = {}
         for organisation, registered in self._organisations.items():
@@ -168,7 +167,7 @@ class Registrations:
         return self._organisations.get(organisation, _NONE)
 
     def vouched_for_by(self, issuer: str) -> ParticipantIdentifier | None:
-        """The organisation whose own authorisation server that is."""
+        """Return the organisation whose own authorisation server has this issuer identifier, if any."""
         return self._issuers.get(issuer)
 
 

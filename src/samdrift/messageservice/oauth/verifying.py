@@ -1,7 +1,7 @@
-"""Verification of access tokens, of our own issuers and the organisations' (RFC 9068 4, RFC 8725).
+"""Verification of access tokens from our own issuers and the organisations' (RFC 9068 4, RFC 8725).
 
-The issuer determines the organisation, by the operator's configuration and never by a claim. A token never
-opens more than its client is registered for.
+The issuer determines the organisation, according to the operator's configuration and never by a claim. A
+token never permits more than its client is registered for.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from samdrift.wire.jose.keys import PublicKey
 
 _LONGEST = timedelta(seconds=LONGEST_SECONDS)
 _MAX_KNOWN = 2_000
-"""Tokens whose signatures are known to hold."""
+"""Maximum number of tokens remembered as having a valid signature."""
 
 
 class TokenVerifying:
-    """The :class:`~samdrift.messageservice.access.Authorization` of interface D."""
+    """Implementation of :class:`~samdrift.messageservice.access.Authorization` for interface D."""
 
     def __init__(
         self,
@@ -56,10 +56,13 @@ class TokenVerifying:
         self._persons = persons
         self._known: TimedCache[bytes, tuple[tuple[PublicKey, ...], tuple[str, ...], Claims]]
         self._known = TimedCache(_MAX_KNOWN)
-        """Keys, types and claims of tokens that were verified, by their digests."""
+        """Keys, types and claims of verified tokens, by the tokens' digests."""
 
     async def access(self, token: str) -> Access:
-        """Return what the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
+        """Return the access that a token grants.
+
+        Raises :class:`Unauthorized`, or :class:`AuthorizationUnavailable`.
+        """
         try:
             unverified = UnverifiedJwt.read(token)
             own = self._issuers.vouched_for_by(unverified.issuer)
@@ -109,8 +112,8 @@ class TokenVerifying:
     ) -> Claims:
         """Return the claims of a token that one of ``keys`` has signed.
 
-        A client shows its token with each call, and a stream looks at it again and again: that the same keys
-        have signed it is verified once. All that can change meanwhile is looked at each time.
+        A client presents its token with each call, and a stream checks it repeatedly, so the signature by the
+        same keys is verified only once. Everything that can change in the meantime is checked each time.
         """
         digest, now = hashlib.sha256(text.encode()).digest(), self._clock()
         known = self._known.get(digest, now)
@@ -121,7 +124,7 @@ class TokenVerifying:
         return claims
 
     def _check(self, claims: Claims, audience: str) -> datetime:
-        """Refuse a token for another audience or time; returns its end."""
+        """Refuse a token for another audience or time; return its expiry time."""
         if audience not in claims.texts("aud"):
             raise JwtInvalid("it is for another audience")
         return claims.check_times(self._clock(), _LONGEST, issued=True)
@@ -133,7 +136,7 @@ class TokenVerifying:
         client: MessageClient,
         claimed: Collection[AddressPattern],
     ) -> tuple[AddressPattern, ...]:
-        """The organisation's own functional addresses that both token and registration give the client."""
+        """Return the organisation's functional addresses that both token and registration permit."""
         routing = clients.routing
         return tuple(
             AddressPattern(address, None)
@@ -143,7 +146,7 @@ class TokenVerifying:
 
 
 def _the_same(known: tuple[PublicKey, ...], keys: tuple[PublicKey, ...]) -> bool:
-    """Return whether keys are the known ones: identical objects, not only equal by a library's comparison."""
+    """Return whether the keys are identical objects, not only equal by a library's comparison."""
     return len(known) == len(keys) and all(map(operator.is_, known, keys))
 
 
@@ -155,7 +158,7 @@ def _client(clients: OrganisationClients, name: str) -> MessageClient:
 
 
 def _scopes(claims: Claims, client: MessageClient) -> frozenset[Scope]:
-    """Return the scopes that the token names and the client may have; other names are passed over."""
+    """Return the scopes that the token names and the client may have; unknown names are ignored."""
     named = (Scope.named(name) for text in claims.texts("scope") for name in text.split())
     return frozenset(scope for scope in named if scope is not None) & client.scopes
 

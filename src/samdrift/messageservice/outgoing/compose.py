@@ -1,4 +1,4 @@
-"""Composes SDK messages from the input of a person or a system: pure."""
+"""Composition of SDK messages from the input of a person or a system, by pure functions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The content of a message to compose: one text in markdown, with or without files."""
+    """Content of a message to compose: one text in markdown, with or without files."""
 
     label: str
     text: str
@@ -54,7 +54,10 @@ class Draft:
 def compose(
     draft: Draft, sender: Address, recipient: Address, *, message_id: str, at: datetime
 ) -> SdkMessage:
-    """A message that opens a conversation; its conversation id is its own (content-specification 4.3.2)."""
+    """Return a message that opens a conversation, named by the message's own id.
+
+    See content-specification 4.3.2.
+    """
     return _message(
         draft, sender, recipient, message_id=message_id, conversation_id=message_id, refers_to=None, at=at
     )
@@ -63,7 +66,7 @@ def compose(
 def reply(
     draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
 ) -> SdkMessage:
-    """An answer in the same conversation, with the other side's references returned to it.
+    """Return an answer in the same conversation, which returns the other party's references.
 
     Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6, 4.3.2.3 sentence 4.
     """
@@ -81,9 +84,9 @@ def reply(
 def complete(
     draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
 ) -> SdkMessage:
-    """A supplement to a sent message, to the same recipient in the same conversation; can be repeated.
+    """Return a supplement to a sent message, to the same recipient in the same conversation.
 
-    A completion refers to the message that it completes, as a reply does to the
+    There may be several. A completion refers to the message that it completes, as a reply does to the
     one that it answers (architecture-sad 5.3.7.7).
 
     Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6.
@@ -102,7 +105,7 @@ def complete(
 def compose_each(
     draft: Draft, sender: Address, recipients: Sequence[Address], *, new_id: Callable[[], str], at: datetime
 ) -> tuple[SdkMessage, ...]:
-    """The same content to several recipients, as a separate message to each (architecture-sad 5.3.7.8).
+    """Return messages with the same content to several recipients, one each (architecture-sad 5.3.7.8).
 
     Each opens a conversation of its own, although the content specification lets them share one, so that no
     recipient can see that there are others.
@@ -151,7 +154,10 @@ def _address(party: Party) -> Address:
 
 
 def _party(address: Address) -> Party:
-    """Clauses: architecture-sad 5.3.5 step 1."""
+    """Return an address as a party of a message.
+
+    Clauses: architecture-sad 5.3.5 step 1.
+    """
     return Party(
         id=Ii(PARTICIPANT_SCHEME, address.organisation.value),
         label=address.organisation_name or None,

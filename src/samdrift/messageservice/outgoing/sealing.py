@@ -1,8 +1,7 @@
-"""Turns a message or a receipt into an envelope: lookups, encryption, signature.
+"""Sealing of a message or a receipt in an envelope: look-ups, encryption, signature.
 
-The order is that of transport-model-extended 3.3.1, steps 3 to 6: the
-recipient's published key is looked up, the payload encrypted, the envelope
-signed, and only then does anything leave for the access point (invariant 5).
+The order is that of transport-model-extended 3.3.1, steps 3 to 6: the recipient's published key is looked up,
+the payload encrypted, the envelope signed, and only then is anything sent to the access point (invariant 5).
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from samdrift.wire.verdicts import Grounds
 
 @dataclass(frozen=True, slots=True)
 class SealedMessage:
-    """An envelope and, if it is encrypted, the recipient's certificate that it is encrypted for."""
+    """An envelope and, if it is encrypted, the recipient's certificate that was used for it."""
 
     envelope: bytes
     certificate: x509.Certificate | None = None
@@ -40,7 +39,7 @@ class SealedMessage:
 
 
 class Sealing:
-    """Makes envelopes for every organisation that the message service serves."""
+    """Creates envelopes for every organisation that the message service serves."""
 
     def __init__(self, federation: str, discovery: Discovery, checks: CertificateChecks, rng: Random) -> None:
         self._federation = federation
@@ -60,7 +59,7 @@ class Sealing:
         key: SigningKey,
         now: datetime,
     ) -> SealedMessage:
-        """Return the envelope of an SDK message, and for whom it is encrypted.
+        """Return the envelope of an SDK message, with the certificate for which it is encrypted.
 
         Raises :class:`DiscoveryError` when the recipient has no usable key, or the sender is not registered
         for the receipt (transport-model-extended 3.2 c).
@@ -95,7 +94,9 @@ class Sealing:
         key: SigningKey,
         now: datetime,
     ) -> bytes:
-        """The envelope of a message receipt: signed, never encrypted (transport-model-extended 2.11 b).
+        """Return the envelope of a message receipt.
+
+        It is signed, never encrypted (transport-model-extended 2.11 b).
 
         Clauses: architecture-sad 4.3.6.1 sentence 1; certpub-rest-binding 3.2 step 8;
         transport-model-extended 2.1 sentence 1, 2.11 c, 3.3.1 step 22, 3.3.2 step 22.
@@ -119,7 +120,10 @@ class Sealing:
         handling_service_id: str | None,
         now: datetime,
     ) -> EnvelopeHeader:
-        """Clauses: architecture-sad 5.3.7.1 sentence 1; envelope-profile-xhe 2.2 sentence 8, sentence 10."""
+        """Return the header of an envelope that is to be sealed.
+
+        Clauses: architecture-sad 5.3.7.1 sentence 1; envelope-profile-xhe 2.2 sentence 8, sentence 10.
+        """
         return EnvelopeHeader(
             id=envelope_id,
             created=now,
@@ -137,7 +141,7 @@ class Sealing:
     async def _encryption_certificate(
         self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
     ) -> tuple[x509.Certificate, Grounds | None]:
-        """Looked up under the receiver and the type of message to send (certpub-rest-binding 3).
+        """Look up a trusted certificate for the receiver and the message type (certpub-rest-binding 3).
 
         Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2;
         envelope-profile-xhe 3.4 sentence 2; transport-model-extended 2.6 sentence 3, 3.3.1 step 3, 3.3.2 step

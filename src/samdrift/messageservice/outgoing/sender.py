@@ -1,4 +1,4 @@
-"""Sends messages and receipts to the access point, and handles the deadlines that wait in the vaults."""
+"""Sending of messages and receipts to the access point, and handling of the deadlines in the vaults."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 
 class Sender(InFlight):
-    """Takes up work straight after it was stored or from the queue in the vault; seals and submits.
+    """Seals and submits items, directly after they are stored or from the queue in the vault.
 
-    A step that fails for a passing reason is tried again until its deadline:
-    :meth:`message` and :meth:`receipt` return when, ``None`` when the record is
-    on its way or has failed permanently.
+    A step that fails for a temporary reason is tried again until its deadline: :meth:`message` and
+    :meth:`receipt` return the time of the next attempt, or ``None`` when the record has been handed over or
+    has failed permanently.
 
     Clauses: architecture-sad 6.1 sentence 3.
     """
@@ -122,8 +122,10 @@ class Sender(InFlight):
     async def _taken_up(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
     ) -> Job | None:
-        """The job for ``item``. An item that cannot be processed delays no other: it waits for its
-        deadline."""
+        """Return the job for ``item``, or ``None`` if its vault record cannot be read.
+
+        The item then waits for its deadline and delays no other.
+        """
         try:
             return await self._job(organisation, vault, item, now)
         except VaultError as failure:
@@ -133,7 +135,7 @@ class Sender(InFlight):
     async def _job(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
     ) -> Job | None:
-        """Return the background job for ``item``; ``None`` if it is done immediately."""
+        """Return the background job for ``item``; ``None`` if it was completed immediately."""
         if item.kind is WorkKind.MESSAGE:
             message = await vault.message(item.id, Direction.OUT)
             if message is not None:
@@ -157,7 +159,7 @@ class Sender(InFlight):
         *,
         scanned: bool = False,
     ) -> datetime | None:
-        """Seal a message for its recipient and hand it over; first scan it if that has not been done.
+        """Seal a message for its recipient and hand it over, after scanning it if that has not been done.
 
         Clauses: envelope-profile-xhe 2 sentence 1.
         """
@@ -209,7 +211,7 @@ class Sender(InFlight):
     async def _drop(
         self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime
     ) -> None:
-        """End the exchange of a message that was accepted without a scan; its content is removed."""
+        """End the exchange of a message that was accepted without a scan, and remove its content."""
         vault.record(MTEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
         await vault.drop_content(record.id, Direction.OUT)
         step = progress.failed(now, malware.finding.text, malware.finding.path)
@@ -262,10 +264,10 @@ class Sender(InFlight):
         conversation_id: str,
         envelope: bytes,
     ) -> dict[str, str]:
-        """Hand over; return the facts about the envelope for the log.
+        """Submit an envelope, and return the facts about it for the log.
 
-        Nothing if the access point already had one under that id, sealed before a crash: that one is
-        transferred.
+        There are none if the access point already had an envelope under that id, sealed before a crash,
+        because it transfers that one.
 
         Clauses: architecture-sad 5.3.6.2 step 3; certpub-rest-binding 3.2 step 6; content-specification
         4.3.2 sentence 4; transport-model-base 3.3.1 step 4, 3.3.2 step 4; transport-model-extended 3.3.1
@@ -300,7 +302,7 @@ class Sender(InFlight):
 
 
 def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime) -> dict[str, str]:
-    """Keep the grounds of the recipient's certificate; return the facts that name both."""
+    """Store the grounds for the recipient's certificate; return log facts that name both."""
     if sealed.certificate is None:
         return {}
     named = {"certificate": fingerprint(sealed.certificate)}

@@ -1,4 +1,4 @@
-"""Requirements on the operator's own PostgreSQL before vaults are made in it, and how to reach it.
+"""Requirements on the operator's own PostgreSQL before vaults are created in it, and how to reach it.
 
 Samdrift does not set up such a cluster, so it checks it; requirements that it cannot check are in
 docs/database.md.
@@ -17,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 from samdrift.vault.errors import DatabaseUnfit, LoginRefused, VaultUnavailable
 
 OLDEST = 17
-"""The oldest version of PostgreSQL that knows all that is asked of it."""
+"""The oldest version of PostgreSQL with all the features that are needed."""
 SCRAM = {"require_auth": "scram-sha-256"}
-"""Log in to a server by SCRAM or not at all: it must ask for the password, and prove that it knows it too."""
+"""Parameters that allow only SCRAM: the server must require the password, and prove that it knows it."""
 
 _CAUSES = {
     "connection refused": "connection refused",
@@ -38,14 +38,14 @@ _CAUSES = {
     "certificate": "the database's certificate is not trusted",
     "does not support ssl": "the database does not offer TLS",
 }
-"""Signs in an error of libpq's, and the words for them."""
+"""Signs in an error of libpq, with the words that replace them."""
 _STANDBY = "hot standby mode"
 _NO_SCRAM = "authentication method requirement"
 _NO_PASSWORD_ASKED = ("trust", "ident", "password")
 _EVERYBODY = "all"
 _EVERYWHERE = (None, "all")
 _ORGANISATIONS = "d" + "0" * 32
-"""A name such as databases of organisations have."""
+"""An example of the name of an organisation's database."""
 _RULES = """
 SELECT line_number, type, database, user_name, address, auth_method FROM pg_hba_file_rules
 WHERE error IS NULL ORDER BY rule_number
@@ -53,7 +53,7 @@ WHERE error IS NULL ORDER BY rule_number
 
 
 def check_address(address: str) -> None:
-    """Raise :class:`DatabaseUnfit` for a URL that is incomplete, or would send secrets in clear."""
+    """Raise :class:`DatabaseUnfit` for a URL that is incomplete or would send secrets in the clear."""
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}
     except psycopg.ProgrammingError:
@@ -71,7 +71,7 @@ def check_address(address: str) -> None:
 
 
 def _of_this_machine(host: str) -> bool:
-    """Return whether it is a folder of sockets or an address that no network carries."""
+    """Return whether a host is on this machine: a folder of sockets, or a loopback address."""
     if host.startswith(("/", "@")) or host == "localhost":
         return True
     try:
@@ -81,7 +81,7 @@ def _of_this_machine(host: str) -> bool:
 
 
 def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
-    """The error for a failed login: a server with the wrong authentication is unfit, not unavailable."""
+    """Return the error for a failed login; a server with wrong authentication is unfit, not unavailable."""
     if _NO_SCRAM in str(error):
         return DatabaseUnfit(
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
@@ -93,9 +93,9 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
 
 
 def cause_of(error: psycopg.Error) -> str:
-    """Return why the server was not reached, and where, in words of ours.
+    """Return in our own words why the server was not reached, and where.
 
-    The server's own text may repeat names and values, so that none of it is passed on.
+    The server's own text is not passed on, since it may repeat names and values.
     """
     said = str(error).lower()
     why = next((words for sign, words in _CAUSES.items() if sign in said), "no connection to the database")
@@ -122,11 +122,11 @@ async def check_server(connection: psycopg.AsyncConnection[Any], database: str) 
 
 
 def open_doors(rules: Iterable[tuple[Any, ...]], database: str) -> list[int]:
-    """Lines of pg_hba.conf, of those that can count for the vaults' logins, that ask for no password.
+    """Return the lines of pg_hba.conf that let the vaults' logins in without a secure password check.
 
     The first rule that fits a connection decides. So rules after one that fits every connection of that type
-    do not count. ``password`` sends the password in clear. ``peer`` is accepted: it admits an operating
-    system user under its own name, and no user has a login's name.
+    do not count. ``password`` sends the password in the clear. ``peer`` is accepted: it admits an operating
+    system user under its own name, and no such user has a login's name.
     """
     closed: set[str] = set()
     found = []
@@ -141,7 +141,7 @@ def open_doors(rules: Iterable[tuple[Any, ...]], database: str) -> list[int]:
 
 
 def _fits(entry: str, database: str) -> bool:
-    """Return whether an entry of pg_hba.conf applies to a database; an unreadable one may."""
+    """Return whether an entry of pg_hba.conf applies to a database; an unreadable one is assumed to."""
     if not entry.startswith("/"):
         return entry in (_EVERYBODY, database)
     try:

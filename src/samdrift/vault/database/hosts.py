@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _LISTS = ("host", "hostaddr", "port")
-"""Parameters of libpq that have a value for each host, or one for all."""
+"""Parameters of libpq that have one value per host, or one for all hosts."""
 
 
 class Hosts:
@@ -30,7 +30,7 @@ class Hosts:
         return make_conninfo(address, **{name: ",".join(_from(first, each)) for name, each in lists.items()})
 
     def let_in(self, address: str, host: str, hostaddr: str, port: str) -> None:
-        """Note which host of an address, as written, accepted a login."""
+        """Remember which host of an address, as written, accepted a login."""
         if "," not in address or not (lists := _lists(address)):
             return
         number = len(next(iter(lists.values())))
@@ -43,11 +43,11 @@ class Hosts:
 
 
 _KNOWN = Hosts()
-"""One for the process: all its logins lead to the same servers."""
+"""The memory of this process, all of whose logins lead to the same servers."""
 
 
 async def connected(address: str) -> AsyncConnection[tuple[Any, ...]]:
-    """Log in at a connection string, wherever its database is now."""
+    """Log in at a connection string, on whichever host its database is now."""
     connection = await AsyncConnection.connect(_KNOWN.ordered(address), autocommit=True)
     info = connection.info
     _KNOWN.let_in(address, info.host, info.hostaddr, str(info.port))
@@ -55,7 +55,7 @@ async def connected(address: str) -> AsyncConnection[tuple[Any, ...]]:
 
 
 def _lists(address: str) -> dict[str, list[str]]:
-    """Return the values that each of several hosts has; nothing where there is one host."""
+    """Return the values of each parameter per host; nothing if there is only one host."""
     said = conninfo_to_dict(address)
     given = {name: str(value).split(",") for name in _LISTS if (value := said.get(name))}
     number = max((len(each) for name, each in given.items() if name != "port"), default=1)

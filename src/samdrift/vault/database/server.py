@@ -1,4 +1,4 @@
-"""The PostgreSQL that the vaults are in, our own or the operator's cluster, and who logs in to it."""
+"""The PostgreSQL that contains the vaults, either embedded or the operator's cluster, and its logins."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PATIENCE = {
 
 
 class Database:
-    """A running database server, and who logs in to it; the passwords are in the key store."""
+    """A running database server and the logins to it; the passwords are in the key store."""
 
     def __init__(
         self, address: str, keys: KeyStore, handed_in: Path, server: EmbeddedPostgres | None
@@ -52,13 +52,13 @@ class Database:
         self._handed_in = handed_in
         self._server = server
         self._opened: str | None = None
-        """The administrator's address that opened last."""
+        """The administrator's address that last worked."""
 
     @classmethod
     async def start(cls, settings: VaultSettings, keys: KeyStore | None = None) -> Self:
-        """Reach the server; the embedded one is started when nobody else has.
+        """Return the database of ``settings``; an embedded server is started unless it is running.
 
-        ``keys`` is the key store of ``settings`` where it is open already.
+        ``keys`` is the key store of ``settings`` if it is already open.
         """
         keys = keys or open_keys(settings)
         handed_in = settings.secrets / "administrator"
@@ -84,11 +84,11 @@ class Database:
 
     @property
     def embedded(self) -> bool:
-        """Return whether the server is our own, which sets itself up."""
+        """Return whether the server is the embedded one, which we set up ourselves."""
         return self._server is not None
 
     async def revive(self) -> None:
-        """Start the embedded server when it has died; an operator's cluster is the operator's to start."""
+        """Restart an embedded server that has died; the operator starts their own cluster."""
         if self._server is not None:
             await asyncio.to_thread(self._server.revive)
 
@@ -99,41 +99,41 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Return its address, as a libpq connection string without who logs in."""
+        """Return the server's address, as a libpq connection string without a login."""
         return self._address
 
     @property
     def name(self) -> str:
-        """The database's name, which names of roles that are shared in it carry."""
+        """Return the database's name, which is part of the names of its group roles."""
         return str(conninfo_to_dict(self._address)["dbname"])
 
     @property
     def registry_login(self) -> str:
-        """The login that reads the registry: the one with the newest password."""
+        """Return the name of the login that reads the registry: the one with the newest password."""
         return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
 
     @property
     def registry_group(self) -> str:
-        """The role whose only members are the registry's login and one that it is replacing."""
+        """Return the role whose only members are the registry's login and one that it is replacing."""
         return f"samdrift_registries_{self.name}"
 
     @property
     def vault_group(self) -> str:
-        """The role that all vaults' logins are members of; it may connect to the database, and no more."""
+        """Return the role of all vaults' logins; it may connect to the database and nothing more."""
         return f"samdrift_vaults_{self.name}"
 
     @property
     def worker_group(self) -> str:
-        """The role that the registry logins of single workers are members of."""
+        """Return the role that the registry logins of single workers are members of."""
         return f"samdrift_workers_{self.name}"
 
     def registry(self) -> Login:
-        """The login that reads the registry and writes the operator's log, with its newest password."""
+        """Return the registry's login with its newest password; it also writes the operator's log."""
         password = self._keys.login_password(PlatformLogin.REGISTRY)
         return self.login(registry_login(password), password)
 
     async def registry_session(self) -> Session:
-        """A session of that login, with whichever of its passwords opens now.
+        """Return a session of the registry's login, with whichever of its passwords works now.
 
         The newest is kept before it is set, so it may not work yet; an older one may have stopped working by
         the time it is tried. So the newest is tried once more after the others, and all are tried again while
@@ -158,14 +158,15 @@ class Database:
             raise VaultUnavailable(f"key store: {(error.strerror or type(error).__name__).lower()}") from None
 
     def administrator(self) -> str:
-        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
+        """Return the connection string of the administrator, who creates and drops vaults."""
         return self.administrators()[0]
 
     def administrators(self) -> tuple[str, ...]:
-        """The administrator's logins, one per kept password, newest first: a change may have been cut short.
+        """Return the administrator's connection strings, one per kept password, newest first.
 
-        A password for the URL's is handed in as a file in the key store's folder; it
-        goes into the key store at once, and the file is removed.
+        There may be several because a change of the password was interrupted. The operator provides the
+        password for a cluster of their own as a file in the key store's folder; it is moved into the key
+        store immediately, and the file is removed.
         """
         address = self._address
         if self._server is not None:
@@ -180,11 +181,11 @@ class Database:
 
     @property
     def template(self) -> str:
-        """The name of the empty database of which organisations' databases are copies."""
+        """Return the name of the empty database that organisations' databases are copied from."""
         return f"{self.name}_template"
 
     async def checked_connection(self) -> AsyncConnection[tuple[Any, ...]]:
-        """A connection of the administrator to the installation's database, on a server that is fit."""
+        """Return an administrator's connection to the installation's database, on a server that is fit."""
         connection = await self.administrators_connection()
         try:
             if not self.embedded:
@@ -195,10 +196,11 @@ class Database:
         return connection
 
     async def administrators_connection(self, where: str | None = None) -> AsyncConnection[tuple[Any, ...]]:
-        """A connection of the administrator, by whichever of its passwords opens.
+        """Return a connection of the administrator, with whichever of its passwords works.
 
-        To an organisation's database, or the installation's own. :class:`LoginRefused` with advice when no
-        password works, :class:`VaultUnavailable` when the server does not answer.
+        ``where`` is an organisation's database; by default it is the installation's own.
+        :class:`LoginRefused` with advice if no password works, :class:`VaultUnavailable` if the server does
+        not answer.
         """
         # A start visits every database: the key store is not read for each, while its last answer opens.
         if self._opened is not None and not self._handed_in.is_file():
@@ -225,7 +227,7 @@ class Database:
         raise failure from None
 
     def login(self, name: str, password: str, where: str | None = None) -> Login:
-        """A login to an organisation's database, or to the installation's own."""
+        """Return a login to an organisation's database, or to the installation's own."""
         address = make_conninfo(self._address, dbname=where or self.name, user=name, password=password)
         return Login(name, password, address)
 
@@ -235,29 +237,29 @@ async def _connected(address: str, where: str) -> AsyncConnection[tuple[Any, ...
 
 
 def registry_login(password: str) -> str:
-    """The name of the registry's login with that password: each password has a login of its own."""
+    """Return the name of the registry's login with that password: each password has a separate login."""
     return "r" + hashlib.sha256(f"samdrift registry login {password}".encode()).hexdigest()[:32]
 
 
 class HandedDatabase(Database):
-    """The server that another process keeps running, for one that may not administer it."""
+    """A server that another process keeps running, for a process that may not administer it."""
 
     def __init__(self, address: str, reader: str, password: str) -> None:
-        """``reader`` is the process's own login to the registry."""
+        """Prepare to log in at ``address``; ``reader`` is the process's own login to the registry."""
         self._address = make_conninfo(address, **_PATIENCE)
         self._server = None
         self._reader = self.login(reader, password)
 
     def replace_reader(self, reader: str, password: str) -> None:
-        """Log in to the registry by another login from now on."""
+        """Use another login to the registry from now on."""
         self._reader = self.login(reader, password)
 
     def registry(self) -> Login:
-        """The login that reads what this process may know of the registry."""
+        """Return the login that reads the part of the registry that this process may see."""
         return self._reader
 
     async def registry_session(self) -> Session:
-        """A session of that login."""
+        """Return a session of that login."""
         return await Session.connect(self._reader.address)
 
     def administrator(self) -> str:
@@ -268,9 +270,10 @@ class HandedDatabase(Database):
 
 
 def databases_of(address: str) -> frozenset[tuple[str, str, str]]:
-    """Host, port and name of the database that a URL leads to, for each host; :class:`ServerFailed` for none.
+    """Return host, port and name of the database in a URL, for each host.
 
-    Two URLs with an element in common lead to the same database, whatever their other parts.
+    Two URLs with an element in common lead to the same database, whatever their other parts. Raises
+    :class:`ServerFailed` if the URL cannot be read.
     """
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}

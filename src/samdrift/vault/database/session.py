@@ -1,11 +1,10 @@
-"""One database connection: statements sent together and answered together, in one round trip.
+"""One database connection, which sends several statements and receives their results in one round trip.
 
-An opening of a vault costs two round trips, whatever it does in between: its
-first statement travels with the ``BEGIN``, its last ones with the log entry and
-the ``COMMIT``. It costs one where its statements are expected to succeed.
-psycopg's cursors make four of them and two to three times the work, which is
-why this drives libpq's pipeline mode through psycopg's own :mod:`psycopg.pq`
-(decision record 0003). Everything else, connecting, types and errors, is psycopg's.
+An opening of a vault costs two round trips, whatever it does in between: its first statement is sent with the
+``BEGIN``, its last ones with the log entry and the ``COMMIT``. It costs one if its statements are expected to
+succeed. psycopg's cursors need four of them and two to three times the work, which is why this drives libpq's
+pipeline mode through psycopg's own :mod:`psycopg.pq` (decision record 0003). Everything else (connecting,
+types and errors) is psycopg's.
 """
 
 from __future__ import annotations
@@ -32,30 +31,31 @@ from samdrift.vault.errors import (
 )
 
 Value = Any
-"""Values that psycopg adapts: ``str``, ``int``, ``bytes``, ``bool``, ``datetime``, lists of them,
-``None``.
+"""A value that psycopg adapts.
+
+It is a ``str``, ``int``, ``bytes``, ``bool`` or ``datetime``, a list of such values, or ``None``.
 """
 Row = tuple[Value, ...]
 Statement = tuple[str, Sequence[Value]]
 """SQL with ``$1`` for the first value, and the values."""
 
 _Kind = tuple[str, tuple[int, ...]]
-"""A prepared statement: SQL and the types of its values."""
+"""The key of a prepared statement: its SQL and the types of its values."""
 _Dumped = tuple[_Kind, Sequence[pq.abc.Buffer | None], Sequence[pq.Format] | None]
 
 _CLAIMS_FOR = "SELECT set_config('samdrift.claimant', %s, false)"
 UNKNOWN_RECORD = "SD404"
-"""SQLSTATE that our functions raise when a record is not there."""
+"""SQLSTATE that our SQL functions raise when a record does not exist."""
 
 _BROKE = "the connection to the database broke"
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
 _GOES_AWAY = ("08", "57P")
-"""Classes among these that mean that the server itself has gone, or is not up yet."""
+"""SQLSTATE prefixes, among these, that mean that the server itself has gone or is not up yet."""
 
 
 def call(function: str, arguments: int) -> str:
-    """Return SQL that calls one of our functions with that many ``arguments``."""
+    """Return SQL that calls one of our SQL functions with that many ``arguments``."""
     return f"SELECT {function}({', '.join(f'${number}' for number in range(1, arguments + 1))})"
 
 
@@ -64,7 +64,7 @@ class Byteas(list[bytes]):
 
 
 class Texts(list[str]):
-    """A value of type ``text[]``, of strings that are known to be such."""
+    """A value of type ``text[]``, known to contain only strings."""
 
 
 class Int4s(list[int]):
@@ -87,10 +87,10 @@ _INT8 = struct.Struct("!iq").pack
 
 
 class _Array(Dumper):
-    """Writes a list of one type as a binary array (``array_send``).
+    """A writer of lists of one type as binary arrays (``array_send``).
 
-    psycopg looks at every item of a list for the narrowest type, so that one statement is prepared for each
-    combination of types, and the server converts the items again. An exchange takes some sixty lists.
+    psycopg examines every item of a list for the narrowest type, so that a statement is prepared for each
+    combination of types, and the server converts the items again. One exchange involves about sixty lists.
     """
 
     format = _BINARY
@@ -103,7 +103,7 @@ class _Array(Dumper):
 
     @staticmethod
     def item(value: Any) -> bytes:
-        """Return the length of a value, and the value."""
+        """Return the length of a value, followed by the value."""
         raise NotImplementedError
 
 
@@ -145,7 +145,7 @@ for _kind, _dumper in ((Byteas, _Byteas), (Texts, _Texts), (Int4s, _Int4s), (Int
 
 
 class Session:
-    """A connection of one login. Used by one task at a time."""
+    """A connection of one login, used by one task at a time."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._connection = connection
@@ -161,21 +161,21 @@ class Session:
         self._broken = select.poll()
         self._broken.register(self._socket, 0)
         self.backend = self._pg.backend_pid
-        """The server's process that serves this connection."""
+        """The process id of the server process for this connection."""
         self.closed = False
         self.on_notification: Callable[[str, int], None] | None = None
-        """Called with the channel of each notification and the backend that sent it."""
+        """Function called with the channel of each notification and the backend that sent it."""
         self.on_close: Callable[[], None] | None = None
-        """Called once when the connection is gone."""
+        """Function called once when the connection is closed."""
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._readable)
 
     @classmethod
     async def connect(cls, address: str, claimant: str = "") -> Self:
-        """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` when it fails.
+        """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` if that fails.
 
-        Claims of the session carry the name ``claimant`` (sql/claims-1.sql).
-        :class:`DatabaseUnfit` when the server asks for no password, or not by SCRAM.
+        Claims of the session carry the name ``claimant`` (sql/claims-1.sql). :class:`DatabaseUnfit` if the
+        server does not require a password, or not by SCRAM.
         """
         try:
             connection = await connected(address)
@@ -188,9 +188,8 @@ class Session:
     async def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run statements in order and return the rows of each; the first error ends the run.
 
-        Raises :class:`VaultUnavailable`, :class:`UnknownRecord` or
-        :class:`VaultRefused`. When it is cancelled, or the connection breaks, the
-        session is closed and the server rolls back what was not committed.
+        Raises :class:`VaultUnavailable`, :class:`UnknownRecord` or :class:`VaultRefused`. If it is cancelled,
+        or the connection breaks, the session is closed and the server rolls back everything uncommitted.
         """
         if self.closed:
             raise VaultUnavailable(_BROKE)
@@ -218,7 +217,7 @@ class Session:
             raise VaultUnavailable(_BROKE) from None
 
     def close(self) -> None:
-        """Hang up; nothing happens the second time."""
+        """Close the connection; may be called again."""
         if self.closed:
             return
         self.closed = True
@@ -263,7 +262,7 @@ class Session:
         return results
 
     async def _flush(self) -> None:
-        """Write what is queued, while the reader goes on so that neither side waits for the other."""
+        """Write queued data while the reader continues, so that neither side waits for the other."""
         while self._pg.flush():
             self._writable = self._loop.create_future()
             self._loop.add_writer(self._socket, _set, self._writable)
@@ -276,7 +275,10 @@ class Session:
                 raise VaultUnavailable(_BROKE)
 
     def _readable(self) -> None:
-        """Read arrived data; all of it when the connection broke, since uvloop reports that only once."""
+        """Read the data that has arrived.
+
+        All of it is read if the connection broke, since uvloop reports that only once.
+        """
         try:
             self._pg.consume_input()
             self._collect()
@@ -292,7 +294,7 @@ class Session:
             self.close()
 
     def _collect(self) -> None:
-        """Take the results that have arrived; wake the task when the last one has."""
+        """Collect the results that have arrived; wake the waiting task when the last one has."""
         while self._answered is not None and not self._answered.done() and not self._pg.is_busy():
             result = self._pg.get_result()
             if self._pg.status == _BAD:
@@ -333,7 +335,7 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 def _error(result: pq.abc.PGresult) -> VaultError:
-    """Return the vault's own error; the server's text may repeat values and is dropped (invariant 9)."""
+    """Return our own error for a result; the server's text may repeat values and is dropped (invariant 9)."""
     error = error_from_result(result)
     if error.sqlstate == UNKNOWN_RECORD:
         return UnknownRecord()

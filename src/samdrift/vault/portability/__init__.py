@@ -1,1 +1,1 @@
-"""A vault that leaves for another installation, or arrives from one."""
+"""Moving a vault to another installation or from one, and backup and restoration of its rows."""

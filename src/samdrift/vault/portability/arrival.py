@@ -1,9 +1,8 @@
 """Arrival: storing what an organisation brings from another supplier, in an empty vault.
 
-An arrival begins once, for one export, and nothing else gets in by this way:
-outside of an arrival the database refuses. A page is stored whole or not at all,
-and one that is there already is known by its records, so that an arrival that
-was cut short is resumed from its beginning.
+An arrival begins once, for one export, and is the only way in which such records are stored: the
+database refuses them otherwise. A page is stored completely or not at all. A page that is already
+stored is recognised by its records, so an interrupted arrival is resumed from its beginning.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ _PERSONS = "persons"
 
 
 class ArrivalStanding(StrEnum):
-    """Standing of a vault to an export that is to be taken in."""
+    """State of a vault with respect to an export that is to be stored in it."""
 
     BEGUN = "begun"
     UNDER_WAY = "under-way"
-    """It was begun before."""
+    """The arrival was begun before."""
     DONE = "done"
-    """All of it is there."""
+    """Everything in the export is stored."""
     OCCUPIED = "occupied"
-    """The vault has something else."""
+    """The vault has other content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """One record with its contents: documents as they are, what may be large as finished bodies."""
+    """One record with its contents: documents in memory, and possibly large ones as finished bodies."""
 
     facts: Facts
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -59,23 +58,23 @@ class Brought:
 
 
 class Arrival(Vault):
-    """An opened vault that takes in."""
+    """An open vault that stores what an organisation brings."""
 
     role: Role
 
     async def begin(self, export: bytes, *, now: datetime) -> ArrivalStanding:
-        """Begin with the export whose manifest has that SHA-256, or take it up again."""
+        """Begin with the export whose manifest has that SHA-256, or resume it."""
         ((standing,),) = await self._work.query(_BEGIN, export, now)
         return ArrivalStanding(standing)
 
     async def known(self, part: Part, keys: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
-        """Return the records that are already there."""
+        """Return those of the given records that are already stored."""
         key = ", ".join(part.key)
         sql = f"SELECT {key} FROM {part.name} WHERE {part.key[0]} = ANY($1::text[])"  # noqa: S608
         return set(await self._work.query(sql, [each[0] for each in keys])) & set(keys)
 
     async def store(self, part: Part, records: Sequence[Brought]) -> None:
-        """Store records with what belongs to them; refused unless an arrival is under way."""
+        """Store records with their contents; refused unless an arrival is under way."""
         for record in records:
             if record.body is not None:
                 self._work.later(_BODY, *body_values(record.body))
@@ -86,17 +85,17 @@ class Arrival(Vault):
                 self._keep(record.body)
 
     async def store_log(self, log: str, entries: Sequence[Facts]) -> None:
-        """Keep entries of the log ``log`` of a former supplier; the database checks each one's hash."""
+        """Store entries of a former supplier's log ``log``; the database checks the hash of each."""
         rows = [_former_entry(log, facts) for facts in entries]
         self._work.later(call("arrive_former_log", 1), json.dumps(rows))
 
     async def finish(self, *, now: datetime, taken_over: bool) -> None:
-        """Everything is there. What is under way is gone on with here, or ends here."""
+        """End the arrival; work under way continues here if it is ``taken_over``, and ends otherwise."""
         for (body_id,) in await self._work.query(_END, now, taken_over):
             self._drop_object(body_id)
 
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
-        """Rows of each table that the records go into."""
+        """Return the rows of each table that the records are stored in."""
         return {part.name: [record.facts for record in records]}
 
     def _person(self, facts: Facts) -> Facts:
@@ -142,7 +141,7 @@ class MessageServiceArrival(Arrival):
     role = Role.MESSAGE_SERVICE
 
     async def store(self, part: Part, records: Sequence[Brought]) -> None:
-        """Store records, and know the mailboxes that messages lie in."""
+        """Store records, and the mailboxes of messages among them."""
         await super().store(part, records)
         if part is parts.MESSAGES:
             held = [one.facts for one in records if not one.facts["deleted"] and one.facts["size"]]
@@ -151,7 +150,7 @@ class MessageServiceArrival(Arrival):
                     self._work.later(messagerows.KNOW_MAILBOX, *values)
 
     async def finish(self, *, now: datetime, taken_over: bool) -> None:
-        """Everything is there, and the last mark of a session key is one of this vault's own."""
+        """End the arrival, after storing a last mark of a session key of this vault's own."""
         witness = Witness(token_bytes(MARK_BYTES), now)
         row = {"mark": witness.mark.hex(), "envelope": parts.from_bytes(b""), "at": now.isoformat()}
         self._work.later(call("arrive_session_keys", 1), json.dumps([row]))
@@ -257,7 +256,7 @@ def _mailbox(facts: Facts) -> str:
 
 
 def _former_entry(log: str, facts: Facts) -> Facts:
-    """An entry as a row; one that was disposed of has no content, and is found by its number alone."""
+    """Return an entry as a row; one that was disposed of has no content, and is found by its number alone."""
     if facts["content"] is None:
         return facts | {"log": log, "traces": []}
     content = facts["content"].encode()

@@ -1,12 +1,12 @@
-"""Schemas as rows: read in one snapshot for a backup, and stored again in a database that is empty.
+"""Schemas as rows: read in one snapshot for a backup, and stored again in an empty database.
 
-Rows alone travel, as COPY's text, which is the same for every version of PostgreSQL. Tables, functions and
-rights are made by this program's own migrations, up to the versions that the rows are of: a backup brings no
-code into a database. Bodies that are too large for a row lie in the object store, and are no part of the
-snapshot: see :func:`without_missing_bodies`.
+A backup has only rows, in COPY's text format, which is the same for every version of PostgreSQL. Tables,
+functions and rights are made by this program's own migrations, up to the versions of the rows, so a backup
+brings no code into a database. Bodies that are too large for a row are in the object store, and not part of
+the snapshot: see :func:`without_missing_bodies`.
 
-All of it goes by the administrator's connection, since a vault's login has limits of time, and opens nothing:
-what people wrote is as encrypted here as it is in the database.
+All of this uses the administrator's connection, since a vault's login has time limits. That connection opens
+nothing: what people wrote is as encrypted in a backup as it is in the database.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _MODULUS = 1 << 256
 
 
 class CopyDiffers(VaultError):
-    """The rows of a backup do not fit the tables that they are to be stored in; ``text`` says why."""
+    """A backup that does not fit the tables in which it is to be stored; ``text`` is the reason."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -80,7 +80,7 @@ class CopyDiffers(VaultError):
 
 @dataclass(frozen=True, slots=True)
 class CopiedTable:
-    """A table with the columns that its rows have, in their order."""
+    """A table with its columns, in the order in which its rows have them."""
 
     name: str
     columns: tuple[str, ...]
@@ -88,18 +88,21 @@ class CopiedTable:
 
 @dataclass(frozen=True, slots=True)
 class CopiedSchema:
-    """A schema as a backup has it: what is needed to make its tables again, without their rows."""
+    """A schema in a backup: what is needed to make its tables again, without their rows."""
 
     versions: Mapping[str, int]
     """Version of each part, by which its migrations are found."""
     tables: tuple[CopiedTable, ...]
-    """Each after those that it refers to."""
+    """Tables, each after those that it refers to."""
     sequences: Mapping[str, tuple[int, bool]]
-    """The last value of each, and whether it was used."""
+    """Last value of each sequence, and whether it was used."""
 
 
 class RowSum:
-    """Number and digest of a table's rows. They have no order: the digest is the sum of those of the rows."""
+    """Number and digest of a table's rows.
+
+    Rows have no order, so the digest is the sum of the rows' digests.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
@@ -107,7 +110,7 @@ class RowSum:
         self._rest = b""
 
     def take(self, text: bytes | memoryview) -> None:
-        """Add COPY's text, which may end within a row."""
+        """Add a piece of COPY's text, which may end within a row."""
         *rows, self._rest = (self._rest + bytes(text)).split(b"\n")
         for row in rows:
             self._sum += int.from_bytes(hashlib.sha256(row).digest())
@@ -116,7 +119,7 @@ class RowSum:
 
     @property
     def whole(self) -> bool:
-        """Return whether the text that was added ends with a row."""
+        """Return whether the text added so far ends at the end of a row."""
         return not self._rest
 
     @property
@@ -126,14 +129,14 @@ class RowSum:
 
 
 class Reading:
-    """A database as it was at one moment."""
+    """A database as it was at one moment, open for reading."""
 
     def __init__(self, connection: Connection, taken_at: datetime) -> None:
         self.taken_at = taken_at
         self._connection = connection
 
     async def schema(self, name: str) -> CopiedSchema:
-        """Return what a schema consists of."""
+        """Return the versions, tables and sequences of a schema."""
         with typed():
             tables = await tables_of(self._connection, name)
             ordered = await in_order(self._connection, name, tables)
@@ -161,7 +164,7 @@ class Reading:
 
 @asynccontextmanager
 async def snapshot(database: Database, where: str | None) -> AsyncIterator[Reading]:
-    """Read an organisation's database, or the installation's, as it is now, while the context lasts."""
+    """Take a snapshot of an organisation's or the installation's database, and keep it during the context."""
     with typed():
         connection = await database.administrators_connection(where)
     try:
@@ -178,12 +181,13 @@ async def snapshot(database: Database, where: str | None) -> AsyncIterator[Readi
 async def without_missing_bodies(
     database: Database, where: str | None, keep: Callable[[Reading], Awaitable[bool]]
 ) -> AsyncIterator[Reading]:
-    """Take a snapshot all of whose bodies ``keep`` has kept.
+    """Take a snapshot in which every body has been copied by ``keep``.
 
-    ``keep`` copies the bodies of a snapshot that it does not have yet, and returns false where one was
-    removed before it could be read: its message was delivered or deleted meanwhile. Then another snapshot
-    is taken, in which it is not. Each has only what came since the one before, which is little: what
-    remains in the end refers to nothing that is not copied. :class:`VaultUnavailable` where that never is so.
+    ``keep`` copies the bodies of a snapshot that it does not have yet. It returns false if one was
+    removed before it could be read, because its message was delivered or deleted meanwhile. Then another
+    snapshot is taken, which no longer refers to that body; only the few bodies that are new since the
+    previous one have to be copied. Raises :class:`VaultUnavailable` if that does not succeed after many
+    attempts.
     """
     for _ in range(_TRIES):
         async with snapshot(database, where) as reading:
@@ -195,7 +199,7 @@ async def without_missing_bodies(
 
 
 class Storing:
-    """A database that rows of a backup are stored in, in one transaction of the caller's."""
+    """A database in which rows of a backup are stored, in one transaction of the caller's."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -203,9 +207,9 @@ class Storing:
     async def make(
         self, name: str, copied: CopiedSchema, parts: Sequence[str], owner: str | None = None
     ) -> None:
-        """Make the tables of a schema, empty, as they were; :class:`CopyDiffers` where this program cannot.
+        """Make the empty tables of a schema; :class:`CopyDiffers` if this program cannot make them.
 
-        ``owner`` is a role that is there already; the administrator where there is none.
+        ``owner`` is an existing role; without one, the administrator owns the schema.
         """
         _check_versions(copied.versions, parts)
         with typed():
@@ -215,7 +219,7 @@ class Storing:
         await self.bring(name, copied, parts)
 
     async def bring(self, name: str, copied: CopiedSchema, parts: Sequence[str]) -> None:
-        """Bring a schema that is there to the versions that the rows are of, and empty its tables."""
+        """Bring an existing schema to the versions of the backup's rows, and empty its tables."""
         _check_versions(copied.versions, parts)
         with typed():
             await migrations.migrate(self._connection, name, tuple(parts), until=copied.versions)
@@ -235,7 +239,7 @@ class Storing:
     async def table(
         self, schema: str, table: CopiedTable
     ) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
-        """Store the rows of a table; the context has what takes COPY's text."""
+        """Store the rows of a table; the context provides a function that accepts COPY's text."""
         into = sql.SQL("COPY {}.{} ({}) FROM STDIN").format(
             sql.Identifier(schema), sql.Identifier(table.name), _columns(table)
         )
@@ -244,7 +248,7 @@ class Storing:
                 yield copy.write
 
     async def finish(self, schema: str, copied: CopiedSchema, parts: Sequence[str]) -> None:
-        """Set the sequences, have the vault's own code run again, and bring the schema up to date."""
+        """Set the sequences, enable the vault's triggers again, and bring the schema up to date."""
         with typed():
             for name, (last, called) in copied.sequences.items():
                 where = sql.Identifier(schema, name).as_string()
@@ -255,11 +259,11 @@ class Storing:
             await migrations.migrate(self._connection, schema, tuple(parts))
 
     async def remote_bodies(self, schema: str) -> list[str]:
-        """Return the ids of the bodies that the rows name in the object store."""
+        """Return the ids of bodies in the object store that the rows refer to."""
         return await _remote_bodies(self._connection, schema)
 
     async def sum(self, schema: str, table: CopiedTable) -> RowSum:
-        """Read a table that was stored."""
+        """Return the sum of the rows of a table that was stored."""
         found = RowSum()
         with typed():
             async for piece in _copied_out(self._connection, schema, table):
@@ -269,7 +273,7 @@ class Storing:
 
 @asynccontextmanager
 async def storing(connection: Connection) -> AsyncIterator[Storing]:
-    """Store in one transaction, which is rolled back where the context ends with an error."""
+    """Store in one transaction, which is rolled back if the context ends with an error."""
     with typed():
         for statement in _TEXT:
             await connection.execute(statement.encode())
@@ -279,10 +283,10 @@ async def storing(connection: Connection) -> AsyncIterator[Storing]:
 
 @asynccontextmanager
 async def registry_storing(database: Database) -> AsyncIterator[Storing]:
-    """Store the registry's rows in the installation's database, in place of those that it has.
+    """Store the registry's rows in the installation's database, in place of its own.
 
-    Its vaults are suspended when the context ends, since their databases are to be restored still, and no
-    worker has a login any more.
+    When the context ends, the active vaults are suspended, since their databases are still to be
+    restored, and no worker has a login any more.
     """
     connection = await database.administrators_connection()
     try:
@@ -299,9 +303,10 @@ async def registry_storing(database: Database) -> AsyncIterator[Storing]:
 async def temporary_database(
     database: Database, purpose: str, organisation: str
 ) -> AsyncIterator[tuple[str, Connection]]:
-    """A database that nobody but the administrator gets into, dropped when the context ends, however it does.
+    """Create a database for the administrator alone, which is dropped whenever the context ends.
 
-    Its name, and a connection to it. One that a killed process has left is dropped before.
+    The context provides its name and a connection to it. A database that a killed process left behind is
+    dropped first.
     """
     beside = await database.administrators_connection()
     try:
@@ -322,7 +327,7 @@ async def temporary_database(
 
 
 async def _dropped(database: Database, beside: Connection, name: str) -> None:
-    """Drop a database, by another connection where the first one has ended meanwhile."""
+    """Drop a database, over another connection if the first one has ended meanwhile."""
     if not beside.closed:
         await databases.drop(beside, name)
         return
@@ -348,7 +353,7 @@ async def hosted_by_organisation(database: Database) -> dict[str, list[Hosted]]:
 
 
 async def log_of(connection: Connection, schema: str) -> AsyncIterator[tuple[int, str]]:
-    """Yield number and hash of each entry of a log, which also disposal leaves."""
+    """Yield number and hash of each entry of a log, including those disposed of."""
     after = 0
     question = sql.SQL(_LOG).format(sql.Identifier(schema))
     with typed():
@@ -390,7 +395,7 @@ def _columns(table: CopiedTable) -> sql.Composed:
 
 @contextmanager
 def typed() -> Iterator[None]:
-    """Turn the server's errors, whose texts may repeat values, into the vault's own."""
+    """Turn the server's errors, which may quote values in their texts, into the vault's own."""
     try:
         yield
     except psycopg.OperationalError as error:
@@ -402,7 +407,7 @@ def typed() -> Iterator[None]:
 
 
 def _cause(error: psycopg.OperationalError) -> str:
-    """Return the kind of failure by the server's own name for it, without its text."""
+    """Return the kind of failure, as the server names it, without its text."""
     return f"database: {type(error).__name__}" if error.sqlstate else "database: the connection is gone"
 
 

@@ -1,4 +1,4 @@
-"""All that an organisation has in a vault, page after page, for its move to another supplier."""
+"""Everything that an organisation has in a vault, in pages, for its move to another supplier."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from samdrift.vault.portability.snapshot import Snapshot
 from samdrift.vault.signedstatements import ASSIGNED, SIGNED, Statements
 
 Key = Sequence[Value]
-"""The key of the last record of the page before; empty for the first page."""
+"""The key of the last record of the previous page; empty for the first page."""
 
 _PAGE = 500
 _PAGE_WITH_CONTENTS = 100
 _PAGE_OF_GROUNDS = 40
 _MOST_BYTES = 4 << 20
-"""Limit of sealed details in one page of messages; the last message goes beyond."""
+"""Limit on the bytes of sealed details in one page of messages; the last message may exceed it."""
 
 _LOG = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -57,7 +57,7 @@ SELECT to_jsonb(page) FROM (
     ) AS known WHERE (log, origin, size) > ($1, $2, $3::bigint) ORDER BY log, origin, size LIMIT $5
 ) AS page
 """
-"""Checkpoints that no witness has cosigned prove nothing to others, but for the last one."""
+"""Query for the last checkpoint and all cosigned ones; others prove nothing to third parties."""
 _MESSAGES = """
 SELECT to_jsonb(m) - '{before,details,body}'::text[], m.details, b.id, b.size, b.sealed FROM (
     SELECT found.*, sum(length) OVER (ORDER BY id, direction) - length AS before FROM (
@@ -82,7 +82,7 @@ _DIGESTS = "SELECT commitment, sealed FROM digests WHERE commitment > $1 ORDER B
 
 
 def _plain(part: Part) -> str:
-    """The question for a page of a part whose records are rows without contents."""
+    """Return the query for a page of a part with records that are rows without contents."""
     columns, key = ", ".join(fact.name for fact in part.facts), ", ".join(part.key)
     after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
     page = f"SELECT {columns} FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
@@ -90,7 +90,7 @@ def _plain(part: Part) -> str:
 
 
 def _with_envelope(part: Part, waiting: str) -> str:
-    """The question for a page of a part whose records have a receipt and, while they wait, an envelope."""
+    """Return the query for a page of a part with receipts and, while they wait, envelopes."""
     columns = ", ".join(f"t.{fact.name}" for fact in part.facts)
     return f"""
     SELECT (SELECT to_jsonb(f) FROM (SELECT {columns}) AS f), t.receipt, b.id, b.size, b.sealed
@@ -113,7 +113,7 @@ _TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """A log as a snapshot has it: what its chain begins with, and where it ends."""
+    """A log in a snapshot: its id, the beginning of its chain, and its end."""
 
     id: str
     origin: ChainHead
@@ -121,10 +121,10 @@ class LogState:
 
 
 class Departure:
-    """A vault that is read for a move: the scope, as with every opened vault (invariant 1).
+    """A vault that is read for a move; as with every open vault, it is the scope (invariant 1).
 
-    Every page begins after the key of the last record of the page before, and is
-    empty after the last one. A vault is read as it was at one moment.
+    Every page begins after the key of the last record of the previous page; a page after the last one is
+    empty. A vault is read as it was at one moment.
     """
 
     role: Role
@@ -133,30 +133,30 @@ class Departure:
         self._snapshot = snapshot
 
     async def log(self, after: Key = ()) -> list[Taken]:
-        """Entries of the organisation's log."""
+        """Return a page of entries of the organisation's log."""
         rows = await self._snapshot.query(_LOG, *(after or (0,)), _PAGE)
         return [Taken(_entry(row)) for row in rows]
 
     async def former_log(self, after: Key = ()) -> list[Taken]:
-        """Entries of the logs that the organisation brought from earlier suppliers."""
+        """Return a page of entries of logs that the organisation brought from earlier suppliers."""
         rows = await self._snapshot.query(_FORMER_LOG, *(after or ("", 0)), _PAGE)
         return [Taken({"log": log} | _entry(tuple(entry))) for *entry, log in rows]
 
     async def log_keys(self, after: Key = ()) -> list[Taken]:
-        """Keys of the log and of earlier ones."""
+        """Return a page of the keys of the log and of earlier logs."""
         return await self._plain(_LOG_KEYS, (*(after or ("", "")), self._snapshot.shelf.vault))
 
     async def checkpoints(self, after: Key = ()) -> list[Taken]:
-        """Checkpoints of the log and of earlier ones, as far as they prove something."""
+        """Return a page of those checkpoints of the log and of earlier logs that prove anything."""
         return await self._plain(_CHECKPOINTS, (*(after or ("", "", 0)), self._snapshot.shelf.vault))
 
     async def log_state(self) -> LogState:
-        """Return the beginning and the end of the log."""
+        """Return the id, beginning and end of the log."""
         vault = self._snapshot.shelf.vault
         return LogState(vault, origin(vault), await logbook.head(self._snapshot.query))
 
     async def was_removed(self, body: BodyReader) -> bool:
-        """Return whether a body that cannot be read has been removed, with its record, since the snapshot."""
+        """Return whether a body that cannot be read was removed, with its record, after the snapshot."""
         return not await self._snapshot.has_body(body.id)
 
     async def _persons(self, after: Key) -> list[Taken]:
@@ -181,15 +181,15 @@ class Departure:
         return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, most)]
 
     def _body(self, name: str, row: Row) -> dict[str, Content]:
-        """The body, under the name that it has among a record's contents, if there is one."""
+        """Return the body, under its name among a record's contents, if there is one."""
         return {} if row[0] is None else {name: BodyReader(self._snapshot.shelf, *row)}
 
 
 class JudgingDeparture(Departure):
-    """Departure from a vault that keeps what certificates of others were judged by."""
+    """Departure from a vault that keeps the grounds on which others' certificates were judged."""
 
     async def grounds(self, after: Key = ()) -> list[Taken]:
-        """Yield the chains, answers and lists that the log names, each once."""
+        """Return a page of the chains, answers and lists that the log names, each once."""
         return await self._plain(_GROUNDS, after or ("",), _PAGE_OF_GROUNDS)
 
 
@@ -199,23 +199,23 @@ class AccessPointDeparture(JudgingDeparture):
     role = Role.ACCESS_POINT
 
     async def incoming(self, after: Key = ()) -> list[Taken]:
-        """Yield what came in, with the receipts that were given, and with envelopes that still wait."""
+        """Return a page of facts about received envelopes, with receipts, and envelopes that still wait."""
         return await self._with_envelope(_INCOMING, after)
 
     async def transfers(self, after: Key = ()) -> list[Taken]:
-        """Yield what was sent, with the receipts that peers gave, and with envelopes that still wait."""
+        """Return a page of transfers, with the peers' receipts, and envelopes that still wait."""
         return await self._with_envelope(_TRANSFERS, after)
 
     async def attempts(self, after: Key = ()) -> list[Taken]:
-        """Every attempt at a transfer, with what was signed."""
+        """Return a page of attempts at transfers, with what was signed."""
         return await self._plain(_ATTEMPTS, after or ("", 0))
 
     async def events(self, after: Key = ()) -> list[Taken]:
-        """Yield the events of transfers."""
+        """Return a page of the events of transfers."""
         return await self._plain(_EVENTS, after or (0,))
 
     async def peer_certificates(self, after: Key = ()) -> list[Taken]:
-        """Certificates of peers that the log names."""
+        """Return a page of the peers' certificates that the log names."""
         return await self._plain(_PEER_CERTIFICATES, after or ("",))
 
     async def _with_envelope(self, sql: str, after: Key) -> list[Taken]:
@@ -232,7 +232,7 @@ class MessageServiceDeparture(JudgingDeparture):
     role = Role.MESSAGE_SERVICE
 
     async def messages(self, after: Key = ()) -> list[Taken]:
-        """Messages with their steps and content; of those that were deleted, that there was one."""
+        """Return a page of messages with their steps and content; of a deleted one, only its facts."""
         values = (*(after or ("", "")), _PAGE_WITH_CONTENTS, _MOST_BYTES)
         rows = await self._snapshot.query(_MESSAGES, *values)
         events = await self._status_events([row[0] for row in rows])
@@ -246,7 +246,7 @@ class MessageServiceDeparture(JudgingDeparture):
         return found
 
     async def receipts(self, after: Key = ()) -> list[Taken]:
-        """Message receipts, sent and received."""
+        """Return a page of message receipts, sent and received."""
         rows = await self._snapshot.query(_RECEIPTS, *(after or ("",)), _PAGE_WITH_CONTENTS)
         sealer, found = self._snapshot.shelf.sealer, []
         for facts, address, content in rows:
@@ -256,11 +256,11 @@ class MessageServiceDeparture(JudgingDeparture):
         return found
 
     async def persons(self, after: Key = ()) -> list[Taken]:
-        """Persons for whom systems act."""
+        """Return a page of people for whom systems act."""
         return await self._persons(after)
 
     async def digests(self, after: Key = ()) -> list[Taken]:
-        """Digests that the log commits to."""
+        """Return a page of digests that the log commits to."""
         rows = await self._snapshot.query(_DIGESTS, *(after or ("",)), _PAGE)
         sealer, found = self._snapshot.shelf.sealer, []
         for commitment, sealed in rows:
@@ -270,23 +270,23 @@ class MessageServiceDeparture(JudgingDeparture):
         return found
 
     async def processed(self, after: Key = ()) -> list[Taken]:
-        """Items of the access point that need nothing more."""
+        """Return a page of the access point's items that have been processed."""
         return await self._plain(_PROCESSED, after or ("",))
 
     async def cursors(self, after: Key = ()) -> list[Taken]:
-        """Return the places up to which it has been read elsewhere."""
+        """Return a page of positions up to which events of other components have been read."""
         return await self._plain(_CURSORS, after or ("",))
 
     async def work(self, after: Key = ()) -> list[Taken]:
-        """Yield pending work."""
+        """Return a page of pending work."""
         return await self._plain(_WORK, after or ("", ""))
 
     async def session_keys(self, after: Key = ()) -> list[Taken]:
-        """Marks of the session keys that have opened an envelope."""
+        """Return a page of marks of the session keys that have opened an envelope."""
         return await self._plain(_SESSION_KEYS, after or ("",))
 
     async def mark_keys(self, after: Key = ()) -> list[Taken]:
-        """Yield the keys of marks, here and at former suppliers."""
+        """Return the keys of marks, from here and from former suppliers, in one page."""
         if after:
             return []
         sealer = self._snapshot.shelf.sealer
@@ -310,7 +310,7 @@ class RecordKeepingDeparture(Departure):
     """Departure from a vault that keeps public records."""
 
     async def records(self, after: Key = ()) -> list[Taken]:
-        """Public records that have not been handed over: the duty to do so moves along."""
+        """Return a page of public records not handed over yet; the duty to do so moves along."""
         return await self._plain(_RECORDS, after or ("",))
 
 
@@ -320,79 +320,79 @@ class MessageClientDeparture(RecordKeepingDeparture):
     role = Role.MESSAGE_CLIENT
 
     async def persons(self, after: Key = ()) -> list[Taken]:
-        """Persons who sign in; no session of theirs goes along."""
+        """Return a page of people who sign in; their sessions do not move."""
         return await self._persons(after)
 
     async def statements(self, after: Key = ()) -> list[Taken]:
-        """Statements of who may what."""
+        """Return a page of statements about rights."""
         return await self._statements(ASSIGNED, after)
 
     async def mailboxes(self, after: Key = ()) -> list[Taken]:
-        """Mailboxes of the organisation."""
+        """Return a page of the organisation's mailboxes."""
         return await self._mail(mailparts.MAILBOXES, after)
 
     async def conversations(self, after: Key = ()) -> list[Taken]:
-        """Conversations, and what is done about them."""
+        """Return a page of conversations, and their handling."""
         return await self._mail(mailparts.CONVERSATIONS, after)
 
     async def messages(self, after: Key = ()) -> list[Taken]:
-        """Messages, sent and received, with their documents."""
+        """Return a page of messages, sent and received, with their documents."""
         return await self._mail(mailparts.MAIL, after)
 
     async def files(self, after: Key = ()) -> list[Taken]:
-        """Files of messages and drafts."""
+        """Return a page of files of messages and drafts."""
         return await self._mail(mailparts.FILES, after)
 
     async def notes(self, after: Key = ()) -> list[Taken]:
-        """Notes in conversations."""
+        """Return a page of notes in conversations."""
         return await self._mail(mailparts.NOTES, after)
 
     async def drafts(self, after: Key = ()) -> list[Taken]:
-        """Drafts."""
+        """Return a page of drafts."""
         return await self._mail(mailparts.DRAFTS, after)
 
     async def readings(self, after: Key = ()) -> list[Taken]:
-        """Persons who have seen messages, and how."""
+        """Return a page of records of who has seen messages, and how."""
         return await self._mail(mailparts.READINGS, after)
 
     async def addresses(self, after: Key = ()) -> list[Taken]:
-        """Addresses that were written to."""
+        """Return a page of addresses that the organisation has written to."""
         return await self._mail(mailparts.ADDRESSES, after)
 
     async def favourites(self, after: Key = ()) -> list[Taken]:
-        """Favourites of persons."""
+        """Return a page of people's favourites."""
         return await self._mail(mailparts.FAVOURITES, after)
 
     async def notice_choices(self, after: Key = ()) -> list[Taken]:
-        """Choices of persons about what they are notified of by mail."""
+        """Return a page of people's choices about what they are notified of by mail."""
         return await self._mail(mailparts.NOTICE_CHOICES, after)
 
     async def manning(self, after: Key = ()) -> list[Taken]:
-        """Hours in which mailboxes are manned."""
+        """Return a page of the hours at which mailboxes are staffed."""
         return await self._mail(mailparts.MANNING, after)
 
     async def registrations(self, after: Key = ()) -> list[Taken]:
-        """Numbers of conversations in the organisation's own records."""
+        """Return a page of conversations' registrations in the organisation's own records."""
         return await self._mail(mailparts.REGISTRATIONS, after)
 
     async def finished(self, after: Key = ()) -> list[Taken]:
-        """Moments since which conversations are done."""
+        """Return a page of the moments since which conversations are done."""
         return await self._mail(mailparts.FINISHED, after)
 
     async def holds(self, after: Key = ()) -> list[Taken]:
-        """Conversations of which nothing is disposed of."""
+        """Return a page of holds, which exempt conversations from disposal."""
         return await self._mail(mailparts.HOLDS, after)
 
     async def disposal_rules(self, after: Key = ()) -> list[Taken]:
-        """Rules of mailboxes for disposal."""
+        """Return a page of the disposal rules of mailboxes."""
         return await self._mail(mailparts.DISPOSAL_RULES, after)
 
     async def disposed(self, after: Key = ()) -> list[Taken]:
-        """The record of messages that were disposed of."""
+        """Return a page of records of messages that were disposed of."""
         return await self._mail(mailparts.DISPOSED, after)
 
     async def presets(self, after: Key = ()) -> list[Taken]:
-        """Saved views, text templates and distribution lists of mailboxes and persons."""
+        """Return a page of presets of mailboxes and people, such as views and text templates."""
         return await self._mail(mailparts.PRESETS, after)
 
     async def _mail(self, kind: MailPart, after: Key) -> list[Taken]:
@@ -412,11 +412,11 @@ class GovernanceDeparture(RecordKeepingDeparture):
     role = Role.GOVERNANCE
 
     async def persons(self, after: Key = ()) -> list[Taken]:
-        """Persons who sign in at its pages."""
+        """Return a page of people who sign in to its pages."""
         return await self._persons(after)
 
     async def signed_statements(self, after: Key = ()) -> list[Taken]:
-        """The record of signed statements."""
+        """Return a page of the record of signed statements."""
         return await self._statements(SIGNED, after)
 
 

@@ -1,8 +1,8 @@
-"""The parts of a message client's vault that move to another supplier, and what is sealed in each.
+"""Parts of a message client's vault that move to another supplier, and the sealed content of each.
 
-Sealed content leaves as the JSON that it is, and is sealed by the receiving vault; marks are made there of
-the ids and addresses in it. Searches stay, and so do the settings of the message service with the key that is
-shown there, and notices that wait: the new supplier's vault makes its own.
+Sealed content leaves as plain JSON and is sealed again by the receiving vault, which also makes marks
+of the ids and addresses in it. Searches do not move, nor do the settings of the message service, with
+the key that is used there, and pending notices: the new supplier's vault makes its own.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from samdrift.vault.sealing import Sealer
 _TIME, _NUMBER, _FLAG, _DOCUMENT = Kind.TIME, Kind.NUMBER, Kind.FLAG, Kind.DOCUMENT
 _CONTENT = Fact("content", _DOCUMENT)
 _APPROVABLE = {"approval": "open", "approved": "open", "window": "window"}
-"""Stages of a draft in which an approval counts, and what they are without it."""
+"""Stages of a draft in which an approval counts, and the stages that replace them without it."""
 _FILE_COUNT = "file_count"
-"""Column ``files`` in an export, whose records have members of that name for their contents."""
+"""Name of the column ``files`` in an export, in which records have a member ``files`` for their contents."""
 
 
 def _part(
@@ -48,22 +48,22 @@ def _optional(name: str, kind: Kind = Kind.TEXT) -> Fact:
 
 @dataclass(frozen=True, slots=True)
 class MailPart:
-    """A part, the place that its content is sealed for, and the marks that are made of the content."""
+    """A part, the place for which its content is sealed, and the marks that are made of the content."""
 
     part: Part
     place: str = ""
     bound: Callable[[Facts], str] | tuple[str, ...] = ("id",)
-    """Facts that the content is sealed for, in addition to the place; or what makes the place of them."""
+    """Facts that complete the place for which the content is sealed, or a function that returns the place."""
     bond: Callable[[Facts], str] | None = None
-    """Text of which the mark is made that binds a row to where it lies."""
+    """Function that returns the text of the mark that binds a row to its place."""
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Members of the content that a mark is made of, with a space between them, by its column."""
+    """Members of the content of which each mark is made, joined by spaces, by the mark's column."""
     delivery: bool = False
     approved: bool = False
-    """A second person approves it: bound in the vault that it leaves, and given again where it arrives."""
+    """True if a second person approves it; an approval ends with the move and has to be given again."""
 
     def question(self) -> str:
-        """Return the query for a page."""
+        """Return the query for a page of records."""
         part = self.part
         columns = [fact.name for fact in part.facts if fact not in (_CONTENT, _DELIVERY)]
         sealed_columns = [*(["t.sealed"] if self.place else []), *(["t.delivery"] if self.delivery else [])]
@@ -85,7 +85,7 @@ class MailPart:
         )
 
     def departing(self, row: Row, sealer: Sealer) -> tuple[Facts, tuple[Any, ...]]:
-        """Return the facts of a row, and id, size and stream of its body."""
+        """Return the facts of a row, and the id, size and stream of its body."""
         facts, *rest = row
         if self.place:
             facts["content"] = _text(opened(rest.pop(0), self._sealed_for(facts), sealer))
@@ -100,7 +100,7 @@ class MailPart:
         return facts, tuple(rest)
 
     def arriving(self, facts: Facts, body: str | None, sealer: Sealer) -> Facts:
-        """Return the row of a record, sealed for this vault; its body is empty where it was removed."""
+        """Return the row of a record, sealed for this vault; a removed body is an empty text."""
         row = {"files" if name == _FILE_COUNT else name: value for name, value in facts.items()}
         if self.approved and row["stage"] in _APPROVABLE:
             row |= {"stage": _APPROVABLE[row["stage"]], "asked_by": None, "approved_by": None}
@@ -270,4 +270,4 @@ MAIL_PARTS = (
     *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
     *(PRESETS, REGISTRATIONS, FINISHED, HOLDS, DISPOSAL_RULES, DISPOSED, NOTICE_CHOICES, MANNING),
 )
-"""In the order in which they can be stored."""
+"""Parts in the order in which they can be stored."""

@@ -1,9 +1,8 @@
-"""The parts of an organisation's vaults that move to another supplier, and the shape of each.
+r"""Parts of an organisation's vaults that move to another supplier, and the shape of each.
 
-A record is its facts, which JSON can hold, and its contents, which are files of
-their own: envelopes, messages and receipts, byte for byte. Random names that
-mean something in this installation alone (of bodies) are no facts. Bytes are
-written ``\\x`` and hexadecimal digits, times in ISO 8601, as the database does.
+A record has facts, which JSON can represent, and contents, which are files of their own: envelopes, messages
+and receipts, byte for byte. Random names of bodies, which have a meaning in this installation alone, are not
+facts. Bytes are written as ``\x`` and hexadecimal digits, times in ISO 8601, as the database writes them.
 """
 
 from __future__ import annotations
@@ -39,46 +38,46 @@ class Kind(StrEnum):
     BYTES = "bytes"
     LIST_OF_BYTES = "list-of-bytes"
     DOCUMENT = "document"
-    """A text that is a JSON object."""
+    """A text that contains a JSON object."""
     EVENTS = "events"
     """The steps of a message's life, the first one first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact that every record of a part has; an optional one may be ``null``."""
+    """A fact that every record of a part has; if it is optional, it may be ``null``."""
 
     name: str
     kind: Kind = Kind.TEXT
     optional: bool = False
     among: frozenset[str] = frozenset()
-    """The code list that a text is from, if it is from one."""
+    """Code list that the text has to be from; empty if there is none."""
     added: bool = False
-    """Earlier exports lack it; it is then ``null``."""
+    """True if earlier exports lack the fact, which is then ``null``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of records in one role's vault; ``key`` orders and identifies them."""
+    """One kind of record in one role's vault; ``key`` orders and identifies the records."""
 
     role: Role
     name: str
     key: tuple[str, ...]
     facts: tuple[Fact, ...]
     contents: tuple[str, ...] = ()
-    """Names of the contents that a record may have besides facts."""
+    """Names of the contents that a record may have in addition to facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One record in transit."""
+    """One record on its way, with its contents."""
 
     facts: Facts
     contents: Mapping[str, Content] = field(default_factory=dict)
 
 
 def check(facts: object, shape: Sequence[Fact]) -> Facts:
-    """``facts`` when they have exactly that shape; :class:`ValueError` names the fact that has not."""
+    """Return ``facts`` if they have exactly that shape; :class:`ValueError` names the fact that does not."""
     if not isinstance(facts, dict):
         raise ValueError("a record is no object")
     for fact in shape:
@@ -133,12 +132,12 @@ def _is_time(value: str) -> bool:
 
 
 def from_bytes(value: bytes) -> str:
-    """The fact that bytes are."""
+    """Return bytes as text, in the form of a fact."""
     return f"\\x{value.hex()}"
 
 
 def to_bytes(fact: str) -> bytes:
-    """The inverse of :func:`from_bytes`."""
+    """Return the bytes of a fact: the inverse of :func:`from_bytes`."""
     return bytes.fromhex(fact.removeprefix("\\x"))
 
 
@@ -218,7 +217,10 @@ PEER_CERTIFICATES = Part(
 
 
 def grounds_part(role: Role) -> Part:
-    """Grounds on which certificates of others were trusted (:mod:`samdrift.vault.grounds`)."""
+    """Return the part for the grounds on which others' certificates were trusted.
+
+    See :mod:`samdrift.vault.grounds`.
+    """
     facts = (Fact("sha256"), Fact("content", _BYTES_), Fact("last_at", _TIME))
     return Part(role, "grounds", ("sha256",), facts)
 
@@ -290,37 +292,41 @@ _ENTRY = (
 
 
 def log_part(role: Role) -> Part:
-    """The log of a vault: ``content`` is the canonical form of an entry, which its hash is over.
+    """Return the part for the log of a vault.
 
-    Without ``retention`` it is of the first form, without ``content`` it was disposed of.
+    ``content`` is the canonical form of an entry, which its hash covers. An entry without ``retention``
+    has the first form; one without ``content`` was disposed of.
     """
     return Part(role, "log", ("sequence",), _ENTRY)
 
 
 def records_part(role: Role) -> Part:
-    """Public records that have not been handed over (:mod:`samdrift.vault.recordkeeping`)."""
+    """Return the part for public records not handed over yet (:mod:`samdrift.vault.recordkeeping`)."""
     return Part(role, "records", ("id",), (Fact("id"), Fact("since", _TIME)))
 
 
 def persons_part(role: Role) -> Part:
-    """Persons, each under the id by which statements and logs name them; ``claims`` is JSON.
+    """Return the part for people, each with the id used in statements and logs; ``claims`` is JSON.
 
-    In message client and governance, people who sign in; in the message service, people for whom systems act.
+    In message client and governance these people sign in; in the message service, systems act for them.
     """
     named = map(Fact, ("id", "issuer", "subject", "name", "claims"))
     return Part(role, "persons", ("id",), (*named, Fact("seen_at", _TIME, optional=True)))
 
 
 STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
-"""Statements of who may what, in their canonical form."""
+"""Statements about rights, in their canonical form."""
 SIGNED_STATEMENTS = Part(
     Role.GOVERNANCE, "signed_statements", ("number",), (Fact("number", _NUMBER), Fact("content"))
 )
-"""The record of signed statements: each with its signature, in canonical form."""
+"""The record of signed statements, each with its signature, in canonical form."""
 
 
 def log_keys_part(role: Role) -> Part:
-    """Keys of the vault's log and of earlier suppliers' ones, with their announcements and statements."""
+    """Return the part for keys of a vault's log and of earlier suppliers' logs.
+
+    Each has its announcement and statement, if there is one.
+    """
     optional = (Fact(name, _BYTES_, optional=True) for name in ("announcement", "statement"))
     return Part(
         role, "log_keys", ("log", "key"), (Fact("log"), Fact("key"), Fact("number", _NUMBER), *optional)
@@ -328,9 +334,10 @@ def log_keys_part(role: Role) -> Part:
 
 
 def checkpoints_part(role: Role) -> Part:
-    """Checkpoints that witnesses have cosigned, and the last one, of the vault's log and of earlier ones.
+    """Return the part for checkpoints of a vault's log and of earlier logs.
 
-    The signed note with each witness's first cosignature, and with its latest.
+    These are the checkpoints that witnesses have cosigned, and the last one: the signed note with each
+    witness's first cosignature, and with its latest.
     """
     notes = (Fact(name, _BYTES_) for name in ("first", "last"))
     stated = (Fact("origin"), Fact("size", _NUMBER), Fact("signed_at", _TIME))
@@ -338,5 +345,5 @@ def checkpoints_part(role: Role) -> Part:
 
 
 def former_log_part(role: Role) -> Part:
-    """Logs that the organisation brought from earlier suppliers."""
+    """Return the part for logs that the organisation brought from earlier suppliers."""
     return Part(role, "former-log", ("log", "sequence"), (Fact("log"), *_ENTRY))

@@ -1,4 +1,4 @@
-"""A restored database takes the place of an organisation's own, as the database's administrator."""
+"""Replacement of an organisation's database with a restored one, as the database's administrator."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SUSPENDED = "UPDATE registry.registrations SET state = %s WHERE organisation = 
 async def make_roles(
     provisioner: Provisioner, organisation: ParticipantIdentifier, vaults: Sequence[Hosted]
 ) -> None:
-    """Make the owners and logins of an organisation's vaults where the cluster has none, as a new one.
+    """Create owners and logins of an organisation's vaults that are missing, as in a new cluster.
 
-    ``KeyStoreError`` where the password of one is locked by the organisation's officer.
+    ``KeyStoreError`` if a password is locked by the organisation's officer.
     """
     secrets = {
         one.vault: one.secret for one in await provisioner.registrations() if one.organisation == organisation
@@ -44,12 +44,12 @@ async def make_roles(
 async def replace_database(
     provisioner: Provisioner, organisation: ParticipantIdentifier, vaults: Sequence[Hosted], filled: str
 ) -> str:
-    """Have a database that was filled take the place of an organisation's own, and suspend it.
+    """Replace an organisation's database with one that was filled, and suspend the organisation.
 
-    Its own stays under the name that is returned, where nobody gets in. Names and state change in one
-    transaction, or nothing does; nobody is connected meanwhile. Then the vaults' logins get in again, and
-    what is due in the vaults is what the restored ones say. :class:`VaultUnavailable` where somebody else
-    stays connected.
+    Its former database stays under the returned name, where no login may connect. Names and state change
+    in one transaction, and no session is connected meanwhile. Then the vaults' logins may connect again,
+    and the registry gets the due moments of the restored vaults. Raises :class:`VaultUnavailable` if
+    another session stays connected.
     """
     (where,) = {each.where for each in vaults}
     with typed():
@@ -76,7 +76,7 @@ async def replace_database(
 
 
 async def _take_rights(provisioner: Provisioner, vaults: Sequence[Hosted], where: str) -> None:
-    """Take from the logins what they may do in the database that goes: they could not be replaced later."""
+    """Revoke the logins' rights in the former database, which they would keep when it is replaced."""
     with suppress(VaultError, psycopg.Error):  # It may be missing, or damaged.
         async with provisioner.inside(where) as inside:
             for each in vaults:

@@ -1,4 +1,4 @@
-"""A vault as it was at one moment, read for as long as it takes while others go on writing."""
+"""A vault as it was at one moment, for reading while other processes go on writing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _BEGIN: tuple[Statement, ...] = (
     ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ()),
     ("SET LOCAL idle_in_transaction_session_timeout = 0", ()),
 )
-"""Between two questions there may be a body of gigabytes to be read."""
+"""Statements that begin a snapshot without an idle limit: reading a body between queries may take long."""
 
 
 class Snapshot:
-    """One read-only transaction. Bodies in the object store are not part of it: see :meth:`has_body`."""
+    """One read-only transaction; bodies in the object store are not part of it: see :meth:`has_body`."""
 
     def __init__(self, session: Session, shelf: Shelf, pool: Pool, login: Login) -> None:
         self.shelf = shelf
@@ -27,11 +27,11 @@ class Snapshot:
         self._login = login
 
     async def query(self, sql: str, *values: Value) -> list[Row]:
-        """Rows as they were when the snapshot was taken."""
+        """Return rows as they were when the snapshot was taken."""
         return (await self._session.run([(sql, values)]))[0]
 
     async def has_body(self, body_id: str) -> bool:
-        """Return whether a body is there now, after the snapshot: it may have been removed since."""
+        """Return whether a body exists now: it may have been removed since the snapshot."""
         session = await self._pool.borrow(self._login)
         try:
             (rows,) = await session.run([("SELECT FROM bodies WHERE id = $1", (body_id,))])
@@ -42,7 +42,7 @@ class Snapshot:
 
 @asynccontextmanager
 async def snapshot(pool: Pool, login: Login, shelf: Shelf) -> AsyncIterator[Snapshot]:
-    """Take a snapshot, and hold it while the context lasts."""
+    """Take a snapshot, and keep it during the context."""
     session = await pool.borrow(login)
     try:
         await session.run(_BEGIN)

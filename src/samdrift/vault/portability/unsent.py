@@ -1,9 +1,9 @@
-"""Ends items in a restored vault that waited to be sent at the backup: they may have been sent since.
+"""Ending of items in a restored vault that waited to be sent at the backup, as they may have been sent since.
 
-Runs in the restored database, as its administrator, before anybody else gets in. Messages end, each with
-its reason in the log: whoever wrote one sees that it was not sent from here, and sends it again if it never
-arrived. Receipts go out again, under the ids that they had: a sender who has got one already finds it by
-that. Envelopes that waited to be fetched wait on.
+This runs in the restored database, as its administrator, before any login may connect. Messages end, each
+with its reason in the log: the writer sees that a message was not sent from here, and sends it again if it
+never arrived. Receipts are sent again with their former ids, by which a sender that already has one
+recognises it. Envelopes that waited to be fetched keep waiting.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _RECEIPTS = [RECEIPT_BASE.value, RECEIPT_EXTENDED.value]
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """Something that waited, and is not sent from here any more."""
+    """An item that waited, and will not be sent from here any more."""
 
     what: str
     """``transfer`` of the access point, ``message`` of message service or client, or ``notice`` by mail."""
@@ -61,7 +61,7 @@ class Unsent:
 async def end_unsent(
     connection: Connection, role: Role, schema: str, why: str, event: AuditEvent, now: datetime
 ) -> list[Unsent]:
-    """End a vault's unsent items, in a transaction of the caller's, and log each of them there."""
+    """End a vault's unsent items, in the caller's transaction, and log each of them there."""
     try:
         found = await _ended(connection, role, sql.Identifier(schema), why, now)
     except psycopg.Error as error:

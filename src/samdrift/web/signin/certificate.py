@@ -1,9 +1,9 @@
-"""Sign-in by a client certificate: the connection has shown who is there, and each page looks at it again.
+"""Sign-in by client certificate: the TLS connection identifies the person, and every request is checked.
 
-TLS has verified by then that the key is there and that the certificate leads to a trusted issuer. Whose it
-is, and whether it still counts, is decided here, so that a person reads on a page what to do about it. A
-session holds only on connections that show the certificate that it was begun with: its cookie alone opens
-nothing, and a certificate that is revoked ends the session at its next page.
+TLS has already verified possession of the key and the chain to a trusted issuer. Whether the person is known
+and the certificate still valid is decided here, so that a page can tell the person what to do. A session is
+valid only on connections that show the certificate with which it began: its cookie alone is not enough, and a
+revoked certificate ends the session at the next request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from samdrift.web.texts import Phrase
 from samdrift.wire.crypto.certificates import common_name, fingerprint, from_der
 
 LEVEL = "certificate"
-"""The level of assurance of whoever signed in by a certificate."""
+"""Level of assurance of people who signed in by certificate."""
 _ARMOURED = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 _ODD = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
 _UNFIT_LIST = "a revocation list is not of one of the issuers, or not one of all that they have revoked"
@@ -38,34 +38,34 @@ _UNFIT_LIST = "a revocation list is not of one of the issuers, or not one of all
 
 @dataclass(frozen=True, slots=True)
 class CertificateSettings:
-    """The persons whose certificates sign them in, and where their issuers and lists are."""
+    """Issuers, revocation lists and holders of the certificates that sign people in."""
 
     issuers: Path
-    """The issuers, each of which issues persons' certificates itself, in PEM."""
+    """File with the issuers (PEM), each of which directly issues the certificates of people."""
     revocation_lists: Path | None = None
-    """Their revocation lists, in PEM, or one in DER; with it, a certificate needs a list in force."""
+    """File with their revocation lists (PEM, or one in DER); if set, a certificate needs a current list."""
     revoked: frozenset[str] = frozenset()
-    """SHA-256 of certificates that do not count any more."""
+    """SHA-256 of certificates that are no longer accepted."""
     named: Callable[[x509.Certificate], str | None] = fingerprint
-    """Returns the identifier of the certificate's holder; ``None`` for a person who may not sign in."""
+    """Function that returns the identifier of a certificate's holder; ``None`` to refuse sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Issuers:
-    """Issuers, each with its revocation lists, as the files have them now."""
+    """Issuers, each with its revocation lists, as last read from the files."""
 
     lists: Mapping[x509.Certificate, tuple[x509.CertificateRevocationList, ...]]
 
     def of(self, certificate: x509.Certificate) -> x509.Certificate | None:
-        """Return who issued a certificate directly."""
+        """Return the direct issuer of a certificate; ``None`` if it is not among them."""
         return next((issuer for issuer in self.lists if _issued(certificate, issuer)), None)
 
 
 class ClientCertificates:
-    """Judges client certificates as files say at the moment; one that cannot be used changes nothing."""
+    """Judgement of client certificates by the current files; an unusable new version of a file is ignored."""
 
     def __init__(self, settings: CertificateSettings, clock: Clock) -> None:
-        """:class:`OSError`, or :class:`ValueError` for files that do not fit together."""
+        """Read the files; raise :class:`OSError`, or :class:`ValueError` if they do not fit together."""
         self._settings = settings
         self._clock = clock
         files = [each for each in (settings.issuers, settings.revocation_lists) if each is not None]
@@ -76,7 +76,7 @@ class ClientCertificates:
         )
 
     def person(self, shown: bytes | None) -> Person:
-        """Return whose certificate a connection shows; :class:`SignInFailed`, with what to do about it."""
+        """Return the holder of a certificate; raise :class:`SignInFailed`, with advice for the person."""
         if shown is None:
             raise SignInFailed(Fault.NO_CERTIFICATE, _NONE_SHOWN)
         try:
@@ -93,7 +93,7 @@ class ClientCertificates:
         return Person(certificate.issuer.rfc4514_string(), known, name, LEVEL, now, digest)
 
     def hold(self, session: Session, shown: bytes | None) -> bool:
-        """Return whether a session still holds on a connection that shows this certificate."""
+        """Return whether a session is valid on a connection that shows this certificate."""
         try:
             now = self.person(shown)
         except SignInFailed:
@@ -102,7 +102,7 @@ class ClientCertificates:
         return (now.subject, now.provider_session) == (then.subject, then.provider_session)
 
     def lists_end(self) -> datetime | None:
-        """Return when the first of the revocation lists ends; ``None`` where none are used."""
+        """Return the time at which the first revocation list expires; ``None`` if none are used."""
         lists = [each for some in self._issuers.current().lists.values() for each in some]
         return min((_until(each) for each in lists), default=None)
 
@@ -143,12 +143,12 @@ class CertificateService:
     certificates: ClientCertificates
 
     def at(self, place: Place) -> CertificateSignIn:
-        """Return sign-in at one place."""
+        """Return sign-in at the pages of ``place``."""
         return CertificateSignIn(self.certificates, place)
 
 
 class CertificateSignIn:
-    """Sign-in at one place (:class:`~samdrift.web.signin.pending.SignInFlow`); it leads nowhere else."""
+    """Sign-in at one place (:class:`~samdrift.web.signin.pending.SignInFlow`), without any other service."""
 
     def __init__(self, certificates: ClientCertificates, place: Place) -> None:
         self._certificates = certificates
@@ -162,7 +162,7 @@ class CertificateSignIn:
     async def complete(
         self, fields: Mapping[str, Sequence[str]], cookie: str | None, shown: bytes | None = None
     ) -> Completed:
-        """Turn the certificate of the connection into a session; :class:`SignInFailed`."""
+        """Begin a session for the connection's certificate; raise :class:`SignInFailed`."""
         try:
             return await self._complete(fields, cookie, shown)
         except SignInFailed as failure:
@@ -170,15 +170,15 @@ class CertificateSignIn:
             raise
 
     async def end_from_outside(self, notice: str) -> int:
-        """Refuse: certificates have no notices of logout."""
+        """Refuse a notice, since certificates have no logout notices."""
         raise SignInFailed(Fault.EVENT)
 
     async def leave(self, back: str) -> str | None:
-        """Return ``None``: there is no sign-in service to leave."""
+        """Return ``None``, since there is no sign-in service to leave."""
         return None
 
     async def metadata(self) -> str | None:
-        """Return ``None``: there is no sign-in service that is to know us."""
+        """Return ``None``, since there is no sign-in service that needs our metadata."""
         return None
 
     async def _complete(
@@ -208,7 +208,7 @@ def _lists(data: bytes) -> list[x509.CertificateRevocationList]:
 
 
 def _signed(found: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """Return whether a list is an issuer's, of all that it has revoked: a part of them would not do."""
+    """Return whether a list is signed by the issuer and complete; a partial list is not enough."""
     try:
         whole = not any(extension.critical for extension in found.extensions)
         in_time = found.next_update_utc is not None

@@ -1,4 +1,4 @@
-"""Reasons for which a sign-in leads to nothing: for the organisation's log, never for the person."""
+"""Reasons for failed sign-ins, for the organisation's log; the person is not shown them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from samdrift.web.texts import Phrase
 
 
 class Fault(StrEnum):
-    """Why a sign-in or a notice of logout led to nothing."""
+    """Reason why a sign-in or a logout notice failed."""
 
     UNSOLICITED = "an answer that was not asked for in this browser"
     LATE = "an answer that came too late"
@@ -51,9 +51,9 @@ class Fault(StrEnum):
 
 
 class SignInFailed(Explained):
-    """A sign-in or notice that leads to nothing; ``fault`` is for the log.
+    """A failed sign-in or logout notice; ``fault`` is for the log.
 
-    ``advice`` is for the person, where they have shown who they are and what is wrong is theirs to mend.
+    ``advice`` is shown to people who have identified themselves and can correct the fault.
     """
 
     def __init__(self, fault: Fault, advice: Phrase | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect: away to the organisation's sign-in service, and back with a session."""
+"""Sign-in by OpenID Connect, from the redirect to the organisation's sign-in service until the session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SignIn:
         self._on_failure = on_failure
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again."""
+        """Begin a sign-in that returns to the page ``back``; ``again`` demands a new authentication."""
         metadata = await self._provider.metadata()
         pending = Pending.new(self._clock(), back)
         verifier = self._derived("verifier", pending)
@@ -57,7 +57,7 @@ class SignIn:
     ) -> Completed:
         """Turn the sign-in service's answer into a session.
 
-        :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or
+        Raises :class:`~samdrift.web.signin.faults.SignInFailed`, once it has been recorded, or
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """
         try:
@@ -67,7 +67,7 @@ class SignIn:
             raise
 
     async def end_from_outside(self, notice: str) -> int:
-        """End the sessions that a logout token of the sign-in service names; returns how many."""
+        """End the sessions that a logout token of the sign-in service concerns; return their number."""
         try:
             told = await logout_token(notice, self._provider.settings, self._provider.keys, self._clock())
         except SignInFailed as failure:
@@ -79,9 +79,9 @@ class SignIn:
         return await self._sessions.end_of(issuer, told.subject, told.provider_session, begun_by)
 
     async def leave(self, back: str) -> str | None:
-        """Return where a person also leaves the sign-in service; ``None`` if it has no such address.
+        """Return the address at which a person leaves the sign-in service too; ``None`` if it has none.
 
-        No ID token goes with it: it would put personal data into an address.
+        No ID token is included, since that would put personal data into an address.
         """
         metadata = await self._provider.metadata()
         if metadata.end_session is None:
@@ -111,7 +111,7 @@ class SignIn:
         return Completed(value, pending.back, person)
 
     async def metadata(self) -> str | None:
-        """Return ``None``: the sign-in service knows us by what its administrator registered."""
+        """Return ``None``, since the sign-in service's administrator registers us there."""
         return None
 
     def _derived(self, purpose: str, pending: Pending) -> str:
@@ -119,9 +119,7 @@ class SignIn:
 
 
 def _check_issuer(query: Mapping[str, Sequence[str]], metadata: Metadata, issuer: str) -> None:
-    """Refuse an answer that names another issuer, or none where the issuer says that it does (RFC 9207
-    2.4).
-    """
+    """Refuse an answer from another issuer, or from none if the issuer always names itself (RFC 9207 2.4)."""
     named = query.get("iss", ())
     if list(named) != [issuer] and (named or metadata.names_issuer):
         raise SignInFailed(Fault.ISSUER_OF_ANSWER)

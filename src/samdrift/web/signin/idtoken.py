@@ -1,7 +1,7 @@
-"""Checks of an ID token and of a logout token, before anything follows from them.
+"""Checks of ID tokens and logout tokens before they are used.
 
-Each check is one of OpenID Connect Core 3.1.3.7 or Back-Channel Logout 2.6. A verdict names the check that
-failed, for the organisation's log; the person is only told what they can do.
+The checks are those of OpenID Connect Core 3.1.3.7 and Back-Channel Logout 2.6. An error names the check that
+failed, for the organisation's log; the person is told only what to do next.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PLAIN_TYPES = ("jwt", "")
 
 
 Keys = Callable[[UnverifiedJwt], Awaitable[tuple[PublicKey, ...]]]
-"""Returns the issuer's keys that may have signed a token."""
+"""Function that returns the issuer's keys that may have signed a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A sign-in that was begun, as its ID token must fit it."""
+    """The sign-in that an ID token must match."""
 
     nonce: str
     began: datetime
@@ -41,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class LogoutNotice:
-    """A sign-in service ended a person's session, or all of them."""
+    """A sign-in service's notice that it has ended one of a person's sessions, or all of them."""
 
     subject: str | None
     provider_session: str | None
@@ -49,9 +49,9 @@ class LogoutNotice:
 
 
 async def id_token(text: str, settings: ProviderSettings, keys: Keys, asked: Asked, now: datetime) -> Person:
-    """Return the person that an ID token names; :class:`SignInFailed` when any check fails.
+    """Return the person that an ID token identifies; raise :class:`SignInFailed` when any check fails.
 
-    Among them that of the level at which the person was authenticated (architecture-sad 4.2 sentence 1,
+    One check is that of the level at which the person was authenticated (architecture-sad 4.2 sentence 1,
     5.6 sentence 1).
     """
     claims = await _verified(text, settings, keys, _PLAIN_TYPES, _ID_TOKEN_LASTS, now)
@@ -77,9 +77,7 @@ async def id_token(text: str, settings: ProviderSettings, keys: Keys, asked: Ask
 
 
 async def logout_token(text: str, settings: ProviderSettings, keys: Keys, now: datetime) -> LogoutNotice:
-    """Return what a logout token says (Back-Channel Logout 2.6); :class:`SignInFailed` when it says
-    nothing.
-    """
+    """Return the contents of a logout token (Back-Channel Logout 2.6); raise :class:`SignInFailed`."""
     types = ("logout+jwt", *_PLAIN_TYPES)
     claims = await _verified(text, settings, keys, types, _LOGOUT_TOKEN_LASTS, now)
     if not claims.has_object("events", LOGOUT_EVENT) or "nonce" in claims:
@@ -124,7 +122,7 @@ async def _verified(
 
 
 def _check_audience(claims: Claims, client_id: str) -> None:
-    """Accept a token for us; one for others too must say that it was issued to us (``azp``)."""
+    """Accept a token for us; one with several audiences must be issued to us (``azp``)."""
     try:
         audience = claims.texts("aud")
         party = claims.text("azp") if "azp" in claims or len(audience) > 1 else client_id

@@ -1,4 +1,4 @@
-"""Publications of a sign-in service about itself: kept for a while, so that one that is down is bridged."""
+"""Cache of metadata that a sign-in service publishes, which bridges short outages."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ T = TypeVar("T")
 
 
 class ProviderUnavailable(Temporary):
-    """The sign-in service returns no usable answer now; the text names no person."""
+    """The sign-in service gives no usable answer now; the text does not name any person."""
 
     service = "sign-in"
 
     def __init__(self, text: str, *, reported: bool = False) -> None:
-        """``reported`` is true where a line in the log says so already: of a dependency, or of a fetch."""
+        """Make the error; ``reported`` is true if the failure has been logged already."""
         super().__init__(text)
         self.reported = reported
 
 
 class Kept(Generic[T]):
-    """A value that ``fetch`` returned, fetched again after ``fresh``, and used for a day while that fails."""
+    """A value from ``fetch`` that is refreshed after ``fresh``, and used for a day if that fails."""
 
     def __init__(
         self, fetch: Callable[[], Awaitable[T]], clock: Clock, place: str, *, fresh: timedelta = _FRESH
     ) -> None:
-        """``place`` is where it is fetched, as the log names it."""
+        """Use ``place`` as the name of the source in the log."""
         self._fetch = fetch
         self._place = place
         self._clock = clock
@@ -48,7 +48,7 @@ class Kept(Generic[T]):
         self._fetched_at = self._tried_at = datetime.min.replace(tzinfo=clock().tzinfo)
 
     async def now(self) -> T:
-        """Return what is kept; :class:`ProviderUnavailable` when there is nothing to be had."""
+        """Return the value; raise :class:`ProviderUnavailable` if there is none that is recent enough."""
         async with self._fetching:  # People who come at the same time wait for the same answer.
             now = self._clock()
             if now - self._fetched_at > self._fresh and now - self._tried_at > _PAUSE:

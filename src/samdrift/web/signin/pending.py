@@ -1,9 +1,9 @@
-"""A sign-in on its way, whatever the protocol: what the browser holds of it, and what comes of it.
+"""A sign-in in progress, for all protocols: the state that the browser keeps, and the result.
 
-Nothing is stored between the way there and the way back. The browser holds one random secret in a cookie;
-what the sign-in service is given to return are keyed hashes of it, of the time and of the page to come back
-to, made with the organisation's key. So an answer counts in the browser and at the organisation that asked,
-once, for ten minutes.
+Nothing is stored here between the redirect and the answer. The browser keeps one random secret in a cookie;
+the values that the sign-in service must return are keyed hashes of it, of the time and of the page to return
+to, made with the organisation's key. So an answer is accepted only in the browser and by the organisation
+that asked for it, once, within ten minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from samdrift.web.sessions import Person, Sessions
 from samdrift.web.signin.faults import Fault, SignInFailed
 
 LASTS = timedelta(minutes=10)
-"""Time that a person has at the sign-in service."""
+"""Time that a person may spend at the sign-in service."""
 _COOKIE = re.compile(r"([\w-]{43})\.(\d{1,12})\.(/[\w/.~-]*)", re.ASCII)
 _BACK = re.compile(r"/|(?:/[\w~-][\w.~-]*)+/?", re.ASCII)
 _MAX_BACK = 300
@@ -28,7 +28,7 @@ _MAX_BACK = 300
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A sign-in on its way: where the browser goes, and the cookie that it brings back."""
+    """A sign-in that was begun: the address for the browser, and the cookie that it brings back."""
 
     url: str
     cookie: str
@@ -44,45 +44,45 @@ class Completed:
 
 
 OnFailure = Callable[[Fault], Awaitable[None]]
-"""Records a failed sign-in in the organisation's log."""
+"""Function that records a failed sign-in in the organisation's log."""
 
 
 class SignInFlow(Protocol):
     """Sign-in at one organisation, by the protocol of its sign-in service."""
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again.
+        """Begin a sign-in that returns to the page ``back``; ``again`` demands a new authentication.
 
-        :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
+        Raises :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """
 
     async def complete(
         self, fields: Mapping[str, Sequence[str]], cookie: str | None, shown: bytes | None = None
     ) -> Completed:
-        """Turn the sign-in service's answer into a session, or the certificate that the connection has shown.
+        """Turn the sign-in service's answer, or the connection's certificate, into a session.
 
-        :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or
+        Raises :class:`~samdrift.web.signin.faults.SignInFailed`, once it has been recorded, or
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """
 
     async def end_from_outside(self, notice: str) -> int:
-        """End the sessions that a notice of the sign-in service names; returns how many."""
+        """End the sessions that a notice of the sign-in service concerns; return their number."""
 
     async def leave(self, back: str) -> str | None:
-        """Return where a person also leaves the sign-in service; ``None`` if it has no such address."""
+        """Return the address at which a person leaves the sign-in service too; ``None`` if it has none."""
 
     async def metadata(self) -> str | None:
-        """Return what the sign-in service is to know of us; ``None`` where the protocol has no such thing."""
+        """Return our metadata for the sign-in service; ``None`` if the protocol has none."""
 
 
 def local(path: str) -> str:
-    """Return ``path`` if it is a page of this site, else the first page: nobody is sent elsewhere."""
+    """Return ``path`` if it is a page of this site, otherwise ``/``, to prevent redirects to other sites."""
     return path if len(path) <= _MAX_BACK and _BACK.fullmatch(path) else "/"
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A sign-in that waits for its answer, as the browser holds it."""
+    """A sign-in that waits for its answer, as kept in the browser's cookie."""
 
     secret: str
     began: int
@@ -93,12 +93,12 @@ class Pending:
 
     @classmethod
     def new(cls, now: datetime, back: str) -> Self:
-        """Begin a sign-in that ends at the page ``back``."""
+        """Begin a sign-in that returns to the page ``back``."""
         return cls(secrets.token_urlsafe(32), int(now.timestamp()), local(back))
 
     @classmethod
     def read(cls, cookie: str | None, now: datetime) -> Self:
-        """Read the cookie of a sign-in that an answer came for; :class:`SignInFailed`."""
+        """Read the cookie of the sign-in that an answer belongs to; raise :class:`SignInFailed`."""
         found = _COOKIE.fullmatch(cookie or "")
         if found is None or local(found[3]) != found[3]:
             raise SignInFailed(Fault.UNSOLICITED)
@@ -112,12 +112,12 @@ class Pending:
         return datetime.fromtimestamp(self.began, UTC)
 
     def derived(self, sessions: Sessions, purpose: str) -> str:
-        """Return what the sign-in service is given for ``purpose``, which only this browser can know."""
+        """Return the value for ``purpose`` that is sent to the sign-in service, derived from the secret."""
         return encoded(sessions.mark(purpose, str(self)))
 
 
 def one(fields: Mapping[str, Sequence[str]], name: str, fault: Fault) -> str:
-    """Return the one value of a field of the answer."""
+    """Return the single value of a field; raise :class:`SignInFailed` if there is not exactly one."""
     values = fields.get(name, ())
     if len(values) != 1:
         raise SignInFailed(fault)

@@ -1,9 +1,9 @@
-"""An organisation's sign-in service: where it is, what it can do, its keys, and who we are to it.
+"""An organisation's OpenID Connect service: its metadata and keys, and our authentication to it.
 
 Clauses: architecture-sad 5.4 step 2.
 
-Its issuer is entered by a person, so every call goes through the client for such addresses
-(:mod:`samdrift.net.entered`). Metadata and keys are kept for a while; a service that is down is bridged.
+A person enters its issuer, so every call uses the client for such addresses
+(:mod:`samdrift.net.entered`). Metadata and keys are cached, which bridges short outages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)
 
 
 class Fetches(Protocol):
-    """The client for addresses that a person entered (:class:`samdrift.net.entered.EnteredAddressClient`)."""
+    """The client for addresses entered by a person (:class:`samdrift.net.entered.EnteredAddressClient`)."""
 
     async def fetch(
         self,
@@ -42,19 +42,19 @@ class Fetches(Protocol):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """GET ``url``, or POST ``content``; :class:`samdrift.net.client.NoAnswer`."""
+        """GET ``url``, or POST ``content`` to it; raise :class:`samdrift.net.client.NoAnswer`."""
 
 
 Authenticate = Callable[[str, datetime], Awaitable[tuple[Mapping[str, str], Mapping[str, str]]]]
-"""Returns header fields and form fields that show an issuer, at a time, who we are."""
+"""Function that returns header fields and form fields that authenticate us to an issuer."""
 
 
 TokenKeys = Callable[[], Awaitable[Sequence[TokenKey]]]
-"""Returns the organisation's keys for statements of its own, the one in use first."""
+"""Function that returns the organisation's keys for its own statements, the one in use first."""
 
 
 def by_key(client_id: str, keys: TokenKeys) -> Authenticate:
-    """Show who we are by a signed statement (``private_key_jwt``); a key's ``kid`` is its thumbprint."""
+    """Authenticate with a signed statement (``private_key_jwt``); a key's ``kid`` is its thumbprint."""
 
     async def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
         key = (await keys())[0]
@@ -68,7 +68,7 @@ def by_key(client_id: str, keys: TokenKeys) -> Authenticate:
 
 
 def by_secret(client_id: str, secret: str) -> Authenticate:
-    """Show who we are by a shared secret (``client_secret_basic``)."""
+    """Authenticate with a shared secret (``client_secret_basic``)."""
 
     async def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
         pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
@@ -79,35 +79,35 @@ def by_secret(client_id: str, secret: str) -> Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """An organisation's sign-in service as its administrator entered it."""
+    """An organisation's sign-in service as entered by its administrator."""
 
     issuer: str
     client_id: str
     levels: tuple[str, ...]
-    """Levels of assurance (``acr``) that open a session, the preferred one first."""
+    """Levels of assurance (``acr``) that are accepted, the preferred one first."""
     algorithms: frozenset[Algorithm] = frozenset(Algorithm)
     scopes: tuple[str, ...] = ("openid", "profile")
     name_claim: str = "name"
     claims: tuple[str, ...] = ()
-    """Further claims that a session keeps, such as groups."""
+    """Further claims that are kept with a session, such as groups."""
     longest_since: timedelta | None = None
-    """Longest time since the person authenticated; sent as ``max_age``."""
+    """Maximum time since the person authenticated; sent as ``max_age``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """An issuer's metadata, as far as we need them (OpenID Connect Discovery 3)."""
+    """The part of an issuer's metadata that we need (OpenID Connect Discovery 3)."""
 
     authorization: str
     token: str
     keys: str
     end_session: str | None
     names_issuer: bool
-    """Its answers name the issuer (RFC 9207)."""
+    """True if its answers name the issuer (RFC 9207)."""
 
     @classmethod
     def read(cls, body: bytes, issuer: str) -> Metadata:
-        """Read a metadata document; :class:`ProviderUnavailable` for one that is another's or unusable."""
+        """Read a metadata document; raise :class:`ProviderUnavailable` if it does not fit the issuer."""
         try:
             document: dict[str, Any] = json.loads(body)
             if document["issuer"] != issuer:
@@ -144,11 +144,11 @@ class Provider:
         self._keys = KeptKeys(self._fetch_keys, clock)
 
     async def metadata(self) -> Metadata:
-        """Return the issuer's metadata; :class:`ProviderUnavailable` when there are none to be had."""
+        """Return the issuer's metadata; raise :class:`ProviderUnavailable` if they are unavailable."""
         return await self._metadata.now()
 
     async def keys(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
-        """Return the issuer's keys that may have signed ``token``, fetched again when it names a new one."""
+        """Return the issuer's keys that may have signed ``token``, fetching them again for an unknown key."""
         try:
             return await self._keys.fitting(token)
         except KeysUnavailable:

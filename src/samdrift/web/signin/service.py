@@ -1,4 +1,4 @@
-"""Sign-in services as an organisation has them, by either protocol, and the pages that sign-ins end at."""
+"""Organisations' sign-in services, of either protocol, and the pages at which people sign in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from samdrift.web.signin.saml.provider import SamlProvider
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One organisation's pages."""
+    """One organisation's pages, at which people sign in."""
 
     origin: str
     name: str
@@ -27,7 +27,7 @@ class Place:
 
 
 class SignInService(Protocol):
-    """An organisation's sign-in service, over all requests: with what it published the last time."""
+    """An organisation's sign-in service, shared by all requests, with its cached metadata."""
 
     def at(self, place: Place) -> SignInFlow:
         """Return sign-in at an organisation's pages."""
@@ -35,7 +35,7 @@ class SignInService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OidcService:
-    """A sign-in service that speaks OpenID Connect."""
+    """A sign-in service that uses OpenID Connect."""
 
     provider: Provider
 
@@ -47,7 +47,7 @@ class OidcService:
 
 @dataclass(frozen=True, slots=True)
 class SamlService:
-    """A sign-in service that speaks SAML 2.0."""
+    """A sign-in service that uses SAML 2.0."""
 
     provider: SamlProvider
     keys: SamlKeys

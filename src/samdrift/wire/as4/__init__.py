@@ -1,8 +1,8 @@
 """AS4 messages in DIGG's transport profile: bytes to frozen types and back, without I/O.
 
-Sending: :class:`Compressor`, :func:`user_message`, :func:`prepare` (or :func:`pack`).
-Receiving: :class:`As4Reader` (or :func:`read_message`), then :func:`build_receipt` or
-:func:`build_error`. The answer: :func:`read_response`, :func:`verify_receipt`.
+Sending: :class:`Compressor`, :func:`user_message`, :func:`prepare` (or :func:`pack`). Receiving:
+:class:`As4Reader` (or :func:`read_message`), then :func:`build_receipt` or :func:`build_error`. Responses:
+:func:`read_response`, :func:`verify_receipt`.
 """
 
 from samdrift.wire.as4.answer import (

@@ -1,4 +1,4 @@
-"""Receipts and errors, read and built: does an answer prove delivery, and what do we answer?"""
+"""Signals, the responses to user messages: receipts, which prove delivery, and errors; read and built."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from samdrift.wire.wssec import (
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSignal:
-    """A receipt, read but not verified: give it to :func:`verify_receipt`."""
+    """A receipt that has been read but not verified, which :func:`verify_receipt` does."""
 
     info: SignalInfo
     references: tuple[SignedReference, ...]
@@ -52,7 +52,7 @@ class ReceiptSignal:
 
 @dataclass(frozen=True, slots=True)
 class ErrorSignal:
-    """One or several errors. Without ``signed_by`` it is information, not proof."""
+    """An error signal with one or more errors. Without ``signed_by`` it is information, not proof."""
 
     info: SignalInfo
     errors: tuple[EbmsError, ...]
@@ -60,7 +60,7 @@ class ErrorSignal:
 
 
 class ReceiptReason(StrEnum):
-    """Why a receipt proves delivery or does not."""
+    """Reasons why a receipt proves delivery or does not."""
 
     VALID = "valid"
     NOT_SIGNED = "not-signed"
@@ -72,9 +72,9 @@ class ReceiptReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptVerdict:
-    """Verdict on a receipt: proof that the message was received. ``certificate`` is its verified signer's.
+    """Verdict on a receipt as proof that the message was received; ``certificate`` is its verified signer's.
 
-    ``signature`` is the value of the signature on a valid one, for the record.
+    ``signature`` is the signature value of a valid receipt, for the record.
     """
 
     reason: ReceiptReason
@@ -89,9 +89,9 @@ class ReceiptVerdict:
 def read_response(
     content_type: str | None, body: bytes, candidates: Sequence[x509.Certificate] = ()
 ) -> ReceiptSignal | ErrorSignal:
-    """Read a peer's answer, plain SOAP or multipart; :class:`As4Fault` if it is neither receipt nor error.
+    """Read a peer's response, plain SOAP or multipart; raise :class:`As4Fault` if it is not a signal.
 
-    ``candidates`` are certificates that the signature of an error may mean without carrying them.
+    ``candidates`` are certificates that an error's signature may refer to without including them.
     """
     try:
         document = read_document(_soap(content_type, body), DEFAULT_LIMITS.max_soap_bytes)
@@ -111,10 +111,10 @@ def verify_receipt(
     sent: Sequence[Sequence[SignedReference]],
     expected: x509.Certificate,
 ) -> ReceiptVerdict:
-    """Return whether ``expected`` signed that it received ``message_id`` with all parts of one attempt.
+    """Verify that ``expected`` signed a receipt for ``message_id`` with all parts of one attempt.
 
-    ``sent`` has the references of each attempt: a late receipt may answer an earlier one.
-    They are compared as sets, since peers order them as they like.
+    ``sent`` has the references of each attempt: a late receipt may answer an earlier one. They are compared
+    as sets, because peers may put them in any order.
     """
     security = signal.document.security
     if security is None or security.signature is None:
@@ -134,7 +134,7 @@ def verify_receipt(
 
 
 def _signature(document: SoapDocument, candidates: Sequence[x509.Certificate]) -> VerifiedSignature | None:
-    """The signature when it holds and covers the header."""
+    """Return the signature if it is valid and covers the header."""
     try:
         signature = verify(document, candidates)
         require_coverage(document, signature)
@@ -144,7 +144,7 @@ def _signature(document: SoapDocument, candidates: Sequence[x509.Certificate]) -
 
 
 def _soap(content_type: str | None, body: bytes) -> bytes:
-    """The SOAP part of an answer; without a content type it is taken for plain SOAP."""
+    """Return the SOAP part of a response; without a content type it is assumed to be plain SOAP."""
     if content_type is None:
         return body
     outer = ContentType.parse(content_type)
@@ -170,7 +170,7 @@ def _first_part(boundary: str, body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: content type and body."""
+    """An HTTP response: content type and body."""
 
     content_type: str
     body: bytes
@@ -184,11 +184,12 @@ def build_receipt(
     now: datetime,
     signer: SigningKey,
 ) -> Response:
-    """A signed receipt for ``user_message`` that repeats the references of its signature.
+    """Build a signed receipt for ``user_message`` that repeats the references of its signature.
 
-    To be sent only after the payload is durable. ``message_id`` is the receipt's own.
-    It has no ``wsu:Timestamp``: the receipt of a message is kept for months and answers
-    every resend, and an expired timestamp would make peers refuse it.
+    Send it only after the payload is durable. ``message_id`` is the receipt's own id.
+
+    It has no ``wsu:Timestamp``: the receipt of a message is kept for months and returned for every resend,
+    and peers would reject it once the timestamp had expired.
     """
     info = SignalInfo(message_id, now, user_message.message_id)
     proof = [reference.xml.decode() for reference in references]
@@ -197,7 +198,7 @@ def build_receipt(
 
 
 def build_error(error: EbmsError, *, message_id: str, now: datetime, signer: SigningKey | None) -> Response:
-    """An error signal, signed when a key is given (ebms3-core 6.2)."""
+    """Build an error signal, signed if a key is given (ebms3-core 6.2)."""
     info = SignalInfo(message_id, now, error.ref_to_message_id)
     suffix = _suffix(message_id)
     return _response(build_errors(info, [error], f"Messaging-{suffix}"), suffix, signer)
@@ -213,5 +214,5 @@ def _response(header: str, suffix: str, signer: SigningKey | None) -> Response:
 
 
 def _suffix(message_id: str) -> str:
-    """Return the suffix of identifiers, which follows from the message id."""
+    """Derive the suffix of XML identifiers from the message id."""
     return hashlib.sha256(message_id.encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""Reports of a reader of AS4 messages, in the order in which they can be known, and its exception."""
+"""Events that a reader of AS4 messages reports, in the order in which they occur, and its exception."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from samdrift.wire.wssec import KeyReference, SignedReference
 
 @dataclass(frozen=True, slots=True)
 class NeedData:
-    """The event that there is nothing to report before more bytes are received."""
+    """No event can be reported until more bytes are received."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignerWanted:
-    """The signature names its certificate without carrying it: find those that it may mean.
+    """The signature refers to a certificate without including it: the caller must supply candidates.
 
-    NOTHING here is verified: ``user_message`` says where to look, and no more.
+    NOTHING here is verified: ``user_message`` only indicates where to look for certificates.
     """
 
     user_message: UserMessage
@@ -30,12 +30,11 @@ class SignerWanted:
 
 @dataclass(frozen=True, slots=True)
 class SignedHeader:
-    """The SOAP part, with its signature verified: it covers Messaging, Body and any Timestamp.
+    """The SOAP part, with a verified signature that covers Messaging, Body and any Timestamp.
 
-    Whether ``certificate`` is trusted is for the caller to decide, before it decrypts.
-    ``signature`` is the value of the signature that it made, for the record.
-    ``security_timestamp`` and ``security_expires`` are those of ``wsu:Timestamp``, absent with
-    peers that send none. ``recipient`` says which of several keys the payload is for.
+    The caller decides whether ``certificate`` is trusted, before it decrypts. ``signature`` is the signature
+    value, for the record. ``security_timestamp`` and ``security_expires`` come from ``wsu:Timestamp``; they
+    are absent if the peer sends none. ``recipient`` identifies the key that the payload is encrypted for.
     """
 
     user_message: UserMessage
@@ -48,17 +47,17 @@ class SignedHeader:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A decrypted and decompressed piece. NOT verified before :class:`Complete`: hold it aside."""
+    """A decrypted and decompressed piece. NOT verified before :class:`Complete`: keep it separate."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Authentication tag, attachment digest, end of gzip and of MIME hold: the payload may be handed on.
+    """The whole message is verified (authentication tag, digest, ends of gzip and MIME): release the payload.
 
-    ``references`` are those of the message's signature, for the receipt; ``size`` is the
-    payload's in bytes, ``digest`` the SHA-256 of its gzip form as signed.
+    ``references`` are those of the message's signature, for the receipt; ``size`` is the payload's in bytes,
+    ``digest`` the SHA-256 of its gzip form as signed.
     """
 
     references: tuple[SignedReference, ...]
@@ -71,7 +70,7 @@ Event = NeedData | SignerWanted | SignedHeader | Payload | Complete
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A whole message, verified."""
+    """A whole, verified message."""
 
     header: SignedHeader
     payload: bytes
@@ -92,7 +91,7 @@ _CODES = {
     WireFault.MIME: EbmsErrorCode.MIME_INCONSISTENCY,
     WireFault.COMPRESSION: EbmsErrorCode.DECOMPRESSION_FAILURE,
 }
-"""The answer to a fault of the layers below."""
+"""The ebMS error that answers each fault of the lower layers."""
 
 _FAULTS = {
     EbmsErrorCode.MIME_INCONSISTENCY: WireFault.MIME,
@@ -104,10 +103,10 @@ _FAULTS = {
 
 
 class As4Fault(WireError):
-    """An inbound message or signal that is not accepted, with the ebMS error that answers it.
+    """An inbound message or signal that is rejected, with the ebMS error to answer it.
 
-    ``detail`` is ours, holds no content and may be sent to the peer. ``ref_to_message_id``
-    is the id of the message at fault once it is known; unverified before the signature is.
+    ``detail`` is our own text, contains no message content and may be sent to the peer.
+    ``ref_to_message_id`` is the id of the message at fault, if known; it is unverified if the signature is.
     """
 
     def __init__(
@@ -120,10 +119,10 @@ class As4Fault(WireError):
 
     @classmethod
     def of(cls, error: WireError, ref_to_message_id: str | None = None) -> Self:
-        """The fault that answers an error of a layer below."""
+        """Create the fault that answers an error of a lower layer."""
         code = error.error if isinstance(error, As4Fault) else _CODES[error.fault]
         return cls(code, error.text, where=error.where, ref_to_message_id=ref_to_message_id)
 
     def as_error(self) -> EbmsError:
-        """The error to answer with."""
+        """Return the ebMS error to answer with."""
         return EbmsError.of(self.error, self.detail, self.ref_to_message_id)

@@ -1,7 +1,7 @@
-"""Checks of the SOAP part of a message before anything of the message is believed or decrypted.
+"""Checks of a message's SOAP part, before any of the message is trusted or decrypted.
 
-Signed and encrypted, both without exception (transport-profile-as4 2.10 sentence 1); the signature
-covers the very elements that are used, and the attachment that the header names.
+Every message must be signed and encrypted (transport-profile-as4 2.10 sentence 1). The signature must
+cover the very elements that are used, and the attachment that the header names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from samdrift.wire.wssec import (
 
 @dataclass(frozen=True, slots=True)
 class VerifiedHeader:
-    """A verified SOAP part: what to report, and what the attachment must turn out to be."""
+    """A verified SOAP part: the event to report, and the expected properties of the attachment."""
 
     event: SignedHeader
     references: tuple[SignedReference, ...]
@@ -43,9 +43,9 @@ class VerifiedHeader:
 def read_header(
     soap: bytes, max_bytes: int, candidates: Sequence[x509.Certificate]
 ) -> VerifiedHeader | SignerWanted:
-    """Read and verify the SOAP part; :class:`As4Fault` names the message where it could be read.
+    """Read and verify the SOAP part; :class:`As4Fault` has the message id if it could be read.
 
-    ``SignerWanted`` when the signature means a certificate that is not among ``candidates``.
+    Returns ``SignerWanted`` if the signature refers to a certificate that is not among ``candidates``.
     """
     document: SoapDocument | None = None
     try:
@@ -57,7 +57,7 @@ def read_header(
 
 
 def require_coverage(document: SoapDocument, signature: VerifiedSignature) -> None:
-    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise.
+    """Raise :class:`As4Fault` unless Messaging, Body and any Timestamp are signed (ebms3-core 7.2).
 
     Clauses: transport-profile-as4 2.10 sentence 1.
     """
@@ -106,10 +106,10 @@ def _verified(
 
 
 def _payload_id(message: UserMessage) -> str:
-    """The Content-ID of the one payload, which is compressed (transport-profile-as4 2.2 a).
+    """Return the Content-ID of the single payload, which must be compressed (transport-profile-as4 2.2 a).
 
-    Always compressed: the digest of an uncompressed attachment depends on its media type, as
-    text and XML are normalized before they are digested.
+    The digest of an uncompressed attachment would depend on its media type, because text and XML are
+    normalised before they are digested.
     """
     if len(message.parts) != 1:
         raise As4Fault(EbmsErrorCode.PROCESSING_MODE_MISMATCH, "exactly one payload is required")

@@ -1,10 +1,10 @@
-"""A captured message, receipt or error examined: what it is, and how far its signature holds.
+"""Diagnosis of a captured message, receipt or error: its kind, and how far its signature is valid.
 
-For diagnosis: where an access point refuses at the first fault, this reports what can
-be known. Nothing here decides whether a certificate is trusted or a time is fresh.
+An access point rejects a message at the first fault; this reports everything that can be established. It does
+not decide whether a certificate is trusted or a timestamp is fresh.
 
-A capture is AS4 as it was recorded (:func:`read_capture`): SOAP or MIME, bare, with its content type or
-with the head of HTTP. What peers send over HTTP is read by :mod:`samdrift.wire.as4.reader`.
+A capture is AS4 as it was recorded (:func:`read_capture`): SOAP or MIME, alone, with its content type or
+with its HTTP head. What peers send over HTTP is read by :mod:`samdrift.wire.as4.reader`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _MAX_PARTS = 64
 _ENCODINGS = ("binary", "8bit", "7bit")
 
 Unwrap = Callable[[bytes, Oaep], bytes]
-"""Unwraps a session key with a private key; :class:`WireError` (``DECRYPTION``) when it does not open."""
+"""Function that unwraps a session key; raises :class:`WireError` (``DECRYPTION``) if its key does not fit."""
 
 _LINE_END = b"\r\n"
 _HEADER_END = _LINE_END * 2
@@ -92,23 +92,23 @@ class SignatureState(StrEnum):
     """Results of verifying a signature, from valid to absent."""
 
     VALID = "valid"
-    """Every reference was checked."""
+    """Every reference was checked and is valid."""
     PARTIAL = "partial"
-    """Everything that can be read holds; the rest is an encrypted attachment."""
+    """Everything that can be checked is valid; the rest is an encrypted attachment."""
     INVALID = "invalid"
     ABSENT = "absent"
 
 
 class KeyDoesNotFit(WireError):
-    """None of the given keys opens the attachment."""
+    """None of the given keys decrypts the attachment."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedSignature:
-    """Findings about a signature, and the extent to which it holds.
+    """Result of checking a signature.
 
-    ``reason`` says why it is not wholly valid, ``unchecked`` names the references that
-    nobody can check without a key. There is a ``signer`` where all that was checked holds.
+    ``reason`` states why it is not fully valid, ``unchecked`` names the references that cannot be checked
+    without a key. ``signer`` is set if everything that was checked is valid.
     """
 
     state: SignatureState
@@ -119,7 +119,7 @@ class CheckedSignature:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPayload:
-    """A payload that was decrypted and verified; ``problem`` says why it does not expand."""
+    """A payload that was decrypted and verified; ``problem`` states why it could not be decompressed."""
 
     content_id: str
     content: bytes = field(repr=False)
@@ -128,7 +128,7 @@ class OpenedPayload:
 
 @dataclass(frozen=True, slots=True)
 class As4Inspection:
-    """A message examined; ``encryption`` says why its encryption is not that of the profile."""
+    """Findings about a message; ``encryption`` states how its encryption departs from the profile."""
 
     kind: CaptureKind
     info: SignalInfo
@@ -145,10 +145,10 @@ class As4Inspection:
 def inspect_capture(
     captured: Captured, keys: Sequence[Unwrap] = (), candidates: Sequence[x509.Certificate] = ()
 ) -> As4Inspection:
-    """Examine a captured message; :class:`WireError` when it is not AS4 that can be read.
+    """Examine a captured message; raise :class:`WireError` if it is not readable AS4.
 
-    ``keys`` open the attachment; :class:`KeyDoesNotFit` when none of them does.
-    ``candidates`` are certificates that a signature may name without carrying them.
+    ``keys`` decrypt the attachment; raises :class:`KeyDoesNotFit` if none of them does. ``candidates`` are
+    certificates that a signature may refer to without including them.
     """
     document = read_document(captured.soap, DEFAULT_LIMITS.max_soap_bytes)
     if is_signal(document.messaging):
@@ -191,16 +191,16 @@ def _timestamp(document: SoapDocument) -> SecurityTimestamp | None:
 
 @dataclass(frozen=True, slots=True)
 class _Attachments:
-    """The attachments of a capture, and what it takes to open the encrypted one."""
+    """The attachments of a capture, and what is needed to decrypt the encrypted one."""
 
     captured: Captured
     encryption: EncryptedAttachment | None = None
     session_key: bytes | None = field(default=None, repr=False)
 
     def content(self, content_id: str) -> bytes | None:
-        """Return the bytes that were signed, ``None`` where they are encrypted and there is no key.
+        """Return the bytes that were signed; ``None`` if they are encrypted and there is no key.
 
-        :class:`WireError` when the attachment is missing, or does not open with its key.
+        Raises :class:`WireError` if the attachment is missing, or its key does not decrypt it.
         """
         stored = self.captured.attachments.get(content_id)
         encrypted = self.encryption is not None and self.encryption.content_id == content_id
@@ -223,7 +223,7 @@ def _judged(
     attachments: _Attachments,
     candidates: Sequence[x509.Certificate],
 ) -> CheckedSignature:
-    """Check the signature value, every reference, and that what must be signed is."""
+    """Check the signature value, every reference, and that everything is signed that must be."""
     if document.security is None or document.security.signature is None:
         return CheckedSignature(SignatureState.ABSENT, "not signed")
     try:
@@ -249,9 +249,9 @@ def _judged(
 def _unchecked(
     signature: VerifiedSignature, required: tuple[str, ...], attachments: _Attachments
 ) -> Iterator[str]:
-    """Check the digest of each signed attachment; return the references that nobody can check without a key.
+    """Check the digest of each signed attachment; yield the references that cannot be checked without a key.
 
-    :class:`WireError` when one does not hold, or cannot be checked for another reason.
+    Raises :class:`WireError` if a digest is wrong, or cannot be checked for another reason.
     """
     for href in required:
         if signature.attachment_digest(attachment_id(href) or "") is None:
@@ -272,9 +272,9 @@ def _has_digest(content: bytes, digest: bytes) -> bool:
 
 
 def _forms(content: bytes) -> Iterator[bytes]:
-    """Return the forms in which an attachment may have been digested (WSS SwA profile 1.1, 5.4.3).
+    """Yield the forms in which an attachment may have been digested (WSS SwA profile 1.1, 5.4.3).
 
-    Compressed content as it is; text with CRLF line ends, XML in canonical form.
+    These are the content itself, as for compressed content; text with CRLF line ends; XML in canonical form.
     """
     yield content
     yield b"\r\n".join(content.replace(b"\r\n", b"\n").split(b"\n"))
@@ -287,7 +287,7 @@ def _forms(content: bytes) -> Iterator[bytes]:
 
 
 def _encryption(document: SoapDocument) -> tuple[EncryptedAttachment | None, str]:
-    """Return how the attachment is encrypted, or why that cannot be read."""
+    """Return the encryption parameters of the attachment, or why they cannot be read."""
     security = document.security
     if security is None or security.encrypted_key is None or security.encrypted_data is None:
         return None, ""
@@ -337,7 +337,7 @@ def _expanded(content: bytes) -> bytes:
 class Captured:
     """One message: its SOAP part, and its attachments by Content-ID.
 
-    Without ``multipart`` the attachments, if it had any, are not in the file.
+    If ``multipart`` is false, any attachments are not in the file.
     """
 
     soap: bytes
@@ -346,9 +346,9 @@ class Captured:
 
 
 def read_capture(data: bytes) -> tuple[Captured, ...]:
-    """Return the messages of a capture, at least one; :class:`WireError` when it holds none.
+    """Return the messages of a capture, at least one; raise :class:`WireError` if there are none.
 
-    Several follow each other where what came over a connection was recorded.
+    There are several if the traffic of a connection was recorded.
     """
     messages = tuple(_message(content_type, body) for content_type, body in _bodies(data.removeprefix(_BOM)))
     if not messages:
@@ -357,7 +357,7 @@ def read_capture(data: bytes) -> tuple[Captured, ...]:
 
 
 def _bodies(data: bytes) -> Iterator[tuple[str | None, bytes]]:
-    """Return the content type of each message, where it is known, and its body."""
+    """Yield the content type of each message, if known, and its body."""
     start = data.lstrip()
     if _START_LINE.match(start):
         yield from _http(start)
@@ -376,7 +376,7 @@ def _bodies(data: bytes) -> Iterator[tuple[str | None, bytes]]:
 
 
 def _http(data: bytes) -> Iterator[tuple[str | None, bytes]]:
-    """Return each HTTP message with a body; a request may be followed by its response."""
+    """Yield each HTTP message with a body; a request may be followed by its response."""
     count = 0
     while start := _START_LINE.match(data):
         count += 1
@@ -395,7 +395,7 @@ def _http(data: bytes) -> Iterator[tuple[str | None, bytes]]:
 
 
 def _head(data: bytes) -> tuple[dict[str, str], bytes]:
-    """Return the header fields by name in lower case, and what follows the empty line."""
+    """Return the header fields by lower-case name, and the data after the empty line."""
     if data.startswith((b"\r\n", b"\n")):
         return {}, data.lstrip(b"\r\n")
     end = _HEAD_END.search(data, 0, _MAX_HEAD)
@@ -412,7 +412,7 @@ def _head(data: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def _unchunked(fields: Mapping[str, str], data: bytes) -> tuple[bytes, bytes]:
-    """Return the body that a head announces, and what follows it."""
+    """Return the body that a head announces, and the data that follows it."""
     if "chunked" in fields.get("transfer-encoding", "").lower() and _CHUNK.match(data):
         return _joined_chunks(data)
     length = fields.get("content-length", "")
@@ -481,7 +481,7 @@ def _parts(boundary: str, body: bytes) -> Iterator[tuple[Mapping[str, str], byte
 
 
 def _root(parts: list[tuple[Mapping[str, str], bytes]], start: str | None) -> bytes:
-    """Return the SOAP part: the one that ``start`` names, else the first (RFC 2387 3.2)."""
+    """Return the SOAP part: the one named by ``start``, else the first (RFC 2387 3.2)."""
     if not parts:
         raise _unreadable("the MIME body has no parts")
     wanted = None if start is None else start.strip("<>")

@@ -1,4 +1,4 @@
-"""Bounds on what is read from a peer, so that memory and time do not depend on it."""
+"""Limits on data read from a peer, so that the peer cannot determine our memory and time use."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class As4Limits:
-    """Sizes in bytes; they hold while the message streams in, before anything is kept.
+    """Size limits in bytes, enforced while the message streams in, before anything is stored.
 
-    ``max_payload_bytes`` is over the 100 MB that an access point must take
-    (transport-profile-as4 2.8 a) and over a 100 MB message whose payload grew in encryption.
-    ``max_ratio`` bounds how much gzip may expand once more than ``ratio_free_bytes`` came out.
+    ``max_payload_bytes`` exceeds the 100 MB that an access point must accept (transport-profile-as4 2.8 a),
+    and a 100 MB message whose payload grew by encryption. ``max_ratio`` limits gzip's expansion ratio once it
+    has produced more than ``ratio_free_bytes``.
 
     Clauses: accesspoint-test-cases 6.2.3 TF-08; transport-profile-as4 2.8 A4.
     """

@@ -1,11 +1,12 @@
-"""Incoming messages, as they stream in: verify the header, then decrypt, then release the payload.
+"""Incoming messages as a stream: verify the header, then decrypt, then release the payload.
 
-No I/O: it gets bytes and returns events. Memory is bounded by :class:`As4Limits` and the
-size of the pieces given, whatever the size of the message (transport-profile-as4 2.8 a).
+No I/O: bytes go in, events come out. Memory use is bounded by :class:`As4Limits` and the size of the pieces
+received, whatever the size of the message (transport-profile-as4 2.8 a).
 
-:class:`PayloadReader` decrypts, digests and expands the payload, in this order. What goes wrong
-inside (gzip, size) is reported only after tag and digest held: reported earlier, and so apart from a
-decryption failure, it would let an attacker who alters ciphertext learn what it says.
+:class:`PayloadReader` decrypts, digests and decompresses the payload, in this order. Faults in the
+plaintext (gzip, size) are reported only after tag and digest have been verified. If they were reported
+earlier, and thus told apart from a decryption failure, an attacker who alters ciphertext could learn
+its plaintext.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ _ENCODINGS = ("binary", "8bit", "7bit")
 
 
 class As4Reader:
-    """Reads one message: SignedHeader, then Payload pieces, then Complete; NeedData in between.
+    """A streaming reader of one message: SignedHeader, then Payload pieces, then Complete.
 
-    Between SignedHeader and the first Payload the caller decides whether it trusts the
-    certificate, and calls :meth:`decrypt_with`. ``candidates`` are certificates of peers
-    that a signature may mean without carrying them; when it means none of them, SignerWanted
-    asks for others, and :meth:`signed_by` takes them and gives the SignedHeader. Every
-    refusal is an :class:`As4Fault`, the constructor's included, and is final.
+    NeedData may come in between. Between SignedHeader and the first Payload the caller decides whether it
+    trusts the certificate, and calls :meth:`decrypt_with`. ``candidates`` are certificates of peers that a
+    signature may refer to without including them. If it refers to none of them, SignerWanted asks for others,
+    and :meth:`signed_by` accepts them and returns the SignedHeader. Every rejection is an :class:`As4Fault`,
+    also from the constructor, and is final.
     """
 
     def __init__(
@@ -81,11 +82,11 @@ class As4Reader:
             raise self._failed(error) from None
 
     def receive(self, data: bytes) -> None:
-        """Take the next bytes of the HTTP body; ``b""`` says that it ended."""
+        """Receive the next bytes of the HTTP body; ``b""`` marks its end."""
         self._mime.feed(data)
 
     def next_event(self) -> Event:
-        """Return the next event; :class:`As4Fault` if the message is not accepted."""
+        """Return the next event; raise :class:`As4Fault` if the message is rejected."""
         if self._fault is not None:
             raise self._fault
         try:
@@ -94,7 +95,7 @@ class As4Reader:
             raise self._failed(error) from None
 
     def signed_by(self, candidates: Sequence[x509.Certificate]) -> SignedHeader:
-        """Verify the header with these: after SignerWanted, before the next event is asked for."""
+        """Verify the header with ``candidates``; call it after SignerWanted, before the next event."""
         if not self._wanted:
             raise RuntimeError("signed_by() belongs once between SignerWanted and the next event")
         self._candidates = candidates
@@ -112,10 +113,10 @@ class As4Reader:
         return header
 
     def decrypt_with(self, *keys: DecryptionKey) -> DecryptionKey:
-        """Unwrap the session key: after SignedHeader, before the next event is asked for.
+        """Unwrap the session key; call it after SignedHeader, before the next event.
 
-        Gives the key that opened it. The one whose certificate the sender names is
-        tried first, then the others: a certificate may have been replaced meanwhile.
+        Returns the key that unwrapped it. The key whose certificate the sender names is tried first, then the
+        others, because a certificate may have been replaced meanwhile.
         """
         if self._header is None or self._payload is not None:
             raise RuntimeError("decrypt_with() belongs once between SignedHeader and the next event")
@@ -146,7 +147,7 @@ class As4Reader:
                 return event
 
     def _take(self, event: MimeEvent) -> Event | None:
-        """Bring one piece of MIME to where it belongs: the SOAP part first, then the payload."""
+        """Process one MIME event: the SOAP part comes first, then the payload."""
         payload = self._payload
         match event:
             case PartStart(fields):
@@ -211,7 +212,7 @@ def read_message(
     limits: As4Limits = DEFAULT_LIMITS,
     candidates: Sequence[x509.Certificate] = (),
 ) -> ReceivedMessage:
-    """Read a whole message in memory. Whether its certificate is trusted is left to the caller."""
+    """Read a whole message in memory; the caller decides whether its certificate is trusted."""
     reader = As4Reader(content_type, limits, candidates)
     reader.receive(body)
     reader.receive(b"")
@@ -230,7 +231,7 @@ def read_message(
 
 
 def _unwrapped(attachment: EncryptedAttachment, keys: Sequence[DecryptionKey]) -> tuple[DecryptionKey, bytes]:
-    """The key that the attachment is encrypted for, and the session key."""
+    """Return the key that the attachment is encrypted for, and the session key."""
     *others, last = sorted(keys, key=lambda key: not attachment.recipient.names(key.certificate))
     for key in others:
         try:
@@ -241,7 +242,7 @@ def _unwrapped(attachment: EncryptedAttachment, keys: Sequence[DecryptionKey]) -
 
 
 def _open(content_type: str, limits: As4Limits) -> tuple[str | None, MultipartReader]:
-    """The Content-ID that ``start`` names, and a reader of the body."""
+    """Return the Content-ID that ``start`` names, and a reader of the body."""
     outer = ContentType.parse(content_type)
     if outer.media_type != "multipart/related" or outer.parameters.get("type", MEDIA_TYPE) != MEDIA_TYPE:
         raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "multipart/related with a SOAP 1.2 root is required")
@@ -254,7 +255,7 @@ def _open(content_type: str, limits: As4Limits) -> tuple[str | None, MultipartRe
 
 
 def _check_root(fields: Mapping[str, str], root_id: str | None) -> None:
-    """The SOAP part stands first, in UTF-8 (ebms3-core 5.1.2)."""
+    """Check that the first part is the SOAP part, in UTF-8 (ebms3-core 5.1.2)."""
     inner = ContentType.parse(fields.get("content-type", ""))
     if inner.media_type != MEDIA_TYPE or inner.parameters.get("charset", "utf-8").lower() != "utf-8":
         raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the first part is not SOAP 1.2 in UTF-8")
@@ -263,7 +264,7 @@ def _check_root(fields: Mapping[str, str], root_id: str | None) -> None:
 
 
 class PayloadReader:
-    """Opens one encrypted, signed, compressed attachment. ``digest`` is what the signature says."""
+    """A reader of one encrypted, signed and compressed attachment; ``digest`` is the one in the signature."""
 
     def __init__(self, session_key: bytes, digest: bytes, limits: As4Limits, *, with_headers: bool) -> None:
         self._decryptor = Decryptor(session_key)
@@ -279,11 +280,11 @@ class PayloadReader:
 
     @property
     def size(self) -> int:
-        """Bytes of the payload so far."""
+        """Number of payload bytes so far."""
         return self._decompressor.size
 
     def feed(self, ciphertext: bytes) -> Iterator[bytes]:
-        """The pieces of the payload that ``ciphertext`` brings out; none of them is verified yet."""
+        """Yield the pieces of the payload in ``ciphertext``; none of them is verified yet."""
         self._encrypted += len(ciphertext)
         if self._encrypted > self._max_encrypted:
             raise WireError(WireFault.TOO_LARGE, f"larger than {self._max_encrypted} bytes", "payload")
@@ -298,7 +299,7 @@ class PayloadReader:
                 self._inner_fault = error
 
     def finish(self) -> None:
-        """End the attachment: only when this returns, the payload is what the sender signed."""
+        """Finish the attachment: the payload is what the sender signed only if this returns."""
         self._decryptor.finish()
         if not compare_digest(self._hash.digest(), self._expected):
             raise WireError(WireFault.SIGNATURE, "the payload is not the one that was signed", "payload")
@@ -308,7 +309,7 @@ class PayloadReader:
 
 
 class _PartHeaders:
-    """Takes away the MIME header that ``Attachment-Complete`` encrypts too (WSS SwA profile 1.1, 5.4)."""
+    """A filter for the MIME header that ``Attachment-Complete`` also encrypts (WSS SwA profile 1.1, 5.4)."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -316,7 +317,7 @@ class _PartHeaders:
         self._held: bytes | None = _LINE_END
 
     def strip(self, content: bytes) -> bytes:
-        """The content without the header; a header without end leaves content that no digest fits."""
+        """Return the content without the header; content with an endless header fails its digest."""
         if self._held is None:
             return content
         held = self._held + content

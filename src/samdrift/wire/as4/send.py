@@ -1,7 +1,7 @@
-"""Outgoing messages: sign the header, then encrypt and pack the payload in one stream.
+"""Outgoing messages: sign the header, then encrypt and pack the payload as a stream.
 
-The header needs only the digest of the compressed payload, so the payload itself may be
-of any size and passes through once (transport-profile-as4 2.8 a).
+The header needs only the digest of the compressed payload, so the payload itself may be of any size and is
+read only once (transport-profile-as4 2.8 a).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BOUNDARY_SIZE = 16
 
 
 class PayloadEncryptor:
-    """Turns the compressed payload into the rest of the HTTP body, for callers that await their input."""
+    """An encryptor of the compressed payload into the rest of the HTTP body, for asynchronous callers."""
 
     def __init__(self, expected: Compressed, encryptor: Encryptor, tail: bytes) -> None:
         self._expected = expected
@@ -53,13 +53,13 @@ class PayloadEncryptor:
         self._size = 0
 
     def feed(self, gzip_chunk: bytes) -> bytes:
-        """The body's next bytes."""
+        """Return the next bytes of the body."""
         self._hash.update(gzip_chunk)
         self._size += len(gzip_chunk)
         return self._encryptor.feed(gzip_chunk)
 
     def finish(self) -> bytes:
-        """The body's last bytes; :class:`WireError` when the payload is not the one that was signed."""
+        """Return the body's last bytes; raise :class:`WireError` if the payload is not the signed one."""
         if Compressed(self._hash.digest(), self._size) != self._expected:
             raise WireError(WireFault.SIGNATURE, "the payload is not the one that was signed")
         return self._encryptor.finish() + self._tail
@@ -67,9 +67,9 @@ class PayloadEncryptor:
 
 @dataclass(frozen=True, slots=True)
 class PreparedMessage:
-    """A signed header that waits for its payload. For one sending: a resend is prepared again.
+    """A signed header that is waiting for its payload, for one attempt: each resend is prepared again.
 
-    ``content_length`` is the whole body's, in bytes. ``references`` are what the receipt
+    ``content_length`` is that of the whole body, in bytes. ``references`` are those that the receipt
     must repeat.
     """
 
@@ -83,15 +83,15 @@ class PreparedMessage:
     _vector: bytes = field(repr=False)
 
     def head(self) -> bytes:
-        """The body up to where the encrypted payload begins."""
+        """Return the body up to the beginning of the encrypted payload."""
         return self._head
 
     def encryptor(self) -> PayloadEncryptor:
-        """Return the encryptor that makes the rest of the body from the signed gzip bytes."""
+        """Return an encryptor that produces the rest of the body from the signed gzip bytes."""
         return PayloadEncryptor(self._part, Encryptor(self._session_key, self._vector), self._tail)
 
     def encode(self, gzip_chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The whole body, streamed, from the gzip bytes that were signed."""
+        """Yield the whole body, produced from the gzip bytes that were signed."""
         encryptor = self.encryptor()
         yield self.head()
         yield from map(encryptor.feed, gzip_chunks)
@@ -116,12 +116,11 @@ def prepare(
     rng: Random,
     created: datetime | None = None,
 ) -> PreparedMessage:
-    """Sign Messaging, the empty Body and the digest of the payload; choose its key.
+    """Sign Messaging, the empty Body and the digest of the payload, and choose the session key.
 
-    ``part`` is what a :class:`Compressor` gave. ``created`` puts a signed ``wsu:Timestamp``
-    into the message, for the peers that demand one; others refuse it. Identifiers follow
-    from the message id, so equal inputs give equal references (ebms3-core 7.2,
-    transport-profile-as4 2.2 a).
+    ``part`` is the result of a :class:`Compressor`. ``created`` adds a signed ``wsu:Timestamp``, which some
+    peers require and others reject. XML identifiers are derived from the message id, so equal inputs produce
+    equal references (ebms3-core 7.2, transport-profile-as4 2.2 a).
 
     Clauses: architecture-sad 6.2.2 sentence 1; transport-model-base 2.5 sentence 1.
     """
@@ -159,7 +158,7 @@ def pack(
     rng: Random,
     created: datetime | None = None,
 ) -> PackedMessage:
-    """The whole message in memory, for payloads that are known to be small."""
+    """Build the whole message in memory, for payloads that are known to be small."""
     compressor = Compressor()
     chunks = [compressor.feed(payload), compressor.finish()]
     prepared = prepare(
@@ -179,7 +178,7 @@ def _content_id(message: UserMessage) -> str:
 
 
 def _head(boundary: str, soap: bytes, content_id: str) -> bytes:
-    """Both part headers with the SOAP part between; never a MIME header inside the encryption."""
+    """Return both part headers with the SOAP part between them; no MIME header is encrypted."""
     root = opening(
         boundary,
         [

@@ -1,8 +1,7 @@
-"""The user message in the shape of DIGG's profile, and the recipient that an incoming one claims.
+"""The user message in the form of DIGG's profile, and the recipient that an incoming message claims.
 
-:class:`AddresseeReader` reads that recipient from as little of a body as possible. NOTHING of
-it is verified: it decides which process a message is handed to, and that process judges
-the whole of it again.
+:class:`AddresseeReader` reads that recipient from as little of a body as possible. NOTHING of it is verified:
+it only selects the process that receives the message, and that process judges the whole message again.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ GZIP = "application/gzip"
 
 
 def new_message_id(rng: Random, domain: str) -> str:
-    """A new id in the form of RFC 5322 ``id-left@id-right``, without brackets (ebms3-core 5.2.2.1)."""
+    """Create an id of the form ``id-left@id-right`` in RFC 5322, without brackets (ebms3-core 5.2.2.1)."""
     return f"{rng(16).hex()}@{domain}"
 
 
@@ -44,11 +43,12 @@ def user_message(
     original_sender: str,
     final_recipient: str,
 ) -> UserMessage:
-    """A user message in DIGG's shape: one gzip part ``cid:message`` (transport-profile-as4 2.3.1 a-q).
+    """Create a user message of DIGG's form: one gzip part ``cid:message`` (transport-profile-as4 2.3.1 a-q).
 
     ``from_party`` and ``to_party`` are the common names of the access points' certificates;
-    ``original_sender`` and ``final_recipient`` participant identifiers. No ``RefToMessageId``
-    and no ``AgreementRef``: a peer would take the first for the second leg of an exchange.
+    ``original_sender`` and ``final_recipient`` are participant identifiers. There is no
+    ``AgreementRef``, and no ``RefToMessageId``: it would make a peer take the message for the second
+    leg of an exchange.
     """
     return UserMessage(
         message_id=message_id,
@@ -80,16 +80,16 @@ def user_message(
 
 
 class AddresseeReader:
-    """Takes the beginning of a body until it knows, or knows that it will not.
+    """A reader of the beginning of a body, up to the recipient that it names.
 
-    Bad input is not an error here: whoever judges the message says what is wrong with it.
+    Bad input is not an error here: it is reported by the process that judges the message.
     """
 
     def __init__(self, content_type: str, limits: As4Limits = DEFAULT_LIMITS) -> None:
         self.recipient: ParticipantIdentifier | None = None
-        """Known when there is enough; ``None`` when the message names no readable recipient."""
+        """The recipient, once ``enough`` is true; ``None`` if the message names no readable recipient."""
         self.enough = False
-        """True when more of the body would not change the answer."""
+        """True when more of the body would not change the result."""
         self._limits = limits
         self._soap = bytearray()
         try:
@@ -102,7 +102,7 @@ class AddresseeReader:
             self.enough = True
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body, ``b""`` at its end."""
+        """Read the next bytes of the body, ``b""`` at its end."""
         try:
             self._mime.feed(data)
             self.enough = self._read() or not data

@@ -1,9 +1,8 @@
-"""Certificates as the formats carry them, and the two names that they are known by.
+"""Certificates as the formats encode them, and the names that they are identified by.
 
-Every place of the federation writes certificates a little differently: DER in
-base64, with or without line breaks, PEM with its armour, and PEM once more in
-base64 (certpub-rest-binding 2.2 says "PEM format (BASE64)"). All are read
-here, and DER in base64 is written.
+Each part of the federation encodes certificates a little differently: DER in base64, with or without line
+breaks, PEM with its armour, and PEM once more in base64 (certpub-rest-binding 2.2 says "PEM format
+(BASE64)"). All of these are read here; DER in base64 is written.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from samdrift.wire.xml import base64text
 
 _MAX_BASE64 = 32 << 10
 _ODD_NAME = (ValueError, TypeError)
-"""Exceptions from reading a name that violates RFC 5280, raised only when it is read."""
+"""Exceptions raised when a name that violates RFC 5280 is first read."""
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 
 
 def from_base64(text: str, where: str = "certificate") -> x509.Certificate:
-    """The certificate that ``text`` holds; :class:`WireError` when it holds none, or more than one."""
+    """Return the certificate in ``text``; raise :class:`WireError` unless there is exactly one."""
     if len(text) > _MAX_BASE64:
         raise WireError(WireFault.TOO_LARGE, "a certificate of unlikely size", where)
     data = base64text.decode(_without_armour(text), where)
@@ -39,7 +38,7 @@ def from_base64(text: str, where: str = "certificate") -> x509.Certificate:
 
 
 def from_der(data: bytes) -> x509.Certificate:
-    """Return the certificate in DER; ``ValueError`` for anything else."""
+    """Parse a certificate in DER; raise ``ValueError`` for anything else."""
     try:
         return x509.load_der_x509_certificate(data)
     except x509.InvalidVersion:  # Which is no ValueError, and else escapes whoever expects one.
@@ -47,7 +46,7 @@ def from_der(data: bytes) -> x509.Certificate:
 
 
 def from_pem(data: bytes) -> x509.Certificate:
-    """Return the first certificate in PEM; ``ValueError`` for anything else."""
+    """Parse the first certificate in PEM; raise ``ValueError`` for anything else."""
     try:
         return x509.load_pem_x509_certificate(data)
     except x509.InvalidVersion:
@@ -56,15 +55,14 @@ def from_pem(data: bytes) -> x509.Certificate:
 
 @lru_cache(maxsize=256)
 def to_base64(certificate: x509.Certificate) -> str:
-    """DER in base64, on one line."""
+    """Return the certificate as DER in base64, on one line."""
     return base64text.encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
 
 
 def common_name(certificate: x509.Certificate) -> str | None:
-    """The subject's common name when there is exactly one.
+    """Return the subject's common name if there is exactly one.
 
-    An access point is known by it: it is the party identifier in AS4
-    (component-accesspoint 3.1.5 a, b).
+    It identifies an access point: it is the party identifier in AS4 (component-accesspoint 3.1.5 a, b).
     """
     try:
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -77,7 +75,7 @@ def common_name(certificate: x509.Certificate) -> str | None:
 
 
 def names_host(certificate: x509.Certificate, host: str) -> bool:
-    """Return whether a server's certificate is for that host; ``*`` stands for one label (RFC 9525 6.3)."""
+    """Return whether a server certificate is for ``host``; ``*`` matches one label (RFC 9525 6.3)."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         found = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
@@ -105,7 +103,7 @@ def issuer(certificate: x509.Certificate) -> str:
 
 @lru_cache(maxsize=256)
 def fingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256 over the certificate in hexadecimal: what logs and caches call it by."""
+    """Return the SHA-256 of the certificate in hexadecimal, its identifier in logs and caches."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 

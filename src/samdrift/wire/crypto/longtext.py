@@ -1,15 +1,13 @@
 """A document whose one long base64 text is kept out of its tree.
 
-An envelope of 50 MB is a few kilobytes of markup around one ciphertext. Taken
-through a parser, a tree, a canonicalizer and a serialiser, that text would be
-copied five times. So the text is cut out of the bytes before they are parsed, a
-place-holder stands for it in the tree, and it is put back where bytes are
-needed: in the canonical form that is hashed, and in a payload that is taken out.
+An envelope of 50 MB is a few kilobytes of markup around one ciphertext. With a parser, a tree, a
+canonicaliser and a serialiser, that text would be copied five times. So the text is cut out of the bytes
+before they are parsed, a placeholder represents it in the tree, and it is put back where bytes are needed: in
+the canonical form that is hashed, and in a payload that is extracted.
 
-Why that gives the same bytes: what is cut is all that stands between two tags
-and holds nothing but base64 and white space without carriage return. A parser
-gives such text as it is, whatever surrounds it, and a canonicalizer writes it as
-it is (Canonical XML 1.0, 2.3).
+Why this produces the same bytes: the cut text is everything between two tags and contains nothing but base64
+and white space without carriage return. A parser returns such text unchanged, whatever surrounds it, and a
+canonicaliser writes it unchanged (Canonical XML 1.0, 2.3).
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, XmlLimits
 
 PLACEHOLDER: Final = "(kept-aside)"
-"""Stands for the long text in the tree. Not base64, so that it cannot be taken for content."""
+"""Represents the long text in the tree. Not base64, so that it cannot be taken for content."""
 
 LONG_FROM: Final = 8 << 10
-"""A text shorter than this, in bytes, is left where it is."""
+"""Minimum length in bytes of a text that is cut out."""
 
 _MARK = PLACEHOLDER.encode("ascii")
 _PIECE = 1 << 20
@@ -36,18 +34,18 @@ _ACCEPTED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document: the tree, and the text that was kept out of it (empty when there is none)."""
+    """A parsed document: the tree, and the text that was cut out of it (empty if there is none)."""
 
     root: Element
     long_text: memoryview
 
     def text(self, element: Element) -> str | memoryview:
-        """The whole text of ``element``, even when it is the one kept aside."""
+        """Return the whole text of ``element``, even if it was cut out."""
         found = xml.text(element)
         return self.long_text if found == PLACEHOLDER and self.long_text else found
 
     def opening(self, piece: str) -> str:
-        """A piece of text from the tree as it was in the document; of the long text its beginning.
+        """Return a text from the tree as it was in the document; of the long text only its beginning.
 
         The beginning is :data:`LONG_FROM` characters that are not all white space.
         """
@@ -56,12 +54,12 @@ class Document:
         return str(self.long_text[:LONG_FROM], "ascii")
 
     def new_sink(self) -> DigestSink:
-        """Return a sink that digests the canonical form of the document, with the long text in its place."""
+        """Return a sink that digests the document's canonical form, with the long text put back."""
         return RestoringSink(self.long_text) if self.long_text else HashSink()
 
 
 def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
-    """Parse ``data`` as :func:`samdrift.wire.xml.reader.parse` does, and keep its longest text apart."""
+    """Parse ``data`` like :func:`samdrift.wire.xml.reader.parse`, but cut out its longest text."""
     if len(data) > limits.max_bytes:
         raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
     start, end = _longest_text(data, long_from)
@@ -74,10 +72,11 @@ def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Documen
 
 
 def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
-    """Return start and end of the longest run of at least a number of bytes from a ``>`` to the next ``<``.
+    """Return start and end of the longest text between a ``>`` and the next ``<``.
 
-    Looks at one place in each half of ``long_from`` bytes, since a run cannot pass
-    between two of them: short documents cost next to nothing, and long ones one look at each byte.
+    Only texts of at least ``long_from`` bytes are sure to be found: one position is examined in each half of
+    ``long_from`` bytes, which no such text can pass between. Short documents cost next to nothing, and in
+    long ones each byte is examined once.
     """
     longest = (0, 0)
     step = max(long_from // 2, 1)
@@ -94,7 +93,7 @@ def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
 
 
 def _is_plain(text: memoryview) -> bool:
-    """Return whether there is nothing in ``text`` that a parser or a canonicalizer would write otherwise."""
+    """Return whether a parser and a canonicaliser leave ``text`` unchanged."""
     return not any(
         bytes(text[at : at + _PIECE]).translate(None, _ACCEPTED) for at in range(0, len(text), _PIECE)
     )
@@ -105,7 +104,7 @@ def _opens_blank(text: memoryview) -> bool:
 
 
 def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
-    """``markup`` with the long text in place of its place-holder."""
+    """Return ``markup`` with the long text in place of the placeholder."""
     if not long_text:
         return markup
     before, after = _around(markup)
@@ -113,7 +112,7 @@ def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
 
 
 class RestoringSink:
-    """Accepts a canonical form and returns its SHA-256, with the long text in place of its place-holder."""
+    """A sink for a canonical form that digests it with the long text in place of the placeholder."""
 
     def __init__(self, long_text: bytes | memoryview) -> None:
         self._long_text = long_text
@@ -121,7 +120,7 @@ class RestoringSink:
         self.write = self._pieces.append
 
     def digest(self) -> bytes:
-        """SHA-256; :class:`WireError` when the place-holder is there more than once."""
+        """Return the SHA-256; raise :class:`WireError` if the placeholder occurs more than once."""
         before, after = _around(b"".join(self._pieces))
         whole = hashlib.sha256(before)
         if after is not None:
@@ -131,7 +130,7 @@ class RestoringSink:
 
 
 def _around(markup: bytes) -> tuple[bytes, bytes | None]:
-    """Split at the place-holder; nothing follows if it is missing (in a comment)."""
+    """Split at the placeholder; the second part is ``None`` if it is missing (as it was in a comment)."""
     before, *after = markup.split(_MARK)
     if len(after) > 1:
         raise WireError(WireFault.STRUCTURE, "the text of a place-holder is in the document")

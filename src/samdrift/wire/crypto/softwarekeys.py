@@ -1,7 +1,7 @@
 """Private keys held in this process, behind the interfaces of :mod:`samdrift.wire.crypto.keys`.
 
-They hold numbers in memory and read no file: where a key comes from is for the
-key store to say.
+The key material is passed in as objects or bytes: the key store decides where a key comes from, and no file
+is read here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SoftwareSigningKey:
         self.certificate = certificate
 
     def sign(self, data: bytes) -> bytes:
-        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+        """Sign ``data`` with RSASSA-PKCS1-v1_5 and SHA-256."""
         return self._private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
@@ -40,12 +40,12 @@ class SoftwareDecryptionKey:
         self.certificate = certificate
 
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
-        """The session key; :class:`WireError` (``DECRYPTION``) when it does not open."""
+        """Unwrap a session key; raise :class:`WireError` (``DECRYPTION``) if that fails."""
         return unwrap(self._private_key, wrapped, oaep)
 
 
 def unwrap(private_key: rsa.RSAPrivateKey, wrapped: bytes, oaep: Oaep) -> bytes:
-    """Return the session key; :class:`WireError` (``DECRYPTION``) when the private key does not open it."""
+    """Unwrap a session key with the private key; raise :class:`WireError` (``DECRYPTION``) if that fails."""
     try:
         return private_key.decrypt(wrapped, oaep.padding)
     except ValueError:
@@ -60,21 +60,21 @@ class SoftwareTokenKey:
         self.public = private_key.public_key()
 
     def sign(self, data: bytes) -> bytes:
-        """ECDSA on P-256 with SHA-256 over ``data``, both numbers in 32 bytes each (RFC 7518 3.4)."""
+        """Sign ``data`` with ECDSA on P-256 and SHA-256; r and s have 32 bytes each (RFC 7518 3.4)."""
         numbers = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(hashes.SHA256())))
         return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
 class SoftwareLogKey:
-    """An Ed25519 key that signs checkpoints and promises of a log."""
+    """An Ed25519 key that signs the checkpoints and promises of a log."""
 
     remote = False
 
     def __init__(self, private: bytes) -> None:
-        """``private`` is the seed of 32 bytes (RFC 8032 5.1.5)."""
+        """Create the key from its seed of 32 bytes (RFC 8032 5.1.5)."""
         self._private_key = Ed25519PrivateKey.from_private_bytes(private)
         self.public = self._private_key.public_key().public_bytes_raw()
 
     def sign(self, data: bytes) -> bytes:
-        """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
+        """Sign ``data`` with Ed25519 (RFC 8032 5.1.6)."""
         return self._private_key.sign(data)

@@ -1,10 +1,10 @@
-"""Signatures of persons in OpenSSH's form (SSHSIG), which `ssh-keygen -Y verify` checks without Samdrift.
+"""People's signatures in OpenSSH's format (SSHSIG), which `ssh-keygen -Y verify` verifies without Samdrift.
 
-The namespace keeps a signature for one purpose from being shown for another (openssh PROTOCOL.sshsig). Keys
+The namespace prevents a signature for one purpose from being used for another (openssh PROTOCOL.sshsig). Keys
 are Ed25519 and ECDSA, each in a file or on a security key; a security key also signs a counter, and whether
-the person touched it and gave it a PIN (openssh PROTOCOL.u2f). A custodian's key is Ed25519 and made from a
-passphrase, so it is no SSH key to log in with; the form is that of one, since the program that checks it is
-on every machine.
+the person touched it and entered a PIN (openssh PROTOCOL.u2f). A custodian's key is an Ed25519 key derived
+from a passphrase and not an SSH login key. It uses this format because the program that verifies it is
+available on every machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SK_ED25519, _SK_ECDSA = b"sk-ssh-ed25519@openssh.com", b"sk-ecdsa-sha2-nistp256@openssh.com"
 _ON_A_SECURITY_KEY = frozenset({_SK_ED25519, _SK_ECDSA})
 _HASHES = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}
-"""Hashes of the message that OpenSSH signs."""
+"""Message hashes that OpenSSH uses in signatures."""
 _CURVES: Mapping[bytes, tuple[bytes, ec.EllipticCurve, hashes.HashAlgorithm]] = {
     b"ecdsa-sha2-nistp256": (b"nistp256", ec.SECP256R1(), hashes.SHA256()),
     b"ecdsa-sha2-nistp384": (b"nistp384", ec.SECP384R1(), hashes.SHA384()),
@@ -47,23 +47,23 @@ _SMALL_ORDER = frozenset(
         f"ee{'ff' * 30}7f",
     )
 )
-"""Points of small order of Ed25519, without their sign: anybody can sign for one, without any secret."""
+"""Small-order points of Ed25519, without their sign: anyone can sign for one without a secret."""
 _Key: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey
 
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """A public key in OpenSSH's form."""
+    """A public key in OpenSSH's format."""
 
     kind: str
     blob: bytes
     key: _Key
     application: bytes = b""
-    """Application of a key on a security key, empty for others."""
+    """Application of a key on a security key; empty for other keys."""
 
     @classmethod
     def parse(cls, line: str) -> SshKey:
-        """Read kind and base64; :class:`ValueError` for another kind of key, or anything else."""
+        """Parse kind and base64; raise :class:`ValueError` for anything else, or an unsupported kind."""
         kind, space, encoded = line.partition(" ")
         if not space or not line.isascii():
             raise ValueError("a public key of OpenSSH is a kind, a space and base64")
@@ -74,7 +74,7 @@ class SshKey:
 
     @classmethod
     def read(cls, blob: bytes) -> SshKey:
-        """Read the bytes that the base64 stands for; :class:`ValueError` as above."""
+        """Parse the decoded base64; raise :class:`ValueError` as :meth:`parse` does."""
         parts = _Parts(blob)
         kind = parts.string()
         application = b""
@@ -97,31 +97,32 @@ class SshKey:
 
     @property
     def line(self) -> str:
-        """The key as OpenSSH writes it: kind and base64."""
+        """The key in OpenSSH's format: kind and base64."""
         return f"{self.kind} {b64encode(self.blob).decode()}"
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint as `ssh-keygen -l` shows it."""
+        """The fingerprint in the format of `ssh-keygen -l`."""
         return f"SHA256:{b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip('=')}"
 
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A signature that holds: of a security key also its counter, and whether the person was there."""
+    """A valid signature; for a security key also its counter, and whether the person was present."""
 
     namespace: str
     on_security_key: bool = False
     present: bool = True
     verified: bool = True
-    """On a security key: a PIN or a finger was asked for. A key in a file cannot say so, and is opened by a
-    passphrase or not at all.
+    """True if the security key asked for a PIN or a fingerprint.
+
+    Always true for a key in a file, which cannot report this and is protected by a passphrase.
     """
     counter: int = 0
 
 
 def sign(key: Ed25519PrivateKey, message: bytes, namespace: str) -> str:
-    """Return the armoured signature of ``message``, for ``namespace`` alone."""
+    """Return the armoured signature of ``message``, valid for ``namespace`` only."""
     head = _string(namespace.encode()) + _string(b"") + _string(_HASH)
     signed = _MAGIC + head + _string(hashlib.sha512(message).digest())
     signature = _string(_ED25519) + _string(key.sign(signed))
@@ -129,14 +130,14 @@ def sign(key: Ed25519PrivateKey, message: bytes, namespace: str) -> str:
 
 
 def armoured(blob: bytes) -> str:
-    """Return a signature in the lines of OpenSSH."""
+    """Return a signature in OpenSSH's armour."""
     text = b64encode(blob).decode()
     lines = [text[place : place + _LINE] for place in range(0, len(text), _LINE)]
     return "\n".join([_BEGIN, *lines, _END, ""])
 
 
 def unarmoured(signature: str) -> bytes:
-    """Return the bytes of a signature in the lines of OpenSSH; :class:`ValueError` for anything else."""
+    """Return the bytes of a signature in OpenSSH's armour; raise :class:`ValueError` for anything else."""
     begin, *lines, end = signature.strip().split("\n")
     if (begin, end) != (_BEGIN, _END):
         raise ValueError("not a signature in OpenSSH's form")
@@ -144,36 +145,39 @@ def unarmoured(signature: str) -> bytes:
 
 
 def public_line(key: Ed25519PrivateKey) -> str:
-    """Return the public key in OpenSSH's format: type and base64."""
+    """Return the public key in OpenSSH's format: kind and base64."""
     return line_of(key.public_key())
 
 
 def line_of(key: Ed25519PublicKey) -> str:
-    """Return a public key in OpenSSH's format, where the private one is elsewhere."""
+    """Return a public key in OpenSSH's format, for a private key held elsewhere."""
     blob = _string(_ED25519) + _string(key.public_bytes_raw())
     return f"{_ED25519.decode()} {b64encode(blob).decode()}"
 
 
 def verify(public: str, message: bytes, namespace: str, signature: str) -> bool:
-    """Return whether the key of a public line has signed ``message`` for ``namespace``.
+    """Return whether the key of a public line signed ``message`` for ``namespace``, with a touch if needed.
 
-    :class:`ValueError` when one of them is not in OpenSSH's form.
+    Raises :class:`ValueError` if key or signature is not in OpenSSH's format.
     """
     found = check(SshKey.parse(public), message, unarmoured(signature))
     return found is not None and found.namespace == namespace and found.present
 
 
 def signer(blob: bytes) -> SshKey:
-    """Return the key that a signature names, which proves nothing yet; :class:`ValueError` as below."""
+    """Return the key that a signature names, which proves nothing until :func:`check` has verified it.
+
+    Raises :class:`ValueError` if no key can be read from the bytes.
+    """
     parts = _Parts(blob)
     parts.take(len(_MAGIC) + 4)
     return SshKey.read(parts.string())
 
 
 def check(key: SshKey, message: bytes, blob: bytes) -> SshSignature | None:
-    """Return what a signature of ``message`` shows, ``None`` where ``key`` has not made it.
+    """Verify a signature of ``message``; ``None`` if it was not made by ``key``.
 
-    :class:`ValueError` when the bytes are not a signature in OpenSSH's form.
+    Raises :class:`ValueError` if the bytes are not a signature in OpenSSH's format.
     """
     parts = _Parts(blob)
     if parts.take(len(_MAGIC)) != _MAGIC or parts.number(4) != _VERSION:
@@ -231,12 +235,12 @@ def _public(key: Ed25519PrivateKey) -> bytes:
 
 
 def _string(data: bytes) -> bytes:
-    """Write a string of SSH (RFC 4251 5)."""
+    """Encode an SSH string (RFC 4251 5)."""
     return len(data).to_bytes(4) + data
 
 
 class _Parts:
-    """The parts of a value of SSH (RFC 4251 5), read one after the other."""
+    """Sequential reader of the fields of an SSH value (RFC 4251 5)."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,19 +1,17 @@
-"""XML Encryption, as much of it as the envelope profile uses, on cryptography's AES and RSA-OAEP.
+"""The subset of XML Encryption that the envelope profile uses, on cryptography's AES and RSA-OAEP.
 
-Why not a library in production: docs/decisions/0001-xml-security-core.md.
+docs/decisions/0001-xml-security-core.md explains why no library is used in production.
 
-Payloads are encrypted for one recipient (envelope-profile-xhe 3.4), and decrypted with
-one error for whatever goes wrong (3.4.1). AES-CBC has no integrity of its own: an attacker
-who could tell a padding error, or a payload that is not well-formed, from another failure
-could read what others sent. A valid signature does not prevent that, since every
-member of the federation can sign a captured ciphertext with a key of its own. What does
-prevent it:
+Payloads are encrypted for one recipient (envelope-profile-xhe 3.4), and every failure to decrypt raises the
+same error (3.4.1). AES-CBC does not protect integrity: an attacker who could distinguish a padding error, or
+a payload that is not well-formed, from another failure could read messages of other senders. A valid
+signature does not prevent that, since every member of the federation can sign a captured ciphertext with a
+key of its own. Two measures prevent it:
 
-- decryption has two steps, so that the caller can make sure in between that the
-  session key opens no second envelope (:func:`unwrap`, then
-  :meth:`LockedPayload.decrypt`);
-- where the session key cannot be unwrapped, or must not be used, a random one takes
-  its place, and everything that follows is done all the same.
+- decryption has two steps, so that the caller can make sure in between that the session key opens no second
+  envelope (:func:`unwrap`, then :meth:`LockedPayload.decrypt`);
+- if the session key cannot be unwrapped, or must not be used, a random one takes its place, and all further
+  steps are performed as usual.
 
 Missing: envelope-profile-xhe 3.4.4.1 b: every document type of the federation is XML.
 """
@@ -41,19 +39,19 @@ from samdrift.wire.xml import Element, Namespace, base64text, children, name, te
 from samdrift.wire.xml.writer import XMLNS_DS, XMLNS_XENC
 
 _BLOCK = 16
-"""Bytes of a block of AES, and of the initialization vector of AES-CBC."""
+"""Bytes of an AES block, and of the initialisation vector of AES-CBC."""
 
 _PIECE = 1 << 20
 _GCM_NONCE = 12
 _GCM_TAG = 16
 _MAX_WRAPPED = 4
-"""Wrapped session keys that are tried: each costs an operation with the private key."""
+"""Maximum number of wrapped session keys to try: each costs an operation with the private key."""
 
 RSA_OAEP_MGF1P: Final = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"
-"""The profile's key transport; its mask function is always with SHA-1."""
+"""The profile's key transport; its mask function always uses SHA-1."""
 
 RSA_OAEP: Final = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
-"""The one of XML Encryption 1.1, which names its mask function; accepted."""
+"""The key transport of XML Encryption 1.1, which names its mask function; also accepted."""
 
 SHA1: Final = "http://www.w3.org/2000/09/xmldsig#sha1"
 MGF1_SHA1: Final = "http://www.w3.org/2009/xmlenc11#mgf1sha1"
@@ -67,11 +65,11 @@ _BY_DIGEST_AND_MASK = {
 }
 
 ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
-"""Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
+"""Type of a plaintext that is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
 
 
 def xenc(local: str) -> str:
-    """The expanded name of an element of XML Encryption."""
+    """Return the expanded name of an XML Encryption element."""
     return name(Namespace.XENC, local)
 
 
@@ -80,7 +78,7 @@ _CIPHER_VALUE = f"{xenc('CipherData')}/{xenc('CipherValue')}"
 
 @dataclass(frozen=True, slots=True)
 class ContentCipher:
-    """A cipher for payloads by its name in ``EncryptionMethod``; ``key_size`` in bytes."""
+    """A cipher for payloads, identified by its name in ``EncryptionMethod``; ``key_size`` is in bytes."""
 
     algorithm: str
     key_size: int
@@ -88,7 +86,7 @@ class ContentCipher:
 
 
 AES256_CBC = ContentCipher("http://www.w3.org/2001/04/xmlenc#aes256-cbc", 32, False)
-"""The cipher that the profile prescribes and that we send (envelope-profile-xhe 3.4.4.3 a)."""
+"""The cipher that the profile prescribes and that we use (envelope-profile-xhe 3.4.4.3 a)."""
 
 ACCEPTED = {
     cipher.algorithm: cipher
@@ -98,25 +96,24 @@ ACCEPTED = {
         ContentCipher("http://www.w3.org/2009/xmlenc11#aes128-gcm", 16, True),
     )
 }
-"""Ciphers that are decrypted: the profile's, and the authenticated ones that it anticipates (3.4.1)."""
+"""Ciphers accepted for decryption: the profile's, and the authenticated ones that it anticipates (3.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """``EncryptedData`` in canonical form, to be written somewhere: a large ciphertext is never whole."""
+    """``EncryptedData`` in canonical form, read in pieces so that a large ciphertext is never held whole."""
 
     before: bytes
     ciphertext: Iterator[bytes]
-    """Base64, made while it is taken, once."""
+    """Base64, generated as it is read; it can be read only once."""
     after: bytes
 
 
 def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
     """Encrypt an XML element for the holder of the certificate.
 
-    AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
-    certificate in ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that
-    is not RSA.
+    Uses AES-256-CBC with a new session key, RSA-OAEP (SHA-1) for that key, and the certificate in
+    ``KeyInfo``. Raises :class:`WireError` (``ALGORITHM``) for a key that is not RSA.
 
     Clauses: envelope-profile-xhe 3.4 sentence 1, 3.4.4.1 a, 3.4.4.2 a, 3.4.4.3 a, 3.4.4.4 a.
     """
@@ -131,7 +128,7 @@ def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, r
 
 
 def _around_ciphertext(wrapped: str, certificate: str) -> tuple[str, str]:
-    """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
+    """Return the markup of envelope-profile-xhe 3.4.2; like DIGG's example, it implies SHA-1 for OAEP."""
     before = (
         f'<xenc:EncryptedData {XMLNS_DS} {XMLNS_XENC} Type="{ELEMENT}">'
         f'<xenc:EncryptionMethod Algorithm="{AES256_CBC.algorithm}"></xenc:EncryptionMethod>'
@@ -151,11 +148,11 @@ def _around_ciphertext(wrapped: str, certificate: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class LockedPayload:
-    """An encrypted payload with the session key that shall decrypt it; made by :func:`unwrap`."""
+    """An encrypted payload with the session key that will decrypt it; created by :func:`unwrap`."""
 
     session_key: bytes = field(repr=False)
     genuine: bool = field(repr=False)
-    """False when ``session_key`` is a random one in place of the sender's."""
+    """False if ``session_key`` is a random one in place of the sender's."""
     recipient: x509.Certificate | None
     """Certificate of the key that unwrapped the session key, or else of the first one that was tried."""
     _cipher: ContentCipher
@@ -166,7 +163,7 @@ class LockedPayload:
         return replace(self, session_key=rng(self._cipher.key_size), genuine=False)
 
     def decrypt(self) -> Decrypted:
-        """Decrypt with whatever session key there is; :func:`failed` for a ciphertext of no possible form."""
+        """Decrypt with the session key, genuine or not; raise :func:`failed` for a malformed ciphertext."""
         try:
             pieces = base64text.decode_pieces(self._ciphertext)
             decrypted = decrypt(self._cipher, self.session_key, pieces)
@@ -176,19 +173,19 @@ class LockedPayload:
 
 
 def cipher_value(encrypted: Element) -> Element:
-    """The ``CipherValue`` of ``EncryptedData`` or ``EncryptedKey``, the one that belongs to it."""
+    """Return the ``CipherValue`` that belongs to this ``EncryptedData`` or ``EncryptedKey``."""
     return _only(encrypted, _CIPHER_VALUE)
 
 
 def unwrap(
     encrypted: Element, keys: Sequence[DecryptionKey], ciphertext: str | memoryview | None, rng: Random
 ) -> LockedPayload:
-    """Unwrap the session key of ``EncryptedData``; nothing tells whether that succeeded but ``genuine``.
+    """Unwrap the session key of ``EncryptedData``; only ``genuine`` reveals whether that succeeded.
 
-    ``ciphertext`` is the base64 text of the payload when it is not in the tree
-    (:mod:`samdrift.wire.crypto.longtext`). Raises :func:`failed` for what has no possible form,
-    and :class:`OaepNotOffered`: both depend only on what the sender wrote and on what
-    the recipient's keys can do.
+    ``ciphertext`` is the base64 text of the payload if it is not in the tree
+    (:mod:`samdrift.wire.crypto.longtext`). Raises :func:`failed` for malformed input, and
+    :class:`OaepNotOffered`: both depend only on the sender's input and on the abilities of the recipient's
+    keys.
     """
     try:
         cipher = ACCEPTED.get(_algorithm(encrypted))
@@ -208,10 +205,10 @@ def unwrap(
 def decrypt_element(
     encrypted: Element, keys: Sequence[DecryptionKey], ciphertext: str | memoryview | None = None
 ) -> bytes:
-    """The plaintext of ``EncryptedData``, or the one :class:`WireError` (``DECRYPTION``).
+    """Return the plaintext of ``EncryptedData``, or raise the one :class:`WireError` (``DECRYPTION``).
 
-    Or :class:`OaepNotOffered`. Only for those who answer nobody: who does keeps marks
-    of session keys, and takes the two steps that this is made of.
+    May also raise :class:`OaepNotOffered`. Only for callers that send no response: those that do must
+    record session keys, and call the two steps separately.
 
     Clauses: envelope-profile-xhe 3.4 sentence 3, 3.4.1 step 2.
     """
@@ -224,11 +221,11 @@ def decrypt_element(
 def decrypt_authenticated(
     encrypted: Element, wrapped: Sequence[Element], keys: Sequence[DecryptionKey]
 ) -> bytes:
-    """The plaintext of ``EncryptedData`` whose cipher proves its integrity, for those who do answer.
+    """Return the plaintext of authenticated ``EncryptedData``, for callers that send a response.
 
-    The session key is in the ``EncryptedData``, or in one of ``wrapped``, the ``EncryptedKey`` beside it.
-    :class:`WireError`: ``ALGORITHM`` for AES-CBC, whose sender could be asked until it gives the plaintext
-    away; :class:`OaepNotOffered`; ``DECRYPTION`` for everything else.
+    The session key is in the ``EncryptedData``, or in one of ``wrapped``, the ``EncryptedKey`` elements
+    next to it. Raises :class:`WireError`: ``ALGORITHM`` for AES-CBC, where the responses would let an
+    attacker find the plaintext by trial; :class:`OaepNotOffered`; ``DECRYPTION`` for everything else.
     """
     cipher = ACCEPTED.get(_algorithm(encrypted))
     if cipher is None or not cipher.authenticated:
@@ -247,11 +244,11 @@ def decrypt_authenticated(
 def _session_key(
     encrypted_key: Element, keys: Sequence[DecryptionKey], size: int
 ) -> tuple[bytes | None, x509.Certificate | None]:
-    """The session key, if one of the keys unwraps it, and whose certificate that key has.
+    """Return the session key, if a key unwraps it, and the certificate of that key.
 
-    The keys whose certificate the sender names are tried, or all of them where it names
-    none of theirs: a certificate may have been renewed meanwhile. Each of them is tried
-    whether or not one before it unwrapped, so that failure takes as long as success.
+    The keys whose certificate the sender names are tried, or all of them if it names none of theirs: a
+    certificate may have been renewed meanwhile. All of these are tried even after one has succeeded, so that
+    failure takes as long as success.
     """
     oaep = _read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
     if oaep is None:
@@ -284,7 +281,7 @@ def _named(keys: Sequence[DecryptionKey], encrypted_key: Element) -> Sequence[De
 
 
 def _named_certificate(encrypted_key: Element) -> x509.Certificate | None:
-    """The certificate that the sender used, where it is named as the profile wants it."""
+    """Return the certificate that the sender used, if it is named as the profile requires."""
     key_info = encrypted_key.find(ds("KeyInfo"))
     try:
         return None if key_info is None else read_certificate(key_info)
@@ -304,12 +301,12 @@ def _only(element: Element, path: str) -> Element:
 
 
 def failed() -> WireError:
-    """The one error of decryption, the same whatever went wrong (envelope-profile-xhe 3.4.1)."""
+    """Return the single decryption error, the same for every cause (envelope-profile-xhe 3.4.1)."""
     return WireError(WireFault.DECRYPTION, "cannot be decrypted")
 
 
 def _encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
-    """IV and AES-CBC ciphertext in pieces; every padding byte holds the padding's length."""
+    """Yield the IV and the AES-CBC ciphertext in pieces; every padding byte is the padding's length."""
     whole = len(plain) - len(plain) % _BLOCK
     padding = _BLOCK - len(plain) % _BLOCK
     encryptor = Cipher(AES(key), CBC(iv)).encryptor()
@@ -322,25 +319,24 @@ def _encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[b
 
 @dataclass(frozen=True, slots=True)
 class Decrypted:
-    """The result of decryption, and whether the sender can have produced it."""
+    """The result of decryption, and whether the plaintext can be the sender's."""
 
     data: bytes = field(repr=False)
     sound: bool
-    """False when key, padding or tag do not fit: then ``data`` means nothing."""
+    """False if key, padding or tag does not fit: then ``data`` is meaningless."""
 
 
 def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """The plaintext; :func:`failed` for a ciphertext that has no possible length.
+    """Decrypt a payload; raise :func:`failed` for a ciphertext of impossible length.
 
-    A padding or tag that does not fit is not an error: whoever judges the plaintext goes through
-    the same steps with it. In pieces, so that a large ciphertext need not be held beside
-    its plaintext.
+    A wrong padding or tag is not an error, so that the caller performs the same steps for any plaintext. The
+    input comes in pieces, so that a large ciphertext need not be held together with its plaintext.
     """
     return _decrypt_gcm(key, pieces) if cipher.authenticated else _decrypt_cbc(key, pieces)
 
 
 def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """Only the last byte of the padding has a meaning; senders fill the rest as they like (5.2)."""
+    """Decrypt AES-CBC; only the last padding byte matters, because senders fill the rest freely (5.2)."""
     iv, blocks = _after_head(iter(pieces), _BLOCK)
     decryptor = Cipher(AES(key), CBC(iv)).decryptor()
     plain, last = io.BytesIO(), b""
@@ -359,7 +355,7 @@ def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
 
 
 def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """Hand on nothing of a plaintext whose tag does not fit."""
+    """Decrypt AES-GCM; return no plaintext if the tag does not fit."""
     data = b"".join(pieces)
     if len(data) < _GCM_NONCE + _GCM_TAG:
         raise failed()
@@ -381,10 +377,10 @@ def _after_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[byt
 
 
 def _read_oaep(method: Element) -> Oaep | None:
-    """The form that an ``EncryptionMethod`` names; ``None`` when it is not accepted.
+    """Return the variant that an ``EncryptionMethod`` names; ``None`` if it is not accepted.
 
-    Digest and mask are with SHA-1 where nothing is said. A label
-    (``OAEPparams``) is not accepted: the keys of this project know none.
+    Digest and mask function default to SHA-1. A label (``OAEPparams``) is not accepted, because the keys of
+    this project do not support it.
     """
     named = {str(part.tag): part.get("Algorithm", "") for part in children(method)}
     digest = named.pop(ds("DigestMethod"), SHA1)

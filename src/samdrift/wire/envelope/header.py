@@ -1,4 +1,4 @@
-"""The header of an envelope, and its codes."""
+"""The header of an envelope, and the codes in it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CUSTOMIZATION: Final = "urn:fdc:digg.se:edelivery:xhe:1"
 
 SDK_DOCUMENT_TYPE: Final = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
 RECEIPT_DOCUMENT_TYPE: Final = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
-"""Values of DocumentTypeCode, for a message and for its receipt (content-specification 3.2)."""
+"""Values of DocumentTypeCode for a message and for its receipt (content-specification 3.2)."""
 CONTENT_TYPE: Final = "application/xml"
 """The value of ContentTypeCode."""
 
 MAX_VALUE: Final = 4096
-"""Most characters of one value outside the payload."""
+"""Maximum number of characters of one value outside the payload."""
 
 
 class ScopeCode(StrEnum):
@@ -40,10 +40,9 @@ class ScopeCode(StrEnum):
 class EnvelopeHeader:
     """Header and payload metadata of an envelope (envelope-profile-xhe 2.1).
 
-    ``id`` is a UUID and also the message's (content-specification 3.2).
-    ``created`` is aware. ``document_type_code`` is the payload's root as
-    ``Q{namespace}name``. ``handling_service_id`` is the recipient's functional
-    address.
+    ``id`` is a UUID and also the message's id (content-specification 3.2). ``created`` is aware.
+    ``document_type_code`` is the payload's root element as ``Q{namespace}name``. ``handling_service_id`` is
+    the recipient's functional address.
 
     Clauses: transport-model-base 2.10 a.
     """
@@ -62,7 +61,7 @@ class EnvelopeHeader:
 
     @property
     def scope(self) -> tuple[tuple[ScopeCode, str], ...]:
-        """The criteria in the order of the syntax mapping: what to look up in SMP, and where."""
+        """The criteria in the order of the syntax mapping, which identify what to look up in SMP."""
         return (
             (ScopeCode.DOCUMENT, self.document.value),
             (ScopeCode.DOCUMENT_SCHEME, self.document.scheme),

@@ -1,4 +1,4 @@
-"""An envelope as a tree: checked against the profile, and its header read."""
+"""Envelopes as XML trees: check against the profile, and read the header."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _CONTENT = f"{xha('Payloads')}/{xha('Payload')}/{xha('PayloadContent')}"
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedEnvelope:
-    """An envelope that follows the profile; its signature is not verified yet.
+    """An envelope that follows the profile, but whose signature has not been verified.
 
-    Good for choosing whose keys and certificates to look up.
+    It is sufficient for choosing which keys and certificates to look up.
     """
 
     header: EnvelopeHeader
     document: Document
 
     def unprotected_payload(self) -> bytes:
-        """The payload under the base model, which has no signature (transport-model-base).
+        """Return the payload under the base model, which has no signature (transport-model-base).
 
-        :class:`WireError` when the payload is encrypted or when the model demands
-        protection: then only a verified envelope gives it (invariant 6).
+        Raises :class:`WireError` if the payload is encrypted or if the model requires protection: then only a
+        verified envelope provides it (invariant 6).
         """
         if self.header.encrypted or self.header.document.requires_protection:
             raise WireError(WireFault.SIGNATURE, "only a verified envelope provides this payload")
@@ -41,12 +41,11 @@ class UnverifiedEnvelope:
 
 
 def validate(data: bytes | Element) -> tuple[Finding, ...]:
-    """Return the violations of the profile in an envelope: structure, and R1 to R14 (envelope-profile-xhe
-    2.5).
+    """Return an envelope's violations of the profile: structure, and R1 to R14 (envelope-profile-xhe 2.5).
 
-    The payload is not looked into, nor is a signature: the one has rules of its
-    own, the other :func:`samdrift.wire.envelope.verify`. :class:`WireError`
-    when the bytes are not readable XML.
+    Neither the payload nor a signature is examined: the payload has rules of its own, and
+    :func:`samdrift.wire.envelope.verify` checks signatures. Raises :class:`WireError` if the bytes are not
+    readable XML.
 
     Clauses: envelope-profile-xhe 2.5 b.
     """
@@ -55,13 +54,13 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
 
 def read(data: bytes) -> UnverifiedEnvelope:
-    """Read the header; :class:`WireError` with the first thing that breaks the profile."""
+    """Read the header; raise :class:`WireError` with the first violation of the profile."""
     document = longtext.parse(data, LARGE)
     return UnverifiedEnvelope(header_of(document), document)
 
 
 def header_of(document: Document) -> EnvelopeHeader:
-    """The header of an envelope that breaks nothing; :class:`WireError` otherwise."""
+    """Return the header of a valid envelope; raise :class:`WireError` with the first violation."""
     checker = check(document)
     for finding in checker.findings:
         raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
@@ -69,7 +68,7 @@ def header_of(document: Document) -> EnvelopeHeader:
 
 
 def check(document: Document) -> Checker:
-    """Take a checker through the tree."""
+    """Run a checker over the tree."""
     checker = Checker()
     _walk(document.root, checker, document)
     checker.finish()
@@ -89,13 +88,13 @@ def _walk(element: Element, checker: Checker, document: Document) -> None:
 
 
 def payload_root(root: Element) -> Element | None:
-    """The element in ``PayloadContent``; ``None`` when there is only text."""
+    """Return the element in ``PayloadContent``; ``None`` if there is only text."""
     (content,) = root.findall(_CONTENT)
     return next(iter(xml.children(content)), None)
 
 
 def plain_payload(document: Document) -> bytes:
-    """The payload of an envelope that is not encrypted: a document in UTF-8, or bytes that was in base64.
+    """Return the payload of an unencrypted envelope: a document in UTF-8, or bytes decoded from base64.
 
     (envelope-profile-xhe 2.2, PayloadContent)
 

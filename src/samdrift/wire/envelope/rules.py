@@ -1,6 +1,6 @@
-"""The rules R3 to R13 on what an envelope says, and the header made of it (envelope-profile-xhe 2.5).
+"""The rules R3 to R13 on the values in an envelope, and the header made from them (envelope-profile-xhe 2.5).
 
-R1, R2 and R14 are about elements as such and are checked where elements are
+R1, R2 and R14 concern elements as such, and are checked together with the structure
 (:mod:`samdrift.wire.envelope.structure`).
 
 Clauses: envelope-profile-xhe 2.2 a.
@@ -56,7 +56,9 @@ _PRESCRIBED = (
     ("R10-XHE", f"{_SENDER}/@schemeID", PARTICIPANT_SCHEME),
     ("R11-XHE", f"{_RECIPIENT}/@schemeID", PARTICIPANT_SCHEME),
 )
-"""Clauses: envelope-profile-xhe 2.2 sentence 1, sentence 2, sentence 6, sentence 7, 2.5 R3-XHE, R9-XHE,
+"""Rules that prescribe a fixed value: the rule, the path and the value.
+
+Clauses: envelope-profile-xhe 2.2 sentence 1, sentence 2, sentence 6, sentence 7, 2.5 R3-XHE, R9-XHE,
 R10-XHE, R11-XHE.
 """
 _SCOPE_RULES = {
@@ -72,7 +74,7 @@ _SCOPE_RULES = {
 class Metadata:
     """The elements before the payload: values by path of names, and the criteria in order.
 
-    White space around a value has no meaning (the Schematron normalises it).
+    White space around a value is not significant (the Schematron normalises it).
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -84,12 +86,12 @@ class Metadata:
 
 
 def broken(rule: str, text: str, path: str) -> Finding:
-    """A rule of the profile that does not hold."""
+    """Return a finding for a violated rule of the profile."""
     return Finding(Reason.RULE, Detail.INVARIANT, f"{rule}: {text}", path)
 
 
 def broken_by(metadata: Metadata) -> Iterator[Finding]:
-    """The rules that the metadata breaks; an element that is missing breaks R14 and no other."""
+    """Yield the rules that the metadata violates; a missing element violates R14 and no other rule."""
     for rule, path, value in _PRESCRIBED:
         element = path.partition("/@")[0]
         if element in metadata.values and metadata.values.get(path) != value:
@@ -100,7 +102,10 @@ def broken_by(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
-    """Clauses: envelope-profile-xhe 2.5 R4-XHE, R5-XHE, R6-XHE, R7-XHE, R8-XHE."""
+    """Yield the criteria that are missing or occur more than once.
+
+    Clauses: envelope-profile-xhe 2.5 R4-XHE, R5-XHE, R6-XHE, R7-XHE, R8-XHE.
+    """
     counts = Counter(code for code, _ in metadata.criteria)
     for code, rule in _SCOPE_RULES.items():
         if counts[code] == 0:
@@ -110,8 +115,9 @@ def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
-    """Return violations of rules about identifiers and times that the syntax mapping states in words only
-    (envelope-profile-xhe 2.2).
+    """Yield violations of rules that the syntax mapping states only in words (envelope-profile-xhe 2.2).
+
+    These rules concern identifiers and times.
 
     Clauses: content-specification 3.2 answer 1; envelope-profile-xhe 2.2 sentence 3.
     """
@@ -132,7 +138,7 @@ def _broken_by_participant(value: str, path: str) -> Iterator[Finding]:
 
 
 def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Finding]:
-    """R12 and R13: the indicator and the payload agree.
+    """Yield violations of R12 and R13, by which the encryption indicator and the payload must agree.
 
     Clauses: envelope-profile-xhe 2.5 R12-XHE, R13-XHE.
     """
@@ -143,7 +149,7 @@ def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Find
 
 
 def header_of(metadata: Metadata) -> EnvelopeHeader | None:
-    """The header, when :func:`broken_by` finds nothing; ``None`` when some of it is missing."""
+    """Return the header, if :func:`broken_by` finds nothing; ``None`` if some of it is missing."""
     values, scope = metadata.values, dict(metadata.criteria)
     created = _instant(values.get(_CREATED, ""))
     if created is None or not values.keys() >= _REQUIRED:
@@ -182,7 +188,7 @@ def metadata_of(header: EnvelopeHeader) -> Metadata:
 
 
 def broken_by_header(header: EnvelopeHeader) -> Iterator[Finding]:
-    """The rules that an envelope with this header would break.
+    """Yield the rules that an envelope with this header would violate.
 
     Clauses: envelope-profile-xhe 2.4 a.
     """
@@ -199,14 +205,14 @@ def broken_by_header(header: EnvelopeHeader) -> Iterator[Finding]:
 
 
 def spelt(at: datetime) -> str:
-    """A time in UTC with three fraction digits; a time without zone stays without, which breaks a rule."""
+    """Format a time in UTC with three fraction digits; without a zone it stays invalid, as a rule reports."""
     if at.tzinfo is None:
         return at.isoformat(timespec="milliseconds")
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _instant(spelling: str) -> datetime | None:
-    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside the years 1 to 9999.
+    """Parse an xsd:dateTime; ``None`` without a time zone or outside the years 1 to 9999.
 
     Clauses: envelope-profile-xhe 2.2 sentence 4.
     """

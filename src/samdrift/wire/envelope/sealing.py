@@ -1,7 +1,7 @@
-"""Makes envelopes: the payload is encrypted first, then the whole is signed (envelope-profile-xhe 3.2).
+"""Creation of envelopes: the payload is encrypted first, then the whole is signed (envelope-profile-xhe 3.2).
 
-Written as text in canonical form (:mod:`samdrift.wire.xml.writer`), so that what is
-hashed is what is sent and a large ciphertext passes through no tree.
+Envelopes are written as text in canonical form (:mod:`samdrift.wire.xml.writer`), so that the bytes
+hashed are the bytes sent and a large ciphertext does not pass through a tree.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def seal(
 ) -> bytes:
     """Put ``payload``, a serialised XML document, into an envelope.
 
-    Encrypted when there is a recipient (the header then says so), and then
-    signed when there is a signer. :class:`WireError` when the header or the
-    payload would make an envelope that breaks the profile.
+    It is encrypted if there is a recipient (which the header then indicates), and then signed if there is a
+    signer. Raises :class:`WireError` if the header or the payload would make an envelope that violates the
+    profile.
 
     Clauses: architecture-sad 5.2.2.2 sentence 3; certpub-rest-binding 3.2 step 4, step 5;
     envelope-profile-xhe 2.2 sentence 13, 3.2 sentence 1, 3.4.3 a; transport-model-base 2.11 a.
@@ -74,9 +74,9 @@ def _write_encrypted(
     recipient: x509.Certificate,
     rng: Random,
 ) -> bytes:
-    """Everything but signature and end tag; returns the SHA-256 of the canonical form.
+    """Write everything but signature and end tag; return the SHA-256 of the canonical form.
 
-    Canonical by construction, so that is the digest of the bytes.
+    The bytes are canonical by construction, so they are digested directly.
     """
     before, after = _around_payload(header)
     content = encrypt_element(element, recipient, rng=rng)
@@ -89,7 +89,10 @@ def _write_encrypted(
 
 
 def _write_plain(envelope: io.BytesIO, header: EnvelopeHeader, element: bytes) -> bytes:
-    """The same for a payload as its maker wrote it: parsed by itself and in its place, and canonicalized."""
+    """Write the same for an unencrypted payload, after parsing it alone and within the envelope.
+
+    The digest is that of the canonical form, as the sender may have written the payload in any form.
+    """
     longtext.parse(element, LARGE)
     before, after = _around_payload(header)
     document = longtext.parse(b"".join((before, element, after, _END)), LARGE)
@@ -101,7 +104,7 @@ def _write_plain(envelope: io.BytesIO, header: EnvelopeHeader, element: bytes) -
 
 
 def _around_payload(header: EnvelopeHeader) -> tuple[bytes, bytes]:
-    """The elements of the syntax mapping before and after the payload (envelope-profile-xhe 2.2)."""
+    """Return the elements of the syntax mapping before and after the payload (envelope-profile-xhe 2.2)."""
     handling = (
         "" if header.handling_service_id is None else _basic("HandlingServiceID", header.handling_service_id)
     )

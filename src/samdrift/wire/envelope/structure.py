@@ -1,16 +1,16 @@
-"""The structure of an envelope: the syntax mapping as a table, and the checker that follows it.
+"""The structure of an envelope: the syntax mapping as a table, and the checker that applies it.
 
-The table has only the elements and attributes that envelope-profile-xhe 2.2 names (R1-XHE), in
-the order and number that it says (R14-XHE). What the XHE schema would allow in addition
-is listed in ``docs/differences.py``.
+The table contains only the elements and attributes that envelope-profile-xhe 2.2 names (R1-XHE), in the order
+and number that it prescribes (R14-XHE). ``docs/differences.py`` lists what the XHE schema would allow in
+addition.
 
-:class:`Checker` is called with elements and text as they come, so that one checker serves a
-message service, which has a tree, and an access point, which sees pieces of a stream:
-they cannot disagree. It holds the header's values and nothing of the payload.
+:class:`Checker` is called with elements and text as they occur, so that the same checker serves a message
+service, which has a tree, and an access point, which reads a stream: their results cannot differ. It stores
+the header's values and nothing of the payload.
 
-:class:`HeaderScanner` is for access points. They hand on envelopes of 100 MB and more that
-they cannot decrypt, and must know sender, recipient, document and process, and that the
-envelope follows the profile, with bounded memory (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
+:class:`HeaderScanner` is for access points. They forward envelopes of 100 MB and more that they cannot
+decrypt, and must determine sender, recipient, document and process, and check that the envelope follows the
+profile, with bounded memory (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
 
 Clauses: accesspoint-test-cases 6.2.1 TF-06.
 """
@@ -51,12 +51,12 @@ _HINTS = frozenset(
 
 
 def xha(local: str) -> str:
-    """The expanded name of an aggregate component."""
+    """Return the expanded name of an aggregate component."""
     return name(Namespace.XHA, local)
 
 
 def xhb(local: str) -> str:
-    """The expanded name of a basic component."""
+    """Return the expanded name of a basic component."""
     return name(Namespace.XHB, local)
 
 
@@ -95,7 +95,7 @@ _HEADER = Sequence(
 )
 
 _PAYLOAD_CONTENT = Sequence("PayloadContentType", (), extensible=True)
-"""Text, or one element that is not an aggregate component; what is in that is the payload's own matter."""
+"""Text, or one element that is not an aggregate component; the inside of that element is not checked."""
 
 _PAYLOAD = Sequence(
     "PayloadType",
@@ -109,7 +109,7 @@ _PAYLOAD = Sequence(
 )
 
 _SIGNATURE = Sequence("SignatureType", (), extensible=True)
-"""The content of a signature is judged by its verification, which has an answer of its own (``SIG``)."""
+"""Contents are not checked here: verification of the signature judges them, with its own code (``SIG``)."""
 
 ENVELOPE: Final = Schema(
     Namespace.XHE,
@@ -129,10 +129,10 @@ ENVELOPE: Final = Schema(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in an envelope where an element may stand.
+    """A position in an envelope where an element may occur.
 
-    ``path`` is made of local names, as findings have it. ``inner`` are the places
-    inside it by expanded name, each with its number in the sequence.
+    ``path`` consists of local names, as in findings. ``inner`` maps the expanded names of the elements inside
+    to their index in the sequence and their position.
     """
 
     path: str
@@ -152,7 +152,7 @@ def _place(parent: str, tag: str, declared: Sequence | Simple) -> Place:
 
 
 ROOT: Final = _place("", ENVELOPE.root, ENVELOPE.type)
-"""The table with every element at its place, worked out once: it is walked several times a message."""
+"""The table with every element at its position, built once because it is used several times per message."""
 
 
 def _find(*path: str) -> Place:
@@ -170,7 +170,7 @@ SIGNATURE: Final = _find(name(Namespace.DSIG, "Signature"))
 
 @dataclass(slots=True)
 class _Open:
-    """An element that has begun and not ended."""
+    """An element that has begun and not yet ended."""
 
     place: Place
     counts: list[int]
@@ -181,10 +181,10 @@ class _Open:
 
 
 class Checker:
-    """One pass over one envelope.
+    """A checker of one envelope, in one pass.
 
-    Call :meth:`start`, :meth:`text` and :meth:`end` in document order, then
-    :meth:`finish`. :attr:`findings` grows on the way.
+    Call :meth:`start`, :meth:`text` and :meth:`end` in document order, then :meth:`finish`. :attr:`findings`
+    is extended along the way.
 
     Clauses: envelope-profile-xhe 2.5 a, R1-XHE, R2-XHE, R14-XHE.
     """
@@ -192,7 +192,7 @@ class Checker:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.header: EnvelopeHeader | None = None
-        """Set as soon as the payload begins, if nothing was found until then."""
+        """Set when the payload begins, if there are no findings by then."""
         self._metadata = rules.Metadata()
         self._judged = False
         self._payload_root: str | None = None
@@ -200,7 +200,7 @@ class Checker:
         self._passed_over = 0
 
     def start(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
-        """An element begins; names are expanded. False when nothing inside it matters."""
+        """Begin an element with expanded names; return false if its content need not be checked."""
         place = None if self._passed_over else self._place(tag)
         if place is None or place is SIGNATURE:
             self._passed_over += 1
@@ -213,7 +213,7 @@ class Checker:
         return True
 
     def text(self, data: str) -> None:
-        """Text of the element that was last begun and is not ended."""
+        """Add text of the innermost open element."""
         if self._passed_over or not self._open:
             return
         element = self._open[-1]
@@ -228,7 +228,7 @@ class Checker:
             self._report(element.place.path, "holds text between its elements")
 
     def end(self) -> None:
-        """The element that was last begun and is not ended, ends."""
+        """End the innermost open element."""
         if self._passed_over:
             self._passed_over -= 1
             return
@@ -248,11 +248,11 @@ class Checker:
             self._payload_root = None
 
     def finish(self) -> None:
-        """The document ended."""
+        """End the document."""
         self._judge_metadata()
 
     def _place(self, tag: str) -> Place | None:
-        """The place of an element that begins here; ``None`` when there is none for it."""
+        """Return the position of an element that begins here; ``None`` if it is not allowed here."""
         if not self._open:
             return self._root_place(tag)
         parent = self._open[-1]
@@ -272,7 +272,7 @@ class Checker:
         return None
 
     def _refuse(self, parent: Place, tag: str, *, known: bool) -> None:
-        """An element that has no place in its parent, or none so late; only the payload is expected."""
+        """Handle an element that its parent does not expect, or not so late; only a payload is accepted."""
         path = f"{parent.path}/{_local(tag)}"
         if parent is CONTENT:
             self._take_payload(tag)
@@ -323,7 +323,7 @@ class Checker:
             self._found(rules.broken("R14-XHE", text, path))
 
     def _judge_metadata(self) -> None:
-        """Once, when the payload begins or the document ends without one."""
+        """Judge the metadata once, when the payload begins or the document ends without one."""
         if self._judged:
             return
         self._judged = True
@@ -332,7 +332,7 @@ class Checker:
             self.header = rules.header_of(self._metadata)
 
     def _report(self, path: str, text: str) -> None:
-        """Report what an XML schema processor would refuse (envelope-profile-xhe 2.5 a)."""
+        """Report a fault that an XML schema processor would find (envelope-profile-xhe 2.5 a)."""
         element = path.rpartition("/")[2]
         self._found(Finding(Reason.SCHEMA, Detail.STRUCTURE, f"Element {element} {text}", path))
 
@@ -345,10 +345,10 @@ def _local(expanded: str) -> str:
 
 
 class HeaderScanner:
-    """Feed it the envelope's bytes in pieces; what breaks the profile raises :class:`WireError`.
+    """A checker of an envelope that arrives in pieces; violations of the profile raise :class:`WireError`.
 
-    Says of an envelope what :func:`samdrift.wire.envelope.validate` says of it,
-    through the same checker. After an error the scanner is of no further use.
+    It finds the same faults as :func:`samdrift.wire.envelope.validate`, through the same checker. It cannot
+    be used after an error.
     """
 
     def __init__(self, limits: XmlLimits = LARGE) -> None:
@@ -357,15 +357,15 @@ class HeaderScanner:
 
     @property
     def header(self) -> EnvelopeHeader | None:
-        """The header as soon as the payload has begun; preliminary until :meth:`close`."""
+        """The header, once the payload has begun; preliminary until :meth:`close`."""
         return self._checker.header
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the envelope."""
+        """Check the next bytes of the envelope."""
         self._stream.feed(chunk)
 
     def close(self) -> EnvelopeHeader:
-        """The envelope ended; its header."""
+        """End the envelope and return its header."""
         self._stream.close()
         self._checker.finish()
         if self._checker.header is None:
@@ -374,7 +374,7 @@ class HeaderScanner:
 
 
 class _Strict(Checker):
-    """A checker that raises what it finds."""
+    """A checker that raises its first finding."""
 
     def _found(self, *findings: Finding) -> None:
         for finding in findings:

@@ -1,4 +1,4 @@
-"""Verifies an envelope's signature, and only then returns its payload (envelope-profile-xhe 3.2)."""
+"""Verification of an envelope's signature, and access to its payload (envelope-profile-xhe 3.2)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from samdrift.wire.xml import LARGE
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEnvelope:
-    """The signed envelope, without the signature; made by :func:`verify` alone."""
+    """A signed envelope after verification, without its signature; created only by :func:`verify`."""
 
     header: EnvelopeHeader
     _document: Document
 
     def payload(self, keys: Sequence[DecryptionKey]) -> bytes:
-        """The payload as serialised bytes, decrypted with one of ``keys`` when it is encrypted.
+        """Return the payload as serialised bytes, decrypted with one of ``keys`` if it is encrypted.
 
-        :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong, or
-        :class:`samdrift.wire.crypto.keys.OaepNotOffered`. A signature does not make a ciphertext
-        the signer's own: who answers senders uses :meth:`unlock` for what is encrypted.
+        Raises :class:`WireError` (``DECRYPTION``), the same for every failure, or
+        :class:`samdrift.wire.crypto.keys.OaepNotOffered`. A signature does not prove that the signer
+        produced the ciphertext: callers that respond to senders use :meth:`unlock` for encrypted payloads.
         """
         element = payload_root(self._document.root)
         if element is None or not self.header.encrypted:
@@ -39,7 +39,7 @@ class VerifiedEnvelope:
         return decrypt_element(element, keys, self._document.text(cipher_value(element)))
 
     def unlock(self, keys: Sequence[DecryptionKey], rng: Random) -> LockedPayload:
-        """Unwrap the session key of an encrypted payload, and decrypt nothing yet.
+        """Unwrap the session key of an encrypted payload, without decrypting the payload yet.
 
         Raises as :func:`samdrift.wire.crypto.xmlenc.unwrap` does.
         """
@@ -51,12 +51,11 @@ class VerifiedEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeVerdict:
-    """Verdict on an envelope: it follows the profile and is as the holder of ``signer`` signed it, or not.
+    """Verdict on whether an envelope follows the profile and is as the holder of ``signer`` signed it.
 
-    ``header`` is there whenever it could be read, ``signer`` whenever the
-    certificate could, ``envelope`` only when the verdict is valid. Whether
-    ``signer`` is the certificate that the sender published, and is valid and not
-    revoked, is not judged here (envelope-profile-xhe 3.5 a, b).
+    ``header`` is set if it could be read, ``signer`` if the certificate could be read, and ``envelope`` only
+    if the verdict is valid. It does not state whether ``signer`` is the certificate that the sender
+    published, or is valid and not revoked (envelope-profile-xhe 3.5 a, b).
     """
 
     reason: str
@@ -64,7 +63,7 @@ class EnvelopeVerdict:
     signer: x509.Certificate | None = None
     envelope: VerifiedEnvelope | None = None
     signed: SignedPart | None = None
-    """The signature, where it holds; what it is over is the whole envelope."""
+    """The signed bytes and signature value of a valid signature, which covers the whole envelope."""
 
     @property
     def valid(self) -> bool:
@@ -72,7 +71,7 @@ class EnvelopeVerdict:
 
 
 def verify(data: bytes) -> EnvelopeVerdict:
-    """Judge the envelope in ``data``; never raises on bad input.
+    """Judge the envelope in ``data``, without raising on bad input.
 
     Clauses: certpub-rest-binding 3.2 step 2b; envelope-profile-xhe 3.2 sentence 2, sentence 3, 3.4.1 step 1;
     transport-model-extended 3.3.2 step 20.

@@ -1,7 +1,7 @@
-"""JSON Web Tokens: nothing is read from one but who to ask for its key, until its signature holds.
+"""JSON Web Tokens; before verification, only the values that select the key are used.
 
-The strict reading that RFC 8725 asks for. The signature itself is verified by
-joserfc, with one algorithm and one key at a time.
+Tokens are read strictly, as RFC 8725 recommends. The signature itself is verified by joserfc, with one
+algorithm and one key at a time.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.jose.keys import Algorithm, PublicKey
 
 LONGEST = 16 * 1024
-"""Characters that a token or assertion may have."""
+"""Maximum number of characters of a token or assertion."""
 
 _FORM = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)
 _SKEW = timedelta(seconds=30)
-"""Limit of the difference between another party's clock and ours."""
+"""Maximum difference between another party's clock and ours."""
 _ASSERTION_LASTS = timedelta(minutes=1)
-"""Lifetime of a client's assertion: enough for the way to the token endpoint, too short for a thief."""
+"""Lifetime of a client's assertion: enough to reach the token endpoint, too short for a thief to use."""
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 class JwtInvalid(Exception):
-    """A token is refused; ``text`` says why, and repeats nothing of it."""
+    """A token is rejected; ``text`` gives the reason, and repeats nothing from the token."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -46,18 +46,18 @@ class Claims:
         self._values = values
 
     def text(self, name: str) -> str:
-        """A claim that must be there, as a text."""
+        """Return a required claim as text."""
         value = self._values.get(name)
         if not isinstance(value, str) or not value:
             raise JwtInvalid(f"the claim {name} is missing or is not a text")
         return value
 
     def optional_text(self, name: str) -> str:
-        """A claim as a text; empty where it is not there."""
+        """Return a claim as text; empty if it is absent."""
         return self.text(name) if name in self._values else ""
 
     def actor(self) -> str | None:
-        """The subject of the claim ``act``, who acts for the token's own (RFC 8693 4.1), if there is one."""
+        """Return the subject of the claim ``act``, the acting party (RFC 8693 4.1), if there is one."""
         if "act" not in self._values:
             return None
         acting = self._values["act"]
@@ -67,7 +67,7 @@ class Claims:
         return subject
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A claim that must be there, as one text or several."""
+        """Return a required claim as one or more texts."""
         value = self._values.get(name)
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(each, str) and each for each in values):
@@ -75,14 +75,14 @@ class Claims:
         return tuple(values)
 
     def instant(self, name: str) -> datetime:
-        """A claim that must be there, as a time (RFC 7519 2, NumericDate)."""
+        """Return a required claim as a time (RFC 7519 2, NumericDate)."""
         value = self._values.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
             raise JwtInvalid(f"the claim {name} is missing or is not a time")
         return datetime.fromtimestamp(value, UTC)
 
     def has_object(self, name: str, member: str) -> bool:
-        """Return whether a claim is an object in which ``member`` is one, as in the claim ``events``."""
+        """Return whether a claim is an object that has the object ``member``, like the claim ``events``."""
         value = self._values.get(name)
         return isinstance(value, Mapping) and isinstance(value.get(member), Mapping)
 
@@ -90,9 +90,9 @@ class Claims:
         return name in self._values
 
     def check_times(self, now: datetime, longest: timedelta, *, issued: bool) -> datetime:
-        """Refuse what is not valid now or was made to be valid longer than ``longest``; returns its end.
+        """Reject a token that is not valid now or lasts longer than ``longest``; return its expiry.
 
-        ``issued`` requires the time of issue (RFC 9068 2.2).
+        ``issued`` requires the time of issue (RFC 9068 2.2). The result allows for clock skew.
         """
         ends = self.instant("exp")
         if ends + _SKEW <= now:
@@ -107,19 +107,19 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedJwt:
-    """A token whose signature has not been verified: anybody may have written it."""
+    """A token whose signature has not been verified: anyone may have written it."""
 
     algorithm: Algorithm
     kid: str | None
     type: str
     issuer: str
-    """The claimed issuer; it selects the keys to try, and nothing else."""
+    """The claimed issuer, which only selects the keys to try."""
     _text: str
     _claims: Mapping[str, Any]
 
     @classmethod
     def read(cls, text: str) -> UnverifiedJwt:
-        """Take a token apart; :class:`JwtInvalid` for whatever is none that we could verify."""
+        """Parse a token; raise :class:`JwtInvalid` if it is not one that we could verify."""
         parts = _FORM.fullmatch(text) if len(text) <= LONGEST else None
         if parts is None:
             raise JwtInvalid("it is not a signed JSON Web Token")
@@ -135,8 +135,9 @@ class UnverifiedJwt:
         return cls(Algorithm(algorithm), kid, _type(header.get("typ", "")), issuer, text, claims)
 
     def verified(self, keys: Iterable[PublicKey], *, types: Collection[str]) -> Claims:
-        """Return the claims, if one of ``keys`` has signed it and it is of one of ``types`` (RFC 8725
-        3.11).
+        """Return the claims, if one of ``keys`` signed it and its type is in ``types`` (RFC 8725 3.11).
+
+        Raises :class:`JwtInvalid` otherwise.
         """
         if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):
             raise JwtInvalid("its signature does not hold")
@@ -155,14 +156,14 @@ class UnverifiedJwt:
 
 
 def signed(header: Mapping[str, str], claims: Mapping[str, object], key: TokenKey) -> str:
-    """A token with ES256 (RFC 7515 7.1); the key may live where joserfc cannot reach it."""
+    """Sign a token with ES256 (RFC 7515 7.1); the key may be one that joserfc cannot access."""
     parts = ({"alg": Algorithm.ES256.value, **header}, claims)
     text = ".".join(_encoded(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
     return f"{text}.{_encoded(key.sign(text.encode()))}"
 
 
 def client_assertion(client: str, audience: str, identifier: str, now: datetime, key: TokenKey) -> str:
-    """A client's statement of who it is, good for once and for a minute (RFC 7523 3); by our own key."""
+    """Create an assertion that authenticates us as a client, valid once, for a minute (RFC 7523 3)."""
     claims = {
         "iss": client,
         "sub": client,
@@ -189,5 +190,5 @@ def _object(part: str) -> dict[str, Any]:
 
 
 def _type(value: object) -> str:
-    """The media type, in small letters and without what may be left out (RFC 7515 4.1.9)."""
+    """Return the media type in lower case, without the optional prefix (RFC 7515 4.1.9)."""
     return value.lower().removeprefix("application/") if isinstance(value, str) else "?"

@@ -1,8 +1,8 @@
 """Public keys that verify tokens and assertions, and the algorithms that are accepted.
 
-One allow-list: what is not in :class:`Algorithm` is refused, whoever names it
-(RFC 8725 3.1). A key verifies what its own type and purpose are for, so that a
-public key is never taken for a shared secret (RFC 8725 2.1).
+There is one allow-list: an algorithm that is not in :class:`Algorithm` is rejected, whoever names it (RFC
+8725 3.1). A key verifies only the algorithms of its own type, so that a public key is never used as a shared
+secret (RFC 8725 2.1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 
 class Algorithm(StrEnum):
-    """The signature algorithms that are accepted (RFC 7518 3.1)."""
+    """Accepted signature algorithms (RFC 7518 3.1)."""
 
     RS256 = "RS256"
     PS256 = "PS256"
@@ -42,16 +42,16 @@ _EC = frozenset({Algorithm.ES256})
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key, and what it may verify."""
+    """A public key, and the algorithms that it may verify."""
 
     key: RSAKey | ECKey
     algorithms: frozenset[Algorithm]
     kid: str | None = None
-    """Its name; without one it fits whatever a token names."""
+    """Key id; a key without one matches any key id in a token."""
 
     @classmethod
     def of(cls, key: object, kid: str | None = None) -> Self:
-        """A key of the library ``cryptography``; :class:`ValueError` when it is of no use here."""
+        """Wrap a key of the library ``cryptography``; raise :class:`ValueError` if it is not supported."""
         if isinstance(key, rsa.RSAPublicKey):
             if key.key_size not in _BITS:
                 raise ValueError(f"an RSA key has {_BITS[0]} to {_BITS[-1]} bits")
@@ -62,11 +62,11 @@ class PublicKey:
 
     @classmethod
     def named(cls, key: ec.EllipticCurvePublicKey) -> Self:
-        """Our own key, whose name is its thumbprint (RFC 7638)."""
+        """Wrap a key of our own, whose key id is its thumbprint (RFC 7638)."""
         return cls.of(key, ECKey.import_key(key).thumbprint())
 
     def published(self) -> dict[str, object]:
-        """Return the key as it is in a JWK Set."""
+        """Return the key as a member of a JWK Set."""
         use = {"kid": self.kid, "use": "sig", "alg": min(self.algorithms).value}
         return {**self.key.as_dict(private=False), **use}
 
@@ -81,7 +81,7 @@ class PublicKeys:
         return iter(self._keys)
 
     def fitting(self, algorithm: Algorithm, kid: str | None) -> tuple[PublicKey, ...]:
-        """Return the keys that may have signed by ``algorithm``, naming ``kid`` or no key."""
+        """Return the keys that may have signed with ``algorithm``, with the id ``kid`` or no id."""
         return tuple(
             key
             for key in self._keys
@@ -90,10 +90,10 @@ class PublicKeys:
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """A JWK Set (RFC 7517 5) or one public key in PEM; :class:`ValueError` says what is wrong.
+        """Parse a JWK Set (RFC 7517 5) or one public key in PEM; :class:`ValueError` gives the fault.
 
-        Keys of a set that are for something else are passed over. Whoever shows a
-        private key has lost it: nothing of such a set or file is taken.
+        Keys in a set that are for another purpose are ignored. A set or file with a private key is
+        rejected as a whole, because that key is compromised.
         """
         if b"-----BEGIN" in data:
             return cls([PublicKey.of(_pem(data))])
@@ -123,7 +123,7 @@ def _members(data: bytes) -> list[Any]:
 
 
 def _jwk(value: Any) -> PublicKey | None:
-    """A member of a JWK Set, or ``None`` when it is of no use here."""
+    """Return the key in a member of a JWK Set; ``None`` if it is not usable here."""
     if not isinstance(value, Mapping):
         return None
     if "d" in value:

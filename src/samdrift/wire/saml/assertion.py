@@ -1,4 +1,4 @@
-"""An assertion: who somebody is, for whom and until when it is said, and how they showed it (saml-core 2)."""
+"""Assertions about a person: identity, audience, validity and means of authentication (saml-core 2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONDITIONS = frozenset({saml("AudienceRestriction"), saml("OneTimeUse"), saml("
 
 @dataclass(frozen=True, slots=True)
 class NameId:
-    """A name of a person, of a format, perhaps within the realm of a provider or of a service."""
+    """An identifier of a person in a given format, which may be scoped to a provider or service."""
 
     value: str = field(repr=False)
     format: str | None
@@ -38,7 +38,7 @@ class NameId:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A statement that whoever brings the assertion is its subject (saml-profiles 4.1.4.2)."""
+    """A bearer confirmation: the presenter of the assertion is its subject (saml-profiles 4.1.4.2)."""
 
     recipient: str | None
     in_response_to: str | None
@@ -52,30 +52,30 @@ class Authentication:
 
     at: datetime
     level: str | None
-    """``AuthnContextClassRef``, the level of assurance."""
+    """The level of assurance, ``AuthnContextClassRef``."""
     session: str | None
-    """``SessionIndex``, by which the service names its session."""
+    """The service's identifier of its session, ``SessionIndex``."""
     session_ends: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """An assertion whose signature, or that of the response around it, holds."""
+    """An assertion that was signed, itself or with the response around it, and verified."""
 
     issuer: str
     name_id: NameId | None
     confirmations: tuple[Confirmation, ...]
-    """Confirmations for bearers."""
+    """Bearer confirmations; others are left out."""
     not_before: datetime | None
     not_on_or_after: datetime | None
     audiences: tuple[frozenset[str], ...]
-    """The audiences of each restriction; all restrictions hold together."""
+    """The audiences of each restriction; all restrictions apply together."""
     authentications: tuple[Authentication, ...]
     attributes: Mapping[str, tuple[str, ...]] = field(repr=False)
 
 
 def read_assertion(element: Element) -> Assertion:
-    """Read an assertion; :class:`WireError` for one that is malformed or has conditions not known here."""
+    """Read an assertion; raise :class:`WireError` if it is malformed or has unknown conditions."""
     check_version(element)
     subject = only(element, saml("Subject"))
     name_id = at_most_one(subject, saml("NameID"))
@@ -132,7 +132,7 @@ def _authentication(element: Element) -> Authentication:
 
 
 def _attributes(element: Element) -> dict[str, tuple[str, ...]]:
-    """Attributes with text as their values; a value of another kind is left out."""
+    """Return the attributes with their text values; other values are left out."""
     found: dict[str, list[str]] = {}
     for attribute in element.iterfind(f"{saml('AttributeStatement')}/{saml('Attribute')}"):
         values = found.setdefault(required(attribute, "Name"), [])

@@ -1,4 +1,4 @@
-"""Metadata: what a sign-in service publishes of itself, and what we publish for it (saml-metadata 2)."""
+"""Metadata: what a sign-in service publishes about itself, and what we publish for it (saml-metadata 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from samdrift.wire.xml.writer import quoted
 from samdrift.wire.xml.writer import text as escaped
 
 LIMITS = XmlLimits(max_bytes=32 << 20, max_markup=400_000, max_depth=32)
-"""Limits of metadata, which a federation may publish for all its members in one document."""
+"""Limits for metadata, which a federation may publish for all its members in one document."""
 _MAX_CERTIFICATES = 8
 AES_GCM = (
     "http://www.w3.org/2009/xmlenc11#aes256-gcm",
@@ -33,15 +33,15 @@ def _md(local: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class IdentityProvider:
-    """A sign-in service as its metadata describe it."""
+    """A sign-in service as described by its metadata."""
 
     entity: str
     sign_in: str
-    """The address of requests to sign in, by HTTP-Redirect."""
+    """Address for sign-in requests, by HTTP-Redirect."""
     sign_out: str | None
-    """The address of requests to end a session, by HTTP-Redirect."""
+    """Address for logout requests, by HTTP-Redirect."""
     signers: tuple[x509.Certificate, ...]
-    """Certificates of its signing keys: two while it replaces one."""
+    """Certificates of its signing keys; there are two while it replaces one."""
     valid_until: datetime | None
 
     def valid(self, at: datetime) -> bool:
@@ -52,10 +52,10 @@ class IdentityProvider:
 def read_identity_provider(
     data: bytes, entity: str, signers: Sequence[x509.Certificate] | None
 ) -> IdentityProvider:
-    """Read what metadata say of ``entity``, alone or among others; :class:`WireError`.
+    """Read the metadata of ``entity``, alone or among others; raise :class:`WireError` if that fails.
 
-    ``signers`` may have signed the document, whose signature is then required; ``None`` where the document
-    was handed over in another way that is trusted.
+    The document must be signed by one of ``signers``, unless that is ``None``: then the document must have
+    been obtained in another trusted way.
     """
     root = parse(data, LIMITS)
     if signers is not None:
@@ -84,7 +84,7 @@ def read_identity_provider(
 
 
 def _entities(root: Element) -> Iterator[tuple[Element, ...]]:
-    """Each entity in the document, after the groups that it is in."""
+    """Yield each entity in the document as a path, after the groups that contain it."""
     if root.tag == _md("EntityDescriptor"):
         yield (root,)
     elif root.tag == _md("EntitiesDescriptor"):
@@ -101,7 +101,7 @@ def _location(role: Element, service: str) -> str | None:
 
 
 def _signers(role: Element) -> list[x509.Certificate]:
-    """The certificates of its keys that sign: only the keys in them count, not dates nor issuers."""
+    """Return the certificates of the signing keys; their validity dates and issuers are irrelevant."""
     found = [
         from_base64(text(certificate), "X509Certificate")
         for key in role.findall(_md("KeyDescriptor"))
@@ -115,18 +115,18 @@ def _signers(role: Element) -> list[x509.Certificate]:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProvider:
-    """Ourselves, as an organisation's sign-in service is to know us."""
+    """Ourselves, as described to an organisation's sign-in service."""
 
     entity: str
     answer: str
     signers: tuple[x509.Certificate, ...]
-    """The certificates of our signing keys, the one in use first; the next one as well before it is used."""
+    """Certificates of our signing keys, the current one first; a new one is listed before it is used."""
     recipient: x509.Certificate
-    """The certificate that assertions are to be encrypted for."""
+    """Certificate that assertions are to be encrypted for."""
     name: str
-    """The organisation's name."""
+    """Name of the organisation."""
     address: str
-    """The address of its pages."""
+    """Address of the organisation's pages."""
 
     def __str__(self) -> str:
         keys = "".join(_key("signing", each) for each in self.signers)

@@ -19,20 +19,20 @@ _XMLNS = f'xmlns:samlp="{Namespace.SAML_PROTOCOL}" xmlns:saml="{Namespace.SAML}"
 
 @dataclass(frozen=True, slots=True)
 class AuthnRequest:
-    """A question who a person is."""
+    """A request to authenticate a person."""
 
     identifier: str
     at: datetime
     issuer: str
     destination: str
     answer: str
-    """The address to which the answer is posted."""
+    """Address to which the response is posted."""
     levels: tuple[str, ...]
-    """Levels of assurance, one of which is demanded, the preferred one first."""
+    """Acceptable levels of assurance, the preferred one first."""
     again: bool = False
-    """The person is to authenticate again."""
+    """True if the person must authenticate again."""
     persistent: bool = False
-    """A name that stays the same is asked for, which the service may make for us."""
+    """True to request a persistent identifier, which the service may create for us."""
 
     def __str__(self) -> str:
         force = ' ForceAuthn="true"' if self.again else ""
@@ -51,7 +51,7 @@ class AuthnRequest:
 
 
 def redirect(destination: str, parameter: str, message: str, key: SigningKey) -> str:
-    """The address to which a browser carries a message, with its signature (saml-bindings 3.4.4.1).
+    """Return the URL with which a browser carries a signed message (saml-bindings 3.4.4.1).
 
     ``parameter`` is ``SAMLRequest`` or ``SAMLResponse``.
     """

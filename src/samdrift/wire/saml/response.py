@@ -1,8 +1,8 @@
-"""The answer of a sign-in service: ``Response`` with one assertion (saml-core 3.3.3, saml-profiles 4.1.4).
+"""The response of a sign-in service: ``Response`` with one assertion (saml-core 3.3.3, saml-profiles 4.1.4).
 
-The response, the assertion or both are signed; nothing is read that no trusted key has signed. Where there
-are two signatures, both are verified. The assertion is read from the bytes that were digested. It may be
-encrypted, by a cipher that proves its integrity.
+The response, the assertion or both are signed. If both are, both signatures are verified. An assertion
+is only accepted if a trusted key signed it or the response, and it is read from the bytes that were
+digested. It may be encrypted with an authenticated cipher.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ASSERTIONS = (saml("Assertion"), saml("EncryptedAssertion"))
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, its assertion verified and decrypted; ``signed`` says whether the rest of it was signed."""
+    """A response, its assertion verified and decrypted; ``signed`` is true if all of it was signed."""
 
     destination: str | None
     in_response_to: str | None
@@ -49,16 +49,17 @@ class Response:
     signed: bool
     encrypted: bool
     assertion: Assertion | None = field(repr=False)
-    """``None`` where the person was not signed in."""
+    """The assertion; ``None`` if the person was not signed in."""
 
 
 def read_response(
     data: bytes, signers: Sequence[x509.Certificate], keys: Sequence[DecryptionKey]
 ) -> Response:
-    """Read an answer signed by one of ``signers``, encrypted for one of ``keys`` if it is.
+    """Read a response signed by one of ``signers`` and, if encrypted, encrypted for one of ``keys``.
 
-    :class:`WireError`: ``SIGNATURE`` when it is not signed by them as a whole or in its assertion,
-    ``DECRYPTION`` when it does not open, ``ALGORITHM`` when one is not accepted, else for what is malformed.
+    Raises :class:`WireError`: ``SIGNATURE`` if neither the response nor its assertion is signed by them,
+    ``DECRYPTION`` if it cannot be decrypted, ``ALGORITHM`` for an algorithm that is not accepted, and other
+    faults for malformed input.
     """
     root = parse(data, LIMITS)
     if root.tag != samlp("Response"):
@@ -86,7 +87,10 @@ def read_response(
 
 
 def _verified(element: Element, signers: Sequence[x509.Certificate]) -> tuple[Element, bool]:
-    """Return what was signed of an element, parsed again; the element itself where it has no signature."""
+    """Return the signed content of an element, parsed again, or the element itself if it is not signed.
+
+    The second value states whether it is signed.
+    """
     if element.find(ds("Signature")) is None:
         return element, False
     return parse(signed_bytes(element, required(element, "ID"), signers), LIMITS), True
@@ -103,7 +107,7 @@ def _assertion(
     signers: Sequence[x509.Certificate],
     keys: Sequence[DecryptionKey],
 ) -> Assertion:
-    """Read the assertion in ``holder``; ``inner`` is the same, from what was signed with the response."""
+    """Read the assertion in ``holder``; ``inner`` is the same one from the signed response."""
     element = _decrypted(holder, keys) if _is_encrypted(holder) else holder
     read, signed = _verified(element, signers)
     if not signed and not response_signed:
@@ -114,7 +118,7 @@ def _assertion(
 
 
 def _decrypted(holder: Element, keys: Sequence[DecryptionKey]) -> Element:
-    """The assertion in an ``EncryptedAssertion``, in the namespaces that are in scope there."""
+    """Return the assertion in an ``EncryptedAssertion``, with the namespaces in scope there."""
     encrypted = only(holder, xenc("EncryptedData"))
     plain = decrypt_authenticated(encrypted, holder.findall(xenc("EncryptedKey")), keys)
     scope = "".join(

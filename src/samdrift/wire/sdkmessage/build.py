@@ -1,10 +1,10 @@
-"""Writes an SDK message, in the schema's order (content-specification 4.3).
+"""Writing of SDK messages, in the schema's order (content-specification 4.3).
 
-What a sender is asked of beyond what a receiver rejects is asked here: the
-sender's own functional address, and numbered documents when there are several.
+Some rules apply to senders although recipients do not reject their violation, and are checked here: the
+sender's own functional address, and numbered documents if there are several.
 
-The base64 of files never enters the tree: a mark stands for it there, and it is
-written in place of the mark, so that 30 MB are copied once.
+The base64 of files never enters the tree: a placeholder represents it there, and it is written in place of
+the placeholder, so that 30 MB are copied only once.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from samdrift.wire.xml import Element
 from samdrift.wire.xml.schema import MAX_FINDINGS, finding, violations
 
 _MARK: Final = "AAAA"
-"""Stands for the content of a file in the tree. Is base64, so that the rules hold of it."""
+"""Represents the content of a file in the tree. It is base64, so that the rules accept it."""
 
 _MARKED: Final = f"<tns:content>{_MARK}</tns:content>".encode()
-"""The mark in serialised form. No text can look like that: its ``<`` would be escaped."""
+"""The placeholder in serialised form. No text can look like it, because its ``<`` would be escaped."""
 
 _BEFORE, _AFTER = _MARKED.split(_MARK.encode())
 _STEP: Final = 1 << 20
@@ -47,22 +47,22 @@ _STEP: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
-    """A message that was looked at and is to be written: everything but its files, and what is wrong."""
+    """A message that was checked and is ready to be written: its markup without files, and the findings."""
 
     findings: tuple[Finding, ...]
-    """Why it must not be sent, with the codes that its receipt would carry; () when it may."""
+    """Reasons why it must not be sent, with the codes that its receipt would have; () if it may be."""
     size: int
-    """Bytes of the whole message."""
+    """Size of the whole message in bytes."""
     markup: bytes
     contents: tuple[str, ...]
 
     def write(self) -> bytes:
-        """The message as UTF-8 XML."""
+        """Return the message as UTF-8 XML."""
         return _with_contents(self.markup, self.contents)
 
 
 def prepare(message: SdkMessage) -> Prepared:
-    """Ask every rule of a message that is to be sent: those of :func:`validate`, and what senders owe."""
+    """Check an outgoing message against the rules of :func:`validate` and those for senders."""
     contents = tuple(file.content for document in message.documents for file in document.files)
     try:
         root = _payload(message)
@@ -79,10 +79,10 @@ def prepare(message: SdkMessage) -> Prepared:
 
 
 def build(message: SdkMessage) -> bytes:
-    """The message as UTF-8 XML, valid by construction.
+    """Write the message as UTF-8 XML, valid by construction.
 
-    :class:`WireError` for what would break the schema or a rule, with the path of
-    the element; ``TOO_LARGE`` over 30 MB (content-specification 4.3.3.3 content).
+    Raises :class:`WireError` for violations of the schema or a rule, with the path of the element;
+    ``TOO_LARGE`` over 30 MB (content-specification 4.3.3.3 content).
     """
     prepared = prepare(message)
     for found in prepared.findings:
@@ -105,12 +105,12 @@ def _with_contents(markup: bytes, contents: Sequence[str]) -> bytes:
 
 
 def file_from_bytes(name: str, content_type: str, data: bytes) -> File:
-    """An attachment with this content (content-specification 4.3.3.3, RFC 4648)."""
+    """Create an attachment with this content (content-specification 4.3.3.3, RFC 4648)."""
     return File(name, content_type, base64.b64encode(data).decode("ascii"))
 
 
 def new_timestamp(at: datetime) -> str:
-    """``at``, which has a time zone, in UTC with three fraction digits (content-specification 4.3.2).
+    """Format ``at``, which must be aware, in UTC with three fraction digits (content-specification 4.3.2).
 
     Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 1.
     """
@@ -120,7 +120,7 @@ def new_timestamp(at: datetime) -> str:
 
 
 def instant(timestamp: str) -> datetime:
-    """The time that a valid time stamp names; midnight at the end of a day begins the next one."""
+    """Return the time of a valid timestamp; 24:00 is the start of the next day."""
     at = datetime.fromisoformat(timestamp.replace("T24:", "T00:"))
     try:
         return at + timedelta(days="T24:" in timestamp)

@@ -1,4 +1,4 @@
-"""Reads an SDK message into its types (content-specification 4.3)."""
+"""Parsing of an SDK message into its types (content-specification 4.3)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SENDER_ID = ("message", "messageHeader", "sender", "senderID", "extension")
 
 
 def parse(data: bytes | Element) -> SdkMessage:
-    """The message in ``data``; :class:`WireError` when it breaks the schema or has no label.
+    """Parse the message in ``data``; raise :class:`WireError` if it violates the schema or has no label.
 
-    Rules are not asked: that is :func:`samdrift.wire.sdkmessage.validate`, to which
-    the same tree may be passed. Elements of other namespaces are passed over.
+    Rules are checked by :func:`samdrift.wire.sdkmessage.validate`, which accepts the same tree. Elements of
+    other namespaces are ignored.
     """
     root = xml.parse(data, xml.LARGE) if isinstance(data, bytes) else data
     require_structure(root, SCHEMA)
@@ -49,10 +49,9 @@ def parse(data: bytes | Element) -> SdkMessage:
 
 
 def origin(root: Element) -> tuple[str, str] | None:
-    """The message id and the sender that a tree names, if it is a message's and names both once.
+    """Return the message id and the sender in a tree, if it is a message that has each exactly once.
 
-    Nothing else is looked at: the tree may come from a decryption, and may not be what its
-    sender wrote.
+    Nothing else is examined: the tree may be the result of a decryption, and not what its sender wrote.
     """
     found = [
         [xml.text(element) for element in root.iterfind("/".join(map(tag, path)))]
@@ -64,7 +63,7 @@ def origin(root: Element) -> tuple[str, str] | None:
 
 
 def read_tree(root: Element, size: int) -> tuple[tuple[Finding, ...], SdkMessage | None]:
-    """Read like :func:`read`, from a message of ``size`` bytes that was parsed already."""
+    """Read like :func:`read`, from a message of ``size`` bytes that has already been parsed."""
     found = (too_long(),) if size > MAX_BYTES else validate(root)
     return found, None if found else parse(root)
 
@@ -104,7 +103,10 @@ def _reference(element: Element) -> Reference:
 
 
 def _document(element: Element) -> Document:
-    """Clauses: content-specification 4.3.3.3 sentence 1."""
+    """Read one document of a message.
+
+    Clauses: content-specification 4.3.3.3 sentence 1.
+    """
     return Document(
         _text(element, "documentID"),
         _optional_text(element, "documentName"),

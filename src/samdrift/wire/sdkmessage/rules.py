@@ -1,8 +1,8 @@
-"""The rules of the content specification beyond its schema, and the verdict on an SDK message.
+"""The rules of the content specification beyond its schema, and validation of an SDK message.
 
-The verdict names the codes that the message's receipt shall carry (content-specification 4.3, 5.1).
-Rules that the published Schematron has too come first and bear its names. The others are only in
-the text, or go further there; each has its entry in ``docs/differences.py``.
+Findings have the codes that the message's receipt must contain (content-specification 4.3, 5.1). Rules that
+are also in the published Schematron come first and have its names. The others are only in the text, or are
+stricter there; each has its entry in ``docs/differences.py``.
 
 Clauses: content-specification 4.3.2 sentence 3, answers 3-7, 4.3.2.1 answer 2, 4.3.2.2 answer 3, 4.3.2.3
 answer 3.
@@ -62,18 +62,24 @@ def _has_one(local: str) -> Callable[[Element], bool]:
 
 
 def _has_any(*locals_: str) -> Callable[[Element], bool]:
-    """Clauses: content-specification 4.3.3.1 sentence 1."""
+    """Return a predicate: an element has a child with one of these names.
+
+    Clauses: content-specification 4.3.3.1 sentence 1.
+    """
     tags = [tag(local) for local in locals_]
     return lambda element: next(element.iterchildren(*tags), None) is not None
 
 
 def _is_timestamp(value: str) -> bool:
-    """Clauses: content-specification 4.3.2 answer 2."""
+    """Return whether ``value`` is a timestamp in UTC with one to three fraction digits.
+
+    Clauses: content-specification 4.3.2 answer 2.
+    """
     return _TIMESTAMP.fullmatch(value) is not None
 
 
 def is_file_content(value: str) -> bool:
-    """Return whether this can stand as the content of a file (content-specification 4.3.3.3 content).
+    """Return whether ``value`` is valid as the content of a file (content-specification 4.3.3.3 content).
 
     Clauses: content-specification 4.3.3.3 sentence 6.
     """
@@ -81,7 +87,10 @@ def is_file_content(value: str) -> bool:
 
 
 def _is_participant(value: str) -> bool:
-    """Clauses: content-specification 4.3.2.1 sentence 2, 4.3.2.2 sentence 4, answer 1."""
+    """Return whether ``value`` is a participant identifier of the federation.
+
+    Clauses: content-specification 4.3.2.1 sentence 2, 4.3.2.2 sentence 4, answer 1.
+    """
     try:
         ParticipantIdentifier.parse(value)
     except WireError:
@@ -99,7 +108,7 @@ NOT_EMPTY = Rule(
     lambda element: True,
     "Element is included but empty",
 )
-"""Asked of every element but the root, see :func:`samdrift.wire.xml.schema.blank_elements`."""
+"""Checked on every element but the root, see :func:`samdrift.wire.xml.schema.blank_elements`."""
 
 PUBLISHED = (
     Rule(
@@ -215,7 +224,10 @@ FROM_THE_TEXT = (
 
 
 def _sorted_when_several(body: Element) -> bool:
-    """Clauses: content-specification 4.3.3.1 sentence 3, sentence 4."""
+    """Return whether documents, if there are several, all have a number as their index.
+
+    Clauses: content-specification 4.3.3.1 sentence 3, sentence 4.
+    """
     documents = body.findall(tag("documents"))
     return len(documents) < 2 or all(
         (document.findtext(tag("index")) or "").isdecimal() for document in documents
@@ -238,17 +250,17 @@ FOR_SENDERS = (
         "Several documents must each have a number as index",
     ),
 )
-"""Rules for messages that we send, not applied to those that we receive."""
+"""Rules for outgoing messages, not applied to incoming ones."""
 
 RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
 OUTGOING_RULES = RuleBook(FOR_SENDERS)
 
 MAX_BYTES = 30 << 20
-"""Bytes of a whole message: the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""
+"""Maximum bytes of a whole message; the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""
 
 
 def too_long(max_bytes: int = MAX_BYTES) -> Finding:
-    """Return the finding about a message over that size (content-specification 5.3).
+    """Return the finding about a message above the size limit (content-specification 5.3).
 
     Clauses: content-specification 4.3.3.3 sentence 7, answer 2, 5.3 row 4.
     """
@@ -256,12 +268,11 @@ def too_long(max_bytes: int = MAX_BYTES) -> Finding:
 
 
 def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Finding, ...]:
-    """Every rule that needs no lookup; () is a valid message.
+    """Return the violations of every rule that needs no lookup; () for a valid message.
 
-    First what breaks the schema (``SV``), then what breaks a rule (``BV``), at
-    most :data:`samdrift.wire.xml.schema.MAX_FINDINGS`. A message over
-    ``max_bytes`` is not looked into. Only bytes have a size: one who passes a tree
-    has checked it. :class:`samdrift.wire.errors.WireError` for what is no usable
+    Violations of the schema (``SV``) come first, then those of rules (``BV``), at most
+    :data:`samdrift.wire.xml.schema.MAX_FINDINGS`. A message above ``max_bytes`` is not examined; a caller
+    that passes a tree must have checked the size. Raises :class:`samdrift.wire.errors.WireError` for unusable
     XML, to which no receipt is sent (message-receipt 2.1.2).
 
     Clauses: content-specification 5 sentence 2, 5.3 row 2.
@@ -279,8 +290,9 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
 
 
 def broken_rules(elements: list[Element]) -> Iterator[Broken]:
-    """Return the violations of the content specification's rules in a message, given as all its elements in
-    order.
+    """Yield the violations of the content specification's rules in a message.
+
+    ``elements`` are all elements of the message, in order.
 
     Clauses: content-specification 5.3 row 5.
     """

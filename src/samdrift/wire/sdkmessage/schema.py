@@ -1,4 +1,4 @@
-"""The elements of an SDK message, their order and how often (content-specification 4.3, its schema 3.0).
+"""The elements of an SDK message, their order and number (content-specification 4.3, its schema 3.0).
 
 Clauses: content-specification 4.3.2 answer 1, 4.3.2.1 answer 3, 4.3.2.2 answer 4, 4.3.2.3 answer 1, answer 5,
 4.3.3.3 sentence 2.
@@ -11,13 +11,13 @@ from samdrift.wire.xml import Namespace
 from samdrift.wire.xml.schema import BOOLEAN, DATE_TIME, TEXT, Particle, Schema, Sequence, Simple, limited
 
 MAX_LABEL = 256
-"""Characters in a label, and in the identifier of a reference (content-specification 4.3.2)."""
+"""Maximum characters in a label, and in the identifier of a reference (content-specification 4.3.2)."""
 
 _LABEL = limited(MAX_LABEL)
 
 
 def tag(local: str) -> str:
-    """The expanded name of an element of the format."""
+    """Return the expanded name of an element of the format."""
     return xml.name(Namespace.SDK_MESSAGE, local)
 
 

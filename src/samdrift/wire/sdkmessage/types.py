@@ -1,8 +1,8 @@
 """An SDK message as frozen types (content-specification 4.3).
 
-Field for field what the XML holds: texts are kept as they came, the base64 of a
-file is decoded only when asked for, since a message service mostly passes it on.
-Their ``repr`` shows nothing, so that no log or traceback shows content (invariant 9).
+The fields correspond to the XML one to one: texts are kept as received, and the base64 of a file is decoded
+only on demand, since a message service mostly passes it on. Their ``repr`` shows no values, so that no log or
+traceback shows content (invariant 9).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from samdrift.wire.errors import WireError, WireFault
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ii:
-    """An identifier in a code system: ``root`` names the system, ``extension`` is the value in it."""
+    """An identifier in a code system: ``root`` names the system, ``extension`` is the identifier in it."""
 
     root: str
     extension: str
@@ -23,7 +23,7 @@ class Ii:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Person:
-    """Someone referred to; messages are addressed to functions, never to persons (4.3.2.3)."""
+    """A person who is referred to; messages are addressed to functions, never to people (4.3.2.3)."""
 
     id: Ii | None = None
     label: str | None = None
@@ -39,7 +39,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Attention:
-    """The functional address of a party, with persons and references (4.3.2.3)."""
+    """The functional address of a party, with people and references (4.3.2.3)."""
 
     sub_organisation: Ii
     sub_organisation_label: str | None = None
@@ -65,7 +65,7 @@ class File:
     content: str
 
     def data(self) -> bytes:
-        """The file itself; :class:`WireError` when the text is not base64 as in RFC 4648."""
+        """Decode the content; raise :class:`WireError` if the text is not base64 as in RFC 4648."""
         try:
             return binascii.a2b_base64(self.content, strict_mode=True)
         except ValueError:
@@ -74,7 +74,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Document:
-    """Texts and files that belong together (4.3.3.1); ``index`` is its place among several."""
+    """Texts and files that belong together (4.3.3.1); ``index`` is its position among several documents."""
 
     id: str
     name: str | None = None
@@ -85,7 +85,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SdkMessage:
-    """A message (4.3.1, 4.3.2). ``created`` is the time stamp as written."""
+    """A message (4.3.1, 4.3.2). ``created`` is the timestamp as written."""
 
     created: str
     message_id: str

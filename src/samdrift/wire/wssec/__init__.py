@@ -1,7 +1,7 @@
 """WS-Security 1.1 as eDelivery AS4 uses it: signature and encryption of SOAP with one attachment.
 
-Pure steps that :mod:`samdrift.wire.as4` puts in order: read a document and its security
-header, verify, read how the attachment is encrypted, decrypt it; and the same built.
+These are separate steps that :mod:`samdrift.wire.as4` combines: read a document and its security
+header, verify it, read the encryption parameters of the attachment, decrypt it; and build the same.
 """
 
 from samdrift.wire.wssec.build import (

@@ -1,6 +1,6 @@
-"""The security header and the SOAP envelope as they are written (WSS 1.1; SwA and X.509 token profiles 1.1).
+"""Writing of the security header and SOAP envelope (WSS 1.1; SwA and X.509 token profiles 1.1).
 
-Every part is text in exclusive canonical form: the bytes that are digested are sent.
+Every part is text in exclusive canonical form, so the bytes that are digested are the bytes that are sent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """An attachment as it is signed: Content-ID and SHA-256 of its content before encryption."""
+    """An attachment for signing: its Content-ID, and the SHA-256 of its content before encryption."""
 
     content_id: str
     digest: bytes
@@ -56,14 +56,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature with the token of its signer, and what it refers to."""
+    """A signature with its signer's token, and the references in it."""
 
     markup: str
     references: tuple[SignedReference, ...]
 
 
 def build_envelope(security: Sequence[str], messaging: Part, body: Part) -> bytes:
-    """The envelope: security first, as WSS4J has it, then the message header; none when it is empty."""
+    """Build the envelope: any security header first, as in WSS4J, then the message header."""
     header = ""
     if security:
         header = (
@@ -78,12 +78,12 @@ def build_envelope(security: Sequence[str], messaging: Part, body: Part) -> byte
 
 
 def build_body(wsu_id: str) -> Part:
-    """The SOAP body, empty since the payload is an attachment (transport-profile-as4 2.2 a)."""
+    """Build an empty SOAP body; the payload is an attachment (transport-profile-as4 2.2 a)."""
     return Part(wsu_id, f'<S12:Body {XMLNS_S12} {XMLNS_WSU} wsu:Id="{wsu_id}"></S12:Body>')
 
 
 def build_timestamp(created: datetime, expires: datetime, wsu_id: str) -> Part:
-    """``wsu:Timestamp`` (WSS 1.1, 10)."""
+    """Build ``wsu:Timestamp`` (WSS 1.1, 10)."""
     markup = (
         f'<wsu:Timestamp {XMLNS_WSU} wsu:Id="{wsu_id}">'
         f"<wsu:Created>{format_time(created)}</wsu:Created>"
@@ -96,7 +96,7 @@ def build_timestamp(created: datetime, expires: datetime, wsu_id: str) -> Part:
 def build_signature(
     parts: Sequence[Part], attachment: Attachment | None, key: SigningKey, token_id: str
 ) -> Signed:
-    """Sign ``parts``, then ``attachment``: RSA-SHA256 over SHA-256 digests, token ``token_id`` beside it."""
+    """Sign ``parts``, then ``attachment``, with RSA-SHA256 over SHA-256; add the token ``token_id``."""
     references = [
         SignedReference(f"#{part.wsu_id}", _EXCLUSIVE, sha256(part.markup.encode()).digest())
         for part in parts
@@ -123,9 +123,9 @@ def build_signature(
 def build_encryption(
     content_id: str, media_type: str, session_key: bytes, recipient: x509.Certificate, suffix: str
 ) -> str:
-    """The recipient's token, ``EncryptedKey`` and ``EncryptedData``, as WSS4J orders them.
+    """Build the recipient's token, ``EncryptedKey`` and ``EncryptedData``, in the order of WSS4J.
 
-    AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key
+    Uses AES-128-GCM for the content, and RSA-OAEP with SHA-256 and MGF1-SHA256 for the key
     (transport-profile-as4 2.10 sentence 1). Identifiers end in ``suffix``.
     """
     token_id, key_id, data_id = f"Recipient-{suffix}", f"Key-{suffix}", f"Data-{suffix}"

@@ -1,9 +1,9 @@
-"""Encryption of an attachment: its description in the header, and its content in a stream.
+"""Encryption of an attachment: its description in the header, and its content as a stream.
 
-AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the one wrapped key, and
-nothing else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile
-1.1, 5.4). The content is 12 bytes of initialization vector, the ciphertext, and 16 bytes of tag
-(XML Encryption 1.1, 5.2.4).
+Only AES-128-GCM is accepted for the content, and RSA-OAEP with SHA-256 and MGF1-SHA256 for the single wrapped
+key (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile 1.1, 5.4). The
+encrypted content is 12 bytes of initialisation vector, the ciphertext, and 16 bytes of tag (XML Encryption
+1.1, 5.2.4).
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class EncryptedAttachment:
     wrapped_key: bytes
     recipient: KeyReference
     with_headers: bool
-    """True when the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
+    """True if the ciphertext includes the part's MIME header (``Attachment-Complete``)."""
 
 
 def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) -> EncryptedAttachment:
-    """Read ``EncryptedKey`` and the ``EncryptedData`` that it is for; :class:`WireError` when refused."""
+    """Read ``EncryptedKey`` and its ``EncryptedData``; raise :class:`WireError` if they are not accepted."""
     method, key_info, cipher, references = _parts(
         key, xenc("EncryptionMethod"), ds("KeyInfo"), xenc("CipherData"), xenc("ReferenceList")
     )
@@ -70,7 +70,7 @@ def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) 
 
 
 def _read_data(data: Element) -> str:
-    """The Content-ID of the encrypted attachment."""
+    """Return the Content-ID of the encrypted attachment."""
     if data.get("Type") not in (CONTENT_ONLY, COMPLETE):
         raise _refused("Type")
     parts = [part for part in children(data) if part.tag != ds("KeyInfo")]
@@ -118,22 +118,22 @@ def _malformed(where: str) -> WireError:
 
 
 class Encryptor:
-    """Encrypts one attachment. A pair of key and vector must never see two different contents."""
+    """An encryptor of one attachment. The same key and vector must never encrypt two different contents."""
 
     def __init__(self, key: bytes, vector: bytes) -> None:
         self._cipher = Cipher(algorithms.AES(key), modes.GCM(vector)).encryptor()
 
     def feed(self, content: bytes) -> bytes:
-        """The ciphertext of the next piece; the vector goes before the first one."""
+        """Return the ciphertext of the next piece; the caller writes the vector before the first one."""
         return self._cipher.update(content)
 
     def finish(self) -> bytes:
-        """The authentication tag."""
+        """Return the authentication tag, after any remaining ciphertext."""
         return self._cipher.finalize() + self._cipher.tag
 
 
 class Decryptor:
-    """Decrypts one attachment. Its output is not authentic before :meth:`finish` returned.
+    """A decryptor of one attachment. Its output is not authentic until :meth:`finish` has returned.
 
     Every failure raises the same :class:`WireError` (``DECRYPTION``).
     """
@@ -146,7 +146,7 @@ class Decryptor:
         self._cipher: AEADDecryptionContext | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The content of the next piece, without what may be the tag."""
+        """Return the plaintext of the next piece, except for the bytes that may be the tag."""
         held = self._held + data
         if self._cipher is None:
             if len(held) < VECTOR_SIZE + TAG_SIZE:
@@ -158,7 +158,7 @@ class Decryptor:
         return self._cipher.update(memoryview(held)[:-TAG_SIZE])
 
     def finish(self) -> None:
-        """End the input: the tag must be that of all the content."""
+        """End the input, and verify the tag over the whole content."""
         if self._cipher is None:
             raise _failed()
         try:

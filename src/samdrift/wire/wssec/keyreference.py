@@ -1,7 +1,7 @@
-"""How a peer says which certificate it means: five ways are met, one is sent (WSS X.509 token profile 1.1).
+"""References to a certificate in a message: five forms are read (WSS X.509 token profile 1.1).
 
-A reference only picks a certificate. Whether its key made the signature, and whether it is
-trusted, is decided from the certificate itself.
+We send only one of them. A reference only selects a certificate. Whether its key made the signature, and
+whether it is trusted, is decided from the certificate itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class KeyReference(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedCertificate:
-    """The certificate itself, in a security token or a key identifier."""
+    """Reference by the certificate itself, in a security token or a key identifier."""
 
     certificate: x509.Certificate
 
@@ -39,7 +39,7 @@ class EmbeddedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class SubjectKey:
-    """The subject key identifier of the certificate."""
+    """Reference by the certificate's subject key identifier."""
 
     identifier: bytes
 
@@ -53,7 +53,7 @@ class SubjectKey:
 
 @dataclass(frozen=True, slots=True)
 class Thumbprint:
-    """The SHA-1 of the certificate; it identifies, it protects nothing."""
+    """Reference by the certificate's SHA-1, which only identifies it and protects nothing."""
 
     digest: bytes
 
@@ -63,9 +63,9 @@ class Thumbprint:
 
 @dataclass(frozen=True, slots=True)
 class SerialNumber:
-    """The serial number of the certificate.
+    """Reference by the certificate's serial number.
 
-    The issuer's name stands beside it but has no one spelling: the federation's own issuers
+    The issuer's name next to it is ignored, because its spelling varies: the federation's own issuers
     have an ``organizationIdentifier``, which programs write in three ways.
     """
 
@@ -76,9 +76,9 @@ class SerialNumber:
 
 
 def read_key_reference(key_info: Element, tokens: Mapping[str, Element]) -> KeyReference:
-    """The certificate that a ``ds:KeyInfo`` means; :class:`WireError` when it says so in no known way.
+    """Read the reference in a ``ds:KeyInfo``; raise :class:`WireError` if its form is not known.
 
-    Exactly one child at each level (Basic Security Profile 1.1, R5402 and R5405).
+    There must be exactly one child at each level (Basic Security Profile 1.1, R5402 and R5405).
     """
     reference = only_child(only_child(key_info, wsse("SecurityTokenReference")))
     if reference.tag == wsse("Reference"):
@@ -91,7 +91,7 @@ def read_key_reference(key_info: Element, tokens: Mapping[str, Element]) -> KeyR
 
 
 def only_child(element: Element, tag: str | None = None) -> Element:
-    """The one child of ``element``; :class:`WireError` (``STRUCTURE``) for none, several or another one."""
+    """Return the only child of ``element``; raise :class:`WireError` (``STRUCTURE``) for anything else."""
     parts = children(element)
     if len(parts) != 1 or (tag is not None and parts[0].tag != tag):
         raise WireError(WireFault.STRUCTURE, "exactly one part is required", "KeyInfo")

@@ -1,4 +1,4 @@
-"""Names that WS-Security 1.1 and its SwA and X.509 token profiles give to things."""
+"""Names from WS-Security 1.1 and its SwA and X.509 token profiles."""
 
 from __future__ import annotations
 

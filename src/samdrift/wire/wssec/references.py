@@ -1,4 +1,4 @@
-"""A signed reference: what a signature says of one part, and what a receipt repeats of it."""
+"""A signed reference: what a signature states about one part, and what a receipt repeats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALLOWED: Final = AllowList(
     transforms=frozenset({Canonicalization.EXCLUSIVE, ATTACHMENT_SIGNATURE}),
     max_references=16,
 )
-"""Algorithms of signatures in WS-Security (transport-profile-as4 2.2 a, eDelivery AS4 common profile)."""
+"""Algorithms accepted in WS-Security (transport-profile-as4 2.2 a, eDelivery AS4 common profile)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +35,31 @@ class SignedReference:
 
     @classmethod
     def of(cls, reference: Reference) -> SignedReference:
-        """The reference as it was read."""
+        """Convert a reference that was read from a signature."""
         return cls(reference.uri, reference.transforms, reference.digest)
 
     @classmethod
     def read(cls, element: Element) -> SignedReference:
-        """Read a ``ds:Reference``; :class:`WireError` when it is not one that is accepted."""
+        """Read a ``ds:Reference``; raise :class:`WireError` if it is not acceptable."""
         return cls.of(read_reference(element, ALLOWED))
 
     @classmethod
     def from_xml(cls, xml: bytes) -> SignedReference:
-        """The reference that was kept as :attr:`xml`."""
+        """Read a reference that was stored as :attr:`xml`."""
         return cls.read(parse(xml))
 
     @property
     def xml(self) -> bytes:
-        """A document of its own, to be repeated in a receipt (as4-profile 5.1.8) or kept until one comes."""
+        """The reference as a document of its own, for a receipt (as4-profile 5.1.8) or to be stored."""
         return self.markup(f" {XMLNS_DS}").encode()
 
     @property
     def proof(self) -> tuple[str, bytes]:
-        """Return the part in which two references must agree to mean the same signed bytes."""
+        """The values in which two references must agree to refer to the same signed bytes."""
         return self.uri, self.digest
 
     def markup(self, declaration: str = "") -> str:
-        """``ds:Reference`` in canonical form, for a place where the ``ds`` prefix is declared, or with it."""
+        """Write ``ds:Reference`` in canonical form; pass ``declaration`` where ``ds`` is not declared."""
         return (
             f'<ds:Reference{declaration} URI="{quoted(self.uri)}">'
             f"<ds:Transforms>{''.join(map(_transform, self.transforms))}</ds:Transforms>"

@@ -1,13 +1,12 @@
-"""A SOAP message read in the one shape that AS4 allows, and its signature verified.
+"""Reading of a SOAP message in the one form that AS4 allows, and verification of its signature.
 
-Signature wrapping moves a signed element aside and puts another in its place. So there is
-exactly one Messaging, one Body and at most one Security in the whole document, at the
-places where they belong, and no identifier stands twice (ebms3-core 7.2, 7.6): the header that
-is verified is the header that is used.
+Signature wrapping moves a signed element away and puts another in its place. So there must be exactly one
+Messaging, one Body and at most one Security in the whole document, in their proper places, and every
+identifier must be unique (ebms3-core 7.2, 7.6): the header that is verified is the header that is used.
 
-:func:`verify` checks the signature value first, by a certificate that the message or the caller
-gives; then the digests of what is in the envelope. The attachment's digest is left to the
-code that streams it (WSS SwA profile 1.1, 5.3).
+:func:`verify` checks the signature value first, with a certificate from the message or the caller, then the
+digests of the elements in the envelope. The attachment's digest is checked by the code that streams it (WSS
+SwA profile 1.1, 5.3).
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class SecurityHeader:
     """The parts of ``wsse:Security``, each at most once except the tokens."""
 
     tokens: Mapping[str, Element]
-    """BinarySecurityToken by ``wsu:Id``."""
+    """The BinarySecurityToken elements by ``wsu:Id``."""
     timestamp: Element | None
     signature: Element | None
     encrypted_key: Element | None
@@ -70,27 +69,27 @@ class SecurityHeader:
 
 @dataclass(frozen=True, slots=True)
 class SoapDocument:
-    """A SOAP 1.2 envelope whose parts stand where they belong; nothing in it is verified."""
+    """A SOAP 1.2 envelope with its parts in their proper places; nothing in it is verified."""
 
     messaging: Element
     body: Element
     security: SecurityHeader | None
     identified: Mapping[str, Element]
-    """Every element that has an identifier, by it."""
+    """Every element that has an identifier, by that identifier."""
 
 
 def require_empty_body(document: SoapDocument) -> None:
     """Reject a user message with content in its Body (transport-profile-as4 2.2 a).
 
-    The payload is an attachment. Signals are exempt: a receiver ignores their Body
-    (ebms3-core 6), and a Domibus puts a SOAP Fault there beside the error in the header.
+    The payload is an attachment. Signals are exempt: a receiver ignores their Body (ebms3-core 6), and a
+    Domibus puts a SOAP Fault there in addition to the error in the header.
     """
     if children(document.body) or text(document.body).strip():
         raise _malformed("the profile has the payload in an attachment and nothing here", "Body")
 
 
 def read_document(data: bytes, max_bytes: int) -> SoapDocument:
-    """Read a SOAP envelope, with any Body; :class:`WireError` when its structure is not acceptable."""
+    """Read a SOAP envelope, with any Body; raise :class:`WireError` if its structure is not acceptable."""
     root = parse(data, XmlLimits(max_bytes, _MAX_MARKUP, _MAX_DEPTH))
     if root.tag != soap("Envelope"):
         raise WireError(WireFault.UNKNOWN_ROOT, "not a SOAP 1.2 envelope", "root")
@@ -109,7 +108,7 @@ def read_document(data: bytes, max_bytes: int) -> SoapDocument:
 
 
 def _blocks(header: Element) -> tuple[Element, Element | None]:
-    """Messaging and Security; another block is read over unless it must be understood."""
+    """Return Messaging and Security; reject other blocks only if they must be understood."""
     messaging: Element | None = None
     security: Element | None = None
     for block in children(header):
@@ -125,7 +124,7 @@ def _blocks(header: Element) -> tuple[Element, Element | None]:
 
 
 def _survey(root: Element) -> Mapping[str, Element]:
-    """Look through the whole document: what may stand once does, and every identifier is unique."""
+    """Check that singular parts and identifiers are unique; return the elements by identifier."""
     singular = [element.tag for element in root.iter(*_SINGULAR)]
     if len(singular) != len(set(singular)):
         raise _malformed("a part that may stand once stands twice", "Envelope")
@@ -162,9 +161,9 @@ def _malformed(message: str, where: str) -> WireError:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A signature that holds for everything in the envelope that it refers to.
+    """A signature that is valid for everything in the envelope that it refers to.
 
-    Whether that is enough is for the caller to ask; ``certificate`` is not judged.
+    The caller decides whether that is sufficient, and whether ``certificate`` is trusted.
     """
 
     certificate: x509.Certificate
@@ -173,29 +172,29 @@ class VerifiedSignature:
     value: bytes
 
     def covers(self, element: Element) -> bool:
-        """Return whether this very element is signed, not one that looks like it."""
+        """Return whether this very element is signed, not merely an equal one."""
         return any(part is element for part in self.parts)
 
     def attachment_digest(self, content_id: str) -> bytes | None:
-        """The SHA-256 that the attachment must have, or None when it is not signed once."""
+        """Return the SHA-256 required of the attachment; ``None`` unless it is signed exactly once."""
         found = [entry.digest for entry in self.references if attachment_id(entry.uri) == content_id]
         return found[0] if len(found) == 1 else None
 
 
 class SignerUnknown(WireError):
-    """A signature whose certificate neither the message nor the caller has: it is only named."""
+    """The certificate that the signature refers to is neither in the message nor among the candidates."""
 
 
 def attachment_id(uri: str) -> str | None:
-    """The Content-ID that a ``cid:`` URL means, or None for other references (RFC 2392)."""
+    """Return the Content-ID in a ``cid:`` URL (RFC 2392); ``None`` for other references."""
     return unquote(uri[4:]) if uri.startswith("cid:") else None
 
 
 def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) -> VerifiedSignature:
-    """Verify the one signature of ``document``; :class:`WireError` (``SIGNATURE``) when it does not hold.
+    """Verify the one signature of ``document``; raise :class:`WireError` (``SIGNATURE``) if it is invalid.
 
-    ``candidates`` are certificates that a reference without a certificate may mean;
-    :class:`SignerUnknown` when it means none of them.
+    ``candidates`` are certificates that a reference without a certificate may refer to. Raises
+    :class:`SignerUnknown` if it refers to none of them.
     """
     security = document.security
     if security is None or security.signature is None:
@@ -219,7 +218,7 @@ def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) 
 def _maker(
     signature: Signature, meant: KeyReference, candidates: Sequence[x509.Certificate]
 ) -> x509.Certificate:
-    """The certificate that is meant and whose key made the signature."""
+    """Return the certificate that is referred to and whose key made the signature."""
     named = [certificate for certificate in candidates if meant.names(certificate)]
     if not named:
         if not isinstance(meant, EmbeddedCertificate):
@@ -232,7 +231,7 @@ def _maker(
 
 
 def _signed_parts(document: SoapDocument, references: Iterable[Reference]) -> dict[Reference, Element]:
-    """The elements that the signature refers to; attachments are only checked for their form."""
+    """Return the elements that the signature refers to; of attachments only the transforms are checked."""
     parts: dict[Reference, Element] = {}
     for reference in references:
         if attachment_id(reference.uri) is not None:
@@ -262,14 +261,14 @@ def _refused(message: str) -> WireError:
 
 @dataclass(frozen=True, slots=True)
 class SecurityTimestamp:
-    """Aware times in UTC. Whether they are acceptable now is for the caller to say."""
+    """The times of a ``wsu:Timestamp``, aware and in UTC; the caller decides whether they are acceptable."""
 
     created: datetime
     expires: datetime | None
 
 
 def read_timestamp(element: Element) -> SecurityTimestamp:
-    """Read ``wsu:Timestamp``; :class:`WireError` (``STRUCTURE``) when malformed."""
+    """Read ``wsu:Timestamp``; raise :class:`WireError` (``STRUCTURE``) if it is malformed."""
     parts = children(element)
     if [part.tag for part in parts] not in ([wsu("Created")], [wsu("Created"), wsu("Expires")]):
         raise _malformed_timestamp()

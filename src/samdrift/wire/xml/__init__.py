@@ -1,4 +1,4 @@
-"""XML, read under limits and written as text."""
+"""XML, read within limits and written as text."""
 
 from samdrift.wire.xml.reader import (
     LARGE,

@@ -1,7 +1,7 @@
-"""Base64 as it is in XML: white space anywhere, everything else strict (RFC 4648, xsd:base64Binary).
+"""Base64 in XML: white space anywhere, everything else strict (RFC 4648, xsd:base64Binary).
 
-The standard library's default decoder skips characters that do not belong
-there, so two different texts could mean the same bytes unnoticed.
+The standard library's default decoder skips characters that do not belong there, so two different texts could
+decode to the same bytes unnoticed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _PIECE = 1 << 20
 
 
 def encode(data: bytes) -> bytes:
-    """One line of base64 without a line end."""
+    """Encode as one line of base64 without a line end."""
     return binascii.b2a_base64(data, newline=False)
 
 
 def encode_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same of bytes that come in pieces, as they come."""
+    """Encode a stream of pieces as one base64 text, yielding it as the pieces arrive."""
     rest = b""
     for piece in pieces:
         data = rest + piece if rest else piece
@@ -32,14 +32,14 @@ def encode_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def decode(text: str, where: str = "") -> bytes:
-    """The bytes of ``text``; :class:`WireError` (``STRUCTURE``) when it is not base64."""
+    """Decode ``text``; raise :class:`WireError` (``STRUCTURE``) if it is not base64."""
     if len(text) <= _PIECE:
         return _decode(_without_white_space(text, where), where)
     return b"".join(decode_pieces(text, where))
 
 
 def decode_pieces(text: str | memoryview, where: str = "") -> Iterator[bytes]:
-    """The bytes of ``text`` piece by piece, so that a long text need not be held twice."""
+    """Decode ``text`` piece by piece, so that a long text need not be held twice."""
     decoder = Decoder(where)
     for start in range(0, len(text), _PIECE):
         yield decoder.feed(text[start : start + _PIECE])
@@ -47,21 +47,21 @@ def decode_pieces(text: str | memoryview, where: str = "") -> Iterator[bytes]:
 
 
 class Decoder:
-    """Decodes a text that comes in pieces; each call returns the bytes that are certain by then."""
+    """A decoder of a text that arrives in pieces; each call returns the bytes that are certain by then."""
 
     def __init__(self, where: str = "") -> None:
         self._where = where
         self._rest = b""
 
     def feed(self, piece: str | memoryview) -> bytes:
-        """Decode the next characters; :class:`WireError` (``STRUCTURE``) when they are not base64."""
+        """Decode the next characters; raise :class:`WireError` (``STRUCTURE``) if they are not base64."""
         ready, self._rest = _split_before_last_group(self._rest + _without_white_space(piece, self._where))
         if b"=" in ready:  # padding ends a text
             raise _not_base64(self._where)
         return _decode(ready, self._where)
 
     def close(self) -> bytes:
-        """The text ended; its last bytes."""
+        """End the text and return its last bytes."""
         return _decode(self._rest, self._where)
 
 

@@ -1,8 +1,7 @@
-"""The only door through which XML comes in, and the names that it uses.
+"""The only entry point for XML, and the namespaces that it uses.
 
-Every parser of this package reads through :func:`parse`: no document type
-declaration, no entity, no network, and bounded size, element count and depth
-before a tree is built (transport and envelope profiles carry UTF-8 only).
+Every parser of this package reads through :func:`parse`: no document type declaration, no entities, no
+network, and limits on size, element count and depth (transport and envelope profiles use UTF-8 only).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Element = etree._Element
 
 
 class Namespace:
-    """Namespace names of the formats, one place for each."""
+    """Namespace names of the formats, each defined once."""
 
     SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
     EBMS3 = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/"
@@ -51,7 +50,7 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class XmlLimits:
-    """Bounds on one document: bytes, elements with their siblings' markup, nesting."""
+    """Limits for one document: bytes, pieces of markup (tags, comments and the like), and nesting."""
 
     max_bytes: int = 1 << 20
     max_markup: int = 20_000
@@ -59,16 +58,16 @@ class XmlLimits:
 
 
 MAX_DECLARATIONS = 2_000
-"""Namespace declarations in one document. lxml sorts those of an element by insertion."""
+"""Maximum number of namespace declarations in one document; lxml sorts those of an element by insertion."""
 
 MAX_ATTRIBUTES = 256
-"""Attributes of one element, for the same reason: 25 000 of them cost seconds."""
+"""Maximum number of attributes of one element, for the same reason: 25 000 of them cost seconds."""
 
 SMALL = XmlLimits()
-"""Limits of SOAP headers, receipts and metadata."""
+"""Limits for SOAP headers, receipts and metadata."""
 
 LARGE = XmlLimits(max_bytes=160 << 20, max_markup=200_000)
-"""Limits of messages and envelopes with attachments."""
+"""Limits for messages and envelopes with attachments."""
 
 _BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
 _ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -79,10 +78,9 @@ _LIBXML_TEXT_LIMIT = 8 << 20
 def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
     """Parse ``data`` to its root element, or raise :class:`WireError`.
 
-    Refused before a tree is built: another encoding than UTF-8, a document type
-    declaration, more than ``limits`` of bytes or markup. Refused after: nesting
-    over ``limits.max_depth``, an element full of attributes. Comments and processing
-    instructions are kept, since canonical forms depend on them.
+    Rejected before a tree is built: an encoding other than UTF-8, a document type declaration, more bytes or
+    markup than ``limits``. Rejected afterwards: nesting over ``limits.max_depth``, an element with too many
+    attributes. Comments and processing instructions are kept, since canonical forms depend on them.
     """
     check_before_parsing(data, limits)
     try:
@@ -97,7 +95,7 @@ def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
 
 
 def stream_parser(target: object) -> etree.XMLParser:
-    """A parser to be fed what :func:`parse` took before; tells ``target`` of it and builds no tree."""
+    """Create a parser for data that :func:`parse` has accepted; it notifies ``target`` and builds no tree."""
     return _parser(huge=True, target=target)
 
 
@@ -113,7 +111,7 @@ def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
 
 
 def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
-    """Raise :class:`WireError` for what must not reach an XML parser at all."""
+    """Raise :class:`WireError` for input that must not reach an XML parser at all."""
     if len(data) > limits.max_bytes:
         raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
     if data.count(b"<") > limits.max_markup:
@@ -139,7 +137,7 @@ def _check_depth(root: Element, max_depth: int) -> None:
 
 @cache
 def _deeper_than(depth: int) -> etree.XPath:
-    """Return whether some element has ``depth`` ancestors; libxml2 answers that without a Python walk."""
+    """Return an XPath test for an element with ``depth`` ancestors, evaluated by libxml2, not in Python."""
     return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
 
 
@@ -149,32 +147,31 @@ def _full_of_attributes() -> etree.XPath:
 
 
 def name(namespace: str, local: str) -> str:
-    """The expanded name as lxml writes it, ``{namespace}local``."""
+    """Return the expanded name as lxml writes it, ``{namespace}local``."""
     return f"{{{namespace}}}{local}"
 
 
 def local_name(element: Element) -> str:
-    """The name of ``element`` without its namespace."""
+    """Return the name of ``element`` without its namespace."""
     return etree.QName(element).localname
 
 
 def children(element: Element) -> list[Element]:
-    """The child elements, without comments and processing instructions."""
+    """Return the child elements, without comments and processing instructions."""
     return list(element.iterchildren("*")) if len(element) else []
 
 
 def text(element: Element) -> str:
-    """The whole text of an element that holds text only, with comments left out of it."""
+    """Return the whole text of an element that contains only text, skipping comments."""
     if not len(element):
         return element.text or ""
     return "".join([element.text or "", *(child.tail or "" for child in element)])
 
 
 def path(element: Element) -> str:
-    """Return the place of ``element``, as an XPath of local names with positions where they matter.
+    """Return an XPath to ``element``, of local names with positions where they are needed.
 
-    Holds names only, so that it can are in a receipt's ``LineID``
-    (message-receipt 3.1 g).
+    It contains only names, so that it can be put in a receipt's ``LineID`` (message-receipt 3.1 g).
     """
     steps: list[str] = []
     current: Element | None = element
@@ -197,12 +194,12 @@ def canonical(
     with_comments: bool = False,
     inclusive_prefixes: tuple[str, ...] = (),
 ) -> bytes:
-    """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive.
+    """Return Canonical XML 1.0 of ``element`` and its content, inclusive or exclusive.
 
-    For the inclusive form a part of a document is read again as a document of its own
-    first, with the namespaces in scope: canonicalizing it where it stands, lxml 6 mixes
-    up two default namespaces of which one is declared inside the other. :class:`WireError`
-    (``FORBIDDEN_XML``) where no canonical form exists: a namespace that is a relative URI.
+    For the inclusive form, a part of a document is first parsed again as a document of its own, with the
+    namespaces in scope: if canonicalised within its document, lxml 6 confuses two default namespaces of which
+    one is declared inside the other. Raises :class:`WireError` (``FORBIDDEN_XML``) if no canonical form
+    exists: for a namespace that is a relative URI.
     """
     alone = exclusive or element.getparent() is None
     try:
@@ -218,10 +215,10 @@ def canonical(
 
 
 def no_canonical_form() -> WireError:
-    """The error for a document that cannot be digested."""
+    """Return the error for a document that cannot be digested."""
     return WireError(WireFault.FORBIDDEN_XML, "has no canonical form", "namespaces")
 
 
 def standalone(element: Element) -> Element:
-    """A copy of ``element`` as the root of a document, declaring every namespace in scope."""
+    """Return a copy of ``element`` as the root of a document, declaring every namespace in scope."""
     return etree.fromstring(etree.tostring(element, with_tail=False), _parser(huge=True))

@@ -1,16 +1,14 @@
-"""Validation of XML as data: tables of elements and tables of rules, and the code that walks them.
+"""Validation of XML as data: tables of elements and rules, and the code that applies them.
 
-The formats that the published schemas and Schematron files describe are checked
-here against tables in our own words, without an XSD or XSLT processor: a
-message is checked four times on its way, and 30 MB of attachments must not be
-copied by it. That the tables say what the published files say is held by the
-differential tests; where they do not, ``docs/differences.py`` says so.
+The formats of the published schemas and Schematron files are checked here against our own tables, without an
+XSD or XSLT processor: a message is checked four times on its way, and 30 MB of attachments must not be copied
+for it. Differential tests ensure that the tables agree with the published files; ``docs/differences.py``
+lists where they do not.
 
-Tables of elements have only what the published schemas of the SDK message and the message
-receipt use: simple types, in the lexical forms of XML Schema part 2 and RFC 4648, and
-sequences whose elements have distinct names, with cardinalities, possibly followed by
-elements of other namespaces (``xs:any namespace="##other"``, processed laxly). Tables of rules
-say of single elements what Schematron says.
+Tables of elements support only what the published schemas of the SDK message and the message receipt use:
+simple types, in the lexical forms of XML Schema part 2 and RFC 4648, and sequences of elements with distinct
+names and cardinalities, possibly followed by elements of other namespaces (``xs:any namespace="##other"``,
+processed laxly). Tables of rules state of single elements what Schematron states.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.xml import Element
 
 WHITESPACE = " \t\r\n"
-"""White space in XML, XML Schema and XPath; a no-break space is not."""
+"""White space in XML, XML Schema and XPath, which excludes the no-break space."""
 
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
 _DAY = r"-?(?P<year>[1-9][0-9]{4,}|[0-9]{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12][0-9]|3[01])"
@@ -40,7 +38,7 @@ _BASE64_STEP = 1 << 16
 XSD = "http://www.w3.org/2001/XMLSchema"
 
 MAX_FINDINGS = 100
-"""Limit of findings in one document; a hostile one must not become a huge receipt."""
+"""Maximum number of findings in one document, so that a hostile one cannot cause a huge receipt."""
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSI_TYPE = f"{_XSI}type"
@@ -48,27 +46,27 @@ _XSI_HINTS = (f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation")
 
 
 def is_blank(value: str) -> bool:
-    """Return whether there is nothing but white space, as XPath's ``normalize-space`` sees it."""
+    """Return whether ``value`` has only white space, as defined by XPath's ``normalize-space``."""
     return not value.strip(WHITESPACE)
 
 
 def is_boolean(value: str) -> bool:
-    """``xs:boolean``."""
+    """Return whether ``value`` is an ``xs:boolean``."""
     return value.strip(WHITESPACE) in ("true", "false", "1", "0")
 
 
 def is_date(value: str) -> bool:
-    """``xs:date``, with or without a time zone."""
+    """Return whether ``value`` is an ``xs:date``, with or without a time zone."""
     return _on_calendar(_DATE.fullmatch(value.strip(WHITESPACE)))
 
 
 def is_time(value: str) -> bool:
-    """``xs:time``, with or without a time zone."""
+    """Return whether ``value`` is an ``xs:time``, with or without a time zone."""
     return _TIME.fullmatch(value.strip(WHITESPACE)) is not None
 
 
 def is_date_time(value: str) -> bool:
-    """``xs:dateTime``, with or without a time zone."""
+    """Return whether ``value`` is an ``xs:dateTime``, with or without a time zone."""
     return _on_calendar(_DATE_TIME.fullmatch(value.strip(WHITESPACE)))
 
 
@@ -84,8 +82,7 @@ def _on_calendar(match: re.Match[str] | None) -> bool:
 def is_base64(value: str) -> bool:
     """Return whether ``value`` is base64 without line breaks and with padding (RFC 4648 3.1 to 3.3, 4).
 
-    Looks for characters outside the alphabet piece by piece, so that 30 MB take
-    some 20 ms and no second copy.
+    The search for invalid characters goes piece by piece, so that 30 MB take some 20 ms and no second copy.
     """
     if len(value) % 4 or not value.isascii():
         return False
@@ -98,11 +95,11 @@ def is_base64(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """A simple value.
+    """The type of an element that contains only text.
 
-    ``type_name`` is the expanded name of its XML Schema type, or None for an
-    anonymous one. ``accepts`` judges the text, None takes any; ``says`` completes
-    "the value of … " when it is refused. ``attributes`` are those it may carry.
+    ``type_name`` is the expanded name of its XML Schema type, or ``None`` for an anonymous one. ``accepts``
+    tests the text (``None`` accepts any); ``says`` completes "Element … " in the finding. ``attributes`` are
+    the permitted ones.
     """
 
     type_name: str | None
@@ -113,7 +110,7 @@ class Simple:
 
 @dataclass(frozen=True, slots=True)
 class Particle:
-    """An element in a sequence: expanded name, type, and how often; ``maximum`` None is unbounded."""
+    """An element in a sequence: expanded name, type and cardinality; without ``maximum`` it is unbounded."""
 
     tag: str
     type: Sequence | Simple
@@ -123,10 +120,9 @@ class Particle:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """An element that holds elements, in this order.
+    """The type of an element that contains elements, in this order.
 
-    When ``extensible``, elements of any other namespace than the format's own
-    may follow the last one.
+    If ``extensible``, elements of any namespace other than the format's own may follow the last one.
     """
 
     type_name: str
@@ -153,11 +149,10 @@ class Schema:
         object.__setattr__(self, "names", frozenset({self.root, *_declared(self.type)}))
 
     def path(self, element: xml.Element) -> str:
-        """Return the path of ``element``, or of the innermost ancestor down to which all names are declared.
+        """Return the path of ``element``, cut off before the first name that the schema does not declare.
 
-        An element with another name was named by the document's author, perhaps in what came
-        out of a decryption, and no receipt or log repeats that; ``NA`` where not even the root
-        is the format's own.
+        An undeclared name was chosen by the document's author, perhaps in the result of a decryption, and
+        must not be repeated in a receipt or log. Returns ``NA`` if not even the root is declared.
         """
         named: xml.Element | None = None
         for one in (*reversed(list(element.iterancestors())), element):
@@ -175,7 +170,7 @@ def _declared(sequence: Sequence) -> Iterator[str]:
 
 
 def limited(length: int) -> Simple:
-    """A text with a limit of characters, of an anonymous type."""
+    """Return an anonymous text type with a maximum length in characters."""
     return Simple(None, lambda value: len(value) <= length, f"is longer than {length} characters")
 
 
@@ -187,9 +182,8 @@ DATE_TIME = Simple(xml.name(XSD, "dateTime"), is_date_time, "is not a date and t
 def violations(root: Element, schema: Schema) -> list[Finding]:
     """Return the violations of the schema in the tree, in document order, at most :data:`MAX_FINDINGS`.
 
-    Each is ``SV``/``structure`` (content-specification 5.3, situation 2). Text
-    of the document is looked at only where its type restricts it, and names that the
-    schema does not have are repeated nowhere.
+    Each is ``SV``/``structure`` (content-specification 5.3, situation 2). Text is examined only where its
+    type restricts it, and names that the schema does not declare are never repeated.
     """
     check = _Check(schema)
     if root.tag == schema.root:
@@ -200,13 +194,13 @@ def violations(root: Element, schema: Schema) -> list[Finding]:
 
 
 def require_structure(root: Element, schema: Schema) -> None:
-    """:class:`WireError` for the first thing that breaks the schema."""
+    """Raise :class:`WireError` for the first violation of the schema."""
     for finding in violations(root, schema):
         raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
 
 
 class _Check:
-    """One walk through one tree."""
+    """One validation of one tree."""
 
     __slots__ = ("_namespace", "_schema", "found")
 
@@ -216,7 +210,7 @@ class _Check:
         self.found: list[Finding] = []
 
     def report(self, element: Element, text: str) -> None:
-        """Note what is wrong with an element whose name the schema has."""
+        """Add a finding about an element whose name the schema declares."""
         self.add(f"Element {xml.local_name(element)} {text}", element)
 
     def add(self, text: str, element: Element) -> None:
@@ -225,7 +219,7 @@ class _Check:
             self.found.append(Finding(Reason.SCHEMA, Detail.STRUCTURE, text, path))
 
     def element(self, element: Element, declared: Sequence | Simple) -> None:
-        """An element with a declaration."""
+        """Check an element against its declaration."""
         if element.keys():
             self._attributes(element, declared)
         if isinstance(declared, Sequence):
@@ -275,7 +269,7 @@ class _Check:
             self.add("An element that this format does not have is not expected here", element)
 
     def _lax(self, element: Element) -> None:
-        """Content of other namespaces: nothing is known of it but that a root element may are in it."""
+        """Check content of other namespaces, in which only the format's own root element is known."""
         if element.tag == self._schema.root:
             self.element(element, self._schema.type)
             return
@@ -316,11 +310,10 @@ def _expanded(qname: str, element: Element) -> str:
 class Rule:
     """One rule of a specification.
 
-    It is asked of every element whose own and nearest ancestors' expanded names
-    are ``context``, outermost first, wherever in the document that stands.
-    ``text`` says what is wrong without repeating content (content-specification
-    4.3.2, label). ``name`` is what a ``Difference`` in ``docs/differences.py``
-    refers to it by.
+    It is checked on every element for which ``context`` lists its own expanded name and those of its nearest
+    ancestors, outermost first, anywhere in the document. ``text`` describes the violation without repeating
+    content (content-specification 4.3.2, label). A ``Difference`` in ``docs/differences.py`` refers to the
+    rule by its ``name``.
 
     Clauses: content-specification 4.3.2 sentence 10.
     """
@@ -335,14 +328,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that does not hold, and the element it was asked of."""
+    """A violated rule, and the element that violates it."""
 
     rule: Rule
     element: Element
 
 
 class RuleBook:
-    """Rules by the name of the element that they are asked of."""
+    """Rules, indexed by the name of the element that they apply to."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
@@ -351,7 +344,7 @@ class RuleBook:
             self._by_tag.setdefault(rule.context[-1], []).append(rule)
 
     def broken(self, elements: Iterable[Element]) -> Iterator[Broken]:
-        """The rules that these elements break, in their order."""
+        """Yield the rules that these elements violate, in document order."""
         for element in elements:
             for rule in self._by_tag.get(element.tag, ()):
                 if _stands_in(element, rule.context) and not rule.holds(element):
@@ -369,20 +362,20 @@ def _stands_in(element: Element, context: tuple[str, ...]) -> bool:
 
 
 def finding(broken: Broken, schema: Schema) -> Finding:
-    """Return the finding for a broken rule: ``BV`` (message-receipt 4.2)."""
+    """Return the finding for a violated rule: ``BV`` (message-receipt 4.2)."""
     return Finding(Reason.RULE, broken.rule.detail, broken.rule.text, schema.path(broken.element))
 
 
 def blank_leaves(elements: Iterable[Element]) -> list[Element]:
-    """Return the elements without child elements that hold no text but white space."""
+    """Return the elements without child elements whose text is empty or white space."""
     return [element for element in elements if _is_leaf(element) and not _holds_text(element)]
 
 
 def blank_elements(elements: list[Element]) -> list[Element]:
-    """Return the elements that, with all they contain, hold no text but white space.
+    """Return the elements that, with all their content, have no text but white space.
 
-    ``elements`` are all of a document, in its order. Each blank one contains a
-    blank leaf, so a document without one is done immediately.
+    ``elements`` are all elements of a document, in order. Each blank element contains a blank leaf, so a
+    document without blank leaves needs no further check.
     """
     if not blank_leaves(elements):
         return []

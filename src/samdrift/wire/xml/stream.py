@@ -1,8 +1,8 @@
-"""XML as it streams in, in bounded memory, under the rules of :mod:`samdrift.wire.xml.reader`.
+"""XML as a stream, in bounded memory, under the rules of :mod:`samdrift.wire.xml.reader`.
 
-For documents that are too large to be held: envelopes of 100 MB at an access
-point, and what brings one in base64. No document type declaration, no other
-encoding than UTF-8, and bounded bytes, markup, depth and attributes.
+It is for documents that are too large to be held in memory: envelopes of 100 MB at an access point, and
+documents that contain one in base64. No document type declaration, no encoding but UTF-8, and limits on
+bytes, markup, depth and attributes.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml.reader import MAX_ATTRIBUTES, XmlLimits
 
 _MAX_TOKEN = 256 << 10
-"""Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
+"""Maximum bytes of one piece of markup (a tag, a comment) that is not yet complete."""
 
 _TEXT = 64 << 10
-"""Limit of characters of text in one report."""
+"""Maximum number of characters of text in one call."""
 
 _UTF16_MARKS = (0x00, 0xFE, 0xFF)
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\n"
-"""Base64 and white space: character data wherever an element is open, with nothing to check in it."""
+"""Base64 and white space, which are plain character data inside an element and need no parsing."""
 
 
 class Listener(Protocol):
-    """Receives elements and text in document order; names are expanded, as lxml writes them."""
+    """Receiver of elements and text in document order; names are expanded, as lxml writes them."""
 
     def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
-        """An element begins; false when its text is not wanted, up to the next end of an element."""
+        """Begin an element; return false to skip text up to the next end of an element."""
 
     def text(self, data: str) -> None:
-        """Text of the element that was last begun and is not ended."""
+        """Receive text of the innermost open element."""
 
     def end(self) -> None:
-        """The element that was last begun ends."""
+        """End the innermost open element."""
 
 
 class XmlStream:
-    """Feed it a document's bytes in pieces; what is no XML, or too much, raises :class:`WireError`.
+    """A parser that is fed in pieces; malformed XML, or too much of it, raises :class:`WireError`.
 
-    So does whatever the listener raises. After an error the stream is of no further use.
+    Exceptions from the listener propagate. The stream cannot be used after an error.
     """
 
     def __init__(self, listener: Listener, limits: XmlLimits) -> None:
@@ -61,7 +61,7 @@ class XmlStream:
         self._parser.CharacterDataHandler = listener.text
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the document."""
+        """Parse the next bytes of the document."""
         self._fed += len(chunk)
         if self._fed > self._limits.max_bytes:
             raise WireError(WireFault.TOO_LARGE, f"larger than {self._limits.max_bytes} bytes")
@@ -77,26 +77,25 @@ class XmlStream:
             raise WireError(WireFault.TOO_LARGE, f"markup larger than {_MAX_TOKEN} bytes")
 
     def close(self) -> None:
-        """The document ended."""
+        """End the document."""
         self._parse(b"", last=True)
 
     @property
     def _waiting(self) -> int:
-        """Return the number of bytes that the parser holds back until it knows what they are."""
+        """Number of bytes that the parser holds back until it can interpret them."""
         return self._fed - self._passed_over - self._parser.CurrentByteIndex
 
     def _means_nothing(self, chunk: bytes) -> bool:
-        """Return whether the parser would read over ``chunk``: plain text that nobody wants, with no markup
-        begun.
+        """Return whether the parser may skip ``chunk``: plain text that is not wanted, outside any markup.
 
-        An envelope of 100 MB is nearly all ciphertext; looking for anything else in
-        it takes a fifth of the time that parsing it takes.
+        An envelope of 100 MB is nearly all ciphertext; searching it for anything else takes a fifth of the
+        time that parsing it takes.
         """
         unwanted = self._parser.CharacterDataHandler is None
         return unwanted and self._waiting == len(chunk) and not chunk.translate(None, _PLAIN)
 
     def _refuse_utf16(self, chunk: bytes) -> None:
-        """By the first two bytes, as expat would recognise it although it was told UTF-8."""
+        """Reject UTF-16 by the first two bytes, because expat would accept it despite being set to UTF-8."""
         if len(self._head) < 2:
             self._head = (self._head + chunk[:2])[:2]
             if any(byte in self._head for byte in _UTF16_MARKS):
@@ -133,5 +132,5 @@ class XmlStream:
 
 
 def _expanded(name: str) -> str:
-    """The name as lxml writes it; expat puts the namespace and a ``}`` before the local name."""
+    """Return the name as lxml writes it; expat puts the namespace and a ``}`` before the local name."""
     return "{" + name if "}" in name else name

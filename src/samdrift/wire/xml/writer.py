@@ -1,10 +1,10 @@
-"""Values escaped for XML that is written as text, straight in canonical form.
+"""Escaping of values for XML that is written as text, directly in canonical form.
 
-What is signed must be in exclusive canonical form. Headers of a fixed shape are therefore
-written in that form in the first place, from templates that show the shape: the bytes that
-are hashed are the bytes that are sent, and no tree is built, canonicalized and serialized
-for them. A template declares its namespaces by prefix, then has its attributes by namespace
-and name, and no empty-element tags (Canonical XML 1.0, 2.3); a test compares each with lxml.
+Signed XML must be in exclusive canonical form. Headers with a fixed structure are therefore written in that
+form directly, from templates that show the structure: the bytes that are hashed are the bytes that are sent,
+and no tree is built, canonicalised and serialised for them. A template declares its namespaces by prefix,
+then has its attributes by namespace and name, and no empty-element tags (Canonical XML 1.0, 2.3); a test
+compares each with lxml.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _IN_ATTRIBUTE = {
 
 
 def text(value: str) -> str:
-    """``value`` between tags; :class:`WireError` (``STRUCTURE``) when XML cannot hold it."""
+    """Escape ``value`` as text; raise :class:`WireError` (``STRUCTURE``) if XML cannot represent it."""
     return value if _PLAIN.fullmatch(value) else _checked(value).translate(_IN_TEXT)
 
 
 def quoted(value: str) -> str:
-    """``value`` between double quotes, as an attribute; :class:`WireError` as for :func:`text`."""
+    """Escape ``value`` for an attribute in double quotes; raise :class:`WireError` as :func:`text` does."""
     return value if _PLAIN.fullmatch(value) else _checked(value).translate(_IN_ATTRIBUTE)
 
 
 def attribute(name: str, value: str | None) -> str:
-    """An optional attribute with the space before it; nothing when there is no value."""
+    """Return an optional attribute with a leading space; empty if there is no value."""
     return "" if value is None else f' {name}="{quoted(value)}"'
 
 

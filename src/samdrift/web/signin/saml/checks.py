@@ -1,6 +1,6 @@
-"""Checks of a SAML answer, before anything follows from it (saml-profiles 4.1.4.3, saml-core 2.5.1).
+"""Checks of a SAML answer before it is used (saml-profiles 4.1.4.3, saml-core 2.5.1).
 
-A verdict names the check that failed, for the organisation's log; the person is only told what they can do.
+An error names the check that failed, for the organisation's log; the person is told only what to do next.
 The signatures were verified when the answer was read.
 """
 
@@ -18,24 +18,24 @@ from samdrift.wire.saml.parts import PERSISTENT
 from samdrift.wire.saml.response import SUCCESS, Response
 
 SKEW = timedelta(seconds=60)
-"""Difference between the clocks of the sign-in service and of ours that is tolerated."""
+"""Tolerated difference between the sign-in service's clock and ours."""
 _MAX_SUBJECT = 255
 _MAX_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was made, as its answer must fit it."""
+    """The request that an answer must match."""
 
     identifier: str
     answer: str
-    """The address to which the answer is posted."""
+    """The address to which the answer must be posted."""
     service: str
     """Our entity identifier."""
 
 
 def person_of(response: Response, asked: Asked, settings: SamlSettings, now: datetime) -> Person:
-    """Return the person that an answer names; :class:`SignInFailed` when any check fails."""
+    """Return the person that an answer identifies; raise :class:`SignInFailed` when any check fails."""
     _require(response.destination == asked.answer, Fault.DESTINATION)
     _require(_same(response.in_response_to, asked.identifier), Fault.REQUEST)
     _require(response.issuer in (None, settings.entity), Fault.ISSUER_OF_ANSWER)
@@ -71,7 +71,7 @@ def _same(one: str | None, other: str) -> bool:
 
 
 def _is_for(assertion: Assertion, service: str) -> bool:
-    """Return whether the assertion is for us: there is a restriction, and each names us."""
+    """Return whether the assertion is for us: it has audience restrictions, and each includes us."""
     return bool(assertion.audiences) and all(service in each for each in assertion.audiences)
 
 
@@ -82,7 +82,7 @@ def _within(not_before: datetime | None, not_on_or_after: datetime | None, now: 
 
 
 def _confirms(one: Confirmation, asked: Asked, now: datetime) -> bool:
-    """Return whether the bearer is confirmed as saml-profiles 4.1.4.2 demands, at this address, now."""
+    """Return whether the bearer is confirmed for this address now, as saml-profiles 4.1.4.2 demands."""
     return (
         one.recipient == asked.answer
         and _same(one.in_response_to, asked.identifier)
@@ -104,9 +104,9 @@ def _authentication(assertion: Assertion, settings: SamlSettings, now: datetime)
 
 
 def _subject(assertion: Assertion, settings: SamlSettings, service: str) -> str:
-    """Return what the person is known by: the agreed attribute, or a name that stays the same.
+    """Return the person's identifier: the agreed attribute, or a persistent name.
 
-    A persistent name means something within the service's realm and for us alone (saml-core 8.3.7).
+    A persistent name is only valid within the service's realm and for us (saml-core 8.3.7).
     """
     if settings.subject_attribute:
         values = assertion.attributes.get(settings.subject_attribute, ())

@@ -1,8 +1,8 @@
-"""Sign-in by SAML: away to the organisation's sign-in service by HTTP-Redirect, and back by HTTP-POST.
+"""Sign-in by SAML: HTTP-Redirect to the organisation's sign-in service, and HTTP-POST for the answer.
 
-The answer is posted by another site, so that the browser brings no cookie of ours. The page that takes it
-posts it once more, now from our own site, and then the cookie comes along: the answer counts in the browser
-that asked, and nothing needs to be stored for anybody who has only begun.
+The answer is posted from another site, so the browser does not send our cookie. The page that receives it
+posts it again from our own site, this time with the cookie. So the answer is accepted only in the browser
+that asked for it, and nothing is stored for sign-ins that are not completed.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ class SamlKeys(Protocol):
         """Return the keys that sign requests, the one in use first."""
 
     async def decrypting(self) -> Sequence[DecryptionKey]:
-        """Return the keys that assertions may be encrypted for, the newest first."""
+        """Return the keys that can decrypt assertions, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One organisation's pages, as its sign-in service knows them."""
+    """One organisation's pages as a SAML service provider."""
 
     origin: str
     name: str
 
     @property
     def entity(self) -> str:
-        """Our entity identifier, at which our metadata are."""
+        """Return our entity identifier, which is also the address of our metadata."""
         return self.origin + METADATA
 
     @property
     def answer(self) -> str:
-        """The address that answers are posted to."""
+        """Return the address to which answers are posted."""
         return self.origin + POSTED
 
     def described(
         self, signers: tuple[x509.Certificate, ...], recipients: tuple[x509.Certificate, ...]
     ) -> str | None:
-        """Return our metadata with the certificates of our keys; ``None`` before the first ones.
+        """Return our metadata with the certificates of our keys; ``None`` before there are any.
 
-        Every key that signs is named, including the next one. Of those that decrypt the newest is, by which
-        assertions are to be encrypted from now on.
+        All signing keys are included, also the next one. Of the decryption keys only the newest is included,
+        since assertions are to be encrypted for it from now on.
         """
         if not signers or not recipients:
             return None
@@ -99,7 +99,7 @@ class SamlSignIn:
         self._on_failure = on_failure
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again."""
+        """Begin a sign-in that returns to the page ``back``; ``again`` demands a new authentication."""
         description = await self._provider.description()
         keys = await self._keys.signing()
         if not keys:
@@ -125,7 +125,7 @@ class SamlSignIn:
     ) -> Completed:
         """Turn the sign-in service's answer into a session.
 
-        :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or
+        Raises :class:`~samdrift.web.signin.faults.SignInFailed`, once it has been recorded, or
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """
         try:
@@ -135,16 +135,16 @@ class SamlSignIn:
             raise
 
     async def end_from_outside(self, notice: str) -> int:
-        """Refuse a notice of OpenID Connect: this service does not send any."""
+        """Refuse a logout notice, since those belong to OpenID Connect."""
         await self._on_failure(Fault.EVENT)
         raise SignInFailed(Fault.EVENT)
 
     async def leave(self, back: str) -> str | None:
-        """Return ``None``: a request to end the session would put the person's name into an address."""
+        """Return ``None``, since a logout request would put the person's name into an address."""
         return None
 
     async def metadata(self) -> str | None:
-        """Return our metadata; ``None`` before the first keys."""
+        """Return our metadata; ``None`` before there are keys."""
         signers = tuple(key.certificate for key in await self._keys.signing())
         recipients = tuple(key.certificate for key in await self._keys.decrypting())
         return self._site.described(signers, recipients)
@@ -171,5 +171,5 @@ class SamlSignIn:
             raise SignInFailed(_FAULTS.get(error.fault, Fault.ANSWER)) from None
 
     def _identifier(self, pending: Pending) -> str:
-        """Return the identifier of the request, which must not begin with a digit (saml-core 1.3.4)."""
+        """Return the identifier of the request, which may not begin with a digit (saml-core 1.3.4)."""
         return "_" + pending.derived(self._sessions, "request")

@@ -1,4 +1,4 @@
-"""An organisation's SAML sign-in service: what it is trusted for, and its metadata."""
+"""An organisation's SAML sign-in service: its settings and its metadata."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _FILE_FRESH = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class SamlSettings:
-    """An organisation's SAML sign-in service as its administrator entered it."""
+    """An organisation's SAML sign-in service as entered by its administrator."""
 
     entity: str
     """The service's entity identifier."""
     levels: tuple[str, ...]
-    """Levels of assurance (``AuthnContextClassRef``) that open a session, the preferred one first."""
+    """Levels of assurance (``AuthnContextClassRef``) that are accepted, the preferred one first."""
     signers: tuple[x509.Certificate, ...] | None = None
-    """Certificates that may have signed the metadata; ``None`` where a file of the operator's is trusted."""
+    """Certificates that may sign the metadata; ``None`` if a file of the operator's is trusted as it is."""
     subject_attribute: str = ""
-    """The attribute that a person is known by; a persistent ``NameID`` by default."""
+    """The attribute that identifies a person; empty for a persistent ``NameID``."""
     name_attribute: str = DISPLAY_NAME
     attributes: tuple[str, ...] = ()
-    """Further attributes that a session keeps, such as groups."""
+    """Further attributes that are kept with a session, such as groups."""
     longest_since: timedelta | None = None
-    """Longest time since a person has shown who they are."""
+    """Maximum time since the person authenticated."""
     encrypted: bool = True
-    """Assertions are refused that are not encrypted."""
+    """True to refuse assertions that are not encrypted."""
 
 
 Read = Callable[[], Awaitable[bytes]]
-"""Gets metadata, or raises :class:`ProviderUnavailable`."""
+"""Function that returns metadata or raises :class:`ProviderUnavailable`."""
 
 
 def from_file(file: Path) -> Read:
-    """Read metadata from a file, which may be replaced."""
+    """Return a function that reads metadata from a file, which may be replaced."""
 
     async def read() -> bytes:
         try:
@@ -60,7 +60,7 @@ def from_file(file: Path) -> Read:
 
 
 def from_address(url: str, client: Fetches) -> Read:
-    """Read metadata from an address that a person entered."""
+    """Return a function that fetches metadata from an address entered by a person."""
 
     async def read() -> bytes:
         try:
@@ -80,8 +80,9 @@ class SamlProvider:
     """One organisation's SAML sign-in service."""
 
     def __init__(self, settings: SamlSettings, read: Read, clock: Clock) -> None:
-        """``read`` gets the metadata, which are not trusted by where they come from but by their signature,
-        unless the settings name no signers.
+        """Use ``read`` to get the metadata.
+
+        They are trusted because of their signature and not their source, unless the settings name no signers.
         """
         self.settings = settings
         self._read = read
@@ -90,7 +91,7 @@ class SamlProvider:
         self._kept = Kept(self._described, clock, settings.entity, **own)
 
     async def description(self) -> metadata.IdentityProvider:
-        """Return what the service publishes of itself; :class:`ProviderUnavailable`."""
+        """Return the service's published description; raise :class:`ProviderUnavailable`."""
         found = await self._kept.now()
         if not found.valid(self._clock()):
             raise ProviderUnavailable("the metadata of the sign-in service are out of date")

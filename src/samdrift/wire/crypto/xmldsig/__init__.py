@@ -1,6 +1,6 @@
-"""XML Signature, as much of it as the profiles use, on lxml's canonical forms and cryptography's RSA.
+"""The subset of XML Signature that the profiles use, built on lxml's canonical forms and cryptography's RSA.
 
-Why not a library in production: docs/decisions/0001-xml-security-core.md.
+docs/decisions/0001-xml-security-core.md explains why no library is used in production.
 """
 
 from samdrift.wire.crypto.xmldsig.algorithms import (

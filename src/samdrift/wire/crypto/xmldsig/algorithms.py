@@ -1,8 +1,8 @@
-"""Which algorithms a signature may name: an allow-list, frozen, with no way round it.
+"""Algorithms that a signature may name: a frozen allow-list that cannot be bypassed.
 
-A name that is not here is refused before anything is computed: no SHA-1, no
-HMAC (a public key would serve as its secret), no XPath, XSLT or base64
-transform (they let the signer decide what the reader's digest covers).
+A name that is not listed is rejected before anything is computed: no SHA-1, no HMAC (a public key would serve
+as its secret), no XPath, XSLT or base64 transform (they let the signer decide what the reader's digest
+covers).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Canonicalization(StrEnum):
-    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1 a)."""
+    """Mandatory canonical forms of XML Signature 1.1, without comments (envelope-profile-xhe 3.5.2.1 a)."""
 
     INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
     INCLUSIVE_1_1 = "http://www.w3.org/2006/12/xml-c14n11"
@@ -21,21 +21,21 @@ class Canonicalization(StrEnum):
 
 
 RSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-"""The one signature method (envelope-profile-xhe 3.5.2.2 a, transport-profile-as4 2.4)."""
+"""The only accepted signature method (envelope-profile-xhe 3.5.2.2 a, transport-profile-as4 2.4)."""
 
 SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
-"""The one digest method (envelope-profile-xhe 3.5.2.4 a)."""
+"""The only accepted digest method (envelope-profile-xhe 3.5.2.4 a)."""
 
 ENVELOPED_SIGNATURE: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
-"""Takes the signature itself out of what is digested (envelope-profile-xhe 3.5.2.3 a)."""
+"""Transform that excludes the signature itself from the digest (envelope-profile-xhe 3.5.2.3 a)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Algorithms that one use of signatures accepts; method and digest are always :data:`RSA_SHA256` and
-    :data:`SHA256`.
+    """Algorithms that one use of signatures accepts.
 
-    ``max_references`` bounds the work that a signature can ask for.
+    Signature and digest method are always :data:`RSA_SHA256` and :data:`SHA256`. ``max_references`` limits
+    the work that a signature can cause.
 
     Clauses: envelope-profile-xhe 3.5.2 sentence 1, 3.5.2.2 a, 3.5.2.4 a.
     """
@@ -50,4 +50,4 @@ ENVELOPED: Final = AllowList(
     transforms=frozenset({ENVELOPED_SIGNATURE, *Canonicalization}),
     max_references=1,
 )
-"""Algorithms of documents that carry their own signature: envelopes and service metadata."""
+"""Algorithms accepted in documents that contain their own signature: envelopes and service metadata."""

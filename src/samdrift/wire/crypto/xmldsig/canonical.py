@@ -1,8 +1,8 @@
-"""Canonical forms of a document and of a part of it, given piece by piece to a hash.
+"""Canonical forms of a document and of a part of it; that of a document is streamed to a hash.
 
-lxml's canonicalizer does the work; this module adds what a *part* of a document
-needs in the inclusive forms and lxml leaves out: the ``xml:`` attributes of the
-ancestors (Canonical XML 1.0, 2.4). Comments are never part of the form.
+lxml's canonicaliser does the work; this module adds what a *part* of a document needs in the inclusive forms
+and lxml omits: the ``xml:`` attributes of the ancestors (Canonical XML 1.0, 2.4). Comments are never part of
+the form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INHERITED_1_1 = frozenset({f"{_XML}lang", f"{_XML}space"})
 
 
 class Sink(Protocol):
-    """Takes a canonical form piece by piece."""
+    """Receiver of a canonical form, piece by piece."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -33,7 +33,7 @@ class DigestSink(Sink, Protocol):
 
 
 class HashSink:
-    """Hashes what it is given and keeps nothing else."""
+    """A sink that hashes its input without storing it."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -46,10 +46,10 @@ class HashSink:
 def canonical_document(
     root: Element, method: Canonicalization, prefixes: tuple[str, ...], sink: Sink
 ) -> None:
-    """Write the form of the whole document of ``root``, with what stands before and after the root.
+    """Write the canonical form of the whole document of ``root``, including what surrounds the root.
 
-    Versions 1.0 and 1.1 differ only for parts of documents. :class:`WireError`
-    where no form exists, as with :func:`samdrift.wire.xml.reader.canonical`.
+    Versions 1.0 and 1.1 differ only for parts of documents. Raises :class:`WireError` if no canonical form
+    exists, like :func:`samdrift.wire.xml.reader.canonical`.
     """
     try:
         root.getroottree().write_c14n(  # type: ignore[call-arg]
@@ -63,10 +63,10 @@ def canonical_document(
 
 
 def canonical_part(element: Element, method: Canonicalization, prefixes: tuple[str, ...] = ()) -> bytes:
-    """The form of ``element`` where it stands, with the namespaces that are in scope there.
+    """Return the canonical form of ``element`` in its document, with the namespaces in scope there.
 
-    :class:`WireError` (``ALGORITHM``) for the one thing that version 1.1 does
-    otherwise and that no profile needs: an inherited ``xml:base`` or ``xml:id``.
+    Raises :class:`WireError` (``ALGORITHM``) for the one difference in version 1.1 that no profile needs: an
+    inherited ``xml:base`` or ``xml:id``.
     """
     if method is Canonicalization.EXCLUSIVE:
         return canonical(element, exclusive=True, inclusive_prefixes=prefixes)
@@ -83,7 +83,7 @@ def canonical_part(element: Element, method: Canonicalization, prefixes: tuple[s
 
 
 def _inherited_attributes(element: Element) -> dict[str, str]:
-    """The ``xml:`` attributes of the ancestors, the nearest one of each name."""
+    """Return the ``xml:`` attributes of the ancestors, the nearest one of each name."""
     found: dict[str, str] = {}
     for ancestor in element.iterancestors():
         for key, value in ancestor.attrib.items():

@@ -1,9 +1,8 @@
-"""Documents that carry their own signature: envelopes and service metadata (envelope-profile-xhe 3.5).
+"""Documents that contain their own signature: envelopes and service metadata (envelope-profile-xhe 3.5).
 
-One form only: a ``ds:Signature`` that is a child of the root, with one
-reference ``URI=""`` to the whole document. So there is no identifier to move
-elsewhere (signature wrapping), and what is verified is the root that the caller
-goes on with.
+Only one form is accepted: a ``ds:Signature`` that is a child of the root, with one reference ``URI=""`` to
+the whole document. So there is no identifier that could be moved elsewhere (signature wrapping), and the
+element that is verified is the root that the caller continues with.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _MAX_DER = 16 * 1024
 
 
 def append_certificate(parent: Element, certificate: x509.Certificate) -> Element:
-    """Append ``ds:KeyInfo`` with the certificate as the only thing in it.
+    """Append ``ds:KeyInfo`` with the certificate as its only content.
 
     Clauses: envelope-profile-xhe 3.5.2.5 a.
     """
@@ -54,15 +53,15 @@ def append_certificate(parent: Element, certificate: x509.Certificate) -> Elemen
 
 
 def certificate_elements(key_info: Element) -> list[Element]:
-    """Return the elements of ``ds:KeyInfo`` that hold certificates, of which the profile has exactly one."""
+    """Return the certificate elements in ``ds:KeyInfo``, of which the profile requires exactly one."""
     return key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
 
 
 def read_certificate(key_info: Element) -> x509.Certificate:
-    """The one certificate in ``ds:KeyInfo``; :class:`WireError` unless there is exactly one.
+    """Return the certificate in ``ds:KeyInfo``; raise :class:`WireError` unless there is exactly one.
 
-    Names, serial numbers and bare key values beside it are left unread: the
-    certificate alone is what is compared with the published one.
+    Names, serial numbers and bare key values next to it are ignored: only the certificate is compared with
+    the published one.
     """
     found = certificate_elements(key_info)
     if len(found) != 1:
@@ -71,7 +70,7 @@ def read_certificate(key_info: Element) -> x509.Certificate:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """Read a certificate; :class:`WireError` (``SIGNATURE``) if it is not one that can be read."""
+    """Parse a certificate; raise :class:`WireError` (``SIGNATURE``) if it cannot be read."""
     if len(der) > _MAX_DER:
         raise WireError(WireFault.SIGNATURE, "certificate too large", "X509Certificate")
     try:
@@ -81,7 +80,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
 
 
 class SignatureReason(StrEnum):
-    """Why a signature holds or not, for programs to branch on and people to read."""
+    """Reasons why a signature is valid or not, for programs to branch on and people to read."""
 
     VALID = "valid"
     MISSING = "no-signature"
@@ -96,16 +95,16 @@ class SignatureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerdict:
-    """Verdict: the document is, or is not, as the holder of ``certificate`` signed it.
+    """Verdict on whether the document is as the holder of ``certificate`` signed it.
 
-    Says nothing about whether that certificate is to be trusted. It is given
-    also when the signature does not hold, where it could be read.
+    It does not state whether that certificate is trusted. ``certificate`` is set for an invalid signature
+    too, if it could be read.
     """
 
     reason: SignatureReason
     certificate: x509.Certificate | None = None
     signed: SignedPart | None = None
-    """The signature itself, where it holds."""
+    """The signed bytes and the signature value, if the signature is valid."""
 
     @property
     def valid(self) -> bool:
@@ -117,8 +116,8 @@ def sign_enveloped(
 ) -> None:
     """Sign the document of ``root`` and append the signature as the root's last child.
 
-    RSA-SHA256 and SHA-256, reference ``URI=""`` with the enveloped transform,
-    the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2).
+    Uses RSA-SHA256 and SHA-256, reference ``URI=""`` with the enveloped transform, and the certificate in
+    ``KeyInfo`` (envelope-profile-xhe 3.5.2).
 
     Clauses: envelope-profile-xhe 3.5 sentence 1, 3.5.2.3 a.
     """
@@ -138,13 +137,13 @@ def sign_enveloped(
 
 
 def verify_enveloped(root: Element, *, new_sink: Callable[[], DigestSink] = HashSink) -> SignatureVerdict:
-    """Judge the one signature of the document of ``root``, and take it out of the tree.
+    """Verify the one signature of the document of ``root``, and remove it from the tree.
 
-    Taken out in place: a copy of the tree would cost as much memory as the
-    envelope, and what is left is exactly what was signed.
+    It is removed in place: a copy of the tree would cost as much memory as the envelope, and the remaining
+    tree is exactly what was signed.
 
-    Envelope-profile-xhe 2.2 allows several signatures and does not say what a
-    second one means; a document with more than one is not accepted as signed.
+    Envelope-profile-xhe 2.2 allows several signatures and does not state what a second one means; a document
+    with more than one is not accepted as signed.
 
     Clauses: envelope-profile-xhe 3.5 sentence 2.
     """
@@ -181,7 +180,7 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
 
 
 def is_enveloped(transforms: tuple[Transform, ...]) -> bool:
-    """Return whether the transforms are: take the signature out, then at most one canonical form."""
+    """Return whether the transforms remove the signature and then apply at most one canonical form."""
     algorithms = [transform.algorithm for transform in transforms]
     return algorithms[:1] == [ENVELOPED_SIGNATURE] and (
         len(algorithms) == 1 or (len(algorithms) == 2 and algorithms[1] in frozenset(Canonicalization))
@@ -189,14 +188,14 @@ def is_enveloped(transforms: tuple[Transform, ...]) -> bool:
 
 
 def _digest(root: Element, transforms: tuple[Transform, ...], sink: DigestSink) -> bytes:
-    """The SHA-256 of the document after the transforms; without a canonical form, of the inclusive one."""
+    """Return the SHA-256 of the document after the transforms, in inclusive form if they name none."""
     last = transforms[-1] if len(transforms) > 1 else Transform(Canonicalization.INCLUSIVE)
     canonical_document(root, Canonicalization(last.algorithm), last.prefixes, sink)
     return sink.digest()
 
 
 def take_out(signature: Element) -> None:
-    """Remove ``signature`` from its tree and leave the text that follows it where it was."""
+    """Remove ``signature`` from its tree, but keep the text that follows it."""
     parent, previous = signature.getparent(), signature.getprevious()
     if parent is None:
         raise WireError(WireFault.SIGNATURE, "signature stands alone", "Signature")
@@ -210,13 +209,12 @@ def take_out(signature: Element) -> None:
 
 
 def enveloped_signature(digest: bytes, key: SigningKey, in_scope: Mapping[str, str]) -> str:
-    """``ds:Signature`` to stand as the last child of a document's root (envelope-profile-xhe 3.5).
+    """Return ``ds:Signature``, to be written as the last child of the root (envelope-profile-xhe 3.5).
 
-    ``digest`` is the SHA-256 of the document without it, in inclusive canonical
-    form. ``in_scope`` are the namespaces that the root declares, by prefix; it
-    has neither a default namespace nor ``xml:`` attributes. ``SignedInfo`` of one
-    reference always has the same shape, so the bytes that are signed are written
-    down rather than canonicalized from a tree (see :mod:`samdrift.wire.xml.writer`).
+    ``digest`` is the SHA-256 of the document without it, in inclusive canonical form. ``in_scope`` are the
+    namespaces that the root declares, by prefix; it has neither a default namespace nor ``xml:`` attributes.
+    ``SignedInfo`` with one reference always has the same structure, so the bytes to sign are written directly
+    rather than canonicalised from a tree (see :mod:`samdrift.wire.xml.writer`).
     """
     namespaces = sorted({"ds": Namespace.DSIG, **in_scope}.items())
     declarations = "".join(f' xmlns:{prefix}="{namespace}"' for prefix, namespace in namespaces)

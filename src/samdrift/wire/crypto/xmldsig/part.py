@@ -1,8 +1,9 @@
-"""Signatures over one element, by which it is identified: those of SAML (saml-core 5.4).
+"""Signatures over one element, referenced by its identifier, as in SAML (saml-core 5.4).
 
-The signature is a child of the element that it is over, and its one reference names that element. The digest
-is made of the element where the signature was found and of no other: nothing is looked up by its identifier,
-so there is nothing to move elsewhere (signature wrapping). What goes on to be read is what was digested.
+The signature is a child of the element that it covers, and its single reference names that element. The
+digest is computed over the element that contains the signature and no other. Nothing is looked up by its
+identifier, so nothing can be moved elsewhere (signature wrapping). The bytes that were digested are returned
+for use.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from samdrift.wire.xml import Element
 def signed_bytes(element: Element, identifier: str, signers: Sequence[x509.Certificate]) -> bytes:
     """Return the canonical form of ``element`` that one of ``signers`` signed, without its signature.
 
-    The signature is taken out of the tree. :class:`WireError` (``SIGNATURE``, ``ALGORITHM``) unless there is
-    exactly one, over this element, by one of them. Certificates in it are left unread: who may sign is known
-    beforehand.
+    The signature is removed from the tree. Raises :class:`WireError` (``SIGNATURE``, ``ALGORITHM``) unless
+    there is exactly one, over this element, by one of the signers. Certificates in it are ignored: the
+    permitted signers are known in advance.
     """
     found = element.findall(ds("Signature"))
     if len(found) != 1:

@@ -1,10 +1,10 @@
-"""``ds:Signature``: read it, check its value with a certificate, and make one (XML Signature 4.4).
+"""``ds:Signature``: reading, checking its value with a certificate, and creating one (XML Signature 4.4).
 
-The pieces that enveloped signatures and WS-Security share. The caller resolves the
-references itself, or gives :func:`unmatched` a function that does.
+This is the part that enveloped signatures and WS-Security share. The caller resolves the references itself,
+or passes :func:`unmatched` a function that does.
 
-Reading ``ds:SignedInfo`` refuses every element, algorithm and transform that the
-caller's allow-list does not name, so that nothing is computed on a stranger's terms.
+Reading ``ds:SignedInfo`` rejects every element, algorithm and transform that is not in the caller's
+allow-list, so that nothing is computed on a stranger's terms.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from samdrift.wire.xml import Element, Namespace, base64text, children, name, te
 _INCLUSIVE_NAMESPACES = name(Namespace.EXC_C14N, "InclusiveNamespaces")
 
 _DEFAULT_NAMESPACE = "#default"
-"""In a ``PrefixList``. lxml leaves it out without a word, so it is refused rather than digested wrongly."""
+"""Value in a ``PrefixList`` that lxml silently ignores, so it is rejected rather than digested wrongly."""
 
 _MAX_PREFIXES = 32
-"""In a ``PrefixList``. Each is looked for at each element, before anything is known of who signed."""
+"""Maximum length of a ``PrefixList``: each element is searched for each prefix before the signer is known."""
 
 _SHA256_SIZE = 32
 
 
 @cache
 def ds(local: str) -> str:
-    """The expanded name of an element of XML Signature."""
+    """Return the expanded name of an XML Signature element."""
     return name(Namespace.DSIG, local)
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """One step from the referenced thing to the bytes that are digested.
+    """One step from the referenced data to the bytes that are digested.
 
     ``prefixes`` is the ``PrefixList`` of ``InclusiveNamespaces`` in exclusive canonical form.
     """
@@ -57,7 +57,7 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A signed reference: its place, its transforms to bytes, and the SHA-256 of those bytes."""
+    """A signed reference: its URI, its transforms, and the SHA-256 of the transformed bytes."""
 
     uri: str
     transforms: tuple[Transform, ...]
@@ -66,14 +66,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class SignedInfo:
-    """Canonicalization of ``ds:SignedInfo`` itself, and the references that it holds."""
+    """The canonicalisation of ``ds:SignedInfo`` itself, and the references in it."""
 
     canonicalization: Transform
     references: tuple[Reference, ...]
 
 
 def read_signed_info(element: Element, allowed: AllowList) -> SignedInfo:
-    """Read ``ds:SignedInfo``; :class:`WireError` for what is malformed or not in ``allowed``."""
+    """Read ``ds:SignedInfo``; raise :class:`WireError` for anything malformed or not in ``allowed``."""
     parts = children(element)
     expected = [ds("CanonicalizationMethod"), ds("SignatureMethod")] + [ds("Reference")] * (len(parts) - 2)
     if len(parts) < 3 or [part.tag for part in parts] != expected:
@@ -89,7 +89,10 @@ def read_signed_info(element: Element, allowed: AllowList) -> SignedInfo:
 
 
 def read_reference(element: Element, allowed: AllowList) -> Reference:
-    """Read one ``ds:Reference``, of a signature or repeated in a receipt; :class:`WireError` as above."""
+    """Read one ``ds:Reference``, of a signature or repeated in a receipt.
+
+    Raises :class:`WireError` as :func:`read_signed_info` does.
+    """
     parts = children(element)
     if parts and parts[0].tag == ds("Transforms"):
         transforms = tuple(_read_transform(part, allowed.transforms) for part in children(parts.pop(0)))
@@ -166,23 +169,21 @@ def _append_transform(parent: Element, local: str, transform: Transform) -> None
 
 
 Resolver = Callable[[Reference], bytes | None]
-"""Gives the SHA-256 of what a reference points to, or ``None`` when it points to nothing acceptable."""
+"""Function that returns the SHA-256 of the data behind a reference, or ``None`` if it is not acceptable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as read: nothing in it is true before :meth:`made_by` and the digests say so."""
+    """A signature as read; its content is unverified until :meth:`made_by` and the digests confirm it."""
 
     references: tuple[Reference, ...]
     signed_bytes: bytes
-    """``ds:SignedInfo`` in its canonical form: what the signature value is over."""
+    """``ds:SignedInfo`` in canonical form, which the signature value covers."""
     value: bytes
     key_info: Element | None
 
     def made_by(self, certificate: x509.Certificate) -> bool:
-        """Return whether the signature value is that of the certificate's RSA key over
-        :attr:`signed_bytes`.
-        """
+        """Return whether the certificate's RSA key made the signature value over :attr:`signed_bytes`."""
         try:
             key = certificate.public_key()
         except (ValueError, UnsupportedAlgorithm):
@@ -197,7 +198,7 @@ class Signature:
 
 
 def read_signature(element: Element, allowed: AllowList) -> Signature:
-    """Read ``ds:Signature`` where it is in its document; :class:`WireError` when it is not acceptable."""
+    """Read ``ds:Signature`` in its document; raise :class:`WireError` if it is not acceptable."""
     parts = children(element)
     if [part.tag for part in parts[:2]] != [ds("SignedInfo"), ds("SignatureValue")]:
         raise WireError(WireFault.SIGNATURE, "signature without its parts", "Signature")
@@ -215,7 +216,7 @@ def read_signature(element: Element, allowed: AllowList) -> Signature:
 
 
 def unmatched(references: Sequence[Reference], resolve: Resolver) -> tuple[Reference, ...]:
-    """The references whose digest is not that of what they point to; none means that all is as signed."""
+    """Return the references whose digest does not match their data; an empty result means all are valid."""
     return tuple(reference for reference in references if not _matches(reference, resolve(reference)))
 
 
@@ -232,8 +233,8 @@ def append_signature(
 ) -> Element:
     """Sign ``references`` and append ``ds:Signature`` to ``parent``.
 
-    Signed where it stands, since the inclusive forms take in the namespaces of
-    the ancestors. ``append_key_info`` appends the caller's ``ds:KeyInfo``.
+    It is signed in its place, because the inclusive forms include the namespaces of the ancestors.
+    ``append_key_info`` appends the caller's ``ds:KeyInfo``.
     """
     signature = etree.SubElement(parent, ds("Signature"), nsmap={"ds": Namespace.DSIG})
     signed_info = append_signed_info(signature, canonicalization, references)
