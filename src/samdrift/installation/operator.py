@@ -226,10 +226,10 @@ class Parts:
     def called_with(self, door: Door) -> TlsContext | None:
         """Return the TLS context with which other roles of this process call a listener directly.
 
-        ``None`` where other processes answer there, too: with several workers, whichever is free takes a
-        request, and at level ``process`` a front passes it on.
+        ``None`` at level ``process``, where a front answers there and passes requests on. A worker calls its
+        own application: it is usually also in charge of the organisation's access point.
         """
-        return self.doors.tls(door) if self.workers is None else None
+        return self.doors.tls(door)
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
         """Return the numbers of waiting items, by role and reason."""

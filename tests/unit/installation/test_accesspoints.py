@@ -221,13 +221,13 @@ async def test_the_access_point_of_this_process_is_called_directly_and_no_other(
     assert len(asked) == 1
 
 
-def test_interface_c_is_called_directly_where_no_other_process_answers_there(tmp_path: Path) -> None:
-    """Neither where it is one of several workers nor behind a front."""
+def test_interface_c_is_called_directly_but_behind_a_front(tmp_path: Path) -> None:
+    """Each of several workers has all of interface C, and is in charge of the organisation in both roles."""
     way = Way(HERE, tmp_path)
     config = replace(load(write(tmp_path, GOOD)), inner_issuers=way.trust)
     doors = PublicDoors(config, way.identity("server"))
     nothing: Any = None
     alone = Parts(config, config.roles, nothing, nothing, doors)
     assert isinstance(alone.called_with(Door.C), TlsContext)
-    assert replace(alone, workers=tmp_path).called_with(Door.C) is None
+    assert isinstance(replace(alone, workers=tmp_path).called_with(Door.C), TlsContext)
     assert replace(alone, doors=InnerDoors({})).called_with(Door.C) is None
