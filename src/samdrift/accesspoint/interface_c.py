@@ -332,14 +332,7 @@ class Submissions:
                     recipient=header.recipient.value,
                 )
             transfer, created = await vault.submit(
-                OutgoingEnvelope(
-                    envelope_id=header.id,
-                    conversation_id=conversation,
-                    sender=header.sender,
-                    recipient=header.recipient,
-                    document=header.document,
-                    process=header.process,
-                ),
+                _outgoing(header, conversation),
                 body,
                 as4_message_id=as4_message_id,
                 now=now,
@@ -368,6 +361,17 @@ class Submissions:
             raise _invalid("the envelope names another federation")
         if header.document not in self._settings.documents(organisation):
             raise Problem(ProblemKind.NOT_SERVICED, "this type of message is not transferred here")
+
+
+def _outgoing(header: EnvelopeHeader, conversation_id: str) -> OutgoingEnvelope:
+    return OutgoingEnvelope(
+        envelope_id=header.id,
+        conversation_id=conversation_id,
+        sender=header.sender,
+        recipient=header.recipient,
+        document=header.document,
+        process=header.process,
+    )
 
 
 def _not_covered(cover: Cover, header: EnvelopeHeader) -> Problem | None:

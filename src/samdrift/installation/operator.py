@@ -152,20 +152,11 @@ async def running(
         parts = Parts(config, roles, keys, gate, doors, health=health, workers=workers)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
-        gauge = expiry_gauge(parts.registry)
         # Not of roles that it does not run: that would wait here for nobody.
         keeper = gate.lease_keeper(roles & config.roles)
         keeper.of_day, keeper.set_aside = system_clock, partial(note_set_aside, parts.health)
         await stack.enter_async_context(keeper)
-        expiries = Expiries(
-            keys,
-            gate.registry,
-            system_clock,
-            named_in_metrics(config),
-            gauge,
-            warns=lambda: gate.leases.holds(None, None),
-        )
-        await stack.enter_async_context(watching(expiries))
+        await stack.enter_async_context(watching(_expiries(config, keys, gate, parts.registry)))
         operator = await put_together(stack, parts, clients)
         taking_up = newcomers_taken_up(config, parts.newcomers)
         await stack.enter_async_context(in_background(taking_up, on_failure=unexpected("organisations")))
@@ -183,6 +174,18 @@ async def running(
             )
         )
         yield operator
+
+
+def _expiries(config: Config, keys: KeyStore, gate: Gate, metrics: CollectorRegistry) -> Expiries:
+    """Return the watch over certificates that expire; one process of the installation warns of them."""
+    return Expiries(
+        keys,
+        gate.registry,
+        system_clock,
+        named_in_metrics(config),
+        expiry_gauge(metrics),
+        warns=lambda: gate.leases.holds(None, None),
+    )
 
 
 @dataclass(frozen=True, slots=True)
