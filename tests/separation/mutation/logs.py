@@ -183,17 +183,8 @@ LOGS = (
     Mutant(
         "what waits for its sender's limit is not acknowledged",
         "messageservice/incoming/polling.py",
-        "            self._defer(organisation, state, item_id, Hold.LIMIT)\n",
-        "            self._is_taken(organisation, state, item_id)\n",
-        (
-            f"{_POLLING}::test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_by_itself_meanwhile",
-        ),
-    ),
-    Mutant(
-        "envelopes of a limited sender are not judged again by themselves",
-        "messageservice/incoming/polling.py",
-        "each.id not in usual.items | usual.limited",
-        "each.id not in usual.items",
+        "                self._defer(organisation, state, item.id, Hold.LIMIT)\n                return\n",
+        "                self._is_taken(organisation, state, item)\n                return\n",
         (
             f"{_POLLING}::test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_by_itself_meanwhile",
         ),

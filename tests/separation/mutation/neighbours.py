@@ -5,9 +5,11 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _DESK = "tests/unit/messageclient/test_desk.py"
+_INCOMING = "tests/unit/messageservice/incoming"
 _JSON = "tests/unit/messageservice/interface_d/test_json.py"
 _ACCEPTING = "tests/unit/net/test_accepting.py"
 _DOMIBUS = "tests/unit/domibus/test_inbox.py"
+_LIMITS = f"{_INCOMING}/test_limits.py"
 _MAILBOX = "tests/unit/client/test_mailbox.py"
 _PLACES = "tests/roles/test_places.py"
 _SERVER = "tests/unit/net/test_server.py"
@@ -75,6 +77,41 @@ NEIGHBOURS = (
         "            self._shares.charge(access.organisation, _COST_OF_REFUSAL)\n",
         "",
         (f"{_PLACES}::test_who_floods_with_junk_is_answered_slower_and_others_are_not",),
+    ),
+    Mutant(
+        "one envelope of a limited sender is judged at a time",
+        "messageservice/incoming/limits.py",
+        "            (waiting if self.applies(item, now) else judged).append(item)\n",
+        "            judged.append(item)\n",
+        (_LIMITS, f"{_INCOMING}/test_polling.py"),
+    ),
+    Mutant(
+        "envelopes of a limited sender are not judged again by themselves",
+        "messageservice/incoming/polling.py",
+        "            if state.limits.applies(item, self._clock()):\n",
+        "            if False:\n",
+        (f"{_INCOMING}/test_polling.py",),
+    ),
+    Mutant(
+        "message receipts of a limited sender do not wait",
+        "messageservice/incoming/limits.py",
+        "    return document.requires_protection and document not in RECEIPTS\n",
+        "    return document.requires_protection\n",
+        (_LIMITS,),
+    ),
+    Mutant(
+        "what waits for its sender's limit is refused when its receipt is overdue",
+        "messageservice/incoming/limits.py",
+        "        return _is_encrypted(item) and now < item.received_at + self.overdue_after\n",
+        "        return _is_encrypted(item)\n",
+        (_LIMITS,),
+    ),
+    Mutant(
+        "pages of envelopes that wait for a limit are read once",
+        "messageservice/incoming/polling.py",
+        "        state.go_on(poll.inbox, judged)\n",
+        "        state.go_on(poll.inbox, items)\n",
+        (f"{_INCOMING}/test_polling.py",),
     ),
     Mutant(
         "one login leaves database connections to commands",

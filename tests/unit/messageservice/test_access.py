@@ -62,5 +62,6 @@ def test_a_renewed_token_opens_the_same() -> None:
 
 
 def test_what_a_token_opens_and_who_is_registered_cannot_be_changed() -> None:
-    """Only notes of work under way can: of a reading, of a check, of how long to wait."""
-    assert changeable("samdrift.messageservice") == {"_Reading", "_Check", "_State", "Patience"}
+    """Only notes of work under way can: of a reading, of a check, of how long to wait and for whom."""
+    notes = {"_Reading", "_Check", "_State", "Patience", "Limits", "_Limit"}
+    assert changeable("samdrift.messageservice") == notes

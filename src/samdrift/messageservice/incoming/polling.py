@@ -18,6 +18,8 @@ from samdrift.contracts.hold import Hold
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice.incoming.inbox import Inbox
+from samdrift.messageservice.incoming.judging import SenderLimited
+from samdrift.messageservice.incoming.limits import Limits
 from samdrift.messageservice.incoming.together import Together
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -77,6 +79,8 @@ class Patience:
 class _State:
     """Progress of one organisation's polling."""
 
+    patience: Patience
+    limits: Limits
     place: int | None = None
     """Sequence of the last event that was applied."""
     taken: set[str] = field(default_factory=set)
@@ -85,20 +89,20 @@ class _State:
     """Items that could not be taken over, with the time to try again."""
     hasty: int = 0
     """Number of consecutive early answers without news."""
-    patience: Patience = field(default_factory=Patience)
     past: str = ""
     """Item after which to continue reading the inbox, so that deferred items do not hide others."""
 
     def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
-        """Return the items to take over now.
-
-        If there are none, the next poll begins after these. Otherwise, or once nothing follows, it begins at
-        the start, since an older item may have arrived late.
-        """
+        """Return the items that are not deferred now."""
         self.deferred = {item: when for item, when in self.deferred.items() if when > now}
-        due = [item for item in inbox if item.id not in self.deferred]
-        self.past = inbox[-1].id if inbox and not due else ""
-        return due
+        return [item for item in inbox if item.id not in self.deferred]
+
+    def go_on(self, inbox: Sequence[InboxItem], judged: Sequence[InboxItem]) -> None:
+        """Begin the next poll after these items if none of them is judged now.
+
+        Otherwise, or once nothing follows, it begins at the start, since an older item may have arrived late.
+        """
+        self.past = inbox[-1].id if inbox and not judged else ""
 
     def wait(self, most: float, now: datetime) -> float:
         """Return the whole seconds until the first deferred item is tried again, at most ``most``."""
@@ -151,7 +155,9 @@ class Polling:
 
     async def _poll(self, organisation: ParticipantIdentifier) -> None:
         """Poll until cancelled, with a pause after each failure."""
-        state = _State(patience=Patience.of(self._settings.poll_wait))
+        settings = self._settings
+        limits = Limits(settings.retry_after, settings.receipt_within)
+        state = _State(Patience.of(settings.poll_wait), limits)
         while True:
             if not self._served(organisation):
                 await asyncio.sleep(_PAUSE.total_seconds())
@@ -178,12 +184,19 @@ class Polling:
             state.patience.failed()
             raise
         state.taken.difference_update(taken)
-        items = state.due(poll.inbox, self._clock())
-        usual = await self._together.take(organisation, poll.events, items)
-        for item_id in usual.items:
-            self._is_taken(organisation, state, item_id)
-        for item_id in usual.limited:
-            self._defer(organisation, state, item_id, Hold.LIMIT)
+        now = self._clock()
+        items = state.due(poll.inbox, now)
+        judged, waiting, unrecorded = state.limits.divide(items, now)
+        state.go_on(poll.inbox, judged)
+        usual = await self._together.take(organisation, poll.events, judged, unrecorded)
+        for item in (each for each in judged if each.id in usual.items):
+            self._is_taken(organisation, state, item)
+        for item in (each for each in judged if each.id in usual.limited):
+            state.limits.found(item, self._clock())
+        for item in waiting:
+            if item.id in usual.limited:
+                state.limits.recorded(item)
+            self._defer(organisation, state, item.id, Hold.LIMIT)
         if poll.events:
             if not usual.events:
                 await self._transfers.apply(organisation, poll.events)
@@ -196,7 +209,7 @@ class Polling:
             await asyncio.sleep(_BREATH)
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
-            for item in (each for each in items if each.id not in usual.items | usual.limited):
+            for item in (each for each in judged if each.id not in usual.items):
                 taking = partial(self._take, organisation, item, state, slots)
                 tasks.create_task(self._pace.of(organisation, taking))
 
@@ -208,10 +221,16 @@ class Polling:
         slots: asyncio.Semaphore,
     ) -> None:
         async with slots:
+            if state.limits.applies(item, self._clock()):
+                self._defer(organisation, state, item.id, Hold.LIMIT)
+                return
             try:
                 await self._inbox.take(organisation, item)
-                self._is_taken(organisation, state, item.id)
+                self._is_taken(organisation, state, item)
                 return
+            except SenderLimited as error:
+                state.limits.found(item, self._clock())
+                reason = reason_of(error)
             except _PASSING as error:
                 reason = reason_of(error)
             except Exception as error:
@@ -225,6 +244,7 @@ class Polling:
         until = when + self._settings.lease
         self._held.note(Role.MESSAGE_SERVICE, organisation, item_id, reason, until)
 
-    def _is_taken(self, organisation: ParticipantIdentifier, state: _State, item_id: str) -> None:
-        state.taken.add(item_id)
-        self._held.release(Role.MESSAGE_SERVICE, organisation, item_id)
+    def _is_taken(self, organisation: ParticipantIdentifier, state: _State, item: InboxItem) -> None:
+        state.taken.add(item.id)
+        state.limits.taken(item)
+        self._held.release(Role.MESSAGE_SERVICE, organisation, item.id)

@@ -51,7 +51,7 @@ class Taken:
     """True when the poll's events were applied."""
     items: frozenset[str] = frozenset()
     limited: frozenset[str] = frozenset()
-    """Items that wait because their sender is limited; this is logged, and they need not be judged again."""
+    """Items that wait because their sender is limited, which is recorded in the organisation's log."""
 
 
 _Judged = tuple[InboxItem, bytes, Judgement]
@@ -76,20 +76,23 @@ class Together:
         organisation: ParticipantIdentifier,
         events: Sequence[TransferEvent],
         items: Sequence[InboxItem],
+        unrecorded: Sequence[InboxItem] = (),
     ) -> Taken:
         """Apply events and take over envelopes, durably when this returns; the others are left untouched.
 
-        A single item is left too, since it gains nothing here. If another supplier's access point sends
-        several items with the same id, the first counts, as when each is taken over by itself.
+        ``unrecorded`` are items of limited senders that wait without being judged, which is recorded. A
+        single item to be judged is left too, since it gains nothing here. If another supplier's access point
+        sends several items with the same id, the first counts, as when each is taken over by itself.
         """
         small = list(_first_of_each(item for item in items if item.envelope is not None))[:_MOST]
-        if len(small) + bool(events) < 2:
+        if len(small) + bool(events) < 2 and not unrecorded:
             return Taken()
         now = self._clock()
         answers: list[Answer] = []
         try:
             async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
                 judged, limited = await self._judged(organisation, vault, small, now)
+                limited += unrecorded
                 for item in limited:
                     await held(vault, SenderLimited.text, **item_ids(item))
                 waiting = frozenset(item.id for item in limited)

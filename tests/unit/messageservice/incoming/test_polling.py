@@ -13,10 +13,11 @@ import pytest
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import polling as module
+from samdrift.messageservice.incoming.judging import SenderLimited
 from samdrift.messageservice.incoming.polling import Polling
 from samdrift.messageservice.incoming.together import Taken
 from samdrift.scheduling.held import Held, HeldNumber
-from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 from tests.settings import message_service_settings
 from tests.virtualtime import in_virtual_time, now
 
@@ -25,7 +26,9 @@ PAGE = 50
 
 
 def item(item_id: str) -> InboxItem:
-    return InboxItem(item_id, "e", "0203:a.se", ORGANISATION.value, "d", "c", "m@p", "AP", now(), 1)
+    """What begins with ``l`` is encrypted, and its sender is limited."""
+    sender, document = ("0203:l.se", SDK_MESSAGE_EXTENDED.value) if item_id[0] == "l" else ("0203:a.se", "d")
+    return InboxItem(item_id, "e", sender, ORGANISATION.value, document, "c", "m@p", "AP", now(), 1)
 
 
 class AccessPoint:
@@ -66,9 +69,12 @@ class Inbox:
         self.taken: list[str] = []
         self.tried = 0
         self.answering = False
+        self.limiting = True
 
     async def take(self, organisation: ParticipantIdentifier, waiting: InboxItem) -> None:
         self.tried += 1
+        if waiting.id.startswith("l") and self.limiting:
+            raise SenderLimited
         if waiting.id.startswith("x") and not self.answering:
             raise DiscoveryUnavailable("SMP answered 503", SharedService.SMP)
         self.taken.append(waiting.id)
@@ -82,15 +88,24 @@ class Transfers:
 class Together:
     """Leaves everything to itself, but for what begins with ``t``, and with ``l``: its sender is limited."""
 
-    def __init__(self) -> None:
-        self.limited = 0
+    def __init__(self, judges: bool = True) -> None:
+        self.judged = 0
+        self.recorded: list[str] = []
+        self._judges = judges
 
     async def take(
-        self, organisation: ParticipantIdentifier, events: object, items: Sequence[InboxItem]
+        self,
+        organisation: ParticipantIdentifier,
+        events: object,
+        items: Sequence[InboxItem],
+        unrecorded: Sequence[InboxItem] = (),
     ) -> Taken:
-        limited = frozenset(each.id for each in items if each.id.startswith("l"))
-        self.limited += len(limited)
-        return Taken(items=frozenset(each.id for each in items if each.id.startswith("t")), limited=limited)
+        limited = [each.id for each in items if each.id.startswith("l") and self._judges]
+        self.judged += len(limited)
+        self.recorded += [each.id for each in unrecorded]
+        limited += [each.id for each in unrecorded]
+        taken = frozenset(each.id for each in items if each.id.startswith("t"))
+        return Taken(items=taken, limited=frozenset(limited))
 
 
 @contextlib.asynccontextmanager
@@ -149,10 +164,34 @@ async def test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_
     async with polling(access_point, inbox, timedelta(seconds=5), held=held, together=together):
         await until_gone(access_point, "a")
         await asyncio.sleep(1)
-        assert (inbox.tried, together.limited) == (1, 2)
+        assert (inbox.tried, together.judged) == (1, 2)
         assert held.numbers(now()) == (HeldNumber("mt", "limit", 2),)
         await asyncio.sleep(6)
-        assert (inbox.tried, together.limited) == (1, 4)
+        assert (inbox.tried, together.judged) == (1, 3), "one of the two shows that the limit lasts"
+        assert held.numbers(now()) == (HeldNumber("mt", "limit", 2),)
+
+
+@in_virtual_time
+async def test_of_many_envelopes_of_a_limited_sender_one_is_judged_each_time() -> None:
+    """Each would else be judged again whenever it is due: two openings, a signature and a private key."""
+    junk = tuple(f"l{number}" for number in range(3 * PAGE + 7))
+    access_point, inbox, held, together = AccessPoint(*junk, "a"), Inbox(), Held(), Together(judges=False)
+    async with polling(access_point, inbox, timedelta(seconds=30), held=held, together=together):
+        await until_gone(access_point, "a")
+        await asyncio.sleep(1)
+        assert inbox.tried <= 1 + message_service_settings(FEDERATION_TEST).parallel, "the first ones"
+        before, asked = inbox.tried, access_point.polls
+        await asyncio.sleep(5 * 30)
+        assert before + 4 <= inbox.tried <= before + 6
+        assert access_point.polls - asked <= 6 * (len(junk) // PAGE + 3), "each page once"
+        assert sorted(together.recorded) == sorted(set(junk) - {"l0"}), "each once"
+        assert held.numbers(now()) == (HeldNumber("mt", "limit", len(junk)),)
+        inbox.limiting = False
+        async with asyncio.timeout(120):
+            while access_point.waiting:
+                await asyncio.sleep(0.1)
+    assert sorted(inbox.taken) == sorted([*junk, "a"])
+    assert held.numbers(now()) == ()
 
 
 @in_virtual_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 from uuid import uuid4
@@ -97,8 +97,13 @@ class Service:
         says = header(ELSEWHERE, self.organisation, id=written.message_id, document=SDK_MESSAGE_BASE)
         return NewMessage(says, written, sdkmessage.build(written), ())
 
-    async def take(self, *items: InboxItem, events: tuple[TransferEvent, ...] = ()) -> Taken:
-        return await self._together.take(self.organisation, events, items)
+    async def take(
+        self,
+        *items: InboxItem,
+        events: tuple[TransferEvent, ...] = (),
+        unrecorded: Sequence[InboxItem] = (),
+    ) -> Taken:
+        return await self._together.take(self.organisation, events, items, unrecorded)
 
     async def polled(self, *items: InboxItem) -> None:
         """Take over what a poll brought, together and then each that is left."""
@@ -373,6 +378,23 @@ async def test_envelopes_of_a_limited_sender_are_judged_once_in_one_opening_and_
     async with service.installation.open(service.organisation, MT) as vault:
         assert not any([await vault.was_processed(item.id) for item in limited])
     for item in limited:
+        assert await service.told(item.envelope_id) == [MTEvent.MT_MESSAGE_HELD]
+
+
+@pytest.mark.parametrize("beside", [0, 1, 2], ids=["nothing else", "one to be judged", "two"])
+async def test_what_waits_for_a_limit_without_being_judged_is_recorded_once_in_the_same_opening(
+    service: Service, openings: list[Counter[str]], beside: int
+) -> None:
+    waiting = [service.comes(SenderLimited()) for _ in range(12)]
+    others = [service.comes(service.message()) for _ in range(beside)]
+    openings.clear()
+    taken = await service.take(*others, unrecorded=waiting)
+    assert len(openings) == 1
+    assert taken.limited == {item.id for item in waiting}
+    assert taken.items == {item.id for item in others}
+    assert not any(service.judged[item.envelope or b""] for item in waiting)
+    await service.take(unrecorded=waiting)
+    for item in waiting:
         assert await service.told(item.envelope_id) == [MTEvent.MT_MESSAGE_HELD]
 
 
