@@ -472,7 +472,7 @@ async def test_who_signed_must_be_whom_the_verifier_names(
     arguments = ("--signer", own, "--json")
     forged = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "forged", *arguments)
     broken = [one["what"] for one in forged.document["findings"] if not one["holds"]]
-    assert (forged.status, broken) == (1, ["signer is the one that was named"])
+    assert (forged.status, broken) == (1, ["signer is the one named"])
     true = await asyncio.to_thread(in_process, "evidence", "verify", paths["habo"], *arguments)
     assert true.status == 0
 

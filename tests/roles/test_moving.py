@@ -123,7 +123,7 @@ async def there(habo: Member, new: Member, message_id: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--to", "age1nobody"), "a recipient is not one of age"),
+        (("--to", "age1nobody"), "a recipient is not an age recipient"),
         ((), "1 to 10 recipients are needed"),
     ],
 )

@@ -42,7 +42,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.verdicts import Grounds
 
 _ENVELOPE_LOST = (
-    "access point: a stored envelope is not there, or was altered; it is looked for again with each attempt."
+    "access point: a stored envelope is missing or was altered; it is looked for again with each attempt."
     " Is the object store mounted? 'samdrift queue list' names a transfer that waits for it"
 )
 _IN_ONE_PIECE = 1 << 20
@@ -122,7 +122,9 @@ class Outbound:
             facts |= peer_facts(peer)
             whose = organisation, route.address
             if silent := "" if own else self._breaker.open(whose, self._clock()):
-                answer = Answer(TransferReason.PEER_UNREACHABLE, f"not tried, as several met this: {silent}")
+                answer = Answer(
+                    TransferReason.PEER_UNREACHABLE, f"not tried, as several failed with: {silent}"
+                )
                 if transfer.counted >= self._settings.retry.attempts and transfer.spared < _LAST_WAITS:
                     again = self._breaker.until(whose)
             else:
@@ -209,7 +211,7 @@ class Outbound:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
         except SealBroken:
             # It comes back, where its folder was not mounted; or another attempt was the last.
-            return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is not there, or was altered")
+            return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is missing or was altered")
         if answered.status >= 500 and not answered.body:
             return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
         return judge(

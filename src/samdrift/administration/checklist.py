@@ -146,7 +146,8 @@ def _configuration(facts: Facts) -> Items:
         yield Item(name, State.DONE, Phrase("has an entry in the configuration file"))
     else:
         todo = Phrase(
-            "samdrift org add %(organisation)s prints its entry: add it, completed; serve takes it up",
+            "samdrift org add %(organisation)s prints its entry: complete it and add it to the "
+            "configuration; serve loads it",
             {"organisation": str(facts.organisation)},
         )
         yield Item(name, State.MISSING, Phrase("has no entry in the configuration file"), todo)
@@ -313,7 +314,7 @@ def _interface_c(facts: Facts) -> Items:
             )
             yield Item(name, State.MISSING, Phrase("nobody is registered"), todo)
     elif facts.message_service:
-        todo = Phrase("have SHA-256 %(digest)s let in there", {"digest": own})
+        todo = Phrase("ask them to register the client certificate with SHA-256 %(digest)s", {"digest": own})
         text = Phrase("its access point is another supplier’s: ask there")
         yield Item(name, State.NOT_CHECKED, text, todo if own else Phrase("see key tls-client"))
 
@@ -356,18 +357,22 @@ def _addresses(facts: Facts) -> Items:
         )
         yield Item(clients, State.MISSING, Phrase("there is none"), todo)
     elif facts.unassigned:
-        todo = Phrase("let one client have them, or one be the default; samdrift routing shows who gets what")
-        text = Phrase("nobody gets what comes to %(addresses)s", {"addresses": ", ".join(facts.unassigned)})
+        todo = Phrase(
+            "assign them to a client, or make one the default; samdrift routing shows who gets what"
+        )
+        text = Phrase(
+            "no client receives messages to %(addresses)s", {"addresses": ", ".join(facts.unassigned)}
+        )
         yield Item(clients, State.MISSING, text, todo)
     else:
-        yield Item(clients, State.DONE, Phrase("get what comes to every address"))
+        yield Item(clients, State.DONE, Phrase("receive messages to every address"))
 
 
 def _registration(facts: Facts) -> Items:
     """Check SML and SMP (component-sml, component-smp) for the right access point and address."""
     asked = list(facts.registrations.items())
     if not asked:
-        text = Phrase("the federation was not asked")
+        text = Phrase("the federation was not queried")
         yield Item(Phrase("SMP"), State.NOT_CHECKED, text, Phrase("ask again, without --offline"))
     for document, answer in asked:
         yield _registered(facts, Phrase("SMP %(kind)s", {"kind": _kind(document)}), answer)
@@ -440,7 +445,7 @@ def _certified(
         return Item(item, State.SOON, Phrase("an older certificate of ours is published"), todo)
     if strangers:
         text = Phrase("ours is published, together with one that is revoked or not ours")
-        return Item(item, State.SOON, text, Phrase("have it taken away; %(todo)s", {"todo": todo}))
+        return Item(item, State.SOON, text, Phrase("ask for it to be removed; %(todo)s", {"todo": todo}))
     return Item(item, State.DONE, Phrase("ours is published"))
 
 
@@ -537,7 +542,7 @@ def _as_told(reason: str) -> Phrase:
 NO_BOOK = Phrase("the configuration names no address book")
 REASONS = (
     Phrase("not asked"),
-    Phrase("the federation was not asked"),
+    Phrase("the federation was not queried"),
     Phrase("the installation was not asked"),
     Phrase("SML or SMP gave no answer in time"),
     NO_BOOK,

@@ -126,7 +126,7 @@ async def _begin(
     """Do everything up to the point of no return, which is the record of the closing."""
     _require_closable(installation, order, stock)
     if persons is None:
-        raise Unusable("closing takes two persons: --by and --with say who")
+        raise Unusable("closing needs two people: name them by --by and --with")
     agreed = await two_persons(installation, order.matter, persons)
     by = (agreed.first, agreed.second)
     if order.also_unfinished:

@@ -31,8 +31,8 @@ async def admit(installation: Administration, key: PublicKey, persons: Persons |
         elif custodians.damaged() or await _were_two(installation):
             raise CustodyError(
                 CustodyFault.RESTART,
-                f"there were {NEEDED} custodians, and {len(able)} who can agree is left: nobody is added"
-                " alone. Find out what became of the others; samdrift custodian restart begins again",
+                f"there were {NEEDED} custodians, but only {len(able)} can still agree; one person cannot "
+                "add one alone. Find out what became of the others; samdrift custodian restart begins again",
             )
         facts = {"custodian": key.name, "fingerprint": key.fingerprint}
         await record(installation, AdminEvent.CUSTODY_CUSTODIAN_ADDED, key.name, matter, facts)

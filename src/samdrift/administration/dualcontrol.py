@@ -71,10 +71,10 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
     """
     try:
         if len(custodians_of(installation).able()) < NEEDED:
-            text = f"this takes {NEEDED} custodians: add them with samdrift custodian add"
+            text = f"this needs {NEEDED} custodians: add them with samdrift custodian add"
             raise CustodyError(CustodyFault.TOO_FEW, text)
         if persons.second is not None and persons.second.name == persons.first.name:
-            raise CustodyError(CustodyFault.SAME_PERSON, "two different persons are needed")
+            raise CustodyError(CustodyFault.SAME_PERSON, "two different people are needed")
         agreed = await _agreed(installation, matter, persons)
     except CustodyError as error:
         if error.fault is not CustodyFault.ASKED:

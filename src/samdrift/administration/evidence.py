@@ -35,7 +35,7 @@ class NoAuthority(Explained):
 
     def __init__(self) -> None:
         super().__init__(
-            "--asic wants a time stamp: logs.time_stamps names no authority (docs/log.md#time-stamps)"
+            "--asic needs a time stamp: logs.time_stamps names no authority (docs/log.md#time-stamps)"
         )
 
 

@@ -97,7 +97,7 @@ async def add(
     if incident is None:
         raise Unusable("there is no such incident of the operator's: samdrift gov incident shared list")
     if isinstance(act, IncidentTold) and (act.clock not in incident.clocks or act.clock in incident.told):
-        raise Unusable("that clock does not run, or was stopped before")
+        raise Unusable("that clock is not running, or has already been stopped")
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
     here = [served[each] for each in sorted(whose[identifier]) if each in served]
     await _record(installation, act, identifier, here, asked)

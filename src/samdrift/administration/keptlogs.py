@@ -227,7 +227,7 @@ async def hand_over(
         raise KeptUnusable("no log of that organisation is kept")
     for one in ready:
         if one.file is None or _state_of(one) is not KeptState.THERE:
-            fault = "is not as its closing wrote it; 'samdrift log kept' shows more"
+            fault = "was changed after its closing wrote it; 'samdrift log kept' shows more"
             raise KeptUnusable(f"the log of role {one.role.value} {fault}")
     receipts = []
     await asyncio.to_thread(out.mkdir, mode=0o700, parents=True, exist_ok=True)

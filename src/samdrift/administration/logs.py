@@ -84,9 +84,9 @@ class Standing:
         if self.state.refusal is not None:
             found.append(SigningStopped.text)
         elif self.state.signed is None:
-            found.append("no checkpoint was made yet")
+            found.append("no checkpoint has been made yet")
         elif self.unsigned_since is not None and self.unsigned_since < late:
-            found.append("an entry is in no checkpoint for longer than two cadences")
+            found.append("an entry has been in no checkpoint for longer than two cadences")
         found += [
             f"the witness {each.witness.partition('+')[0]} {each.fault or 'was not asked'}"
             for each in self.witnesses

@@ -69,7 +69,7 @@ class MailboxSettings:
         """
         now = system_clock()
         if taken_at > now + _AHEAD:
-            raise Unusable("a backup is of a moment that has been: the time lies ahead")
+            raise Unusable("the time of a backup must not be in the future")
         async with self._opened() as vault:
             known = await vault.last_backup()
             backup = vault.note_backup(taken_at, {"by": self.by, "reason": self.reason}, now=now)
@@ -158,7 +158,7 @@ class MailboxSettings:
             person = await vault.person(handler.issuer, handler.subject) or ""
             claims = {one.id: claims_of(one) for one in assigned.persons}
             if not assigned.allows(person, claims.get(person, frozenset()), Right.WRITE, box.id):
-                raise Unusable("the handler is a person who may write in the mailbox")
+                raise Unusable("the handler must be a person who may write in the mailbox")
             return await add_rule(
                 vault, box.id, HandlerRule("", organisation, subject, person), **self._facts
             )

@@ -52,7 +52,7 @@ class Officers:
                 raise Unusable(f"{shown(file)}, line {place}: must be a name and an ssh-ed25519 key")
             names[found["key"]] = found["name"]
         if len(set(names.values())) < 2:
-            raise Unusable(f"{shown(file)}: a decision takes two officers, and there are not two here")
+            raise Unusable(f"{shown(file)}: a decision needs two officers, but fewer are listed here")
         return cls(names)
 
     def agreed(
@@ -64,7 +64,7 @@ class Officers:
             signature = (read or _text)(file)
             name = self._signer(document, signature)
             if name is None:
-                raise Unusable(f"{shown(file)}: no officer has signed this decision so")
+                raise Unusable(f"{shown(file)}: not an officer's valid signature over this decision")
             found[name] = "".join(signature.strip().split("\n")[1:-1])
         if len(found) < 2:
             raise Unusable("two different officers have to sign the decision")

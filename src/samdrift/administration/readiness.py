@@ -105,7 +105,7 @@ async def gather(
         cover=await _cover(installation, organisation, now),
     )
     if federation is None:
-        nobody = "the federation was not asked"
+        nobody = "the federation was not queried"
         return replace(facts, listed=Asked(unknown=nobody), addresses=Asked(unknown=nobody))
     documents = rolesettings.documents(facts.entry)
     answers = await asyncio.gather(
@@ -180,7 +180,7 @@ async def _served(config: Config, organisation: ParticipantIdentifier) -> Asked[
     try:
         running = await ask_running(control_folder(config.vaults))
     except (ControlRefused, OSError) as error:
-        return Asked(unknown=f"a running process cannot be asked: {error}")
+        return Asked(unknown=f"a running process does not answer: {error}")
     return Asked(frozenset(role for role in Role if any(one.serves(organisation, role) for one in running)))
 
 

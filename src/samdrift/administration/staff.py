@@ -141,7 +141,7 @@ def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:
     except ValueError:
         raise NotOfTheStaff(StaffFault.SIGNATURE, "that is not a signature in OpenSSH's form") from None
     if not any(found.namespace == NAMESPACE and found.present for found in held):
-        why = f"that is no signature of {who.name} over this command: it takes a key that [[staff]] has for"
+        why = f"not a valid signature by {who.name} for this command: use a key that [[staff]] has for"
         raise NotOfTheStaff(StaffFault.SIGNATURE, f"{why} {who.name}, and -n {NAMESPACE}")
     signature = "".join(armoured.strip().split("\n")[1:-1])
     return Proof(ProofKind.SIGNATURE, text.decode(), signature)

@@ -80,7 +80,7 @@ def identities(path: Path) -> list[pyrage.x25519.Identity]:
     except pyrage.IdentityError:
         found = []
     if not found:
-        raise MoveError(MoveFault.RECIPIENT, f"{shown(path)}: holds no key of age (AGE-SECRET-KEY-1...)")
+        raise MoveError(MoveFault.RECIPIENT, f"{shown(path)}: contains no age key (AGE-SECRET-KEY-1...)")
     return found
 
 
@@ -207,7 +207,7 @@ def _recipient(text: str) -> pyrage.x25519.Recipient:
     try:
         return pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
-        raise MoveError(MoveFault.RECIPIENT, "a recipient is not one of age (age1...)") from None
+        raise MoveError(MoveFault.RECIPIENT, "a recipient is not an age recipient (age1...)") from None
 
 
 def _encrypt(read_end: int, path: Path, keys: Sequence[pyrage.x25519.Recipient]) -> None:
@@ -236,7 +236,7 @@ def _decrypt(path: Path, write_end: int, keys: Sequence[pyrage.x25519.Identity],
         summed = _Summed(file)
         _decrypt_into(path, clear, summed, keys)
         if summed.whole() != named:
-            text = f"{shown(path)}: was changed since its SHA-256 was taken; nothing was done with it"
+            text = f"{shown(path)}: was changed after its SHA-256 was computed; nothing was done"
             raise MoveError(MoveFault.DAMAGED, text)
 
 
@@ -252,7 +252,7 @@ def _decrypt_into(
     except OSError as error:
         if error.errno is not None:
             raise
-        text = f"{shown(path)}: is cut short or was changed; have it sent again"
+        text = f"{shown(path)}: is truncated or was changed; ask for it to be sent again"
         raise MoveError(MoveFault.DAMAGED, text) from None
 
 
@@ -300,4 +300,4 @@ def _undecrypted(path: Path, said: str) -> MoveError:
     if "No matching keys" in said:
         text = f"{shown(path)}: is encrypted for another key"
         return MoveError(MoveFault.OTHER_RECIPIENT, text)
-    return MoveError(MoveFault.NOT_AN_EXPORT, f"{shown(path)}: is not a file that age has encrypted")
+    return MoveError(MoveFault.NOT_AN_EXPORT, f"{shown(path)}: is not a file encrypted with age")

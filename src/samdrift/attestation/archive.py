@@ -71,7 +71,7 @@ class ArchiveWriter:
             size += len(piece)
             await self._sink.write(piece)
         if size != member.size:
-            raise ValueError("a file has another size than was said")
+            raise ValueError("a file's size differs from its header")
         await self._sink.write(bytes(-size % BLOCK))
         self.count += 1
         self.bytes += member.size
@@ -96,7 +96,7 @@ class ArchiveReader:
         header = await self._exactly(BLOCK)
         if header == bytes(BLOCK):
             if await self._exactly(BLOCK) != header or await self._source.read(1):
-                raise damaged("something follows its end")
+                raise damaged("there is data after its end")
             return None
         return _member(header)
 
@@ -150,7 +150,7 @@ class ArchiveFile:
         header = self._exactly(BLOCK)
         if header == bytes(BLOCK):
             if self._exactly(BLOCK) != header or self._file.read(1):
-                raise damaged(f"something follows its end (at byte {self.place})")
+                raise damaged(f"there is data after its end (at byte {self.place})")
             return None
         return _member(header, f" (at byte {self.place - BLOCK})")
 
@@ -269,7 +269,7 @@ def _lock(descriptor: int, out: Path) -> None:
 
 
 def _there(out: Path) -> MoveError:
-    return MoveError(MoveFault.TARGET, f"{shown(out)}: is there already")
+    return MoveError(MoveFault.TARGET, f"{shown(out)}: already exists")
 
 
 def _empty(folder: Path) -> None:

@@ -46,4 +46,4 @@ class MoveError(Unusable):
     @classmethod
     def of_evidence(cls) -> Self:
         """Return the error for a file that is not evidence about a message."""
-        return cls(MoveFault.NOT_AN_EXPORT, "the file holds something else than evidence about a message")
+        return cls(MoveFault.NOT_AN_EXPORT, "the file is not evidence about a message")

@@ -27,7 +27,7 @@ class NoPdfSignature(Explained):
     """Error raised when a PDF cannot be signed because the optional part is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("the PDF cannot be signed: the program was installed without it (extra pdf)")
+        super().__init__("the PDF cannot be signed: PDF support is not installed (extra pdf)")
 
 
 async def signed_pdf(pdf: bytes, key: SigningKey) -> bytes:

@@ -82,7 +82,7 @@ class Environment:
         if works and not (ours and self._unfinished.exists()):
             return
         if not ours:
-            raise EnvironmentFailure(f"{self.folder} does not work and was made by hand: mend or remove it")
+            raise EnvironmentFailure(f"{self.folder} does not work and was made by hand: repair or remove it")
         if find_spec("ensurepip") is None:
             raise EnvironmentFailure("this Python cannot make environments; Debian has python3-venv for that")
         _say(f"first use: making {self.folder.name}")

@@ -56,7 +56,7 @@ def keys(
     try:
         key.write(file)
     except FileExistsError:
-        raise Unusable(f"{shown(file)}: is there already, and a key is never replaced") from None
+        raise Unusable(f"{shown(file)}: already exists, and a key is never replaced") from None
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
     print_json(key.public)

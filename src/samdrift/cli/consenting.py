@@ -32,7 +32,7 @@ async def consented(
     ) as running:
         if running.permit.way is Way.NOBODY:
             complain(
-                f"{organisation}: no officer has a key, so nobody could consent to this; its log says so"
+                f"{organisation}: no officer has a key, so no one could consent to this; its log says so"
                 " (samdrift gov officer enrol)"
             )
         yield running

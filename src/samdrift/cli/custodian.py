@@ -57,7 +57,7 @@ def key(name: Name, config: ConfigFile, passphrase_file: OwnFile = None) -> None
         made = _new_key(loaded, name, passphrase_file)
         run(_keep(loaded, made))
         print_line(f"the key of {name} has the fingerprint {made.fingerprint}")
-        print_line(f"tell it to two custodians: within a day they run samdrift custodian add {name}")
+        print_line(f"give it to two custodians: within a day they run samdrift custodian add {name}")
 
 
 @app.command()

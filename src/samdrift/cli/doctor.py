@@ -26,7 +26,8 @@ _SIGNS = {State.OK: "ok", State.WARN: "WARN", State.FAIL: "FAIL", State.SKIPPED:
 def doctor(
     config: Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")],
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nothing outside of this machine, its scanner and database.")
+        bool,
+        typer.Option("--offline", help="Contact nothing outside this machine, its scanner and database."),
     ] = False,
     time_server: Annotated[
         str, typer.Option("--time-server", help="The NTP server to compare the clock with.")

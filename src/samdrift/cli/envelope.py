@@ -51,7 +51,7 @@ def verify(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Judge certificates at this time, not now (ISO 8601)."),
+        typer.Option(metavar="TIME", help="Judge certificates at this time instead of now (ISO 8601)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:

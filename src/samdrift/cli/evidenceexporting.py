@@ -56,7 +56,7 @@ def export_evidence(
         order = Order(organisation, message_id, who.by, who.reason, section)
         found = run(_gather(load(config), order, who, out, consent, asic=asic))
     if not found:
-        complain("the organisation's logs know no such message")
+        complain("the organisation's logs do not contain that message")
     return 0 if found else 1
 
 

@@ -188,7 +188,7 @@ def _bundle(file: Path, key_file: Path | None, passphrase_file: Path | None) -> 
             bundle = key_bundle(data)
             read_private(own)
         except NotPrivate:
-            text = "others than its owner can read the key in it, which is not encrypted: chmod 600"
+            text = "users other than its owner can read the key in it, which is not encrypted: chmod 600"
             raise Unusable(f"{shown(own)}: {text}") from None
         except PassphraseNeeded:
             bundle = key_bundle(data, passphrase(f"Passphrase of {shown(own)}", passphrase_file))

@@ -152,7 +152,7 @@ def _class(name: str) -> Retention | None:
         return None if name == "all" else Retention[name.upper()]
     except KeyError:
         known = ", ".join(each.name.lower() for each in Retention)
-        raise Unusable(f"--class is one of {known}, or all") from None
+        raise Unusable(f"--class must be one of {known}, or all") from None
 
 
 def _shown(

@@ -104,5 +104,5 @@ def dispose(
 def _class(name: str) -> Retention:
     known = {each.name.lower(): each for each in logs.KEPT_YEARS}
     if name not in known:
-        raise Unusable(f"--class is one of {', '.join(known)}")
+        raise Unusable(f"--class must be one of {', '.join(known)}")
     return known[name]

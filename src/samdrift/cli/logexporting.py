@@ -61,7 +61,7 @@ def export(
         written = run(write())
     print_line(f"{shown(out)}: {written.size} entries, of which a checkpoint covers {written.signed}")
     if written.signed < written.size:
-        print_line("  nothing proves those after it: see samdrift log status")
+        print_line("  those after it are unproved: see samdrift log status")
 
 
 def _place(

@@ -173,7 +173,7 @@ async def _follow(
 
 def _print(followed: Followed) -> None:
     size, seen = followed.checkpoint.checkpoint.size, followed.witnessed_at
-    when = "no witness wanted" if seen is None else f"witnessed at {datetime.fromtimestamp(seen, UTC):%F %T}Z"
+    when = "no witness needed" if seen is None else f"witnessed at {datetime.fromtimestamp(seen, UTC):%F %T}Z"
     print_line(f"{_now()}  {size} entries, {followed.new} new, {when}")
 
 
@@ -189,7 +189,7 @@ def _given(file: Path) -> Iterator[tuple[int, str]]:
             if not line:
                 return
             if len(line) > _LONGEST:
-                raise Unusable(f"{shown(file)}, line {place}: it is too long for promises")
+                raise Unusable(f"{shown(file)}, line {place}: the line is too long for promises")
             for text in line.decode("latin-1").replace(",", " ").split():
                 yield place, text
 
@@ -199,5 +199,5 @@ _LONGEST = 100 * MAX_PROMISE
 
 def _words(each: dict[str, Any]) -> str:
     if each["verdict"] == "forged":
-        return "this is no promise of the log"
-    return f"entry {each['number']} was promised, and is not in the log"
+        return "this is not a promise of the log"
+    return f"entry {each['number']} was promised, but is not in the log"

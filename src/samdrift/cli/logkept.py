@@ -50,7 +50,7 @@ def kept(
         ),
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="For --hand-over: who gets them, as the operator's log will say.")
+        str | None, typer.Option(help="For --hand-over: who gets them; recorded in the operator's log.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="For --hand-over: the folder to write them to.")] = None,
     as_json: AsJson = False,

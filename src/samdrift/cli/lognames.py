@@ -27,7 +27,7 @@ from samdrift.portability.names import WITH_PERSONS, read_names, with_name, writ
 from samdrift.rights.consents import Level
 
 NamesFile = Annotated[
-    Path | None, typer.Option("--names", help="A table of samdrift log names, to show names beside the ids.")
+    Path | None, typer.Option("--names", help="A table of samdrift log names, to show names next to the ids.")
 ]
 Identity = Annotated[Path | None, typer.Option("--identity", help="The age key that opens that table.")]
 
@@ -52,7 +52,7 @@ def names(
     with reported_as_usage_errors():
         recipients = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
         if out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+            raise Unusable(f"{shown(out)}: already exists")
         persons = present(by, other, by_file, other_file)
 
         async def write() -> int:

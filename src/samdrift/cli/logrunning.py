@@ -213,7 +213,7 @@ def _officers(installation: Administration, organisation: ParticipantIdentifier)
 
 def _write(file: Path, document: bytes) -> None:
     if not write_new(file, document):
-        raise Unusable(f"{shown(file)}: is there already")
+        raise Unusable(f"{shown(file)}: already exists")
 
 
 async def _signed(
@@ -278,7 +278,7 @@ def _print(row: dict[str, Any]) -> None:
     name = " ".join(filter(None, (row["organisation"] or "operator", row["role"])))
     if "origin" in row:
         print_line(f"{name}: {row['origin']}, {row['size']} entries, {row['signed'] or 0} signed")
-        print_line(f"  key: {row['key']}{'' if row['stated'] else ' (not stated by anybody yet)'}")
+        print_line(f"  key: {row['key']}{'' if row['stated'] else ' (not stated yet)'}")
         for one in row["witnesses"]:
             age = one["cosigned_seconds_ago"]
             when = "never cosigned" if age is None else f"cosigned {one['size']} entries {age} s ago"

@@ -196,16 +196,14 @@ def _print(export: Path, found: _Found) -> None:
     print_verdict(f"{shown(export)}: ", "holds" if found.holds else "DOES NOT HOLD", good=found.holds)
     if verdict.first_wrong is not None:
         print_line(f"  first wrong: entry {verdict.first_wrong.number}: {verdict.first_wrong.why}")
-    print_line(f"  log {verdict.origin or 'of no known name'}, {verdict.entries} entries read")
+    print_line(f"  log {verdict.origin or 'of unknown name'}, {verdict.entries} entries read")
     if verdict.size:
         witnessed = _time(verdict.witnessed_at)
-        by = f"witnessed at {witnessed}" if witnessed else "the policy wants no witness"
+        by = f"witnessed at {witnessed}" if witnessed else "the policy requires no witness"
         last = verdict.first + verdict.size - 1
         print_line(f"  proved up to entry {last}: root {to_base64(verdict.root)}, {by}")
     if verdict.unproved:
-        print_line(
-            f"  the last {verdict.unproved} entries: nothing proves them, no accepted checkpoint has them"
-        )
+        print_line(f"  the last {verdict.unproved} entries: unproved, as no accepted checkpoint has them")
     for each in verdict.disposed:
         print_line(
             f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
@@ -238,7 +236,7 @@ def _said_of(statement: KeyStatement) -> str:
     if statement.fault:
         return statement.fault
     if not statement.by:
-        return "nobody has stated whose it is"
+        return "its owner has not been stated"
     whose = f"{statement.organisation} {statement.role}".strip() or "the operator's own log"
     checked = "trusted" if statement.checked else "compare it, or give --trust"
     return f"that of {whose}, as the {statement.by} states, with {statement.signed_with}; {checked}"

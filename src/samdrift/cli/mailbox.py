@@ -68,7 +68,7 @@ def add(
         name = one_line("NAME", name)
         own = _own(loaded, organisation)
         if address not in own.functional_addresses:
-            raise Unusable(f"{printable(address)} is none of the functional addresses of {organisation}")
+            raise Unusable(f"{printable(address)} is not a functional address of {organisation}")
         run(_add(loaded, organisation, asked(by, reason), address, name))
     print_line(f"{address}  {name}")
 
@@ -112,7 +112,7 @@ def change(
     settings = {key: value for key, value in chosen.items() if value is not None}
     with reported_as_usage_errors():
         if not settings:
-            raise Unusable("nothing to change is named: --help lists the settings")
+            raise Unusable("no change is given: --help lists the settings")
         changed = run(_change(load(config), organisation, asked(by, reason), address, settings))
     print_line(f"{address}  {printable(changed.name)}  {_settings(changed)}")
 
@@ -237,7 +237,7 @@ def appoint(
     """
     with reported_as_usage_errors():
         if role not in _ROLES:
-            raise Unusable(f"the role is one of {', '.join(_ROLES)}")
+            raise Unusable(f"the role must be one of {', '.join(_ROLES)}")
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, one_line("--name", name))
         persons = present(by, other, by_file, other_file)

@@ -172,20 +172,20 @@ def manning(
     closed: Annotated[
         list[str] | None,
         typer.Option(
-            "--closed", help="Days on which it is not manned: `2026-12-23` or `2026-07-06/2026-07-31`."
+            "--closed", help="Days on which it is not staffed: `2026-12-23` or `2026-07-06/2026-07-31`."
         ),
     ] = None,
     open_again: Annotated[
-        bool, typer.Option("--open-again", help="Forget the days that are closed.")
+        bool, typer.Option("--open-again", help="Remove the days that are closed.")
     ] = False,
     holidays: Annotated[
         bool | None,
-        typer.Option("--closed-on-holidays/--open-on-holidays", help="Whether holidays are manned."),
+        typer.Option("--closed-on-holidays/--open-on-holidays", help="Whether holidays are staffed."),
     ] = None,
     escalate_after: Annotated[
         int | None,
         typer.Option(
-            "--escalate-after", min=0, help="Manned hours until an address is notified; 0 for never."
+            "--escalate-after", min=0, help="Staffed hours until an address is notified; 0 for never."
         ),
     ] = None,
     escalate_to: Annotated[str | None, typer.Option("--escalate-to", help="Mail address to notify.")] = None,
@@ -226,9 +226,9 @@ def manning(
 def _print_manning(found: Manning) -> None:
     for day, times in zip(_DAYS, found.hours, strict=True):
         print_line(f"{day}  {_times(times)}")
-    print_line(f"holidays  {'closed' if found.holidays else 'manned'}")
+    print_line(f"holidays  {'closed' if found.holidays else 'staffed'}")
     print_line(f"days closed  {len(found.closed)}")
-    told = f"after {found.escalate_after} manned hours" if found.escalate_after else "never"
+    told = f"after {found.escalate_after} staffed hours" if found.escalate_after else "never"
     print_line(f"escalated  {told}  {'to an address' if found.escalate_to else ''}".rstrip())
     print_line(f"automatic answer  {'yes' if found.acknowledge else 'no'}")
 

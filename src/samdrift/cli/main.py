@@ -26,10 +26,10 @@ UNUSABLE = 2
 _INTERRUPTED = 130
 
 COMMANDS = {
-    "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "demo": "A whole federation on this machine: messages sent, received, answered, and the route they took.",
     "init": "Set up a new installation: configuration, folders, keys, certificate requests, unit.",
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
-    "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
+    "doctor": "Examine everything that an installation depends on: what is wrong, why, what to type.",
     "status": "Show what a running installation serves, and whether what it depends on is there.",
     "watch": "Mail the operator when something is wrong, and when it is over.",
     "console": "Serve the operator's console: health, queues, organisations and more, on pages.",
@@ -44,10 +44,10 @@ COMMANDS = {
     "completion": "Completion of commands, options and organisations by the shell: bash, zsh or fish.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
-    "trace": "The way of one message through an organisation's vaults.",
+    "trace": "The route of one message through an organisation's vaults.",
     "evidence": "Evidence about one message, without its content; verified anywhere.",
     "log": "The log of an organisation: export it, verify it anywhere.",
-    "witness": "Witness the logs of others: cosign what continues them, and nothing else.",
+    "witness": "Witness the logs of others: cosign only checkpoints that continue them.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: reason, retry, give up.",
     "peers": "Access points whose messages do not conform: list them, write a report to DIGG.",

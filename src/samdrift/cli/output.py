@@ -117,7 +117,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 def require_new(path: Path) -> None:
     """Check that a file can be created at a path, before doing work that cannot be repeated."""
     if path.exists():
-        raise Unusable(f"{shown(path)}: is there already")
+        raise Unusable(f"{shown(path)}: already exists")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise Unusable(f"{shown(path)}: its folder is not there, or cannot be written in")
 

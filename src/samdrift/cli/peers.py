@@ -28,7 +28,9 @@ app = typer.Typer(add_completion=False)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back to look.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="The most refusals to look at, the latest.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, help="The maximum number of refusals, the latest ones.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 PeerName = Annotated[
     str,

@@ -200,7 +200,7 @@ def require_owners_alone(config: Config, file: Path) -> None:
     """Require that only its owner can write a configuration that lists staff."""
     if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unusable(
-            f"{shown(file)}: others than its owner can write it, and so name themselves in [[staff]]:"
+            f"{shown(file)}: users other than its owner can write it, and so add themselves to [[staff]]:"
             " chmod go-w"
         )
 
@@ -242,8 +242,8 @@ def _signature(who: StaffKeysConfig, text: bytes) -> str:
         return _pasted(text)
     raise NotOfTheStaff(
         StaffFault.NO_KEY,
-        f"no key of {who.name} is here to sign with: in an agent (SSH_AUTH_SOCK), in ~/.ssh, or for a service"
-        f" in key_file; nor is there a terminal to ask on{_missing()}",
+        f"no key of {who.name} is here to sign with: in an agent (SSH_AUTH_SOCK), in ~/.ssh, or for a "
+        f"service in key_file; nor is there a terminal to ask on{_missing()}",
     )
 
 

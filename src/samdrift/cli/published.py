@@ -20,9 +20,9 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
 Anyway = Annotated[
-    bool, typer.Option("--anyway", help="Proceed even while SMP names its certificate or cannot be asked.")
+    bool, typer.Option("--anyway", help="Proceed even while SMP names its certificate or does not answer.")
 ]
-REPLACE_FIRST = "have it replaced there first, or destroy the key all the same with --anyway"
+REPLACE_FIRST = "replace it there first, or destroy the key anyway with --anyway"
 
 _AT_ONCE = 8
 _SHOWN = 3
@@ -43,7 +43,7 @@ async def still_named(
             async with turn:
                 answer = await registration(discovery, who, document)
             if answer.unknown:
-                return f"it is not known whether SMP names its certificate for {who}: {answer.unknown}"
+                return f"it is unknown whether SMP names its certificate for {who}: {answer.unknown}"
             if answer.value is not None and certificate in _certificates(answer.value):
                 return f"SMP names its certificate for {who} ({document.value})"
             return ""

@@ -39,8 +39,8 @@ app = typer.Typer(add_completion=False)
 _ANSWERS = {
     Standing.UNKNOWN: "no transfer has that id here",
     Standing.UNDER_WAY: "an attempt is under way; nothing was done",
-    Standing.DELIVERED: "was delivered; nothing was done",
-    Standing.FAILED: "had failed; nothing was done",
+    Standing.DELIVERED: "was already delivered; nothing was done",
+    Standing.FAILED: "had already failed; nothing was done",
 }
 Unreached = Mapping[ParticipantIdentifier, str]
 Waiting = tuple[ParticipantIdentifier, TransferStatus]
@@ -250,7 +250,7 @@ def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatu
 
 def _waiting_row(organisation: ParticipantIdentifier, status: TransferStatus) -> tuple[str, ...]:
     """Return one transfer that is not final, as a table row."""
-    spared = f" and {status.spared} that count for nothing" if status.spared else ""
+    spared = f" and {status.spared} that are not counted" if status.spared else ""
     following = _time(status.next_attempt) if status.next_attempt else status.state.value
     return (
         status.id,

@@ -48,13 +48,13 @@ def trace_command(
     by: Actor = None,
     consent: ConsentOption = "",
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the way as a picture.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the route as a picture.")
     ] = None,
     language: Annotated[Language, typer.Option("--language", help="The page's language.")] = Language.SWEDISH,
     why: Annotated[
         bool,
         typer.Option(
-            "--why", help="Show why it did not arrive: its way, up to the first thing that is wrong."
+            "--why", help="Show why it did not arrive: its route, up to the first thing that is wrong."
         ),
     ] = False,
     raw: Annotated[
@@ -91,7 +91,7 @@ def trace_command(
     else:
         _print(message, steps)
     if html is not None and steps:
-        print_line(f"{shown(html)}: the way as a page")
+        print_line(f"{shown(html)}: the route as a page")
     return ended
 
 
@@ -144,7 +144,7 @@ def _write_page(
 
 def _print(message: str, steps: Sequence[Step]) -> None:
     if not steps:
-        print_line("the organisation's logs know no such message")
+        print_line("the organisation's logs do not contain that message")
         return
     for moment in moments(steps, message):
         when = f"{moment.at:%Y-%m-%d %H:%M:%S}Z  " if moment.at else ""
@@ -164,7 +164,7 @@ def _passage(found: Passage) -> dict[str, Any]:
 def _print_way(found: Sequence[Passage]) -> None:
     """Print each place that the message has passed, and what to do at the first that it has not reached."""
     if not found:
-        print_line("the organisation's logs know no such message: it neither came here nor was sent here")
+        print_line("the organisation's logs do not contain that message: it was not received or sent here")
     for each in found:
         when = f"{each.at:%Y-%m-%d %H:%M:%S}Z  " if each.at else ""
         reason = f": {each.reason}" if each.reason else ""

@@ -68,7 +68,7 @@ async def _serve(made: Witness, host: str, port: int) -> None:
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise Unusable("--listen: an address and a port are wanted, as 127.0.0.1:7380")
+        raise Unusable("--listen must be an address and a port, such as 127.0.0.1:7380")
     return host.strip("[]"), int(port)
 
 

@@ -61,7 +61,8 @@ def prove_way(
             most = 2 if pages and event is MTEvent.MT_MESSAGE_READ else 1
             if not 1 <= logged.count(event) <= most:
                 raise DemoFailed(
-                    f"{event} stands {logged.count(event)} times in the log of {party.organisation.value}"
+                    f"{event} is recorded {logged.count(event)} times in the log of "
+                    f"{party.organisation.value}"
                 )
 
 

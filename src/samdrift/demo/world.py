@@ -146,7 +146,7 @@ def prepare(folder: Path) -> None:
     made_by = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
     if made_by != _LAYOUT and folder.exists() and any(folder.iterdir()):
         if not made_by.isdecimal():
-            raise Unusable(f"{shown(folder)}: holds something else than a demonstration")
+            raise Unusable(f"{shown(folder)}: contains something other than a demonstration")
         for each in folder.iterdir():
             shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

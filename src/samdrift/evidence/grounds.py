@@ -100,7 +100,7 @@ def findings(
                 used.add(document_file(name))
                 yield _judged(entry, name, files, used, trust, strict=strict)
     for file in sorted(files.keys() - used):
-        yield Finding(file, False, "is of no certificate that an entry names")
+        yield Finding(file, False, "belongs to no certificate that an entry names")
 
 
 def _judged(
@@ -122,7 +122,7 @@ def _judged(
         changed = [file for each, file in where.items() if sha256(files.get(file, b"")).hexdigest() != each]
         missing = [file for file in changed if file in files or not file.endswith(".crl")]
         if missing:
-            return Finding(what, False, f"{min(missing)} is not the one that it was judged by, or not there")
+            return Finding(what, False, f"{min(missing)} is not the one that it was judged by, or is missing")
         return _judged_again(entry, what, named, files, trust, strict=strict)
     except (ValueError, x509.InvalidVersion) as error:
         return Finding(document_file(name), False, str(error) or "cannot be read")
@@ -141,7 +141,7 @@ def _judged_again(
     chain = [from_der(files[where[each]]) for each in named.chain]
     certificate, *issuers = chain
     if entry.ids.get("certificate") != certificate.fingerprint(SHA256()).hex():
-        return Finding(what, False, "another certificate was judged than the one that the entry names")
+        return Finding(what, False, "the certificate that was judged is not the one that the entry names")
     trusted = None if trust is None else _anchored(issuers, trust)
     if trust is not None and trusted is None and strict:
         return Finding(what, False, "no issuer of it leads to a certificate in --trust")

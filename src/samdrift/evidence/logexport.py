@@ -192,7 +192,7 @@ def stamps_of(path: Path) -> Iterator[tuple[bytes, bytes]]:
             content = archive.whole(member, MAX_NOTE)
             member = archive.next()
             if member is None or member.name != stamp:
-                raise Malformed("the part that comes next is missing", stamp)
+                raise Malformed("the next part is missing", stamp)
             yield content, archive.whole(member, MAX_STAMP)
 
 
@@ -333,5 +333,5 @@ class _Reading:
     def _following(self, name: str) -> Member:
         member = self._archive.next()
         if member is None or member.name != name:
-            raise Malformed("the part that comes next is missing", name)
+            raise Malformed("the next part is missing", name)
         return member

@@ -65,7 +65,7 @@ def _policy(described: Description, policies: Sequence[Policy]) -> Policy:
     for policy in policies:
         if keys & {member.key for member in policy.logs}:
             return policy
-    raise Malformed("no policy that is given has a key of this log")
+    raise Malformed("none of the given policies has a key of this log")
 
 
 def _proved(path: Path, verdict: LogVerdict, role: str, since: datetime | None) -> Iterator[LogEntry]:
@@ -77,7 +77,7 @@ def _proved(path: Path, verdict: LogVerdict, role: str, since: datetime | None) 
         source = entry.event.partition(":")[0]
         if source in SOURCES and source != role:
             raise Malformed(
-                f"it says that it is the log {role}, and has what {source} logs", f"entry {entry.sequence}"
+                f"it claims to be the log {role} but contains events of {source}", f"entry {entry.sequence}"
             )
         if since is None or entry.at >= since:
             yield entry

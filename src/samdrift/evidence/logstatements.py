@@ -72,7 +72,7 @@ def _checked(described: DescribedKey, named: Sequence[str], trust: TrustFolder |
     key = str(described.key)
     if not described.statement:
         return KeyStatement(
-            key, fault="the log has a statement on it, and the file does not" if named else ""
+            key, fault="the log has a statement on it, but the file does not" if named else ""
         )
     if sha256(described.statement).hexdigest() not in named:
         return KeyStatement(key, fault="the statement is not the one that the log's entry names")

@@ -47,7 +47,7 @@ def findings(
                 used.update(named.values())
                 yield _signed(entry, named, kept, judged)
     for file in sorted(kept.keys() - used):
-        yield Finding(file, False, "is of no signature that an entry names")
+        yield Finding(file, False, "belongs to no signature that an entry names")
 
 
 def _signed(
@@ -56,18 +56,18 @@ def _signed(
     what = f"signature in entry {entry.sequence}"
     for digest, file in named.items():
         if sha256(kept.get(file, b"")).hexdigest() != digest:
-            return Finding(what, False, f"{file} is not the one that the entry names, or not there")
+            return Finding(what, False, f"{file} is not the one that the entry names, or is missing")
     info, value = (kept[named[entry.ids[fact]]] for fact in _ENDINGS)
     try:
         file = grounds.certificate_file(entry.ids["certificate"])
         certificate = from_der(judged[file])
         reference = _reference(info)
     except WireError:
-        return Finding(what, False, "what is signed is not of a signature on an envelope")
+        return Finding(what, False, "what is signed is not part of a signature on an envelope")
     except (KeyError, ValueError):
         return Finding(what, False, "the certificate that the entry names is not in the evidence")
     if certificate.fingerprint(SHA256()).hex() != entry.ids["certificate"]:
-        return Finding(what, False, "another certificate is there than the one that the entry names")
+        return Finding(what, False, "the certificate is not the one that the entry names")
     key = certificate.public_key()
     try:
         if not isinstance(key, RSAPublicKey):
@@ -83,7 +83,7 @@ def _reference(info: bytes) -> Reference:
     """Return the only reference, to the whole document; raise :class:`WireError` for anything else."""
     root = xml.parse(info)
     if root.tag != ds("SignedInfo"):
-        raise WireError(WireFault.SIGNATURE, "something else than ds:SignedInfo", "SignedInfo")
+        raise WireError(WireFault.SIGNATURE, "something other than ds:SignedInfo", "SignedInfo")
     (reference,) = read_signed_info(root, ENVELOPED).references
     if reference.uri:
         raise WireError(WireFault.SIGNATURE, "a reference to a part", "Reference")

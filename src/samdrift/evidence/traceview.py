@@ -40,32 +40,32 @@ WORDS: Mapping[str, Phrase] = MappingProxyType(
     {
         MKEvent.MK_MESSAGE_SUBMITTED: Phrase("A person sent it"),
         MKEvent.MK_MESSAGE_HANDED_OVER: Phrase("The message client handed it to the message service"),
-        MKEvent.MK_MESSAGE_POSTPONED: Phrase("The message client tries again later"),
+        MKEvent.MK_MESSAGE_POSTPONED: Phrase("The message client will try again later"),
         MKEvent.MK_MESSAGE_NOT_SENT: Phrase("The message client could not send it"),
         MKEvent.MK_MESSAGE_DELETING: Phrase(
             "It is stored and backed up, and is to be deleted at the message service"
         ),
         MKEvent.MK_MESSAGE_DELETED: Phrase("It was deleted at the message service"),
         MKEvent.MK_MESSAGE_UNDELETED: Phrase("The message service did not delete it"),
-        MKEvent.MK_MESSAGE_MOVED_ON: Phrase("The message client heard how far it has come"),
+        MKEvent.MK_MESSAGE_MOVED_ON: Phrase("The message client was informed of its progress"),
         MKEvent.MK_MESSAGE_STORED: Phrase("The message client fetched and stored it"),
-        MKEvent.MK_MESSAGE_NOT_FETCHED: Phrase("The message service lists it, and does not hand it out"),
-        MKEvent.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, and cannot show it"),
+        MKEvent.MK_MESSAGE_NOT_FETCHED: Phrase("The message service lists it, but does not hand it out"),
+        MKEvent.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, but cannot show it"),
         MKEvent.MK_READING_MESSAGE: Phrase("A person opened it"),
         MKEvent.MK_READING_FILE: Phrase("A person opened a file of it"),
         MKEvent.MK_READING_RAW: Phrase("A person opened it in its raw form"),
-        MKEvent.MK_READING_WAY: Phrase("A person looked at its way, and not at what it says"),
+        MKEvent.MK_READING_WAY: Phrase("A person viewed its tracking, but not its content"),
         MKEvent.MK_READING_READERS: Phrase("A person looked at who has read it"),
         MTEvent.MT_MESSAGE_SCHEDULED: Phrase("The message was checked and stored, to be sent"),
         MTEvent.MT_MESSAGE_SUBMITTED: Phrase("It was encrypted for the recipient, signed and handed over"),
-        MTEvent.MT_MESSAGE_POSTPONED: Phrase("It is sent again later"),
+        MTEvent.MT_MESSAGE_POSTPONED: Phrase("It will be sent again later"),
         MTEvent.MT_MESSAGE_HELD: Phrase("It waits for a service that is down"),
         MTEvent.MT_MESSAGE_ACKNOWLEDGED: Phrase(
             "The recipient’s access point has it; the message receipt is awaited"
         ),
         MTEvent.MT_MESSAGE_ACCEPTED: Phrase("The recipient has accepted it"),
         MTEvent.MT_MESSAGE_REJECTED: Phrase("The recipient has rejected it"),
-        MTEvent.MT_MESSAGE_FAILED: Phrase("It was not delivered, or nobody can tell that it was"),
+        MTEvent.MT_MESSAGE_FAILED: Phrase("It was not delivered, or its delivery cannot be confirmed"),
         MTEvent.MT_MESSAGE_LATE: Phrase("A step came for it after it had ended"),
         MTEvent.MT_MESSAGE_RETRIEVED: Phrase(
             "Its signature was verified; it was decrypted, checked and accepted"
@@ -82,13 +82,13 @@ WORDS: Mapping[str, Phrase] = MappingProxyType(
         MTEvent.MT_RECEIPT_ACKNOWLEDGED: Phrase("The sender’s access point has the message receipt"),
         MTEvent.MT_RECEIPT_FAILED: Phrase("The message receipt was not delivered"),
         MTEvent.MT_RECEIPT_RECEIVED: Phrase("The message receipt came, and was verified"),
-        MTEvent.MT_RECEIPT_UNMATCHED: Phrase("A message receipt came for a message that is not known"),
+        MTEvent.MT_RECEIPT_UNMATCHED: Phrase("A message receipt came for an unknown message"),
         MTEvent.MT_RECEIPT_REFUSED: Phrase("A message receipt came that does not fit the message"),
         APEvent.AP_TRANSFER_QUEUED: Phrase("The envelope was stored, to be transferred"),
         APEvent.AP_TRANSFER_DELIVERED: Phrase(
             "The envelope was delivered; its transport receipt was verified"
         ),
-        APEvent.AP_TRANSFER_POSTPONED: Phrase("The transfer is tried again later"),
+        APEvent.AP_TRANSFER_POSTPONED: Phrase("The transfer will be tried again later"),
         VaultEvent.AP_TRANSFER_FAILED: Phrase("The envelope could not be delivered"),
         VaultEvent.AP_TRANSFER_HASTENED: Phrase("The operator asked for an attempt now"),
         APEvent.AP_ENVELOPE_RECEIVED: Phrase("The envelope came, and its transport receipt was given"),

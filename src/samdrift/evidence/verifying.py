@@ -214,7 +214,7 @@ async def verify_evidence_in(
     if signer is None:
         return verdict
     named = verdict.signer.fingerprint(SHA256()).hex() == signer
-    finding = Finding("signer is the one that was named", named, f"the certificate with SHA-256 {signer}")
+    finding = Finding("signer is the one named", named, f"the certificate with SHA-256 {signer}")
     return replace(verdict, findings=(*verdict.findings, finding))
 
 
@@ -309,7 +309,7 @@ def _entry(line: bytes) -> LogEntry:
     try:
         entry = LogEntry.read(json.loads(line))
     except RecursionError:
-        raise ValueError("an entry is no JSON") from None
+        raise ValueError("an entry is not JSON") from None
     content = entry.happening.content()
     if entry.leaf is None:
         given = link(entry.previous, entry.sequence, content)
@@ -328,7 +328,7 @@ def _tree(data: bytes) -> Frontier:
     except RecursionError:
         raise ValueError("a tree is not JSON") from None
     if type(size) is not int or size <= 0 or len(peaks) != size.bit_count() or {*map(len, peaks)} != {32}:
-        raise ValueError("a tree does not have the size that it says")
+        raise ValueError("a tree does not have its stated size")
     return Frontier(size, peaks)
 
 
@@ -377,7 +377,7 @@ def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
     """Check a transport receipt: that its signature is valid and covers what it acknowledges."""
     signal = read_response(_content_type(data), data)
     if not isinstance(signal, ReceiptSignal):
-        return Finding(name, False, "is no receipt")
+        return Finding(name, False, "is not a receipt")
     signature = verify_soap(signal.document)
     if not signature.covers(signal.document.messaging):
         return Finding(name, False, "the signature does not cover the receipt")
@@ -442,15 +442,13 @@ def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
         spoken = [(name, entry) for name, entry in spoken if not name.endswith(".xml")]
     for name, entry in spoken:
         if name not in said.digests:
-            why = f"entry {entry.sequence} speaks of a receipt that is not in the evidence"
+            why = f"entry {entry.sequence} refers to a receipt that is not in the evidence"
             yield Finding(name, False, why)
             continue
         commitment = entry.ids.get("receipt_commitment")
         if commitment is not None:
             same = said.kept.get(commitment) == said.digests[name]
-            yield Finding(
-                f"{name} is the one in the log", same, "its digest is the one that was committed to"
-            )
+            yield Finding(f"{name} is the one in the log", same, "its digest matches its commitment")
 
 
 def _missing_unnamed(said: _Said, spoken: list[tuple[str, LogEntry]]) -> Iterator[Finding]:
@@ -461,7 +459,7 @@ def _missing_unnamed(said: _Said, spoken: list[tuple[str, LogEntry]]) -> Iterato
     named = {entry.ids["envelope"] for _, entry in spoken}
     there = sum(kind == "message" for kind, _ in said.receipts.values())
     if there < len(named):
-        why = f"entries speak of {len(named)}, the evidence has {there}"
+        why = f"entries refer to {len(named)}, the evidence has {there}"
         yield Finding(MESSAGE_RECEIPTS, False, why)
 
 
@@ -534,7 +532,7 @@ def _proofs(said: _Said, version: int, policy: Policy | None) -> Iterator[Findin
             left -= {f"{file}.{kind}" for kind in ("entry", "facts", "tlog-proof")}
             yield _proof(file, entry, parts, policy)
     for name in sorted(left):
-        yield Finding(name, False, "is a proof of no entry here")
+        yield Finding(name, False, "does not prove any entry here")
 
 
 def _proof(file: str, entry: LogEntry, parts: Sequence[bytes | None], policy: Policy | None) -> Finding:
@@ -559,11 +557,11 @@ def _proof(file: str, entry: LogEntry, parts: Sequence[bytes | None], policy: Po
 def _witnessed(file: str, entry: LogEntry, stated: Checkpoint, at: int | None) -> Finding:
     where = f"entry {entry.sequence} is in the tree of {stated.size} entries of {stated.origin}"
     if at is None:
-        return Finding(file, True, f"{where}; the policy wants no witness")
+        return Finding(file, True, f"{where}; the policy requires no witness")
     try:
         seen = datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
-        return Finding(file, False, "its witnesses name a time that there is not")
+        return Finding(file, False, "its witnesses name an impossible time")
     if entry.at > seen + timedelta(seconds=TOLERANCE):
         return Finding(file, False, f"its time is after {seen.isoformat()}, when its witnesses had seen it")
     return Finding(file, True, f"{where}, which the policy's witnesses had seen at {seen.isoformat()}")
@@ -578,8 +576,8 @@ def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iter
     yield Finding(f"section of {role}", ends, f"{len(section)} entries without a break, to the signed head")
     about = said.entries.get(f"log/{role}.jsonl", [])
     inside = all(section.get(entry.sequence) == entry.hash.hex() for entry in about)
-    yield Finding(f"log/{role}.jsonl in the section", inside, "each entry stands there")
+    yield Finding(f"log/{role}.jsonl in the section", inside, "every entry is in the section")
     names, told = _names(said, message), {entry.hash for entry in about}
     left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one.hash not in told]
-    first = f"entry {left_out[0].sequence} is about the message and is not there" if left_out else ""
+    first = f"entry {left_out[0].sequence} is about the message but is missing" if left_out else ""
     yield Finding(f"log/{role}.jsonl is all of it", not left_out, first or "no entry was left out")

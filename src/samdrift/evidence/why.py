@@ -74,7 +74,7 @@ _OUT = (
             MTEvent.MT_MESSAGE_POSTPONED,
         ),
         "It is stored, and not encrypted, signed and handed over yet",
-        "samdrift status says what is gone, and what waits for it",
+        "samdrift status shows what is gone, and what waits for it",
     ),
     _Leg(
         "access point",
@@ -96,7 +96,7 @@ _IN = (
         "access point",
         (APEvent.AP_ENVELOPE_RECEIVED,),
         (APEvent.AP_ENVELOPE_REFUSED,),
-        "It has not come",
+        "It has not arrived",
         "docs/runbooks/peer-refuses.md: samdrift queue refused",
     ),
     _Leg(
@@ -108,13 +108,13 @@ _IN = (
             MTEvent.MT_MESSAGE_HELD,
         ),
         "The access point has it, and the message service has not judged it yet",
-        "samdrift status says what is gone, and what waits for it",
+        "samdrift status shows what is gone, and what waits for it",
     ),
     _Leg(
         "message client",
         (MTEvent.MT_MESSAGE_READ, MKEvent.MK_MESSAGE_STORED),
         (MKEvent.MK_MESSAGE_UNREADABLE, MKEvent.MK_MESSAGE_NOT_FETCHED),
-        "It can be fetched, and no message client has done so",
+        "It can be fetched, but no message client has done so",
         "samdrift routing says which message client gets what comes for its address",
     ),
 )

@@ -170,7 +170,7 @@ class SignInService:
         """Show the people as links, which carry the parameters of the sign-in request."""
         client, asked = self._client(request), request.query_params
         if client is None or not _proper(client, asked):
-            return Response("not a sign-in that is known here", 400, media_type="text/plain")
+            return Response("unknown sign-in", 400, media_type="text/plain")
         links = "".join(
             f'<a href="choose?{html.escape(urlencode([*asked.items(), ("person", each.subject)]))}">'
             f"{html.escape(each.name)}<small>{html.escape(each.about)}</small></a>"
@@ -184,10 +184,10 @@ class SignInService:
     async def _choose(self, request: Request) -> Response:
         client, asked = self._client(request), request.query_params
         if client is None or not _proper(client, asked):
-            return Response("not a sign-in that is known here", 400, media_type="text/plain")
+            return Response("unknown sign-in", 400, media_type="text/plain")
         person = next((one for one in client.persons if one.subject == asked.get("person")), None)
         if person is None:
-            return Response("not a person that is known here", 400, media_type="text/plain")
+            return Response("unknown person", 400, media_type="text/plain")
         session, code = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
         self._sessions[session] = client, person
         redirect_uri = asked["redirect_uri"]

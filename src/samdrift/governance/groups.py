@@ -129,8 +129,8 @@ class NobodyToName(Temporary):
     def __init__(self) -> None:
         self.cause = "the message client's vault is not open to this process"
         super().__init__(
-            "the vault of the organisation's message client is locked or not open to this process: have"
-            " samdrift gov group synchronise run by a timer, or unlock it"
+            "the vault of the organisation's message client is locked or not open to this process: run "
+            "samdrift gov group synchronise by a timer, or unlock it"
         )
 
 
@@ -287,7 +287,7 @@ def out_of_date(record: Record, directory: str, moment: datetime) -> bool:
 def held(before: Collection[str], after: Collection[str], *, shrink: bool = False) -> str:
     """Return the reason why a list does not replace the previous members, or an empty string if it does."""
     if not after:
-        return "the directory lists nobody in it"
+        return "the directory lists no member of it"
     stay = len(frozenset(before).intersection(after))
     if not shrink and len(before) > MANY and 2 * stay < len(before):
         return f"the directory lists {stay} of the {len(before)} people who were in it"

@@ -44,11 +44,11 @@ Roots = Callable[[Subject], Collection[str]]
 """Lookup of the fingerprints of the keys by which the installation knows a custodian."""
 
 _REASONS: Mapping[Verdict, str] = {
-    Refusal.MALFORMED: "its signature is not in a form that is known here",
+    Refusal.MALFORMED: "its signature has an unknown form",
     Refusal.OTHER_ORGANISATION: "it is about another organisation",
     Refusal.EXPIRED: "it was stated more than a day ago, or in the future: state it again",
-    Refusal.OUT_OF_ORDER: "something else was stated since: state it again",
-    Refusal.REPEATED: "it is in the record already",
+    Refusal.OUT_OF_ORDER: "something else has been stated since: state it again",
+    Refusal.REPEATED: "it is already in the record",
     Refusal.UNKNOWN_KEY: "no key is enrolled that has signed it",
     Refusal.OTHERS_KEY: "it is signed with another person's key",
     Refusal.KEY_OVER: "the key that signed it has not begun, has ended, or was lost",
@@ -56,21 +56,21 @@ _REASONS: Mapping[Verdict, str] = {
     Refusal.NAMESPACE: "it was signed for another purpose: use the command that was shown",
     Refusal.CHALLENGE: "what was signed is not this statement",
     Refusal.ORIGIN: "it was signed on another site",
-    Refusal.NOT_VERIFIED: "the authenticator has not asked who the person is",
-    Refusal.COUNTER: "the authenticator counts less than before: there may be a copy of it",
-    Refusal.SIGNATURE: "the signature does not hold",
-    Refusal.TOO_MANY: f"one states at most {MAX_A_DAY} things about agreements in a day: wait a day",
+    Refusal.NOT_VERIFIED: "the authenticator has not verified who the person is",
+    Refusal.COUNTER: "the authenticator's counter went back: there may be a copy of it",
+    Refusal.SIGNATURE: "the signature is not valid",
+    Refusal.TOO_MANY: f"at most {MAX_A_DAY} statements about agreements are allowed per day: wait a day",
     Refusal.CROWDED: f"a second has room for {MAX_A_SECOND} statements, or for grants alone: state it again",
     Effect.OTHER_ORGANISATION: "it does not name this organisation",
     Effect.NO_AUTHORITY: "this person may not state that, or not yet",
-    Effect.SELF: "nobody gives to themselves, or approves their own request",
-    Effect.TAKES_TWO: "it takes two: one who asks and another who approves",
+    Effect.SELF: "people cannot give rights to themselves or approve their own request",
+    Effect.TAKES_TWO: "two people are needed: one to request it and another to approve it",
     Effect.NAMES_NOTHING: "there is no such statement in the record",
-    Effect.OVER: "it has ended already, or was approved before",
-    Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
+    Effect.OVER: "it has already ended or been approved",
+    Effect.TOO_LONG: "it is longer than two people can extend an agreement",
     Effect.TOO_EARLY: "the review goes on: something in it has no answer yet",
     Effect.OTHER_LISTING: "it does not go on from the last reading of the group: read it again",
-    Effect.EMPTIES: "a reading leaves nobody in the group: end the right by samdrift gov grant end instead",
+    Effect.EMPTIES: "a reading leaves no one in the group: end the right by samdrift gov grant end instead",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
 
@@ -79,7 +79,7 @@ class StatementRefused(Explained):
     """Error raised for a refused statement; ``verdict`` and the organisation's log have the reason."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(f"nothing was stated: {_REASONS.get(verdict, 'it would have no effect')}")
+        super().__init__(f"the statement was refused: {_REASONS.get(verdict, 'it would have no effect')}")
         self.verdict = verdict
 
 
@@ -90,8 +90,8 @@ class SilenceHeld(Temporary):
 
     def __init__(self, role: Role) -> None:
         super().__init__(
-            f"nothing was stated: a vault of the organisation ({role.value}) is locked, or cannot be"
-            " seen here. A review ends by silence only when its people could have answered: unlock the"
+            f"the statement was refused: a vault of the organisation ({role.value}) is locked, or cannot be"
+            " seen here. A review ends by silence only if its people could have answered: unlock the"
             " vault, or close the review by samdrift gov review close"
         )
 
@@ -103,7 +103,7 @@ class RecordBroken(Temporary):
 
     def __init__(self, broken: Broken) -> None:
         super().__init__(
-            f"the record of signed statements does not hold from number {broken.number} on"
+            f"the record of signed statements is not valid from number {broken.number} on"
             f" ({broken.verdict}): restore the vault from a backup, and ask who has written to the database"
         )
         self.broken = broken

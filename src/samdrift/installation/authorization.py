@@ -79,7 +79,7 @@ class _Clients:
             try:
                 client = http_client(client_tls(None, bundle), public_only=False, connections=8)
             except (OSError, ValueError):
-                raise KeysUnavailable(f"{bundle} is no bundle of TLS issuers") from None
+                raise KeysUnavailable(f"{bundle} is not a bundle of TLS issuers") from None
             self._clients[bundle] = client
             self._stack.push_async_callback(client.aclose)
         return self._clients[bundle]

@@ -110,7 +110,7 @@ class _Answering:
             told = json.loads(await reader.readline())
             command = self._commands[told["command"]]
         except (ValueError, KeyError, TypeError):
-            return {"refused": "it is not known how to do that"}
+            return {"refused": "unknown command"}
         try:
             return await command(told)
         except ControlRefused as error:
@@ -179,15 +179,13 @@ async def _told(path: Path, values: Mapping[str, str], seconds: float = _SILENCE
     try:
         async with asyncio.timeout(seconds), _connected(path) as (reader, writer):
             if _user(writer.get_extra_info("socket")) not in (0, os.geteuid(), path.parent.stat().st_uid):
-                raise ControlRefused(
-                    f"{shown(path)}: a process of another user listens there, which was told nothing"
-                )
+                raise ControlRefused(f"{shown(path)}: another user's process listens there; nothing was sent")
             writer.write(json.dumps(values).encode() + b"\n")
             line = await reader.readline()
     except TimeoutError:
         raise Unanswered from None
     except ValueError:
-        raise ControlRefused("a running process answers more than is read of an answer") from None
+        raise ControlRefused("the answer of a running process is too long") from None
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:

@@ -114,7 +114,7 @@ def _password(file: Path) -> str:
     except UnicodeError:
         raise ConfigError("password_file", "is not text") from None
     if not password:
-        raise ConfigError("password_file", "is empty: a directory would let anybody in as nobody")
+        raise ConfigError("password_file", "is empty: a directory would accept an anonymous login")
     return password
 
 

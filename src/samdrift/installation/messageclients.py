@@ -149,6 +149,6 @@ def _unassigned(config: Config) -> Iterator[tuple[str, str]]:
         if one.message_clients and addresses:
             yield (
                 f"organisations[{number}].message_clients",
-                f"nobody gets what comes to {', '.join(addresses)}: no client has the address, "
+                f"no client receives messages to {', '.join(addresses)}: no client has the address, "
                 "and none is the default",
             )

@@ -41,7 +41,7 @@ class SharedPresence:
             organisation = ParticipantIdentifier.parse(told["organisation"])
             self._presence.hear(int(told["worker"]), organisation, json.loads(told["stays"]))
         except (KeyError, TypeError, ValueError):
-            raise ControlRefused("that is not what a worker tells another") from None
+            raise ControlRefused("invalid presence report") from None
         return {}
 
     async def share(self) -> None:

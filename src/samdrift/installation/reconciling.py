@@ -131,7 +131,7 @@ class Reconciler:
                     logs.append(await _proved(vault.tree, state, organisation, role, since))
         except LogUnproved as fault:
             await self._record(organisation, roles, {"fault": str(fault)})
-            self._noted(organisation, origin, f"a log is not as it was signed, {fault}")
+            self._noted(organisation, origin, f"a log differs from what was signed, {fault}")
             return None
         found = reconcile(logs)
         if found.compared or found.differences:

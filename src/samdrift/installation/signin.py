@@ -273,4 +273,4 @@ def _accent(name: str, where: str) -> Accent:
     try:
         return Accent(name) if name else Accent.TEAL
     except ValueError:
-        raise ConfigError(where, f"is none of {', '.join(Accent)}") from None
+        raise ConfigError(where, f"is not one of {', '.join(Accent)}") from None

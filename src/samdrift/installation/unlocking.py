@@ -28,7 +28,7 @@ AGAIN = "again"
 """Value of the command: another process of the installation has already unlocked them and recorded it."""
 WHO = "who"
 """Value of the command: the operator's staff member who gave it, as facts of an entry (JSON)."""
-NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
+NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer must unlock it again"
 """Log message with the process, the organisation and the reason."""
 _LONGEST_BEFORE = 100.0
 """Maximum delay of a start in seconds; a process that takes too long to start serving is killed."""
@@ -92,7 +92,7 @@ async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
         async with asyncio.timeout(_LONGEST_BEFORE):
             await asyncio.gather(*(one(*each) for each in unlocked.items()))
     except TimeoutError:
-        _LOGGER.warning("organisations that an officer unlocks are many: some are unlocked after the start")
+        _LOGGER.warning("unlocking takes too long: some organisations are unlocked after the start")
 
 
 def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registration]:
@@ -118,7 +118,7 @@ def _facts(told: Mapping[str, Any]) -> dict[str, str]:
     except (TypeError, ValueError):
         facts = None
     if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
-        raise ControlRefused("who unlocks is not said in a form that is known here")
+        raise ControlRefused("malformed facts about who unlocks")
     return facts
 
 

@@ -46,7 +46,7 @@ def _private(folder: Path, name: str) -> tuple[Ed25519PrivateKey, bool]:
     try:
         private = load_pem_private_key(read_private(folder / _KEY), None)
     except NotPrivate:
-        raise Unusable(f"{shown(folder / _KEY)}: others than its owner can read the key") from None
+        raise Unusable(f"{shown(folder / _KEY)}: users other than its owner can read the key") from None
     except (ValueError, TypeError):
         private = None
     if not isinstance(private, Ed25519PrivateKey):

@@ -72,7 +72,7 @@ class DraftTaken(Explained):
     """Refusal to save because another person now writes in the draft. The caller still has the typed text."""
 
     def __init__(self, writer: Person, since: datetime) -> None:
-        super().__init__("a colleague writes in this draft now; take it over to go on")
+        super().__init__("a colleague is editing this draft; take it over to continue")
         self.writer = writer
         self.since = since
 
@@ -111,7 +111,7 @@ class ReasonAsked(Explained):
     """Request for a reason: a person who does not work in a mailbox must give one to open marked messages."""
 
     def __init__(self, conversation: str) -> None:
-        super().__init__("say why you open this conversation before it is shown")
+        super().__init__("give a reason for opening this conversation before it is shown")
         self.conversation = conversation
 
 
@@ -142,7 +142,7 @@ class ConversationMoved(Explained):
     """
 
     def __init__(self, version: int, news: Sequence[Message], messages: int, more: int = 0) -> None:
-        super().__init__("something new has come in this conversation since you opened it")
+        super().__init__("something new has arrived in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
         self.messages = messages

@@ -77,7 +77,9 @@ class NotHandedOut(Temporary):
     """A listed message was answered with something else; the message service itself is available."""
 
     def __init__(self) -> None:
-        super().__init__("a message that the message service lists could not be read; it is asked for again")
+        super().__init__(
+            "a message that the message service lists could not be read; it will be requested again"
+        )
 
 
 @dataclass(slots=True)

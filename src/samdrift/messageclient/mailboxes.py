@@ -45,7 +45,7 @@ async def change_mailbox(
         return
     if after.address != before.address and await vault.mailbox_used(before.id):
         raise UnfitSetting(
-            "address", "messages have come to this address: make another mailbox for the new one"
+            "address", "this address has received messages: create another mailbox for the new address"
         )
     await _keep(vault, after, _act(before, after), facts)
 

@@ -171,7 +171,7 @@ class Management:
     async def add_rule(self, mailbox: str, rule: HandlerRule) -> None:
         """Add a rule after the existing ones; its id is assigned here."""
         if rule.handler not in {each.id for each in await self.handlers(mailbox)}:
-            raise UnfitSetting("handler", "the handler is a person who may write in the mailbox")
+            raise UnfitSetting("handler", "the handler must be a person who may write in the mailbox")
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             await add_rule(vault, (await self._one(vault, mailbox)).id, rule)
 

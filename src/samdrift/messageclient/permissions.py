@@ -345,7 +345,7 @@ class SignedAlone(RightsRefused):
     def __init__(self) -> None:
         super().__init__(Effect.OVER)
         self.args = (
-            "nothing was changed: here rights are given by signed decisions alone (samdrift gov grant)",
+            "nothing was changed: here, rights are given only by signed decisions (samdrift gov grant)",
         )
 
 
@@ -353,8 +353,8 @@ _REASONS = {
     Effect.OTHER_ORGANISATION: "it is about another organisation",
     Effect.NO_AUTHORITY: "you may not do that; an administrator may, and for read, write and approve on a"
     " mailbox its manager",
-    Effect.SELF: "nobody gives a right to themselves or approves their own request; ask somebody else",
-    Effect.TAKES_TWO: "a role in the organisation takes two: one who asks and another who approves",
+    Effect.SELF: "you cannot grant yourself a right or approve your own request; ask a colleague",
+    Effect.TAKES_TWO: "a role in the organisation needs two people: one to request and another to approve it",
     Effect.NAMES_NOTHING: "there is no such decision; list them to see their numbers",
     Effect.OVER: "that has ended already, or was approved before",
 }

@@ -59,7 +59,7 @@ async def check(
     statement.check_signer(signer)
     statement.check_digest(digest)
     if statement.manifest.organisation != organisation.value:
-        text = f"the export is of {statement.manifest.organisation}, which is not the one that was named"
+        text = f"the export is of {statement.manifest.organisation}, which is not the one named"
         raise MoveError(MoveFault.OTHER_ORGANISATION, text)
     checking.end(statement, signer)
     return Checked(statement, tuple(checking.pages))
@@ -128,7 +128,7 @@ class Checking:
         for role in manifest.roles:
             title, log = f"{role}/log", manifest.logs.get(role)
             if log is None:
-                raise damaged("the manifest says nothing about a log")
+                raise damaged("the manifest does not describe a log")
             head = self._logs[title, ""].head if (title, "") in self._logs else origin(log.id)
             if (head.sequence, head.hash.hex()) != (log.entries, log.head):
                 raise _broken(title, head)

@@ -245,7 +245,7 @@ class _Writing:
             first = await anext(pieces)
         except SealBroken:
             if not await vault.was_removed(body):
-                text = f"{member.name}: what is stored for it does not open; nothing was exported"
+                text = f"{member.name}: its stored data cannot be opened; nothing was exported"
                 raise MoveError(MoveFault.DAMAGED, text) from None
             return await self._archive.add(member.name + layout.GONE, b"")
         return await self._archive.stream(member, _chained(first, pieces))

@@ -99,16 +99,16 @@ async def take_in(installation: Administration, order: Order) -> Imported:
     organisation = order.organisation
     if order.take_over and order.digest is None:
         text = (
-            "to take over, the SHA-256 of the manifest is needed as the former supplier told it, apart from"
-            " the file (--manifest): an older export would send again what has been sent since"
+            "to take over, the SHA-256 of the manifest is needed as the former supplier told it, separately "
+            "from the file (--manifest): an older export would send again what has been sent since"
         )
         raise MoveError(MoveFault.OTHER_EXPORT, text)
     checked = await check(order.file, order.keys, order.signer, organisation, order.digest, order.file_digest)
     manifest = checked.manifest
     if order.take_over and not manifest.suspended:
         text = (
-            "the organisation was not suspended when it was exported, so that its former supplier may go"
-            " on with what is under way: have it suspended and exported anew, or leave --take-over out"
+            "the organisation was not suspended when it was exported, so its former supplier may continue "
+            "with what is under way: ask for it to be suspended and exported again, or omit --take-over"
         )
         raise MoveError(MoveFault.NOT_SUSPENDED, text)
     roles = [Role(role) for role in manifest.roles]
@@ -173,8 +173,8 @@ async def _begin(
             standing[role] = await vault.begin(export, now=now)
             if standing[role] is ArrivalStanding.OCCUPIED:
                 text = (
-                    f"the organisation's vault {role.value} in this installation has something else:"
-                    " an export is taken in where nothing is yet"
+                    f"the organisation's vault {role.value} in this installation has other data: an export "
+                    f"can only be imported where there is none yet"
                 )
                 raise MoveError(MoveFault.OCCUPIED, text)
             if standing[role] is ArrivalStanding.BEGUN:
@@ -277,7 +277,7 @@ class Storing:
 
     async def page_end(self, digest: str) -> None:
         if self._number >= len(self._checked.pages) or self._checked.pages[self._number] != digest:
-            raise damaged("the file was changed while it was taken in; nothing of the change was stored")
+            raise damaged("the file was changed while it was imported; nothing of the change was stored")
         self._number += 1
         page = self._page
         if page is not None:

@@ -172,7 +172,7 @@ def read_page(part: Part, name: str, data: bytes) -> list[Record]:
             _check_line(line)
             records.append(_record(part, json.loads(line)))
         except (ValueError, RecursionError) as error:
-            why = "is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            why = "is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
             raise damaged(f"{name}, line {number}: {why}") from None
     if not records:
         raise damaged(f"{name} is empty")
@@ -189,12 +189,12 @@ def _check_line(line: bytes) -> None:
         text = _TEXT.match(line, begin)
         at = text.end() if text else len(line)
     if besides + len(line) - at > MOST_LINE:
-        raise ValueError("is longer than a line may be")
+        raise ValueError("is longer than the limit of a line")
 
 
 def _record(part: Part, document: Any) -> Record:
     if not isinstance(document, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     files = document.pop("files", None)
     facts = parts.check(document, part.facts)
     record = Record(facts, dict(_files(part, facts, files)))
@@ -204,7 +204,7 @@ def _record(part: Part, document: Any) -> Record:
 
 def _files(part: Part, facts: Facts, files: Any) -> Iterator[tuple[str, Member]]:
     if not isinstance(files, dict) or not set(files) <= set(part.contents):
-        raise ValueError("a record has other files than it may")
+        raise ValueError("a record has files that it must not have")
     for content in part.contents:
         if content in files:
             size = files[content].get("size") if isinstance(files[content], dict) else None
@@ -218,33 +218,33 @@ def _check_contents(part: Part, record: Record) -> None:
     """Check that a record has the files that its facts require, and consistent facts."""
     facts, has = record.facts, set(record.files)
     if part is parts.INCOMING and has != {"receipt"} | _if(facts["acknowledged_at"] is None, "envelope"):
-        raise ValueError("what came in has a receipt, and an envelope while it waits")
+        raise ValueError("a received transfer must have a receipt, and an envelope until it is fetched")
     if part is parts.TRANSFERS:
         waits = facts["due_at"] is not None
         if waits is not (facts["state"] == "queued") or ("envelope" in has) is not waits:
-            raise ValueError("a transfer has an envelope while it waits")
+            raise ValueError("a transfer must have an envelope while it waits")
     if part is parts.DIGESTS:
         salt, digest = (bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256"))
         if len(salt) != SALT_BYTES or Digest(salt, digest).commitment != facts["commitment"]:
-            raise ValueError("a digest is not the one that its commitment is to")
+            raise ValueError("a digest does not match its commitment")
     if part is parts.PEER_CERTIFICATES:
         certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
         if sha256(certificate).hexdigest() != facts["sha256"]:
-            raise ValueError("a peer's certificate is not the one that the log names")
+            raise ValueError("a peer's certificate is not the one named in the log")
     if part.name == "grounds":
         content = bytes.fromhex(facts["content"].removeprefix("\\x"))
         if sha256(content).hexdigest() != facts["sha256"]:
-            raise ValueError("what a certificate was judged by is not what the log names")
+            raise ValueError("what a certificate was judged by is not what is named in the log")
     if part in (mailparts.MAIL.part, mailparts.FILES.part) and has != set(part.contents):
-        raise ValueError("a message of a message client has its documents, and a file its content")
+        raise ValueError("a message of a message client must have its documents, and a file its content")
     if part is parts.RECEIPTS and has != {"receipt"}:
-        raise ValueError("a message receipt is a file")
+        raise ValueError("a message receipt must be a file")
     if part is parts.MESSAGES:
         kept = [facts[name] is not None for name in ("label", "sender_address", "recipient_address")]
         if facts["deleted"] and (has or any(kept)):
-            raise ValueError("nothing is left of a message that was deleted")
+            raise ValueError("a deleted message must have no content")
         if not facts["deleted"] and not all(kept):
-            raise ValueError("a message has label and addresses")
+            raise ValueError("a message must have a label and addresses")
 
 
 def _if(condition: bool, name: str) -> set[str]:

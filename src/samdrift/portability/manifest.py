@@ -98,19 +98,17 @@ def decode(data: bytes) -> Manifest:
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, WireError):
-        raise damaged("manifest.json does not say what a manifest must") from None
+        raise damaged("manifest.json lacks what a manifest must have") from None
 
 
 def check_format(document: Mapping[str, Any]) -> None:
     """Raise :class:`MoveError` unless the document belongs to an export of a known version."""
     if document.get("format") != FORMAT:
-        raise MoveError(
-            MoveFault.NOT_AN_EXPORT, "the file holds something else than an organisation's export"
-        )
+        raise MoveError(MoveFault.NOT_AN_EXPORT, "the file is not an organisation's export")
     if document.get("version") not in _KNOWN:
         raise MoveError(
             MoveFault.VERSION,
-            f"the export has a version that is not known here: it knows those up to {VERSION}",
+            f"the export has an unsupported version; versions up to {VERSION} are supported",
         )
 
 

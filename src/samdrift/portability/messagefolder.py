@@ -56,7 +56,7 @@ def new(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
-        raise damaged(f"something in {path.parent.name} comes twice") from None
+        raise damaged(f"something in {path.parent.name} is repeated") from None
 
 
 def _make(folder: Path) -> None:
@@ -242,7 +242,7 @@ class Contents:
             raise WireError(WireFault.STRUCTURE, "markup where only text may be", "/".join(self._path))
         self._path.append(tag.removeprefix(_OWN) if tag.startswith(_OWN) else "")
         if self._path[0] != _ROOT:
-            raise WireError(WireFault.STRUCTURE, "no SDK message", "start")
+            raise WireError(WireFault.STRUCTURE, "not an SDK message", "start")
         if self._path[:3] == _BODY:
             self._begin(self._path[3:])
         return True

@@ -66,7 +66,7 @@ class Statement:
     def check_signer(self, fingerprint: str) -> None:
         """Raise :class:`MoveError` unless the key of the certificate with this SHA-256 signed the export."""
         if self.signer != fingerprint:
-            text = "the export is signed with another certificate than the one that was named (--signer)"
+            text = "the export is signed with another certificate than the one named (--signer)"
             raise MoveError(MoveFault.OTHER_SIGNER, text)
         if not holds(self.encoded, self.signature, self.certificate):
             raise MoveError(MoveFault.SIGNATURE, "the signature on the export is not valid")
@@ -78,8 +78,8 @@ class Statement:
         """
         if sha256 is not None and self.sha256.hex() != sha256:
             text = (
-                f"the export of {self.manifest.made_at.isoformat(timespec='seconds')} is another one than was"
-                f" named (--manifest): its manifest has SHA-256 {self.sha256.hex()}"
+                f"the export of {self.manifest.made_at.isoformat(timespec='seconds')} is not the one named "
+                f"(--manifest): its manifest has SHA-256 {self.sha256.hex()}"
             )
             raise MoveError(MoveFault.OTHER_EXPORT, text)
 
@@ -107,7 +107,7 @@ async def walk(source: Reading, visitor: Visitor) -> Statement:
             await _page(reader, visitor, read, part, number, member)
             member, number = await reader.next(), number + 1
     if member is None or member.name != layout.SUMS_FILE:
-        raise damaged(f"{member.name if member else layout.SUMS_FILE} is not where it must be")
+        raise damaged(f"{member.name if member else layout.SUMS_FILE} is not in its place")
     return await _end(reader, read, member)
 
 
@@ -123,7 +123,7 @@ async def _page(
             sums.append(reader.line)
     listed = await _next(reader, layout.page_sums_file(part, number))
     if listed != "".join(sums).encode():
-        raise damaged(f"{layout.page_sums_file(part, number)}: a file is not what was put in")
+        raise damaged(f"{layout.page_sums_file(part, number)}: a file does not match its digest")
     read.sums.append(reader.line)
     read.records[layout.title(part)] = read.records.get(layout.title(part), 0) + len(records)
     await visitor.page_end(sha256(listed).hexdigest())
@@ -138,7 +138,7 @@ async def _content(
         await visitor.gone(record, name)
         return
     if member != expected:
-        raise damaged(f"{expected.name} is not where it must be, or has another size")
+        raise damaged(f"{expected.name} is not in its place, or has another size")
     if name not in layout.BODIES and member.size > layout.MOST_DOCUMENT:
         raise damaged(f"{expected.name} is larger than such a file may be")
     pieces = reader.pieces(member)
@@ -154,15 +154,15 @@ async def _end(reader: ArchiveReader, read: _Read, member: Member) -> Statement:
     signature = await _next(reader, layout.SIGNATURE_FILE)
     certificate = _certificate(await _next(reader, layout.SIGNER_FILE))
     if await reader.next() is not None:
-        raise damaged("something follows its end")
+        raise damaged("there is data after its end")
     manifest = decode(encoded)
     files = manifest.files
     if (files.count, files.bytes, files.sha256sums) != (count, size, sha256(listed).hexdigest()):
-        raise damaged("its files are not those that the manifest is about")
+        raise damaged("its files are not those of the manifest")
     if listed != "".join(read.sums).encode():
-        raise damaged(f"{layout.SUMS_FILE}: a file is not what was put in")
+        raise damaged(f"{layout.SUMS_FILE}: a file does not match its digest")
     if {name: number for name, number in manifest.records.items() if number} != read.records:
-        raise damaged("there are not as many records as the manifest says")
+        raise damaged("the number of records differs from the manifest")
     if any(name.partition("/")[0] not in manifest.roles for name in read.records):
         raise damaged("there are records of a role that the manifest does not name")
     return Statement(manifest, encoded, signature, certificate)
@@ -173,8 +173,8 @@ async def _next(reader: ArchiveReader, name: str) -> bytes:
     member = await reader.next()
     if member is None or member.name != name:
         if name == layout.FORMAT_FILE:
-            raise MoveError(MoveFault.NOT_AN_EXPORT, "the file holds something else than an export")
-        raise damaged(f"{name} is not where it must be")
+            raise MoveError(MoveFault.NOT_AN_EXPORT, "the file is not an export")
+        raise damaged(f"{name} is not in its place")
     return await reader.whole(member, layout.MOST_DOCUMENT)
 
 
@@ -182,4 +182,4 @@ def _certificate(data: bytes) -> x509.Certificate:
     try:
         return from_pem(data)
     except ValueError:
-        raise damaged(f"{layout.SIGNER_FILE} is no certificate") from None
+        raise damaged(f"{layout.SIGNER_FILE} is not a certificate") from None

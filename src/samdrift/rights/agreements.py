@@ -237,7 +237,7 @@ class Agreed:
         form = fields.one_of("form", AgreementKind)
         principal, performer = _party(fields, "principal"), _party(fields, "performer")
         if principal == performer:
-            raise StatementError("nobody makes an agreement with themselves", "performer")
+            raise StatementError("the two parties must differ", "performer")
         if (principal.whole == performer.whole) != (form is AgreementKind.INTERNAL):
             raise StatementError("an internal agreement, and no other, is between parts of one party", "form")
         functions = frozenset(_list(fields, "functions", len(Function), Function, least=1))
@@ -245,7 +245,8 @@ class Agreed:
         start, end = fields.moment("from"), fields.moment("until")
         if not start < end <= start + LONGEST_AGREEMENT:
             raise StatementError(
-                f"it ends after its beginning, and at most {LONGEST_AGREEMENT.days} days after it", "until"
+                f"it must end after its beginning, and at most {LONGEST_AGREEMENT.days} days after it",
+                "until",
             )
         agreed = cls(
             form,
@@ -268,7 +269,7 @@ class Agreed:
     def _check(self) -> None:
         names = [each.duty for each in self.duties]
         if len(set(names)) != len(names):
-            raise StatementError("a duty stands twice", "duties")
+            raise StatementError("a duty is repeated", "duties")
         if {each.party for each in self.signatories} != {self.principal, self.performer}:
             raise StatementError("both parties have signed, and no others", "signatories")
         if self.form is not AgreementKind.INTERNAL and not self.secrecy:
@@ -310,9 +311,9 @@ class NoticeGiven:
         countries = _list(fields, "countries", 50, _as_country, least=1)
         window, start = fields.moment("window"), fields.moment("from")
         if not at < window:
-            raise StatementError("the window for objections ends after the notice is given", "window")
+            raise StatementError("the window for objections must end after the notice is given", "window")
         if not window <= start:
-            raise StatementError("a sub-supplier is engaged once the window has closed", "from")
+            raise StatementError("a sub-supplier can only be engaged after the window has closed", "from")
         return cls(of, performer, functions, countries, window, start)
 
 
@@ -334,7 +335,7 @@ class Extended:
         """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, end = fields.digest("of"), fields.moment("until")
         if not at < end:
-            raise StatementError("it ends after it is stated", "until")
+            raise StatementError("it must end after it is stated", "until")
         return cls(of, end)
 
 
@@ -388,7 +389,7 @@ def as_written(content: bytes, at: datetime) -> Agreed:
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
-            raise StatementError("a name stands twice")
+            raise StatementError("a name is repeated")
         return dict(pairs)
 
     try:
@@ -455,13 +456,13 @@ def _as(read: Callable[[str], Read], text: str, name: str) -> Read:
     try:
         return read(text)
     except ValueError:
-        raise StatementError("it is not what this field has", name) from None
+        raise StatementError("it is not valid in this field", name) from None
 
 
 def _number(fields: Fields, name: str, most: int) -> int:
     value = fields.take(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise StatementError(f"a whole number from 0 to {most} is wanted", name)
+        raise StatementError(f"expected a whole number from 0 to {most}", name)
     return value
 
 
@@ -471,7 +472,7 @@ def _list(
     value = fields.take(name)
     texts = [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
     if texts is None or texts != value or not least <= len(texts) <= most or texts != sorted(set(texts)):
-        raise StatementError(f"a list of {least} to {most} texts, sorted and none twice, is wanted", name)
+        raise StatementError(f"expected a list of {least} to {most} texts, sorted and without repeats", name)
     return tuple(_as(read, each, name) for each in texts)
 
 
@@ -479,12 +480,12 @@ def _objects(fields: Fields, name: str, most: int, read: Callable[[Fields], Any]
     """Read a list of sorted objects without duplicates; an error names the object and its field."""
     value = fields.take(name)
     if not isinstance(value, list) or len(value) > most:
-        raise StatementError(f"a list of at most {most} objects is wanted", name)
+        raise StatementError(f"expected a list of at most {most} objects", name)
     found = []
     for place, each in enumerate(value):
         where = f"{name}[{place}]"
         if not isinstance(each, Mapping):
-            raise StatementError("an object is wanted", where)
+            raise StatementError("expected an object", where)
         below = Fields(each)
         try:
             found.append(read(below))
@@ -492,7 +493,7 @@ def _objects(fields: Fields, name: str, most: int, read: Callable[[Fields], Any]
         except StatementError as error:
             raise StatementError(error.text, f"{where}.{error.field}") from None
     if found != sorted(set(found)):
-        raise StatementError("the objects are sorted, and none stands twice", name)
+        raise StatementError("the objects must be sorted and without repeats", name)
     return tuple(found)
 
 

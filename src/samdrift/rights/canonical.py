@@ -94,7 +94,7 @@ def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise CanonicalError("a name stands twice in an object", twice if _NAME.fullmatch(twice) else "")
+        raise CanonicalError("a name is repeated in an object", twice if _NAME.fullmatch(twice) else "")
     return members
 
 

@@ -150,7 +150,7 @@ class AccessAsked:
         """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         to, ground, ticket, extent = _read(fields)
         if to.kind not in _STAFF | {SubjectKind.PERSON}:
-            raise StatementError("one of the operator's staff, a custodian or a person asks", "to")
+            raise StatementError("one of the operator's staff, a custodian or a person must ask", "to")
         level, minutes = fields.one_of("level", Level), fields.take("minutes")
         most = LONGEST_CONSENT // timedelta(minutes=1)
         if not isinstance(minutes, int) or isinstance(minutes, bool) or not 0 < minutes <= most:
@@ -184,7 +184,7 @@ class EmergencyStated:
         """Parse the act from a statement; raise :class:`StatementError` naming the invalid field."""
         to, ground, ticket, extent = _read(fields)
         if to.kind not in _STAFF:
-            raise StatementError("one of the operator's staff or a custodian is named", "to")
+            raise StatementError("one of the operator's staff or a custodian must be named", "to")
         return cls(to, ground, ticket, extent)
 
 

@@ -36,7 +36,7 @@ class Behind(Exception):
     """Error raised when a copy lacks statements that the answer must include; it ends at ``number``."""
 
     def __init__(self, number: int, wanted: int) -> None:
-        super().__init__(f"the copy of the statements ends at {number}, and {wanted} is asked for")
+        super().__init__(f"the copy of the statements ends at {number}, but {wanted} is required")
         self.number = number
         self.wanted = wanted
 
@@ -95,13 +95,13 @@ class Copy:
                 raise Contradiction("another statement had this number", number)
             return
         if statement.organisation != self.state.organisation:
-            raise Contradiction("it is another organisation's", number)
+            raise Contradiction("it belongs to another organisation", number)
         if statement.digest in self._numbers:
-            raise Contradiction("it is there under an earlier number", number)
+            raise Contradiction("it already has an earlier number", number)
         if isinstance(statement.act, MembersListed):
             raise Contradiction("only a signed statement says who is in a group", number)
         if self._own and statement.at < self._own[-1].at:
-            raise Contradiction("it is of an earlier moment than the one before it", number)
+            raise Contradiction("it is earlier than the one before it", number)
         self._own.append(statement)
         self.digests.append(statement.digest)
         self._numbers[statement.digest] = len(self.digests)
@@ -122,7 +122,7 @@ class Copy:
             self.signed[statement.digest] = len(self._signed)
         if settled is not None and self.settled is None:
             if listing(self.digests[: settled.number]) != settled.listing:
-                raise Contradiction("these are not the statements that were settled", settled.number)
+                raise Contradiction("these are not the settled statements", settled.number)
             self.settled = settled
             self._fold_again()
         else:

@@ -67,7 +67,7 @@ def decide(statements: Iterable[Statement], request: Request, moment: datetime) 
 def decide_by(state: State, request: Request, moment: datetime) -> Decision:
     """Return the same answer as :func:`decide`, from statements that have already been folded."""
     if moment.tzinfo is None:
-        raise ValueError("a moment without a zone decides nothing")
+        raise ValueError("a time without a zone cannot be decided about")
     if request.organisation != state.organisation:
         return Decision(False)
     for way in (

@@ -77,7 +77,7 @@ class Subject:
         if not fits or any(character.isspace() for character in spaced):
             raise ValueError("a subject is a kind, a colon and an identifier")
         if kind == SubjectKind.GROUP and not _GROUP.fullmatch(name):
-            raise ValueError("a group is the name of a directory, a # and a distinguished name")
+            raise ValueError("a group must be the name of a directory, a # and a distinguished name")
         if kind == SubjectKind.DIRECTORY and "#" in name:
             raise ValueError("the name of a directory has no #")
         return cls(SubjectKind(kind), name)
@@ -123,7 +123,7 @@ class Scope:
         kind, _, name = text.partition(":")
         fits = kind == "mailbox" and 0 < len(name) <= MAX_IDENTIFIER and visible(name)
         if not fits or any(character.isspace() for character in name):
-            raise ValueError("a scope is organisation, or mailbox: and an identifier")
+            raise ValueError("a scope must be organisation, or mailbox: and an identifier")
         return cls(name)
 
     def __str__(self) -> str:
@@ -167,7 +167,7 @@ class Fields:
         """Read a member as a text of 1 to ``most`` characters without surrounding whitespace."""
         value = self.take(name)
         if not isinstance(value, str) or not 0 < len(value) <= most or value != value.strip():
-            raise StatementError(f"a text of 1 to {most} characters without space around it is wanted", name)
+            raise StatementError(f"expected a text of 1 to {most} characters without space around it", name)
         return value
 
     def digest(self, name: str) -> str:
@@ -210,14 +210,14 @@ class Fields:
         value = self.take(name)
         known = {each.value: each for each in kind}
         if not isinstance(value, str) or value not in known:
-            raise StatementError("it is none of the values that there are", name)
+            raise StatementError("it is not one of the permitted values", name)
         return known[value]
 
     def object(self, name: str) -> Fields:
         """Read a member as an object with members of its own."""
         value = self.take(name)
         if not isinstance(value, Mapping):
-            raise StatementError("an object is wanted", name)
+            raise StatementError("expected an object", name)
         return Fields(value)
 
     def end(self) -> None:

@@ -153,7 +153,7 @@ class State:
         """Fold in more statements, ignoring known ones; raise :class:`OutOfOrder` for earlier ones."""
         new = {each.digest: each for each in statements if each.digest not in self._statements}
         if self._last is not None and any(each.at < self._last for each in new.values()):
-            raise OutOfOrder("a statement is of an earlier moment than the last one")
+            raise OutOfOrder("a statement is earlier than the last one")
         for moment, batch in groupby(
             sorted(new.values(), key=lambda each: each.at), key=lambda each: each.at
         ):

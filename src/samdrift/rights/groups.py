@@ -72,13 +72,13 @@ class MembersListed:
             raise StatementError("it is not a group of a directory", "group")
         read = fields.moment("read")
         if not at - _STATED_WITHIN <= read <= at:
-            raise StatementError("it was read before it is stated, within the hour", "read")
+            raise StatementError("it must be read before it is stated, within the hour", "read")
         joined, left = _persons(fields, "joined"), _persons(fields, "left")
         if len(joined) + len(left) > MAX_CHANGES or set(joined) & set(left):
             raise StatementError(f"at most {MAX_CHANGES} people come or go, each once", "joined")
         count = fields.take("count")
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MAX_COUNT:
-            raise StatementError(f"a number from 0 to {_MAX_COUNT} is wanted", "count")
+            raise StatementError(f"expected a number from 0 to {_MAX_COUNT}", "count")
         return cls(group, server, read, joined, left, count, fields.digest("listing"))
 
 
@@ -129,7 +129,7 @@ def _persons(fields: Fields, name: str) -> tuple[str, ...]:
     value = fields.take(name)
     found = [each for each in value if isinstance(each, str)] if isinstance(value, list) else None
     if found is None or found != value or found != sorted(set(found)):
-        raise StatementError("a list of ids of persons, sorted and none twice, is wanted", name)
+        raise StatementError("expected a list of ids of persons, sorted and without repeats", name)
     try:
         for each in found:
             Subject.parse(f"{SubjectKind.PERSON}:{each}")

@@ -57,7 +57,7 @@ class IncidentOpened:
         title = fields.text("title", _MAX_TITLE)
         began, aware = fields.moment("began"), fields.moment("aware")
         if not began <= aware <= at:
-            raise StatementError("it is known after it began, and stated after it is known", "aware")
+            raise StatementError("it must be known after it began, and stated after it is known", "aware")
         return cls(title, began, aware, _clocks(fields))
 
 
@@ -115,7 +115,7 @@ class IncidentTold:
         """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, clock, told = fields.digest("of"), fields.one_of("clock", Clock), fields.moment("told")
         if told > at:
-            raise StatementError("it is told before that is stated", "told")
+            raise StatementError("the notification must precede its statement", "told")
         return cls(of, clock, told, fields.text("reference", _MAX_REFERENCE))
 
 
@@ -146,7 +146,7 @@ def _clocks(fields: Fields) -> frozenset[Clock]:
     try:
         found = [Clock(each) for each in value if isinstance(each, str)] if isinstance(value, list) else None
     except ValueError:
-        raise StatementError("it names a clock that there is not", "clocks") from None
+        raise StatementError("it names an unknown clock", "clocks") from None
     if found is None or found != value or found != sorted(set(found)):
-        raise StatementError("a list of clocks, sorted and none twice, is wanted", "clocks")
+        raise StatementError("expected a list of clocks, sorted and without repeats", "clocks")
     return frozenset(found)

@@ -94,7 +94,7 @@ class PublicKey:
             elif key.ssh().kind != "ssh-ed25519" and scheme is Scheme.PAPER:
                 raise ValueError
         except ValueError:
-            raise StatementError("it is not a public key that can be used so", "public") from None
+            raise StatementError("it is not a public key that can be used like that", "public") from None
         return key
 
     @classmethod
@@ -105,7 +105,7 @@ class PublicKey:
         except ValueError:
             raise StatementError("it is not JSON") from None
         if not isinstance(members, dict):
-            raise StatementError("an object is wanted")
+            raise StatementError("expected an object")
         return cls.read(Fields(members))
 
     def _bytes(self) -> bytes:
@@ -141,7 +141,7 @@ class Enrolled:
         if to.kind is SubjectKind.DIRECTORY and key.scheme is not Scheme.SSH:
             raise StatementError("a directory has a key of OpenSSH", "key")
         if not at < end <= at + LONGEST:
-            raise StatementError(f"a key ends after it is enrolled, and at most {LONGEST.days} days", "until")
+            raise StatementError(f"it must end after enrolment, at most {LONGEST.days} days", "until")
         return cls(to, name, key, end)
 
 
@@ -163,7 +163,7 @@ class Lost:
         """Parse the act of a statement made at ``at``; raise :class:`StatementError` if it is invalid."""
         of, since = fields.digest("of"), fields.moment("since")
         if since > at:
-            raise StatementError("it is lost before it is stated", "since")
+            raise StatementError("it must be lost before it is stated", "since")
         return cls(of, since)
 
 

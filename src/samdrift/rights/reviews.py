@@ -48,10 +48,10 @@ class ReviewOpened:
         about, items = fields.text("about", _MAX_ABOUT), _items(fields)
         reviewer, stand_in = fields.subject("reviewer"), fields.subject("stand-in")
         if {reviewer.kind, stand_in.kind} != {SubjectKind.PERSON} or reviewer == stand_in:
-            raise StatementError("two persons review, one in place of the other", "stand-in")
+            raise StatementError("the two reviewers must be different persons", "stand-in")
         due = fields.moment("until")
         if not at + SHORTEST <= due <= at + LONGEST:
-            raise StatementError(f"it lasts a day at least, and at most {LONGEST.days} days", "until")
+            raise StatementError(f"it must last at least a day, and at most {LONGEST.days} days", "until")
         return cls(about, items, reviewer, stand_in, due)
 
 
@@ -81,7 +81,7 @@ def _items(fields: Fields) -> tuple[str, ...]:
     value = fields.take("items")
     found = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
     if not found or found != value or len(found) > MAX_ITEMS or found != sorted(set(found)):
-        raise StatementError(f"a list of 1 to {MAX_ITEMS} digests, sorted and none twice, is wanted", "items")
+        raise StatementError(f"expected 1 to {MAX_ITEMS} digests, sorted and without repeats", "items")
     if not all(map(is_digest, found)):
         raise StatementError("a digest is 64 digits in hexadecimal", "items")
     return tuple(found)

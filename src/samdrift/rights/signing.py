@@ -103,7 +103,7 @@ class Signed:
         fields = Fields(value)
         version = fields.take("version")
         if version is True or version != VERSION:
-            raise StatementError("a version that this program does not know", "version")
+            raise StatementError("a version unknown to this program", "version")
         statement = Statement.parse(fields.text("statement", MAX_BYTES).encode())
         signed = cls(statement, fields.digest("key"), _signature(fields.object("signature")))
         fields.end()

@@ -218,7 +218,7 @@ class Statement:
     def _of(cls, fields: Fields) -> Self:
         version = fields.take("version")
         if version is True or version != VERSION:
-            raise NotUnderstood("a version that this program does not know", "version")
+            raise NotUnderstood("a version unknown to this program", "version")
         organisation = fields.text("organisation", MAX_IDENTIFIER)
         by, at, why = fields.subject("by"), fields.moment("at"), fields.text("why", MAX_REASON)
         if by.kind in (SubjectKind.CLAIM, SubjectKind.GROUP):
@@ -284,7 +284,7 @@ def _act(fields: Fields, at: datetime) -> Act:
         case "end":
             return Ended(subject=fields.subject("to")) if "to" in fields else Ended(of=fields.digest("of"))
         case _:
-            raise NotUnderstood("a kind that this program does not know", "kind")
+            raise NotUnderstood("a kind unknown to this program", "kind")
 
 
 def _given(fields: Fields, at: datetime, *, asked: bool) -> Given:
@@ -294,13 +294,13 @@ def _given(fields: Fields, at: datetime, *, asked: bool) -> Given:
         raise StatementError("it begins before it is stated", "from")
     if not start < end <= start + LONGEST:
         raise StatementError(
-            f"it ends after its beginning, and at most {LONGEST.days} days after it", "until"
+            f"it must end after its beginning, and at most {LONGEST.days} days after it", "until"
         )
     if "for" not in fields:
         return Given(_rights(to, scope, _read_rights(fields, "rights")), start, end, asked)
     absent = fields.subject("for")
     if to.kind is not SubjectKind.PERSON or absent.kind is not SubjectKind.PERSON or to == absent:
-        raise StatementError("one person substitutes for another", "for")
+        raise StatementError("a person can only substitute for another person", "for")
     return Given(Substitution(to, scope, absent), start, end, asked)
 
 
@@ -309,9 +309,9 @@ def _read_rights(fields: Fields, name: str) -> frozenset[Right]:
     try:
         found = [Right(each) for each in value] if isinstance(value, list) else []
     except ValueError:
-        raise StatementError("it names a right that there is not", name) from None
+        raise StatementError("it names an unknown right", name) from None
     if not found or found != sorted(set(found)):
-        raise StatementError("a list of rights, sorted and none twice, is wanted", name)
+        raise StatementError("expected a list of rights, sorted and without repeats", name)
     return frozenset(found)
 
 

@@ -22,10 +22,10 @@ def _without(guard: str, file: str, text: str, *tests: str, instead: str = "") -
 
 AGREEMENTS = (
     _without(
-        "nobody makes an agreement with themselves",
+        "the two parties must differ",
         "rights/agreements.py",
         "        if principal == performer:\n"
-        '            raise StatementError("nobody makes an agreement with themselves", "performer")\n',
+        '            raise StatementError("the two parties must differ", "performer")\n',
         _AGREEMENTS,
     ),
     _without(

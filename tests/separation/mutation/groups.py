@@ -96,7 +96,7 @@ GROUPS = (
     Mutant(
         "groups: an empty answer removes nobody",
         "governance/groups.py",
-        '    if not after:\n        return "the directory lists nobody in it"\n',
+        '    if not after:\n        return "the directory lists no member of it"\n',
         "",
         (f"{_GOVERNED}::test_the_limit_of_a_group_that_shrinks",),
     ),

@@ -148,7 +148,7 @@ LOGVERIFICATION = (
     Mutant(
         "evidence: a proof is of some entry that is shown",
         "evidence/verifying.py",
-        'yield Finding(name, False, "is a proof of no entry here")',
+        'yield Finding(name, False, "does not prove any entry here")',
         "pass",
         (_PROOFS,),
     ),

@@ -204,7 +204,7 @@ PROOF = (
     Mutant(
         "grounds in an export are those that the log names",
         "portability/layout.py",
-        '            raise ValueError("what a certificate was judged by is not what the log names")',
+        '            raise ValueError("what a certificate was judged by is not what is named in the log")',
         "            pass",
         (f"{_HOSTILE}::test_grounds_under_another_digest_are_refused",),
     ),

@@ -231,7 +231,7 @@ async def test_a_stored_envelope_that_is_lost_is_told_with_its_reason_and_looked
         (event,) = await vault.events(0, 10)
     assert later == waits.next_attempt
     assert (event.state, event.reason) == (TransferState.QUEUED, TransferReason.ENVELOPE_INVALID)
-    assert event.detail == "the stored envelope is not there, or was altered"
+    assert event.detail == "the stored envelope is missing or was altered"
     (line,) = caplog.messages
     assert "Is the object store mounted?" in line
 
@@ -313,7 +313,7 @@ async def test_a_silent_peer_gets_an_attempt_now_and_then_and_the_others_cost_no
         waiting = await vault.waiting(50)
         details = {event.detail for event in await vault.events(0, 100)}
     assert {one.attempts for one in waiting} == {1}, "each counts"
-    assert details == {"HTTP status 500", "not tried, as several met this: HTTP status 500"}
+    assert details == {"HTTP status 500", "not tried, as several failed with: HTTP status 500"}
 
 
 async def test_a_silent_peer_of_one_organisation_is_met_by_another(

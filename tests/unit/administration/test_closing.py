@@ -102,7 +102,7 @@ async def test_what_stands_in_the_way_is_told_and_changes_nothing(
     assert f"close them first: {part}" in await refusal(place, Order(organisation, DECISION, False, True))
     place.config.organisations.clear()  # type: ignore[attr-defined]
     without = Order(organisation, DECISION, without_export=True)
-    assert "takes two persons" in await refusal(place, without, None)
+    assert "closing needs two people" in await refusal(place, without, None)
     async with installation.open(organisation, AP, Purpose.CLOSE) as vault:
         await submitted(vault)
     assert "something under way (1 in role ap)" in await refusal(place, without)
@@ -441,7 +441,7 @@ async def test_kept_logs_are_handed_over_with_a_receipt_in_the_operators_log(
         said | {"role": one["role"], "sha256": one["sha256"], "entries": str(one["entries"])}
         for one in facts["logs_kept"]
     ]
-    with pytest.raises(MoveError, match="is there already"):
+    with pytest.raises(MoveError, match="already exists"):
         await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
 
 
@@ -458,7 +458,7 @@ async def test_a_kept_log_that_is_not_as_it_was_written_is_not_handed_over_nor_t
         last.write_bytes(last.read_bytes() + b"\0")
     else:
         last.unlink()
-    with pytest.raises(KeptUnusable, match="not as its closing wrote it"):
+    with pytest.raises(KeptUnusable, match="was changed after its closing wrote it"):
         await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
     assert await receipts_of(installation, organisation) == []
     assert not (tmp_path / "out").exists()

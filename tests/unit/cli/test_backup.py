@@ -101,7 +101,7 @@ async def test_what_cannot_be_used_is_told_in_one_line_and_with_status_2(
         (("verify", backup, *named, "--signer", "0" * 64), "is not this installation's"),
         (("list", tmp_path / "nowhere"), "no such file or directory"),
         (("create", ground.folder, *WHY), "recipients are needed"),
-        (("create", ground.folder, "--to", "age1nobody", *WHY), "a recipient is not one of age"),
+        (("create", ground.folder, "--to", "age1nobody", *WHY), "a recipient is not an age recipient"),
         (("create", tmp_path / "nowhere", "--to", ground.recipient, *WHY), "no such file or directory"),
         (
             ("create", ground.folder, "--to", ground.recipient, "--organisation", "0203:nobody.se", *WHY),

@@ -228,7 +228,7 @@ def test_keys_makes_a_key_file_once_and_prints_what_is_to_be_registered(tmp_path
     assert made.document == ClientKey.read(file.read_bytes()).public
     again = in_process("client", "keys", file)
     assert (again.status, again.output) == (2, "")
-    assert "is there already" in again.complaints
+    assert "already exists" in again.complaints
 
 
 ODD: list[Any] = [7, "text", [], [7], [[]], {}, {"a": []}, None, True]

@@ -92,4 +92,4 @@ def test_names_that_others_can_write_open_no_console(config: Path) -> None:
     config.chmod(0o664)
     ended = in_process("console", "--config", config)
     assert ended.status == 2
-    assert "others than its owner can write it" in ended.complaints
+    assert "users other than its owner can write it" in ended.complaints

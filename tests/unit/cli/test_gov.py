@@ -96,7 +96,7 @@ def test_a_catalogue_is_compared_with_another(tmp_path: Path) -> None:
         (("coverage", HABO, "--statements", "{folder}/empty", "--operator", "SE:1"), "--operator"),
         (
             ("coverage", HABO, "--statements", "{folder}/empty", "--picture", "{folder}/bad.json"),
-            "is there already",
+            "already exists",
         ),
     ],
 )

@@ -82,7 +82,7 @@ async def test_a_request_is_approved_used_and_revoked(
     with pytest.raises(Exception, match="is waiting"):
         await traced(desk)
     number = str(asked["statement"])
-    with pytest.raises(Unusable, match="approves their own request"):
+    with pytest.raises(Unusable, match="approve their own request"):
         await desk.signed("ola", "consent approve", number, "--by", "operator:ola")
     await desk.state("kim", "consent approve", number, "--by", "kim")
     assert (await traced(desk))[0] == 1, "the logs know no such message"
@@ -137,7 +137,7 @@ async def test_an_emergency_is_signed_by_two_and_answered_for(
     desk = await staffed(installation, config, two, tmp_path)
     stated = await desk.state("ola", "emergency state", *ABOUT, "--by", "operator:ola")
     number = str(stated["statement"])
-    with pytest.raises(Unusable, match="approves their own request"):
+    with pytest.raises(Unusable, match="approve their own request"):
         await desk.signed("ola", "emergency sign", number, "--by", "operator:ola")
     await desk.state("pia", "emergency sign", number, "--by", "operator:pia")
     assert (await traced(desk))[0] == 1

@@ -90,7 +90,7 @@ async def test_an_incident_of_the_operators_is_told_to_each_apart_from_the_other
 
     telling = ("incident shared tell", identifier[:8], "concerned", "--reference", "mejl", *WHY)
     assert str(others) in await desk.run(*telling, whose=False)
-    with pytest.raises(Unusable, match="stopped before"):
+    with pytest.raises(Unusable, match="already been stopped"):
         await desk.run(*telling, whose=False)
     await desk.run("incident shared note", identifier[:8], *WHY, "--clocks", "federation", whose=False)
     await desk.run("incident shared close", identifier[:8], *WHY, whose=False)

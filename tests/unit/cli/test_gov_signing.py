@@ -144,7 +144,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     second = ("officer enrol", "--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     asked = await desk.state("kim", *second, "--by", "kim")
     assert asked["effect"] == "waiting"
-    with pytest.raises(Unusable, match="approves their own request"):
+    with pytest.raises(Unusable, match="approve their own request"):
         await desk.signed("kim", "grant approve", str(asked["statement"]), "--by", "kim")
 
     listed = json.loads(await desk.run("officer list", "--json"))["officers"]
@@ -160,7 +160,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     assert re.search(r"rights +read, write", shown)
     assert re.search(r"where +mailbox:skola", shown)
     await desk.run("statement append", file)
-    with pytest.raises(Unusable, match="in the record already"):
+    with pytest.raises(Unusable, match="already in the record"):
         await desk.run("statement append", file)
     (role, grant) = json.loads(await desk.run("grant list", "--json"))["grants"]
     assert (role["rights"], grant["to"], grant["rights"]) == ("administrator", "person:dag", "read, write")

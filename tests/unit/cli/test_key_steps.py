@@ -18,5 +18,5 @@ def test_a_first_key_has_no_former_one_beside_it() -> None:
 def test_a_later_key_is_known_before_it_is_used() -> None:
     own = localhost(FIRST).certificate
     (said, _) = _next(Which.SIGNING, own, None, first=False)
-    assert said.endswith("have the certificate published before, beside the former one:")
+    assert said.endswith("have the certificate published first, in addition to the former one:")
     assert _next(Which.TLS_CLIENT, own, None, first=False)[1] == f'"next" = "{fingerprint(own)}"'

@@ -72,8 +72,8 @@ def test_a_certificate_is_requested_installed_and_the_old_one_retired(config: Pa
     in_use = refusal(config, "retire", "access-point", "2", "--anyway")
     assert in_use == "the active key is replaced, not retired"
     unknown = refusal(config, "retire", "access-point", "1")
-    assert unknown.startswith("it is not known whether SMP names its certificate for 0203:habo.se: ")
-    assert unknown.endswith(": have it replaced there first, or destroy the key all the same with --anyway")
+    assert unknown.startswith("it is unknown whether SMP names its certificate for 0203:habo.se: ")
+    assert unknown.endswith(": replace it there first, or destroy the key anyway with --anyway")
     assert len(listed(config)) == 2
     keys(config, "retire", "access-point", "1", "--anyway")
     assert listed(config) == [("access-point", 2, "in use")]

@@ -84,7 +84,7 @@ async def test_a_log_is_signed_on_demand_and_its_key_stated(
 ) -> None:
     status, rows = await document(config, "status", organisation.value)
     assert (status, {row["signed"] for row in rows}) == (1, {None})
-    assert all("no checkpoint was made" in row["faults"][0] for row in rows)
+    assert all("no checkpoint has been made" in row["faults"][0] for row in rows)
     status, rows = await document(config, "checkpoint", organisation.value)
     assert (status, {row["role"] for row in rows}) == (0, {role.value for role in Role})
     await installation.gate.operator_tree().sign(NOW)
@@ -434,13 +434,13 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
         ((*by_custodians, both[1]), "two different officers"),
         (("--signed", one), "two different officers"),
         (("--signed", one, "--signed", one), "two different officers"),
-        (("--signed", one, "--signed", stranger), "no officer has signed"),
-        (("--signed", one, "--signed", elsewhere), "no officer has signed"),
-        (("--signed", one, "--signed", signature(alex, another)), "no officer has signed"),
+        (("--signed", one, "--signed", stranger), "not an officer's valid signature"),
+        (("--signed", one, "--signed", elsewhere), "not an officer's valid signature"),
+        (("--signed", one, "--signed", signature(alex, another)), "not an officer's valid signature"),
     ):
         with pytest.raises(Unusable, match=why):
             await log(config, *decide, *given)
-    with pytest.raises(Unusable, match="no officer has signed"):
+    with pytest.raises(Unusable, match="not an officer's valid signature"):
         await log(config, *decide[:-1], "another decision", "--signed", one, "--signed", other)
     status, printed = await log(config, *decide, "--signed", one, "--signed", other)
     async with installation.open(organisation, AP) as vault:

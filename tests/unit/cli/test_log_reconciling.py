@@ -121,7 +121,7 @@ def unusable(files: Files) -> list[tuple[list[Path], list[Path], str]]:
         ([*own, theirs], [], "the logs of one side are of one organisation"),
         (own, [own[0]], "--other is for the logs of another organisation"),
         ([files.write(operators)], [], "it is not the log of an organisation's"),
-        ([files.write(lying)], [], "has what ap logs"),
+        ([files.write(lying)], [], "contains events of ap"),
         ([files.folder / "none"], [], "none: "),
         ([files.folder / "absent"], [], "absent"),
     ]

@@ -198,7 +198,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     assert status == 0
     assert printed.startswith("DESTRUKTIONSINTYG\n")
     assert "have its certificates revoked" in printed
-    assert "is there already" in await refused(config, *close)
+    assert "already exists" in await refused(config, *close)
     passphrases = persons[2:4] + persons[6:8]
     assert "its keys stay destroyed" in await refused(config, "keys", "restore", str(backup), *passphrases)
     ended = CliRunner().invoke(app, ["verify-closing", str(file), "--json"], standalone_mode=False)
@@ -211,7 +211,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     left = f'\n[[organisations]]\nidentifier = "{name}"\nname = "Borta"\nroles = ["ap"]\n'
     config.write_text(before + left)
     shown = " ".join((await beside(config, "list"))[1].split())
-    assert f"{name} Borta closed here: take its entry out" in shown
+    assert f"{name} Borta closed here: remove its entry" in shown
     config.write_text(before)
     assert "neither in the configuration nor has it a vault" in await refused(config, "show", name)
 
@@ -308,7 +308,7 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
         text = await refused(config, "keys", "restore", str(file), *passphrases)
         assert "not signed by two who are custodians here" in text
         accepted = "keys", "restore", str(file), *passphrases, "--accept-unsigned"
-        assert "takes two custodians" in await refused(config, *accepted)
+        assert "needs two custodians" in await refused(config, *accepted)
     agreed = [each.replace("--by", "--agreed-by").replace("--with", "--agreed-with") for each in two]
     text = await refused(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed[:4])
     assert hashlib.sha256(older.read_bytes()).hexdigest() in text, "both are shown which file it is"
@@ -376,9 +376,9 @@ async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept
     (item,) = [one for one in items if one["item"] == "session keys"]
     assert (item["state"], "are lost" in item["text"]) == ("missing", True)
     accept = "keys", "lost-marks", name, "--accept"
-    assert "takes two persons" in await refused(config, *accept)
+    assert "--accept needs two people" in await refused(config, *accept)
     alone = *two[:4], "--with", "anna", "--with-passphrase-file", two[3]
-    assert "two different persons are needed" in await refused(config, *accept, *alone)
+    assert "two different people are needed" in await refused(config, *accept, *alone)
     assert (await beside(config, "keys", "lost-marks", name))[0] == 1
     status, printed = await beside(config, *accept, *two)
     assert (status, "accepted" in printed) == (0, True)

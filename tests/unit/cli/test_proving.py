@@ -405,9 +405,9 @@ async def test_who_has_the_isolation_check_run_is_proven_also_where_it_is_a_time
     [
         ("eva", "nobody", "unknown", "is not one of the operator's staff"),
         ("pia", "no key", "no-key", "no key of pia is here to sign with"),
-        ("pia", "another's key", "signature", "no signature of pia over this command"),
-        ("pia", "another namespace", "signature", "no signature of pia over this command"),
-        ("pia", "another text", "signature", "no signature of pia over this command"),
+        ("pia", "another's key", "signature", "not a valid signature by pia for this command"),
+        ("pia", "another namespace", "signature", "not a valid signature by pia for this command"),
+        ("pia", "another text", "signature", "not a valid signature by pia for this command"),
         ("pia", "nonsense", "signature", "not a signature in OpenSSH's form"),
     ],
 )
@@ -447,7 +447,7 @@ async def test_nobody_is_proven_by_names_that_others_can_write(
     staff.config.chmod(mode)
     ended = await staff.suspends(organisation, "ola")
     assert ended.status == 2
-    assert "others than its owner can write it" in ended.complaints
+    assert "users other than its owner can write it" in ended.complaints
     done = {each.event for each in await entries(installation, organisation)}
     assert VaultEvent.ORGANISATION_SUSPENDED not in done
 
@@ -505,7 +505,7 @@ async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
     text = staff.config.read_text()
     stranger = text.replace(staff.public(staff.ola), staff.public(staff.key(tmp_path / "stranger")))
     for written, told in (
-        (stranger, "no signature of ola"),
+        (stranger, "not a valid signature by ola"),
         (text.replace('"ola"', '"eva"'), "is not one of the"),
     ):
         other.write_text(written)

@@ -234,7 +234,7 @@ async def test_a_file_that_is_decrypted_is_the_one_whose_digest_is_named(tmp_pat
         async with decrypting(file, [key], digest) as source:
             assert await source.read(10 if ended_early else len(content) + 1)
         file.write_bytes(pyrage.encrypt(content, [key.to_public()]))
-        with pytest.raises(MoveError, match="was changed since its SHA-256 was taken"):
+        with pytest.raises(MoveError, match="was changed after its SHA-256 was computed"):
             async with decrypting(file, [key], digest) as source:
                 assert await source.read(10 if ended_early else len(content) + 1)
 

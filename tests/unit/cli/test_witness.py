@@ -153,7 +153,7 @@ def test_a_folder_with_half_of_it_is_refused(tmp_path: Path, logs: Path) -> None
     Running(folder, logs).kill()
     assert "another name or key" in refused(folder, logs, name="w.example/2")
     (folder / "key.pem").chmod(0o640)
-    assert "others than its owner" in refused(folder, logs)
+    assert "users other than its owner" in refused(folder, logs)
     (folder / "key.pem").chmod(0o600)
     state = (folder / "state.sqlite").read_bytes()
     (folder / "state.sqlite").unlink()

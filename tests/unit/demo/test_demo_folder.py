@@ -16,7 +16,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     kept.write_text("two years of work")
     ended = in_process("demo", "--once", "--folder", tmp_path)
     assert (ended.status, ended.output) == (2, "")
-    assert ended.complaints == f"samdrift: {tmp_path}: holds something else than a demonstration\n"
+    assert ended.complaints == f"samdrift: {tmp_path}: contains something other than a demonstration\n"
     assert kept.read_text() == "two years of work"
 
 

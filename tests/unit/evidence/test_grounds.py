@@ -141,7 +141,7 @@ def test_where_revocation_is_not_asked_for_the_report_says_so() -> None:
 
 def test_another_certificate_than_the_entry_names_does_not_pass() -> None:
     (finding,) = judged(GOOD, certificate=OTHER)
-    assert finding.why == "another certificate was judged than the one that the entry names"
+    assert finding.why == "the certificate that was judged is not the one that the entry names"
 
 
 CHANGED: dict[str, Callable[[Files], Files]] = {

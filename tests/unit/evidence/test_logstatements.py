@@ -97,7 +97,7 @@ def test_the_signer_is_judged_by_the_folder_that_is_given(tmp_path: Path) -> Non
 def test_a_log_of_whose_key_nobody_has_stated_anything_says_so_and_holds(tmp_path: Path) -> None:
     ended = verified(log_with(None), tmp_path)
     assert ended.status == 0
-    assert "nobody has stated whose it is" in ended.output
+    assert "its owner has not been stated" in ended.output
 
 
 def changed(statement: bytes, **facts: str) -> bytes:

@@ -161,7 +161,7 @@ def test_what_a_section_found_is_said_in_words() -> None:
     said = verifying._Said()
     verifying._look(said, "section/mt-000001.jsonl", line)
     *_, found = verifying._section(said, "mt", {}, MESSAGE)
-    assert found.why == "entry 1 is about the message and is not there"
+    assert found.why == "entry 1 is about the message but is missing"
     said.entries["log/mt.jsonl"] = [verifying._entry(line)]
     *_, found = verifying._section(said, "mt", {}, MESSAGE)
     assert found.why == "no entry was left out"

@@ -103,7 +103,7 @@ def test_what_is_signed_is_a_whole_envelope() -> None:
     ):
         assert info != SIGNED.info
         signed = SignedPart(info, SENDER.private_key.sign(info, PKCS1v15(), SHA256()))
-        assert found(signed)[0].why == "what is signed is not of a signature on an envelope"
+        assert found(signed)[0].why == "what is signed is not part of a signature on an envelope"
 
 
 def test_what_no_entry_names_is_found() -> None:

@@ -84,7 +84,7 @@ def test_an_error_of_a_peer_is_no_transport_receipt(signer: SoftwareSigningKey |
     said = verifying._Said()
     verifying._look(said, "transport-receipts/1.soap", answer.body)
     (finding,) = said.findings
-    assert (finding.holds, finding.why) == (False, "is no receipt")
+    assert (finding.holds, finding.why) == (False, "is not a receipt")
     assert said.receipts == {}
 
 

@@ -62,7 +62,7 @@ async def test_a_refusal_says_why(tmp_path: Path) -> None:
         with pytest.raises(ControlRefused, match="it is nobody"):
             await tell(tmp_path, "greet", name="nobody")
         for line in (b"", b"{}", b"[]", b"\xff", b'{"command": "dance"}', b'{"command": []}'):
-            assert await said(tmp_path, line) == {"refused": "it is not known how to do that"}
+            assert await said(tmp_path, line) == {"refused": "unknown command"}
 
 
 async def test_only_whoever_runs_it_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ async def test_a_process_of_another_user_is_told_nothing(
 
     async with await asyncio.start_unix_server(listen, tmp_path / "1.sock"):
         monkeypatch.setattr(control, "_user", lambda listener: os.geteuid() + 1)
-        with pytest.raises(ControlRefused, match="of another user listens there"):
+        with pytest.raises(ControlRefused, match="another user's process listens there"):
             await tell(tmp_path, "greet", name="Anna")
         await ended.wait()
     assert heard == [b""]

@@ -74,7 +74,7 @@ async def test_the_log_has_who_unlocked_and_what_proves_it(installation: Install
     command = unlocking(installation.gate, cast(KeyStore, keys))
     told = {"organisation": organisation.value, "passphrase": "the officer's own words"}
     for unknown in ("[]", "{", '{"by": 1}', 7):
-        with pytest.raises(ControlRefused, match="not said in a form"):
+        with pytest.raises(ControlRefused, match="malformed facts about who"):
             await command({**told, WHO: unknown})
     assert keys.opened == set()
     facts = {"by": "ola", "proof": "signature", "proof_text": "{}", "proof_signature": "AAAA"}

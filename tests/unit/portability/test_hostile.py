@@ -154,7 +154,7 @@ def test_a_line_of_many_values_is_refused_before_it_is_parsed() -> None:
     """63 MB of them took 1.8 GB."""
     tracemalloc.start()
     try:
-        with pytest.raises(MoveError, match="is longer than a line may be"):
+        with pytest.raises(MoveError, match="is longer than the limit of a line"):
             layout.read_page(MESSAGES, "page", JUNK)
         assert tracemalloc.get_traced_memory()[1] < 4 * len(JUNK)
     finally:
@@ -233,7 +233,7 @@ async def test_an_export_that_is_not_the_file_that_was_signed_for_is_not_taken_i
     """Another file with the same content, encrypted once more: nobody has signed for that one."""
     digest = sha256((move.folder / "export.age").read_bytes()).hexdigest()
     move.pack(gone.clear)
-    with pytest.raises(MoveError, match="was changed since its SHA-256 was taken; nothing was done with it"):
+    with pytest.raises(MoveError, match="was changed after its SHA-256 was computed; nothing was done"):
         await take_in(move.administration, replace(move.order(exported.signer), file_digest=digest))
     registry = move.installation.gate.registry
     assert [role for role in Role if registry.find(move.organisation, role)] == []
@@ -255,11 +255,11 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (changed(TEXT, lambda data: data + b" "), MoveFault.DAMAGED, "mt/receipts/receipt/"),
         (changed(TEXT, bytes.swapcase), MoveFault.SIGNATURE, "signature"),
         (changed("certificates.pem", bytes.lower), MoveFault.SIGNATURE, "signature"),
-        (without(TEXT), MoveFault.DAMAGED, "is not where it must be"),
+        (without(TEXT), MoveFault.DAMAGED, "is not in its place"),
         (without(PAGE), MoveFault.DAMAGED, "mt/messages/message"),
         (without("mt/log/"), MoveFault.DAMAGED, "mt/log/000001.sha256"),
         (without("manifest.json.sig"), MoveFault.DAMAGED, "manifest.json.sig"),
-        (without("format.json"), MoveFault.NOT_AN_EXPORT, "something else"),
+        (without("format.json"), MoveFault.NOT_AN_EXPORT, "the file is not an export"),
         (changed("format.json", lambda data: data.replace(b"4", b"5")), MoveFault.VERSION, "version"),
         (changed("format.json", lambda data: b"[]"), MoveFault.DAMAGED, "format.json"),
         (
@@ -267,11 +267,11 @@ async def refused(move: Move, exported: Exported) -> MoveError:
             MoveFault.SIGNATURE,
             "",
         ),
-        (changed(PAGE, lambda data: b"\n" + data), MoveFault.DAMAGED, "line 1: is no JSON"),
+        (changed(PAGE, lambda data: b"\n" + data), MoveFault.DAMAGED, "line 1: is not JSON"),
         (changed(PAGE, lambda data: b"[" * 100_000), MoveFault.DAMAGED, "line 1"),
         (changed(PAGE, lambda data: b""), MoveFault.DAMAGED, "is empty"),
         (changed(PAGE, lambda data: b"\n" * 1001), MoveFault.DAMAGED, "more records than a page may have"),
-        (changed(PAGE, lambda data: JUNK), MoveFault.DAMAGED, "line 1: is longer than a line may be"),
+        (changed(PAGE, lambda data: JUNK), MoveFault.DAMAGED, "line 1: is longer than the limit of a line"),
         (changed(PAGE, line(lambda one: one.pop("status"))), MoveFault.DAMAGED, "line 1"),
         (changed(PAGE, line(lambda one: one.update(status="NO"))), MoveFault.DAMAGED, "the fact status"),
         (changed(PAGE, line(lambda one: one.update(size=-1))), MoveFault.DAMAGED, "the fact size"),

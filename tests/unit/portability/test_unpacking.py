@@ -303,7 +303,7 @@ async def test_the_command_needs_the_file_and_its_key_alone(left: Left, tmp_path
     signer = "--signer", left.exported.signer
     again = await asyncio.to_thread(in_process, "org", "unpack", *export, *signer)
     assert (again.status, again.output) == (2, "")
-    assert again.complaints.endswith("is there already\n")
+    assert again.complaints.endswith("already exists\n")
 
 
 async def xml_in_pieces(message: SdkMessage, attachment: int) -> AsyncIterator[bytes]:

@@ -99,7 +99,7 @@ def test_another_statement_under_a_number_that_is_taken_is_a_contradiction() -> 
     [
         (stated(ANNA, 3, Ended(subject=BO), organisation="0203:other.se").content, "another organisation"),
         (GRANT.content, "earlier number"),
-        (end(ANNA, 0, BO).content, "earlier moment"),
+        (end(ANNA, 0, BO).content, "earlier than the one before it"),
     ],
 )
 def test_what_does_not_continue_the_copy_is_refused_with_its_number(content: bytes, text: str) -> None:

@@ -309,4 +309,4 @@ def _one_of(option: str, text: str, kind: Callable[[str], Any]) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise Unusable(f"{option}: there is no such value") from None
+        raise Unusable(f"{option}: unknown value") from None

@@ -50,9 +50,9 @@ def board(
     too old, or no report.
     """
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
     if len(set(organisations)) != len(organisations) or len(organisations) < 2:
-        raise Unusable("ORGANISATION: at least two members are wanted, each once")
+        raise Unusable("ORGANISATION: at least two members are required, each once")
     try:
         named = Party.parse(party)
     except ValueError as error:

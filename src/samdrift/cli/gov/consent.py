@@ -142,7 +142,7 @@ def show(record: Record, consents: tuple[Consent, ...], *, as_json: bool) -> int
         print_json({"can_consent": bool(able), "officers": names, "consents": rows})
         return 1 if red else 0
     if not able:
-        print_verdict("", "no officer has a key: nobody can consent, and the operator needs none", good=False)
+        print_verdict("", "no officer has a key: no one can consent, and no consent is needed", good=False)
     for each in rows:
         line = f"{each['statement']}  {each['kind']}  {each['stage']}  {each['to']}  {each['level']}"
         print_line(f"{line} of {each['extent']}  {each['ground']} {each['ticket']}{_until(each)}")
@@ -192,7 +192,7 @@ def read_extent(text: str) -> Extent:
     try:
         return Extent.parse(text)
     except ValueError:
-        raise Unusable("--extent is message:UUID, mailbox:ID, span:FROM/UNTIL or everything") from None
+        raise Unusable("--extent must be message:UUID, mailbox:ID, span:FROM/UNTIL or everything") from None
 
 
 def asked_for(record: Record, text: str) -> Consent:
@@ -210,7 +210,7 @@ def _ended(record: Record, of: str) -> Act:
 def _show_approvers(able: tuple[Subject, ...], record: Record, to: Subject) -> None:
     names = [named(each, record) for each in able if each.id != to.id]
     print_line(
-        f"can approve it: {', '.join(names)}" if names else "nobody can approve it: no officer has a key"
+        f"can approve it: {', '.join(names)}" if names else "no one can approve it: no officer has a key"
     )
 
 

@@ -58,9 +58,9 @@ def coverage(
     Exit status 1 if there is a gap: each is shown with duty, function, party and what is missing.
     """
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
     if (config is None) == (statements is None):
-        raise Unusable("one of --config and --statements is wanted")
+        raise Unusable("one of --config and --statements is required")
     if config is not None and reason is None:
         raise Unusable("--config needs --reason, which is recorded in the organisation's log")
     with reported_as_usage_errors():

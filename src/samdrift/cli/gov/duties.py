@@ -32,7 +32,7 @@ CatalogueFile = Annotated[
 ]
 Texts = Annotated[
     Path | None,
-    typer.Option("--texts", help="A folder with DIGG's texts, whose sentences are shown beside the duties."),
+    typer.Option("--texts", help="A folder with DIGG's texts, whose sentences are shown next to the duties."),
 ]
 Language = Annotated[str, typer.Option("--language", help="sv or en.")]
 
@@ -54,7 +54,7 @@ def list_duties(
         used = read(catalogue)
     _check_language(language)
     if source and source not in used.sources:
-        raise Unusable(f"--source: one of {', '.join(used.sources)} is wanted")
+        raise Unusable(f"--source must be one of {', '.join(used.sources)}")
     found = [each for each in used.duties.values() if source in ("", each.source.key)]
     if as_json:
         print_json({"catalogue": used.label, "duties": [_document(each) for each in found]})
@@ -150,7 +150,7 @@ def _age(evidence: Evidence) -> str:
 
 def _check_language(language: str) -> None:
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
 
 
 def _official(duty: Duty, texts: Path | None) -> dict[str, Any]:

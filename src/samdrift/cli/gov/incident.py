@@ -285,7 +285,7 @@ def open_shared(
     else:
         print_line(identifier)
         for each in untold:
-            print_line(f"{each}: not told in its log: no vault of it opens now")
+            print_line(f"{each}: not recorded in its log: none of its vaults can be opened now")
     return int(bool(untold))
 
 
@@ -408,9 +408,9 @@ def _print(name: str, known: Known, now: datetime) -> None:
     for each in incident.running(now):
         left = each.left(now)
         if each.told is not None:
-            text = f"told {each.told:%Y-%m-%d %H:%M} UTC" + (", too late" if each.late else "")
+            text = f"notified {each.told:%Y-%m-%d %H:%M} UTC" + (", too late" if each.late else "")
         else:
-            text = "not told" if left is None else spoken(left)
+            text = "not notified" if left is None else spoken(left)
         print_line(f"    {CLOCKS[each.clock].en}: {text}")
 
 
@@ -457,7 +457,7 @@ def _clock(text: str) -> Clock:
     try:
         return Clock(text)
     except ValueError:
-        raise Unusable(f"a clock is one of {', '.join(Clock)}") from None
+        raise Unusable(f"a clock must be one of {', '.join(Clock)}") from None
 
 
 def _clocks(text: str) -> frozenset[Clock]:

@@ -96,7 +96,7 @@ def enrol(
     """
     with reported_as_usage_errors():
         if (key is None) == (not offered) or (offered and (person or paper)):
-            raise Unusable("one of --key and --offered is wanted; --person and --paper go with --key")
+            raise Unusable("one of --key and --offered is required; --person and --paper go with --key")
         named = one_line("--name", name)
         if key is not None:
             public = _public_key(key, paper=paper)
@@ -251,7 +251,7 @@ async def _offered(
             for each in await vault.offered_keys():
                 if each.person == person.id:
                     return PublicKey.parse(each.key)
-    raise Unusable("that person offers no key: they sign in and make one on their own page")
+    raise Unusable("that person offers no key: they must sign in and make one on their own page")
 
 
 def _enrolling(to: Subject, name: str, key: PublicKey) -> Any:
@@ -267,13 +267,13 @@ def _public_key(file: Path, *, paper: bool) -> PublicKey:
         line = " ".join(read_file(file).decode("ascii").split()[:2])
         SshKey.parse(line)
     except ValueError:
-        raise Unusable(f"{shown(file)}: is no public key of ssh-keygen, Ed25519 or ECDSA") from None
+        raise Unusable(f"{shown(file)}: is not a public key of ssh-keygen, Ed25519 or ECDSA") from None
     return PublicKey(Scheme.PAPER if paper else Scheme.SSH, line)
 
 
 def _role(text: str) -> Right | None:
     if text and text not in _ROLES:
-        raise Unusable(f"--role is one of {', '.join(_ROLES)}")
+        raise Unusable(f"--role must be one of {', '.join(_ROLES)}")
     return _ROLES[text] if text else None
 
 

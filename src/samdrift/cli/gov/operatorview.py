@@ -21,7 +21,7 @@ def operator_view(
     Markdown; no installation is needed.
     """
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
     if as_json:
         print_json({"lines": [each.document() for each in lines()]})
     else:

@@ -48,7 +48,7 @@ def make_report(
         Path | None,
         typer.Option(
             "--oscal",
-            help="A new file for the results in OSCAL; catalogue and component are written beside it.",
+            help="A new file for the results in OSCAL; catalogue and component are written next to it.",
         ),
     ] = None,
     pdf: Annotated[
@@ -65,7 +65,7 @@ def make_report(
     1 if something is a gap or rests on evidence that is too old.
     """
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
     with reported_as_usage_errors():
         used = read(catalogue)
         files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]

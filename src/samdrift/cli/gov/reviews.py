@@ -107,7 +107,7 @@ def answer(
 ) -> None:
     """Write an answer about a right, to be signed: keep it until its end, or remove it immediately."""
     if outcome not in tuple(Outcome):
-        raise Unusable("--outcome is keep or remove")
+        raise Unusable("--outcome must be keep or remove")
     with reported_as_usage_errors():
         propose(
             config,

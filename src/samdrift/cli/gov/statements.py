@@ -91,7 +91,7 @@ def append(
     file: File,
     config: ConfigFile,
     signature: Annotated[
-        Path | None, typer.Option("--signature", help="The signature; by default FILE.sig, beside it.")
+        Path | None, typer.Option("--signature", help="The signature; by default FILE.sig, next to it.")
     ] = None,
     code: Annotated[
         bool, typer.Option("--code", help="Sign with a code on paper, which is asked for.")
@@ -159,7 +159,7 @@ def copy(organisation: Organisation, config: ConfigFile, reason: Reason, by: Act
 
         behind = run(copied())
     for role in behind:
-        print_line(f"{role}: is behind; its vault is locked or unavailable, or has something else")
+        print_line(f"{role}: is out of date; its vault is locked or unavailable, or differs")
     return 1 if behind else 0
 
 

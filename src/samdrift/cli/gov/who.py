@@ -231,7 +231,7 @@ def _answer(
     config: Path, question: _Asked, csv: Path | None, html: Path | None, language: str, *, as_json: bool
 ) -> None:
     if language not in ("sv", "en"):
-        raise Unusable("--language: sv or en is wanted")
+        raise Unusable("--language must be sv or en")
     for file in (csv, html):
         if file is not None:
             require_new(file)

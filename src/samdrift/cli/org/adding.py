@@ -102,7 +102,7 @@ async def _added(
     async with administering(config, begin=True) as installation:
         closing = await installation.provisioner.closings.last(organisation)
         if closing is not None and closing.certificate is None:
-            raise Unusable(f"{organisation} is being closed: samdrift org close goes on with that first")
+            raise Unusable(f"{organisation} is being closed: samdrift org close completes that first")
         await installation.provisioner.add_organisation(organisation, roles, happening)
     async with administering(config, changes=False) as installation:
         return await _asked(installation, organisation, offline, roles)

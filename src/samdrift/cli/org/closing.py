@@ -35,7 +35,7 @@ AFTERWARDS = """What is left to do:
   remove what is registered in SMP and CertPub, and have DIGG remove it from the address book
   have its certificates revoked
   destroy wrapped backups of its keys: those who hold them
-  take its entry out of the configuration, and start serve anew: it has let go of the keys, but not of its
+  remove its entry from the configuration, and restart serve: it has let go of the keys, but not of its
     connection to the access point, and memory that has become free is not overwritten"""
 
 
@@ -89,12 +89,12 @@ def close_organisation(
 
 def _keep(file: Path, certificate: bytes) -> None:
     try:
-        why = "" if write_new(file, certificate) else "is there already"
+        why = "" if write_new(file, certificate) else "already exists"
     except OSError as error:
         why = reason(error)
     if why:
         raise Unusable(
-            f"{shown(file)}: {why}; the organisation is closed all the same, and the command can be repeated"
+            f"{shown(file)}: {why}; the organisation is closed anyway, and the command can be repeated"
         )
 
 

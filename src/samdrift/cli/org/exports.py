@@ -56,7 +56,7 @@ def lines(
     for role, log in sorted(manifest.logs.items()):
         yield f"log {role:<6} {log.entries} entries, the last one {log.head}"
     yield f"manifest   {digest}"
-    told = "" if named else "  (compare it with what the former supplier said)"
+    told = "" if named else "  (compare it with what the former supplier reported)"
     yield f"signed by  {fingerprint(certificate)}{told}"
     yield printable(f"           {subject(certificate)}{'' if vouched else ': ' + NOT_VOUCHED_FOR}")
 

@@ -123,7 +123,7 @@ def backup(
     data = worked(config, organisation, work)
     with reported_as_usage_errors():
         if not write_new(out, data):
-            raise Unusable(f"{shown(out)}: is there already")
+            raise Unusable(f"{shown(out)}: already exists")
     print_line(f"backup {number}: opens with the passphrases of {by} and {other}, as they are today")
 
 
@@ -180,11 +180,11 @@ def restore(
 def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:
     if not unsigned:
         raise Unusable(
-            "the file is not signed by two who are custodians here, so anybody may have made it: with"
-            " --accept-unsigned it is restored all the same, if two custodians agree"
+            "the file is not signed by two who are custodians here, so anyone may have made it: with "
+            "--accept-unsigned it is restored anyway, if two custodians agree"
         )
     if agreed_by is None:
-        raise Unusable("--accept-unsigned takes two custodians: --agreed-by and --agreed-with say who")
+        raise Unusable("--accept-unsigned needs two custodians: name them by --agreed-by and --agreed-with")
 
 
 async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Persons) -> str:
@@ -277,7 +277,7 @@ def lost_marks(
 
     if accept:
         if by is None:
-            raise Unusable("--accept takes two persons: name the first with --by")
+            raise Unusable("--accept needs two people: name the first with --by")
         with reported_as_usage_errors():
             persons = present(by, other, by_file, other_file)
         worked(config, organisation, agree)

@@ -490,7 +490,7 @@ def _next(key: Which, own: x509.Certificate, at: datetime | None, *, first: bool
             return [f"signs {when}; have its certificate published: samdrift org keys publish"]
         case Which.SIGNING:
             return [
-                f"signs {when}; have the certificate published before, beside the former one:",
+                f"signs {when}; have the certificate published first, in addition to the former one:",
                 "samdrift org keys publish",
             ]
         case Which.ENCRYPTION:

@@ -67,7 +67,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     before = "  part " if row["part_of"] else ""
     roles = "  ".join(f"{role} {state}" for role, state in row["roles"].items()) or "no vault"
     if row["closed"]:
-        roles = "closed here: take its entry out of the configuration"
+        roles = "closed here: remove its entry from the configuration"
     locked = "  unlocked by its officer" if row["locked"] else ""
     return (
         f"{before}{row['organisation']}",

@@ -91,7 +91,8 @@ def lock(
         for line in older:
             print_line(f"  {line}")
         print_line(
-            "replace each (samdrift org keys create), then retire it: until then they are as good as new"
+            "replace each (samdrift org keys create), then retire it: until then, copies of them remain "
+            "usable"
         )
 
 

@@ -20,7 +20,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", help="Ask no service of the federation; what they say is then not checked."),
+    typer.Option(
+        "--offline", help="Contact no service of the federation; what they say is then not checked."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 

@@ -85,7 +85,7 @@ def renew(
         persons = present(by, other, by_file, other_file)
     _worked(config, organisation, work)
     when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
-    print_line(f"signs requests {when}, and opens assertions from now on; have the service read it anew:")
+    print_line(f"signs requests {when}, and opens assertions from now on; have the service read it again:")
     print_line(f"samdrift org sign-in metadata {organisation.value}")
 
 

@@ -95,4 +95,4 @@ def _require(organisation: ParticipantIdentifier, role: Role | None, hosted: lis
         where = f" in role {role.value}" if role else ""
         raise Unusable(f"{organisation} has no vault here{where}: samdrift org list shows which do")
     if any(one.state is RegistrationState.CLOSING for one in hosted):
-        raise Unusable(f"{organisation} is being closed, which cannot be undone: samdrift org close goes on")
+        raise Unusable(f"{organisation} is being closed, which cannot be undone: org close continues it")

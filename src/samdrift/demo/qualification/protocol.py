@@ -123,7 +123,7 @@ def keep_evidence(folder: Path, case: str, record: CaseRecord, file: Path, by: s
     kept = private_folder(folder / EVIDENCE)
     name = f"{case}-{len(list(kept.glob(f'{case}-*'))) + 1}{_suffix(file)}"
     if not write_new(kept / name, data):
-        raise Unusable(f"{shown(kept / name)}: is there already")
+        raise Unusable(f"{shown(kept / name)}: already exists")
     record.files.append(
         {
             "name": f"{EVIDENCE}/{name}",

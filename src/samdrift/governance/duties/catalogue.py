@@ -146,9 +146,7 @@ class Catalogue:
         try:
             value = json.loads(content, object_pairs_hook=_members)
         except (ValueError, RecursionError):
-            raise CatalogueUnfit(
-                "", "the catalogue of duties is not JSON in which each name stands once"
-            ) from None
+            raise CatalogueUnfit("", "the catalogue of duties is not JSON, or repeats a name") from None
         read = _Reader(value, "")
         sources = {key: _source(key, each) for key, each in read.table("sources").items()}
         for source in sources.values():
@@ -157,12 +155,12 @@ class Catalogue:
             )
         listed = [_duty(each, sources) for each in read.objects("duties")]
         duties = {duty.id: duty for duty in listed}
-        _require(len(duties) == len(listed), "duties", "an identifier stands twice")
+        _require(len(duties) == len(listed), "duties", "an identifier is repeated")
         for duty in listed:
             _require(set(duty.replaced_by) <= set(duties), f"{duty.id}.replaced_by", "no such duty")
         name, version = read.identifier("catalogue"), read.text("version", 32)
         found = cls(name, version, read.day("date"), read.day("applies"), sources, duties)
-        _require(found.day <= found.applies, "applies", "it applies once it is there")
+        _require(found.day <= found.applies, "applies", "it cannot apply before its date")
         read.end()
         return found
 
@@ -239,7 +237,7 @@ def _otherwise(old: Duty, new: Duty) -> tuple[str, ...]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name is repeated")
     return members
 
 
@@ -252,7 +250,7 @@ class _Reader:
     """The members of an object in the catalogue, each of which must be read exactly once."""
 
     def __init__(self, value: Any, where: str) -> None:
-        _require(isinstance(value, dict), where, "an object is wanted")
+        _require(isinstance(value, dict), where, "expected an object")
         self._left: dict[str, Any] = dict(value)
         self._where = where
 
@@ -274,17 +272,17 @@ class _Reader:
             and visible(value)
             and value == value.strip()
         )
-        _require(fits, self.place(name), f"a text of {least} to {most} visible characters is wanted")
+        _require(fits, self.place(name), f"expected a text of {least} to {most} visible characters")
         return str(value)
 
     def identifier(self, name: str) -> str:
         value = self.text(name, 64)
-        _require(bool(_ID.fullmatch(value)), self.place(name), "a-z, 0-9, dots and hyphens are wanted")
+        _require(bool(_ID.fullmatch(value)), self.place(name), "expected a-z, 0-9, dots and hyphens")
         return value
 
     def flag(self, name: str) -> bool:
         value = self.take(name)
-        _require(isinstance(value, bool), self.place(name), "true or false is wanted")
+        _require(isinstance(value, bool), self.place(name), "expected true or false")
         return bool(value)
 
     def day(self, name: str) -> date:
@@ -300,7 +298,7 @@ class _Reader:
         _require(
             fits and len(set(value)) == len(value) and (known is None or set(value) <= known),
             self.place(name),
-            "a list of known names, none twice, is wanted",
+            "expected a list of known names, without repeats",
         )
         return tuple(value)
 
@@ -315,14 +313,12 @@ class _Reader:
 
     def table(self, name: str) -> dict[str, _Reader]:
         value = self.take(name)
-        _require(
-            isinstance(value, dict) and bool(value), self.place(name), "an object with members is wanted"
-        )
+        _require(isinstance(value, dict) and bool(value), self.place(name), "expected an object with members")
         return {key: _Reader(each, f"{name}.{key}") for key, each in value.items()}
 
     def objects(self, name: str) -> list[_Reader]:
         value = self.take(name) if name in self else []
-        _require(isinstance(value, list), self.place(name), "a list of objects is wanted")
+        _require(isinstance(value, list), self.place(name), "expected a list of objects")
         return [_Reader(each, f"{self.place(name)}[{number}]") for number, each in enumerate(value)]
 
     def end(self) -> None:
@@ -351,7 +347,7 @@ def _duty(read: _Reader, sources: Mapping[str, Source]) -> Duty:
     source = read.text("source", 64)
     _require(source in sources, read.place("source"), "no such source")
     pass_on = read.text("pass_on")
-    _require(pass_on in tuple(PassOn), read.place("pass_on"), "chain, first or no is wanted")
+    _require(pass_on in tuple(PassOn), read.place("pass_on"), "expected chain, first or no")
     duty = Duty(
         read.identifier("id"),
         sources[source],
@@ -396,7 +392,7 @@ def _passage(read: _Reader) -> Passage:
     words, digest = read.take("words"), read.text("digest", 16)
     fits = isinstance(words, int) and not isinstance(words, bool) and 2 < words < 200
     _require(
-        fits and bool(_DIGEST.fullmatch(digest)), read.place("digest"), "words and their digest are wanted"
+        fits and bool(_DIGEST.fullmatch(digest)), read.place("digest"), "expected words and their digest"
     )
     read.end()
     return Passage(words, digest)

@@ -55,8 +55,8 @@ _PLACES: Mapping[str, Phrase] = {
     "everything": Phrase("Everything"),
 }
 _LEVELS: Mapping[Level, Phrase] = {
-    Level.METADATA: Phrase("Data, but not what is said"),
-    Level.CONTENT: Phrase("Also what is said, which another officer has to approve"),
+    Level.METADATA: Phrase("Data, but not content"),
+    Level.CONTENT: Phrase("Also content, which another officer must approve"),
 }
 _USES_SHOWN = 50
 """Maximum number of consents whose uses are counted for a page; the uses of older ones are in the log."""
@@ -246,17 +246,17 @@ def _extent(form: Form, visit: Visit) -> Extent | None:
         case "everything":
             return Extent.everything(visit.now)
         case "message":
-            why = Phrase("Write the message’s id, as it stands on the page with its way")
+            why = Phrase("Enter the message id shown on the message’s tracking page")
             return _parsed(form, "message", why)
         case "mailbox":
             return _parsed(form, "mailbox", Phrase("Choose a mailbox"))
         case "span":
-            when = Phrase("Say when: a day and a time.")
+            when = Phrase("Enter a day and a time.")
             start, end = form.moment("since", SWEDEN, when), form.moment("until", SWEDEN, when)
             if start is None or end is None:
                 return None
             if start >= end:
-                form.refuse("until", Phrase("It ends after it begins."))
+                form.refuse("until", Phrase("It must end after it begins."))
                 return None
             return Extent.span(start, end)
     form.refuse("extent", Phrase("Choose what is seen"))
@@ -280,8 +280,8 @@ def _minutes(form: Form) -> int:
 
 
 def _ticket(form: Form) -> str:
-    ticket = form.required("ticket", Phrase("Say which ticket it is about, or how you have agreed on it"))
+    ticket = form.required("ticket", Phrase("Enter the ticket, or how you agreed on it"))
     if len(ticket) > MAX_TICKET or not visible(ticket):
         most = {"count": MAX_TICKET}
-        form.refuse("ticket", Phrase("Write at most %(count)s characters, none of them invisible.", most))
+        form.refuse("ticket", Phrase("Enter at most %(count)s characters, none of them invisible.", most))
     return ticket

@@ -92,7 +92,7 @@ class Entering:
             form.refuse("about", Phrase("Choose what is reviewed"))
         first, second = self._officer(form, visit, "reviewer"), self._officer(form, visit, "stand-in")
         if first is not None and first == second:
-            form.refuse("stand-in", Phrase("Choose another person than the one who reviews"))
+            form.refuse("stand-in", Phrase("Choose someone other than the reviewer"))
         due = self._due(form, visit)
         if about is None or first is None or second is None or due is None or form.errors:
             return self._review(request, visit, form, 422)
@@ -111,7 +111,7 @@ class Entering:
     async def state_party(self, request: Request, visit: Visit) -> Response:
         """Ask the officer to sign the name and kind of a party."""
         form = await received(request)
-        name = form.required("name", Phrase("Write the party’s name"))
+        name = form.required("name", Phrase("Enter the party’s name"))
         kind = next((each for each in PartyKind if each == form["kind"]), None)
         if kind is None:
             form.refuse("kind", Phrase("Choose a kind"))
@@ -188,7 +188,7 @@ class Entering:
         latest, form = _latest(request, visit), await received(request)
         end = _end_of(form, "until", Phrase("Choose the last day"))
         if end is not None and not visit.now < end <= latest:
-            form.refuse("until", Phrase("The last day is after today, and no later than the latest day"))
+            form.refuse("until", Phrase("The last day must be after today, and no later than the latest day"))
         if end is None or form.errors:
             return self._extension(request, visit, form, latest, 422)
         extended = Extended(request.path_params["digest"], end)
@@ -211,13 +211,13 @@ class Entering:
             form.refuse("functions", Phrase("Choose what the sub-supplier performs"))
         countries = tuple(sorted({*form["countries"].upper().replace(",", " ").split()}))
         if not countries or not all(_COUNTRY.fullmatch(each) for each in countries):
-            form.refuse("countries", Phrase("Write countries by two letters, such as SE, FI"))
+            form.refuse("countries", Phrase("Enter countries by two letters, such as SE, FI"))
         closes = _end_of(form, "window", Phrase("Choose the last day for an objection"))
         begins = _end_of(form, "start", Phrase("Choose the day after which it is engaged"))
         if closes is not None and closes <= visit.now:
-            form.refuse("window", Phrase("The last day is not before today"))
+            form.refuse("window", Phrase("The last day must not be before today"))
         if closes is not None and begins is not None and begins < closes:
-            form.refuse("start", Phrase("It is engaged once nobody can object any more"))
+            form.refuse("start", Phrase("It can only be engaged after the objection period"))
         if performer is None or closes is None or begins is None or form.errors:
             return self._notice(request, visit, form, agreed, 422)
         given = NoticeGiven(agreed.digest, performer, functions, countries, closes, begins)
@@ -333,7 +333,7 @@ class Entering:
             return None
         due = end_of(day, SWEDEN).astimezone(UTC)
         if not visit.now + SHORTEST <= due <= visit.now + LONGEST:
-            form.refuse("until", Phrase("A review lasts a day at least, and at most 92 days"))
+            form.refuse("until", Phrase("A review lasts at least one day and at most 92 days"))
             return None
         return due
 

@@ -68,7 +68,7 @@ class Keys:
     async def offer(self, request: Request, visit: Visit) -> Response:
         """Accept the public key that the browser has made."""
         form = await received(request)
-        form.required("why", Phrase("Say which one it is, such as the device, and why"))
+        form.required("why", Phrase("Enter which key it is, such as the device, and why"))
         key = _passkey(form, host_of(visit.site))
         if key is None:
             form.refuse("why", Phrase("The browser has not made a key that can be used here. Try again."))
@@ -85,7 +85,7 @@ class Keys:
         """Accept the public half of an OpenSSH key that the person has made."""
         form = _without_secret(await received(request))
         key, answer = _pasted(form, Scheme.SSH), None
-        form.required("why", Phrase("Say which one it is, such as the device, and why"))
+        form.required("why", Phrase("Enter which key it is, such as the device, and why"))
         if key is not None and not form.errors:
             answer = await self._brought(request, visit, form, key)
         return answer or self._frame.page(request, visit, "key_openssh.html", 422, form=form)
@@ -114,11 +114,11 @@ class Keys:
         try:
             whose = Subject.parse(f"{SubjectKind.DIRECTORY}:{form['directory'].strip()}")
         except ValueError:
-            form.refuse("directory", Phrase("Write the directory’s name as the operator has it, such as ad"))
-        name = form.required("name", Phrase("Write a name that people know the directory by"))
+            form.refuse("directory", Phrase("Enter the directory’s name as the operator has it, such as ad"))
+        name = form.required("name", Phrase("Enter a name that people know the directory by"))
         if len(name) > MAX_NAME or not name.isprintable():
             most = {"count": MAX_NAME}
-            form.refuse("name", Phrase("Write at most %(count)s characters, none of them invisible.", most))
+            form.refuse("name", Phrase("Enter at most %(count)s characters, none of them invisible.", most))
         if key is not None and whose is not None and not form.errors:
             act = _enrolling(whose, name, key)
             answer = await self._signing.ask(request, visit, form, act, f"{OFFICERS_PAGE}/directory")
@@ -160,7 +160,7 @@ class Keys:
             if renamed:
                 vault.record(GovEvent.PERSON_PROVED, person=found.id, former=visit.person.id)
         if not renamed:
-            form.refuse("proof", Phrase("Another sign-in is known as that person already."))
+            form.refuse("proof", Phrase("That person is already linked to another sign-in."))
             return self._own(request, visit, form, 422)
         return RedirectResponse(OWN_KEYS, 303)
 
@@ -211,7 +211,7 @@ class Keys:
         offered, form = _offered_of(request, visit), await received(request)
         key, whose = public_key(offered), Subject(SubjectKind.PERSON, offered.person)
         if form["key"] != key.fingerprint:
-            form.refuse("why", Phrase("Another key is offered since then. Compare its first digits."))
+            form.refuse("why", Phrase("Another key has been offered since. Compare its first digits."))
         act = _enrolling(whose, visit.names.of(whose), key)
         back = f"{OFFICERS_PAGE}/offered/{offered.person}"
         return await self._signing.ask(request, visit, form, act, back) or self._offered(

@@ -45,10 +45,10 @@ from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import FilePart, FormLimits, received
 
-_WHEN = Phrase("Say when: a day and a time.")
+_WHEN = Phrase("Enter a day and a time.")
 _FUTURE = Phrase("That is in the future.")
 _MAX_TEXT = 200
-_LONG = Phrase("Write at most %(count)s characters, none of them invisible.", {"count": _MAX_TEXT})
+_LONG = Phrase("Enter at most %(count)s characters, none of them invisible.", {"count": _MAX_TEXT})
 
 
 _ONE_FILE = FormLimits(files=1)
@@ -135,11 +135,11 @@ class Oversight:
     async def open(self, request: Request, visit: Visit) -> Response:
         """Ask the officer to sign the opening of an incident, whose clocks run from when it became known."""
         form = await received(request)
-        title = _line(form, "title", Phrase("Say in a few words what has happened"))
+        title = _line(form, "title", Phrase("Describe in a few words what has happened"))
         aware = _past(form, "aware", visit)
         began = _past(form, "began", visit) if form["began"] else aware
         if aware is not None and began is not None and began > aware:
-            form.refuse("began", Phrase("It began no later than it became known."))
+            form.refuse("began", Phrase("It cannot have begun after it became known."))
         clocks = _clocks(form)
         if aware is None or began is None or form.errors:
             return self._opening(request, visit, form, 422)
@@ -197,9 +197,9 @@ class Oversight:
             case "tell":
                 clock = next((each for each in incident.clocks if each == form["clock"]), None)
                 if clock is None:
-                    form.refuse("clock", Phrase("Choose who was told"))
+                    form.refuse("clock", Phrase("Choose who was notified"))
                 told = _past(form, "told", visit)
-                reference = _line(form, "reference", Phrase("Say how, such as a number of theirs"))
+                reference = _line(form, "reference", Phrase("Enter how, such as their case number"))
                 if clock is None or told is None or form.errors:
                     return None
                 return IncidentTold(incident.id, clock, told, reference)

@@ -94,7 +94,7 @@ class ReviewPages:
         review, form = _asked_for(request, visit), await received(request)
         act = _act(form, review, visit)
         if isinstance(act, Reviewed) and _own(visit, review, act.of):
-            form.refuse("why", Phrase("You have this right yourself: another person answers for it."))
+            form.refuse("why", Phrase("You have this right yourself: another person must answer for it."))
         back = f"{REVIEWS}/{request.path_params['number']}"
 
         def stated(at: datetime) -> Act:

@@ -37,7 +37,7 @@ _CHOICES = ("read", "write", "approve", "manage")
 _TYPED = {
     SubjectKind.GROUP: Phrase("Name a group of the directory, or choose a person"),
     SubjectKind.SYSTEM: Phrase("Name a system as the message service knows it, or choose a person"),
-    SubjectKind.CLAIM: Phrase("Write the name of a claim, = and its value, or choose a person"),
+    SubjectKind.CLAIM: Phrase("Enter the name of a claim, = and its value, or choose a person"),
 }
 """Recipients of a right whose names are typed in, by form field, with the error text for each."""
 
@@ -106,7 +106,7 @@ class RightsPages:
         if not rights:
             form.refuse("rights", Phrase("Choose what the person may do"))
         if whose is not None and whose.kind is not SubjectKind.PERSON and not rights <= OF_CONTENT:
-            form.refuse("rights", Phrase("Only a person manages a mailbox"))
+            form.refuse("rights", Phrase("Only a person can manage a mailbox"))
         if whose is None or scope is None or end is None or form.errors:
             return self._form(request, visit, form, "give.html", 422)
 
@@ -239,7 +239,7 @@ class RightsPages:
             return None
         end = end_of(day, SWEDEN).astimezone(UTC)
         if end <= visit.now:
-            form.refuse("until", Phrase("The last day is not before today"))
+            form.refuse("until", Phrase("The last day must not be before today"))
             return None
         return end
 

@@ -150,7 +150,7 @@ def _lines(found: Unsigned, visit: Visit, wait: Sequence[Entry]) -> list[Line]:
 
 def _why_not(effect: Effect) -> Phrase:
     if effect is Effect.SELF:
-        return Phrase("You have this right yourself: another officer signs it.")
+        return Phrase("You have this right yourself: another officer must sign it.")
     return refusal(effect)
 
 

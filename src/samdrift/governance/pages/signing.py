@@ -45,15 +45,18 @@ SIGN, SIGN_FILE = "/sign", "/sign/file"
 _GOES_ON = re.compile(rf"{REVIEWS}/\d+|{INCIDENTS}/[0-9a-f]{{64}}|{UNSIGNED}")
 """Pages with more to sign afterwards: a review, an incident, and the page of unsigned rights."""
 _HELD = Phrase(
-    "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
-    " able to answer. Unlock it, or close the review by samdrift gov review close."
+    "A vault of the organisation is locked, or belongs to another process, so people may not have been able "
+    "to answer. Unlock it, or close the review by samdrift gov review close."
 )
 _MOST_APART = 4
 """Maximum number of typed characters that normalisation combines into one."""
 _FAULTS: Mapping[str, Phrase] = {
-    "why": Phrase("Write at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
-    "name": Phrase("The person’s name is too long or has invisible characters. Have the sign-in mended."),
-    "until": Phrase("The last day is after the first, and at most a year later."),
+    "why": Phrase("Enter at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
+    "name": Phrase(
+        "The person’s name is too long or has invisible characters. "
+        "Ask the administrator of the sign-in service to correct it."
+    ),
+    "until": Phrase("The last day must be after the first, and at most a year later."),
 }
 """Error texts for faults in what a person typed, by the field of the statement."""
 
@@ -86,7 +89,7 @@ class Signing:
 
         The field ``why`` is the reason. ``act`` returns the act for a given moment.
         """
-        why = form.required("why", Phrase("Say why, such as the number of a decision"))
+        why = form.required("why", Phrase("Enter a reason, such as the number of a decision"))
         if len(why) <= _MOST_APART * MAX_REASON:  # In a longer one marks without end would be put in order.
             why = normalize("NFC", why)
         if len(why) > MAX_REASON:
@@ -170,7 +173,7 @@ class Signing:
         except NotACode:
             refused = Phrase("That is not a code: it has eight groups of four letters and digits.")
         except (StatementError, ValueError):
-            refused = Phrase("There is no signature that can be read. Sign again.")
+            refused = Phrase("The signature cannot be read. Sign again.")
         else:
             return RedirectResponse(f"{_onward(statement, back, entries[-1].number)}?signed", 303)
         return self.page(request, visit, statement, form["statement"], back, refused)

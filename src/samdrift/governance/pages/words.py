@@ -39,24 +39,24 @@ KINDS: Mapping[str, Phrase] = {
     "review": Phrase("Has reviewed a right"),
     "object": Phrase("Objects, and holds it back until the objection ends"),
     "end": Phrase("Ends something"),
-    "enrol": Phrase("Asks that a person’s key is enrolled, which another person must approve"),
+    "enrol": Phrase("Asks to enrol a person’s key, which another person must approve"),
     "lose": Phrase("States that a key is lost: it signs nothing from now on"),
     "party": Phrase("States who a party of agreements is"),
     "agreement": Phrase("Enters an agreement, which an officer must countersign"),
     "notice": Phrase("Gives notice of a sub-supplier, to which the organisation can object"),
-    "extend": Phrase("Asks that an agreement goes on, which another person must approve"),
-    "release": Phrase("Asks that a duty is let go, which another person must approve"),
+    "extend": Phrase("Asks to extend an agreement, which another person must approve"),
+    "release": Phrase("Asks to drop a duty, which another person must approve"),
     "consent": Phrase("Asks to see what the operator does not see without consent"),
     "emergency": Phrase("States an emergency: metadata is seen for an hour without consent"),
     "account": Phrase("Gives an account of what was done in an emergency"),
-    "settle": Phrase("Asks that rights which nobody signed end, which another person must approve"),
+    "settle": Phrase("Asks to end unsigned rights, which another person must approve"),
     "review-open": Phrase("Opens a review: what has no answer at its end is removed"),
     "review-close": Phrase("Closes a review: what has no answer is removed"),
     "incident": Phrase("Opens an incident, whose clocks run from when it was known"),
     "incident-note": Phrase("Adds a note to an incident"),
-    "incident-told": Phrase("States that those of a clock were told of an incident"),
+    "incident-told": Phrase("Records that an addressee was notified of an incident"),
     "incident-close": Phrase("Closes an incident"),
-    "at-end": Phrase("Chooses what becomes of sending when cover by agreements ends"),
+    "at-end": Phrase("Chooses what happens to sending when cover by agreements ends"),
 }
 RIGHTS: Mapping[Right, Phrase] = {
     Right.READ: Phrase("Read"),
@@ -68,14 +68,14 @@ RIGHTS: Mapping[Right, Phrase] = {
     Right.AUDITOR: Phrase("Auditor"),
 }
 EXTENTS: Mapping[tuple[ExtentKind, Level], Phrase] = {
-    (ExtentKind.MESSAGE, Level.METADATA): Phrase("Data about one message, but not what it says"),
-    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("One message and what it says"),
+    (ExtentKind.MESSAGE, Level.METADATA): Phrase("Data about one message, but not its content"),
+    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("One message and its content"),
     (ExtentKind.MAILBOX, Level.METADATA): Phrase(
-        "Data about the messages of one mailbox, but not what they say"
+        "Data about the messages of one mailbox, but not their content"
     ),
-    (ExtentKind.MAILBOX, Level.CONTENT): Phrase("The messages of one mailbox and what they say"),
-    (ExtentKind.SPAN, Level.METADATA): Phrase("Data about messages of a span of time, but not what they say"),
-    (ExtentKind.SPAN, Level.CONTENT): Phrase("The messages of a span of time and what they say"),
+    (ExtentKind.MAILBOX, Level.CONTENT): Phrase("The messages of one mailbox and their content"),
+    (ExtentKind.SPAN, Level.METADATA): Phrase("Data about messages of a span of time, but not their content"),
+    (ExtentKind.SPAN, Level.CONTENT): Phrase("The messages of a span of time and their content"),
 }
 _LABELS: Mapping[str, Phrase] = {
     "to": Phrase("For"),
@@ -110,7 +110,7 @@ _LABELS: Mapping[str, Phrase] = {
     "reviewer": Phrase("Reviewed by"),
     "stand-in": Phrase("Or in their place by"),
     "aware": Phrase("Known since"),
-    "clocks": Phrase("To be told"),
+    "clocks": Phrase("To be notified"),
     "clock": Phrase("Told"),
     "told": Phrase("At"),
     "file": Phrase("SHA-256 of a file"),
@@ -158,8 +158,8 @@ _HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _VALUES: Mapping[str, Phrase] = {
-    "metadata": Phrase("Data, but not what is said"),
-    "content": Phrase("Also what is said"),
+    "metadata": Phrase("Data, but not content"),
+    "content": Phrase("Also content"),
     "organisations-case": Phrase("The organisation’s own case"),
     "outage": Phrase("An outage"),
     "security": Phrase("Security"),
@@ -178,11 +178,11 @@ _IN_OWN_WORDS = frozenset(
 """Members with free text, which is shown unchanged even if it looks like a value of another kind."""
 
 _REASONS: Mapping[Verdict, Phrase] = {
-    Refusal.MALFORMED: Phrase("The signature is not in a form that is known here."),
+    Refusal.MALFORMED: Phrase("The signature has an unknown form."),
     Refusal.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
     Refusal.EXPIRED: Phrase("It was stated more than a day ago, or in the future. State it again."),
-    Refusal.OUT_OF_ORDER: Phrase("Something else was stated since. State it again."),
-    Refusal.REPEATED: Phrase("It is in the record already."),
+    Refusal.OUT_OF_ORDER: Phrase("Something else has been stated since. State it again."),
+    Refusal.REPEATED: Phrase("It is already in the record."),
     Refusal.UNKNOWN_KEY: Phrase("No key is enrolled that has signed it."),
     Refusal.OTHERS_KEY: Phrase("It is signed with another person’s key."),
     Refusal.KEY_OVER: Phrase("The key that signed it has not begun, has ended, or was lost."),
@@ -192,22 +192,22 @@ _REASONS: Mapping[Verdict, Phrase] = {
     Refusal.ORIGIN: Phrase("It was signed on another site."),
     Refusal.NOT_VERIFIED: Phrase("The authenticator has not asked who you are."),
     Refusal.COUNTER: Phrase(
-        "The authenticator counts less than before: there may be a copy of it. State the key as lost, and"
-        " tell another officer."
+        "The authenticator’s counter went back: there may be a copy of it. State the key as lost, and notify "
+        "another officer."
     ),
-    Refusal.SIGNATURE: Phrase("The signature does not hold."),
+    Refusal.SIGNATURE: Phrase("The signature is not valid."),
     Refusal.TOO_MANY: Phrase(
-        "One states at most %(count)s things about agreements in a day. State the rest tomorrow.",
+        "At most %(count)s statements about agreements are allowed per day. State the rest tomorrow.",
         {"count": MAX_A_DAY},
     ),
-    Refusal.CROWDED: Phrase("Too much was stated in the same second. State it again."),
+    Refusal.CROWDED: Phrase("Too many statements were made in the same second. State it again."),
     Effect.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
     Effect.NO_AUTHORITY: Phrase("You may not state that, or not yet."),
-    Effect.SELF: Phrase("Nobody gives to themselves, or approves their own request."),
-    Effect.TAKES_TWO: Phrase("It takes two: one who asks and another who approves."),
+    Effect.SELF: Phrase("You cannot give rights to yourself or approve your own request."),
+    Effect.TAKES_TWO: Phrase("Two people are needed: one to request it and another to approve it."),
     Effect.NAMES_NOTHING: Phrase("There is no such statement in the record."),
-    Effect.OVER: Phrase("It has ended already, or was approved before."),
-    Effect.TOO_LONG: Phrase("It is longer than two people can extend an agreement by."),
+    Effect.OVER: Phrase("It has already ended or been approved."),
+    Effect.TOO_LONG: Phrase("It is longer than two people can extend an agreement."),
     Effect.TOO_EARLY: Phrase("The review goes on: something in it has no answer yet."),
     Effect.KEY_TAKEN: Phrase("Another person has that key, it is enrolled already, or it was lost."),
 }
@@ -221,7 +221,7 @@ def refusal(verdict: Verdict) -> Phrase:
 def kind_of(statement: Statement) -> Phrase:
     """Return a phrase for what a statement does."""
     if isinstance(statement.act, Ended) and statement.act.subject is not None:
-        return Phrase("Ends everything that somebody was given")
+        return Phrase("Ends everything that a holder was given")
     return KINDS.get(statement.kind, Phrase(statement.kind))
 
 

@@ -27,7 +27,7 @@ from samdrift.web.uploads import received
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 STEPS = {
-    Step.NAME: Phrase("The name of the host is found"),
+    Step.NAME: Phrase("The host name can be resolved"),
     Step.CONNECTION: Phrase("The host answers, and its certificate is trusted"),
     Step.TOKEN: Phrase("The message client gets an access token"),
     Step.LIST: Phrase("The messages of the mailbox can be listed"),
@@ -35,7 +35,8 @@ STEPS = {
 }
 TROUBLES: Mapping[Trouble, Phrase] = {
     Trouble.NO_NAME: Phrase(
-        "The name leads nowhere. Check the address in the configuration, and that this installation can look "
+        "The host name cannot be resolved. Check the address in the configuration, and that this "
+        "installation can look "
         "names up."
     ),
     Trouble.NO_ANSWER: Phrase(
@@ -67,10 +68,11 @@ TROUBLES: Mapping[Trouble, Phrase] = {
     ),
     Trouble.NO_LIST: Phrase("The message service gave no usable answer. Ask the supplier."),
     Trouble.NOT_LISTED: Phrase(
-        "The address is not in the address book: nobody else can write to it. Have it published."
+        "The address is not in the address book: other organisations cannot write to it. Ask for it to be "
+        "published."
     ),
     Trouble.BOOK_UNKNOWN: Phrase(
-        "The address book could not be asked. Messages come and go all the same; try again later."
+        "The address book could not be reached. Messages are still sent and received; try again later."
     ),
 }
 

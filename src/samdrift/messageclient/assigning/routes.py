@@ -71,7 +71,7 @@ RIGHTS = {
     Right.MANAGE: Phrase("manage"),
 }
 _REFUSED = {
-    Effect.SELF: Phrase("Nobody gives rights to themselves. Ask another administrator."),
+    Effect.SELF: Phrase("You cannot give rights to yourself. Ask another administrator."),
     Effect.NO_AUTHORITY: Phrase("You may not give this. An administrator may."),
     Effect.OVER: Phrase("It has already ended."),
 }
@@ -269,7 +269,7 @@ class RightsPages:
             if value not in known:
                 form.refuse(name, Phrase("Choose a person"))
         if absent == person:
-            form.refuse("person", Phrase("Nobody can be their own substitute"))
+            form.refuse("person", Phrase("A person cannot be their own substitute"))
         since = _since(form)
         until, why = (
             _until(form),

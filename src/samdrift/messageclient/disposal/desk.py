@@ -47,7 +47,7 @@ class Decided(Explained):
     """Refusal of a decision about a disposal that has already been decided."""
 
     def __init__(self) -> None:
-        super().__init__("this disposal was decided about already; look at it again")
+        super().__init__("this disposal has already been decided; look at it again")
 
 
 @dataclass(frozen=True, slots=True)

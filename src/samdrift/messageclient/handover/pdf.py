@@ -32,7 +32,7 @@ class NoPdf(Explained):
     """A document that could not be typeset; the package can be made without it."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"the PDF could not be made: {why}. All else can be had without it")
+        super().__init__(f"the PDF could not be made: {why}. The rest of the package is available without it")
 
 
 class Typesetter:
@@ -56,9 +56,9 @@ class Typesetter:
         Organisations, and the people in each, take fair turns.
         """
         if not self.available:
-            raise NoPdf("the program was installed without it (extra pdf)")
+            raise NoPdf("PDF support is not installed (extra pdf)")
         if self._wanted[whose] == _MOST_WANTED:
-            raise NoPdf("as many as may be at a time are being made for the organisation; try again soon")
+            raise NoPdf("too many PDFs are being made for the organisation; try again soon")
         content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         self._wanted[whose] += 1
         try:

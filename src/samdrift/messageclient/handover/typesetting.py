@@ -56,7 +56,7 @@ def typeset(document: str, file: Path = TEMPLATE) -> bytes:
         else:
             assert isinstance(pdf, bytes)
             return pdf
-    raise ValueError("too many characters that no font has")
+    raise ValueError("too many characters are missing from the fonts")
 
 
 def _characters_in(diagnostic: str) -> set[str]:

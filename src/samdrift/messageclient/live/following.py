@@ -36,7 +36,7 @@ class TooManyStreams(Explained):
     """Refusal of a stream because the person or the organisation has reached the limit."""
 
     def __init__(self) -> None:
-        super().__init__("too many pages of one person or organisation follow changes at a time")
+        super().__init__("too many open pages are following changes")
 
 
 May = Callable[[Right, str], bool]

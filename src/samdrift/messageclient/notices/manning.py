@@ -55,13 +55,13 @@ class Manning:
     def unfit(self) -> tuple[str, str] | None:
         """Return the name of an invalid setting and the reason; ``None`` if all are valid."""
         if len(self.closed) > MAX_CLOSED:
-            return "closed", f"at most {MAX_CLOSED} days are kept on which a mailbox is not manned"
+            return "closed", f"at most {MAX_CLOSED} days may be listed on which a mailbox is not staffed"
         if not 0 <= self.escalate_after <= MAX_HOURS:
-            return "hours", f"a mailbox lies unread for 1 to {MAX_HOURS} manned hours, or for any number"
+            return "hours", f"the limit is 1 to {MAX_HOURS} staffed hours, or none"
         if self.escalate_to and not is_mail_address(self.escalate_to):
             return "to", "that is not a mail address such as namn@kommun.se"
         if self.escalate_to and not self.escalate_after:
-            return "hours", "say after how many hours the address is told"
+            return "hours", "enter after how many hours to notify the address"
         if len(self.acknowledge) > MAX_TEXT:
             return "acknowledge", f"an automatic answer has at most {MAX_TEXT} characters"
         return None

@@ -283,23 +283,22 @@ _CONTENT = "Vad det gäller skickas aldrig med e-post. Logga in för att läsa."
 _TEXTS = {
     Kind.NEW: (
         "Det har kommit något nytt till en brevlåda som du har valt att få besked om.",
-        "Something new has come to a mailbox that you have chosen to be told about.",
+        "Something new has arrived in a mailbox that you have chosen to be notified about.",
     ),
     Kind.EMERGENCY: (
         "Driften ser uppgifter om er organisations meddelanden utan ert samtycke, i ett nödläge. Vem, varför"
         " och hur länge står i er logg.",
         "In an emergency, the operator sees data about your organisation's messages without your consent."
-        " Your log says who, why and for how long.",
+        " Your log shows who, why and for how long.",
     ),
     Kind.DECISION: (
         "Något i styrningen av er organisation väntar på er, eller går snart ut. Vad det är står på sidan"
         " Idag.",
-        "Something in your organisation's governance waits for you, or ends soon. The page Today says what"
-        " it is.",
+        "Something in your organisation's governance is waiting for you or ends soon. See the Today page.",
     ),
     Kind.UNREAD: (
         "En brevlåda har legat oläst längre än den tid som är bestämd.",
-        "A mailbox has lain unread for longer than was decided.",
+        "A mailbox has been unread for longer than its limit.",
     ),
 }
 

@@ -104,7 +104,7 @@ STATUSES: Mapping[MessageStatus, Words] = MappingProxyType(
         ),
         MessageStatus.RETRIEVED: Words(Phrase("Received"), Phrase("It has reached us."), Kind.PLAIN),
         MessageStatus.RECEIPT_SENT: Words(
-            Phrase("Receipt sent"), Phrase("The sender knows that it has come."), Kind.GOOD
+            Phrase("Receipt sent"), Phrase("The sender knows that it has arrived."), Kind.GOOD
         ),
         MessageStatus.NEW: Words(Phrase("Received"), Phrase("It can be read here."), Kind.GOOD),
     }

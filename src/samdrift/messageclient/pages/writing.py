@@ -174,7 +174,8 @@ class Writing:
         except TooManyKept as many:
             most = self._frame.voice(request, desk).formats.number(many.most)
             notice = Phrase(
-                "No draft was begun: you have %(most)s in the mailbox, which is the most that one person may "
+                "No draft was started: you have %(most)s in the mailbox, which is the most that one person "
+                "may "
                 "have. Send or delete some of them first.",
                 {"most": most},
             )

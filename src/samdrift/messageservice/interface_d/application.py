@@ -240,7 +240,7 @@ class InterfaceD:
             alive = _wait_preferred(request.headers.get("prefer", ""))
             events = await self._following.follow(_token(request), access, after, alive)
         except TooManyStreams:
-            text = "the client follows events in as many streams as it may"
+            text = "the client has reached its limit of event streams"
             raise Answer(HTTPStatus.TOO_MANY_REQUESTS, text, _LATER) from None
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"cache-control": "no-store"}
@@ -391,7 +391,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 
 async def _undecided(request: Request, error: Exception) -> Response:
     assert isinstance(error, AuthorizationUnavailable)
-    return problem(503, "whether the token is good cannot be told now", _LATER)
+    return problem(503, "the token cannot be verified at present", _LATER)
 
 
 async def _full(request: Request, error: Exception) -> Response:

@@ -103,7 +103,7 @@ def read_original(query: Query) -> tuple[bool, Filters]:
     items = list(query)
     asked = [value for name, value in items if name == ORIGINAL]
     if len(asked) > 1 or {*asked} - {"true", "false"}:
-        raise Refused([broken("It is true or false, and given once", ORIGINAL)])
+        raise Refused([broken("It must be true or false, and given once", ORIGINAL)])
     return asked == ["true"], read_filters([item for item in items if item[0] != ORIGINAL])
 
 

@@ -96,7 +96,7 @@ class Following:
         self._streams[client] += 1
         try:
             yield ""
-            yield f"id: {place}\n: here is what becomes of messages\n\n"
+            yield f"id: {place}\n: message status events\n\n"
             async for piece in self._news(token, place, alive):
                 yield piece
         except (Unauthorized, AuthorizationUnavailable, VaultError):
@@ -139,7 +139,7 @@ class Following:
     async def _allowed(self, token: str) -> Access:
         access = await self._authorization.access(token)
         if Scope.LIST not in access.scopes:
-            raise Unauthorized("the token does not open this any more", "insufficient_scope")
+            raise Unauthorized("the token no longer permits this", "insufficient_scope")
         return access
 
     async def _look(self, access: Access, place: int) -> Changes:

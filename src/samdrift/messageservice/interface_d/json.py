@@ -79,7 +79,7 @@ class _Reader:
 
     def feed(self, block: bytes) -> None:
         if len(block) >= _BLOCK and not block.translate(None, _OF_NUMBERS):
-            raise Refused([broken("A number is longer than any number", NOTHING)])
+            raise Refused([broken("A number is too long", NOTHING)])
         before = self._tree.events
         with _refusing():
             self._parser.send(block)

@@ -174,7 +174,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
         at,
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
         "Rejected by the recipient",
-        f"The receipt tells {more} more findings" if more else "",
+        f"The receipt has {more} more findings" if more else "",
     )
     codes = sorted({_codes(finding) for finding in receipt.findings})
     return Progress(

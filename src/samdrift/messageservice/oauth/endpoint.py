@@ -140,7 +140,7 @@ async def _form(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise OAuthError("invalid_request", f"the body is not {_FORM}")
     if "authorization" in request.headers:
-        raise OAuthError("invalid_request", "clients show who they are by an assertion alone")
+        raise OAuthError("invalid_request", "clients authenticate only with an assertion")
     body = bytearray()
     async for piece in request.stream():
         body += piece

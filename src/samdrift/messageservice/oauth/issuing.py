@@ -66,7 +66,7 @@ class TokenRequest:
             raise OAuthError("unsupported_grant_type", f"grant_type is {_GRANT} here")
         if "client_secret" in fields or fields.get("client_assertion_type") != _ASSERTION:
             raise OAuthError(
-                "invalid_request", f"clients show who they are by client_assertion_type {_ASSERTION}"
+                "invalid_request", f"clients authenticate with client_assertion_type {_ASSERTION}"
             )
         if not fields.get("client_assertion"):
             raise OAuthError("invalid_request", "client_assertion is missing")
@@ -84,7 +84,7 @@ def _fields(body: bytes) -> dict[str, str]:
         raise OAuthError("invalid_request", "the body is not a form") from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise OAuthError("invalid_request", "a field stands there more than once")
+        raise OAuthError("invalid_request", "a field is repeated")
     return fields
 
 
@@ -241,5 +241,5 @@ def _granted(client: MessageClient, asked: tuple[str, ...] | None) -> frozenset[
     scopes = frozenset(map(Scope.named, asked))
     granted = frozenset(scope for scope in scopes if scope in client.scopes)
     if granted != scopes:
-        raise OAuthError("invalid_scope", "the client may not have every scope that it asks for")
+        raise OAuthError("invalid_scope", "the client is not allowed every scope that it requests")
     return granted

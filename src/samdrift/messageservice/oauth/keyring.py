@@ -101,11 +101,11 @@ async def fetched_keys(client_for: ClientFor, where: KeysAt) -> PublicKeys:
     """Fetch the JWK Set at an address, or raise :class:`KeysUnavailable`."""
     body = await _get(client_for(where.tls_issuers), where.url)
     if body is None:
-        raise KeysUnavailable(f"nothing at {where.url}")
+        raise KeysUnavailable(f"no document at {where.url}")
     try:
         return PublicKeys.read(body)
     except ValueError as error:
-        raise KeysUnavailable(f"what lies at {where.url} {error}") from None
+        raise KeysUnavailable(f"the document at {where.url} {error}") from None
 
 
 async def issuer_keys(client_for: ClientFor, external: ExternalIssuer) -> PublicKeys:
@@ -142,9 +142,9 @@ def _keys_address(issuer: str, metadata: bytes) -> str:
     except (ValueError, TypeError, KeyError, RecursionError, WireError):
         raise KeysUnavailable(f"the metadata of {issuer} are not usable") from None
     if named != issuer:
-        raise KeysUnavailable(f"the metadata of {issuer} are another issuer's")
+        raise KeysUnavailable(f"the metadata of {issuer} belong to another issuer")
     if urlsplit(address)[:2] != urlsplit(issuer)[:2]:
-        raise KeysUnavailable(f"the keys of {issuer} lie elsewhere, and their address is to be configured")
+        raise KeysUnavailable(f"the keys of {issuer} are at another address, which must be configured")
     return address
 
 

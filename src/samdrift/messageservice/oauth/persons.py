@@ -51,7 +51,7 @@ class Persons:
             return ""
         subject, name = claims.text("sub"), claims.optional_text("name")
         if max(len(subject), len(name)) > MAX_NAME:
-            raise JwtInvalid(f"what it calls a person has more than {MAX_NAME} characters")
+            raise JwtInvalid(f"the person's name or subject is longer than {MAX_NAME} characters")
         named = _Named(organisation, issuer, subject, name)
         known = self._known.get(named, self._clock())
         return known or await self._flight.run(named, lambda: self._find(named, client))

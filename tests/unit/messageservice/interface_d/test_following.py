@@ -158,7 +158,7 @@ async def test_a_stream_ends_when_its_service_does_and_needs_no_task_to_hear_tha
     assert await asyncio.gather(*ends) == ["ended"] * MOST_STREAMS
     assert seconds() == 1, "and not with the next sign of life"
     late = await following.follow("x", await service.access("x"), 7, 300)
-    assert [piece async for piece in late] == ["id: 7\n: here is what becomes of messages\n\n"]
+    assert [piece async for piece in late] == ["id: 7\n: message status events\n\n"]
 
 
 @in_virtual_time

@@ -148,9 +148,9 @@ async def test_an_issuers_metadata_tell_where_its_keys_are(address: str) -> None
     [
         ({"issuer": THEIR_ISSUER}, "not usable"),
         ({"issuer": f"{THEIR_ISSUER}/x", "jwks_uri": THEIR_KEYS}, "another issuer"),
-        ({"issuer": THEIR_ISSUER, "jwks_uri": "https://elsewhere.test/keys"}, "elsewhere"),
-        ({"issuer": THEIR_ISSUER, "jwks_uri": "http://idp.habo.test/keys"}, "elsewhere"),
-        ({"issuer": THEIR_ISSUER, "jwks_uri": "https://idp.habo.test:444/keys"}, "elsewhere"),
+        ({"issuer": THEIR_ISSUER, "jwks_uri": "https://elsewhere.test/keys"}, "at another address"),
+        ({"issuer": THEIR_ISSUER, "jwks_uri": "http://idp.habo.test/keys"}, "at another address"),
+        ({"issuer": THEIR_ISSUER, "jwks_uri": "https://idp.habo.test:444/keys"}, "at another address"),
         ({"issuer": THEIR_ISSUER, "jwks_uri": "file:///etc/passwd"}, "not usable"),
         ({"issuer": THEIR_ISSUER, "jwks_uri": 7}, "not usable"),
         ([], "not usable"),
@@ -167,7 +167,7 @@ async def test_metadata_that_do_not_fit_lead_nowhere(metadata: object, said: str
 async def test_what_is_not_there_or_no_set() -> None:
     assert EXTERNAL.keys is not None
     for web, said in (
-        (Web(), "nothing at"),
+        (Web(), "no document at"),
         (Web({THEIR_KEYS: b"<html>"}), "neither"),
         (Web(down=True), "no answer"),
     ):
