@@ -242,7 +242,7 @@ def _check_contents(part: Part, record: Record) -> None:
     if part is parts.MESSAGES:
         kept = [facts[name] is not None for name in ("label", "sender_address", "recipient_address")]
         if facts["deleted"] and (has or any(kept)):
-            raise ValueError("a deleted message must have no content")
+            raise ValueError("nothing may be left of a deleted message")
         if not facts["deleted"] and not all(kept):
             raise ValueError("a message must have a label and addresses")
 

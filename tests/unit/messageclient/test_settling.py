@@ -115,7 +115,7 @@ async def test_unsigned_rights_end_on_the_pages_and_none_is_stated_there_again(
     await stated(house, records, BO, Approved(asked.digest))
     assert not await may_read(assignments, organisation)
     rights = Rights(kim, SCHOOL, frozenset({Right.READ}))
-    with pytest.raises(SignedAlone, match="signed decisions alone"):
+    with pytest.raises(SignedAlone, match="only by signed decisions"):
         await assignments.state(
             organisation, ANNA, "beslut 9", lambda at: Given(rights, at, at + YEAR, asked=False)
         )
