@@ -53,8 +53,8 @@ SETTINGS = {
 _PATIENCE = 900.0
 """For what a restart takes on a machine that is used by others, too."""
 _LAST_LINES = 20
-_ROLLED = "the rolling restart has come to its end"
-_ROLL_STUCK = "does not serve again, and the rolling restart ends here"
+_ROLLED = "the rolling restart is complete"
+_ROLL_STUCK = "does not serve again; the rolling restart is aborted"
 _HERE = organisation("ydre", "2120000423"), organisation("odeshog", "2120000381")
 _THERE = (organisation("boxholm", "2120000407"),)
 Restart = Callable[[Process, random.Random], Awaitable[None]]

@@ -79,7 +79,7 @@ async def test_a_version_that_does_not_know_the_form_of_the_database_stops_with_
             ended = await asyncio.to_thread(samdrift, *command, "--config", file)
             assert ended.status == 2
             (line,) = ended.complaints.splitlines()
-            assert "which a newer version of the program gave it" in line
+            assert "from a newer version of the program" in line
             assert "install the newer version on this host" in line
     finally:
         superuser.rows(kept, migrations.FORM, migrations.FORM_ROW)

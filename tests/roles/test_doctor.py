@@ -189,7 +189,7 @@ def test_production_in_which_nobody_proves_who_runs_a_command_is_warned_of(confi
     assert check_staff(config).state is State.SKIPPED
     ola = StaffKeysConfig("ola.ek", ())
     named = check_staff(replace(config, environment=Environment.PRODUCTION, staff=(ola,)))
-    assert (named.state, named.found) == (State.OK, "1 may run commands, and sign each")
+    assert (named.state, named.found) == (State.OK, "1 may run commands, each signed")
 
 
 async def test_the_wrong_passphrase(config: Config, tmp_path: Path) -> None:

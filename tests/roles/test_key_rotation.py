@@ -229,9 +229,9 @@ async def test_a_certificate_that_cannot_be_used_is_refused_with_every_reason(pl
     file.write_bytes(wrong.public_bytes(Encoding.PEM))
     before = await place.listed("signing")
     assert await place.refusal("install", "signing", str(file)) == (
-        "the certificate cannot be used: it belongs to no key here that waits for its certificate;"
-        " it or its key is used already, by another key here;"
-        " it was not issued by an issuer that is trusted for this"
+        "the certificate cannot be used: it does not belong to any key waiting for a certificate here;"
+        " it or its key is already in use here;"
+        " it was not issued by an issuer trusted for this"
     )
     assert await place.listed("signing") == before
     assert await place.refusal("install", "signing", str(place.folder / "none.pem")) == (
@@ -327,7 +327,7 @@ async def test_a_backup_names_its_custodians_in_the_log_and_replaces_no_keys(pla
     assert str(caught.value) == "the keys of that organisation are here: there is nothing to restore"
     with pytest.raises(Unusable) as caught:
         await place.org("keys", "restore", str(out), "--by-passphrase-file", by, "--with-passphrase-file", by)
-    assert "one of the passphrases is another" in str(caught.value)
+    assert "one of the passphrases is wrong" in str(caught.value)
 
 
 async def test_nobody_agrees_to_destroy_the_key_in_use_and_no_log_says_that_it_was(place: Place) -> None:
@@ -381,7 +381,8 @@ async def test_all_keys_that_an_organisation_lacks_take_two_commands(place: Plac
     foreign = place.certificate("signing", pki.key(3, 3072).public_key())
     certified = [str(place.certificate(key, files[key].read_bytes())) for key in ALL if key != "signing"]
     assert await place.refusal("install-all", *certified, str(foreign)) == (
-        f"{foreign}: the certificate cannot be used: it belongs to no key here that waits for its certificate"
+        f"{foreign}: the certificate cannot be used:"
+        " it does not belong to any key waiting for a certificate here"
     )
     for key in ALL:
         assert (0, "in use") not in enumerate(state for _, state in await place.listed(key))

@@ -234,9 +234,12 @@ async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(
         posted = await peer.repeats(message_id, packed, agency)
         assert posted.answer.status == 503
         assert not await agency.log(AP, message_id)
-    (line,) = [each for each in caplog.records if "asked to come again" in each.getMessage()]
+    (line,) = [each for each in caplog.records if "asked the caller to retry later" in each.getMessage()]
     why = "PeerUndecided: certificate of the sending access point: revocation-unknown"
-    assert (line.levelname, line.getMessage()) == ("INFO", f"interface A asked to come again: {why}")
+    assert (line.levelname, line.getMessage()) == (
+        "INFO",
+        f"interface A asked the caller to retry later: {why}",
+    )
 
     async def again() -> bool | None:
         posted = await peer.repeats(message_id, packed, agency)

@@ -187,7 +187,7 @@ async def test_a_clock_of_the_operators_incident_is_about_to_end(stage: Stage) -
     )
     assert opened.status == 0, opened.complaints
     doctor = await asyncio.to_thread(in_process, "doctor", "--offline", "--config", habo.config.file)
-    assert "clocks of the operator's incidents that run: 1, the next until" in doctor.output
+    assert "running clocks of the operator's incidents: 1, the next until" in doctor.output
     async with run_book("incident-due", names(habo, INCIDENT=opened.output[:12])) as at:
         listed = await at.types("./samdrift gov incident shared list")
         assert re.search(r"those concerned, within 6 hours: 0 h \d+ min left", listed.output), listed.output

@@ -287,7 +287,7 @@ def found_in(page: httpx.Response, pattern: str) -> str:
 async def rolled(process: Process) -> None:
     """Start the workers again, one after the other."""
     assert process.running is not None
-    ended = "the rolling restart has come to its end"
+    ended = "the rolling restart is complete"
     times = process.log.read_text().count(ended)
     process.running.send_signal(ROLL)
     await said(process, ended, times + 1)

@@ -127,9 +127,7 @@ async def test_a_refused_start_says_which_login_and_how_to_repair(
     ended = await asyncio.to_thread(samdrift, "org", "list", "--config", config)
     assert ended.status == 2
     login = registry_login(open_keys(installation.settings).login_password(PlatformLogin.REGISTRY))
-    assert (
-        f"does not let the login {login} in: `samdrift database rotate-logins` repairs it" in ended.complaints
-    )
+    assert f"refused the login {login}: `samdrift database rotate-logins` repairs it" in ended.complaints
     await installation.provisioner.rotate_registry()
 
 
@@ -170,7 +168,7 @@ async def test_an_administrator_who_is_not_let_in_is_named_too(
     finally:
         theirs.superuser(f"ALTER ROLE {ADMINISTRATOR} PASSWORD '{theirs.password}'")
     file = installation.settings.secrets / "administrator"
-    assert f"let the login {ADMINISTRATOR} in: hand in its password as the file {file}" in str(caught.value)
+    assert f"refused the login {ADMINISTRATOR}: provide its password as the file {file}" in str(caught.value)
 
 
 async def test_a_vaults_login_is_repaired_in_the_same_way(installation: Installation) -> None:

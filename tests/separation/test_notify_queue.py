@@ -278,7 +278,7 @@ async def test_a_session_of_somebody_else_is_named_and_left_alone(
         with caplog.at_level(logging.WARNING, "samdrift"):
             await queue.look()
         assert (queue.others, queue.ended) == ({name}, 0)
-        assert f"a session of the login {name} holds the queue of notifications" in caplog.text
+        assert f"a session of the login {name} blocks the notification queue" in caplog.text
         holder.execute(b"SELECT 1")
     await queue.look()
     assert (queue.others, queue.usage < EMPTY) == (set(), True)

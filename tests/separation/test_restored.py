@@ -162,7 +162,7 @@ async def test_a_database_that_the_administrator_cannot_close_is_refused_in_word
     if hardened:
         theirs.superuser(hardening_for(ADMINISTRATOR))
     said = await begins(theirs.settings())
-    assert "everybody who can log in to the cluster may connect to the database samdrift" in said
+    assert "every login of the cluster may connect to the database samdrift" in said
     assert f'ALTER DATABASE "samdrift" OWNER TO "{ADMINISTRATOR}"' in said
     theirs.superuser(f'ALTER DATABASE "samdrift" OWNER TO "{ADMINISTRATOR}"')
     assert await begins(theirs.settings()) == ""

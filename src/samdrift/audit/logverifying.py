@@ -242,7 +242,7 @@ class LogVerifier:
         """Verify entries of the first form."""
         assert self._chain is not None
         if self._tree.size:
-            raise Malformed("entries of the first form stand before those of the tree", where)
+            raise Malformed("entries of the first form come before those of the tree", where)
         for place, line in enumerate(lines, start=1):
             try:
                 entry = LogEntry.read(json.loads(line))
@@ -415,7 +415,7 @@ class LogVerifier:
                 state.not_understood += 1
                 continue
             if leaf[_NUMBER] != b"\x02" + number.to_bytes(8):
-                self._wrong(number, "another entry stands in its place")
+                self._wrong(number, "another entry is in its place")
                 continue
             retention = leaf[_CLASS]
             if not record:
@@ -443,9 +443,9 @@ class LogVerifier:
         facts = _facts(record[SALT:])
         named = {"entries": str(state.head[0]), "head": state.head[1]}
         if facts.get("event") != LogEvent.LOG_TREE_BEGUN or facts.get("ids") != named:
-            self._stop(1, "the first entry of the tree does not name the entries before it as they are here")
+            self._stop(1, "the first entry of the tree does not match the entries before it")
         elif state.first != state.chained + 1:
-            self._stop(state.chained + 1, "the numbers of the tree do not go on from what is before it")
+            self._stop(state.chained + 1, "the numbers of the tree do not continue those before it")
         else:
             state.not_before = _seconds(str(facts.get("at")))  # nothing is older than the tree itself
         return not state.stopped
@@ -475,7 +475,7 @@ class LogVerifier:
             retention = Retention[ids["class"].upper()].value
             through, count = int(ids["through"]), int(ids["entries"])
         except (KeyError, TypeError, AttributeError, ValueError):
-            self._wrong(number, "it is a decision to dispose of entries, and does not say of which")
+            self._wrong(number, "it is a decision to dispose of entries but does not say which")
             return
         decisions = self._state.decisions.setdefault(retention, [])
         after = decisions[-1].through if decisions else 0
@@ -509,7 +509,7 @@ class LogVerifier:
         if state.waiting:
             self._wrong(self._next, state.waiting[0].fault or "the log signed more entries than there are")
         if state.accepted is None:
-            self._wrong(state.first or 1, "no checkpoint is one that the policy accepts")
+            self._wrong(state.first or 1, "the policy accepts none of the checkpoints")
         for retention in sorted({*state.classes, *state.decisions}):
             self._account(state.classes.get(retention, _Disposed()), state.decisions.get(retention, []))
 
@@ -525,14 +525,14 @@ class LogVerifier:
         elif 0 < found.kept <= through:
             self._wrong(found.kept, "its facts are there, although a decision disposed of them")
         elif decisions and found.count != decided:
-            why = f"it disposed of {decided} entries of its class, with those before, and {found.count} miss"
+            why = f"it disposed of {decided} entries of its class, with those before; {found.count} missing"
             self._wrong(decisions[-1].number, why)
 
 
 _CHAIN_FAULTS = {
-    "gap": "another entry stands in its place",
+    "gap": "another entry is in its place",
     "cut": "it does not continue the entry before it",
-    "altered": "its facts do not give its hash",
+    "altered": "its facts do not match its hash",
 }
 
 

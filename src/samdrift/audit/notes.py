@@ -180,7 +180,7 @@ class Note:
             if key is not None and key not in found:
                 if not key.verifies(self.text, signature.signature):
                     raise Unverified(
-                        "a signature in the name of a known key does not hold", f"signature {place}"
+                        "a signature in the name of a known key is invalid", f"signature {place}"
                     )
                 found[key] = signature
         if not found:
@@ -205,7 +205,7 @@ class Checkpoint:
         except UnicodeDecodeError as error:
             raise Malformed("a checkpoint is UTF-8", f"byte {error.start}") from None
         if len(lines) < 4 or lines.pop() != "":
-            raise Malformed("a checkpoint has three lines or more, each with its end")
+            raise Malformed("a checkpoint has three or more lines, each with a line end")
         if "" in lines:
             raise Malformed("a checkpoint has no empty line", f"line {lines.index('') + 1}")
         origin, size, root, *extension = lines
@@ -244,7 +244,7 @@ class SignedCheckpoint:
             key for key in verified if key.algorithm is Algorithm.ED25519 and key.name == checkpoint.origin
         ]
         if not by_log:
-            raise Unverified("no log that is known under this origin has signed it", "line 1")
+            raise Unverified("it is not signed by a log known under this origin", "line 1")
         times = {
             key: int.from_bytes(signature.signature[:_TIME_SIZE])
             for key, signature in verified.items()

@@ -55,7 +55,7 @@ class _Minutely:
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()
         self._told[what] = now, 0
-        more = f", {count} times more since the last such line" if count else ""
+        more = f", {count} more times since the last such line" if count else ""
         _LOGGER.log(self._level, "%s%s", what, more)
 
 
@@ -135,7 +135,7 @@ def postponing(where: str) -> Callable[[Exception], None]:
         cause, expected = getattr(why, "cause", ""), getattr(why, "expected", False)
         reason = str(why) if expected else f"{type(why).__name__}{f': {cause}' if cause else ''}"
         (known if getattr(why, "reported", False) else told)(
-            f"{where} asked to come again: {reason}", each=not cause and not expected
+            f"{where} asked the caller to retry later: {reason}", each=not cause and not expected
         )
 
     return log
@@ -183,6 +183,6 @@ def marks_lost() -> None:
 def log_not_kept() -> None:
     """Log that a vault's database reported success but did not store the entries appended to its log."""
     _LOGGER.error(
-        "ALARM a log: the database has not kept the entries that were appended; nothing is promised of them."
-        " Its function append_log is not ours. See docs/log.md"
+        "ALARM a log: the database did not store the appended entries; no promises are made for them. Its"
+        " function append_log is not ours. See docs/log.md"
     )

@@ -55,7 +55,7 @@ class Policy:
             if words and not words[0].startswith("#"):
                 reader.read(words, f"line {place}")
         if not reader.decided:
-            raise Malformed("a policy has a line that begins with quorum")
+            raise Malformed("a policy needs a line that begins with quorum")
         return reader.policy  # type: ignore[return-value]
 
     def open(self, content: bytes) -> SignedCheckpoint:
@@ -128,19 +128,19 @@ class _Reader:
 
     def _group(self, words: list[str], where: str) -> None:
         if len(words) < 3:
-            raise Malformed("a group has a name, how many are enough, and members", where)
+            raise Malformed("a group has a name, a threshold and members", where)
         name, enough, *members = words
         self._new(name, where)
         for member in members:
             if member not in self.policy.witnesses and member not in self.policy.groups:
                 raise Malformed("a member is not defined before its group", where)
             if member in self._members:
-                raise Malformed("a member stands in a group already", where)
+                raise Malformed("a member is already in another group", where)
             self._members.add(member)
         spelled = {"any": 1, "all": len(members)}
         count = spelled[enough] if enough in spelled else number(enough, where, len(members))
         if count < 1:
-            raise Malformed("at least one member is enough", where)
+            raise Malformed("the threshold is at least one", where)
         self.policy.groups[name] = Group(count, tuple(members))
 
     def _quorum(self, words: list[str], where: str) -> None:
@@ -153,7 +153,7 @@ class _Reader:
 
     def _new(self, name: str, where: str) -> str:
         if name == _NONE or name in self.policy.witnesses or name in self.policy.groups:
-            raise Malformed("the name is taken", where)
+            raise Malformed("the name is already used", where)
         return name
 
 
@@ -165,17 +165,17 @@ def _lines(content: bytes) -> list[str]:
         raise Malformed("the last line does not end", f"line {len(lines) + 1}")
     for place, line in enumerate(lines, start=1):
         if any((each < 0x20 and each != 0x09) or each == 0x7F for each in line):
-            raise Malformed("a policy has no control characters but tabs", f"line {place}")
+            raise Malformed("a policy has no control characters except tabs", f"line {place}")
     return [line.decode("utf-8", "surrogateescape") for line in lines]
 
 
 def _member(words: list[str], algorithm: Algorithm, where: str) -> Member:
     key = VerifierKey.parse(words[0], where)
     if key.algorithm is not algorithm:
-        raise Malformed("the key is of a kind that is not for this", where)
+        raise Malformed("a key of this kind cannot be used here", where)
     return Member(key, words[1] if len(words) == 2 else None)
 
 
 def _alone(member: Member, others: Collection[Member], where: str) -> None:
     if any(member.key.public == other.key.public for other in others):
-        raise Malformed("the key is defined already", where)
+        raise Malformed("the key is already defined", where)

@@ -74,7 +74,7 @@ class Promise:
         try:
             found = note.verified(keys)
         except Unverified as fault:
-            raise Unverified(f"the promise does not hold: {fault.text}", where) from None
+            raise Unverified(f"the promise is invalid: {fault.text}", where) from None
         if all(key.name != origin for key in found):
             raise Unverified("the promise is signed by the key of another log", where)
         return promise

@@ -35,7 +35,7 @@ class EntryProof:
         """
         head, checkpoint = _cut(content)
         if not head or head.pop(0) != _HEADER:
-            raise Malformed("it does not begin as a proof does", "line 1")
+            raise Malformed("it does not begin like a proof", "line 1")
         extra = None
         if head and head[0].startswith("extra "):
             encoded = head.pop(0).removeprefix("extra ")

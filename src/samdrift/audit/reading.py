@@ -41,7 +41,7 @@ class Unverified(ValueError):
 def number(text: str, where: str, most: int = MAX_NUMBER) -> int:
     """Read a decimal number from 0 to ``most``."""
     if not _NUMBER.fullmatch(text) or int(text) > most:
-        raise Malformed(f"a decimal number of 0 to {most} is wanted", where)
+        raise Malformed(f"expected a decimal number from 0 to {most}", where)
     return int(text)
 
 
@@ -54,7 +54,7 @@ def from_base64(text: str, where: str, size: int | None = None) -> bytes:
     if to_base64(data) != text:
         raise Malformed("it is not base64 in canonical form", where)
     if size is not None and len(data) != size:
-        raise Malformed(f"{size} bytes in base64 are wanted", where)
+        raise Malformed(f"expected {size} bytes in base64", where)
     return data
 
 

@@ -42,8 +42,8 @@ class NotOffered(InterfaceError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the message service hands out no receipts and no original of this message: they are gone,"
-            " or is another supplier's and does not offer them"
+            "the message service provides neither receipts nor the original of this message: they are"
+            " gone, or it is another supplier's and does not offer them"
         )
 
 
@@ -55,7 +55,7 @@ class TooLarge(Unreadable):
     """A message is larger than allowed; it is not read to its end, and cannot be fetched in raw form."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"the message service answers with more than {most >> 20} MiB")
+        super().__init__(f"the message service responds with more than {most >> 20} MiB")
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,4 +328,4 @@ def _said_twice() -> Unreadable:
 
 
 def _not_json() -> NotUnderstood:
-    return NotUnderstood("the message service answered with something else than a JSON object in UTF-8")
+    return NotUnderstood("the message service answered with something other than a JSON object in UTF-8")

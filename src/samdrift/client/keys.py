@@ -70,11 +70,11 @@ class ClientKey:
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise KeyUnusable("holds no private key in PEM without a password") from None
+            raise KeyUnusable("does not contain a private key in PEM without a password") from None
         if isinstance(key, RSAPrivateKey):
             return cls(RSAKey.import_key(pem))
         if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-            raise KeyUnusable("holds no key of RSA or of the curve P-256")
+            raise KeyUnusable("does not contain a key of RSA or of the curve P-256")
         return cls(ECKey.import_key(pem))
 
     def write(self, path: Path) -> None:

@@ -126,7 +126,7 @@ class Mailbox:
             path = self._next(_object(document.get("links"), "links").get("next"))
             empty = 0 if found else empty + 1
             if path in asked or (path and empty > _MAX_EMPTY_PAGES):
-                raise Unreachable("the pages of the message service have no end")
+                raise Unreachable("the pages of the message service do not end")
 
     async def get(self, message_id: str, files: FileSink | None = None) -> Document:
         """Return a message with its content, events and status.
@@ -221,7 +221,7 @@ class Mailbox:
             return ""
         url = urljoin(f"{self._base}/sdk/messages", link)
         if not url.startswith(f"{self._base}/"):
-            raise Unreachable("the next page is said to be at another server")
+            raise Unreachable("the link to the next page leads to another server")
         return quote(url.removeprefix(self._base), safe=_AS_IT_STANDS)
 
     @contextlib.asynccontextmanager
@@ -262,7 +262,7 @@ async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
             async with asyncio.timeout(_WHOLE_ANSWER - waited):
                 piece = await anext(pieces, b"")
         except TimeoutError:
-            raise Unreachable("the answer of the message service has no end") from None
+            raise Unreachable("the answer of the message service does not end") from None
         waited += clock() - begun
         if not piece:
             return
@@ -300,7 +300,7 @@ async def _read(answer: HttpAnswer, most: int) -> bytes:
         async with asyncio.timeout(_WHOLE_ANSWER):
             return await answer.read(most)
     except TimeoutError:
-        raise Unreachable("the answer of the message service has no end") from None
+        raise Unreachable("the answer of the message service does not end") from None
 
 
 @contextlib.contextmanager
@@ -314,13 +314,13 @@ def _told() -> Iterator[None]:
 def _object(value: object, name: str) -> Document:
     """Return a member that is an object; an empty one if it is missing."""
     if value is not None and not isinstance(value, Mapping):
-        raise NotUnderstood(f"the message service answered with another shape: {name} is not an object")
+        raise NotUnderstood(f"the message service answered in an unexpected form: {name} is not an object")
     return value or {}
 
 
 def _require_list(value: object) -> None:
     if value is not None and not isinstance(value, list):
-        raise NotUnderstood("the message service answered with another shape: data is not a list")
+        raise NotUnderstood("the message service answered in an unexpected form: data is not a list")
 
 
 def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:
@@ -353,7 +353,7 @@ class EventStream:
         *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
         held = len(self._data) + sum(map(len, self._data))
         if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:
-            raise ValueError("an event is larger than any should be")
+            raise ValueError("an event is larger than the limit")
         for line in lines:
             if line:
                 self._field(line.decode("utf-8", "replace"))

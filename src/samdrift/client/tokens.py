@@ -130,7 +130,7 @@ class Tokens:
                 headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
             )
         except NoAnswer as failure:
-            raise Unreachable(f"the authorisation server gave no answer ({failure.kind})") from None
+            raise Unreachable(f"the authorisation server did not answer ({failure.kind})") from None
         if answer.status >= 500:
             raise Unreachable(f"the authorisation server answered with HTTP status {answer.status}")
         if answer.status != 200:
@@ -183,4 +183,4 @@ def _granted(body: bytes) -> tuple[str, int]:
             return token, int(seconds)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         pass
-    raise Unreachable("the authorisation server answered with something else than a bearer token")
+    raise Unreachable("the authorisation server answered with something other than a bearer token")

@@ -91,7 +91,7 @@ class ConsoleCertificatesConfig:
             "Their revocation lists (PEM, or one in DER). With it, a certificate whose issuer has no list in"
             " force there signs nobody in.",
             PATH,
-            otherwise="only `revoked` and `staff` say who may not sign in any more",
+            otherwise="only `revoked` and `staff` determine who may no longer sign in",
             example='"staff.crl"',
             since="0.2",
             change=Change.FOLLOWED,
@@ -100,7 +100,7 @@ class ConsoleCertificatesConfig:
     revoked: Annotated[
         tuple[str, ...],
         Key(
-            "SHA-256 of certificates that do not count any more.",
+            "SHA-256 of certificates that are no longer valid.",
             kind("list of SHA-256 in hexadecimal", digests),
             otherwise="none",
             example=_A_DIGEST,
@@ -122,13 +122,16 @@ class ConsoleConfig:
     listen: Annotated[
         SocketAddress,
         Key(
-            "Where the operator's staff reach the console.", ADDRESS, example='"192.0.2.20:443"', since="0.2"
+            "Address at which the operator's staff reach the console.",
+            ADDRESS,
+            example='"192.0.2.20:443"',
+            since="0.2",
         ),
     ]
     host: Annotated[
         str,
         Key(
-            "Name of its host, which is no organisation's.",
+            "Name of its host, which no organisation uses.",
             HOST,
             example='"console.example.se"',
             since="0.2",
@@ -141,7 +144,7 @@ class ConsoleConfig:
     staff: Annotated[
         tuple[StaffConfig, ...],
         Key(
-            "The persons who may sign in, and nobody else.",
+            "The persons who may sign in.",
             Tables(StaffConfig, Shape.LIST),
             since="0.2",
             change=Change.RESTART,
@@ -195,7 +198,7 @@ def check_console(own: ConsoleConfig, _: Table) -> Breaches:
     if (own.sign_in is None) == (own.certificates is None):
         yield "sign_in", "or certificates: one of them is needed"
     if own.sign_in is not None and own.sign_in.secret_file is None:
-        yield "sign_in.secret_file", "is missing; the console has no vault with a key of its own"
+        yield "sign_in.secret_file", "is missing; the console has no vault with its own key"
     if own.certificates is not None:
         if own.plain:
             yield "plain", "shows no certificates: with certificates the console itself ends TLS"
@@ -204,7 +207,7 @@ def check_console(own: ConsoleConfig, _: Table) -> Breaches:
                 text = "is neither a SHA-256 in hexadecimal nor a subject such as CN=Jill Lind,O=Driftbolaget"
                 yield f"staff[{number}].subject", text
     if not own.staff:
-        yield "staff", "names nobody"
+        yield "staff", "is empty"
     by_certificate = own.certificates is not None
     for what in ("subject", "name"):
         named = [getattr(one, what) for one in own.staff]

@@ -26,7 +26,7 @@ _MINUTES = 15
 
 def _name(value: Any) -> str:
     if not _NAME.fullmatch(text(value)):
-        raise ValueError("is not of small letters, digits and hyphens, at most 40")
+        raise ValueError("is not at most 40 lower-case letters, digits and hyphens")
     return text(value)
 
 
@@ -70,7 +70,7 @@ class DirectoryConfig:
     user: Annotated[
         str,
         Key(
-            "Distinguished name to log in as: one that may read, and nothing else.",
+            "Distinguished name to log in as: one that may only read.",
             TEXT,
             example='"cn=samdrift,ou=Tjänster,dc=habo,dc=se"',
             since="0.2",
@@ -92,7 +92,7 @@ class DirectoryConfig:
     people: Annotated[
         str,
         Key(
-            "Base under which people are; who is not under it is in no group.",
+            "Base under which people are; those not under it are in no group.",
             TEXT,
             example='"ou=Personer,dc=habo,dc=se"',
             since="0.2",
@@ -101,7 +101,7 @@ class DirectoryConfig:
     subject: Annotated[
         str,
         Key(
-            "Attribute that has what the sign-in service calls a person (`sub`, or the name identifier).",
+            "Attribute with the sign-in service's identifier of a person (`sub`, or the name identifier).",
             ATTRIBUTE,
             example='"employeeNumber"',
             since="0.2",
@@ -152,7 +152,7 @@ class DirectoryConfig:
         int, Key("Time between two readings.", whole(1, 1440), unit="minutes", since="0.2")
     ] = _MINUTES
     seconds: Annotated[
-        int, Key("Time in which a reading is done.", whole(1, 600), unit="seconds", since="0.2")
+        int, Key("Time that a reading may take.", whole(1, 600), unit="seconds", since="0.2")
     ] = 60
 
 

@@ -84,7 +84,7 @@ class HsmTokenConfig:
 def check_pin(token: HsmTokenConfig, _: Table) -> Breaches:
     """Reject a PIN in two places."""
     if token.pin_file is not None and token.pin_credential:
-        yield "pin_credential", "stands beside pin_file; a PIN is in one place"
+        yield "pin_credential", "cannot be combined with pin_file: use one of them"
 
 
 def hsm_settings(

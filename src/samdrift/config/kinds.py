@@ -43,7 +43,7 @@ def choice(type_: type[E]) -> Kind[E]:
 
     def read(value: Any) -> E:
         if text(value) not in allowed:
-            raise ValueError(f"{text(value)!r} is none of {', '.join(allowed)}")
+            raise ValueError(f"{text(value)!r} is not one of {', '.join(allowed)}")
         return type_(value)
 
     return kind(" or ".join(f"`{each}`" for each in allowed), read)
@@ -123,7 +123,7 @@ def _networks(value: Any) -> tuple[str, ...]:
         try:
             ip_network(each)
         except ValueError:
-            raise ValueError(f"has {each}, which is no network such as 10.1.2.0/24") from None
+            raise ValueError(f"has {each}, which is not a network such as 10.1.2.0/24") from None
     return texts(value)
 
 
@@ -137,7 +137,7 @@ def _origin(value: Any) -> str:
 def _host(value: Any) -> str:
     """Read a host name as browsers send it: in lower case, without a port."""
     if len(text(value)) > _MAX_HOST or not _HOST.fullmatch(value):
-        raise ValueError("is not the name of a host in small letters, such as habo.messages.example.se")
+        raise ValueError("is not the name of a host in lower-case letters, such as habo.messages.example.se")
     return str(value)
 
 
@@ -188,7 +188,7 @@ def _client_id(value: Any) -> str:
 
 def _patterns(value: Any) -> tuple[AddressPattern, ...]:
     if not texts(value):
-        raise ValueError("names no address")
+        raise ValueError("has no address")
     return patterns(texts(value))
 
 
@@ -203,7 +203,7 @@ def _algorithms(value: Any) -> frozenset[Algorithm]:
 
 def _known(found: T | None, names: Iterable[str]) -> T:
     if found is None:
-        raise ValueError(f"is none of {', '.join(names)}")
+        raise ValueError(f"is not one of {', '.join(names)}")
     return found
 
 

@@ -49,7 +49,7 @@ class LogsConfig:
     checkpoint_seconds: Annotated[
         int,
         Key(
-            "Time between two checkpoints of a log, also when nothing happened in it.",
+            "Time between two checkpoints of a log, even when nothing happened in it.",
             whole(60, 3600),
             unit="seconds",
         ),
@@ -77,8 +77,8 @@ class LogsConfig:
     time_stamps_trust: Annotated[
         Path | None,
         Key(
-            "Certificates (PEM) that the authority's must lead to, and those between that it does not send; "
-            "wanted with `time_stamps`.",
+            "Certificates (PEM) that the authority's must lead to, and those between that it does not"
+            " send; required with `time_stamps`.",
             PATH,
             otherwise="none",
             example='"tsa-roots.pem"',
@@ -106,7 +106,7 @@ class LogsConfig:
     witness_networks: Annotated[
         tuple[str, ...],
         Key(
-            "Networks that are not public and in which witnesses, or the authority for time stamps, may be.",
+            "Private networks in which witnesses, or the authority for time stamps, may be.",
             NETWORKS,
             otherwise="none",
             example='["10.1.2.0/24"]',
@@ -115,7 +115,7 @@ class LogsConfig:
     system_networks: Annotated[
         tuple[str, ...],
         Key(
-            "Networks that are not public and in which log systems of organisations may be.",
+            "Private networks in which log systems of organisations may be.",
             NETWORKS,
             otherwise="none",
             example='["10.1.3.0/24"]',

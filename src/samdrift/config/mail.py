@@ -29,7 +29,7 @@ def _mail_address(value: Any) -> str:
 
 def _mail_addresses(value: Any) -> tuple[str, ...]:
     if not (found := tuple(_mail_address(each) for each in items(value))):
-        raise ValueError("names no address")
+        raise ValueError("has no address")
     return found
 
 
@@ -59,7 +59,7 @@ class MailConfig:
     security: Annotated[
         MailSecurity,
         Key(
-            "How it is reached: by `starttls`, or by `tls` from the beginning; never without.",
+            "How it is reached: by `starttls`, or by `tls` from the beginning; never without TLS.",
             choice(MailSecurity),
             since="0.2",
         ),
@@ -109,7 +109,7 @@ class AlertsConfig:
     minutes: Annotated[
         int,
         Key(
-            "Time between two mails at least; what changes meanwhile is joined in the next one.",
+            "Least time between two mails; changes meanwhile go into the next one.",
             POSITIVE,
             unit="minutes",
             since="0.2",

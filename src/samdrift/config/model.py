@@ -104,13 +104,13 @@ class FederationConfig:
     dnssec_resolvers: Annotated[
         tuple[str, ...],
         Key(
-            "Addresses of DNS servers whose word on DNSSEC counts, in addition to those on loopback.",
+            "Addresses of DNS servers trusted to validate DNSSEC, in addition to those on loopback.",
             TEXTS,
             otherwise="none",
             example='["192.0.2.53"]',
         ),
     ] = ()
-    require_dnssec: Annotated[bool, Key("Uses SML's answers only when DNSSEC vouches for them.", FLAG)] = (
+    require_dnssec: Annotated[bool, Key("Uses SML's answers only when DNSSEC authenticates them.", FLAG)] = (
         False
     )
     private_addresses: Annotated[
@@ -147,7 +147,7 @@ class FederationConfig:
     retry_seconds: Annotated[
         int,
         Key(
-            "Time that a revocation service that failed is left alone, and a verdict without it stands.",
+            "Time that a failed revocation service is not contacted again and a verdict without it is kept.",
             COUNT,
             unit="seconds",
         ),
@@ -238,7 +238,7 @@ class VaultConfig:
     connections: Annotated[
         int | None,
         Key(
-            "Most database connections of one process ([database](database.md#connections)).",
+            "Limit of database connections of one process ([database](database.md#connections)).",
             POSITIVE,
             otherwise="one for each vault, and 64",
             since="0.2",
@@ -275,7 +275,9 @@ class LogLines(StrEnum):
 
 
 def _own_address(role: str, example: str) -> Key:
-    text = f"The same for a process that serves `{role}` alone, where roles are served apart by one file."
+    text = (
+        f"The same for a process that serves only `{role}`, where one file is used to serve roles separately."
+    )
     return Key(text, LOOPBACK, otherwise="`listen`", since="0.2", example=f'"{example}"')
 
 
@@ -286,7 +288,7 @@ class MetricsConfig:
     listen: Annotated[
         SocketAddress,
         Key(
-            "Where metrics are served, without a login: on this host alone.",
+            "Where metrics are served, without a login and only on this host.",
             LOOPBACK,
             example='"127.0.0.1:9100"',
         ),
@@ -454,7 +456,7 @@ class Config:
             " ([operations](operations.md#who-acts)).",
             Tables(StaffKeysConfig, Shape.LIST),
             default=(),
-            otherwise="nobody is asked to: the logs have the name that was typed, and that nothing proves it",
+            otherwise="no proof is required: the logs record the name that was typed, as unproven",
             since="0.2",
         ),
     ] = ()

@@ -42,9 +42,9 @@ def _endpoint(value: Any) -> str:
     if not parts.hostname or parts.query or parts.fragment or port == 0:
         raise ValueError("is not an address that begins with https://")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("has a user or a password in it: access_key and secret_file are for these")
+        raise ValueError("contains a user or a password: use access_key and secret_file instead")
     if parts.scheme != "https" and not plain:
-        raise ValueError("does not begin with https://; without TLS a store is on this machine alone")
+        raise ValueError("does not begin with https://; a store without TLS must be on this machine")
     return address
 
 
@@ -91,7 +91,7 @@ class S3Config:
     tls_issuers: Annotated[
         Path | None,
         Key(
-            "Issuers that may vouch for the store, in PEM, besides those that the system trusts.",
+            "Issuers that may vouch for the store, in PEM, in addition to those that the system trusts.",
             PATH,
             otherwise="those that the system trusts",
             since="0.2",
@@ -106,7 +106,7 @@ class S3Config:
 def check_secret(store: S3Config, _: Table) -> Breaches:
     """Require the secret in exactly one place."""
     if (store.secret_file is None) == (not store.secret_credential):
-        yield "secret_file", "or secret_credential: one of them is needed"
+        yield "secret_file", "or secret_credential: one of them is required"
 
 
 def check_objects(objects: Path | str, store: S3Config | None) -> Breaches:
@@ -117,6 +117,6 @@ def check_objects(objects: Path | str, store: S3Config | None) -> Breaches:
         return
     parts = urlsplit(objects)
     if parts.username is not None or parts.password is not None:
-        yield "objects", "has a user or a password in it: vaults.s3 is for these"
+        yield "objects", "contains a user or a password: use vaults.s3 instead"
     elif store is not None and (parts.scheme != "s3" or not parts.hostname):
         yield "objects", "is not s3:// and a bucket, and vaults.s3 says where that is"

@@ -98,7 +98,7 @@ class DomibusConfig:
             example='"domibus.password"',
         ),
     ] = None
-    poll_seconds: Annotated[int, Key("Time between two questions for news.", POSITIVE, unit="seconds")] = 5
+    poll_seconds: Annotated[int, Key("Time between two polls.", POSITIVE, unit="seconds")] = 5
 
 
 _TLS_ISSUERS = Key(
@@ -145,7 +145,7 @@ class MessageClientConfig:
             ),
         ),
     ] = None
-    default: Annotated[bool, Key("Gives it what comes to addresses that are no client's.", FLAG)] = False
+    default: Annotated[bool, Key("Gives it messages to addresses that no client serves.", FLAG)] = False
 
 
 EXTERNAL_ISSUER = Tables(
@@ -319,7 +319,7 @@ class OrganisationConfig:
     contact: Annotated[
         str,
         Key(
-            "Whom persons call when its pages do not open, as the pages say it.",
+            "Support contact for when its pages do not open, as shown there.",
             TEXT,
             otherwise="not said",
             example='"Ring växeln, 036-442 80 00."',
@@ -339,7 +339,7 @@ class OrganisationConfig:
     message_client_host: Annotated[
         str,
         Key(
-            "Name of the host at which persons reach its message client, and nobody else's.",
+            "Name of the host at which persons reach its message client; no other organisation's.",
             HOST,
             otherwise="needed for the role `mk`",
             example='"habo.messages.example.se"',
@@ -349,7 +349,7 @@ class OrganisationConfig:
     governance_host: Annotated[
         str,
         Key(
-            "Name of the host at which persons reach its governance, and nobody else's.",
+            "Name of the host at which persons reach its governance; no other organisation's.",
             HOST,
             otherwise="needed for the role `gov`",
             example='"habo.governance.example.se"',
@@ -436,7 +436,7 @@ def check_webhook(own: OrganisationConfig, _: Table) -> Breaches:
 def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:
     """Require at most one sign-in service, and a role with pages to sign in to."""
     if own.sign_in is not None and own.saml is not None:
-        yield "saml", "stands beside sign_in; persons sign in at one of them"
+        yield "saml", "cannot be combined with sign_in: use one of them"
     for key, service in (("sign_in", own.sign_in), ("saml", own.saml)):
         if service is not None and not {Role.MESSAGE_CLIENT, Role.GOVERNANCE} & set(own.roles):
             yield key, "is for organisations with the role mk or gov"
@@ -452,7 +452,7 @@ def sign_in_issuer(own: OrganisationConfig) -> str | None:
 def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:
     """Require exactly one access point for the role mt."""
     if own.domibus is not None and own.access_point:
-        yield "domibus", "stands beside access_point; an organisation has one of them"
+        yield "domibus", "cannot be combined with access_point: use one of them"
     if own.domibus is not None and Role.MESSAGE_SERVICE not in own.roles:
         yield "domibus", "is for organisations with the role mt"
     if own.domibus is None and not own.access_point and Role.MESSAGE_SERVICE in own.roles:

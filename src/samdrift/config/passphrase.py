@@ -23,9 +23,7 @@ def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.env
         return _read(config.passphrase_file, "vaults.passphrase_file", read_private)
     file = credential_file(config.passphrase_credential, environment)
     if file is None:
-        raise ConfigError(
-            "vaults.passphrase_credential", "no credentials were handed over: start it by systemd"
-        )
+        raise ConfigError("vaults.passphrase_credential", "no credentials were passed: start it with systemd")
     return _read(file, "vaults.passphrase_credential", Path.read_bytes)
 
 
@@ -34,7 +32,7 @@ def read_private(file: Path) -> bytes:
     try:
         return durablefiles.read_private(file)
     except durablefiles.NotPrivate:
-        text = "others than its owner can read or write it; a passphrase is for one: chmod 600"
+        text = "users other than its owner can read or write it: chmod 600"
         raise Unusable(f"{shown(file)}: {text}") from None
 
 
@@ -47,7 +45,7 @@ def read_named(file: Path, where: str, read: Callable[[Path], bytes] = durablefi
     try:
         return read(file)
     except durablefiles.NotPrivate:
-        raise ConfigError(where, "others than its owner can read or write it: chmod 600") from None
+        raise ConfigError(where, "users other than its owner can read or write it: chmod 600") from None
     except OSError as error:
         raise ConfigError(where, f"cannot be read: {reason(error)}") from None
 
@@ -67,7 +65,7 @@ def _read(file: Path, setting: str, read: Callable[[Path], bytes]) -> bytes:
     try:
         passphrase = read(file).strip()
     except FileNotFoundError:
-        raise ConfigError(setting, "the passphrase is not there") from None
+        raise ConfigError(setting, "there is no passphrase") from None
     if not passphrase:
         raise ConfigError(setting, "the passphrase is empty")
     return passphrase

@@ -69,14 +69,14 @@ def examine(path: Path) -> tuple[Config, Findings]:
 
 def _check_passphrase(vaults: VaultConfig, _: Table) -> Breaches:
     if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):
-        yield "passphrase_file", "or passphrase_credential: one of them is needed"
+        yield "passphrase_file", "or passphrase_credential: one of them is required"
 
 
 def _check_seals(vaults: VaultConfig, _: Table) -> Breaches:
     for name in ("database", "objects", "secrets"):
         place = getattr(vaults, name)
         if isinstance(place, Path) and _one_inside_the_other(vaults.seals, place):
-            yield "seals", f"is not apart from {name}: a backup must not contain it"
+            yield "seals", f"overlaps {name}: a backup must not contain it"
 
 
 def _check_objects(vaults: VaultConfig, _: Table) -> Breaches:
@@ -111,19 +111,19 @@ def _one_inside_the_other(one: Path, other: Path) -> bool:
 
 def _check_interface_d(service: MessageServiceConfig, _: Table) -> Breaches:
     if service.listen_d is not None and not service.address_d:
-        yield "address_d", "is missing, and interface D is to be served"
+        yield "address_d", "is missing, but interface D is configured"
 
 
 def _check_scanned(config: Config, _: Table) -> Breaches:
     if config.message_service is not None and config.malware is None:
-        yield "malware", "is missing: say which scanner scans messages"
+        yield "malware", "is missing: name the scanner for messages"
 
 
 def _check_alerts(config: Config, _: Table) -> Breaches:
     """Require the mail server and the metrics that mails to the operator depend on."""
     for name, needed in (("mail", config.mail), ("metrics", config.metrics)):
         if config.alerts is not None and needed is None:
-            yield name, "is missing, and there are alerts: they need it"
+            yield name, "is missing, but alerts need it"
 
 
 def _check_canaries(config: Config, _: Table) -> Breaches:
@@ -132,7 +132,7 @@ def _check_canaries(config: Config, _: Table) -> Breaches:
     hosted = [one.identifier for one in config.organisations]
     for canary in config.isolation_check.canaries:
         if canary not in hosted:
-            yield "isolation_check.canaries", f"names {canary}, which is none of the organisations"
+            yield "isolation_check.canaries", f"names {canary}, which is not one of the organisations"
 
 
 def _check_parts(config: Config, _: Table) -> Breaches:
@@ -150,7 +150,7 @@ def _check_client_address(config: Config, _: Table) -> Breaches:
     """Require the address of interface D for message clients, since access tokens name it as audience."""
     address = config.message_service.address_d if config.message_service else ""
     if not address and any(one.message_clients for one in config.organisations):
-        yield "message_service.address_d", "is missing, and there are message clients"
+        yield "message_service.address_d", "is missing, but there are message clients"
 
 
 def _check_issuers(config: Config, _: Table) -> Breaches:
@@ -193,7 +193,7 @@ def _check_tokens(config: Config, _: Table) -> Breaches:
             yield f"organisations[{number}].hsm.label", "two organisations have the same token"
         labels.add(one.hsm.label)
     if labels and config.vaults.hsm is None:
-        yield "vaults.hsm", "is missing, and an organisation has a token"
+        yield "vaults.hsm", "is missing, but an organisation has a token"
 
 
 def _guard_name_servers(config: Config, _: Table) -> Breaches:
@@ -210,7 +210,7 @@ def _guard_federation(config: Config, _: Table) -> Breaches:
     if not _real(config):
         return
     if not config.federation.identifier.startswith("urn:fdc:digg.se:edelivery:federation:"):
-        yield "federation.identifier", "production takes part in a federation of DIGG's"
+        yield "federation.identifier", "production must be in a federation of DIGG's"
     elif config.federation.identifier.endswith(":test"):
         yield "federation.identifier", "the test federation is not for production"
 

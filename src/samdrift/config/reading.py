@@ -96,7 +96,7 @@ def _written(name: str, key: Key, table: Table) -> str:
     if key.formerly is None or key.formerly not in table:
         return name
     if name in table:
-        table.fault(key.formerly, f"is the former name of {name}, which is there too")
+        table.fault(key.formerly, f"is the former name of {name}, which is also set")
         return name
     table.warn(key.formerly, f"is called {name} now; the former name works in this version only")
     return key.formerly

@@ -83,7 +83,7 @@ def _with_values(
 ) -> tuple[TransportProfile, ...]:
     for name in values:
         if name not in {profile.identifier for profile in profiles}:
-            raise ConfigError(f"transport_profiles.{name}", "is none of the profiles that are used")
+            raise ConfigError(f"transport_profiles.{name}", "is not one of the profiles in use")
     return tuple(values.get(one.identifier, ProfileValues()).applied(one) for one in profiles)
 
 
@@ -101,17 +101,18 @@ class AccessPointConfig:
         str, Key("Domain that AS4 message ids end with.", TEXT, example='"ap.example.se"')
     ]
     listen: Annotated[
-        SocketAddress, Key("Where peers reach interface A.", ADDRESS, example='"192.0.2.10:8443"')
+        SocketAddress, Key("Address at which peers reach interface A.", ADDRESS, example='"192.0.2.10:8443"')
     ]
     listen_c: Annotated[
-        SocketAddress, Key("Where message services reach interface C.", ADDRESS, example='"192.0.2.10:8444"')
+        SocketAddress,
+        Key("Address at which message services reach interface C.", ADDRESS, example='"192.0.2.10:8444"'),
     ]
     client_certificates: Annotated[
         bool,
         Key("Requires a client certificate of peers on interface A (transport-profile-as4 2.4.2 A2).", FLAG),
     ] = False
     attempts: Annotated[
-        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
+        int, Key("Number of times that a transfer is attempted (component-accesspoint 3.2.5 A3).", POSITIVE)
     ] = 4
     interval_seconds: Annotated[
         int,
@@ -128,8 +129,8 @@ class AccessPointConfig:
     lease_seconds: Annotated[
         int,
         Key(
-            "Time after which work is taken up of a process whose end is not known, as on another machine; "
-            "longer than any attempt.",
+            "Time after which work of a process that may have ended, as on another machine, is"
+            " taken over; longer than any attempt.",
             POSITIVE,
             unit="seconds",
         ),
@@ -209,7 +210,7 @@ class MessageServiceConfig:
     listen_d: Annotated[
         SocketAddress | None,
         Key(
-            "Where message clients reach interface D.",
+            "Address at which message clients reach interface D.",
             ADDRESS,
             otherwise="interface D is not served",
             example='"192.0.2.10:8445"',
@@ -240,7 +241,7 @@ class MessageServiceConfig:
     lease_seconds: Annotated[
         int,
         Key(
-            "Time after which work is taken up of a process whose end is not known, as on another machine.",
+            "Time after which work of a process that may have ended, as on another machine, is taken over.",
             POSITIVE,
             unit="seconds",
         ),
@@ -310,7 +311,7 @@ class MessageClientRoleConfig:
     networks: _Networks = ()
     poll_seconds: Annotated[
         int,
-        Key("Time between two looks at the message services.", POSITIVE, unit="seconds", since="0.2"),
+        Key("Time between two polls of the message services.", POSITIVE, unit="seconds", since="0.2"),
     ] = 25
     plain: PagesPlain = False
 

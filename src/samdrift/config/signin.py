@@ -30,7 +30,7 @@ _WHOLE = Annotated[int, Key("Time after which any session ends.", POSITIVE, unit
 _MAX_AGE = Annotated[
     int | None,
     Key(
-        "How long ago a person may have shown who they are.",
+        "How long ago a person may have authenticated.",
         POSITIVE,
         unit="seconds",
         otherwise="as the sign-in service has it",
@@ -64,7 +64,7 @@ class SignInConfig:
             since="0.2",
         ),
     ]
-    client_id: Annotated[str, Key("The `client_id` that it knows us by.", CLIENT_ID, example='"samdrift"')]
+    client_id: Annotated[str, Key("The `client_id` by which it knows us.", CLIENT_ID, example='"samdrift"')]
     levels: Annotated[
         tuple[str, ...],
         Key(
@@ -76,7 +76,7 @@ class SignInConfig:
     secret_file: Annotated[
         Path | None,
         Key(
-            "File with the secret that it knows us by.",
+            "File with the secret by which it knows us.",
             PATH,
             otherwise="the organisation's own key in its vault (`private_key_jwt`)",
             example='"login.habo.secret"',
@@ -193,7 +193,7 @@ class UsedServiceConfig:
     key_file: Annotated[
         Path | None,
         Key(
-            "File with the private key (PEM) that it shows who it is by.",
+            "File with the private key (PEM) that it authenticates with.",
             PATH,
             otherwise="the organisation's own key in its vault",
             example='"mk.pem"',
@@ -233,7 +233,7 @@ class UsedServiceConfig:
 def check_levels(own: SignInConfig | SamlConfig, _: Table) -> Breaches:
     """Require at least one level of assurance, since otherwise any sign-in would be accepted."""
     if not own.levels:
-        yield "levels", "names no level of assurance"
+        yield "levels", "has no level of assurance"
 
 
 def check_metadata(own: SamlConfig, _: Table) -> Breaches:

@@ -21,7 +21,7 @@ _A_KEY = '["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJD
 
 def _name(value: Any) -> str:
     if not _NAME.fullmatch(text(value)):
-        raise ValueError("is not of small letters, digits, dots and hyphens, at most 41")
+        raise ValueError("is not at most 41 lower-case letters, digits, dots and hyphens")
     return text(value)
 
 
@@ -32,7 +32,7 @@ def _keys(value: Any) -> tuple[SshKey, ...]:
     except ValueError:
         raise ValueError("has something that is not a public key of OpenSSH, Ed25519 or ECDSA") from None
     if not found:
-        raise ValueError("names no key")
+        raise ValueError("has no key")
     return found
 
 
@@ -62,7 +62,7 @@ class StaffKeysConfig:
     commands: Annotated[
         tuple[str, ...],
         Key(
-            "The only commands that these keys prove, for a service such as a timer.",
+            "The only commands that these keys may sign, for a service such as a timer.",
             TEXTS,
             otherwise="all, as for a person",
             example='["backup create"]',
@@ -89,7 +89,7 @@ def staff_breaches(staff: Collection[StaffKeysConfig]) -> Breaches:
         if times > 1:
             yield "staff", f"has {name} twice"
     if any(times > 1 for times in Counter(key.blob for each in staff for key in each.keys).values()):
-        yield "staff", "has a key twice: each is one person's"
+        yield "staff", "has a key twice: each belongs to one person"
     for number, each in enumerate(staff):
         if each.key_file is not None and not each.commands:
-            yield f"staff[{number}].commands", "is missing: a key that lies in a file is a service's"
+            yield f"staff[{number}].commands", "is missing: only a service may have its key in a file"

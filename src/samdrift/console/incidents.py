@@ -67,11 +67,11 @@ def _clock(running: Running, now: datetime, wording: Wording) -> ClockLine:
     if running.told is not None:
         when = {"time": formats.longer(running.told)}
         if running.late:
-            return ClockLine(name, wording.text(Phrase("told %(time)s, too late", when)), Kind.BAD)
-        return ClockLine(name, wording.text(Phrase("told %(time)s", when)), Kind.GOOD)
+            return ClockLine(name, wording.text(Phrase("notified %(time)s, too late", when)), Kind.BAD)
+        return ClockLine(name, wording.text(Phrase("notified %(time)s", when)), Kind.GOOD)
     left = running.left(now)
     if left is None or running.due is None:
-        return ClockLine(name, wording.text(Phrase("not told yet")), Kind.WARNING)
+        return ClockLine(name, wording.text(Phrase("not notified yet")), Kind.WARNING)
     values = {"time": wording.text(lasting(abs(left))), "until": formats.longer(running.due)}
     if running.late:
         return ClockLine(name, wording.text(Phrase("%(time)s over, was %(until)s", values)), Kind.BAD)

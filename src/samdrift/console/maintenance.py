@@ -55,9 +55,9 @@ class MaintenancePages:
     async def announce(self, request: Request, visit: Visit, form: Form) -> Response:
         """Announce an outage in the log of each organisation; a late one needs confirmation."""
         installation = await self._opened()
-        starts = form.moment("starts", SWEDEN, Phrase("Say when it begins: a day and a time."))
-        ends = form.moment("ends", SWEDEN, Phrase("Say when it ends: a day and a time."))
-        text = form.required("text", Phrase("Say what will not work, and why."))
+        starts = form.moment("starts", SWEDEN, Phrase("Enter when it begins: a day and a time."))
+        ends = form.moment("ends", SWEDEN, Phrase("Enter when it ends: a day and a time."))
+        text = form.required("text", Phrase("Describe what will not work, and why."))
         if len(text) > _MAX_TEXT or not text.isprintable():
             form.refuse("text", Phrase("At most %(most)s characters on one line.", {"most": _MAX_TEXT}))
         if starts is not None and starts <= visit.now:
@@ -66,7 +66,7 @@ class MaintenancePages:
             form.refuse("ends", Phrase("It ends after it begins, and within a week."))
         named = _organisations(form, await self._served())
         if not named:
-            form.refuse("organisations", Phrase("Choose those who are concerned."))
+            form.refuse("organisations", Phrase("Choose the organisations concerned."))
         late = starts is not None and working_days(visit.now, starts) < WORKING_DAYS
         if late and not form.errors and form["late"] != "yes":
             late_days = Phrase(

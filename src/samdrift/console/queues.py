@@ -94,7 +94,7 @@ class QueuePages:
 
     async def give_up(self, request: Request, visit: Visit, form: Form) -> Response:
         """End a transfer as failed, with a reason that its sender is given."""
-        why = form.required("reason", Phrase("Say why: the sender is told."))
+        why = form.required("reason", Phrase("Give a reason: the sender is notified."))
         if len(why) > _MAX_REASON or not why.isprintable():
             form.refuse("reason", Phrase("At most %(most)s characters on one line.", {"most": _MAX_REASON}))
         if form.errors:
@@ -171,7 +171,7 @@ class QueuePages:
 
 
 _HASTENED = Phrase("It is attempted now.")
-_GAVE_UP = Phrase("It has failed, and its sender is told.")
+_GAVE_UP = Phrase("It has failed, and its sender is notified.")
 
 
 def _by_reason(every: Sequence[Waiting], visit: Visit, wording: Wording) -> list[tuple[str, str, str]]:

@@ -63,7 +63,7 @@ async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
     """Serve the console while the context lasts; raise :class:`Unusable` if it is not configured."""
     own = config.console
     if own is None:
-        raise Unusable("the configuration has no table [console]: docs/console.md says what is in it")
+        raise Unusable("the configuration has no table [console]: see docs/console.md")
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(key_store, config)
         opened = await stack.enter_async_context(Opened(config, keys))
@@ -87,7 +87,7 @@ async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
                 sock,
                 tls=tls,
                 per_address=config.connections_per_address,
-                on_refused=summarised("console: too many connections, of one address or of all"),
+                on_refused=summarised("console: too many connections, from one address or in total"),
             )
         )
         yield console

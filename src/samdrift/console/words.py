@@ -68,7 +68,7 @@ REASONS: Mapping[str, Phrase] = {
     Hold.SUSPENDED: Phrase("The organisation is suspended"),
     Hold.COVER: Phrase("No agreement covers it"),
     Hold.LIMIT: Phrase("The sender has reached a limit"),
-    Hold.OTHER: Phrase("Another reason, which the log has"),
+    Hold.OTHER: Phrase("Another reason, see the log"),
     TransferReason.NONE: Phrase("Not attempted yet"),
     TransferReason.RECIPIENT_NOT_REGISTERED: Phrase("The recipient is not registered"),
     TransferReason.SENDER_NOT_REGISTERED: Phrase("The sender is not registered"),

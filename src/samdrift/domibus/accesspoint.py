@@ -290,7 +290,7 @@ class WaitingMessages:
     def check(self, message_id: str, retrieved: Retrieved) -> None:
         """Raise :class:`NotForUs` unless this is the requested message, and for this organisation."""
         if retrieved.message.message_id != message_id:
-            raise NotForUs("another message than asked for")
+            raise NotForUs("not the requested message")
         if retrieved.message.recipient != self._organisation:
             raise NotForUs("names another recipient")
 
@@ -332,7 +332,7 @@ class WaitingMessages:
     def _pass_over(self, message_id: str, why: str, so_long: timedelta) -> None:
         self._passed_over[message_id] = self._clock() + so_long
         organisation = self._organisation.value
-        _LOGGER.warning("Domibus of %s: message %a passed over: %a", organisation, message_id, why)
+        _LOGGER.warning("Domibus of %s: message %a skipped: %a", organisation, message_id, why)
 
     def _item(self, retrieved: Retrieved) -> InboxItem:
         """Return the inbox item; Domibus gives no time of arrival, so it is the time when first seen here."""

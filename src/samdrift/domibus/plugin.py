@@ -197,7 +197,7 @@ async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) ->
         if fault is None:
             return read(reader.envelope)
     except WireError as error:
-        raise PluginUnclear(f"{what}: an answer of another shape: {error.text}") from None
+        raise PluginUnclear(f"{what}: a response of unexpected form: {error.text}") from None
     raise PluginRefused(fault)
 
 
@@ -219,7 +219,7 @@ async def _payload(answer: HttpAnswer, reader: AnswerReader, limits: _Limits) ->
     async for data in answer.pieces():
         size += len(data)
         if size > limits.size:
-            raise WireError(WireFault.TOO_LARGE, f"an answer of more than {limits.size} bytes")
+            raise WireError(WireFault.TOO_LARGE, f"a response of more than {limits.size} bytes")
         if clock() > end:
             raise WireError(WireFault.TOO_LARGE, f"an answer of more than {limits.seconds:.0f} seconds")
         for piece in reader.feed(data):

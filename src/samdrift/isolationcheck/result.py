@@ -72,9 +72,9 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
     if certificate is None:
         raise NoResult("has been changed since it was signed, or was signed with another key")
     if stated != digest(found):
-        raise NoResult("states another sum than its own")
+        raise NoResult("states a wrong checksum")
     if not _is_whole(found):
-        raise NoResult("says something else than a result of an isolation check does")
+        raise NoResult("contains something other than a result of an isolation check")
     return found, certificate
 
 

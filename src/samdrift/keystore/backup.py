@@ -134,13 +134,11 @@ def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultB
     try:
         stretchings = {name: Stretching.read(parts) for name, parts in clear["custodians"].items()}
         if stretchings.keys() != passphrases.keys():
-            raise KeyStoreError(
-                KeyFault.LOCKED, "the backup opens with the passphrases of both its custodians"
-            )
+            raise KeyStoreError(KeyFault.LOCKED, "the backup needs the passphrases of both its custodians")
         content = unwrap(wrapped, _key(clear, stretchings, passphrases))
         return tuple(_vault(plain) for plain in json.loads(content))
     except WrappingError:
-        text = "the backup does not open: one of the passphrases is another, or the file was changed"
+        text = "the backup cannot be opened: one of the passphrases is wrong, or the file was changed"
         raise KeyStoreError(KeyFault.LOCKED, text) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, KeyStoreError):

@@ -69,7 +69,7 @@ class KeyChoice(ABC):
             if number == in_use(
                 self._numbers(vault, key, self._values(vault)), states.of(key), self._clock()
             ):
-                raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
+                raise KeyStoreError(KeyFault.ACTIVE, "the active key cannot be retired: replace it")
             self._remove(vault, key, number)
             states.forget(key, number)
 

@@ -67,7 +67,7 @@ def names(folder: Path) -> list[str]:
     for entry in _entries(folder):
         if is_made_here(folder / entry.name):
             if not entry.is_file(follow_symlinks=False):
-                raise _tampered("is no regular file")
+                raise _tampered("is not a regular file")
             found.append(entry.name)
     return found
 
@@ -150,7 +150,7 @@ def write_new(path: Path, data: bytes) -> bool:
     meanwhile.
     """
     if not is_made_here(path) or len(data) > MAX_BYTES:
-        raise KeyStoreError(KeyFault.BAD_NAME, "not a file that the key store makes")
+        raise KeyStoreError(KeyFault.BAD_NAME, "not a file of the key store")
     with _opened(path.parent) as (folder, _):
         if _there(path.name, folder):
             return False
@@ -274,7 +274,7 @@ def _scanned(folder: int) -> list[os.DirEntry[str]]:
             entries: list[os.DirEntry[str]] = []
             for entry in found:
                 if len(entries) == MAX_NAMES:
-                    raise _tampered("has too many neighbours")
+                    raise _tampered("is in a folder with too many entries")
                 entry.is_symlink()  # Known from the listing itself; the descriptor is closed afterwards.
                 entries.append(entry)
             return entries
@@ -320,7 +320,7 @@ def _child(name: str, above: int) -> Iterator[int]:
     except (FileNotFoundError, PermissionError):
         raise
     except OSError as error:
-        raise _tampered("is no folder") from error
+        raise _tampered("is not a folder") from error
     try:
         yield descriptor
     finally:
@@ -337,7 +337,7 @@ def _there(name: str, folder: int) -> bool:
 
 def _require_own(found: os.stat_result, owner: int) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise _tampered("is no regular file")
+        raise _tampered("is not a regular file")
     if found.st_nlink != 1:
         raise _tampered("has more than one name")
     if found.st_uid != owner:
@@ -349,6 +349,6 @@ def _require_own(found: os.stat_result, owner: int) -> None:
 def _tampered(what: str) -> KeyStoreError:
     return KeyStoreError(
         KeyFault.TAMPERED,
-        f"a file or folder below a vault's folder in the key store {what}: the key store does not make such a"
-        " thing, so find out who did, and remove it, before the vault is opened again",
+        f"a file or folder below a vault's folder in the key store {what}: the key store did not create"
+        " it; find out who did and remove it before the vault is opened again",
     )

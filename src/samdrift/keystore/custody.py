@@ -239,10 +239,10 @@ class Custodians:
     def require_new(self, name: str, passphrase: bytes) -> None:
         """Raise :class:`CustodyError` unless a custodian can be added with that name and passphrase."""
         if not _NAME.fullmatch(name):
-            text = "a custodian's name is of small letters, digits, dots and hyphens, at most 41"
+            text = "a custodian's name has at most 41 lower-case letters, digits, dots and hyphens"
             raise CustodyError(CustodyFault.BAD_NAME, text)
         if name in self.names():
-            raise CustodyError(CustodyFault.EXISTS, f"{name} is a custodian already")
+            raise CustodyError(CustodyFault.EXISTS, f"{name} is already a custodian")
         weak = weakness(passphrase.decode("utf-8", "replace"), name)
         if weak is not None:
             raise CustodyError(CustodyFault.WEAK, weak)
@@ -268,7 +268,7 @@ class Custodians:
         private_folder(self._folder)
         with self.writing():
             if key.name in self.names():
-                raise CustodyError(CustodyFault.EXISTS, f"{key.name} is a custodian already")
+                raise CustodyError(CustodyFault.EXISTS, f"{key.name} is already a custodian")
             path = self._folder / f"{key.name}{_WAITING}"
             remove(path)
             write_new(path, json.dumps(key.parts() | {"at": now.isoformat()}).encode())
@@ -280,7 +280,7 @@ class Custodians:
                 raise CustodyError(CustodyFault.SAME_PERSON, f"that is the key of {name}, who is a custodian")
         private_folder(self._folder)
         if not write_new(self._file(key.name), json.dumps(key.parts()).encode()):
-            raise CustodyError(CustodyFault.EXISTS, f"{key.name} is a custodian already")
+            raise CustodyError(CustodyFault.EXISTS, f"{key.name} is already a custodian")
         remove(self._folder / f"{key.name}{_WAITING}")
 
     def add(self, name: str, passphrase: bytes) -> None:
@@ -320,7 +320,7 @@ class Custodians:
         """
         proved = self.key(name).opened(passphrase)
         if proved is None:
-            raise CustodyError(CustodyFault.PASSPHRASE, f"the passphrase is not the one of {name}")
+            raise CustodyError(CustodyFault.PASSPHRASE, f"the passphrase is not that of {name}")
         return proved
 
     def signed(self, name: str, data: bytes, signature: bytes) -> bool:
@@ -334,7 +334,7 @@ class Custodians:
             return PublicKey.read(name, json.loads(read_small(self._file(name))))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             text = (
-                f"the file of custodian {name} is damaged: two others remove {name}, and add him or her again"
+                f"the file of custodian {name} is damaged: have two others remove {name} and add them again"
             )
             raise CustodyError(CustodyFault.DAMAGED, text) from None
 
@@ -398,16 +398,14 @@ def weakness(passphrase: str, *own: str) -> str | None:
         return f"the passphrase has more than {_MAX_CHARACTERS} characters"
     text = passphrase.casefold()
     if _unpredictable(_period(text)) < _UNPREDICTABLE:
-        return "the passphrase repeats itself, or follows the alphabet, digits or keyboard: take a sentence"
+        return "the passphrase repeats itself, or follows the alphabet, digits or keyboard: use a sentence"
     words = [
         *_OBVIOUS,
         *(part for name in own for part in re.split(r"[^\w]+", name.casefold()) if len(part) > 1),
     ]
     left = min(_unpredictable(_period(_without(each, words))) for each in _readings(text))
     if left < _UNPREDICTABLE:
-        return (
-            "the passphrase is made of words or names that everybody tries first: take a sentence of your own"
-        )
+        return "the passphrase is made of words or names that attackers try first: use a sentence of your own"
     return None
 
 

@@ -80,7 +80,7 @@ class KeyStoreAway(KeyStoreError, Temporary):
     reported = True
 
     def __init__(self, folder: str) -> None:
-        super().__init__(KeyFault.MISSING, "the key store is not there now")
+        super().__init__(KeyFault.MISSING, "the key store is not available now")
         self.cause = f"{folder}: there is no such folder"
 
 

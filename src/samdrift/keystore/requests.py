@@ -117,7 +117,7 @@ class Requests:
         """Return the open request with that id; ``NO_REQUEST`` if there is none."""
         found = [request for request in self.open(now) if request.id == identifier]
         if not found:
-            text = "no request of that id waits: it was used, has expired, or never was"
+            text = "no request with that id is waiting: it was used, has expired or never existed"
             raise CustodyError(CustodyFault.NO_REQUEST, text)
         return found[0]
 
@@ -125,7 +125,7 @@ class Requests:
         """Approve another custodian's open request."""
         request = self.find(identifier, now)
         if request.by == by.name:
-            text = f"{by.name} has asked for this, and cannot approve it too"
+            text = f"{by.name} made this request and cannot also approve it"
             raise CustodyError(CustodyFault.SAME_PERSON, text)
         document = [by.name, by.key.sign(_approval(request)).hex()]
         write_new(self._path(request.id, "approved"), json.dumps(document).encode())

@@ -35,7 +35,7 @@ class Seals:
         """
         self._folder = private_folder(folder) if new else folder
         if not folder.is_dir():
-            raise KeyStoreError(KeyFault.MISSING, "the folder of the seals is not there")
+            raise KeyStoreError(KeyFault.MISSING, "the folder of the seals does not exist")
 
     def new(self, vault: str) -> int:
         """Make another seal for a vault, durably, and return its number."""
@@ -55,7 +55,7 @@ class Seals:
         except FileNotFoundError:
             raise KeyStoreError(
                 KeyFault.MISSING,
-                "a vault's seal is not there: it was destroyed, or the folder of seals is another's",
+                "a vault's seal is missing: it was destroyed, or this is another installation's folder",
             ) from None
         if len(seal) != SEAL_BYTES:
             raise KeyStoreError(KeyFault.DAMAGED, "a vault's seal is damaged")

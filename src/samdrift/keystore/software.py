@@ -135,7 +135,7 @@ class SoftwareKeyStore(KeyChoice):
         """
         key = key_name(name)
         if vaultfolder.current(self._vault_folder(vault)) is None:
-            raise KeyStoreError(KeyFault.MISMATCH, "there is no key that waits for a certificate")
+            raise KeyStoreError(KeyFault.MISMATCH, "no key is waiting for a certificate")
         with self._writing(vault) as files:
             file = files.waiting_for(key, certificate)
             if active_from is not None:
@@ -161,7 +161,7 @@ class SoftwareKeyStore(KeyChoice):
         if private_key.public_key() != certificate.public_key():
             raise KeyStoreError(KeyFault.MISMATCH, "the key does not belong to the certificate")
         if self.in_token(vault):
-            raise KeyStoreError(KeyFault.ACTIVE, "the keys of this vault are made in its token")
+            raise KeyStoreError(KeyFault.ACTIVE, "the keys of this vault are created in its token")
         with self._writing(vault) as files:
             for held in self._held(vault):
                 if held.name is key and held.certificate == certificate:
@@ -237,7 +237,7 @@ class SoftwareKeyStore(KeyChoice):
             self.renew_token_keys(vault, today)
         found = self._reading(vault, lambda folder: self._open(vault, folder).token_keys())
         if not found:
-            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that access tokens are signed with")
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key to sign access tokens")
         return found
 
     def renew_token_keys(self, vault: str, today: date) -> None:
@@ -256,7 +256,7 @@ class SoftwareKeyStore(KeyChoice):
             self.make_log_key(vault)
         found = self._log_keys(vault)
         if not found:
-            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that its log is signed with")
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key to sign its log")
         return tuple(found[number] for number in sorted(found, reverse=True))
 
     def make_log_key(self, vault: str) -> None:
@@ -310,7 +310,9 @@ class SoftwareKeyStore(KeyChoice):
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
             if self._locked(vault).lock.token:
-                raise KeyStoreError(KeyFault.ACTIVE, "the vault is locked with a token, and its PIN opens it")
+                raise KeyStoreError(
+                    KeyFault.ACTIVE, "the vault is locked with a token: unlock it with the token's PIN"
+                )
             self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
 
     def in_token(self, vault: str) -> bool:
@@ -320,7 +322,7 @@ class SoftwareKeyStore(KeyChoice):
 
     def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """Raise ``MISSING``, because no organisation has an HSM where this store is used."""
-        raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
+        raise KeyStoreError(KeyFault.MISSING, "no token is configured for the organisation")
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
         """Accept the officer's passphrase; do nothing if the vault needs none."""
@@ -443,7 +445,7 @@ class SoftwareKeyStore(KeyChoice):
         try:
             return VaultFiles(folder, locked_secret(folder).open(self._unlocker.key(vault)))
         except WrappingError:
-            raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
+            raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault cannot be decrypted") from None
 
     def _tls(self, vault: str, name: KeyName) -> tuple[tuple[Path, str], ...]:
         def read(folder: Path) -> Mapping[int, tuple[Path, str]]:
@@ -536,7 +538,7 @@ def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, office
     if there is not None:
         lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
         if lock != locked.lock:
-            text = "the vault has keys here that were locked again since the backup was made"
+            text = "the vault's keys here have been locked again since the backup was made"
             raise KeyStoreError(KeyFault.MISMATCH, text)
         unlocker.put_back(backup.vault, lock, backup.root_share, backup.seal)
         return
@@ -571,7 +573,7 @@ def _opened(locked: LockedSecret, backup: VaultBackup, officer: bytes | None) ->
     except WrappingError:
         fault = KeyFault.LOCKED if locked.lock.officer else KeyFault.DAMAGED
         raise KeyStoreError(
-            fault, "the vault's secret does not open: is it the officer's passphrase?"
+            fault, "the vault's secret cannot be decrypted: is it the officer's passphrase?"
         ) from None
 
 
@@ -579,7 +581,7 @@ def _of_officer(lock: Lock, officer: bytes | None) -> bytes:
     if lock.officer is None:
         return b""
     if officer is None:
-        raise KeyStoreError(KeyFault.LOCKED, "the vault opens with its organisation's officer only")
+        raise KeyStoreError(KeyFault.LOCKED, "only the organisation's officer can open the vault")
     return lock.officer.key(officer)
 
 

@@ -99,8 +99,8 @@ class RootUnlocker:
         if self._seals.any() and not root.exists():
             raise KeyStoreError(
                 KeyFault.MISSING,
-                "there are seals of vaults, and not the key store that they belong to: if that is lost for"
-                " good, move the seals away before another one is begun",
+                "there are seals of vaults but not the key store that they belong to: if that is lost for"
+                " good, move the seals away before creating a new one",
             )
         self._folder = private_folder(folder)
         if not root.exists():
@@ -110,8 +110,8 @@ class RootUnlocker:
         except OlderFormat:
             raise KeyStoreError(
                 KeyFault.DAMAGED,
-                "the key store was made by an unreleased version of Samdrift, whose vaults cannot be read any"
-                " more: begin with new folders for database, objects, secrets and seals",
+                "the key store was made by an unreleased version of Samdrift, whose vaults can no longer"
+                " be read: start with new folders for database, objects, secrets and seals",
             ) from None
         except WrappingError:
             raise KeyStoreError(KeyFault.LOCKED, "the passphrase does not open the key store") from None
@@ -162,7 +162,7 @@ class RootUnlocker:
 
     def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> None:
         if root_share != self._of_vault(vault):
-            raise KeyStoreError(KeyFault.MISMATCH, "the backup is of another key store")
+            raise KeyStoreError(KeyFault.MISMATCH, "the backup belongs to another key store")
         self._seals.put_back(vault, lock.seal, seal)
 
     def _of_vault(self, vault: str) -> bytes:
@@ -236,4 +236,6 @@ class HandedUnlocker:
 
 
 def _only_the_installation() -> KeyStoreError:
-    return KeyStoreError(KeyFault.LOCKED, "this process uses keys of its vaults, and makes or destroys none")
+    return KeyStoreError(
+        KeyFault.LOCKED, "this process only uses its vaults' keys: it cannot create or destroy any"
+    )

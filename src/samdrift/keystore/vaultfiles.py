@@ -109,7 +109,7 @@ class VaultFiles:
         for file in key_files(self.folder, name):
             if not file.installed and self._public(file) == certificate.public_key():
                 return file
-        raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
+        raise KeyStoreError(KeyFault.MISMATCH, "no waiting key matches the certificate")
 
     def install(self, file: KeyFile, certificates: tuple[x509.Certificate, ...]) -> None:
         """Put a waiting key to use, with its certificate and those of its issuers."""
@@ -132,7 +132,7 @@ class VaultFiles:
             key, is_bound = self._data_key(wrapped, number)
             if is_bound and not bound:
                 raise KeyStoreError(
-                    KeyFault.DAMAGED, "a data key of the vault has another number than its file"
+                    KeyFault.DAMAGED, "the number of a data key of the vault differs from its file's"
                 )
             found.append(DataKey(number, key))
             bound = is_bound
@@ -306,7 +306,7 @@ def _opened(wrapped: bytes, key: bytes) -> bytes:
     try:
         return unwrap(wrapped, key)
     except WrappingError:
-        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault cannot be decrypted") from None
 
 
 def token_keys(folder: Path, wrapping: bytes) -> tuple[SoftwareTokenKey, ...]:
@@ -361,5 +361,5 @@ def _read(path: Path, wrapping: bytes) -> SoftwareTokenKey | None:
     except (WrappingError, ValueError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise KeyStoreError(KeyFault.DAMAGED, "a token key does not open")
+        raise KeyStoreError(KeyFault.DAMAGED, "a token key cannot be decrypted")
     return SoftwareTokenKey(key)

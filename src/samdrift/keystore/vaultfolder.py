@@ -164,7 +164,7 @@ def _still(place: Path, descriptor: int) -> bool:
 def _tidy(folder: Path) -> None:
     """Remove links, which the key store never makes, and then folders that are incomplete or obsolete."""
     for name in confined.links(folder):
-        _LOGGER.error("ALARM: a link lay in a vault's folder of the key store, and was removed")
+        _LOGGER.error("ALARM: a link was found in a vault's folder of the key store and removed")
         confined.remove(folder / name)
     counts = current(folder)
     for name in (*confined.numbered(folder), DRAFT):

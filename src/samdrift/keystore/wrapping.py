@@ -151,7 +151,7 @@ def unwrap(wrapped: bytes, key: bytes) -> bytes:
     try:
         return SecretBox(key).decrypt(wrapped)
     except (CryptoError, ValueError):
-        raise WrappingError("a wrapped secret does not open") from None
+        raise WrappingError("a wrapped secret cannot be decrypted") from None
 
 
 def new_root(passphrase: bytes, cost: ScryptCost) -> bytes:

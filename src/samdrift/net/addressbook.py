@@ -82,11 +82,11 @@ class AddressBookClient:
             page = await self._page(address, read)
             items += page.items
             if len(items) > _MOST_ENTRIES:
-                raise AddressBookUnavailable("more entries than there can be")
+                raise AddressBookUnavailable("too many entries")
             if page.next is None:
                 return tuple(items)
             address = self._next(address, page.next)
-        raise AddressBookUnavailable("more pages than there can be")
+        raise AddressBookUnavailable("too many pages")
 
     async def _page(self, address: str, read: Callable[[bytes], Page[T]]) -> Page[T]:
         try:
@@ -105,9 +105,9 @@ class AddressBookClient:
             following = urljoin(address, link)
             elsewhere = urlsplit(following)[:2] != urlsplit(self._base)[:2]
         except ValueError:
-            raise AddressBookUnavailable("the next page has no usable address") from None
+            raise AddressBookUnavailable("the link to the next page is unusable") from None
         if elsewhere:
-            raise AddressBookUnavailable("the next page lies somewhere else")
+            raise AddressBookUnavailable("the link to the next page leads to another host")
         return following.replace("[", "%5B").replace("]", "%5D")
 
 

@@ -244,7 +244,7 @@ class ProvenScanner:
         deep = await self._scanner.scan([nested(_DEPTH)])
         if deep.clean:
             raise ScannerUnavailable(
-                "the malware scanner does not report what it has not looked into: see AlertExceedsMax"
+                "the malware scanner does not report archives that it did not scan: see AlertExceedsMax"
             )
         large = await self._scanner.scan(_pieces(behind(self._largest)))
         if large.clean or large.signature.startswith(_LIMIT):

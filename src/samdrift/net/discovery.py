@@ -118,8 +118,8 @@ class SmpDiscovery:
                 raise NotRegistered("the participant is not registered in SML")
             return bdxl.smp_address(answer.records)
         except ResolverUnavailable as error:
-            self._watch("sml", self._zone, f"DNS gave no answer: {error}", began)
-            raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
+            self._watch("sml", self._zone, f"DNS did not answer: {error}", began)
+            raise DiscoveryUnavailable(f"SML did not answer ({error})", SharedService.SML) from None
         except WireError as error:
             raise DiscoveryUntrusted(f"SML returns no usable address: {error.text}") from None
 
@@ -128,9 +128,9 @@ class SmpDiscovery:
         if dnssec is not self._dnssec:
             self._dnssec = dnssec
             level = logging.INFO if dnssec is Dnssec.AUTHENTICATED else logging.WARNING
-            _LOGGER.log(level, "SML's answers are, by DNSSEC: %s", dnssec.value)
+            _LOGGER.log(level, "DNSSEC status of SML's answers: %s", dnssec.value)
         if self._require_dnssec and dnssec is not Dnssec.AUTHENTICATED:
-            raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
+            raise DiscoveryUntrusted(f"DNSSEC status of SML's answer: {dnssec.value}")
 
     async def _fetch(self, url: str) -> bytes:
         host, began = host_of(url), self._clock()
@@ -163,7 +163,7 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"the SMP's answer is not usable: {verdict.reason}")
         signer = await self._certificates.check(verdict.signer, CertificatePurpose.SMP, self._clock())
         if signer.temporary:
-            text = f"nothing can be said of the SMP's certificate: {signer.detail}"
+            text = f"the SMP's certificate cannot be checked now: {signer.detail}"
             raise DiscoveryUnavailable(text, SharedService.REVOCATION)
         if not signer.trusted:
             raise DiscoveryUntrusted(f"the SMP's certificate is not trusted: {signer.reason.value}")

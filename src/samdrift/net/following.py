@@ -52,7 +52,7 @@ class Followed(Generic[T]):
             try:
                 # The state is older than what is read, so that what changes meanwhile is seen the next time.
                 self._value, self._seen = self._build(), state
-                _LOGGER.info("%s: read anew", self._name)
+                _LOGGER.info("%s: reloaded", self._name)
             except (OSError, ValueError) as error:
                 self._tell(state, error)
         return self._value
@@ -72,7 +72,7 @@ class Followed(Generic[T]):
         if state != self._told:
             self._told = state
             _LOGGER.warning(
-                "%s: cannot be used, what was there before stays in use (%s)",
+                "%s: unusable; the previous version stays in use (%s)",
                 self._name,
                 error if hasattr(error, "text") else type(error).__name__,
             )

@@ -129,7 +129,7 @@ class _Answer:
         try:
             return decode(json.loads(self.body))
         except _OTHER_SHAPE:
-            raise TransferUnavailable("an answer of another shape") from None
+            raise TransferUnavailable("a response of unexpected form") from None
 
 
 class HttpAccessPoint:
@@ -293,7 +293,7 @@ def _taken(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > _MOST_TAKEN:
         raise ValueError(f"taken is a list of at most {_MOST_TAKEN} item ids")
     if not all(map(_is_item_id, value)):
-        raise ValueError("an item id in taken is not one")
+        raise ValueError("taken contains an invalid item id")
     return tuple(value)
 
 

@@ -28,5 +28,5 @@ class Journal:
             self._written[line] = last, left_out + 1
             return
         self._written[line] = now, 0
-        more = f" ({left_out} times more since the last such line)" if left_out else ""
+        more = f" ({left_out} more times since the last such line)" if left_out else ""
         _LOGGER.warning("%s%s", line, more)

@@ -83,7 +83,7 @@ class KeptKeys:
 
     def _usable(self) -> PublicKeys:
         if self._keys is None or not self._younger(self._keeping.stale):
-            raise KeysUnavailable("the keys of an issuer cannot be had")
+            raise KeysUnavailable("the issuer's keys are not available")
         return self._keys
 
     def _younger(self, age: timedelta) -> bool:

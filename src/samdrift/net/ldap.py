@@ -72,7 +72,7 @@ _NAMED = re.compile(r"((?:[^\\,+]|\\.)*+)([,+]|\Z)", re.DOTALL)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _VALUE = re.compile(r'(?:[^\\"#+,;<=>\0]|\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\\0])+')
 _RANGED = re.compile(r"range=(\d{1,9})-(\d{1,9}|\*)")
-_CUT = "it hands out a part of a group's members"
+_CUT = "it returns only some of a group's members"
 _ESCAPED = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
 
 
@@ -288,7 +288,7 @@ class _Reading:
             if not more:
                 return [_text(each) for each in values]
             asked = f"{attribute};range={len(values)}-*"
-        raise DirectoryUnavailable(f"it hands out a group's members in more than {_MAX_RANGES} ranges")
+        raise DirectoryUnavailable(f"it returns a group's members in more than {_MAX_RANGES} ranges")
 
     def _group(self, connection: Any, group: str, attribute: str) -> _Entry | str:
         """Return the entry of a group with one attribute, or the reason why it cannot be read."""
@@ -445,7 +445,7 @@ def _part(group: _Entry, attribute: str, begin: int) -> tuple[Sequence[bytes], b
 def _entries(connection: Any) -> Iterator[_Entry]:
     for each in connection.response or ():
         if each.get("type") == "searchResRef":
-            raise DirectoryUnavailable("it refers to another server for a part of the answer")
+            raise DirectoryUnavailable("it refers to another server for part of the answer")
         if each.get("type") == "searchResEntry":
             values = {str(name).lower(): found or () for name, found in each["raw_attributes"].items()}
             yield _Entry(str(each["dn"]), values)
@@ -480,7 +480,7 @@ def _reason(error: Exception) -> str:
     if any(isinstance(each, TimeoutError) for each in chain):
         return "no answer in time"
     if any(isinstance(each, ssl.SSLError) for each in chain):
-        return "TLS is not agreed on"
+        return "TLS negotiation failed"
     if not isinstance(error, LDAPException | OSError):
         return "its answer cannot be read"
     said = next((each.strerror for each in chain if isinstance(each, OSError) and each.strerror), "")

@@ -30,7 +30,7 @@ _PAGED = b"1.2.840.113556.1.4.319"
 _DECODED = frozenset({_PAGED, b"1.2.840.113556.1.4.841", b"1.3.6.1.1.13.1", b"1.3.6.1.1.13.2"})
 """LDAP controls whose values the library decodes."""
 _UNREADABLE = "its answer cannot be read"
-_UNASKED = "an answer of it has controls that were not asked for"
+_UNASKED = "its response has unrequested controls"
 
 
 class UnfitAnswer(OSError):
@@ -57,7 +57,7 @@ class Answers:
         while (frame := _frame(self._pending, begin)) is not None:
             end = sum(frame)
             if end - begin > self.most[0]:
-                raise UnfitAnswer(f"an answer of it has more than {self.most[0] >> 10} kB")
+                raise UnfitAnswer(f"one of its responses has more than {self.most[0] >> 10} kB")
             if end > len(self._pending):
                 break
             self._elements += elements(bytes(self._pending[begin:end]), self.most[1])
@@ -117,7 +117,7 @@ def _counted(content: bytes, most: int) -> int:
         tag, begin, end = _part(content, at, ends[-1])
         count += 1
         if count > most:
-            raise UnfitAnswer(f"an answer of it has more than {most} elements")
+            raise UnfitAnswer(f"one of its responses has more than {most} elements")
         tag_class, kind = tag >> 6, tag & 0x1F
         if tag_class == 0 and kind in (_INTEGER, _ENUMERATED):
             _check_number(content[begin:end], _MAX_QUESTION if count == 2 else _MAX_RESULT)

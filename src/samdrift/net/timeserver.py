@@ -37,7 +37,7 @@ async def clock_offset(host: str, port: int = PORT, within: float = 5.0) -> time
             finally:
                 transport.close()
     except TimeoutError:
-        raise TimeUnknown(f"{host}:{port} gave no answer in time") from None
+        raise TimeUnknown(f"{host}:{port} did not answer in time") from None
     except OSError as error:
         raise TimeUnknown(f"{(error.strerror or type(error).__name__).lower()} at {host}:{port}") from None
     return timedelta(seconds=_offset(data, sent, received))
@@ -59,9 +59,9 @@ class _Question(asyncio.DatagramProtocol):
 def _offset(data: bytes, sent: float, received: float) -> float:
     """Return the clock offset from the four timestamps (RFC 4330 5); reject an unsynchronised server."""
     if len(data) < _SIZE or data[0] & 7 != _SERVER or data[24:32] != _stamp(sent):
-        raise TimeUnknown("what answered is not a time server")
+        raise TimeUnknown("the host that answered is not a time server")
     if data[0] >> 6 == 3 or not 0 < data[1] <= _MOST_STRATUM:
-        raise TimeUnknown("the time server does not know the time itself")
+        raise TimeUnknown("the time server is not synchronised")
     arrived, left = _seconds(data[32:40]), _seconds(data[40:48])
     return ((arrived - sent) + (left - received)) / 2
 

@@ -195,7 +195,7 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]
         if kind == _ALERT:
             return
         if kind != _HANDSHAKE or length > _LONGEST_RECORD:
-            raise NotTls("what answers there does not speak TLS")
+            raise NotTls("the service there does not speak TLS")
         try:
             data += await reader.readexactly(length)
         except asyncio.IncompleteReadError:
@@ -208,12 +208,12 @@ def _read(message: bytes | None) -> ServerHello | None:
     try:
         return _server_hello(message)
     except (struct.error, IndexError):
-        raise NotTls("the server's hello cannot be read") from None
+        raise NotTls("the server hello cannot be read") from None
 
 
 def _server_hello(message: bytes) -> ServerHello:
     if message[0] != _SERVER_HELLO:
-        raise NotTls("what answers there does not begin with a server's hello")
+        raise NotTls("the service there does not begin with a server hello")
     body = message[4 : 4 + int.from_bytes(message[1:4], "big")]
     (version,) = struct.unpack_from(">H", body)
     place = 2 + 32

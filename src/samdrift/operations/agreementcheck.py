@@ -21,8 +21,8 @@ from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WHY = "what no agreement covers is performed without the duties that the federation's rules demand"
-_WHY_COPIED = "a role decides from its own copy: an end that it does not have has not ended anything there"
+_WHY = "functions without an agreement are performed without the duties that the federation's rules require"
+_WHY_COPIED = "a role decides from its own copy: an end that the copy lacks has no effect there"
 _SOON = 30
 
 
@@ -46,7 +46,7 @@ def judge(found: Standing, organisation: str, now: datetime) -> Finding:
         return subject.fail(f"is not covered by agreements{since}", todo)
     until = "" if found.until is None else f" until {found.until:%Y-%m-%d}"
     if found.inherited:
-        return subject.fail(f"rests on what was there before agreements{until}", todo)
+        return subject.fail(f"is covered only by inherited rights{until}", todo)
     warning = found.warning(now)
     if warning is None or warning > _SOON:
         return subject.ok(f"covered by agreements{until}")
@@ -62,7 +62,7 @@ async def _of(
     except VaultError as error:  # A locked vault shows nothing now; its clocks run on.
         return [subject.skipped(str(error))]
     except (RecordBroken, RightsBehind) as error:  # The others' are judged all the same.
-        return [subject.fail(str(error), "docs/officers.md says how a record is verified and restored")]
+        return [subject.fail(str(error), "docs/officers.md describes how a record is verified and restored")]
     judged = [judge(each, organisation.value, now) for each in found.roles.values()]
     behind = (_behind(role, has, found.number, organisation.value) for role, has in found.behind.items())
     return [*judged, *behind]

@@ -26,8 +26,8 @@ from samdrift.web.texts import Language, Phrase, Texts
 
 LOCALE = Path(__file__).parent / "locale"
 _LOGGER = logging.getLogger("samdrift")
-_MAIL = Subject("mail", "neither people nor the operator get mails")
-_TRIAL = Phrase("This is a trial: mails about what is wrong arrive here.")
+_MAIL = Subject("mail", "neither people nor the operator receive mail")
+_TRIAL = Phrase("This is a test: mails about faults arrive here.")
 _TRY_EVERY = timedelta(minutes=10)
 Which = tuple[str, str]
 """The name of a rule and its subject."""
@@ -171,8 +171,8 @@ class Letters:
             wording = _Wording(self._texts.of(language), Formats(language, now, lasting=True))
             lines = [*wording.begun(begun), *wording.ended(ended), *wording.still(still)]
             if any(each.times > 1 for each in changes):
-                lines.append(wording.text(Phrase("Some of it came and went several times.")))
-            lines += [wording.text(Phrase("What is so now:")), f"  {self._settings.command}", ""]
+                lines.append(wording.text(Phrase("Some of these came and went several times.")))
+            lines += [wording.text(Phrase("Current state:")), f"  {self._settings.command}", ""]
             parts.append("\n".join(lines))
         return self._mail(_subject(begun, ended), "\n--\n".join(parts), now)
 
@@ -235,7 +235,7 @@ class _Wording:
 
     def still(self, alerts: Sequence[Alert]) -> Iterator[str]:
         if alerts:
-            yield self.text(Phrase("Still so:"))
+            yield self.text(Phrase("Still current:"))
             yield from (f"  {self.title(each)}" for each in alerts)
             yield ""
 

@@ -227,10 +227,7 @@ RULES = (
         _minutes(2),
         _once(lambda history: not any(value > 0 for _, value in history.now(UP))),
         Phrase("Samdrift does not answer"),
-        Phrase(
-            "Nothing is accepted and nothing is sent. What peers send comes again for as long as"
-            " their attempts last."
-        ),
+        Phrase("Nothing is accepted and nothing is sent. Peers resend for as long as their attempts last."),
         "host-lost",
     ),
     Rule(
@@ -252,8 +249,8 @@ RULES = (
         _gone(Dependency.DATABASE),
         Phrase("The database is gone"),
         Phrase(
-            "Nothing is accepted and nothing is sent. Peers and clients are asked to come again;"
-            " nothing is lost."
+            "Nothing is accepted and nothing is sent. Peers and clients are asked to retry later; nothing"
+            " is lost."
         ),
         "database-lost",
     ),
@@ -301,7 +298,7 @@ RULES = (
         Severity.PAGE,
         _minutes(15),
         _gone(Dependency.SML),
-        Phrase("SML gives no answer"),
+        Phrase("SML does not answer"),
         Phrase(
             "No recipient is found whose metadata is not known already. Messages wait until their deadlines."
         ),
@@ -312,7 +309,7 @@ RULES = (
         Severity.TICKET,
         _minutes(30),
         _gone(Dependency.SMP),
-        Phrase("An SMP gives no answer"),
+        Phrase("An SMP does not answer"),
         Phrase("Messages to organisations that are published there wait until their deadlines."),
         "smp-wrong",
     ),
@@ -343,7 +340,7 @@ RULES = (
         _minutes(60),
         _others_gone,
         Phrase("Gone: %(what)s"),
-        Phrase("What it is for waits, or goes on with what is known of it; the run book has a row for each."),
+        Phrase("Work that needs it waits, or continues with cached data; the run book has a row for each."),
         _SOMETHING,
     ),
     Rule(
@@ -352,7 +349,7 @@ RULES = (
         _minutes(5),
         _ending(float("-inf"), 2 * _DAY_SECONDS),
         Phrase("A certificate ends within two days, or has ended: %(what)s"),
-        Phrase("From its end on peers refuse what is signed with it, or clients do not connect."),
+        Phrase("After that, peers refuse signatures with it, or clients do not connect."),
         "certificate-expired",
     ),
     Rule(
@@ -370,7 +367,9 @@ RULES = (
         _minutes(1),
         _clock_ends(float("-inf"), 2 * _HOUR_SECONDS),
         Phrase("A clock of an incident of the operator’s ends within two hours, or has run out"),
-        Phrase("Nothing. Those who have to hear of the incident by law or agreement have not heard yet."),
+        Phrase(
+            "Nothing. Those who must hear of the incident by law or agreement have not been notified yet."
+        ),
         "incident-due",
     ),
     Rule(
@@ -379,7 +378,9 @@ RULES = (
         _minutes(1),
         _clock_ends(2 * _HOUR_SECONDS, _DAY_SECONDS),
         Phrase("A clock of an incident of the operator’s ends within a day"),
-        Phrase("Nothing. Those who have to hear of the incident by law or agreement have not heard yet."),
+        Phrase(
+            "Nothing. Those who must hear of the incident by law or agreement have not been notified yet."
+        ),
         "incident-due",
     ),
     Rule(
@@ -388,7 +389,7 @@ RULES = (
         timedelta(),
         _once(_transfers_fail),
         Phrase("Transfers fail: more than ten within half an hour"),
-        Phrase("Their senders are told so. As long as the cause stays, what is sent next fails, too."),
+        Phrase("Their senders are notified. As long as the cause remains, further transfers fail too."),
         "peer-refuses",
     ),
     Rule(
@@ -397,7 +398,7 @@ RULES = (
         _minutes(10),
         _once(lambda history: max((value for _, value in history.now(_LINGERING)), default=0.0) > 3600),
         Phrase("A transfer waits for more than an hour"),
-        Phrase("A peer does not take it. By default a transfer ends after a quarter of an hour."),
+        Phrase("A peer does not accept it. By default a transfer ends after a quarter of an hour."),
         "peer-refuses",
     ),
     Rule(
@@ -407,7 +408,7 @@ RULES = (
         _once(_refusals),
         Phrase("More messages of peers are refused than accepted"),
         Phrase(
-            "What is refused is lost to its recipient; its sender is told. A peer is at fault, or"
+            "Refused messages do not reach the recipient; the sender is notified. A peer is at fault, or"
             " our registration is."
         ),
         "peer-refuses",
@@ -418,7 +419,7 @@ RULES = (
         timedelta(),
         _once(lambda history: history.increase(_PEER_ALARMS, _HOUR) > 0),
         Phrase("A peer has sent too many messages that do not conform"),
-        Phrase("They were refused. DIGG is to be told of the peer."),
+        Phrase("They were refused. Report the peer to DIGG."),
         "peer-refuses",
     ),
     Rule(
@@ -426,7 +427,7 @@ RULES = (
         Severity.PAGE,
         timedelta(),
         _any(_PLANTED),
-        Phrase("Something was planted in the key store"),
+        Phrase("The key store was tampered with"),
         Phrase(
             "A process of an organisation may be controlled by an attacker. The keys of that vault"
             " are not opened."
@@ -464,8 +465,8 @@ OF_THE_MACHINE = (
         Severity.PAGE,
         _minutes(1),
         _disk(2),
-        Phrase("Next to no room on the disk: %(what)s"),
-        Phrase("Without room no message is accepted, and the database may stop."),
+        Phrase("The disk is almost full: %(what)s"),
+        Phrase("Without space no message is accepted, and the database may stop."),
         "disk-full",
     ),
     Rule(
@@ -473,8 +474,8 @@ OF_THE_MACHINE = (
         Severity.TICKET,
         _minutes(10),
         _disk(1),
-        Phrase("Little room on the disk: %(what)s"),
-        Phrase("Nothing yet. Without room no message is accepted, and the database may stop."),
+        Phrase("Disk space is low: %(what)s"),
+        Phrase("Nothing yet. Without space no message is accepted, and the database may stop."),
         "disk-full",
     ),
 )

@@ -218,7 +218,7 @@ async def read_file(
         beginning, contents = await read_backup(_Counted(source, progress), take)
     progress(file.bytes)
     if beginning.organisation != file.organisation or contents.rows != file.rows:
-        raise damaged("a file of the backup is not the one that its list names")
+        raise damaged("a backup file is not the one that its list names")
     return beginning, contents
 
 

@@ -229,7 +229,7 @@ async def read_backup(source: Reading, take: Taker) -> tuple[Beginning, Contents
     try:
         return await _Reader(source, take).read()
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise damaged("a file of the backup has a part that cannot be read") from None
+        raise damaged("a backup file has a part that cannot be read") from None
 
 
 class _Reader:
@@ -246,9 +246,9 @@ class _Reader:
         await self._next()
         first = await self._document(_BEGINNING)
         if first["format"] != FORMAT:
-            raise BackupError(BackupFault.NOT_A_BACKUP, "the file is not one of a backup")
+            raise BackupError(BackupFault.NOT_A_BACKUP, "the file is not part of a backup")
         if first["version"] != VERSION:
-            text = "the backup is of another version of samdrift than this one can read"
+            text = "the backup is from a version of samdrift that this one cannot read"
             raise BackupError(BackupFault.VERSION, text)
         while (name := self._name())[0] == _BODIES:
             await self._body(name[1], name[2])
@@ -261,7 +261,7 @@ class _Reader:
                 await self._rows(vault.role, table)
         contents = _contents(await self._document(_CONTENTS))
         if self._member is not None or contents != Contents(self._tables, self._bodies.value):
-            raise damaged("a file of the backup does not have what it says that it has")
+            raise damaged("a backup file does not match its own table of contents")
         return beginning, contents
 
     async def _body(self, role: str, body: str) -> None:
@@ -310,11 +310,11 @@ class _Reader:
             await self._next()
             number += 1
         if not number:
-            raise damaged("a file of the backup has its parts in another order")
+            raise damaged("a backup file has its parts in the wrong order")
 
     async def _document(self, name: str) -> dict[str, Any]:
         if self._member is None or self._member.name != name:
-            raise damaged(f"a file of the backup lacks {name}")
+            raise damaged(f"a backup file lacks {name}")
         document = json.loads(await self._archive.whole(self._member, _LARGEST_DOCUMENT))
         await self._next()
         if not isinstance(document, dict):

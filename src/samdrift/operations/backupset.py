@@ -105,7 +105,7 @@ class BackupSet:
         """Compare a file's size and digest with the list; raise :class:`BackupError` when they differ."""
         found = await described(self.folder / file.file)
         if found != (file.bytes, file.sha256):
-            raise damaged(f"{shown(self.folder / file.file)}: was changed, or is not whole")
+            raise damaged(f"{shown(self.folder / file.file)}: was changed, or is incomplete")
 
     @asynccontextmanager
     async def opened(self, file: BackupFile, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
@@ -118,7 +118,7 @@ class BackupSet:
             if error.fault is MoveFault.OTHER_RECIPIENT:
                 text = f"{error}: --identity names the key of one of its recipients"
                 raise BackupError(BackupFault.KEY, text) from None
-            raise damaged(f"{shown(path)}: was changed, or is not whole") from None
+            raise damaged(f"{shown(path)}: was changed, or is incomplete") from None
 
 
 def write(folder: Path, manifest: Manifest, key: LogKey) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def read(folder: Path, signers: Iterable[str]) -> BackupSet:
         raise BackupError(BackupFault.SIGNATURE, text) from None
     if signer not in signers:
         text = (
-            f"{shown(folder)}: is signed by a key that is not this installation's ({signer}): --signer names"
+            f"{shown(folder)}: is not signed by this installation's key ({signer}): --signer names"
             " the key of the installation that made it"
         )
         raise BackupError(BackupFault.SIGNATURE, text)
@@ -167,7 +167,7 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
         if said["format"] != FORMAT:
             raise ValueError
         if said["version"] != VERSION:
-            text = f"{shown(folder)}: is of another version of samdrift than this one can read"
+            text = f"{shown(folder)}: is from a version of samdrift that this one cannot read"
             raise BackupError(BackupFault.VERSION, text)
         return Manifest(
             id=str(said["id"]),
@@ -180,7 +180,7 @@ def _manifest(folder: Path, data: bytes) -> Manifest:
         )
     except (ValueError, KeyError, TypeError):
         raise BackupError(
-            BackupFault.NOT_A_BACKUP, f"{shown(folder)}: its list of files is not one of a backup"
+            BackupFault.NOT_A_BACKUP, f"{shown(folder)}: its list of files is not that of a backup"
         ) from None
 
 
@@ -223,4 +223,4 @@ async def described(path: Path) -> tuple[int, str]:
     try:
         return await asyncio.to_thread(read_all)
     except FileNotFoundError:
-        raise damaged(f"{shown(path)}: is missing in the backup") from None
+        raise damaged(f"{shown(path)}: is missing from the backup") from None

@@ -14,8 +14,8 @@ from samdrift.operations.setup import CONSOLE_UNIT
 from samdrift.operations.tlsrules import Target, check_tls
 from samdrift.web.signin.certificate import CertificateSettings, ClientCertificates
 
-_CERTIFICATES = Subject("console.certificates", "nobody signs in to the console")
-_STAFF = Subject("console.staff", "what is done at the console is tied to nobody of the staff")
+_CERTIFICATES = Subject("console.certificates", "nobody can sign in to the console")
+_STAFF = Subject("console.staff", "actions at the console are not tied to a member of staff")
 _NAME_THEM = "enter each as [[staff]] under the same name: docs/console.md#who-acts"
 _SOON = timedelta(days=1)
 _SET_UP = "docs/console.md#sign-in-by-certificate"
@@ -45,12 +45,12 @@ def _staff(config: Config, own: ConsoleConfig) -> Finding:
     named = {each.name for each in config.staff if not each.commands}
     others = [each.name for each in own.staff if each.name not in named]
     if config.staff and others:
-        return _STAFF.warn(f"may look and do nothing: {', '.join(others)}", _NAME_THEM)
+        return _STAFF.warn(f"may look but not act: {', '.join(others)}", _NAME_THEM)
     if config.staff:
-        return _STAFF.ok(f"{len(own.staff)} may sign in, each one of [[staff]]")
+        return _STAFF.ok(f"{len(own.staff)} may sign in, each in [[staff]]")
     if config.environment is not Environment.PRODUCTION:
-        return _STAFF.skipped("nobody is named with keys: needed in production alone")
-    return _STAFF.warn("[[staff]] names nobody: no key is known of those who act", _NAME_THEM)
+        return _STAFF.skipped("nobody is named with keys: required only in production")
+    return _STAFF.warn("[[staff]] is empty: the keys of those who act are unknown", _NAME_THEM)
 
 
 def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:
@@ -62,8 +62,8 @@ def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:
     except ValueError as error:
         return _CERTIFICATES.fail(str(error), _SET_UP)
     if until is None:
-        return _CERTIFICATES.ok("issuers can be read; no revocation lists are used")
-    text = f"the revocation list that ends first ends at {until:%Y-%m-%d %H:%M}Z"
+        return _CERTIFICATES.ok("issuers readable; no revocation lists in use")
+    text = f"the first revocation list ends at {until:%Y-%m-%d %H:%M}Z"
     if until <= now:
         return _CERTIFICATES.fail(text.replace("ends at", "ended at"), _TODO)
     return _CERTIFICATES.warn(text, _TODO) if until - now < _SOON else _CERTIFICATES.ok(text)

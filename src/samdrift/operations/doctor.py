@@ -38,8 +38,8 @@ from samdrift.operations.tlsrules import Target, check_tls
 _PATIENCE = 120.0
 """Time limit for one check, in seconds; a scanner may need a minute for the largest file."""
 _PASSPHRASE = Subject("key-store", "without its keys nothing is signed, decrypted or read")
-_ADMINISTRATION = Subject("organisations", "whether organisations are ready is not known")
-_STAFF = Subject("staff", "logs have whatever name a command was given, and nothing shows whose it was")
+_ADMINISTRATION = Subject("organisations", "it is unknown whether organisations are ready")
+_STAFF = Subject("staff", "logs record the name given to a command, with no proof of whose it was")
 _TLS = Subject("tls", "peers, clients and browsers judge an installation by it")
 Findings = Iterable[Finding] | AsyncIterator[Finding] | Awaitable[Finding]
 
@@ -125,7 +125,7 @@ async def _surroundings(config: Config, scope: Scope) -> list[Finding]:
 async def _listeners(config: Config, *, running: bool) -> list[Finding]:
     """Examine TLS of the listeners as a client sees it."""
     if not running:
-        return [_TLS.skipped("no process runs")]
+        return [_TLS.skipped("no process is running")]
     found = await asyncio.gather(
         *(_all(f"tls.{target.door}", partial(check_tls, target)) for target in targets(config))
     )
@@ -135,9 +135,9 @@ async def _listeners(config: Config, *, running: bool) -> list[Finding]:
 def check_staff(config: Config) -> Finding:
     """Check that people who run commands must prove their identity; a trial needs no staff."""
     if config.staff:
-        return _STAFF.ok(f"{len(config.staff)} may run commands, and sign each")
+        return _STAFF.ok(f"{len(config.staff)} may run commands, each signed")
     if config.environment is not Environment.PRODUCTION:
-        return _STAFF.skipped("nobody is named: needed in production alone")
+        return _STAFF.skipped("nobody is named: required only in production")
     return _STAFF.warn("nobody is named", "name them with their SSH keys: docs/operations.md#who-acts")
 
 
@@ -184,7 +184,7 @@ def _host(url: str) -> str:
 async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
     """Return all findings of a check, even of one that hangs or fails."""
     found: list[Finding] = []
-    unknown = Subject(subject, "what could not be examined may be wrong")
+    unknown = Subject(subject, "there may be faults in what could not be examined")
     try:
         async with asyncio.timeout(_PATIENCE):
             findings = check()
@@ -196,7 +196,7 @@ async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
             else:
                 found += findings
     except TimeoutError:
-        found.append(unknown.fail("the examination did not end in time", "samdrift doctor, again later"))
+        found.append(unknown.fail("the examination did not finish in time", "samdrift doctor, again later"))
     except Explained as error:
         found.append(unknown.fail(str(error), "see the text"))
     except Exception as error:

@@ -17,8 +17,8 @@ from samdrift.rights.record import Record
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WHY = "an organisation has been looked into without its consent, and does not know what was done"
-_WHY_TOLD = "whoever has to hear of an incident by law or agreement hears too late"
+_WHY = "an organisation was accessed without its consent and does not know what was done"
+_WHY_TOLD = "those who must hear of an incident by law or agreement hear too late"
 
 
 async def check_emergencies(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
@@ -44,7 +44,7 @@ def judge_own(incidents: Iterable[Incident], now: datetime) -> list[Finding]:
     late = sum(each.until <= now for each in found)
     if late:
         return [subject.fail(f"{late} clocks of the operator's incidents have run out", todo)]
-    text = f"clocks of the operator's incidents that run: {len(found)}, the next until"
+    text = f"running clocks of the operator's incidents: {len(found)}, the next until"
     return [subject.warn(f"{text} {found[0].until:%Y-%m-%d %H:%M} UTC", todo)]
 
 

@@ -25,33 +25,35 @@ from samdrift.vault.settings import ObjectPlace, VaultSettings
 
 _KEYS = Subject("key-store", "without its keys nothing is signed, decrypted or read")
 _REACH = Subject("database", "every message is in it: without it nothing is accepted or sent")
-_VERSION = Subject("database.version", "older versions lack rights that keep organisations apart")
-_ACCESS = Subject("database.access", "whoever can log in to the cluster could connect to this database")
+_VERSION = Subject("database.version", "older versions lack permissions that separate organisations")
+_ACCESS = Subject("database.access", "every login of the cluster could connect to this database")
 _HARDENING = Subject(
-    "database.hardening", "what the catalogs tell every login shows who is served and who is busy"
+    "database.hardening", "catalogs readable by every login show who is served and who is busy"
 )
-_RIGHTS = Subject("database.rights", "a right too many lets one organisation's login reach another's tables")
+_RIGHTS = Subject(
+    "database.rights", "an excess permission lets one organisation's login reach another's tables"
+)
 _DURABLE = Subject(
     "database.durable",
-    "who sent a message was told that it is kept: what is not on a disk by then can be lost",
+    "senders were told that their message is stored: data not yet on disk then can be lost",
 )
-_CONNECTIONS = Subject("database.connections", "without a connection work waits")
+_CONNECTIONS = Subject("database.connections", "without a free connection, work waits")
 _OBJECTS = Subject("objects", "bodies of messages are in it: without it nothing is accepted or delivered")
 _OBJECTS_CLOCK = Subject(
-    "objects.clock", "an S3 store refuses requests that were signed by a clock fifteen minutes off"
+    "objects.clock", "an S3 store refuses requests signed by a clock that is fifteen minutes off"
 )
 _APART, _SECOND = timedelta(seconds=60), timedelta(seconds=1)
 _S3_TODO = {
     "RequestTimeTooSkewed": "set the clock of this machine, or the store's: timedatectl",
     "NoSuchBucket": "make the bucket, or correct vaults.objects",
-    "InvalidAccessKeyId": "correct vaults.s3.access_key: the store does not know it",
+    "InvalidAccessKeyId": "correct vaults.s3.access_key: the store does not recognise it",
     "SignatureDoesNotMatch": "hand in the secret of vaults.s3.access_key again, or correct vaults.s3.region",
     "AuthorizationHeaderMalformed": "correct vaults.s3.region",
-    "AccessDenied": "let the access key write, read, list and remove in the bucket, and abort uploads",
+    "AccessDenied": "allow the access key to write, read, list and remove in the bucket, and abort uploads",
 }
 _HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
-_LOG_KEY = Subject("hsm.log-key", "whoever has the key of a log can sign another history of it")
-_NONE_YET = "no organisation was added yet"
+_LOG_KEY = Subject("hsm.log-key", "anyone with the key of a log can sign another history of it")
+_NONE_YET = "no organisation has been added yet"
 _FULL, _ALMOST_FULL = 0.98, 0.85
 
 
@@ -79,7 +81,7 @@ async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foun
     if keys is None:
         findings.append(_REACH.skipped("the administrator's password is in the key store"))
     elif not made(settings):
-        findings.append(_REACH.skipped("is made when the first organisation is added"))
+        findings.append(_REACH.skipped("is created when the first organisation is added"))
     else:
         facts = await _database(settings, keys, findings)
     findings += [each async for each in _objects(settings.objects)]
@@ -88,7 +90,7 @@ async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foun
 
 def _unasked(facts: DatabaseFacts | None) -> str:
     if facts is None or facts.outdated:
-        return "the database cannot be asked"
+        return "the database cannot be queried"
     return _NONE_YET if facts.disordered is None else ""
 
 
@@ -100,7 +102,7 @@ async def _database(settings: VaultSettings, keys: KeyStore, findings: list[Find
         start = "start the database, or correct vaults.database: docs/database.md"
         findings.append(_REACH.fail(cause, error.todo if isinstance(error, ServerBusy) else start))
         return None
-    findings.append(_REACH.ok("lets its administrator in"))
+    findings.append(_REACH.ok("accepts its administrator's login"))
     findings += judge_database(facts)
     return facts
 
@@ -119,19 +121,19 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
     hardening = "samdrift database hardening ADMINISTRATOR prints what a superuser runs there"
     if facts.everybody_connects:
         yield _ACCESS.fail(
-            "every login of the cluster may connect to it", "restart serve, which takes that away"
+            "every login of the cluster may connect to it", "restart serve, which revokes that"
         )
     elif facts.unfit and not facts.outdated:
         yield _ACCESS.fail(facts.unfit, "ask for SCRAM in pg_hba.conf: docs/database.md")
     else:
         yield _ACCESS.ok("our logins may connect, by SCRAM")
     if facts.readable_catalogs:
-        yield _HARDENING.fail(f"{facts.readable_catalogs} catalogs are readable for every login", hardening)
+        yield _HARDENING.fail(f"{facts.readable_catalogs} catalogs are readable by every login", hardening)
     else:
         yield _HARDENING.ok("catalogs are closed to the vaults' logins")
     if facts.disordered:
-        found = f"{facts.disordered} vaults have other tables or rights than they should"
-        yield _RIGHTS.fail(found, "restart serve, which puts them in order")
+        found = f"{facts.disordered} vaults have the wrong tables or rights"
+        yield _RIGHTS.fail(found, "restart serve, which corrects them")
     else:
         yield _RIGHTS.ok("each vault has its own, and no other")
     yield _durable(facts)
@@ -154,7 +156,7 @@ def _durable(facts: DatabaseFacts) -> Finding:
         return _DURABLE.fail(found, "ALTER SYSTEM RESET, each of them; SELECT pg_reload_conf()")
     if facts.failover_loses:
         return _DURABLE.warn(
-            "the URL names a standby that nothing waits for: it may lack what was committed",
+            "the URL names a standby that commits do not wait for: it may lack committed data",
             "set synchronous_standby_names: docs/database.md#a-standby",
         )
     return _DURABLE.ok("what is committed is on the disk")
@@ -175,9 +177,9 @@ async def _objects(place: ObjectPlace) -> AsyncIterator[Finding]:
     apart = max(before - written - _SECOND, written - system_clock(), timedelta())
     if apart >= _APART:
         found = f"the store's clock and this machine's differ by {apart.total_seconds():.0f} seconds"
-        yield _OBJECTS_CLOCK.warn(found, "set whichever of them is wrong: timedatectl")
+        yield _OBJECTS_CLOCK.warn(found, "set the wrong one: timedatectl")
     else:
-        yield _OBJECTS_CLOCK.ok("the store's clock goes as this machine's")
+        yield _OBJECTS_CLOCK.ok("the store's clock agrees with this machine's")
 
 
 def _todo_for(cause: str) -> str:
@@ -213,7 +215,7 @@ async def _log_key(keys: KeyStore, vault: Registration) -> Finding:
             case LogKeyPlace.HSM | LogKeyPlace.FILE:
                 return subject.ok("the log is signed in the HSM")
             case LogKeyPlace.MOVABLE:
-                found = "the log is signed with a key in a file, which opens with the HSM alone"
+                found = "the log is signed with a key in a file that only the HSM opens"
                 return subject.warn(found, f"samdrift org use-hsm {vault.organisation.value}")
             case LogKeyPlace.UNSUPPORTED:
                 found = "the HSM does not do Ed25519: the log is signed with a key in a file, which it opens"
@@ -226,11 +228,11 @@ def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterato
     """Check the operator's own certificates: the access point's and the TLS server's."""
     wanted = {KeyName.TLS_SERVER: "browsers, clients and peers refuse the connection"}
     if config.access_point is not None:
-        wanted[KeyName.ACCESS_POINT] = "peers refuse what is signed by it, and send nothing"
+        wanted[KeyName.ACCESS_POINT] = "peers refuse its signatures and send nothing"
     try:
         held = keys.keys(OPERATOR_KEYS)
     except KeyStoreError as error:
-        yield Subject("certificate", "nothing is served without one").fail(error.text, "docs/keys.md")
+        yield Subject("certificate", "nothing can be served without one").fail(error.text, "docs/keys.md")
         return
     for name, why in wanted.items():
         subject = Subject(f"certificate.{name.value}", why)

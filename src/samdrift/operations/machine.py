@@ -15,10 +15,10 @@ from samdrift.installation.reports import every_report
 from samdrift.operations.findings import Finding, Subject
 
 _RUNNING = Subject("process", "nothing is accepted or sent while no process runs")
-_DESCRIPTORS = Subject("process.descriptors", "without descriptors connections are refused")
-_SERVED = Subject("process.served", "what comes for a role that no process serves waits or is refused")
+_DESCRIPTORS = Subject("process.descriptors", "without free descriptors, connections are refused")
+_SERVED = Subject("process.served", "messages for a role that no process serves wait or are refused")
 _TASKS = Subject("process.tasks", "without tasks no worker can be started")
-_MEMORY = Subject("process.memory", "the system ends processes that want more")
+_MEMORY = Subject("process.memory", "the system kills processes that use more")
 _LEAST_DESCRIPTORS = 8192
 _FULL = 0.9
 _GROUPS = Path("/sys/fs/cgroup")
@@ -36,15 +36,15 @@ async def check_health(config: Config) -> AsyncIterator[Finding]:
     if not running:
         if is_hidden(config.vaults):
             yield _of(Dependency.KEY_STORE).fail(
-                f"{shown(config.vaults.secrets)} is not there, and with it the way to ask what runs",
-                "docs/runbooks/key-store-lost.md; what runs answers at /health, where metrics.listen is",
+                f"{shown(config.vaults.secrets)} does not exist, so running processes cannot be queried",
+                "docs/runbooks/key-store-lost.md; running processes answer at /health of metrics.listen",
             )
         return
     served = {role for each in running for role in each.roles}
     away = sorted(name for each in running for name, serves in each.workers.items() if not serves)
     missing = [f"role {role.value}" for role in sorted(config.roles - served)] + away
     fault = f"not served: {', '.join(missing)}" if missing else ""
-    yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log says what is missing")
+    yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log shows what is missing")
     for one in (one for each in running for one in each.conditions):
         subject = _of(one.dependency)
         name = f"{one.dependency} {one.at}".rstrip()
@@ -68,15 +68,15 @@ def check_processes(
     whether any run.
     """
     if hidden and not processes:
-        yield _RUNNING.skipped("what runs cannot be asked")
+        yield _RUNNING.skipped("running processes cannot be queried")
         return
     if not processes:
         yield _RUNNING.fail(
-            "none runs that hears the operator", "systemctl start samdrift; journalctl -u samdrift"
+            "no process listens for commands", "systemctl start samdrift; journalctl -u samdrift"
         )
         yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
         return
-    yield _RUNNING.ok(f"{len(processes)} hears the operator: {', '.join(map(str, processes))}")
+    yield _RUNNING.ok(f"{len(processes)} listening for commands: {', '.join(map(str, processes))}")
     for process in processes:
         try:
             limits = resource.prlimit(process, resource.RLIMIT_NOFILE)

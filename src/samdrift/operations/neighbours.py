@@ -27,17 +27,13 @@ from samdrift.wire import bdxl
 
 _SCANNER = Subject("scanner", "messages wait until they have been scanned, in and out")
 _FINDS = Subject("scanner.finds", "a scanner that overlooks the test file lets malicious code through")
-_SIGNATURES = Subject("scanner.signatures", "an old scanner does not know what is going round now")
-_CLOCK = Subject(
-    "clock", "peers refuse what is signed at the wrong time, and certificates are judged wrongly"
-)
-_TRUST = Subject("trust", "without certificates in it no peer and no SMP is trusted")
+_SIGNATURES = Subject("scanner.signatures", "an outdated scanner does not know current threats")
+_CLOCK = Subject("clock", "peers refuse signatures with the wrong time, and certificates are judged wrongly")
+_TRUST = Subject("trust", "without certificates in it, no peer and no SMP is trusted")
 _DNS = Subject("dns", "without SML no recipient is found")
-_DNSSEC = Subject("dnssec", "who is between us and the resolver can deny that a recipient exists")
-_BOOK = Subject("address-book", "addresses are checked against a copy that grows old")
-_REVOCATION = Subject(
-    "revocation", "peers that cannot learn that our certificate is good refuse it, as we do theirs"
-)
+_DNSSEC = Subject("dnssec", "an attacker between us and the resolver can deny that a recipient exists")
+_BOOK = Subject("address-book", "addresses are checked against an ageing copy")
+_REVOCATION = Subject("revocation", "peers that cannot verify our certificate refuse it, as we do theirs")
 
 _OLD, _TOO_OLD = timedelta(days=2), timedelta(days=7)
 _OFF, _TOO_FAR_OFF = timedelta(seconds=1), timedelta(seconds=30)
@@ -60,14 +56,14 @@ async def check_scanner(config: MalwareConfig | None, now: datetime) -> AsyncIte
     except ScannerUnavailable as error:
         yield _FINDS.fail(error.text, "docs/malware.md: the settings of clamd")
     else:
-        yield _FINDS.ok("finds the test file of EICAR behind as much as a message may hold")
+        yield _FINDS.ok("finds the EICAR test file at the end of the largest message")
     yield _signatures(version.signatures, now)
 
 
 def _signatures(at: datetime | None, now: datetime) -> Finding:
     todo = "systemctl status clamav-freshclam; freshclam gets them"
     if at is None:
-        return _SIGNATURES.warn("it has no official signatures, or does not say how old they are", todo)
+        return _SIGNATURES.warn("it has no official signatures, or does not report their age", todo)
     text = f"of {at:%Y-%m-%d}"
     if now - at > _TOO_OLD:
         return _SIGNATURES.fail(text, todo)
@@ -136,9 +132,9 @@ async def check_revocation(config: Config, keys: KeyStore, now: datetime) -> Fin
     text = f"our access point's certificate: {verdict.reason.value} {verdict.detail}".rstrip()
     if verdict.temporary:
         return _REVOCATION.warn(
-            text, "let this machine reach the issuer's OCSP and CRL addresses, by port 80"
+            text, "allow this machine to reach the issuer's OCSP and CRL addresses on port 80"
         )
-    return _REVOCATION.fail(text, "samdrift keys request access-point; the issuer says why it was revoked")
+    return _REVOCATION.fail(text, "samdrift keys request access-point; ask the issuer why it was revoked")
 
 
 async def check_organisations(

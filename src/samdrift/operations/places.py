@@ -12,19 +12,21 @@ from samdrift.config.errors import shown
 from samdrift.config.model import Config
 from samdrift.operations.findings import Finding, Subject
 
-_READS_KEYS = "whoever reads these files can open every organisation's keys"
+_READS_KEYS = "anyone who can read these files can open every organisation's keys"
 _SECRETS = Subject("files.secrets", _READS_KEYS)
 _SEALS = Subject("files.seals", _READS_KEYS)
 _PASSPHRASE = Subject("files.passphrase", _READS_KEYS)
 _AT_OTHERS = Subject(
-    "files.service-secrets", "whoever reads it can act in its owner's place at another service"
+    "files.service-secrets", "anyone who can read it can impersonate its owner at another service"
 )
 _AT_OTHERS_KEYS = frozenset({"key_file", "password_file", "pin_file", "secret_file"})
 """Configuration keys that name a file with a secret for a service other than our key store."""
-_OBJECTS = Subject("files.objects", "whoever writes there can destroy messages")
-_CONFIGURATION = Subject("files.configuration", "whoever writes it decides whom the installation trusts")
-_TRUST = Subject("files.trust", "whoever writes there decides whose certificates are trusted")
-_ROOM = "without room no message is accepted, and the database may stop"
+_OBJECTS = Subject("files.objects", "anyone who can write there can destroy messages")
+_CONFIGURATION = Subject(
+    "files.configuration", "anyone who can write it decides whom the installation trusts"
+)
+_TRUST = Subject("files.trust", "anyone who can write there decides whose certificates are trusted")
+_ROOM = "without space no message is accepted, and the database may stop"
 
 _OTHERS_READ, _OTHERS_WRITE = 0o066, 0o022
 _GIB = 1 << 30
@@ -88,11 +90,12 @@ def _place(subject: Subject, path: Path, denied: int, right: int, *, owned: bool
     if mode & denied:
         does = "write" if denied == _OTHERS_WRITE or mode & _OTHERS_WRITE else "read"
         return subject.fail(
-            f"{name} has mode {mode:04o}: others than its owner may {does} it", f"chmod {right:04o} {name}"
+            f"{name} has mode {mode:04o}: users other than its owner may {does} it",
+            f"chmod {right:04o} {name}",
         )
     if owned and found.st_uid not in (0, os.geteuid()):
         return subject.fail(
-            f"{name} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this",
+            f"{name} belongs to user {found.st_uid}, not to user {os.geteuid()}, who runs this",
             f"chown it, or run this as the user that serves (User= of the unit): sudo -u '#{found.st_uid}'",
         )
     return subject.ok(f"{name} has mode {mode:04o}")
@@ -118,10 +121,10 @@ def _room(subject: Subject, place: Path) -> Finding:
     free, whole = found.f_bavail * found.f_frsize, max(1, found.f_blocks * found.f_frsize)
     files = found.f_favail / found.f_files if found.f_files else 1.0
     text = f"{_size(free)} of {_size(whole)} free on the disk of {shown(place)}"
-    todo = f"make room, or a larger disk: df -h {shown(place)}"
+    todo = f"free up space, or use a larger disk: df -h {shown(place)}"
     if files < _NEXT_TO_NOTHING_SHARE:
         return subject.fail(
-            f"next to no file can be made on the disk of {shown(place)}", f"df -i {shown(place)}"
+            f"almost no files can be created on the disk of {shown(place)}", f"df -i {shown(place)}"
         )
     share = free / whole
     if (free < _NEXT_TO_NOTHING and share < _LITTLE_SHARE) or share < _NEXT_TO_NOTHING_SHARE:

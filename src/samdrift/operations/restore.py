@@ -65,7 +65,7 @@ async def restore_registry(
     All organisations are suspended afterwards and have no database; each is then restored on its own.
     """
     if await provisioner.registrations():
-        text = "there are organisations here already: --organisation restores one of them"
+        text = "there are already organisations here: --organisation restores one of them"
         raise BackupError(BackupFault.OCCUPIED, text)
     file = backup.manifest.of("")
     async with copies.registry_storing(provisioner.database) as storing:
@@ -145,9 +145,9 @@ async def _make_roles(
         if error.fault is not KeyFault.LOCKED:
             raise
         text = (
-            f"{organisation.value}: its own officer has locked its vaults, and with them the passwords that a"
-            f" new cluster is given: restore it with --organisation {organisation.value} and"
-            " --officer-passphrase-file, with the officer there"
+            f"{organisation.value}: its own officer has locked its vaults and the passwords needed for a"
+            f" new cluster: restore it with --organisation {organisation.value} and"
+            " --officer-passphrase-file, with the officer present"
         )
         raise BackupError(BackupFault.LOCKED, text) from None
 
@@ -155,7 +155,7 @@ async def _make_roles(
 def _place(vaults: Mapping[str, Hosted], role: str) -> Place:
     vault = vaults.get(role)
     if vault is None:
-        text = f"the organisation has no vault of role {role} here, which the backup has: add it first"
+        text = f"the organisation has no vault of role {role} here, but the backup does: add it first"
         raise BackupError(BackupFault.ABSENT, text)
     return Place(vault.schema, f"o{vault.schema}", vault.vault)
 
@@ -165,8 +165,8 @@ def _check(vaults: Mapping[str, Hosted], beginning: Beginning) -> None:
     found = {each.role: each.vault for each in beginning.vaults}
     if found != {role: each.vault for role, each in vaults.items()}:
         text = (
-            "the backup is of other vaults than the organisation has here: it was closed and added again"
-            " since, or has got another role"
+            "the backup is of vaults other than the organisation's here: it was since closed and added"
+            " again, or got another role"
         )
         raise BackupError(BackupFault.ABSENT, text)
 

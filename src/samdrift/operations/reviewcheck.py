@@ -15,7 +15,7 @@ from samdrift.rights.record import Record
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WHY = "a right that nobody looks at again outlasts its need"
+_WHY = "a right that is never reviewed outlasts its need"
 _SOON = timedelta(days=7)
 _YEAR_SOON = timedelta(days=30)
 
@@ -44,7 +44,12 @@ def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
     listed = f"samdrift gov review list {organisation} --reason WHY; docs/reviews.md"
     late = [scope for scope, since in oldest.items() if now - since > EVERY]
     if over:
-        return [subject.fail(f"{len(over)} reviews are over and not closed: silence removes nothing", listed)]
+        return [
+            subject.fail(
+                f"{len(over)} reviews have ended but are not closed: no rights are removed without an answer",
+                listed,
+            )
+        ]
     if late:
         return [subject.fail(f"rights in {len(late)} places were not reviewed for a year", listed)]
     if waits:
@@ -55,7 +60,7 @@ def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
     if soon:
         text = f"rights in {len(soon)} places are to be reviewed within {_YEAR_SOON.days} days"
         return [subject.warn(text, listed)]
-    return [subject.ok(f"{len(oldest)} places, each reviewed or given within a year")]
+    return [subject.ok(f"{len(oldest)} places, each reviewed or granted within a year")]
 
 
 async def _of(

@@ -69,7 +69,9 @@ class Answers:
         """Read answers by name; raise :class:`Unusable` for the first one that cannot be used."""
         unknown = sorted(given.keys() - {*QUESTIONS, *_OTHERS})
         if unknown:
-            raise Unusable(f"{unknown[0]}: is no answer; there are {', '.join([*QUESTIONS, *_OTHERS])}")
+            raise Unusable(
+                f"{unknown[0]}: is not a known answer; use one of {', '.join([*QUESTIONS, *_OTHERS])}"
+            )
         for name in QUESTIONS:
             if not given.get(name):
                 raise Unusable(f"{name}: is missing: {QUESTIONS[name]}")
@@ -93,21 +95,21 @@ class Answers:
 
     def _require(self) -> None:
         if self.environment not in FEDERATIONS:
-            raise Unusable("environment: is production or test; samdrift demo makes a demonstration")
+            raise Unusable("environment: must be production or test; samdrift demo makes a demonstration")
         for name, (form, must) in _FORMS.items():
             if not form.fullmatch(getattr(self, name)):
                 raise Unusable(f"{name}: {printable(getattr(self, name))} cannot be used: {must}")
         if self.address_book and not self.address_book.startswith("https://"):
-            raise Unusable("address_book: begins with https://")
+            raise Unusable("address_book: must begin with https://")
         if self.database != EMBEDDED and not _CLUSTER.fullmatch(self.database):
             raise Unusable(
-                f"database: is {EMBEDDED}, or like postgresql://samdrift_admin@db.example.se/samdrift"
+                f"database: must be {EMBEDDED}, or like postgresql://samdrift_admin@db.example.se/samdrift"
             )
         if self.scanner == "none" and self.environment is Environment.PRODUCTION:
             raise Unusable("scanner: production scans messages; give the socket of clamd")
         unit = (self.program, self.scanner)
         if any(not each.isprintable() or any(sign in each for sign in " \"'\\%") for each in unit):
-            raise Unusable("program and scanner are paths without blanks, quotes and percent signs")
+            raise Unusable("program and scanner must be paths without spaces, quotes and percent signs")
         if not set(self.roles) <= {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}:
             raise Unusable("roles: ap and mt are set up here; add the tables of other roles by hand")
         if self.each_its_process and self.embedded:
@@ -146,7 +148,7 @@ def configuration(answers: Answers) -> str:
 
 
 def _tables(answers: Answers) -> Iterator[str]:
-    yield "# One installation of Samdrift. Every key that there is: docs/configuration.md."
+    yield "# One installation of Samdrift. All keys: docs/configuration.md."
     yield "# `samdrift config check` finds faults; organisations are added below by `samdrift org add`."
     yield from _table("", {"environment": answers.environment.value, "inner_issuers": "inner.pem"})
     yield from _table(
@@ -384,13 +386,13 @@ def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[
         whom = "DIGG, as the access point's" if name == "access-point" else "an issuer that clients trust"
         steps.append(
             f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file};"
-            f" or bring a certificate and key that are there already: keys import {name}"
+            f" or use an existing certificate and key: keys import {name}"
         )
     steps += [
         f"Put DIGG's certificates into {folder / 'trust'}, by purpose: access-point, smp, organisation",
         f"Put the issuers of certificates on interface C, the server's and those of its clients, into"
         f" {folder / 'inner.pem'}",
-        f"Lead port 443 of {answers.host} to port 8443 of this machine, by the firewall or a proxy",
+        f"Forward port 443 of {answers.host} to port 8443 of this machine, by the firewall or a proxy",
     ]
     if answers.scanner != "none":
         steps.append(f"Install clamd, with the settings of docs/malware.md, at {answers.scanner}")

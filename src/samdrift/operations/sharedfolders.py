@@ -17,9 +17,9 @@ from samdrift.operations.findings import Finding, Subject
 
 MOUNTS = Path("/proc/self/mountinfo")
 _LOCKS = Subject(
-    "files.locks", "two hosts that write at the same time may make two keys for one log, or lose one"
+    "files.locks", "two hosts that write at the same time may create two keys for one log, or lose one"
 )
-_WRITES = Subject("files.shared", "what was answered as kept may be gone, or be there though it was refused")
+_WRITES = Subject("files.shared", "data confirmed as stored may be gone, or refused data may be present")
 _NFS = frozenset({"nfs", "nfs4"})
 _LOCAL_LOCKS = frozenset({"nolock", "local_lock=all", "local_lock=flock"})
 _GIVES_UP = frozenset({"soft", "softerr"})
@@ -52,8 +52,8 @@ def check_shared(config: Config, mounts: Path | None = None) -> Iterator[Finding
         found = mount_of(place.resolve(), text)
         if found is not None and found.kind in _NFS and (gives_up := found.options & _GIVES_UP):
             yield _WRITES.fail(
-                f"{shown(place)} is mounted with {', '.join(sorted(gives_up))}: a write whose answer is late"
-                " is taken to have failed",
+                f"{shown(place)} is mounted with {', '.join(sorted(gives_up))}: a write with a late"
+                " response counts as failed",
                 "mount it with hard",
             )
 
@@ -63,14 +63,14 @@ def _locks(folder: Path, mount: Mount) -> Iterator[Finding]:
     if mount.kind in _NFS:
         if local := mount.options & _LOCAL_LOCKS:
             yield _LOCKS.fail(
-                f"{name} is mounted with {', '.join(sorted(local))}: locks of files are this host's own",
+                f"{name} is mounted with {', '.join(sorted(local))}: file locks are local to this host",
                 "mount it as NFS 4, with hard and without that option",
             )
         else:
-            yield _LOCKS.ok(f"{name} is on {mount.kind}, whose server keeps locks of files for all hosts")
+            yield _LOCKS.ok(f"{name} is on {mount.kind}, whose server keeps file locks for all hosts")
     elif _UNKNOWN.fullmatch(mount.kind):
         yield _LOCKS.warn(
-            f"{name} is on {mount.kind}, whose locks of files may be this host's own",
+            f"{name} is on {mount.kind}, whose file locks may be local to this host",
             f"with several hosts: run flock {name} sleep 60 on one of them, and see flock -n {name} true"
             " fail on another; or mount it as NFS 4",
         )

@@ -133,7 +133,7 @@ def organisations_of(
     if only is None:
         return names
     if only.value not in names:
-        raise Unusable(f"{only} has nothing in this installation")
+        raise Unusable(f"{only} has no data in this installation")
     return [only.value]
 
 

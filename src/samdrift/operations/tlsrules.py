@@ -76,21 +76,21 @@ _OF_TODAY, _WHATEVER_ITS_STRENGTH = "DEFAULT:@SECLEVEL=2", "DEFAULT:@SECLEVEL=0"
 """OpenSSL strings for the required strength of keys and hashes: 112 bits of security, or none."""
 
 RULES = {
-    "reach": "nobody can use this listener",
-    "versions": "older versions can be broken, newer clients find nothing that they take",
-    "tls13": "TLS 1.3 hides more, and takes a round trip less",
-    "suites": "with such a suite what is sent can be read or changed on its way",
-    "forward-secrecy": "without it, a key that is stolen later opens what was recorded before",
-    "group": "keys that come from a short group can be computed by who records what is sent (Logjam)",
-    "cbc": "suites of this kind have been attacked time and again",
-    "compression": "compression gives away what is sent by its length (CRIME)",
+    "reach": "this listener is unusable",
+    "versions": "older versions can be broken, and newer clients find no version that they accept",
+    "tls13": "TLS 1.3 hides more and saves a round trip",
+    "suites": "with such a suite, traffic can be read or changed in transit",
+    "forward-secrecy": "without it, a key stolen later decrypts traffic recorded before",
+    "group": "keys from a short group can be computed by an eavesdropper (Logjam)",
+    "cbc": "suites of this kind have been attacked repeatedly",
+    "compression": "compression reveals content by its length (CRIME)",
     "renegotiation": "without RFC 5746 a stranger's bytes can be put before a client's",
     "heartbeat": "nothing needs it, and it has leaked keys (Heartbleed)",
     "certificate": "clients refuse it",
     "key": "short keys and old hashes can be forged",
 }
 """Every rule, with the harm if it is broken."""
-_TODO = "TLS of the listeners is set by Samdrift itself: see what stands in front of it, such as a proxy"
+_TODO = "TLS of the listeners is set by Samdrift itself: see what is in front of it, such as a proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ async def check_tls(target: Target) -> AsyncIterator[Finding]:
     try:
         newest = await _newest(target.listener)
         if newest is None:
-            yield rules["reach"].fail(f"{where} takes neither TLS 1.2 nor 1.3", _TODO)
+            yield rules["reach"].fail(f"{where} accepts neither TLS 1.2 nor 1.3", _TODO)
             return
-        yield rules["reach"].ok(f"{where} takes {newest}")
+        yield rules["reach"].ok(f"{where} accepts {newest}")
         for finding in await _asked(target.listener, rules, newest):
             yield finding
     except NotTls as error:
@@ -157,29 +157,31 @@ async def _asked(listener: Listener, rules: dict[str, Subject], newest: Version)
     hello = await listener.hello(Version.TLS_1_2, every, deflate=True)
     found = [
         rules["versions"].judged(
-            f"it takes {', '.join(map(str, old))}" if old else "", "nothing before TLS 1.2", _TODO
+            f"it accepts {', '.join(map(str, old))}" if old else "", "no version older than TLS 1.2", _TODO
         ),
         rules["tls13"].ok("taken")
         if newest is Version.TLS_1_3
-        else rules["tls13"].warn("TLS 1.3 is not taken", _TODO),
+        else rules["tls13"].warn("TLS 1.3 is not accepted", _TODO),
         rules["suites"].judged(
-            f"it takes suites {', '.join(broken)}" if broken else "", "no broken suite is taken", _TODO
+            f"it accepts suites {', '.join(broken)}" if broken else "", "no broken suite is accepted", _TODO
         ),
         rules["forward-secrecy"].judged(
-            "it takes suites without forward secrecy" if static or (hello is not None and not modern) else "",
+            "it accepts suites without forward secrecy"
+            if static or (hello is not None and not modern)
+            else "",
             "every suite has it",
             _TODO,
         ),
-        rules["group"].judged(await _short_group(listener, versions), "none that is short", _TODO),
-        rules["cbc"].warn("it takes suites with CBC", _TODO) if cbc else rules["cbc"].ok("not taken"),
+        rules["group"].judged(await _short_group(listener, versions), "no short group", _TODO),
+        rules["cbc"].warn("it accepts suites with CBC", _TODO) if cbc else rules["cbc"].ok("not taken"),
     ]
     if hello is not None:
         compressed = "it compresses" if hello.compressed else ""
-        insecure = "" if hello.secure_renegotiation else "it does not know RFC 5746"
+        insecure = "" if hello.secure_renegotiation else "it does not support RFC 5746"
         found += [
             rules["compression"].judged(compressed, "not taken", _TODO),
             rules["renegotiation"].judged(insecure, "secure", _TODO),
-            rules["heartbeat"].warn("it answers heartbeats", _TODO)
+            rules["heartbeat"].warn("it responds to heartbeats", _TODO)
             if hello.heartbeat
             else rules["heartbeat"].ok("not taken"),
         ]
@@ -191,7 +193,7 @@ async def _short_group(listener: Listener, versions: Iterable[Version]) -> str:
     for version in versions:
         bits = await listener.group_bits(version, EPHEMERAL_DH)
         if bits is not None and bits < _DH_BITS:
-            return f"its group for Diffie-Hellman has {bits} bits"
+            return f"its Diffie-Hellman group has {bits} bits"
     return ""
 
 
@@ -223,7 +225,7 @@ async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
             )
         ]
         weak = weakness(certificate) or await _weak_issuers(target)
-    return [*found, rules["key"].judged(weak, "of a length that holds", again)]
+    return [*found, rules["key"].judged(weak, "of sufficient length", again)]
 
 
 async def _weak_issuers(target: Target) -> str:

@@ -123,7 +123,7 @@ class Child:
             handed = None if self._hand is None else await self._made(self._hand)
             ours = self._launched(handed)
         except TimeoutError:
-            _LOGGER.error("%s: cannot be started: what it is handed cannot be had in time", self.name)
+            _LOGGER.error("%s: cannot be started: its handover was not ready in time", self.name)
             return False
         except OSError as error:
             where = f"{error.filename}: " if isinstance(error.filename, str) else ""
@@ -146,7 +146,7 @@ class Child:
         except ConnectionError:
             return False
         except TimeoutError:
-            _LOGGER.error("%s: hangs before it serves, and is killed", self.name)
+            _LOGGER.error("%s: hangs before it is ready and is killed", self.name)
             self.kill()
             return False
 
@@ -276,9 +276,9 @@ class Child:
         """End the processes that this one started and left behind."""
         try:
             if ended := group.end():
-                _LOGGER.error("ALARM: %s: %d processes outlived it, and were ended", self.name, ended)
+                _LOGGER.error("ALARM: %s: %d processes outlived it and were killed", self.name, ended)
         except OSError as error:
-            _LOGGER.error("ALARM: %s: what it had started does not end (%s)", self.name, error.strerror)
+            _LOGGER.error("ALARM: %s: processes that it started do not end (%s)", self.name, error.strerror)
 
 
 def _without_credentials() -> dict[str, str]:
@@ -320,7 +320,7 @@ async def keep(child: Child, serves: Callable[[], None] = lambda: None) -> None:
         status = await child.ended()
         failures = 1 if clock() - began > _STEADY else failures + 1
         wait = pause(failures)
-        _LOGGER.error("%s: ended with status %d, starts again in %.0f s", child.name, status, wait)
+        _LOGGER.error("%s: ended with status %d, restarting in %.0f s", child.name, status, wait)
         await asyncio.sleep(wait)
         began = clock()
         if await child.start():

@@ -229,4 +229,4 @@ async def _later_page(scope: Scope) -> Response:
 
 
 def _broken_off(interface: str) -> None:
-    _LOGGER.warning("%s: an answer broke off", interface)
+    _LOGGER.warning("%s: a response was cut off", interface)

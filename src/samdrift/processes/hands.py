@@ -236,7 +236,7 @@ class Hands:
         except OSError as error:
             _LOGGER.warning("supervisor: a file of an organisation cannot be read (%s)", type(error).__name__)
         except NotPrivate:
-            text = "supervisor: %s: others than its owner can read or write it: chmod 600"
+            text = "supervisor: %s: users other than its owner can read or write it: chmod 600"
             _LOGGER.warning(text, file.name)
 
     def _make_room(

@@ -27,7 +27,7 @@ class MemoryUse:
     """Proportional set size: shared pages are divided among the processes that share them."""
 
     def __str__(self) -> str:
-        return f"memory {self.rss / 1e6:.0f} MB, of which its own share {self.pss / 1e6:.0f} MB"
+        return f"memory {self.rss / 1e6:.0f} MB, its own share {self.pss / 1e6:.0f} MB"
 
 
 def used() -> MemoryUse:

@@ -153,7 +153,8 @@ class Gathered(Collector):
         for values, number in there.items():
             processes.add_metric(values, number)
         alarms = GaugeMetricFamily(
-            "samdrift_key_store_alarms", "Vaults whose keys are not opened, since something was planted there"
+            "samdrift_key_store_alarms",
+            "Vaults whose keys are not opened because their key folder was tampered with",
         )
         alarms.add_metric((), self._alarms())
         return [*merged(texts), processes, alarms], gone

@@ -191,7 +191,7 @@ class _Pool:
         Ends at the first worker that fails to serve; that one is restarted as after any failure.
         """
         if self._rolling.locked():
-            _LOGGER.warning("workers: a rolling restart is under way already")
+            _LOGGER.warning("workers: a rolling restart is already under way")
             return
         async with self._rolling:
             _LOGGER.info("workers: a rolling restart begins")
@@ -201,10 +201,10 @@ class _Pool:
                 serves = await child.start()
                 self._keeping[child] = asyncio.create_task(self._keep(child))
                 if not serves:
-                    _LOGGER.error("%s: does not serve again, and the rolling restart ends here", child.name)
+                    _LOGGER.error("%s: does not serve again; the rolling restart is aborted", child.name)
                     return
                 await self._unlock_again(child)
-            _LOGGER.info("workers: the rolling restart has come to its end")
+            _LOGGER.info("workers: the rolling restart is complete")
 
     def close(self) -> None:
         """Stop listening at the addresses."""
@@ -269,10 +269,10 @@ class _Pool:
         now = asyncio.get_running_loop().time()
         if child.name not in self._silent:
             self._silent[child.name] = now
-            _LOGGER.error("%s: does not answer, and counts as not serving", child.name)
+            _LOGGER.error("%s: does not respond and counts as not serving", child.name)
         elif (silence := now - self._silent[child.name]) >= _LONGEST_SILENCE:
             del self._silent[child.name]
-            _LOGGER.error("%s: has not answered for %.0f s, and is killed", child.name, silence)
+            _LOGGER.error("%s: has not responded for %.0f s and is killed", child.name, silence)
             child.kill()
 
     def _serves(self, child: Child) -> bool:
@@ -299,7 +299,7 @@ class _Pool:
         task = self._unlock_aside(self._unlock_all(organisation, passphrase, who))
         await asyncio.wait({task}, timeout=_UNLOCK_SECONDS)
         if not task.done():
-            raise ControlRefused("workers are still unlocking, which goes on: the log says how it ends")
+            raise ControlRefused("workers are still unlocking; see the log for the result")
         return task.result()
 
     async def _unlock_all(self, organisation: str, passphrase: str, who: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,7 +311,7 @@ class _Pool:
                 rest = [each for each in self._children if each is not child]
                 break
         if first is None:
-            return {"refused": "no worker answers; they are being started"}
+            return {"refused": "no worker responds; they are starting"}
         if not first.get("unlocked") and "refused" in first:
             return first
         self._note_unlocked(organisation, passphrase, first)

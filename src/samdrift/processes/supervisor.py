@@ -200,7 +200,7 @@ class _House:
     def _end_left_behind(self) -> None:
         """End processes left by a killed supervisor, which would keep the addresses and the vaults in use."""
         if self._groups is not None and (ended := self._groups.end_all()):
-            _LOGGER.warning("supervisor: %d processes of a former life were ended", ended)
+            _LOGGER.warning("supervisor: killed %d processes left from an earlier run", ended)
 
     async def follow(self) -> None:
         """Apply changes of the registry and the key store, until cancelled."""
@@ -245,14 +245,14 @@ class _House:
         others continue unchanged.
         """
         if self._rolling.locked():
-            _LOGGER.warning("supervisor: a rolling restart is under way already")
+            _LOGGER.warning("supervisor: a rolling restart is already under way")
             return
         async with self._rolling:
             _LOGGER.info("supervisor: a rolling restart begins")
             if stuck := await self._roll():
-                _LOGGER.error("%s: does not serve again, and the rolling restart ends here", stuck)
+                _LOGGER.error("%s: does not serve again; the rolling restart is aborted", stuck)
             else:
-                _LOGGER.info("supervisor: the rolling restart has come to its end")
+                _LOGGER.info("supervisor: the rolling restart is complete")
 
     async def _roll(self) -> str:
         """Restart all processes; return the name of the one that does not serve again, or an empty text."""
@@ -368,7 +368,7 @@ class _House:
         """Log once that a check hangs; the vault's worker remains unchanged."""
         if vault not in self._told:
             self._told.add(vault)
-            _LOGGER.error("supervisor: a look at an organisation's keys does not end")
+            _LOGGER.error("supervisor: a check of an organisation's keys hangs")
 
     def _failed(self, vault: str, error: BaseException) -> bytes:
         """Log a fault of a vault's keys once, whatever it is, since it concerns only that vault."""

@@ -84,7 +84,7 @@ def end_survivors(user: UnixUser | None) -> None:
     """End any remaining processes of a Unix user, before its process starts and after it has ended."""
     if user is not None and (ended := end_all_of(user.user)):
         _LOGGER.error(
-            "ALARM: %d processes of user %d outlived their worker, and were ended", ended, user.user
+            "ALARM: %d processes of user %d outlived their worker and were killed", ended, user.user
         )
 
 

@@ -118,7 +118,7 @@ class Users:
         for number in range(max(given, default=1) + 1, USERS):
             if write_new(self._numbers() / f"{number:04d}", folder.name.encode()):
                 return number
-        raise ConfigError("isolation.first_user", f"all {USERS} numbers from there on have been given")
+        raise ConfigError("isolation.first_user", f"all {USERS} user ids from there on are taken")
 
     def _numbers(self) -> Path:
         return private_folder(self._vaults.secrets / _NUMBERS)

@@ -124,7 +124,7 @@ async def cosign(
     cosign.
     """
     if witness.address is None:
-        raise WitnessUnanswered(witness.key, "the policy names no address for it", of_all=True)
+        raise WitnessUnanswered(witness.key, "the policy has no address for it", of_all=True)
     checkpoint = Checkpoint.parse(Note.parse(note).text)
     url = f"{witness.address.rstrip('/')}/add-checkpoint"
     old = min(seen, checkpoint.size)
@@ -142,9 +142,9 @@ async def cosign(
         if named > checkpoint.size:
             raise WitnessRefused(witness.key, Refusal.AHEAD, named)
         if named == old:
-            raise WitnessUnanswered(witness.key, "it names the size that it was asked about as another one")
+            raise WitnessUnanswered(witness.key, "it reports a conflict with the very size in the request")
         old = named
-    raise WitnessUnanswered(witness.key, "it names another size each time")
+    raise WitnessUnanswered(witness.key, "it reports another size each time")
 
 
 async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes) -> Fetched:
@@ -162,10 +162,10 @@ def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: da
             raise Malformed("it has an empty line")
         line = note.verified([witness])[witness]
     except (Malformed, Unverified):
-        raise WitnessUnanswered(witness, "its answer has no cosignature that holds") from None
+        raise WitnessUnanswered(witness, "its response has no valid cosignature") from None
     time = int.from_bytes(line.signature[:8])
     if not 0 < time <= now.timestamp() + AHEAD_SECONDS:
-        text = "the time of its cosignature is not possible; compare the clocks"
+        text = "the time of its cosignature is impossible; compare the clocks"
         raise WitnessUnanswered(witness, text, of_all=True)
     return Cosigned(bytes(line), time)
 
@@ -174,4 +174,4 @@ def _size(witness: VerifierKey, body: bytes) -> int:
     try:
         return number(body.decode("ascii").removesuffix("\n"), "body")
     except (UnicodeDecodeError, Malformed):
-        raise WitnessUnanswered(witness, "its answer names no size") from None
+        raise WitnessUnanswered(witness, "its response has no size") from None

@@ -254,7 +254,7 @@ async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
         raise LogUnreadable(f"the policy does not accept the log's checkpoint: {fault}") from None
     stated = signed.checkpoint
     if known is not None and known.origin != stated.origin:
-        raise LogUnreadable("this is the checkpoint of another log than that of the copy")
+        raise LogUnreadable("this checkpoint is of another log than the copy")
     if stated.size < edge.size:
         raise LogContradicted(Contradiction.ROLLED_BACK, before or b"", note)
     old = edge.size

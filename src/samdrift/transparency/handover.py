@@ -101,14 +101,14 @@ async def hand_over(connect: Connect, frames: Iterable[bytes], settle: float = S
                 async with asyncio.timeout(_SECONDS):
                     await writer.drain()
         if await _left_within(reader, settle):
-            raise NotTaken("the log system closed the connection before it was done")
+            raise NotTaken("the log system closed the connection too early")
         writer.close()
         async with asyncio.timeout(_SECONDS):
             await writer.wait_closed()
     except TimeoutError:
-        raise NotTaken("the log system takes nothing any more, or too slowly") from None
+        raise NotTaken("the log system accepts no more data, or too slowly") from None
     except OSError as error:
-        raise NotTaken(f"the connection to the log system broke ({type(error).__name__})") from None
+        raise NotTaken(f"the connection to the log system was lost ({type(error).__name__})") from None
     finally:
         writer.transport.abort()
 

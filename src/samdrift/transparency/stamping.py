@@ -29,7 +29,7 @@ class StampUnavailable(Temporary):
     service = "time-stamping authority"
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"the time-stamping authority gave no time stamp: {text}")
+        super().__init__(f"the time-stamping authority did not issue a time stamp: {text}")
         self.text = text
 
 

@@ -67,9 +67,7 @@ class Trusted:
         try:
             builder.build().verify_message(response, message)
         except (VerificationError, ValueError):
-            raise Unverified(
-                "it is not by a trusted authority, or not under the policy that is wanted"
-            ) from None
+            raise Unverified("it is not by a trusted authority or not under the required policy") from None
         return stamp
 
 
@@ -102,7 +100,7 @@ def _read(data: bytes, message: bytes) -> tuple[TimeStampResponse, Stamp]:
     except (ValueError, TypeError, OverflowError, KeyError, x509.InvalidVersion):
         raise Malformed("it is not a time stamp of RFC 3161 with its certificate") from None
     if response.as_bytes() != data:
-        raise Malformed("it is not a time stamp alone, in DER")
+        raise Malformed("it is not just a time stamp in DER")
     if hashed is None or not secrets.compare_digest(hashed(message).digest(), imprint.message):
         raise Unverified("it is over something else")
     until = min(each.not_valid_after_utc for each in embedded)
@@ -119,4 +117,4 @@ def _leaf(response: TimeStampResponse) -> x509.Certificate:
     for each in _embedded(response):
         if (each.issuer, each.serial_number) == (signer.issuer, signer.serial_number):
             return each
-    raise ValueError("no certificate of the signer")
+    raise ValueError("the signer's certificate is missing")

@@ -119,7 +119,7 @@ def application(witness: Witness, on_failure: Callable[[BaseException], None]) -
         def found(digest: str) -> Reply:
             content = witness.checkpoint(digest)
             if content is None:
-                return _refused(HTTPStatus.NOT_FOUND, "there is no checkpoint of such a log here")
+                return _refused(HTTPStatus.NOT_FOUND, "there is no checkpoint of that log here")
             return Reply(HTTPStatus.OK, content)
 
         return _response(await _in_thread(found, request.path_params["digest"]))

@@ -64,7 +64,7 @@ class WitnessState:
         """
         self._lock = threading.Lock()
         if new == file.exists():
-            found = "is there already" if new else "is missing, and without it a tree could be cosigned twice"
+            found = "already exists" if new else "is missing, and without it a tree could be cosigned twice"
             raise WitnessStateError(f"{file}: the state of this witness {found}")
         with _available():
             self._database = sqlite3.connect(

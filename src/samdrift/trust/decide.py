@@ -153,7 +153,7 @@ def _validated(
     except errors.DisallowedAlgorithmError:
         return CertificateVerdict(TrustReason.WEAK_KEY, "weak signature algorithm")
     except (errors.ValidationError, errors.PathError):
-        return CertificateVerdict(TrustReason.BROKEN, "the path does not hold (RFC 5280 6.1)")
+        return CertificateVerdict(TrustReason.BROKEN, "the path is not valid (RFC 5280 6.1)")
     return None
 
 
@@ -192,4 +192,4 @@ def _completed(work: Coroutine[Any, Any, object]) -> None:
     except StopIteration:
         return
     work.close()
-    raise RuntimeError("validation wanted to wait for something")
+    raise RuntimeError("validation tried to wait")

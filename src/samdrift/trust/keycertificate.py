@@ -42,17 +42,17 @@ class KeyPurpose(StrEnum):
 class Flaw(StrEnum):
     """A reason not to use a certificate; the value is shown to people."""
 
-    NO_KEY = "belongs to no key here that waits for its certificate"
+    NO_KEY = "does not belong to any key waiting for a certificate here"
     ANOTHER = "names another organisation"
     UNNAMED = "does not name the organisation: neither its number, its name nor its domain"
-    ISSUER = "was not issued by an issuer that is trusted for this"
-    PATH = "does not hold together with its issuers (RFC 5280 6.1)"
+    ISSUER = "was not issued by an issuer trusted for this"
+    PATH = "has no valid path to its issuers (RFC 5280 6.1)"
     USE = "is for another use of the key"
     SHORT = f"is for a key that is not RSA of at least {MIN_BITS} bits"
-    EXPIRED = "has expired when it is to be used"
-    EARLY = "is not valid yet when it is to be used"
-    LONG = "is valid for longer than an issuer of function certificates certifies"
-    IN_USE = "or its key is used already, by another key here"
+    EXPIRED = "will have expired when it is needed"
+    EARLY = "will not yet be valid when it is needed"
+    LONG = "is valid for longer than function certificates may be"
+    IN_USE = "or its key is already in use here"
 
 
 _USES = {

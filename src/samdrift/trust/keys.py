@@ -73,7 +73,7 @@ def key_bundle(data: bytes, passphrase: bytes | None = None) -> KeyBundle:
         raise KeyMaterialError("the private key is not an RSA key (certbot makes one with --key-type rsa)")
     own = next((one for one in found if one.public_key() == key.public_key()), None)
     if own is None:
-        raise KeyMaterialError("there is no certificate that belongs to the private key")
+        raise KeyMaterialError("no certificate belongs to the private key")
     return KeyBundle(key, own, tuple(_issuers(own, found)))
 
 
@@ -99,7 +99,7 @@ def _from_pkcs12(data: bytes, passphrase: bytes | None) -> tuple[object, Sequenc
     except (ValueError, UnsupportedAlgorithm):
         if passphrase is None:
             raise PassphraseNeeded("it is not a PKCS#12 file without a passphrase") from None
-        raise KeyMaterialError("it is not a PKCS#12 file that opens with this passphrase") from None
+        raise KeyMaterialError("it is not a PKCS#12 file with this passphrase") from None
     return key, [*([own] if own else []), *others]
 
 

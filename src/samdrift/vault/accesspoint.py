@@ -41,8 +41,8 @@ SELECT claimed.*, coalesce(t.spared, 0) FROM claim_in_turn($1, $2, $3, $4, $5, $
 JOIN transfers t ON t.id = claimed.id ORDER BY claimed.created_at, claimed.id, claimed.number
 """
 _RELEASE = call("release_transfers", 4)
-_CUT_SHORT = error_text(TransferReason.NONE, "ended with its process, and counts for nothing")
-_CUT_OFF = error_text(TransferReason.NONE, "was cut off by an outage, and counts for nothing")
+_CUT_SHORT = error_text(TransferReason.NONE, "interrupted when its process ended; does not count")
+_CUT_OFF = error_text(TransferReason.NONE, "interrupted by an outage; does not count")
 _PARDONED = 5
 """Number of consecutive attempts cut short by the end of their process that do not count."""
 _OUTGOING_BODY = """

@@ -71,7 +71,7 @@ class Announcements:
             await self._task
 
     async def _keep(self) -> None:
-        failed, away = False, failing("the news of work for other processes", VaultUnavailable)
+        failed, away = False, failing("notifications of work for other processes", VaultUnavailable)
         while True:
             await self._asked.wait()
             await asyncio.sleep(self._together)

@@ -37,7 +37,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 DATABASE, OBJECTS, SEALS, KEYS, LOG = "database", "object store", "sealed values", "key store", "log"
 _ACTOR = "another organisation's vault login"
-_HOLDER = "whoever holds another organisation's keys"
+_HOLDER = "a holder of another organisation's keys"
 _NOT_ALLOWED = ("42501",)
 _NOT_HERE = (*_NOT_ALLOWED, "3F000", "42P01")
 """SQLSTATE codes that count as a denial in the login's own database: not allowed, or no such object."""

@@ -116,7 +116,7 @@ async def _check_may_make(connection: Connection) -> None:
     if await _rows(connection, _MAY_MAKE) != [(True,)]:
         who = connection.info.user
         raise DatabaseUnfit(
-            f"the database's administrator {who} may make no databases: as a superuser,"
+            f"the database's administrator {who} may not create databases: as a superuser,"
             f" ALTER ROLE {sql.Identifier(who).as_string()} CREATEDB"
         )
 

@@ -18,7 +18,7 @@ class VaultError(Explained):
 class VaultDenied(VaultError, NotServed):
     """Denial of an opening; identical whether or not the organisation is hosted here."""
 
-    text = "the vault does not open for this"
+    text = "access to the vault is denied"
 
 
 class VaultUnavailable(VaultError, Temporary):
@@ -53,7 +53,7 @@ class ServerBusy(VaultUnavailable):
 
     def __init__(self, who: str) -> None:
         super().__init__(f"{who} is starting or stopping the embedded PostgreSQL", reported=False)
-        self.todo = "wait until that is done; where it does not end, see data/server.log in its folder"
+        self.todo = "wait until that is done; if it does not finish, see data/server.log in its folder"
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.todo}"
@@ -62,11 +62,11 @@ class ServerBusy(VaultUnavailable):
 class LoginRefused(VaultUnavailable):
     """Refusal of a login by a running database."""
 
-    text = "the database does not let one of our logins in"
+    text = "the database refused one of the platform's logins"
 
     def __init__(self, login: str = "", repair: str = "") -> None:
         super().__init__()
-        self._who = f"the database does not let the login {login} in: {repair}" if repair else self.text
+        self._who = f"the database refused the login {login}: {repair}" if repair else self.text
 
     def __str__(self) -> str:
         return self._who
@@ -131,7 +131,7 @@ class VaultRefused(VaultError):
 class SealBroken(VaultError):
     """A stored value that cannot be decrypted: altered, truncated, or moved to another place."""
 
-    text = "something stored does not open"
+    text = "a stored value cannot be decrypted"
 
 
 class ServerFailed(VaultError):

@@ -1,10 +1,10 @@
 """The keeper of leases, which renews in the registry the partitions that this process is in charge of.
 
 The database's clock alone decides (sql/leases-1.sql). This process measures a lease from before it requested
-it, by a clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever happens to it
-and to the connection, no other process is in charge while this one believes that it is. A process that shuts
-down properly gives its leases back; those of a killed one expire, or end as soon as a process that starts on
-the same machine knows that it has ended (:mod:`samdrift.installation.lives`).
+it, by a clock that is never set, and stops its work :attr:`LeaseTimes.margin` before the end: so whatever
+happens to it and to the connection, no other process is in charge while this one believes that it is. A
+process that shuts down properly gives its leases back; those of a killed one expire, or end as soon as a
+process that starts on the same machine knows that it has ended (:mod:`samdrift.installation.lives`).
 
 A process whose own clock differs from the database's is set aside by the registry as long as the clock of
 another one is right (sql/lease-clocks-1.sql): it gives its leases back, and gets none until its clock is
@@ -163,9 +163,9 @@ class LeaseKeeper:
             task.add_done_callback(self._tasks.discard)
         if self._lapsed:
             self._lapsed = False
-            _LOGGER.log(self._level, "leases: renewed again: work that comes by itself goes on here")
+            _LOGGER.log(self._level, "leases: renewed again; background work resumes here")
         if gone:
-            _LOGGER.warning("leases: processes that are gone without having ended in order: %d", len(gone))
+            _LOGGER.warning("leases: processes that ended without shutting down: %d", len(gone))
             self.found_gone()
 
     @property
@@ -215,8 +215,7 @@ class LeaseKeeper:
         self._lapsed = True
         _LOGGER.log(
             self._level,
-            "leases: could not be renewed in time: work that comes by itself stops here, and is left to other"
-            " processes",
+            "leases: could not be renewed in time: background work stops here and is left to other processes",
         )
         self._given.clear()
         self.leases.renewed({}, self._until)

@@ -132,7 +132,8 @@ async def end_login(connection: Connection, login: str) -> None:
         return  # Another process has ended it, perhaps just now.
     except psycopg.errors.DependentObjectsStillExist:
         _LOGGER.warning(
-            "database: the login %s has made something elsewhere: it is shut out and stays", login
+            "database: the login %s owns objects elsewhere: it can no longer log in, but is not removed",
+            login,
         )
 
 

@@ -498,7 +498,7 @@ class LogTree:
 class GapInLog(VaultError):
     """A gap in the log's entries in the database, over which nothing is signed."""
 
-    text = "entries are missing in a log; its tree cannot be continued"
+    text = "entries are missing from a log; its tree cannot be continued"
 
 
 async def signing(keys: Sequence[LogKey], work: Callable[[], T]) -> T:

@@ -179,7 +179,7 @@ class Moments:
                     away(error)
                 elif not told:
                     _LOGGER.warning(
-                        "database: when something is due in vaults cannot be brought to the registry now: %s",
+                        "database: due times of vaults cannot be sent to the registry now: %s",
                         for_operator(error),
                     )
                     told = True
@@ -187,7 +187,7 @@ class Moments:
                 self._asked.set()
                 continue
             if told:
-                _LOGGER.info("database: when something is due in vaults is brought to the registry again")
+                _LOGGER.info("database: due times of vaults are sent to the registry again")
             told, wait = False, _TOGETHER
 
 

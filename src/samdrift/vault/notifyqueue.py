@@ -121,14 +121,14 @@ class NotifyQueue:
             await connection.execute(_END, (pid, _PATIENCE_MS))
             self.ended += 1
             _LOGGER.warning(
-                "database: ended a session of ours that held the queue of notifications, %d %% full",
+                "database: ended one of our sessions that blocked the notification queue, %d %% full",
                 round(self.usage * 100),
             )
 
     def _name(self, others: frozenset[str]) -> None:
         for login in sorted(others - self.others):
             _LOGGER.warning(
-                "database: a session of the login %s holds the queue of notifications, %d %% full: end it",
+                "database: a session of the login %s blocks the notification queue, %d %% full: end it",
                 login,
                 round(self.usage * 100),
             )
@@ -169,12 +169,12 @@ class NotifyQueue:
             await self._hang_up()
             self._failures += 1
             if not self._blind and (not _is_away(error) or self._failures > _LOOKS_AWAY):
-                text = "database: nobody looks after the queue of notifications now: %s"
+                text = "database: the notification queue cannot be monitored now: %s"
                 _LOGGER.warning(text, _why(error))
                 self._blind = True
             return
         if self._blind:
-            _LOGGER.warning("database: the queue of notifications is looked after again")
+            _LOGGER.warning("database: the notification queue is monitored again")
         self._failures, self._blind = 0, False
 
     async def _hang_up(self) -> None:

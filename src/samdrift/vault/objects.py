@@ -140,7 +140,7 @@ class Objects:
             except FileNotFoundError:
                 await self._list_some()  # A bucket that is gone says nothing of what was in it.
                 await obstore.head_async(self._store, name)  # Nor does one that is back just now.
-                raise VaultUnavailable("object store: it did not find what it has") from None
+                raise VaultUnavailable("object store: an existing object was reported as missing") from None
 
     def _require_words(self) -> None:
         if self._state.silent:
@@ -265,7 +265,7 @@ def _require_folder(folder: Path) -> None:
     lost.
     """
     if not folder.is_dir():
-        raise VaultUnavailable("object store: its folder is not there")
+        raise VaultUnavailable("object store: its folder does not exist")
 
 
 async def _write_and_read(objects: Objects, prefix: str, data: bytes) -> datetime:
@@ -338,7 +338,7 @@ def _require_room(folder: Path) -> None:
     if found.f_bavail == 0:
         raise VaultUnavailable(f"object store: {os.strerror(errno.ENOSPC).lower()}")
     if (left := found.f_bavail * found.f_frsize) < _LEAST_ROOM:
-        raise VaultUnavailable(f"object store: {left >> 10} KiB are left on its disk")
+        raise VaultUnavailable(f"object store: {left >> 10} KiB left on its disk")
 
 
 def _remove(folder: Path, prefix: str) -> None:

@@ -383,7 +383,7 @@ class Provisioner:
 
         missing = await each_database(self._connection, self._database, vaults, visit)
         for name in missing:
-            _LOGGER.warning("database: the database %s, which vaults are in, is missing: restore it", name)
+            _LOGGER.warning("database: the database %s, which contains vaults, is missing: restore it", name)
         return missing
 
     async def _move_out(self, beside: migrations.Connection, vaults: Sequence[Hosted]) -> None:

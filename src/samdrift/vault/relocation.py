@@ -45,7 +45,7 @@ SELECT count(*), coalesce(sum(hashtextextended(row({columns})::text, 0)::numeric
 class MoveFailed(VaultError):
     """The failure of a move because a copy differs from the original; nothing was changed."""
 
-    text = "a vault did not arrive in its organisation's database as it was"
+    text = "the copy of a vault in its organisation's database differs from the original"
 
 
 async def move_out(database: Database, vaults: Sequence[Hosted], where: str, moved: Happening) -> None:

@@ -80,6 +80,6 @@ def remote_cause(error: Exception) -> str:
     if _TIMED_OUT.search(text):
         return "no answer in time"
     if _WITHOUT_ANSWER.search(text):
-        return "it cannot be reached, or breaks off"
+        return "it cannot be reached, or the connection breaks"
     unset = _UNSET.search(text)
     return f"{unset[0]}: see vaults.s3" if unset else type(error).__name__

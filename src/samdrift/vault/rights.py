@@ -201,7 +201,7 @@ async def close_databases(connection: Connection, names: Collection[str]) -> Non
 def _stays_open(connection: Connection, name: str) -> DatabaseUnfit:
     who = connection.info.user
     return DatabaseUnfit(
-        f"everybody who can log in to the cluster may connect to the database {name}, and its"
+        f"every login of the cluster may connect to the database {name}, and its"
         f" administrator {who} cannot change that: as a superuser, ALTER DATABASE"
         f" {sql.Identifier(name).as_string()} OWNER TO {sql.Identifier(who).as_string()}"
     )

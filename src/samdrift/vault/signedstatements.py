@@ -23,8 +23,8 @@ class StatementTaken(Explained):
 
     def __init__(self, number: int) -> None:
         super().__init__(
-            f"number {number} of the statements about rights is not free: somebody else stated something at"
-            " the same time; read them again, and repeat what you did"
+            f"number {number} of the statements about rights is taken: another statement was made at the"
+            " same time; read them again, and repeat what you did"
         )
         self.number = number
 

@@ -131,7 +131,7 @@ class UnitOfWork:
         """Run several queries as :meth:`look` does, in one round trip; return the rows of each."""
         self.check_open()
         if self._supposing:
-            raise RuntimeError("nothing can be asked while it is supposed that all comes about")
+            raise RuntimeError("no query is possible inside suppose()")
         statements = [*self._held, *asked]
         self._held.clear()
         if self._session is None:
@@ -261,7 +261,7 @@ class UnitOfWork:
         """
         self.check_open()
         if self._session is not None or self._held or self._happenings:
-            raise RuntimeError("a unit of work has begun already")
+            raise RuntimeError("a unit of work has already begun")
         self._session = await self._pool.borrow(self._login)
         noting: list[Statement] = [(_noting(sql), values) for sql, values in asked]
         opening = [self._opening]
@@ -278,7 +278,7 @@ class UnitOfWork:
         """
         self.check_open()
         if self._session is not None or self._held:
-            raise RuntimeError("a unit of work has begun already")
+            raise RuntimeError("a unit of work has already begun")
         self._used = True
         return await self._alone(sql, values)
 
@@ -370,7 +370,7 @@ class UnitOfWork:
         """
         session = self._session
         if session is None:
-            raise RuntimeError("nothing has begun")
+            raise RuntimeError("no unit of work has begun")
         if self._promising and entries and if_seen:
             raise RuntimeError("a promise must not depend on content that is seen in the same opening")
         logged = [append_statement(entries)] if entries else []

@@ -38,7 +38,7 @@ class NotSignedIn(Explained):
     """A page that requires sign-in was requested by a person who is not signed in."""
 
     def __init__(self) -> None:
-        super().__init__("nobody is signed in")
+        super().__init__("no one is signed in")
 
 
 def signed_in(answer: Answer) -> Answer:

@@ -100,7 +100,10 @@ async def test_messages_wait_for_a_store_that_is_away_and_it_is_said_once(
             assert await answered(process, "/health/ready") == 200
             assert await faults_of(await sending, those.members, PATIENCE) == []
         log = process.log.read_text()
-    cause = {"refused": "it cannot be reached, or breaks off", "denied": "it answers 403 AccessDenied"}[fault]
+    cause = {
+        "refused": "it cannot be reached, or the connection breaks",
+        "denied": "it answers 403 AccessDenied",
+    }[fault]
     assert re.findall(r"WARNING object-store: gone since \S+: (.*)", log) == [
         f"object store at {way.address.removeprefix('http://')}: {cause}"
     ]

@@ -50,7 +50,7 @@ ACTING = (
     Mutant(
         "a key proves one person",
         "config/staff.py",
-        '        yield "staff", "has a key twice: each is one person\'s"\n',
+        '        yield "staff", "has a key twice: each belongs to one person\'s"\n',
         "        pass\n",
         (f"{_PROVING}::test_keys_that_would_prove_too_much_or_nothing_are_refused",),
     ),
@@ -206,9 +206,9 @@ ACTING = (
         (f"{_PROVING}::test_each_parameter_that_decides_what_is_done_is_signed",),
     ),
     Mutant(
-        "a key for which anybody can sign is nobody's",
+        "a key for which anyone can sign is nobody's",
         "wire/crypto/sshsig.py",
-        '        raise ValueError("the key is a point of small order, for which anybody can sign")\n',
+        '        raise ValueError("the key is a point of small order, for which anyone can sign")\n',
         "        pass\n",
         ("tests/unit/wire/crypto/test_sshsig.py::test_a_key_for_which_anybody_can_sign_is_refused",),
     ),

@@ -259,7 +259,7 @@ GROUPS = (
     Mutant(
         "directories: a reference to another server is no whole answer",
         "net/ldap.py",
-        '            raise DirectoryUnavailable("it refers to another server for a part of the answer")',
+        '            raise DirectoryUnavailable("it refers to another server for part of the answer")',
         "            continue",
         (f"{_LIES}::test_what_is_at_another_server_is_no_whole_answer",),
     ),

@@ -300,7 +300,7 @@ LOGS = (
         "a person that cannot be named opens nothing",
         "wire/jose/jwt.py",
         "        if not isinstance(subject, str) or not subject:\n"
-        '            raise JwtInvalid("the claim act names nobody who acts")\n'
+        '            raise JwtInvalid("the claim act has no subject")\n'
         "        return subject\n",
         "        return subject if isinstance(subject, str) else None\n",
         (f"{_TOKENS}::test_a_person_that_cannot_be_named_opens_nothing",),

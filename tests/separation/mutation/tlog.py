@@ -116,7 +116,7 @@ TLOG = (
         "tlog: one witness counts in one group",
         "audit/policies.py",
         "            if member in self._members:\n"
-        '                raise Malformed("a member stands in a group already", where)\n',
+        '                raise Malformed("a member is already in another group", where)\n',
         "",
         (_POLICIES,),
     ),

@@ -80,7 +80,7 @@ def test_a_log_that_too_few_witnesses_saw_does_not_hold(tmp_path: Path) -> None:
     log.notes = [Stated(20, stated(log, 20, BEGUN + CADENCE, (LOG, ONE)))]
     verdict = verified(log, tmp_path)
     assert verdict.first_wrong is not None
-    assert "no checkpoint is one that the policy accepts" in verdict.first_wrong.why
+    assert "the policy accepts none of the checkpoints" in verdict.first_wrong.why
 
 
 def test_a_cosignature_of_the_future_counts_as_none(tmp_path: Path) -> None:

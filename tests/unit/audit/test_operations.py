@@ -32,8 +32,8 @@ def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytes
     log(VaultUnavailable("connection refused at 192.0.2.1:5432"))
     assert {each.levelname for each in caplog.records} == {"INFO"}
     assert caplog.messages == [
-        "interface A asked to come again: VaultUnavailable: key store: there is no such folder",
-        "interface A asked to come again: VaultUnavailable: connection refused at 192.0.2.1:5432",
+        "interface A asked the caller to retry later: VaultUnavailable: key store: there is no such folder",
+        "interface A asked the caller to retry later: VaultUnavailable: connection refused at 192.0.2.1:5432",
     ]
 
 
@@ -44,8 +44,9 @@ def test_an_outage_that_no_dependency_tells_of_warns(caplog: pytest.LogCaptureFi
         log(EndedByDatabase("the database ended the work (SQLSTATE 57014)"))
     log(LoginRefused())
     assert caplog.messages == [
-        "interface A asked to come again: EndedByDatabase: the database ended the work (SQLSTATE 57014)",
-        "interface A asked to come again: LoginRefused",
+        "interface A asked the caller to retry later: EndedByDatabase:"
+        " the database ended the work (SQLSTATE 57014)",
+        "interface A asked the caller to retry later: LoginRefused",
     ]
 
 
@@ -54,14 +55,16 @@ def test_what_has_no_cause_is_told_each_time(caplog: pytest.LogCaptureFixture) -
     log = postponing("interface A")
     for _ in range(2):
         log(VaultDenied())
-    assert caplog.messages == ["interface A asked to come again: VaultDenied"] * 2
+    assert caplog.messages == ["interface A asked the caller to retry later: VaultDenied"] * 2
 
 
 def test_what_a_person_has_caused_is_one_line_however_many_call(caplog: pytest.LogCaptureFixture) -> None:
     log = postponing("interface A")
     for _ in range(100):
         log(VaultSuspended())
-    assert caplog.messages == ["interface A asked to come again: the organisation is suspended here"]
+    assert caplog.messages == [
+        "interface A asked the caller to retry later: the organisation is suspended here"
+    ]
 
 
 def test_what_the_database_refused_is_told_by_its_state_and_not_in_its_words(

@@ -98,7 +98,7 @@ async def test_what_cannot_be_used_is_told_in_one_line_and_with_status_2(
         (("verify", backup, "--identity", other), "encrypted for another key"),
         (("verify", ground.folder, *named), "is not a backup"),
         (("verify", tmp_path / "nowhere", *named), "is not a backup"),
-        (("verify", backup, *named, "--signer", "0" * 64), "is not this installation's"),
+        (("verify", backup, *named, "--signer", "0" * 64), "is not signed by this installation's key"),
         (("list", tmp_path / "nowhere"), "no such file or directory"),
         (("create", ground.folder, *WHY), "recipients are needed"),
         (("create", ground.folder, "--to", "age1nobody", *WHY), "a recipient is not an age recipient"),
@@ -109,7 +109,7 @@ async def test_what_cannot_be_used_is_told_in_one_line_and_with_status_2(
         ),
         (("drill", backup, *named, "--organisation", "0203:nobody.se", *WHY), "is not in the backup"),
         (("restore", backup, *named, *WHY), "name one organisation"),
-        (("restore", backup, *named, "--everything", *WHY), "there are organisations here already"),
+        (("restore", backup, *named, "--everything", *WHY), "there are already organisations here"),
     ]
     for arguments, text in cases:
         ended = await ground.run(*arguments)

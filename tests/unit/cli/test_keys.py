@@ -70,7 +70,7 @@ def test_a_certificate_is_requested_installed_and_the_old_one_retired(config: Pa
         keys(config, "install", "access-point", certified(request, config))
     assert listed(config) == [("access-point", 2, "in use"), ("access-point", 1, "old")]
     in_use = refusal(config, "retire", "access-point", "2", "--anyway")
-    assert in_use == "the active key is replaced, not retired"
+    assert in_use == "the active key cannot be retired: replace it"
     unknown = refusal(config, "retire", "access-point", "1")
     assert unknown.startswith("it is unknown whether SMP names its certificate for 0203:habo.se: ")
     assert unknown.endswith(": replace it there first, or destroy the key anyway with --anyway")
@@ -86,7 +86,7 @@ def test_a_certificate_of_another_party_or_of_no_key_here_is_refused(config: Pat
     wrong = certified(keys(config, "request", "access-point"), config, "AP0002-SDK-TEST")
     text = f"{wrong}: the common name is not the party of this access point"
     assert refusal(config, "install", "access-point", wrong) == text
-    text = "the certificate belongs to no key that waits for one"
+    text = "no waiting key matches the certificate"
     assert refusal(config, "install", "tls-server", wrong) == text
 
 

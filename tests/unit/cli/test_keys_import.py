@@ -189,7 +189,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(config: Path) -> None:
     key, own = made()
     refused(config, pem(None, own), "there is no private key")
     refused(config, pem(key), "no certificate can be read")
-    refused(config, pem(key, ROOT.certificate), "no certificate that belongs to the private key")
+    refused(config, pem(key, ROOT.certificate), "no certificate belongs to the private key")
     refused(config, b"rubbish", "neither PEM nor PKCS#12")
     refused(config, b"0rubbish", "no terminal to ask on")
     refused(config, pem(key, own)[:-100], "cannot be read")

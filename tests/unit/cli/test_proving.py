@@ -581,10 +581,10 @@ def test_a_parameter_that_ends_something_is_signed_and_one_that_is_as_by_default
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        ("keys = []", "names no key"),
+        ("keys = []", "has no key"),
         ('keys = ["ssh-rsa AAAA"]', "not a public key of OpenSSH"),
         ('keys = ["{ola}"]', "has a key twice"),
-        ('keys = ["{own}"]\nkey_file = "own"', "is a service's"),
+        ('keys = ["{own}"]\nkey_file = "own"', "only a service may have its key in a file"),
     ],
 )
 def test_keys_that_would_prove_too_much_or_nothing_are_refused(

@@ -49,7 +49,7 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     entry = f'\n[[organisations]]\nidentifier = "{name}"\nname = "K"\nroles = ["ap"]\n'
     without = config.read_text() + entry
     config.write_text(without)
-    assert "names no token" in await refused(config, "use-hsm", name)
+    assert "no token is configured" in await refused(config, "use-hsm", name)
     token = f'hsm = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
     library = f'\n[vaults.hsm]\nmodule = "{hsm.library}"\n'
     config.write_text(without + token + library)

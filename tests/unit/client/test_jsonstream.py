@@ -110,7 +110,7 @@ def test_what_is_not_base64_is_named_by_its_place(text: str) -> None:
     ],
 )
 def test_what_is_not_an_object_of_json_may_be_asked_for_again(document: bytes) -> None:
-    with pytest.raises(Unreachable, match="something else than a JSON object"):
+    with pytest.raises(Unreachable, match="something other than a JSON object"):
         read(document, 4, JsonStream(files=True))
 
 

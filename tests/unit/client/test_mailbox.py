@@ -421,14 +421,14 @@ async def test_an_answer_that_drips_without_an_end_is_given_up(monkeypatch: pyte
 )
 async def test_a_list_of_another_shape_is_a_clear_error(document: object) -> None:
     async with client_of(Service([JSONResponse(document)])) as mailbox:
-        with pytest.raises(Unreachable, match="another shape"):
+        with pytest.raises(Unreachable, match="unexpected form"):
             _ = [each async for each in mailbox.list()]
 
 
 @pytest.mark.parametrize("data", [7, "text", [], [{}], True], ids=str)
 async def test_a_message_of_another_shape_is_a_clear_error(data: object) -> None:
     async with client_of(Service([JSONResponse({"data": data})])) as mailbox:
-        with pytest.raises(Unreachable, match="another shape"):
+        with pytest.raises(Unreachable, match="unexpected form"):
             await mailbox.get("m")
 
 
@@ -450,5 +450,5 @@ async def test_evidence_comes_in_pieces_and_the_original_where_it_is_asked_for()
 @pytest.mark.parametrize("status", [400, 404, 405, 406])
 async def test_a_message_service_without_evidence_is_said_to_lack_it(status: int) -> None:
     async with client_of(Service([JSONResponse({"title": "no"}, status)])) as mailbox:
-        with pytest.raises(NotOffered, match="no receipts and no original"):
+        with pytest.raises(NotOffered, match="neither receipts nor the original"):
             await anext(mailbox.evidence("m"))

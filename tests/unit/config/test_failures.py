@@ -34,7 +34,7 @@ from samdrift.vault.errors import ServerBusy, VaultUnavailable
         (
             ServerBusy("serve (process 7)"),
             "serve (process 7) is starting or stopping the embedded PostgreSQL: wait until that is done;"
-            " where it does not end, see data/server.log in its folder",
+            " if it does not finish, see data/server.log in its folder",
         ),
     ],
 )

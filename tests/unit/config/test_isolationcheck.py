@@ -40,7 +40,7 @@ def test_the_canaries_are_read(tmp_path: Path) -> None:
         ({"canaries": ["0203:a.se"]}, "two different"),
         ({"canaries": ["0203:a.se", "0203:a.se"]}, "two different"),
         ({"canaries": ["0203:a.se", "nobody"]}, ""),
-        ({"canaries": ["0203:a.se", "0203:c.se"]}, "none of the organisations"),
+        ({"canaries": ["0203:a.se", "0203:c.se"]}, "not one of the organisations"),
         ({"canaries": ["0203:a.se", "0203:b.se"], "canary": 1}, "is not a setting"),
     ],
     ids=str,

@@ -79,7 +79,7 @@ def test_a_secret_that_is_missing_empty_or_for_all_to_read_is_said_so(tmp_path: 
     assert fault() == "vaults.s3.secret_file: the secret is empty"
     (tmp_path / "s3-secret").write_text(SECRET)
     (tmp_path / "s3-secret").chmod(0o644)
-    assert fault() == "vaults.s3.secret_file: others than its owner can read or write it: chmod 600"
+    assert fault() == "vaults.s3.secret_file: users other than its owner can read or write it: chmod 600"
     (tmp_path / "s3-secret").chmod(0o600)
     (tmp_path / "s3-secret").write_bytes(b"\xff")
     assert fault() == "vaults.s3.secret_file: is not text in ASCII"

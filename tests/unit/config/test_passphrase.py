@@ -30,9 +30,9 @@ def test_a_file_that_others_can_read_or_write_opens_nothing(tmp_path: Path, mode
     """Whoever has a login on the host has the passphrase, or puts another in its place."""
     file = secret_file(tmp_path / "it", "open sesame")
     file.chmod(mode)
-    with pytest.raises(Unusable, match="others than its owner can read or write it"):
+    with pytest.raises(Unusable, match="users other than its owner can read or write it"):
         read_passphrase(vaults(tmp_path, file), {})
-    with pytest.raises(Unusable, match="others than its owner can read or write it"):
+    with pytest.raises(Unusable, match="users other than its owner can read or write it"):
         passphrase("Passphrase of anna", file)
     file.chmod(0o400)
     assert read_passphrase(vaults(tmp_path, file), {}) == b"open sesame"
@@ -43,14 +43,14 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     secret_file(tmp_path / "empty", "\n")
     credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     for config, environment, complaint in (
-        (vaults(tmp_path, tmp_path / "it"), {}, "vaults.passphrase_file: the passphrase is not there"),
+        (vaults(tmp_path, tmp_path / "it"), {}, "vaults.passphrase_file: there is no passphrase"),
         (vaults(tmp_path, tmp_path / "empty"), {}, "vaults.passphrase_file: the passphrase is empty"),
         (
             vaults(tmp_path, credential="it"),
             credentials,
-            "vaults.passphrase_credential: the passphrase is not",
+            "vaults.passphrase_credential: there is no passphrase",
         ),
-        (vaults(tmp_path, credential="it"), {}, "vaults.passphrase_credential: no credentials were handed"),
+        (vaults(tmp_path, credential="it"), {}, "vaults.passphrase_credential: no credentials were passed"),
     ):
         with pytest.raises(ConfigError, match=complaint):
             read_passphrase(config, environment)
@@ -68,7 +68,7 @@ def test_a_secret_for_another_service_is_its_owners_alone(tmp_path: Path) -> Non
 
     for mode in (0o640, 0o604, 0o620, 0o602):
         file.chmod(mode)
-        assert fault() == "sign_in.secret_file: others than its owner can read or write it: chmod 600"
+        assert fault() == "sign_in.secret_file: users other than its owner can read or write it: chmod 600"
     file.chmod(0o600)
     file.write_bytes(b"\xff")
     assert fault() == "sign_in.secret_file: is not text"

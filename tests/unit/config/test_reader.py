@@ -523,7 +523,7 @@ def test_sign_in_by_saml_that_is_not_safe_is_refused(
 
 def test_persons_sign_in_at_one_service(tmp_path: Path) -> None:
     both = PAGES + SAML[SAML.index("[organisations.saml]") :]
-    with pytest.raises(ConfigError, match="sign in at one of them"):
+    with pytest.raises(ConfigError, match="cannot be combined with sign_in"):
         load(write(tmp_path, both))
 
 
@@ -622,8 +622,8 @@ def test_a_directory_without_tls_is_for_the_demonstration_alone(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("right", "wrong", "fault"),
     [
-        ('"ad"', '"AD"', "small letters"),
-        ('"ad"', '"ad#x"', "small letters"),
+        ('"ad"', '"AD"', "lower-case letters"),
+        ('"ad"', '"ad#x"', "lower-case letters"),
         ("dc1.habo.test", "ldaps://dc1", "name of a host"),
         ('"employeeNumber"', '"employeeNumber)(uid=*"', "name of an attribute"),
         ('subject = "employeeNumber"', 'subject = "uid"\npeople_filter = "uid=*"', "filter of LDAP"),

@@ -75,8 +75,8 @@ def test_the_examples_together_are_a_configuration() -> None:
 
 def test_a_key_stands_on_the_page_once_with_its_default() -> None:
     line = (
-        "| `lease_seconds` | Time after which work is taken up of a process whose end is not known,"
-        " as on another machine. "
+        "| `lease_seconds` | Time after which work of a process that may have ended, as on"
+        " another machine, is taken over. "
     )
     assert PAGE.read_text().count(f"{line}| whole number from 1, in seconds | `300` | 0.1 | restart |") == 1
 

@@ -331,6 +331,6 @@ async def test_an_answer_that_drips_without_an_end_is_given_up(
 async def test_an_answer_to_a_question_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugin, "_LARGEST_ANSWER", 1 * MIB)
     async with desk(tmp_path, endless("application/soap+xml", b" ", b" " * (64 << 10))) as at:
-        with pytest.raises(TransferUnavailable, match="another shape"):
+        with pytest.raises(TransferUnavailable, match="unexpected form"):
             async with asyncio.timeout(60):
                 await at.access_point.acknowledge("m@p")

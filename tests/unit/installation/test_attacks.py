@@ -153,4 +153,4 @@ async def test_an_append_log_that_keeps_nothing_is_found_by_promises(
         async with scene.installation.open(scene.organisation, AP) as vault:
             vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="unseen")
     assert gathered == []
-    assert "ALARM a log: the database has not kept" in caplog.text
+    assert "ALARM a log: the database did not store" in caplog.text

@@ -298,7 +298,7 @@ async def test_a_secret_that_others_than_its_owner_can_read_or_write_is_not_used
     getattr(ground.place.own, name).chmod(mode)
     ground.world.house.now += timedelta(minutes=2)
     await ground.keeper.look(ground.place)
-    assert ground.state() == f"{name}: others than its owner can read or write it: chmod 600"
+    assert ground.state() == f"{name}: users other than its owner can read or write it: chmod 600"
     assert not await ground.world.may("sub-anna")
 
 

@@ -252,7 +252,7 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     [
         ("away", "unreachable"),
         ("busy", "it answers 503"),
-        ("ahead", "the time of its cosignature is not possible; compare the clocks"),
+        ("ahead", "the time of its cosignature is impossible; compare the clocks"),
     ],
 )
 async def test_a_witness_that_is_away_is_noted_once_for_all_logs(
@@ -670,7 +670,7 @@ async def test_a_turn_that_comes_while_a_round_goes_on_waits_for_the_next(
 
 async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:
     def unusable(_: LogPlace) -> tuple[Member, ...]:
-        raise PolicyUnusable("habo.policy: a policy has a line that begins with quorum")
+        raise PolicyUnusable("habo.policy: a policy needs a line that begins with quorum")
 
     keeper = LogKeeper(scene.installation.gate, unusable, scene, lambda: NOW, MINUTE)
     await keeper._in_its_place(scene.place)

@@ -89,7 +89,7 @@ def test_a_key_store_that_is_not_there_is_not_made_anew_while_its_seals_are(fold
 def test_a_key_store_of_an_unreleased_version_is_told_of(folder: Path) -> None:
     root = folder / "root"
     root.write_text(root.read_text().replace('"format": 2, ', ""))
-    with pytest.raises(KeyStoreError, match="begin with new folders"):
+    with pytest.raises(KeyStoreError, match="start with new folders"):
         key_store(folder)
 
 

@@ -203,7 +203,7 @@ async def test_a_message_that_is_too_large_is_listed_as_such_and_asked_for_once(
     assert left == {"resource-1", "resource-2"}
     assert {mail[each].stage for each in left} == {"unreadable"}
     assert mail["resource-1"].content["sender"]["organisation"] == "0203:mullsjo.se"
-    assert reasons == ["the message service answers with more than 0 MiB"] * 2
+    assert reasons == ["the message service responds with more than 0 MiB"] * 2
 
 
 async def test_what_is_no_message_at_all_is_asked_for_again_and_kept_as_it_came_in_the_end(

@@ -94,7 +94,7 @@ async def test_a_resolver_that_strips_the_bit_changes_the_verdict(
     async with there() as place:
         place.dns.authenticated = False
         assert await place.outcome(participant) is DiscoveryUntrusted
-        assert "SML's answers are, by DNSSEC: not authenticated" in caplog.messages
+        assert "DNSSEC status of SML's answers: not authenticated" in caplog.messages
         assert await place.outcome(participant) is DiscoveryUntrusted
         assert len([each for each in caplog.messages if "DNSSEC" in each]) == 1, "once, until it changes"
 
@@ -128,7 +128,7 @@ async def test_where_dnssec_is_not_required_the_word_is_logged_and_changes_nothi
     told = [
         (each.levelno, each.getMessage().rpartition(": ")[2])
         for each in caplog.records
-        if "by DNSSEC" in each.getMessage()
+        if "DNSSEC status" in each.getMessage()
     ]
     assert told == [
         (logging.INFO, Dnssec.AUTHENTICATED.value),
@@ -188,4 +188,4 @@ async def test_a_lookup_that_got_no_answer_says_when_it_began() -> None:
             )
             with pytest.raises(DiscoveryError):
                 await discovery.service(HABO, SDK_MESSAGE_EXTENDED)
-    assert told == [("sml", ZONE, "DNS gave no answer: no name server answered in time", pki.NOW)]
+    assert told == [("sml", ZONE, "DNS did not answer: no name server answered in time", pki.NOW)]

@@ -71,7 +71,7 @@ async def test_each_role_here_is_judged_by_the_organisations_own_record(installa
     roles = ("agreements.ap", "agreements.mt", "agreements.mk")
     before = await found(house.now)
     assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.FAIL)
-    assert all("before agreements" in each.found for each in before.values())
+    assert all("inherited rights" in each.found for each in before.values())
     await inherits(installation, organisation, None)
     never = await found(house.now)
     assert {each: never[each].state for each in never} == dict.fromkeys(roles, State.WARN)

@@ -260,7 +260,7 @@ async def test_a_backup_that_another_installation_signed_is_refused(ground: Grou
     theirs = keys.log_keys("vother")[0]
     backup = ground.read(made.folder)
     backupset.write(made.folder, backup.manifest, theirs)
-    with pytest.raises(BackupError, match="not this installation's") as caught:
+    with pytest.raises(BackupError, match="not signed by this installation's key") as caught:
         ground.read(made.folder)
     assert caught.value.fault is BackupFault.SIGNATURE
     named = backupset.read(made.folder, signers(keys, theirs.public.hex()))

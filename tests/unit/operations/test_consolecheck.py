@@ -104,11 +104,11 @@ async def test_without_a_console_there_is_nothing_to_look_at(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("names", "environment", "state", "told"),
     [
-        ((), Environment.TEST, State.SKIPPED, "needed in production alone"),
-        ((), Environment.PRODUCTION, State.WARN, "[[staff]] names nobody"),
-        (("ola",), Environment.TEST, State.WARN, "may look and do nothing: jl"),
+        ((), Environment.TEST, State.SKIPPED, "required only in production"),
+        ((), Environment.PRODUCTION, State.WARN, "[[staff]] is empty"),
+        (("ola",), Environment.TEST, State.WARN, "may look but not act: jl"),
         (("ola", "jl"), Environment.PRODUCTION, State.OK, "1 may sign in"),
-        (("jl (service)",), Environment.PRODUCTION, State.WARN, "may look and do nothing: jl"),
+        (("jl (service)",), Environment.PRODUCTION, State.WARN, "may look but not act: jl"),
     ],
 )
 async def test_those_who_sign_in_are_to_be_named_with_keys(

@@ -412,7 +412,7 @@ async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_p
             async with installation.open(ground.organisation, AP) as vault:
                 assert await vault.inbox(10)
             theirs.superuser(f"REVOKE SELECT ON pg_catalog.pg_constraint FROM {ADMINISTRATOR}")
-            with pytest.raises(DatabaseUnfit, match="a superuser runs it again"):
+            with pytest.raises(DatabaseUnfit, match="have a superuser run it again"):
                 await ground.create()
         names = [name for (name,) in theirs.ask("SELECT datname FROM pg_database")]
         assert restored.former in names

@@ -103,7 +103,7 @@ def test_answers_come_from_a_file_too_and_options_go_before_them(tmp_path: Path)
     for text, fault in (
         ("party = 7", "is not a text"),
         ("party", "is not TOML"),
-        ('paty = "x"', "is no answer"),
+        ('paty = "x"', "is not a known answer"),
     ):
         file.write_text(text)
         refused = in_process("init", tmp_path / "two", "--answers", file)

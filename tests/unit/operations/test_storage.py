@@ -140,5 +140,5 @@ def test_what_could_not_be_asked_is_not_shown_as_nothing(capsys: pytest.CaptureF
 async def test_an_organisation_that_is_not_here_is_said_so(
     installation: Installation, tmp_path: Path
 ) -> None:
-    with pytest.raises(Unusable, match="has nothing in this installation"):
+    with pytest.raises(Unusable, match="has no data in this installation"):
         await stored(installation, ParticipantIdentifier("0203:nowhere.se"), tmp_path)

@@ -164,7 +164,7 @@ def test_a_line_of_many_values_is_refused_before_it_is_parsed() -> None:
 @pytest.mark.parametrize("text", ["x" * (2 << 20), '\\"[],' * (1 << 19)], ids=["plain", "with quotes"])
 def test_a_line_of_one_long_text_is_read(text: str) -> None:
     """A peer's message may have one: the organisation could never move again."""
-    with pytest.raises(MoveError, match="a record has other facts than it should"):
+    with pytest.raises(MoveError, match="a record has unexpected facts"):
         layout.read_page(MESSAGES, "page", json.dumps({"files": {}, "text": text}).encode())
 
 

@@ -78,7 +78,7 @@ async def test_what_a_process_started_ends_with_it(
     child.kill()
     await child.ended()
     assert not left(folder)
-    assert any("outlived it, and were ended" in each.message for each in caplog.records)
+    assert any("outlived it and were killed" in each.message for each in caplog.records)
     assert groups.end_all() == 0, "its group is gone"
 
 

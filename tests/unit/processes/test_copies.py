@@ -107,7 +107,7 @@ def test_secrets_for_services_are_read_by_their_workers_and_by_nobody_else(
         assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (user.user, 0o600)
     (tmp_path / "secret").chmod(0o644)
     hands._make_room("another", registration, (Role.MESSAGE_CLIENT,), user)
-    assert "supervisor: secret: others than its owner can read or write it: chmod 600" in caplog.messages
+    assert "supervisor: secret: users other than its owner can read or write it: chmod 600" in caplog.messages
     another = narrowed(config, cast(Any, SimpleNamespace(organisation=own.identifier.value, name="another")))
     assert another.organisations[0].sign_in is not None
     assert another.organisations[0].sign_in.secret_file is not None

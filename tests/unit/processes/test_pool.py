@@ -236,7 +236,7 @@ async def test_a_worker_that_hangs_counts_as_not_serving_and_then_as_serving_aga
     await scene.pool._look()
     assert scene.pool.serving() == 3
     said = [line for line in caplog.messages if line.startswith("worker 2")]
-    assert said == ["worker 2: does not answer, and counts as not serving", "worker 2: answers again"]
+    assert said == ["worker 2: does not respond and counts as not serving", "worker 2: answers again"]
 
 
 async def test_a_worker_that_is_ending_is_not_taken_for_one_that_hangs(

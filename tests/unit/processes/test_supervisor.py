@@ -199,7 +199,7 @@ async def test_a_rolling_restart_ends_at_the_first_that_does_not_serve_again(
     scene.runs("raise SystemExit(2)")
     await scene.house.roll()
     assert (scene.worker("alfa") == alfa, scene.worker("beta")) == (False, beta)
-    assert "ap of 0203:alfa.se: does not serve again, and the rolling restart ends here" in caplog.text
+    assert "ap of 0203:alfa.se: does not serve again; the rolling restart is aborted" in caplog.text
 
 
 async def test_a_rolling_restart_leaves_alone_whoever_could_not_begin_again(scene: Scene) -> None:

@@ -172,7 +172,7 @@ def test_when_all_numbers_have_been_given_nobody_gets_another_ones(tmp_path: Pat
     place.user()
     (place.secrets / "users" / f"{USERS - 1:04d}").write_text("closed long ago")
     place.made("next")
-    with pytest.raises(ConfigError, match="have been given"):
+    with pytest.raises(ConfigError, match="are taken"):
         place.user("next")
 
 

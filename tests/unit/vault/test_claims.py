@@ -52,7 +52,7 @@ async def test_claims_of_a_process_that_has_ended_are_taken_up_at_once_and_count
         (again,) = await vault.claim_transfers(now=LATER, lease=MINUTE, limit=9)
         assert (len(again.attempts), again.spared, again.counted) == (2, 1, 1)
         first, second = await vault.attempts(transfer.id)
-    assert first.error == "none: ended with its process, and counts for nothing"
+    assert first.error == "none: interrupted when its process ended; does not count"
     assert second.error is None
 
 

@@ -83,7 +83,7 @@ async def test_a_program_is_refused_by_a_schema_of_a_form_that_it_does_not_know(
         "UPDATE registry.versions SET version = %s WHERE part = 'form reached'", migrations.FORM + 1
     )
     before = everything(administrator)
-    with pytest.raises(DatabaseUnfit, match=r"a newer version of the program gave it.*: install the newer"):
+    with pytest.raises(DatabaseUnfit, match=r"from a newer version of the program,.*: install the newer"):
         await installation.provisioner.install()
     assert everything(administrator) == before
 

@@ -481,6 +481,6 @@ def test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin(
         run()
     assert {each.levelname for each in caplog.records} == {level}
     assert [each.getMessage().partition(":")[2].strip() for each in caplog.records] == [
-        "could not be renewed in time: work that comes by itself stops here, and is left to other processes",
-        "renewed again: work that comes by itself goes on here",
+        "could not be renewed in time: background work stops here and is left to other processes",
+        "renewed again; background work resumes here",
     ]

@@ -21,7 +21,7 @@ class Database:
         raise self.error
 
 
-SAID = "database: nobody looks after the queue of notifications now: "
+SAID = "database: the notification queue cannot be monitored now: "
 AWAY = [
     (psycopg.OperationalError("connection to server failed: Connection refused"), "connection refused"),
     (psycopg.OperationalError("the connection is lost"), "no connection to the database"),
@@ -29,7 +29,7 @@ AWAY = [
 ]
 SHUT_OUT = [
     (psycopg.errors.InsufficientPrivilege("kim"), "see docs/database.md"),
-    (LoginRefused(), "the database does not let one of our logins in"),
+    (LoginRefused(), "the database refused one of the platform's logins"),
 ]
 
 
@@ -69,5 +69,5 @@ async def test_that_the_queue_is_looked_after_again_is_said_where_it_was_not(
     await looked(queue, 1)
     monkeypatch.setattr(NotifyQueue, "look", look)
     await looked(queue, 2)
-    again = "database: the queue of notifications is looked after again"
+    again = "database: the notification queue is monitored again"
     assert caplog.messages == [f"{SAID}see docs/database.md", again]

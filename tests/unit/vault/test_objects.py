@@ -65,7 +65,7 @@ async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path
     (tmp_path / "objects").rename(tmp_path / "aside")
     with pytest.raises(VaultUnavailable) as caught:
         await put(objects, "v1/one", b"1")
-    assert caught.value.cause == "object store: its folder is not there"
+    assert caught.value.cause == "object store: its folder does not exist"
     assert not (tmp_path / "objects").exists()
     (tmp_path / "aside").rename(tmp_path / "objects")
     await put(objects, "v1/one", b"1")
@@ -105,7 +105,7 @@ async def test_a_folder_that_goes_while_a_body_comes_is_not_made_anew_either(
 
     with pytest.raises(VaultUnavailable) as caught:
         await written()
-    assert caught.value.cause == "object store: its folder is not there"
+    assert caught.value.cause == "object store: its folder does not exist"
     assert not (tmp_path / "objects").exists()
 
 
@@ -113,8 +113,8 @@ async def test_a_folder_that_goes_while_a_body_comes_is_not_made_anew_either(
     ("blocks", "cause"),
     [
         (0, "no space left on device"),
-        (3, "12 KiB are left on its disk"),
-        (4095, "16380 KiB are left on its disk"),
+        (3, "12 KiB left on its disk"),
+        (4095, "16380 KiB left on its disk"),
     ],
 )
 async def test_a_disk_that_is_nearly_full_is_known_before_each_message_finds_out(
@@ -186,7 +186,7 @@ async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: 
     (tmp_path / "objects").rename(tmp_path / "aside")
     with pytest.raises(VaultUnavailable) as caught:
         _ = [piece async for piece in objects.pieces("v1/one")]
-    assert caught.value.cause == "object store: its folder is not there"
+    assert caught.value.cause == "object store: its folder does not exist"
 
 
 async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:

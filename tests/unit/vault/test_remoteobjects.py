@@ -110,10 +110,13 @@ async def test_a_store_that_is_down_silent_or_breaks_off_is_said_so(way: Way) ->
         pass
     down = objects_by(closed)
     assert await failed(lambda one: one.reach(), down) == "connection refused"
-    assert await failed(written, down) in {"connection refused", "it cannot be reached, or breaks off"}
+    assert await failed(written, down) in {
+        "connection refused",
+        "it cannot be reached, or the connection breaks",
+    }
     way.refused = True
     for attempt in ATTEMPTS.values():
-        assert await failed(attempt, objects_by(way)) == "it cannot be reached, or breaks off"
+        assert await failed(attempt, objects_by(way)) == "it cannot be reached, or the connection breaks"
     way.refused, way.silent = False, True
     assert await failed(lambda one: one.reach(), objects_by(way)) == "no answer in time"
 
@@ -142,7 +145,7 @@ async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_a
 
     way.answer = _Listing("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
     monkeypatch.setattr(obstore, "head_async", there)
-    assert await failed(read, objects_by(way)) == "it did not find what it has"
+    assert await failed(read, objects_by(way)) == "an existing object was reported as missing"
     monkeypatch.setattr(obstore, "head_async", not_there)
     with pytest.raises(SealBroken):
         await read(objects_by(way))

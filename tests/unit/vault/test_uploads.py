@@ -164,7 +164,7 @@ async def test_an_answer_that_is_no_listing_is_a_typed_error_and_nothing_is_abor
     way.answer = Said(text)
     with pytest.raises(VaultUnavailable) as caught:
         await Objects(replace(SETTINGS, endpoint=way.address)).drop_drafts("v1", NOW)
-    assert caught.value.cause == "object store: it cannot be reached, or breaks off"
+    assert caught.value.cause == "object store: it cannot be reached, or the connection breaks"
     assert aborted(way) == []
 
 

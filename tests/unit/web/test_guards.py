@@ -229,7 +229,7 @@ def test_a_line_that_was_left_out_is_counted_in_the_next_minute(caplog: pytest.L
     journal("another")
     assert caplog.messages == [
         "refused",
-        "refused (2 times more since the last such line)",
-        "refused (1 times more since the last such line)",
+        "refused (2 more times since the last such line)",
+        "refused (1 more times since the last such line)",
         "another",
     ]

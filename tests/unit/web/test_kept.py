@@ -31,7 +31,7 @@ async def test_a_service_that_is_down_is_one_line_for_each_reason_and_outage(
         return "metadata"
 
     kept = Kept(fetch, clock, "idp.habo.se:443")
-    down, broken = "unreachable (connection refused)", "an answer of another shape"
+    down, broken = "unreachable (connection refused)", "a response of unexpected form"
     answers += [down, down, down, broken, "", down]
     for _ in range(4):
         with pytest.raises(ProviderUnavailable):

@@ -89,7 +89,7 @@ class AnswerReader:
     def envelope(self) -> Element:
         """Return the SOAP message without the payload, once the whole answer has been fed."""
         if self._tree.root is None:
-            raise WireError(WireFault.STRUCTURE, "the answer is not whole")
+            raise WireError(WireFault.STRUCTURE, "the answer is incomplete")
         return self._tree.root
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -236,7 +236,7 @@ class Tree:
     def _keep(self, length: int) -> None:
         self._kept += length
         if self._kept > _MOST_TEXT:
-            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters besides the payload")
+            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters outside the payload")
 
 
 def _set_text(element: Element, text: str) -> None:
@@ -352,7 +352,7 @@ def errors(envelope: Element) -> tuple[ErrorEntry, ...]:
 def _answer(envelope: Element, local: str) -> Element:
     body = _body(envelope)
     if body.tag != name(Namespace.DOMIBUS, local):
-        raise _malformed_answer("another answer than asked for")
+        raise _malformed_answer("not the requested answer")
     return body
 
 

@@ -37,7 +37,7 @@ class HsmLock:
         """Return the lock that a URI stands for; ``DAMAGED`` if it was not written here."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise KeyStoreError(KeyFault.DAMAGED, "what a vault knows of its token cannot be read")
+            raise KeyStoreError(KeyFault.DAMAGED, "a vault's record of its token cannot be read")
         return cls(unquote(match[1]), unquote_to_bytes(match[2]))
 
 

@@ -206,13 +206,13 @@ class Token:
         """Return the PIN, for this process or for the organisation's own process."""
         if self._pin_file is None:
             if self._told is None:
-                raise HsmUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
+                raise HsmUnavailable(KeyFault.LOCKED, "the token's PIN has not been entered yet")
             return self._told
         try:
             if pin := self._read(self._pin_file).decode("utf-8").strip():
                 return pin
         except NotPrivate:
-            text = "others than its owner can read or write the file with the token's PIN: chmod 600"
+            text = "users other than its owner can read or write the file with the token's PIN: chmod 600"
             raise HsmUnavailable(KeyFault.LOCKED, text) from None
         except (OSError, ValueError):
             pass
@@ -239,7 +239,7 @@ def _unavailable(error: pkcs11.PKCS11Error) -> HsmUnavailable:
         return HsmUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
     if isinstance(error, pkcs11.MultipleTokensReturned):
         return HsmUnavailable(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
-    return HsmUnavailable(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")
+    return HsmUnavailable(KeyFault.UNAVAILABLE, f"the HSM failed: {type(error).__name__}")
 
 
 @dataclass(slots=True)
@@ -264,7 +264,7 @@ class Session:
             self.opened.generate_random(8)  # A search in a dead session makes noise; this just fails.
             objects = list(self.opened.get_objects({Attribute.CLASS: kind, Attribute.ID: key_id}))
             if len(objects) != 1:
-                raise KeyStoreError(KeyFault.MISSING, "the token does not have the key that it should have")
+                raise KeyStoreError(KeyFault.MISSING, "the token lacks an expected key")
             found = self._found[kind, key_id] = objects[0]
         return found
 
@@ -298,7 +298,7 @@ class Module:
         called_at = self._called_at
         hangs = called_at is not None and monotonic() - called_at > self._patience
         if hangs or not self._turn.acquire(timeout=self._patience):
-            raise HsmUnavailable(KeyFault.UNAVAILABLE, "the tokens' library does not come back from a call")
+            raise HsmUnavailable(KeyFault.UNAVAILABLE, "the PKCS#11 library does not respond")
         self._called_at = monotonic()
         try:
             yield self._loaded()

@@ -131,7 +131,7 @@ def make_log_key(token: Token, vault: str) -> MadeLogKey:
         except (ValueError, InvalidSignature):
             for each in (private, public):
                 each.destroy()
-            text = "what the token signs with an Ed25519 key does not verify"
+            text = "the token's Ed25519 signatures do not verify"
             raise KeyStoreError(KeyFault.UNAVAILABLE, text) from None
         return MadeLogKey(key_id, found)
 
@@ -223,7 +223,7 @@ def _require_stays(key: Any, *others: Any) -> None:
     if any(key[attribute] is not value for attribute, value in _HAS_STAYED.items()):
         for each in (key, *others):
             each.destroy()
-        raise KeyStoreError(KeyFault.WEAK, "the token makes keys that could be taken out of it")
+        raise KeyStoreError(KeyFault.WEAK, "the token creates keys that could be extracted")
 
 
 def _public_key(key: Any) -> rsa.RSAPublicKey:

@@ -119,7 +119,7 @@ class HsmKeyStore(SoftwareKeyStore):
             else:
                 token = self._tokens.lock(vault, organisation)
                 if token is None:
-                    text = "the configuration names no token for the organisation"
+                    text = "no token is configured for the organisation"
                     raise KeyStoreError(KeyFault.MISSING, text)
                 self._lock_anew(vault, *self._locking().hsm_lock(vault, token))
             if self.log_key_place(vault) is LogKeyPlace.MOVABLE:
@@ -290,7 +290,7 @@ class HsmKeyStore(SoftwareKeyStore):
     def _required(self, vault: str) -> Token:
         token = self._token(vault)
         if token is None:
-            raise KeyStoreError(KeyFault.DAMAGED, "a vault has keys in a token, and is not locked with one")
+            raise KeyStoreError(KeyFault.DAMAGED, "a vault has keys in a token but is not locked with one")
         return token
 
     def _references(self, vault: str) -> References:
@@ -301,7 +301,7 @@ class HsmKeyStore(SoftwareKeyStore):
 
     def _locking(self) -> HsmUnlocker:
         if not isinstance(self._unlocker, HsmUnlocker):
-            raise KeyStoreError(KeyFault.LOCKED, "this process makes no vaults")
+            raise KeyStoreError(KeyFault.LOCKED, "this process cannot create vaults")
         return self._unlocker
 
 

@@ -66,6 +66,6 @@ class Capacity:
         """Return the warning to the operator that the server lacks room."""
         return (
             f"for {vaults} vaults the server lacks room for {self.missing} connections: raise its"
-            f" max_connections by that, or set vaults.connections to {self.most}; an embedded server is"
-            " started with room enough once all processes have been stopped"
+            f" max_connections by that, or set vaults.connections to {self.most}; an embedded server"
+            " starts with enough room once all processes have stopped"
         )

@@ -33,8 +33,8 @@ _CAUSES = {
     "network is unreachable": "the network cannot be reached",
     "starting up": "the database is starting",
     "shutting down": "the database is shutting down",
-    "too many clients": "the database has no connection left",
-    "remaining connection slots": "the database has no connection left",
+    "too many clients": "the database has no free connections",
+    "remaining connection slots": "the database has no free connections",
     "certificate": "the database's certificate is not trusted",
     "does not support ssl": "the database does not offer TLS",
 }
@@ -59,14 +59,14 @@ def check_address(address: str) -> None:
     except psycopg.ProgrammingError:
         raise DatabaseUnfit("the URL of the database cannot be read") from None
     if "password" in said:
-        raise DatabaseUnfit("the URL of the database has a password in it: it is given in a file instead")
+        raise DatabaseUnfit("the URL of the database contains a password: put it in a file instead")
     for part in ("dbname", "user"):
         if part not in said:
             raise DatabaseUnfit(f"the URL of the database names no {part}")
     hosts = (said.get("host") or said.get("hostaddr") or "localhost").split(",")
     if not all(map(_of_this_machine, hosts)) and said.get("sslmode") != "verify-full":
         raise DatabaseUnfit(
-            "the URL of the database names a host elsewhere: add sslmode=verify-full and sslrootcert"
+            "the URL of the database names a remote host: add sslmode=verify-full and sslrootcert"
         )
 
 
@@ -87,7 +87,7 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
         )
     if _STANDBY in str(error):  # It is told after the password was taken.
-        return VaultUnavailable("only a standby answers: no host of the URL takes what is stored")
+        return VaultUnavailable("only a standby responds: no host of the URL accepts writes")
     asked = error.pgconn is not None and error.pgconn.used_password
     return LoginRefused() if asked else VaultUnavailable(cause_of(error))
 

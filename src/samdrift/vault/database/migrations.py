@@ -182,8 +182,9 @@ async def require_form(connection: Connection) -> None:
     (form,) = await found.fetchone() or (1,)
     if form > FORM:
         raise DatabaseUnfit(
-            f"the database has form {form}, which a newer version of the program gave it, and this one knows"
-            f" {FORM}: install the newer version on this host, or restore the backup from before the upgrade"
+            f"the database has form {form}, from a newer version of the program, and this one knows"
+            f" {FORM}: install the newer version on this host, or restore the backup from before the"
+            " upgrade"
         )
     if form == FORM or lessees_there is None:
         return

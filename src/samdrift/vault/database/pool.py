@@ -203,7 +203,7 @@ class Pool:
         try:
             async with self._turns.turn(login.name):
                 if self._closed:
-                    raise VaultUnavailable("this process ends")
+                    raise VaultUnavailable("this process is shutting down")
                 await self._make_room()
                 counted = True
                 session = await self._log_in(login)

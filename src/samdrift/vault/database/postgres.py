@@ -256,7 +256,7 @@ class EmbeddedPostgres:
             self._give(folder)
         owner = os.geteuid() if self._user is None else self._user.pw_uid
         if folder.is_symlink() or folder.stat().st_uid != owner:
-            raise ServerFailed("a folder of the embedded PostgreSQL belongs to somebody else")
+            raise ServerFailed("a folder of the embedded PostgreSQL belongs to another user")
 
     def _give(self, path: Path) -> None:
         if self._user is not None:
@@ -303,12 +303,12 @@ class EmbeddedPostgres:
                 with contextlib.suppress(BlockingIOError):
                     return _lock(self._folder / name, operation | fcntl.LOCK_NB)
                 if look == _LOOKS_IN_SILENCE:
-                    _LOGGER.warning("waits for %s, which starts or stops the database", self._holder())
+                    _LOGGER.warning("waiting for %s to start or stop the database", self._holder())
                 if self._hurried.wait(_BETWEEN_LOOKS):
                     break
             raise ServerBusy(self._holder())
         except FileNotFoundError:
-            raise ServerFailed("the folder of the embedded PostgreSQL was removed meanwhile") from None
+            raise ServerFailed("the folder of the embedded PostgreSQL has been removed") from None
 
     def _holder(self) -> str:
         """Return a description of the process that starts or stops the server."""
@@ -342,7 +342,9 @@ def _system_user() -> pwd.struct_passwd | None:
         )
         if made.returncode:
             time.sleep(_BETWEEN_TRIES)
-    raise ServerFailed(f"the user {_USER} of the embedded PostgreSQL cannot be made: {made.stderr.strip()}")
+    raise ServerFailed(
+        f"the user {_USER} of the embedded PostgreSQL cannot be created: {made.stderr.strip()}"
+    )
 
 
 def _lock(path: Path, operation: int) -> int:

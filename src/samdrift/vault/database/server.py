@@ -221,7 +221,7 @@ class Database:
         failure = refused_login(failures[0])
         if isinstance(failure, LoginRefused):
             who = str(conninfo_to_dict(self.administrator())["user"])
-            given = f"hand in its password as the file {self._handed_in}"
+            given = f"provide its password as the file {self._handed_in}"
             repair = given if self._server is None else "its password was changed elsewhere"
             failure = LoginRefused(who, repair)
         raise failure from None
@@ -263,10 +263,10 @@ class HandedDatabase(Database):
         return await Session.connect(self._reader.address)
 
     def administrator(self) -> str:
-        raise ServerFailed("this process administers nothing")
+        raise ServerFailed("this process cannot administer the database")
 
     def administrators(self) -> tuple[str, ...]:
-        raise ServerFailed("this process administers nothing")
+        raise ServerFailed("this process cannot administer the database")
 
 
 def databases_of(address: str) -> frozenset[tuple[str, str, str]]:

@@ -47,7 +47,7 @@ _CLAIMS_FOR = "SELECT set_config('samdrift.claimant', %s, false)"
 UNKNOWN_RECORD = "SD404"
 """SQLSTATE that our SQL functions raise when a record does not exist."""
 
-_BROKE = "the connection to the database broke"
+_BROKE = "the connection to the database was lost"
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
 _GOES_AWAY = ("08", "57P")
@@ -342,7 +342,7 @@ def _error(result: pq.abc.PGresult) -> VaultError:
     if _is_transient(error):
         goes = error.sqlstate is None or error.sqlstate.startswith(_GOES_AWAY)
         kind = VaultUnavailable if goes else EndedByDatabase
-        return kind(f"the database ended the work (SQLSTATE {error.sqlstate or 'not said'})")
+        return kind(f"the database ended the work (SQLSTATE {error.sqlstate or 'not given'})")
     return VaultRefused(error.sqlstate)
 
 

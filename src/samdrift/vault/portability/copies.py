@@ -47,8 +47,8 @@ _TEXT = (
     "SET extra_float_digits = 1",
 )
 _NOT_GRANTED = (
-    "the database's administrator lacks a right that hardening grants: a superuser runs it again, in every"
-    " database (docs/database.md)"
+    "the database's administrator lacks a right that hardening grants: have a superuser run it again in"
+    " every database (docs/database.md)"
 )
 _SEQUENCES = (
     "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'S' ORDER BY relname"
@@ -227,7 +227,7 @@ class Storing:
             if {each.name: set(each.columns) for each in copied.tables} != {
                 table: set(columns) for table, columns in tables.items()
             }:
-                raise CopyDiffers("the backup has other tables than this program makes at its versions")
+                raise CopyDiffers("the backup has tables other than those of its versions in this program")
             every = sql.SQL(", ").join(sql.Identifier(name, table) for table in tables)
             for table in tables:
                 # What the vault's own code would do with each row was done where the row was made.
@@ -376,7 +376,7 @@ def _check_versions(versions: Mapping[str, int], parts: Sequence[str]) -> None:
     newer = {part for part in parts if versions.get(part, 0) > migrations.versions(part)}
     if unknown or newer or versions.get(migrations.FORM_ROW, 0) > migrations.FORM:
         raise CopyDiffers(
-            "the backup is of a newer version of samdrift than this one: use that one, or a later one"
+            "the backup was made by a newer version of samdrift: use that version or a later one"
         )
 
 
@@ -408,7 +408,7 @@ def typed() -> Iterator[None]:
 
 def _cause(error: psycopg.OperationalError) -> str:
     """Return the kind of failure, as the server names it, without its text."""
-    return f"database: {type(error).__name__}" if error.sqlstate else "database: the connection is gone"
+    return f"database: {type(error).__name__}" if error.sqlstate else "database: the connection was lost"
 
 
 async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:

@@ -79,17 +79,17 @@ class Taken:
 def check(facts: object, shape: Sequence[Fact]) -> Facts:
     """Return ``facts`` if they have exactly that shape; :class:`ValueError` names the fact that does not."""
     if not isinstance(facts, dict):
-        raise ValueError("a record is no object")
+        raise ValueError("a record is not an object")
     for fact in shape:
         if fact.added:
             facts.setdefault(fact.name, None)
     if set(facts) != {fact.name for fact in shape}:
-        raise ValueError("a record has other facts than it should")
+        raise ValueError("a record has unexpected facts")
     for fact in shape:
         value = facts[fact.name]
         fits = _fits(value, fact.kind) and (not fact.among or value in fact.among)
         if not fits and not (fact.optional and value is None):
-            raise ValueError(f"the fact {fact.name} is not what it should be")
+            raise ValueError(f"the fact {fact.name} has an invalid value")
     return facts
 
 

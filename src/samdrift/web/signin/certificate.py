@@ -33,7 +33,7 @@ LEVEL = "certificate"
 """Level of assurance of people who signed in by certificate."""
 _ARMOURED = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 _ODD = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
-_UNFIT_LIST = "a revocation list is not of one of the issuers, or not one of all that they have revoked"
+_UNFIT_LIST = "a revocation list is not of one of the issuers, or does not cover all their revocations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,21 +237,21 @@ _NONE_SHOWN = Phrase(
     " all its windows, come back and choose the certificate when you are asked."
 )
 _ANOTHER = Phrase(
-    "The certificate that your browser showed is not of an issuer that is accepted here. Close all windows of"
+    "The certificate that your browser showed is not from an issuer accepted here. Close all windows of"
     " the browser, come back and choose another one."
 )
 _ENDED = Phrase("Your certificate is not valid today. Get a new one, and have it named here.")
 _REVOKED = Phrase("Your certificate is revoked. Get a new one, and have it named here.")
 _LIST_ENDED = Phrase(
-    "Whether your certificate is revoked cannot be told: the issuer’s revocation list here is not in force."
-    " Whoever looks after the machine puts the current one in its place; no restart is needed."
+    "It cannot be checked whether your certificate is revoked: the issuer’s revocation list here is not"
+    " in force. Ask the machine’s administrator to install the current one; no restart is needed."
 )
 
 
 def _not_named(digest: str, subject: str) -> Phrase:
     values = {"digest": digest, "subject": subject}
     return Phrase(
-        "Your certificate is good, but nobody is named here who has it. Give this to whoever writes the"
-        " configuration: SHA-256 %(digest)s, subject %(subject)s.",
+        "Your certificate is good, but no one is named here with it. Give this to the administrator of"
+        " the configuration: SHA-256 %(digest)s, subject %(subject)s.",
         values,
     )

@@ -152,7 +152,7 @@ class Provider:
         try:
             return await self._keys.fitting(token)
         except KeysUnavailable:
-            raise ProviderUnavailable("the keys of the sign-in service cannot be had") from None
+            raise ProviderUnavailable("the keys of the sign-in service are not available") from None
 
     async def redeem(self, code: str, verifier: str, redirect_uri: str) -> str | None:
         """Exchange a code for an ID token (OpenID Connect Core 3.1.3); ``None`` when it is refused."""
@@ -191,7 +191,7 @@ class Provider:
         try:
             answer = await self._call((await self.metadata()).keys)
             if answer.status != 200:
-                text = f"in place of keys it answers {answer.status}"
+                text = f"instead of keys it answers {answer.status}"
                 raise ProviderUnavailable(text, reported=answer.status >= 500)
             return PublicKeys.read(answer.body)
         except (ProviderUnavailable, ValueError) as failure:

@@ -42,7 +42,7 @@ def from_der(data: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(data)
     except x509.InvalidVersion:  # Which is no ValueError, and else escapes whoever expects one.
-        raise ValueError("a certificate of a version that there is not") from None
+        raise ValueError("unknown certificate version") from None
 
 
 def from_pem(data: bytes) -> x509.Certificate:
@@ -50,7 +50,7 @@ def from_pem(data: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(data)
     except x509.InvalidVersion:
-        raise ValueError("a certificate of a version that there is not") from None
+        raise ValueError("unknown certificate version") from None
 
 
 @lru_cache(maxsize=256)

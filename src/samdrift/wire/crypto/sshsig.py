@@ -226,7 +226,7 @@ def _holds(key: SshKey, value: bytes, signed: bytes) -> bool:
 
 def _ed25519(point: bytes) -> Ed25519PublicKey:
     if point[:-1] + bytes(each & 0x7F for each in point[-1:]) in _SMALL_ORDER:
-        raise ValueError("the key is a point of small order, for which anybody can sign")
+        raise ValueError("the key is a point of small order, for which anyone can sign")
     return Ed25519PublicKey.from_public_bytes(point)
 
 
@@ -264,4 +264,4 @@ class _Parts:
 
     def end(self) -> None:
         if self._place != len(self._data):
-            raise ValueError("it goes on after its end")
+            raise ValueError("it continues after its end")

@@ -314,9 +314,9 @@ class Checker:
     def _check_numbers(self, element: _Open, declared: Sequence) -> None:
         for particle, count in zip(declared.particles, element.counts, strict=True):
             if count < particle.minimum:
-                text = "is missing, or is there too few times"
+                text = "is missing or occurs too few times"
             elif particle.maximum is not None and count > particle.maximum:
-                text = "is there too many times"
+                text = "occurs too many times"
             else:
                 continue
             path = f"{element.place.path}/{_local(particle.tag)}"

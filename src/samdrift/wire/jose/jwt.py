@@ -63,7 +63,7 @@ class Claims:
         acting = self._values["act"]
         subject = acting.get("sub") if isinstance(acting, dict) else None
         if not isinstance(subject, str) or not subject:
-            raise JwtInvalid("the claim act names nobody who acts")
+            raise JwtInvalid("the claim act has no subject")
         return subject
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -126,12 +126,12 @@ class UnverifiedJwt:
         header, claims = _object(parts[1]), _object(parts[2])
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in set(Algorithm):
-            raise JwtInvalid("its signature algorithm is not taken")
+            raise JwtInvalid("its signature algorithm is not accepted")
         if "crit" in header or not isinstance(kid, str | None):
             raise JwtInvalid("its header is not understood")
         issuer = claims.get("iss")
         if not isinstance(issuer, str):
-            raise JwtInvalid("it does not say who issued it")
+            raise JwtInvalid("it does not name its issuer")
         return cls(Algorithm(algorithm), kid, _type(header.get("typ", "")), issuer, text, claims)
 
     def verified(self, keys: Iterable[PublicKey], *, types: Collection[str]) -> Claims:
@@ -140,7 +140,7 @@ class UnverifiedJwt:
         Raises :class:`JwtInvalid` otherwise.
         """
         if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):
-            raise JwtInvalid("its signature does not hold")
+            raise JwtInvalid("its signature is invalid")
         if self.type not in types:
             raise JwtInvalid("it is a token of another type")
         return Claims(self._claims)

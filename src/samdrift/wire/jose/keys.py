@@ -31,7 +31,7 @@ class Algorithm(StrEnum):
 _BITS = range(2048, 8192 + 1)
 _MOST = 100
 _SIGNS = (None, "sig")
-_PRIVATE = "holds a private key, and is to hold the public one"
+_PRIVATE = "contains a private key instead of the public key"
 _READ: Mapping[object, Callable[[Any], RSAKey | ECKey]] = {"RSA": RSAKey.import_key, "EC": ECKey.import_key}
 _UNUSABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """Exceptions that libraries raise for something that is not a key."""
@@ -99,7 +99,7 @@ class PublicKeys:
             return cls([PublicKey.of(_pem(data))])
         keys = [key for each in _members(data) if (key := _jwk(each)) is not None]
         if not keys:
-            raise ValueError("holds no key for signatures by " + ", ".join(Algorithm))
+            raise ValueError("has no key for signatures by " + ", ".join(Algorithm))
         return cls(keys)
 
 

@@ -52,7 +52,7 @@ def plain_text(element: Element) -> str:
     Comments are skipped, as they were in the signed form, so that a comment cannot cut a name short.
     """
     if children(element):
-        raise refused("is to hold text alone", local_name(element))
+        raise refused("must contain only text", local_name(element))
     return text(element).strip()
 
 

@@ -117,7 +117,7 @@ def _blocks(header: Element) -> tuple[Element, Element | None]:
         elif block.tag == wsse("Security"):
             security = block
         elif block.get(MUST_UNDERSTAND, "false") in ("true", "1"):
-            raise _malformed("a block that must be understood is not", "Header")
+            raise _malformed("an unknown header block with mustUnderstand", "Header")
     if messaging is None:
         raise _malformed("Messaging is missing", "Header")
     return messaging, security
@@ -127,12 +127,12 @@ def _survey(root: Element) -> Mapping[str, Element]:
     """Check that singular parts and identifiers are unique; return the elements by identifier."""
     singular = [element.tag for element in root.iter(*_SINGULAR)]
     if len(singular) != len(set(singular)):
-        raise _malformed("a part that may stand once stands twice", "Envelope")
+        raise _malformed("a part that may occur once occurs twice", "Envelope")
     identified: dict[str, Element] = {}
     for element in root.iter():
         for attribute, identifier in element.items():
             if attribute in _IDS and identified.setdefault(str(identifier), element) is not element:
-                raise _malformed("an identifier stands twice", "Envelope")
+                raise _malformed("an identifier occurs twice", "Envelope")
     return MappingProxyType(identified)
 
 
@@ -145,7 +145,7 @@ def _read_security(security: Element) -> SecurityHeader:
         elif part.tag in _SECURITY_PARTS and part.tag not in once:
             once[part.tag] = part
         else:
-            raise _malformed("a part that is unknown or stands twice", "Security")
+            raise _malformed("a part that is unknown or occurs twice", "Security")
     return SecurityHeader(
         tokens=MappingProxyType(tokens),
         timestamp=once.get(wsu("Timestamp")),

@@ -121,7 +121,7 @@ def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
     body = data[len(_BOM) :] if data.startswith(_BOM) else data
     declared = _ENCODING.match(body)
     if declared and declared[1].upper() not in (b"UTF-8", b"US-ASCII"):
-        raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
+        raise WireError(WireFault.FORBIDDEN_XML, "an encoding other than UTF-8", "XML declaration")
     before = _BEFORE_ROOT.match(body)
     start = before.end() if before else 0
     if body[start : start + 9] == b"<!DOCTYPE":

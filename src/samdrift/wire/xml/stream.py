@@ -99,7 +99,7 @@ class XmlStream:
         if len(self._head) < 2:
             self._head = (self._head + chunk[:2])[:2]
             if any(byte in self._head for byte in _UTF16_MARKS):
-                raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "start")
+                raise WireError(WireFault.FORBIDDEN_XML, "an encoding other than UTF-8", "start")
 
     def _parse(self, data: bytes, *, last: bool) -> None:
         try:
@@ -110,7 +110,7 @@ class XmlStream:
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None and encoding.upper() not in ("UTF-8", "US-ASCII"):
-            raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
+            raise WireError(WireFault.FORBIDDEN_XML, "an encoding other than UTF-8", "XML declaration")
 
     def _doctype(self, *declared: object) -> None:
         raise WireError(WireFault.FORBIDDEN_XML, "document type declarations are not accepted", "DOCTYPE")

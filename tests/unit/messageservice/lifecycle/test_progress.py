@@ -161,7 +161,7 @@ def test_every_step_ends_with_the_event_of_its_status() -> None:
         assert (step.deadline is None) == step.status.final
 
 
-SML_DOWN = DiscoveryUnavailable("SML gave no answer (LifetimeTimeout)", SharedService.SML)
+SML_DOWN = DiscoveryUnavailable("SML did not answer (LifetimeTimeout)", SharedService.SML)
 OUTAGES = {
     "SML": SML_DOWN,
     "SMP": DiscoveryUnavailable("SMP answered 503", SharedService.SMP),

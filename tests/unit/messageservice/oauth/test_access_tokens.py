@@ -293,7 +293,7 @@ async def test_its_default_client_has_what_is_no_other_clients(scene: Scene) -> 
         ({AUTH_ID: None}, AUTH_ID),
         ({AUTH_ID: ["a*b*"]}, AUTH_ID),
         ({"iss": "https://idp.mullsjo.test"}, "its issuer is unknown"),
-        ({"iss": None}, "who issued it"),
+        ({"iss": None}, "does not name its issuer"),
         ({"iss": f"{THEIR_ISSUER}/"}, "its issuer is unknown"),
         ({"header": {"typ": "JWT"}}, "another type"),
         ({"header": {"typ": ""}}, "another type"),

@@ -76,7 +76,7 @@ async def test_a_standby_that_is_promoted_has_all_that_was_committed_and_takes_w
                 await submitted(vault)
             await servers.lose_the_first()
             assert await refused(installation, organisation) == (
-                "only a standby answers: no host of the URL takes what is stored"
+                "only a standby responds: no host of the URL accepts writes"
             )
             await servers.promote()
             async with installation.open(organisation, AP) as vault:

@@ -103,7 +103,7 @@ class SamlSignIn:
         description = await self._provider.description()
         keys = await self._keys.signing()
         if not keys:
-            _LOGGER.warning("sign-in: there is no key that signs requests: samdrift org sign-in renew")
+            _LOGGER.warning("sign-in: no key to sign requests: samdrift org sign-in renew")
             raise ProviderUnavailable("the organisation has no key for its sign-in service")
         pending = Pending.new(self._clock(), back)
         settings = self._provider.settings
