@@ -50,7 +50,7 @@ ACTING = (
     Mutant(
         "a key proves one person",
         "config/staff.py",
-        '        yield "staff", "has a key twice: each belongs to one person\'s"\n',
+        '        yield "staff", "has a key twice: each belongs to one person"\n',
         "        pass\n",
         (f"{_PROVING}::test_keys_that_would_prove_too_much_or_nothing_are_refused",),
     ),

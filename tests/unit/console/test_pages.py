@@ -121,7 +121,7 @@ async def test_an_outage_that_many_pages_meet_is_one_line_with_its_cause(
     async with scene.visit() as visitor:
         for _ in range(5):
             assert (await visitor.get("/queues")).status_code == 503
-    assert [each for each in caplog.messages if "again" in each] == [
+    assert [each for each in caplog.messages if "retry" in each] == [
         "the console asked the caller to retry later: VaultUnavailable: connection refused at 127.0.0.1:5432"
     ]
 

@@ -171,7 +171,7 @@ async def test_an_access_point_says_that_it_waits_for_its_database_and_of_that_a
     ],
 )
 async def test_a_document_of_another_shape_is_a_typed_error(way: Way, call: str, body: bytes) -> None:
-    with pytest.raises(TransferUnavailable, match="shape"):
+    with pytest.raises(TransferUnavailable, match="form"):
         await answered(way, reply(body), call)
 
 
@@ -192,7 +192,7 @@ async def test_an_envelope_may_come_with_the_news_of_it_byte_for_byte(
 async def test_an_envelope_in_another_shape_is_a_typed_error(way: Way, envelope: object) -> None:
     (item,) = json.loads(json.dumps(encode_poll(Poll((), (ITEM,)))))["inbox"]
     document = {"events": [], "inbox": [item | {"envelope": envelope}]}
-    with pytest.raises(TransferUnavailable, match="shape"):
+    with pytest.raises(TransferUnavailable, match="form"):
         await answered(way, reply(json.dumps(document).encode()), "poll")
 
 

@@ -106,7 +106,7 @@ async def test_a_resolver_elsewhere_that_forges_the_bit_changes_nothing(
     """Whoever is between it and us could have set the bit."""
     async with there(own_address()) as place:
         assert await place.outcome(participant) is DiscoveryUntrusted
-        assert any("by DNSSEC: not known" in each for each in caplog.messages)
+        assert any("DNSSEC status of SML's answers: not known" in each for each in caplog.messages)
 
 
 async def test_a_resolver_elsewhere_that_is_named_as_trusted_is_believed() -> None:
