@@ -191,13 +191,13 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     file.write_text(text.replace('secrets = "secrets"', f'secrets = "{secrets}"\nseals = "{tmp_path}/seals"'))
     ended = await asyncio.to_thread(in_process, "status", "--config", file)
     assert ended.status == 2
-    assert f"key-store: {secrets} is not there, and with it the way to ask what runs" in ended.complaints
+    assert f"key-store: {secrets} does not exist, so running processes cannot be queried" in ended.complaints
     assert "/health" in ended.complaints
     assert "UNKNOWN" in ended.output
     assert not re.search("nothing runs|NOT SERVED", ended.output)
     found = {one.id: one for one in await examine(load(file), Scope(offline=True))}
     assert found["health.key-store"].state is State.FAIL
-    assert found["health.key-store"].found.startswith(f"{secrets} is not there")
+    assert found["health.key-store"].found.startswith(f"{secrets} does not exist")
     assert found["process"].state is State.SKIPPED, "its advice was to start what runs"
     assert not secrets.exists()
 

@@ -231,7 +231,7 @@ async def test_a_key_that_waits_and_a_certificate_of_another_party_change_nothin
     wrong = place.stage.federation.authority.issue_access_point("AP0006-SDK-DEMO", request)
     place.keys.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, wrong)
     assert await signer(place, peer) == former
-    assert "access point keys: cannot be used" in caplog.text
+    assert "access point keys: unusable; the previous version stays in use" in caplog.text
     place.publish(place.new_certificate())
     assert await answers(place, peer) == []
 

@@ -193,7 +193,7 @@ async def test_a_clock_of_the_operators_incident_is_about_to_end(stage: Stage) -
         assert re.search(r"those concerned, within 6 hours: 0 h \d+ min left", listed.output), listed.output
         assert (await at.types("./samdrift gov incident shared tell")).status == 0
         assert (
-            "those concerned, within 6 hours: told"
+            "those concerned, within 6 hours: notified"
             in (await at.types("./samdrift gov incident shared list")).output
         )
         assert "incidents" not in (await at.types("./samdrift doctor")).output

@@ -44,7 +44,9 @@ def status(
             unknown = not running and is_hidden(loaded.vaults)
             if unknown:
                 # Where processes are asked is in the key store, unless the configuration says otherwise.
-                complain(f"key-store: {shown(secrets)} is not there, and with it the way to ask what runs:")
+                complain(
+                    f"key-store: {shown(secrets)} does not exist, so running processes cannot be queried:"
+                )
                 complain(
                     "what runs answers at /health, where metrics.listen is; docs/runbooks/key-store-lost.md"
                 )

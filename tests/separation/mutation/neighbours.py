@@ -80,7 +80,7 @@ NEIGHBOURS = (
     ),
     Mutant(
         "one envelope of a limited sender is judged at a time",
-        "messageservice/incoming/limits.py",
+        "messageservice/incoming/polling.py",
         "            (waiting if self.applies(item, now) else judged).append(item)\n",
         "            judged.append(item)\n",
         (_LIMITS, f"{_INCOMING}/test_polling.py"),
@@ -94,14 +94,14 @@ NEIGHBOURS = (
     ),
     Mutant(
         "message receipts of a limited sender do not wait",
-        "messageservice/incoming/limits.py",
+        "messageservice/incoming/polling.py",
         "    return document.requires_protection and document not in RECEIPTS\n",
         "    return document.requires_protection\n",
         (_LIMITS,),
     ),
     Mutant(
         "what waits for its sender's limit is refused when its receipt is overdue",
-        "messageservice/incoming/limits.py",
+        "messageservice/incoming/polling.py",
         "        return _is_encrypted(item) and now < item.received_at + self.overdue_after\n",
         "        return _is_encrypted(item)\n",
         (_LIMITS,),

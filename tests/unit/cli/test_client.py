@@ -205,7 +205,7 @@ async def test_a_service_that_is_not_there_is_told_in_one_line_with_status_2(tmp
     ("old", "new", "told"),
     [
         ("interface = ", "interfaces = ", "interface: is missing"),
-        ('"journal.pem"', '"issuers.pem"', "key: holds no private key"),
+        ('"journal.pem"', '"issuers.pem"', "key: does not contain a private key"),
         ('"journal.pem"', '"no.pem"', "key: cannot be read"),
         ("https://", "http://", "begins with https://"),
         ('"issuers.pem"', '"no.pem"', "no such file"),

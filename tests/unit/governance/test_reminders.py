@@ -191,7 +191,7 @@ def test_the_doctor_says_which_clock_of_the_operators_incidents_ends_next_and_fa
     own = of_the_operator(now, Clock.CONCERNED, Clock.PERSONAL_DATA)
     (runs,) = judge_own([own], now + HOUR)
     assert (runs.id, runs.state, runs.about) == ("incidents", State.WARN, "")
-    assert runs.found.endswith("that run: 2, the next until 2026-11-02 14:00 UTC")
+    assert runs.found.endswith("incidents: 2, the next until 2026-11-02 14:00 UTC")
     (late,) = judge_own([own], now + 6 * HOUR)
     assert (late.state, late.found) == (
         State.FAIL,

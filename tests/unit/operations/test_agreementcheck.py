@@ -97,7 +97,7 @@ async def test_a_record_that_does_not_hold_is_a_fault_of_its_organisation_alone(
         await vault.append_signed_statements([NumberedStatement(house.record.number + 1, b"made up")])
     found = {each.about: each async for each in check_agreements(beside(installation), house.now)}
     assert found[broken.value].state is State.FAIL
-    assert "does not hold" in found[broken.value].found
+    assert "is not valid from number" in found[broken.value].found
     assert found[whole.value].id.startswith("agreements.")
 
 

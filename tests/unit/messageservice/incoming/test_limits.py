@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice.incoming.limits import Limits
+from samdrift.messageservice.incoming.polling import Limits
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED
 from tests.vaults import NOW
 

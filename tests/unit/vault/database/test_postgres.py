@@ -168,7 +168,7 @@ def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
             assert "data/server.log" in str(busy.value)
             assert "secret.toml" not in str(busy.value)
             (line,) = caplog.messages
-            assert line.startswith(f"waits for samdrift serve (process {process}, since ")
+            assert line.startswith(f"waiting for samdrift serve (process {process}, since ")
             assert answers(address, "secret")
         server.start()
     finally:
