@@ -1,1 +1,1 @@
-"""Benchmarks: how far a piece of work is from the cryptography that it cannot do without."""
+"""Benchmarks that compare a piece of work with the cryptography that it cannot do without."""

@@ -1,4 +1,7 @@
-"""``python -m bench NAME``: one benchmark's rows, as text or as JSON; started by ``./samdrift bench``."""
+"""Command ``python -m bench NAME``, which prints one benchmark's rows as text or JSON.
+
+It is started by ``./samdrift bench``.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,20 @@ _ORGANISATIONS = "organisations"
 _ISOLATION = "isolation"
 _BACKLOG = "backlog"
 _ASKING = ("exchange", "large", _ISOLATION, _ORGANISATIONS, _BACKLOG)
-"""Those that ask shared services, as an installation with the defaults does."""
+"""Benchmarks that query shared services, as an installation with the defaults does."""
 KEPT = {
     each.name.removesuffix("_seconds"): each.default
     for each in fields(FederationConfig)
     if each.name in ("metadata_seconds", "verdict_seconds", "revocation_seconds")
 }
-"""How long answers of shared services are kept meanwhile (component-accesspoint 3.1.3 c)."""
+"""Seconds for which answers of shared services are cached (component-accesspoint 3.1.3 c)."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when one that counts what is lost found something, 0 otherwise."""
+    """Run a benchmark and print its rows.
+
+    Return 1 if a benchmark that counts losses or other faults found any, 0 otherwise.
+    """
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -75,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
-    """What the benchmark is given, where it takes anything."""
+    """Return the arguments for the benchmark's ``rows``; empty if it accepts none."""
     if given.name in (_SOAK, _HOSTS, _ROLLING):
         return given.exchanges, given.seed
     if given.name == _FAULTS:

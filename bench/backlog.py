@@ -1,14 +1,14 @@
-"""What a backlog costs: how fast it drains, and how long other organisations wait meanwhile.
+"""Cost of a backlog: how fast it drains, and how long other organisations wait meanwhile.
 
-One operator hosts an organisation in which 1 000 messages and transfers wait, one in which many more do, and
-one without any, which exchanges messages with another operator, one after another. In each round it does so
-undisturbed, then while a part of the small backlog comes due, then while as large a part of the large one
-does. The floor of a rate is the rate of the small backlog just before; the floor of a latency is that of the
-round while nothing else happened.
+One operator hosts an organisation with 1 000 waiting messages and transfers, one with many more, and one
+with none. The last one exchanges messages with another operator, one after another: in each round first
+undisturbed, then while part of the small backlog comes due, then while an equal part of the large one
+does. The floor of the draining rate is the rate of the small backlog just before; the floor of the latency
+is that of the undisturbed exchanges in the same round.
 
-What waits is stored through the vaults' own operations, as messages that were taken while their recipients
-were away, and its rows are those of real ones. Transfers wait for longer than the bench lasts, and their
-bodies are not envelopes: they are what the queues hold besides.
+Backlogs are stored through the vaults' own operations, as messages that were accepted while their
+recipients were away, so their rows are realistic. Transfers wait for longer than the benchmark lasts, and
+their bodies are not envelopes: they only fill the queues.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ROUNDS = 5
 _DUE = 40
 """Messages of a backlog that come due in a round."""
 _EXCHANGES = 8
-"""Exchanges of the undisturbed organisation in a round, at least."""
+"""Minimum number of exchanges of the undisturbed organisation in a round."""
 _LATENCY_BAR = 1.5
 _RATE_BAR = 0.9
 _AT_A_TIME = 500
@@ -66,20 +66,20 @@ class Options:
     """The size of a run."""
 
     waiting: int = _MANY
-    """Messages, and transfers, of the large backlog."""
+    """Number of messages, and also of transfers, in the large backlog."""
     rounds: int = _ROUNDS
 
 
 @dataclass(slots=True)
 class Backlog:
-    """An organisation in which messages wait, and those that have not come due."""
+    """An organisation with waiting messages, and the ids of those that are not due yet."""
 
     member: Member
     recipient: Member
     waiting: list[str]
 
     async def comes_due(self, number: int) -> list[str]:
-        """Have so many messages sent now, the oldest first; return their ids."""
+        """Make the oldest ``number`` messages due now, and return their ids."""
         due, self.waiting = self.waiting[:number], self.waiting[number:]
         now = datetime.now(UTC)
         async with self.member.open(MT) as vault:
@@ -89,7 +89,7 @@ class Backlog:
 
 
 def rows(options: Options | None = None) -> list[Row]:
-    """Rates of draining, and latencies of another organisation, with few and with many waiting."""
+    """Measure draining rates and another organisation's latencies, with a small and a large backlog."""
     with tempfile.TemporaryDirectory(prefix="samdrift-backlog-") as folder:
         return run(_measured(Path(folder), options or Options()))
 
@@ -124,7 +124,7 @@ async def _measured(folder: Path, options: Options) -> list[Row]:
 
 
 async def started(process: Process) -> None:
-    """Start a process with leases and pauses as an installation has them, and not as tests do."""
+    """Start a process with an installation's usual leases and pauses instead of the short ones of tests."""
     text = process.config_file.read_text()
     for hasty, usual in _USUAL.items():
         assert hasty in text
@@ -154,10 +154,9 @@ async def _rounds(
 def judged(
     floors: list[float], disturbed: dict[int, list[float]], rates: dict[int, list[float]]
 ) -> list[Row]:
-    """The rows of what was measured round by round, by the number that waited, the smallest first.
+    """Return rows for the measurements of each round, from the smallest backlog to the largest.
 
-    How fast a backlog drains is compared as time for each message, whose ratio is that of the rates turned
-    round, and so is its bar.
+    Draining is compared as time per message, so the ratio and the bar are the inverse of those of the rates.
     """
     few, *others = rates.items()
     return [
@@ -180,7 +179,7 @@ def judged(
 
 
 async def stored(member: Member, recipient: Member, number: int) -> Backlog:
-    """Store messages and transfers that wait, through the vaults' own operations."""
+    """Store waiting messages and transfers through the vaults' own operations."""
     began, found = time.monotonic(), list[str]()
     for start in range(0, number, _AT_A_TIME):
         size = min(_AT_A_TIME, number - start)
@@ -191,7 +190,7 @@ async def stored(member: Member, recipient: Member, number: int) -> Backlog:
 
 
 async def messages(member: Member, recipient: Member, number: int) -> list[str]:
-    """Store messages that wait for half a day, and return their ids."""
+    """Store messages that wait for twelve hours, and return their ids."""
     now, found = datetime.now(UTC), list[str]()
     async with member.open(MT) as vault:
         for _ in range(number):
@@ -233,9 +232,9 @@ async def _transfers(member: Member, recipient: Member, number: int) -> None:
 
 
 async def latencies(sender: Member, recipient: Member, over: Callable[[], bool]) -> list[float]:
-    """Exchange messages until it is over, one at a time; milliseconds of each until its receipt is there.
+    """Exchange messages in turn until ``over()``; return the milliseconds from sending to receipt of each.
 
-    The end is the moment that the message service noted, which no look from outside makes later.
+    The end is the time recorded by the message service, so polling does not add to it.
     """
     found = list[float]()
     while not found or not over():
@@ -246,13 +245,13 @@ async def latencies(sender: Member, recipient: Member, over: Callable[[], bool])
 
 
 def done_after(number: int) -> Callable[[], bool]:
-    """Return what tells after so many exchanges that it is over."""
+    """Return a condition that becomes true after that many exchanges."""
     left = iter(range(number - 1))
     return lambda: next(left, None) is None
 
 
 async def ended(member: Member, messages: list[str]) -> float:
-    """Wait until all messages are accepted; return the moment of the clock that only goes forward."""
+    """Wait until all messages are accepted; return the time on the monotonic clock."""
     for each in messages:
         await _accepted(member, each)
     return time.monotonic()

@@ -1,8 +1,8 @@
-"""What checkpoints cost where nothing happens: one round of each log, with a witness that is somebody else's.
+"""Cost of checkpoints on idle logs: one round over every log, with another operator's witness.
 
-CPU of this process and of PostgreSQL with its backends, as a share of a core for 1 200 logs and the
-default cadence. The witness is `samdrift witness serve` in a process of its own, which does not count: others
-run it.
+Measures CPU of this process and of PostgreSQL with its backends, as a share of a core for 1 200 logs at the
+default cadence. The witness is `samdrift witness serve` in a process of its own, which is not counted because
+another operator runs it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _LOGS, _ROUNDS = 40, 12
 _WHOLE, _CADENCE = 1200, timedelta(seconds=300)
 _BAR = 0.7
 _SETTLING = 61.0
-"""Seconds: a folder of the key store that changed a moment ago is listed at each opening."""
+"""Seconds after which a changed key store folder is no longer listed at each opening."""
 _NAME = "witness.bench/1"
 _WORKER = Principal(PrincipalKind.WORKER, "bench")
 
 
 def rows() -> list[Row]:
-    """Percent of a core for 1 200 idle logs."""
+    """Measure the percentage of a core that checkpoints of 1 200 idle logs use."""
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         return run(_rows(Path(folder)))
@@ -101,7 +101,7 @@ async def _rows(folder: Path) -> list[Row]:
 
 
 def _witness(stack: AsyncExitStack, folder: Path, logs: list[str]) -> Member:
-    """Start the witness; return it as a policy names it."""
+    """Start the witness; return its entry for a policy."""
     with opened(folder, _NAME, {}) as made:
         key = made.key
     with listening_socket("127.0.0.1") as sock:
@@ -136,7 +136,7 @@ class _Used:
 
 
 def _ran(process: psutil.Process) -> float:
-    """Return the scheduler's own count, which has nanoseconds."""
+    """Return the CPU time of a process from the scheduler, which counts nanoseconds."""
     try:
         return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e9
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""The cost of coverage and of the report: a chain of four suppliers with agreements renewed for ten years.
+"""Cost of coverage and of the report, for a chain of four suppliers with agreements renewed for ten years.
 
-Run with ``python -m bench.coverage``. Milliseconds of this process's CPU for one organisation: coverage of a
-moment, the standing of one role with the end that it will have, the report, and its three forms; and the
-seconds that all of it takes for 300 organisations, without the collecting of evidence.
+Run with ``python -m bench.coverage``. Prints milliseconds of this process's CPU for one organisation: its
+coverage at a moment, the standing of one role and when that ends, the report, and its three forms; and the
+seconds that all of it takes for 300 organisations, without collecting the evidence.
 """
 
 from __future__ import annotations

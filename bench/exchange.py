@@ -2,13 +2,13 @@
 
 CPU is that of every process: this one, with both operators and the federation,
 and both PostgreSQL servers with all their children. The federation answers a
-few lookups that the operators then keep. Each operator's copy of the address book
-is taken when all are in it, as it is wherever nobody was enrolled in the last hour.
+few lookups, which the operators then cache. Each operator copies the address book
+once every organisation is in it, as is usual when there was no enrolment in the last hour.
 
-Measured from the second minute after keys were made on: before, their folders are
-listed with every message, since a change in the same tick of a clock might not show.
-The first minute is reported beside it. What an exchange takes in openings, round
-trips and requests is counted as well: that does not depend on the machine.
+Measured from the second minute after keys were made: before that, their folders are
+listed with every message, since a change within one tick of the clock might be missed.
+The first minute is reported separately. The openings, round trips and requests of an
+exchange are counted as well, because these do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -32,20 +32,18 @@ from samdrift.net.addressbook import LocalAddressBook
 
 BAR = 3.0
 COUNTS = {"openings": 10.0, "round trips": 18.0}
-"""The counts to reach."""
+"""Maximum openings and round trips of one exchange that we aim for."""
 _ROUNDS = 7
 _FIRST_ROUNDS = 3
 _BATCH = 20
 SETTLED = 61.0
-"""Seconds since keys were made, after which their folders are listed only when they change."""
+"""Seconds after which the folders of new keys are listed only when they change."""
 _OFTEN = 0.03
-"""Seconds between looks where time is measured."""
+"""Seconds between polls when latency is measured."""
 
 
 def rows() -> list[Row]:
-    """Measure floor and work in turn, then throughput and latency under load, what checkpoints add, and one
-    hop with phase4.
-    """
+    """Measure an exchange against its floor, throughput and latency, checkpoints, and one hop with phase4."""
     with tempfile.TemporaryDirectory() as folder:
         exchanges = run(_run(Path(folder) / "world"))
     return [*exchanges, *exchange_checkpoints.rows(), *phase4.rows()]
@@ -91,7 +89,7 @@ async def _rounds(pair: Pair, processes: Processes, number: int) -> tuple[list[f
 
 
 def _load(latencies: list[float], elapsed: float) -> list[Row]:
-    """Reported, without a bar: throughput, and the time from sending to the message receipt."""
+    """Report throughput and the latency from sending to the message receipt, without a bar."""
     milliseconds = [each * 1e3 for each in latencies]
     return [
         reported("exchange throughput", [len(latencies) / elapsed], "per second"),

@@ -1,8 +1,8 @@
-"""What checkpoints add to whole exchanges: batches with one cadence of every log, and without, in turn.
+"""Cost that checkpoints add to exchanges: batches with and without signing every log, in turn.
 
-A batch is what one exchange a second makes of the shortest cadence. Every log of both operators is signed
-and shown to its witness, which runs in this process and counts too. The operators keep their logs
-themselves as well, every five minutes, with batches of both kinds.
+A batch has as many exchanges as one per second makes during the shortest cadence. Every log of both
+operators is signed and shown to its witness, which runs in this process and is counted too. In both kinds of
+batches the operators also sign their logs themselves, every five minutes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BATCH = 60
 
 
 def rows() -> list[Row]:
-    """CPU of an exchange with checkpoints against the same without, and of one cadence of one log."""
+    """Measure the CPU of an exchange with checkpoints against one without, and of one cadence of one log."""
     with tempfile.TemporaryDirectory() as folder:
         return run(_run(Path(folder) / "world"))
 
@@ -60,7 +60,7 @@ async def _run(folder: Path) -> list[Row]:
 
 
 async def _keeping(running: World, stack: AsyncExitStack) -> tuple[Callable[[], Awaitable[None]], int]:
-    """Return what signs every log once and has it witnessed, and the number of logs."""
+    """Return a function that signs and witnesses every log once, and the number of logs."""
     keepers = []
     for enrolled, operator in running.operators:
         caller = await stack.enter_async_context(witness_caller(enrolled.config))

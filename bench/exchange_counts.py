@@ -1,7 +1,7 @@
-"""What an exchange takes in openings, round trips, flushes, entries in logs and requests.
+"""Number of openings, round trips, flushes, log entries and requests that an exchange takes.
 
-Counts do not depend on the machine, so that what makes an exchange dearer is seen also where times say
-nothing.
+Counts do not depend on the machine, so they show that an exchange became more expensive even where timings
+are too noisy to do so.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from samdrift.vault.work import UnitOfWork
 
 _ELSEWHERE = "registry"
 _NOT_OF_EXCHANGES = (" maintain", " read", " trace")
-"""Purposes of openings that come with time, and of those by which whoever measures looks."""
+"""Purposes of openings that are not part of an exchange: periodic work, and the measuring itself."""
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 _ASKING = ("look_together", "_alone", "decide", "suppose_and_see", "see", "commit")
-"""The methods of a unit of work that ask the database."""
+"""Methods of a unit of work that query the database."""
 _INTERFACES = ("/c/v1/", "/as4")
 
 
@@ -46,23 +46,23 @@ class _Kinds(Counter[str]):
 
 @dataclass
 class Counts:
-    """Counts of some exchanges, by kind; without openings that come with time, and of whoever measures."""
+    """Counts of some exchanges, by kind, without periodic work and without the measuring itself."""
 
     openings: _Kinds = field(default_factory=_Kinds)
-    """By role, principal and purpose."""
+    """Openings of vaults, by role, principal and purpose."""
     round_trips: _Kinds = field(default_factory=_Kinds)
-    """To PostgreSQL, by the kind of the opening, or the registry's."""
+    """Round trips to PostgreSQL, by the kind of the opening, or the registry's."""
     flushes: _Kinds = field(default_factory=_Kinds)
-    """Transactions that are committed, likewise."""
+    """Committed transactions, by the kind of the opening, or the registry's."""
     entries: Counter[str] = field(default_factory=Counter)
-    """In logs, by event."""
+    """Log entries, by event."""
     requests: Counter[str] = field(default_factory=Counter)
     """Requests over interfaces A and C, and to shared services."""
     calls: Counter[str] = field(default_factory=Counter)
     """Requests over interface C within a process, without HTTP."""
 
     def rows(self, exchanges: int, bars: dict[str, float]) -> list[Row]:
-        """A row for each, all kinds together."""
+        """Return a row for each count, summed over all kinds."""
         return [
             reported(
                 f"{name} per exchange",
@@ -83,7 +83,7 @@ class Counts:
 
 @contextlib.contextmanager
 def counted() -> Iterator[Counts]:
-    """Count what this process does meanwhile."""
+    """Count what this process does while the context lasts."""
     counts = Counts()
     kinds: WeakKeyDictionary[UnitOfWork, str] = WeakKeyDictionary()
     current: ContextVar[str] = ContextVar("current", default=_ELSEWHERE)

@@ -1,7 +1,7 @@
-"""Exchanges with interface C called within the process, against the same over HTTP, in turn.
+"""Exchanges that call interface C within the process, compared in turn with the same over HTTP.
 
-Two worlds exist at the same time, with two operators each, and one exchanges while the other idles. In the
-one that is the floor message services call their access points as they would another supplier's.
+Two worlds with two operators each exist at the same time, and one exchanges while the other idles. In the
+world that is the floor, message services call their access points as they would another supplier's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BAR = 1.0
 
 
 def rows() -> list[Row]:
-    """CPU of an exchange with direct calls against the same without, and what each takes in requests."""
+    """Measure the CPU of an exchange with direct calls against HTTP, and the requests of each."""
     with tempfile.TemporaryDirectory() as folder:
         return run(_run(Path(folder)))
 

@@ -1,4 +1,4 @@
-"""The cryptography that the standards demand of one exchange, called bare."""
+"""The bare cryptography that the standards demand of one exchange."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from samdrift.messageservice.outgoing.compose import Attachment, Draft, compose
 
 _AT_ONCE = 8
 SELDOM = 0.25
-"""Seconds between looks where CPU is measured."""
+"""Seconds between polls when CPU is measured."""
 _DRAFT = Draft(
     "Prov", "Ett meddelande.", (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(6_600)),)
 )
@@ -25,17 +25,20 @@ _DRAFT = Draft(
 
 
 class Pair:
-    """Two parties that exchange messages, a few at once."""
+    """Two parties that exchange messages, a few at a time."""
 
     def __init__(self, sender: Party, recipient: Party, newest: int = 2 * _AT_ONCE) -> None:
-        """``newest`` is how many messages a look takes in: more where some take far longer than others."""
+        """Create the pair; ``newest`` is the number of records that a poll reads.
+
+        It must be larger if some exchanges take much longer than others.
+        """
         self._newest = newest
         self._sender = sender
         self._recipient = recipient
         self._done: dict[str, asyncio.Future[MessageStatus]] = {}
 
     async def batch(self, count: int, look_every: float, at_once: int = _AT_ONCE) -> list[float]:
-        """Exchange ``count`` messages; gives the seconds that each took until its receipt was back."""
+        """Exchange ``count`` messages; return the seconds that each took until its receipt was back."""
         slots = asyncio.Semaphore(at_once)
 
         async def one() -> float:
@@ -66,7 +69,7 @@ class Pair:
             raise RuntimeError(f"an exchange ended as {status.value}")
 
     async def _watch(self, look_every: float) -> None:
-        """One look for all, at the newest alone: looking costs CPU, which counts."""
+        """Poll the newest messages for all exchanges together, since polling uses CPU that is measured."""
         sender = self._sender
         while True:
             await asyncio.sleep(look_every)
@@ -80,18 +83,18 @@ class Pair:
 
 
 class Processes:
-    """This process and the PostgreSQL servers whose folders lie in ``folder``."""
+    """This process and the PostgreSQL servers whose data folders are in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._looking = 0.0
-        """Seconds that looking has taken: it reads the state of each process of the machine."""
+        """Seconds spent on measuring itself, which reads the state of every process of the machine."""
         pids = [int(file.read_text().split()[0]) for file in folder.rglob("postmaster.pid")]
         if not pids:
             raise RuntimeError("no PostgreSQL server to measure")
         self._servers = [psutil.Process(pid) for pid in pids]
 
     def cpu(self) -> float:
-        """Seconds of CPU so far, of processes that have ended too, without those of looking."""
+        """Return the seconds of CPU so far, including ended processes, without the measuring itself."""
         own = time.process_time()
         worked = own - self._looking
         servers = sum(
@@ -103,9 +106,9 @@ class Processes:
 
 
 def seconds(process: psutil.Process, *, ended: bool = False) -> float:
-    """Seconds of CPU of a process, with those of its children that have ended, where they are asked for.
+    """Return the seconds of CPU of a process, with those of its ended children if ``ended``.
 
-    A backend that has ended meanwhile counts among these, at the latest with the next look.
+    A backend that ends during the measurement is among these by the next one at the latest.
     """
     try:
         times = process.cpu_times()

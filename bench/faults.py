@@ -1,6 +1,6 @@
-"""Each dependency broken for a while: what whoever was woken reads, and what comes back by itself.
+"""Each dependency broken for a while, to see what is logged for the operator and what recovers by itself.
 
-Nothing is measured against a floor: what is not said, does not come back or is lost is counted, and is none.
+There is no floor: faults that are not reported, do not recover or lose something are counted, and must be 0.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from samdrift.installation.loop import run
 
 _SECONDS = 60.0
 _PATIENCE = 420.0
-"""Seconds: what an outage cuts off is taken up when its lease ends, after five minutes."""
+"""Seconds to wait for recovery: interrupted work is resumed when its lease ends, after five minutes."""
 _SHOWN = 40
-"""Different lines of the log of each fault that are printed."""
+"""Maximum number of distinct log lines that are printed for each fault."""
 
 
 def rows(
@@ -36,9 +36,9 @@ def rows(
     layout: str | None,
     bucket: bool = False,
 ) -> list[Row]:
-    """Break what is named, or everything, for so long each; what each showed is on standard error.
+    """Break the named dependencies, or all, for ``seconds`` each; report what happened on standard error.
 
-    With ``bucket`` bodies are in a bucket of an S3 server, which is broken in place of a folder.
+    With ``bucket`` bodies are in a bucket of an S3 server, which is broken instead of a folder.
     """
     seed = random.randrange(1 << 32) if seed is None else seed
     chosen = Layout.SHARED if layout is None else Layout[layout.upper()]

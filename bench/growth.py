@@ -1,7 +1,7 @@
-"""How much the disks of both operators grow by an exchange: ``python -m bench growth``.
+"""Growth of both operators' disks by an exchange: ``python -m bench growth``.
 
-It counts tables, indexes and logs of all vaults of both parties, and bodies, but not what is written ahead,
-which is overwritten. Tables grow in pages, so that many exchanges are made.
+It counts tables, indexes and logs of all vaults of both parties, and bodies, but not PostgreSQL's write-ahead
+log, which is overwritten. Tables grow in pages, so many exchanges are needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SETTLE = 2.0
 
 
 def rows() -> list[Row]:
-    """Bytes on disk for each exchange, of both sides together."""
+    """Measure the bytes on disk per exchange, of both sides together."""
     with tempfile.TemporaryDirectory(prefix="samdrift-growth-") as folder:
         return run(_measured(Path(folder) / "world"))
 

@@ -1,4 +1,4 @@
-"""Two hosts of one installation, killed and cut off in turn: counts messages that are lost or came twice.
+"""Two hosts of one installation, killed and cut off in turn: counts messages that are lost or arrive twice.
 
 Measures how long it takes until the other host is in charge of everything (:mod:`tests.roles.hosts`).
 """
@@ -18,13 +18,13 @@ from samdrift.installation.loop import run
 
 _EXCHANGES = 1000
 _APART = 25
-"""Exchanges for each blow."""
+"""Number of exchanges between two faults."""
 _PATIENCE = 600.0
 TAKEN_OVER = 30.0
 
 
 def rows(exchanges: int | None, seed: int | None) -> list[Row]:
-    """Exchange so many messages; the seed and every fault are on standard error."""
+    """Exchange that many messages; print the seed and every fault on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
     print(f"seed {seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="samdrift-hosts-") as folder:

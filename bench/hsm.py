@@ -1,8 +1,8 @@
-"""What a key in a token costs: signing and unwrapping per second, beside the same keys in software.
+"""Cost of a key in an HSM: signatures and unwrappings per second, compared with the same keys in software.
 
-Run with ``python -m bench.hsm``. Makes a token of SoftHSM (``softhsm2``) in a
+Run with ``python -m bench.hsm``. Initialises SoftHSM (``softhsm2``) in a
 temporary folder, so the figures are those of the library and of this machine;
-a module on a network adds its way there and back.
+a module on a network adds its round trips.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TIMES = 400
 
 
 def main() -> None:
-    """Print a line for each."""
+    """Measure each operation and print a line for it."""
     own = rsa.generate_private_key(65537, _BITS)
     certificate = _certificate(own)
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
@@ -81,7 +81,7 @@ def _no_request(*_: object) -> bytes:
 
 
 def _certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
-    """Any certificate: the keys only carry it."""
+    """Return any certificate: the keys require one but do not use it."""
     name, now = x509.Name([]), datetime.now(UTC)
     return x509.CertificateBuilder(name, name, key.public_key(), 1, now, now).sign(key, hashes.SHA256())
 

@@ -1,9 +1,9 @@
-"""What a request costs, client and server together, with the HTTP client that we use and with httpx.
+"""Cost of a request, client and server together, with our HTTP client and with httpx.
 
 Run with ``python -m bench.http_client``. The server is ours, over mutual TLS on
 loopback and kept connections, in the same process. The floor is the same
-request, made beforehand, over the same event loop's streams: what is over it is
-the client's own.
+request, prepared in advance, over the same event loop's streams: the rest is
+the client's own cost.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _ANSWER = b"x" * 4_000
 _TYPE = "application/octet-stream"
 
 Call = Callable[[], Awaitable[int]]
-"""One request; gives the size of its answer."""
+"""One request, which returns the size of its answer."""
 
 
 async def costs() -> dict[str, list[float]]:
-    """Milliseconds of CPU per request, by client, in rounds that take turns."""
+    """Measure milliseconds of CPU per request for each client, in turn."""
     async with AsyncExitStack() as stack:
         own = TlsIdentity(_certificate(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
         sock = listening_socket("127.0.0.1")
@@ -116,7 +116,7 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _certificate(folder: Path) -> Path:
-    """A key and a certificate for both ends, which trust each other by it."""
+    """Write a key and a certificate that both ends use and trust."""
     key = rsa.generate_private_key(65537, 3072)
     own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Keys and certificates for benchmarks: RSA 3072, as the bars demand, made anew for each run."""
+"""Keys and certificates for benchmarks: RSA 3072, as the bars demand, generated in each run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BITS = 3072
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A self-signed certificate and what its key can do."""
+    """A self-signed certificate and the operations of its key."""
 
     certificate: x509.Certificate
     signing: SoftwareSigningKey
@@ -25,7 +25,7 @@ class Identity:
 
 
 def new_identity(common_name: str) -> Identity:
-    """A fresh identity by that name."""
+    """Generate an identity with that common name."""
     key = rsa.generate_private_key(65537, _BITS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""What an idle minute takes in steps and questions: counts that do not depend on the machine.
+"""Tasks' steps and queries of an idle minute: counts that do not depend on the machine.
 
-Memory that was not touched for a moment is far away, so that an idle installation costs what it wakes up for,
-and how many organisations it looks up then.
+Memory that was not touched recently is no longer in the processor's caches, so the cost of an idle
+installation depends on what it wakes up for, and on how many organisations it looks up then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHOWN = 25
 
 @dataclass
 class IdleCounts:
-    """Counts of each kind, and which loops took the steps and looked up organisations."""
+    """Counts of each kind, and the tasks that took the steps and looked up organisations."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
@@ -34,11 +34,11 @@ class IdleCounts:
     """Organisations looked up, by the task that did so."""
 
     def per_minute(self, seconds: float) -> dict[str, float]:
-        """Return each kind for a minute."""
+        """Return each count per minute."""
         return {kind: self.kinds[kind] * 60 / seconds for kind in KINDS}
 
     def lines(self, seconds: float) -> Iterator[str]:
-        """Yield those that took most, for a minute."""
+        """Yield lines with the largest counts, per minute."""
         for name, counted in (("steps", self.steps), ("looked up", self.lookups)):
             for what, number in counted.most_common(_SHOWN):
                 yield f"{number * 60 / seconds:9.1f} {name}: {what}"
@@ -97,7 +97,7 @@ def _counting(method: Callable[..., Any], note: Callable[[tuple[Any, ...]], None
 
 
 def _name(run: Any) -> str:
-    """Return the outermost function of ours that a task runs, without what runs it in the background."""
+    """Return the outermost function of ours that a task runs, ignoring the wrapper for background work."""
     first = getattr(getattr(run, "cr_code", None), "co_qualname", "?")
     while (code := getattr(run, "cr_code", None)) is not None:
         if "/samdrift/" in code.co_filename and not code.co_filename.endswith("/net/background.py"):

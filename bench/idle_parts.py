@@ -1,10 +1,10 @@
-"""The cost of idle organisations, divided among the parts of the product that the time is spent for.
+"""Cost of idle organisations, divided among the parts of the product that use the time.
 
-Each task belongs to a part by the module of what it runs, or to that of the task that has begun it. Its steps
-are timed by the clock of the loop's thread, and the server's process of each database connection by the
-scheduler's count: what is added while a part's statements run, or by a login for it, is that part's. What
-belongs to no task and no connection (reading and writing of the loop, threads, the begin and end of server
-processes, autovacuum, checkpoints of the database) is of no part.
+Each task belongs to a part by the module of its code, or to the part of the task that started it. Its steps
+are timed by the clock of the loop's thread, and the server process of each database connection by the
+scheduler's count: what is added while a part's statements run, or by its login, belongs to that part. Work
+outside tasks and connections (input and output of the loop, threads, the start and end of server processes,
+autovacuum, checkpoints of the database) belongs to no part.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _Add = Callable[[Part, float], None]
 
 @contextmanager
 def accounted() -> Iterator[Counter[Part]]:
-    """Count seconds of processor time of each part while the context lasts, for tasks that begin in it."""
+    """Count the processor seconds of each part, for tasks that start while the context lasts."""
     seconds = Counter[Part]()
 
     def add(part: Part, spent: float) -> None:
@@ -76,7 +76,7 @@ def accounted() -> Iterator[Counter[Part]]:
 
 
 def _part_of(run: Any) -> Part | None:
-    """Return the part of what a task runs; ``None`` where its module says nothing."""
+    """Return the part of a task's code, or ``None`` if its module belongs to none."""
     code = getattr(run, "cr_code", None)
     if code is None or _ROOT not in code.co_filename:
         return None
@@ -90,7 +90,7 @@ def _part_of(run: Any) -> Part | None:
 
 
 class _Timed(Coroutine[Any, Any, Any]):
-    """What a task runs, each step timed."""
+    """A task's coroutine with each step timed."""
 
     def __init__(self, run: Coroutine[Any, Any, Any], part: Part, add: _Add) -> None:
         self._run, self._part, self._add = run, part, add
@@ -115,7 +115,7 @@ class _Timed(Coroutine[Any, Any, Any]):
         self._run.close()
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the coroutine has: anyio looks at one before it cancels its task."""
+        """Return the coroutine's own attribute, which anyio reads before it cancels a task."""
         return getattr(self._run, name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -124,7 +124,7 @@ class _Timed(Coroutine[Any, Any, Any]):
 
 @contextmanager
 def _sessions(add: _Add) -> Iterator[None]:
-    """Count what the server's processes of our connections do."""
+    """Count the processor time that the server processes of our connections use."""
     known: dict[int, float] = {}
     connect, run = Session.connect, Session.run
 
@@ -150,7 +150,7 @@ def _sessions(add: _Add) -> Iterator[None]:
 
 
 def _ran(process: int) -> float:
-    """Return the scheduler's own count, which has nanoseconds; 0 for a process that has ended."""
+    """Return a process's processor seconds from the scheduler's nanosecond count; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
     except (FileNotFoundError, ProcessLookupError):

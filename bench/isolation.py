@@ -1,8 +1,8 @@
-"""What isolation level ``process`` costs, beside one process for all: a start, memory, idle organisations.
+"""Cost of isolation level ``process``, compared with one process for all: start, memory, idle organisations.
 
-Each kind's memory is read from the metrics, where every process tells its own; PSS
-counts what several processes share once, so that the sum is what the machine gives.
-What an organisation takes is told with PostgreSQL, and all roles.
+The memory of each kind of process is read from the metrics, in which every process reports its own. PSS
+counts shared memory once, so the sum is what the machine provides. The cost of an organisation includes
+PostgreSQL and all roles.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from samdrift.installation.loop import run
 
 _ORGANISATIONS = (3, 12)
 _SETTLE_SECONDS = 60.0
-"""After a start, in which logs get their first checkpoints and message clients their first access tokens."""
+"""Seconds after a start in which logs get their first checkpoints and message clients first access tokens."""
 _IDLE_SECONDS = 120.0
 _MB = 1e6
 
@@ -53,7 +53,7 @@ class _Whole:
 
 
 def rows(numbers: Sequence[int] | None = None, idle_seconds: float | None = None) -> list[Row]:
-    """For few organisations and for several, beside one process for all of them."""
+    """Measure both levels with few organisations and with several."""
     with tempfile.TemporaryDirectory(prefix="samdrift-isolation-") as folder:
         measured = _measured(Path(folder), sorted(numbers or _ORGANISATIONS), idle_seconds or _IDLE_SECONDS)
         return run(measured)
@@ -87,7 +87,7 @@ async def _of(
 
 
 async def _whole(process: Process, number: int, level: str, idle_seconds: float) -> _Whole:
-    """Start it, let it settle, and measure it while nothing is to be done; it goes on running."""
+    """Start the process, let it settle, and measure it while it idles; it keeps running."""
     began = time.monotonic()
     await (started(process) if level == "shared" else process.start())
     wall, start = time.monotonic() - began, installation_cpu(process)
@@ -100,7 +100,7 @@ async def _whole(process: Process, number: int, level: str, idle_seconds: float)
 
 
 def _pss(process: psutil.Process) -> int:
-    """Bytes; 0 for a connection of PostgreSQL that has just ended."""
+    """Return the PSS of a process in bytes; 0 for a PostgreSQL connection that has just ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss)
     return 0
@@ -132,7 +132,7 @@ async def _apart(process: Process, number: int, metrics: str) -> list[Row]:
 
 
 def _rows(name: str, processes: int, use: dict[str, float]) -> list[Row]:
-    """Per process."""
+    """Return rows with the memory of one process, averaged over its kind."""
     return [
         reported(f"{name}, {measure.upper()}", [use[measure] / processes / _MB], "MB")
         for measure in ("rss", "pss")
@@ -150,7 +150,7 @@ def _together(whole: _Whole) -> list[Row]:
 
 
 def _further(wholes: Sequence[_Whole]) -> list[Row]:
-    """What each organisation takes that comes on top, from one number to the next."""
+    """Return rows with the cost of each additional organisation, from one number to the next."""
     found = list[Row]()
     for level in dict.fromkeys(whole.level for whole in wholes):
         for fewer, more in pairwise(whole for whole in wholes if whole.level == level):

@@ -1,9 +1,9 @@
 """Large envelopes through an access point in a process of its own: its memory, and its CPU against bare work.
 
 The floor of receiving is to decrypt, hash and unpack the bytes; that of sending
-to pack, hash and encrypt them. Each is done here on the same bytes, right
-before the work. The access point does besides: TLS twice, the scan of the
-envelope, the encryption at rest in both ways, and the database.
+is to pack, hash and encrypt them. Each is done here on the same bytes, right
+before the work. In addition the access point does TLS twice, the scan of the
+envelope, the encryption at rest in both directions, and the database.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _TIME_BAR = 2.0
 _ROUNDS = 5
 _MB = 1 << 20
 _SIZES = {"30 MB": 16 * _MB, "70 MB": 38 * _MB, "100 MB": 54 * _MB}
-"""Bytes of attachment: base64 in the message and again in the envelope make the size that is named."""
+"""Size of the attachment for each named size, which results from two layers of base64."""
 
 
 def rows() -> list[Row]:
-    """For each size and direction the time against its floor and the memory above idle; then end to end."""
+    """Measure time against the floor and memory above idle, for each size and direction; then end to end."""
     with tempfile.TemporaryDirectory() as folder:
         through = run(_rows(Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +85,10 @@ def _envelope(bed: Bed, attachment: int) -> Envelope:
 
 
 def _received(bed: Bed, attachment: int) -> Prepared:
-    """The test bed packs before; what is timed is sending, the answer, and fetching over interface C."""
+    """Return the envelope's bytes and the timed work: send it, get the answer, and fetch it over interface C.
+
+    The test bed packs the envelope before the timing starts.
+    """
     envelope = _envelope(bed, attachment)
     return envelope.data, lambda: _receive(bed, envelope)
 
@@ -139,6 +142,6 @@ def _unpacking(data: bytes) -> float:
 
 
 def _gzip(data: bytes) -> bytes:
-    """By the zlib that comes with Python, in the way that takes the least time and gains as much as any."""
+    """Pack with Python's zlib, in the mode that is fastest and compresses base64 as well as any."""
     deflate = zlib.compressobj(1, zlib.DEFLATED, 31, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
     return deflate.compress(data) + deflate.flush()

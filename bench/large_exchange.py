@@ -1,9 +1,9 @@
-"""The largest message that may be sent, from one organisation to another, every role in a process of its own.
+"""The largest message that may be sent, between two organisations, with every role in a process of its own.
 
-The time is that of the wall: from a client's handing over the attachments until
+The time is wall-clock time, from the client's submission of the attachments until
 the message receipt is back. The floor is the hashes, ciphers, gzip and base64
 that the standards demand on the way, done one after the other on bytes of the
-same sizes; not TLS, XML, the encryption at rest, the database or the disk.
+same sizes, without TLS, XML, the encryption at rest, the database or the disk.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NAMES = (
 
 
 async def rows(folder: Path) -> list[Row]:
-    """Time against the floor, and the largest memory of each role above idle."""
+    """Measure time against the floor, and the peak memory of each role above idle."""
     floors, works = [], []
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
@@ -78,14 +78,14 @@ def _memory(name: str, used: int) -> Row:
 
 
 class _Operator:
-    """An operator's two roles, each in its process."""
+    """An operator's two roles, each in its own process."""
 
     def __init__(self, access_point: int, message_service: asyncio.subprocess.Process) -> None:
         self._message_service = message_service
         self.processes = (Process(access_point), Process(message_service.pid))
 
     async def send(self, attachment: int) -> float:
-        """Exchange a message; gives the seconds that it took."""
+        """Exchange a message and return the seconds that it took."""
         assert self._message_service.stdin is not None
         self._message_service.stdin.write(b"%d\n" % attachment)
         return float(await _line(self._message_service))

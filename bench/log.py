@@ -1,7 +1,7 @@
-"""What a log costs: an append (the chain of 0.1 against salted leaves), checkpoints, and a verification.
+"""Cost of a log: an append (the chain of 0.1 against salted leaves), checkpoints, and a verification.
 
 CPU of the one server process that runs ``append_log``, with the commit, on an embedded PostgreSQL that is as
-durable as in operation. The scheduler's own count is read: it has nanoseconds.
+durable as in operation. It is read from the scheduler, which counts nanoseconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROUNDS, _REPEATS, _BAR = 31, 200, 1.1
 
 
 def rows() -> list[Row]:
-    """The cost of an append in the server's CPU, of the checkpoints of idle logs, and of a verification."""
+    """Measure an append in the server's CPU, the checkpoints of idle logs, and a verification."""
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         appends = asyncio.run(_rows(Path(folder)))
@@ -85,7 +85,7 @@ async def _cost(connection: Connection, schema: str) -> float:
 
 
 def _cpu(connection: Connection) -> int:
-    """Nanoseconds of CPU that the server's process for this connection has used."""
+    """Return the nanoseconds of CPU that the server's process for this connection has used."""
     return int(Path(f"/proc/{connection.info.backend_pid}/schedstat").read_text().split()[0])
 
 

@@ -1,7 +1,7 @@
-"""The verification of an exported log: its CPU against bare hashing of the same bytes, and its memory.
+"""Verification of an exported log: its CPU against bare hashing of the same bytes, and its memory.
 
-The floor hashes what must be hashed and does nothing else: salt and facts of each entry, the entry, and one
-node of the tree. Both read the same file, in turn; memory is the peak of a process of its own.
+The floor only computes the necessary hashes: salt and facts of each entry, the entry, and one
+node of the tree. Both read the same file, in turn; memory is the peak of a separate process.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from samdrift.audit.tiles import WIDTH, Tile
 from samdrift.evidence.logexport import Kept, verify_log, write_log
 
 ENTRIES = "SAMDRIFT_BENCH_LOG_ENTRIES"
-"""Environment variable with the number of entries; 10 million is the figure to reach."""
+"""Environment variable with the number of entries; the target is set for 10 million."""
 _DEFAULT, _ROUNDS, _EACH = 200_000, 3, 2560
 _BAR, _MEMORY_BAR = 3.0, 64.0
 _BEGUN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def rows() -> list[Row]:
-    """CPU seconds to verify a log, and the peak of memory."""
+    """Measure the CPU seconds of verifying a log, and the peak memory."""
     count = int(os.environ.get(ENTRIES, _DEFAULT))
     rounds = _ROUNDS if count <= _DEFAULT else 1
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
@@ -68,21 +68,21 @@ def rows() -> list[Row]:
 
 
 async def _made(count: int, path: Path) -> bytes:
-    """Write a log of so many entries, with a checkpoint for each ten bundles, and return its policy."""
+    """Write a log with that many entries and a checkpoint every ten bundles; return its policy."""
     source = _Source(count)
     await write_log(source, "bench", path)
     return f"log {source.key}\nquorum none\n".encode()
 
 
 class _Source:
-    """A log that is made as it is read."""
+    """A log whose entries are generated as it is read."""
 
     def __init__(self, count: int) -> None:
         self.chain_begins = origin("bench").hash
         self.keys: list[tuple[VerifierKey, bytes, bytes]] = []
         self._count = count
         self._ahead: deque[Kept] = deque()
-        """Entries that a checkpoint has in its tree already, and that are written next."""
+        """Entries that a checkpoint already covers and that are written next."""
         self._private = Ed25519PrivateKey.generate()
         self.key = VerifierKey("bench", Algorithm.ED25519, self._private.public_key().public_bytes_raw())
 
@@ -109,7 +109,7 @@ class _Source:
 
 
 _ANY = UUID(int=(1 << 128) - 1)
-"""Stands in the facts for what is each entry's own, before it is put there."""
+"""Placeholder in the template for the ids of each entry."""
 
 
 def _content(at: datetime, own: UUID) -> bytes:
@@ -123,7 +123,7 @@ _TIME = _BEGUN.isoformat(timespec="microseconds")
 
 
 def _kept(number: int) -> Kept:
-    """Make an entry; its facts are those of an envelope, written once and filled in."""
+    """Return an entry with the facts of an envelope, filled into a template that was written once."""
     at = _BEGUN + timedelta(seconds=number)
     event: APEvent | LogEvent = APEvent.AP_TRANSFER_QUEUED
     if number == 1:
@@ -139,7 +139,7 @@ def _kept(number: int) -> Kept:
 
 
 def _hashed(path: Path) -> float:
-    """Return the CPU of hashing what a verification must hash, without reading and taking apart."""
+    """Return the CPU seconds of the hashing alone, without reading and parsing."""
     spent, entries = 0.0, list[bytes]()
     with path.open("rb") as file:
         archive = ArchiveFile(file)
@@ -159,7 +159,7 @@ def _hashed(path: Path) -> float:
 
 
 def _verified(path: Path, policy: Path) -> float:
-    """Return the CPU of a verification."""
+    """Verify a log and return the CPU seconds."""
     before = time.process_time()
     verdict = verify_log(path, LogVerifier(Policy.parse(policy.read_bytes()), int(time.time())))
     if not verdict.holds:

@@ -1,8 +1,8 @@
-"""Measuring a piece of work against its floor, in turn and in one run.
+"""Measurement of a piece of work against its floor, in turn and in one run.
 
 Machines differ, and the clock of one machine changes from second to second, so times alone
-say little. Each round times the floor and the work right after each other; the ratio is
-the median of the rounds' ratios, which a change of clock between rounds does not touch.
+mean little. Each round times the floor and the work right after each other; the ratio is
+the median of the rounds' ratios, so a change of clock between rounds does not affect it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a benchmark: floor and work in ``unit``, their ratio, and the bar it should stay under.
+    """One line of a benchmark: floor and work in ``unit``, their ratio, and the maximum ratio (the bar).
 
-    What is only reported has neither floor nor bar.
+    A figure that is only reported has neither floor nor bar.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Row:
 def measure(
     name: str, floor: Work, work: Work, *, bar: float, rounds: int = 30, repeats: int = 10, warm_up: int = 20
 ) -> Row:
-    """Time ``floor`` and ``work`` in turn; a unit is one call, in milliseconds of this process's CPU."""
+    """Time ``floor`` and ``work`` in turn, in milliseconds of this process's CPU per call."""
     for _ in range(warm_up):
         floor()
         work()
@@ -64,7 +64,7 @@ def measure(
 
 
 def against_floor(name: str, floors: list[float], works: list[float], *, bar: float, unit: str) -> Row:
-    """The row for floors and works that were measured in turn, round by round."""
+    """Return the row for floors and works that were measured in turn, round by round."""
     ratios = Spread.of([work / floor for floor, work in zip(floors, works, strict=True)])
     return Row(
         name=name,
@@ -81,7 +81,7 @@ def against_floor(name: str, floors: list[float], works: list[float], *, bar: fl
 
 
 def reported(name: str, values: list[float], unit: str, *, bar: float | None = None) -> Row:
-    """A figure without a floor: for information, or with a bar of its own."""
+    """Return the row for a figure without a floor, with or without a bar of its own."""
     spread = Spread.of(values)
     reached = None if bar is None else spread.median <= bar
     return Row(name, None, spread.median, None, bar, reached, unit, None, spread, None)

@@ -1,8 +1,8 @@
-"""A message service in a process of its own, that sends what it is asked to on standard input.
+"""A message service in a process of its own, which sends messages as requested on standard input.
 
-Run by :mod:`bench.large_exchange` with a configuration file. It says ``ready``; for
+Run by :mod:`bench.large_exchange` with a configuration file. It prints ``ready``; for
 each number of bytes that it reads it sends a message with an attachment of that
-size, and says how many seconds passed until the message receipt was back.
+size, and prints the seconds that passed until the message receipt was back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How long an organisation's requests take while another, or a stranger, misbehaves, at both levels.
+"""Latency of an organisation's requests while another one, or a stranger, floods the server, at both levels.
 
-The floor is the same request, undisturbed, in turn with it. Whoever floods runs in
-a process of its own, with less priority: on this machine it stands for another one,
-and what is measured is what the platform lets it take.
+The floor is the same request without a flood, in turn with it. The flood comes from a process of its own
+with lower priority, because it stands for another machine: the measurement is of what the platform lets
+it use.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _ROUNDS = 5
 _REQUESTS = 100
 _WARM_UP = 50
 _SETTLE = 1.5
-"""Seconds that a flood has to come to full strength, and what it left to be over."""
+"""Seconds for a flood to reach full strength, and for its effects to end."""
 _NICE = 10
 
 
 def rows() -> list[Row]:
-    """For each level and flood the median of a list request, undisturbed and disturbed."""
+    """Measure the median time of a list request for each level and flood, undisturbed and disturbed."""
     with tempfile.TemporaryDirectory(prefix="samdrift-neighbour-") as folder:
         return [*run(_measured(Path(folder))), *neighbour_traffic.rows()]
 
@@ -102,7 +102,7 @@ async def _row(name: str, kind: str, target: Target, listed: _Lister) -> Row:
 
 
 async def _times(listed: _Lister, count: int) -> list[float]:
-    """Milliseconds of each of so many requests, one after another."""
+    """Return the milliseconds of each of ``count`` requests, one after another."""
     found = []
     for _ in range(count):
         began = time.perf_counter()
@@ -170,7 +170,7 @@ def _address(listen: object) -> tuple[str, int]:
 
 
 async def _token(process: Process, member: Member) -> str:
-    """An access token of the organisation's own authorisation server."""
+    """Obtain an access token from the organisation's own authorisation server."""
     service = member.config.message_service
     registration = member.operator.gate.registry.find(member.organisation, MT)
     assert service is not None

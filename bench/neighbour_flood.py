@@ -1,6 +1,6 @@
-"""A bad neighbour in a process of its own: ``python -m bench.neighbour_flood KIND``, until it is ended.
+"""A bad neighbour in a process of its own: ``python -m bench.neighbour_flood KIND``, until it is terminated.
 
-Where to flood stands in JSON on standard input. It says ``floods`` when it does.
+It reads its target as JSON from standard input, and prints ``floods`` once it has started.
 It calls from another address than the organisation that is measured.
 """
 
@@ -21,14 +21,14 @@ FROM = "127.0.0.2"
 _CONNECTIONS = 8
 _SILENT = 1_100
 _PAUSE = 0.05
-"""Seconds before a connection that was refused is tried again."""
+"""Seconds before a refused connection is retried."""
 _VALUES = 145_000
 _TEXTS = 95_000
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the interfaces are, and token and client certificate of the organisation that floods."""
+    """Addresses of the interfaces, and the token and client certificate of the flooding organisation."""
 
     interface_d: tuple[str, int]
     interface_a: tuple[str, int]
@@ -50,12 +50,12 @@ class Target:
 
 
 def _junk() -> bytes:
-    """290 kB that are no message."""
+    """Return 290 kB of JSON that is not a message."""
     return b"[" + b"0," * _VALUES + b"0]"
 
 
 def _fitting() -> bytes:
-    """290 kB in the shape of a message, with more values than one has."""
+    """Return 290 kB in the shape of a message, with more values than a message may have."""
     texts = b",".join([b'""'] * _TEXTS)
     return b'{"data":{"attributes":{"digitalDocument":[{"contentTextBody":[' + texts + b"]}]}}}"
 
@@ -69,7 +69,7 @@ def _tls(target: Target) -> ssl.SSLContext:
 async def _posts(
     address: tuple[str, int], path: str, fields: list[str], body: bytes, tls: ssl.SSLContext
 ) -> None:
-    """Post the body again and again over one connection, each time as soon as there is an answer."""
+    """Post the body repeatedly over one connection, each time as soon as the answer is there."""
     lines = (f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *fields, "", "")
     request = "\r\n".join(lines).encode() + body
     while True:
@@ -83,7 +83,7 @@ async def _posts(
 
 
 async def _gets(address: tuple[str, int], path: str, fields: list[str], tls: ssl.SSLContext) -> None:
-    """Ask again and again over one connection, each time as soon as there is an answer."""
+    """Send a GET request repeatedly over one connection, each time as soon as the answer is there."""
     request = "\r\n".join((f"GET {path} HTTP/1.1", "host: x", *fields, "", "")).encode()
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -108,7 +108,7 @@ async def _answered(reader: asyncio.StreamReader) -> None:
 
 
 async def _silent(address: tuple[str, int]) -> None:
-    """Connect, say nothing, and connect again when that is not borne any longer."""
+    """Connect and send nothing; reconnect when the server closes the connection."""
     while True:
         try:
             reader, writer = await asyncio.open_connection(*address, local_addr=(FROM, 0))
@@ -120,7 +120,7 @@ async def _silent(address: tuple[str, int]) -> None:
 
 
 async def _unfinished(target: Target) -> None:
-    """Begin a request and send no body."""
+    """Send the head of a request but not its body; reconnect when the server gives up."""
     tls = _tls(target)
     head = f"POST /v1/sdk/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n{_bearer(target)}\r\n\r\n"
     while True:

@@ -1,14 +1,14 @@
-"""How long an organisation's exchanges take while another one has much to send, or peers that do not answer.
+"""Latency of an organisation's exchanges while another one has much traffic, or peers that do not answer.
 
-The part of ``bench neighbour`` in which the neighbour does nothing wrong, or is sent what means nothing. The
-undisturbed organisation exchanges messages with another operator, one after another, and the time of each
+The part of ``bench neighbour`` in which the neighbour does nothing wrong, or receives meaningless envelopes.
+The undisturbed organisation exchanges messages with another operator, one after another, and the time of each
 ends when the message receipt is there. In each round it does so alone, and then until the neighbour is done.
-Of what means nothing it is measured as well how much processor time each takes at the neighbour's operator.
-``python -m bench neighbour_traffic --only WORD`` has the rows with such a word in their names, which begin
+For meaningless envelopes the processor time of each at the neighbour's operator is measured as well.
+``python -m bench neighbour_traffic --only WORD`` runs the rows with such a word in their names, which begin
 with the level.
 
-What means nothing comes from an operator whose processes have less priority: on this machine it stands for
-another one.
+Meaningless envelopes come from an operator whose processes have lower priority, because it stands for
+another machine.
 """
 
 from __future__ import annotations
@@ -50,26 +50,26 @@ _EXCHANGES = 6
 _MAILING = 30
 """Messages that the neighbour sends in a round."""
 _JUNK = 150
-"""Envelopes that mean nothing which the neighbour is sent in a round."""
+"""Number of meaningless envelopes that the neighbour receives in a round."""
 _JUNK_BYTES = 7_000
 _NICE = 10
 _AT_ONCE = 8
 _LARGEST = 100 << 20
-"""Bytes of an envelope that access points pass (transport-profile-as4 2.8 a), and message services refuse."""
+"""Bytes of an envelope that access points pass (transport-profile-as4 2.8 a) but message services refuse."""
 _LARGE = (MAX_BYTES - 8192) // 4 * 3
 """Bytes whose base64 fills the largest message, with room for the rest of it."""
 _WITHIN = 300.0
 _LOOK_EVERY = 0.5
 _JUDGED = (MTEvent.MT_RECEIPT_UNMATCHED, MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_MESSAGE_HELD)
-"""What the log says of an envelope that means nothing: of a sender of too many, that it waits."""
+"""Log events for a meaningless envelope; it is held if its sender has sent too many."""
 
 Disturbance = Callable[[], Coroutine[Any, Any, None]]
-"""What the neighbour does or has done to it, until it is over or goes on by itself."""
+"""An activity of the neighbour, or traffic to it; it returns once it is over or goes on by itself."""
 Preparation = Callable[[], Coroutine[Any, Any, Disturbance]]
 
 
 def rows(only: Sequence[str] | None = None) -> list[Row]:
-    """For each level and kind of traffic the median of an exchange, undisturbed and disturbed."""
+    """Measure the median time of an exchange for each level and kind of traffic, with and without it."""
     with tempfile.TemporaryDirectory(prefix="samdrift-traffic-") as folder:
         return run(_measured(Path(folder), only or [""]))
 
@@ -129,7 +129,7 @@ async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
 
 
 def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Preparation]:
-    """What the neighbour does; the last ones leave transfers that go on waiting."""
+    """Return the neighbour's activities; the last ones leave transfers that keep waiting."""
     recipient = members["mottagare"]
     return {
         "mails 30 others": lambda: _mailing(loud, recipient, awaited=True),
@@ -143,7 +143,7 @@ def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Preparation]:
 
 
 def _floods(loud: Member, members: dict[str, Member]) -> dict[str, Preparation]:
-    """What means nothing, signed as it should be; the last one leaves envelopes that go on waiting."""
+    """Return floods of meaningless but correctly signed envelopes; the last one leaves envelopes waiting."""
     crowd = members["hop"]
     ends = crowd.organisation, loud.organisation
 
@@ -172,7 +172,7 @@ async def _row(name: str, calm: Member, far: Member, prepare: Preparation) -> Ro
 
 
 def _told(row: Row) -> Row:
-    """Say how it went as soon as it is known: a whole run takes many minutes on a busy machine."""
+    """Print a row as soon as it is known, since a whole run takes many minutes on a busy machine."""
     found = f"{row.work:.1f} {row.unit}" if row.ratio is None else f"{row.ratio:.2f}"
     print(f"{row.name}: {found}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
     return row
@@ -183,7 +183,7 @@ def _both(one: Callable[[], bool], other: Callable[[], bool]) -> Callable[[], bo
 
 
 async def _cost(name: str, host: Process, prepare: Preparation) -> Row:
-    """Processor time of the recipient's installation for each envelope, while nothing else goes on."""
+    """Measure the processor time per envelope at the recipient's installation, while it does nothing else."""
     flood, before = await prepare(), installation_cpu(host)
     await flood()
     each = (installation_cpu(host) - before) / _JUNK * 1e3
@@ -191,7 +191,7 @@ async def _cost(name: str, host: Process, prepare: Preparation) -> Row:
 
 
 async def _mailing(sender: Member, recipient: Member, *, awaited: bool) -> Disturbance:
-    """Have many messages come due at the same time."""
+    """Prepare many messages and return a disturbance that makes them all due at the same time."""
     waiting = await messages(sender, recipient, _MAILING)
 
     async def mail() -> None:
@@ -205,7 +205,7 @@ async def _mailing(sender: Member, recipient: Member, *, awaited: bool) -> Distu
 
 
 async def _large(sender: Member, recipient: Member) -> Disturbance:
-    """Have a message of the largest size sent; it is stored, and due a moment later."""
+    """Send a message of the largest size; it is stored, and due a moment later."""
     attachment = Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(_LARGE))
     sent = await sender.send(recipient.address, Draft("Prov", "Ett stort meddelande.", (attachment,)))
 
@@ -217,7 +217,7 @@ async def _large(sender: Member, recipient: Member) -> Disturbance:
 
 
 async def _largest(sender: Member, recipient: Member) -> Disturbance:
-    """Have an access point take an envelope whose message the recipient's message service refuses."""
+    """Prepare an envelope that access points accept but the recipient's message service refuses."""
     message, payload = letter(sender.address, recipient.address), os.urandom(_LARGEST * 3 // 4)
     envelope = enclose(message, await sender.signing(), recipient.encryption, payload=payload)
 
@@ -233,7 +233,7 @@ async def _largest(sender: Member, recipient: Member) -> Disturbance:
 
 
 async def _junk(sender: Member, recipient: Member, envelopes: Sequence[Envelope]) -> None:
-    """Have small envelopes come that mean nothing to their recipient, until each has been judged once."""
+    """Submit small meaningless envelopes to a recipient, and wait until each has been judged once."""
     async with recipient.open(MT) as vault:
         end = await vault.log_end()
     left, access_point = iter(envelopes), await sender.interface_c()
@@ -257,7 +257,7 @@ async def _junk(sender: Member, recipient: Member, envelopes: Sequence[Envelope]
 
 
 async def _until(look: Callable[[], Awaitable[bool]]) -> None:
-    """Look seldom: looking takes time of the operator that is measured."""
+    """Poll a condition at long intervals, because polling uses time of the operator that is measured."""
     async with asyncio.timeout(_WITHIN):
         while True:
             if await look():
@@ -267,7 +267,7 @@ async def _until(look: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def _silent(member: Member) -> AsyncIterator[None]:
-    """Accept connections where the member's access point would be, and never answer."""
+    """Accept connections at the member's access point address, and never answer."""
     address = urlsplit(member.as4_address)
 
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

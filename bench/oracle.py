@@ -1,8 +1,8 @@
-"""How well the time of a refusal tells "cannot be decrypted" from "is not well-formed".
+"""Timing of refusals: whether it distinguishes "cannot be decrypted" from "is not well-formed".
 
-Pairs of forged envelopes, the one with a session key that nobody has, the other with one
-that opens to something that is no XML; judged in turn, as a message service does, with
-the database left out. Prints both medians, their ratio, and the effect size (Cohen's d).
+Envelopes are forged in pairs: one whose session key cannot be opened, and one that
+decrypts to something other than XML. They are judged in turn, as a message service does,
+without the database. Prints both medians, their ratio, and the effect size (Cohen's d).
 
     .venv/bin/python -m bench.oracle [--pairs 2000]
 """
@@ -31,7 +31,7 @@ _PROFILE = OrganisationProfile(ParticipantIdentifier("0203:b.se"), "B", frozense
 
 
 def timed(envelope: Envelope, keys: tuple[DecryptionKey, ...]) -> int:
-    """Nanoseconds from a verified envelope to its judgement."""
+    """Return the nanoseconds from a verified envelope to its judgement."""
     verified = verify(envelope.data).envelope
     if verified is None:
         raise ValueError("the forged envelope has no valid signature")
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _without_outliers(times: list[int]) -> list[int]:
-    """The faster 95 of 100: the rest is what else the machine does."""
+    """Return the fastest 95 % of the times; the rest is due to other work on the machine."""
     return sorted(times)[: max(2, len(times) * 95 // 100)]
 
 

@@ -2,8 +2,8 @@
 
 One operator hosts each number of them, and each organisation writes to the next one, through AS4 and both
 vaults. The installations are processes of their own that exist at the same time
-(:mod:`bench.organisations_host`): they idle together, and rounds of traffic go from one to the other in
-turn, so that the ratios are those of one run. The floor of traffic is the same traffic over the fewest.
+(:mod:`bench.organisations_host`): they idle together, and rounds of traffic alternate between them, so the
+ratios are those of one run. The floor of traffic is the same traffic with the fewest organisations.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from bench.measure import Row, Spread, reported
 _NUMBERS = (3, 30, 300)
 _EXCHANGES = 300
 _IDLE_SECONDS = 1800.0
-"""Half an hour: access tokens last that long, and so does what an access point believes of a vault. All begin
-with the start, so that a shorter time would have all that is renewed, or nothing of it.
+"""Half an hour: the lifetime of access tokens, and of what an access point caches about a vault.
+
+All of these begin with the start, so a shorter time would include all renewals, or none.
 """
 _COUNT_SECONDS = 300.0
-"""In which each stream of events has one sign of life, and each log a turn."""
+"""Seconds in which each stream of events has one sign of life, and each log one turn."""
 _TRAFFIC_BAR = 1.2
 _START_BAR_SECONDS = 10.0
 _LOGINS_BAR = 2.0
 _IDLE_BAR_PERCENT = 2.0
 _PART_BARS = {Part.LOGS: 0.7, Part.CLIENT: 0.4, Part.GOVERNANCE: 0.1, Part.REST: 0.8}
-"""Parts of it (bench/idle_parts.py); what belongs to no part is with the rest."""
+"""Bars of the parts of the idle cost (bench/idle_parts.py); work outside the parts counts as the rest."""
 _MEMORY_BAR_MB = 1.0
 _MOST = 300
-"""The number of organisations that the bars of start and idle are for."""
+"""Number of organisations that the bars of start and idle apply to."""
 _ROUNDS = 3
 _MB = 1e6
 
@@ -60,20 +61,20 @@ class Found:
 
     number: int
     start: dict[str, float] = field(default_factory=dict)
-    """Seconds, and logins per vault from the start until it has settled."""
+    """Seconds, and logins per vault, from the start until the installation has settled."""
     settling: dict[str, float] = field(default_factory=dict)
-    """The minutes after the start, in which each log is looked at once."""
+    """Figures of the minutes after the start, in which each log is looked at once."""
     idle: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
-    """What is done in an idle minute (bench/idle_counts.py)."""
+    """Counts per idle minute (bench/idle_counts.py)."""
     cold: dict[str, float] = field(default_factory=dict)
-    """The first round of traffic, in which each vault, peer and address is met for the first time."""
+    """Figures of the first round of traffic, which uses each vault, peer and address for the first time."""
     warm: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Installation:
-    """An installation in its process."""
+    """The process of an installation."""
 
     process: Process
     found: Found
@@ -145,7 +146,7 @@ async def _measured(options: Options) -> list[Row]:
 
 @asynccontextmanager
 async def _started(number: int) -> AsyncIterator[_Installation]:
-    """Start the process of an installation, and yield it when its organisations are enrolled."""
+    """Start the process of an installation, and yield it once its organisations are enrolled."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.organisations_host", str(number)), stdin=PIPE, stdout=PIPE
     )
@@ -208,7 +209,7 @@ def _rows(found: Found, fewest: Found) -> list[Row]:
 
 
 def _warm(name: str, found: Found, fewest: Found) -> Row:
-    """Each round against that of the fewest which came just before."""
+    """Compare each round with the preceding one of the installation with the fewest organisations."""
     works, floors = ([one["total"] for one in each.warm] for each in (found, fewest))
     floor = Spread.of(floors)
     ratios = Spread.of([work / floor for work, floor in zip(works, floors, strict=True)])

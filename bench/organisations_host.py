@@ -1,7 +1,7 @@
-"""One installation of ``bench organisations``, in a process of its own that does what it is told.
+"""One installation of ``bench organisations``, in a process that follows commands.
 
 It plays the operator and the federation. CPU and memory are those of this process, and of PostgreSQL with
-all its children. Each line that it reads is a command, and each line that it writes the answer, in JSON.
+all its children. Each line that it reads is a command, and each line that it writes an answer, in JSON.
 """
 
 from __future__ import annotations
@@ -46,10 +46,12 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 8
 _SETTLE_SECONDS = 30.0
-"""After the start, until logins are counted."""
+"""Seconds after the start until logins are counted."""
 _FIRST_LOOKS_SECONDS = 990.0
-"""After the start, until each log was looked at once, connections that this took are closed, and autovacuum
-has been in every database once (``autovacuum_naptime``), which finds what enrolment has left.
+"""Seconds after the start until the work that follows a start is over.
+
+By then each log was looked at once, the connections for that are closed, and autovacuum has been in every
+database once (``autovacuum_naptime``), since enrolment leaves work for it.
 """
 _SPARE_KEYS = 4
 _PATIENCE_SECONDS = 900
@@ -69,7 +71,7 @@ class Host:
         self._cast = tuple(map(_organisation, range(number)))
 
     async def serve(self) -> None:
-        """Enrol the organisations, and then do what is read from standard input until that ends."""
+        """Enrol the organisations, then follow the commands from standard input until it ends."""
         operator = DemoOperator("operator", "AP0090-SDK-DEMO", self._cast)
         with tempfile.TemporaryDirectory(prefix="samdrift-organisations-") as name:
             folder = Path(name)
@@ -114,7 +116,7 @@ class Host:
     async def _batch(
         self, processes: _Processes, started: Operator, exchanges: int, logins: Callable[[], int]
     ) -> dict[str, float]:
-        """Have each organisation write to the next one, as often as asked for over all of them."""
+        """Have each organisation write to the next one, ``exchanges`` times in total."""
         parties = [Party(started, one.address) for one in self._cast]
         pairs = list(zip(parties, [*parties[1:], parties[0]], strict=True))
         gc.collect()
@@ -155,7 +157,7 @@ async def _idle(
 
 
 async def _count(seconds: float) -> dict[str, float]:
-    """Count what is done meanwhile, for each minute; print what took most of it."""
+    """Count what is done while idle, per minute; print the largest counts."""
     with counted() as counts:
         await asyncio.sleep(seconds)
     for line in counts.lines(seconds):
@@ -168,13 +170,13 @@ def _answer(found: dict[str, float]) -> None:
 
 
 async def _command() -> dict[str, Any]:
-    """Return the next command; an empty one at the end."""
+    """Return the next command; an empty one at the end of the input."""
     line = await asyncio.to_thread(sys.stdin.readline)
     return json.loads(line) if line else {}
 
 
 async def _exchanged(pairs: Sequence[tuple[Party, Party]]) -> None:
-    """One message from each to the other, a few at once, each until its receipt is back."""
+    """Send one message for each pair, a few at a time, and wait for every receipt."""
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(sender: Party, recipient: Party) -> None:
@@ -219,7 +221,7 @@ def _organisation(number: int) -> DemoOrganisation:
 
 @contextmanager
 def _spare_keys() -> Iterator[None]:
-    """Make a few keys and use them again: 300 organisations would wait for minutes for theirs."""
+    """Make a few keys and reuse them, since generating keys for 300 organisations would take minutes."""
     made: list[rsa.RSAPrivateKey] = [rsa.generate_private_key(65537, 3072) for _ in range(_SPARE_KEYS)]
     keys = itertools.cycle(made)
     with patch.object(rsa, "generate_private_key", lambda *given, **named: next(keys)):
@@ -242,7 +244,7 @@ def _counted(owner: type, name: str) -> Iterator[Callable[[], int]]:
 
 
 class _Processes:
-    """This process and the PostgreSQL server whose folder lies in ``folder``."""
+    """This process and the PostgreSQL server whose data folder is in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._own = psutil.Process()
@@ -253,7 +255,7 @@ class _Processes:
         return time.process_time()
 
     def server_cpu(self) -> float:
-        """Seconds of CPU so far, of backends that have ended too."""
+        """Return the seconds of CPU so far, including backends that have ended."""
         times = self._server.cpu_times()
         total = times.user + times.system + times.children_user + times.children_system
         for child in self._server.children(recursive=True):
@@ -265,11 +267,11 @@ class _Processes:
         return total
 
     def connections(self) -> int:
-        """Backends and the server's own helpers, but for those."""
+        """Return the number of the server's processes: backends, and its own few helpers."""
         return len(self._server.children())
 
     def memory(self) -> float:
-        """Bytes, what several share divided among them."""
+        """Return the memory in bytes, with shared memory divided among the processes that use it."""
         return sum(map(_pss, (self._own, self._server, *self._server.children(recursive=True))))
 
 

@@ -1,11 +1,11 @@
 """The hop between two access points, in CPU per message: ours against phase4's, each sending to the other.
 
-Sending is held against phase4's sending, receiving against its receiving, in the
-same rounds. Ours is a process of its own with its PostgreSQL: it takes envelopes
-over interface C, and has all that it receives stored before it says so. phase4 is
-a Java process, warmed up, that leaves the cryptography to Java, as it does by
-itself; it takes payloads from files and leaves them in files, and stores nothing
-else. No rows where Java or Maven is missing.
+Our sending is compared with phase4's sending, and our receiving with its receiving, in the
+same rounds. Ours is a process of its own with its PostgreSQL: it accepts envelopes
+over interface C, and stores everything it receives before it acknowledges. phase4 is
+a Java process, warmed up, that uses Java's own cryptography, as it does by
+default; it reads payloads from files, writes them to files, and stores nothing
+else. There are no rows if Java or Maven is missing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _DRAFT = Draft(
 
 
 def rows() -> list[Row]:
-    """Our CPU per message, with phase4's as the floor that it should stay under."""
+    """Measure our CPU per message, with phase4's as the floor."""
     try:
         classpath()
     except Unavailable:
@@ -80,7 +80,7 @@ async def _rows(folder: Path) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class _Cpu:
-    """Seconds so far."""
+    """Seconds of CPU so far."""
 
     ours: float
     theirs: float
@@ -88,7 +88,7 @@ class _Cpu:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Milliseconds per message, round by round."""
+    """Milliseconds of CPU per message, round by round."""
 
     theirs: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
@@ -103,7 +103,7 @@ class _Compared:
 
 @dataclass(slots=True)
 class _Hop:
-    """Both access points, and an organisation at each; Habo is at ours."""
+    """Both access points, and an organisation at each; Habo uses ours."""
 
     enrolled: EnrolledOperator
     interface_c: AccessPoint
@@ -113,7 +113,7 @@ class _Hop:
     processes: _Processes
     folder: Path
     seen: int = 0
-    """The last event of interface C."""
+    """Sequence number of the last event that was read over interface C."""
 
     def cpu(self) -> _Cpu:
         return self.processes.cpu()
@@ -137,7 +137,7 @@ class _Hop:
             waiting -= {event.envelope_id for event in events}
 
     async def phase4_sends(self, envelopes: Sequence[Packed]) -> None:
-        """Have phase4 send envelopes, one after the other, each until it has our receipt."""
+        """Have phase4 send envelopes one after the other, waiting for our receipt each time."""
         file = self.folder / "outgoing.xml"
         named = properties(self.agency.identifier.value, HABO.identifier.value)
         own = self.enrolled
@@ -173,7 +173,7 @@ class _Processes:
 
 
 def _seconds(process: psutil.Process, *, ended: bool = False) -> float:
-    """CPU of a process, with that of its children that have ended when asked for."""
+    """Return the seconds of CPU of a process, with those of its ended children if ``ended``."""
     times = process.cpu_times()
     own = times.user + times.system
     return own + times.children_user + times.children_system if ended else own

@@ -1,8 +1,8 @@
-"""A picture of what a bench has printed: ``python -m bench.plot TITLE < FILE.json > PICTURE.svg``.
+"""A chart of a benchmark's output: ``python -m bench.plot TITLE < FILE.json > PICTURE.svg``.
 
-A bar for each row that has a floor, as long as the ratio, with a line at what is to be reached; the thin
-line is from the least to the largest of the rounds. What is only reported is left out. The same rows make the
-same bytes.
+Each row that has a floor has a bar as long as its ratio, with a line at the target; the thin
+line reaches from the minimum to the maximum of the rounds. Rows without a floor are left out. The same rows
+produce the same bytes.
 """
 
 from __future__ import annotations

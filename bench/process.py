@@ -16,20 +16,20 @@ class Process:
         self._folder = Path(f"/proc/{pid}")
 
     def cpu(self) -> float:
-        """Seconds so far."""
+        """Return the seconds of CPU so far."""
         times = self._process.cpu_times()
         return times.user + times.system
 
     def resident(self) -> int:
-        """Bytes of memory now."""
+        """Return the current resident memory in bytes."""
         return self._process.memory_info().rss
 
     def forget_peak(self) -> None:
-        """Begin to look for the largest memory anew."""
+        """Reset the peak memory."""
         (self._folder / "clear_refs").write_text("5")
 
     def peak(self) -> int:
-        """The most bytes of memory since then."""
+        """Return the peak memory in bytes since it was reset."""
         status = (self._folder / "status").read_text()
         match = re.search(r"VmHWM:\s+(\d+) kB", status)
         if match is None:

@@ -1,8 +1,8 @@
-"""The cost of compliance reports: of all organisations of an installation that runs, in one go.
+"""Cost of compliance reports for all organisations of a running installation in one go.
 
-Run with ``python -m bench.reports [ORGANISATIONS]``, 300 by default. Seconds that `samdrift gov declaration`
-takes, which makes the report of every organisation with an access point, as a process of its own beside the
-installation, which is served here together with the federation that it asks.
+Run with ``python -m bench.reports [ORGANISATIONS]``, 300 by default. Prints the seconds that
+`samdrift gov declaration` takes to make the report of every organisation with an access point. It runs as a
+process of its own; the installation, and the federation that it queries, are served in this one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def _reported(config: Path, number: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure, and print the figures."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else _ORGANISATIONS
     print(json.dumps(run(_measured(number))))
 

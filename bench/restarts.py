@@ -1,8 +1,8 @@
-"""Own restarts under traffic, as one process and as several: counts lost messages and attempts spent: none.
+"""Own restarts under traffic, in one process and in several: counts lost messages and wasted attempts.
 
-One of two operators is stopped, killed, started again one process after the other, and loses workers by
-kill -9, also in the middle of that, while systems of its organisations and of another operator's send through
-interface D (:mod:`tests.roles.ownrestarts`).
+Both counts must be 0. One of two operators is stopped, killed, restarted one process after the other, and
+loses workers by kill -9, also during a restart, while systems of its organisations and of another operator's
+send through interface D (:mod:`tests.roles.ownrestarts`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE = 600.0
 
 
 def rows(layout: str | None, restarts: int | None, seed: int | None) -> list[Row]:
-    """Restart so many times in one layout or in each; seed, restarts and faults are on standard error."""
+    """Restart that many times in one layout or in each; print seed, restarts and faults on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
     _report(f"seed {seed}")
     found = []

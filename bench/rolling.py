@@ -1,6 +1,6 @@
-"""A rolling upgrade of two hosts from an earlier commit: counts messages that are lost or came twice.
+"""A rolling upgrade of two hosts from an earlier commit: counts messages that are lost or arrive twice.
 
-Both versions serve beside each other under traffic (:mod:`tests.upgrade.rolling`), as hosts that serve all
+Both versions serve at the same time under traffic (:mod:`tests.upgrade.rolling`), as hosts that serve all
 roles, and as a host for each role.
 """
 
@@ -19,13 +19,13 @@ from samdrift.installation.loop import run
 
 _EXCHANGES = 100
 _STATES = 5
-"""States of the hosts, in each of which as many messages are accepted."""
+"""Number of states of the hosts; the same number of messages is accepted in each."""
 _PATIENCE = 600.0
 _LAYOUTS = ("all", "all"), ("ap", "mt"), ("mt", "ap")
 
 
 def rows(exchanges: int | None, seed: int | None) -> list[Row]:
-    """Exchange so many messages in each layout; the seed, steps and every fault are on standard error."""
+    """Exchange that many messages in each layout; print the seed, steps and every fault on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
     _say(f"seed {seed}")
     found = list[Row]()

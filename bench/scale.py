@@ -1,7 +1,7 @@
-"""The scale model on paper: what Sweden would take, and ten times that (``python -m bench.scale``).
+"""The scale model on paper: the needs of all of Sweden, and ten times that (``python -m bench.scale``).
 
-Every figure is computed from measured ones, which other benches have printed (docs/performance.md), and from
-assumptions, which are called so. It prints the tables of docs/scale.md, and a test holds that they are those.
+Every figure is computed from measured ones, which other benchmarks have printed (docs/performance.md), and
+from assumptions, which are marked as such. It prints the tables of docs/scale.md, and a test compares them.
 """
 
 from __future__ import annotations
@@ -11,88 +11,88 @@ from math import ceil
 
 _HOUR = 3600.0
 _GB, _TB = 1e6, 1e9
-"""Kilobytes in them."""
+"""Kilobytes in a gigabyte and in a terabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Figures of docs/performance.md."""
+    """Measured figures from docs/performance.md."""
 
     exchange_cpu: float = 0.249
-    """Seconds of processor time of an exchange with 300 organisations, both sides, vaults met anew (cold)."""
+    """Seconds of processor time of an exchange with 300 organisations, both sides, with cold vaults."""
     idle_cpu: float = 0.0591 / 300
-    """Part of a core that an organisation takes which has nothing to do, new tokens included."""
+    """Part of a core that an idle organisation takes, new tokens included."""
     memory: float = 938 / 300
-    """MB of each organisation while idle, with what all of them share."""
+    """MB of each organisation while idle, including its share of common memory."""
     connection: float = (5.9 - 0.96) / (384 / 300)
-    """MB of a connection: an organisation with its connections, less what Python takes for it."""
+    """MB of a connection: an organisation with its connections, less the memory of Python for it."""
     start_cpu: float = 7.0 / 300
     """Seconds of processor time of each organisation at a start."""
     disk: float = 145.0
-    """kB on disk, of both sides, of an exchange of 10 kB."""
+    """kB on disk, on both sides together, of an exchange of 10 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What nobody has published: organisations, and what they send."""
+    """Assumptions where no figures are published: the organisations, and the messages that they send."""
 
     municipalities: int = 290
     regions: int = 21
     agencies: int = 200
     of_municipality: int = 60
-    """Messages that one sends on a working day."""
+    """Messages that a municipality sends on a working day."""
     of_region: int = 1_500
     of_agency: int = 400
     peak: float = 0.15
-    """Part of a day's messages that is sent in its busiest hour."""
+    """Part of a day's messages that are sent in its busiest hour."""
     size: float = 300.0
     """kB of a message with its files, on average."""
     kept_days: int = 30
-    """Days for which message services keep content, at both ends, until their clients have it for good."""
+    """Days for which message services at both ends keep content until their clients have fetched it."""
     working_days: int = 250
     connections: int = 3
-    """Of each organisation in the busiest hour: one for each vault that its exchanges need (ap, mt, mk)."""
+    """Connections of each organisation in the busiest hour: one for each vault in use (ap, mt, mk)."""
     busy: float = 0.5
-    """Part of the processors that the busiest hour may take."""
+    """Part of the processors that may be busy in the busiest hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One large machine with one PostgreSQL, as the model supposes it."""
+    """One large machine with one PostgreSQL, as the model assumes it."""
 
     loops: float = 1.0
     """Cores that one process can use: it has one event loop."""
     cores: int = 32
     memory: float = 256e3
-    """MB."""
+    """Memory in MB."""
     connections: int = 2_000
     disk: float = 8 * _TB
-    """kB."""
+    """Disk in kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a load takes."""
+    """Resources that a load needs."""
 
     organisations: int
     messages: int
-    """A working day."""
+    """Messages on a working day."""
     peak: float
-    """A second, in the busiest hour."""
+    """Messages per second in the busiest hour."""
     cores: float
-    """Busy in the busiest hour."""
+    """Busy cores in the busiest hour."""
     memory: float
     connections: int
     bodies: float
     """kB of content that is kept."""
     growth: float
-    """kB that are added in a year, logs and evidence included, content not."""
+    """kB that are added in a year, including logs and evidence but not content."""
     start: float
-    """Seconds of processor time."""
+    """Seconds of processor time at a start."""
 
 
 def need(assumed: Assumed, measured: Measured, times: int = 1) -> Need:
-    """Compute what so many times the assumed messages take, of as many organisations."""
+    """Compute the needs of ``times`` the assumed organisations and messages."""
     organisations = assumed.municipalities + assumed.regions + assumed.agencies
     messages = times * (
         assumed.municipalities * assumed.of_municipality
@@ -114,7 +114,7 @@ def need(assumed: Assumed, measured: Measured, times: int = 1) -> Need:
 
 
 def breaking(one: Need, limits: Limits) -> list[tuple[str, float]]:
-    """Return how many times a need each limit has room for, the first that breaks first."""
+    """Return how many times a need fits into each limit, with the limit that breaks first at the front."""
     room = {
         "one process, whose event loop has one core": limits.loops / one.cores,
         f"{limits.cores} cores, half busy": limits.cores / 2 / one.cores,
@@ -127,7 +127,7 @@ def breaking(one: Need, limits: Limits) -> list[tuple[str, float]]:
 
 
 def tables(measured: Measured, assumed: Assumed, limits: Limits) -> str:
-    """The tables of the document, in Markdown."""
+    """Return the tables of the document, in Markdown."""
     one, ten = need(assumed, measured), need(assumed, measured, 10)
     spread = need(replace(assumed, municipalities=2_900, regions=210, agencies=2_000), measured)
     loads = [one, ten, spread]

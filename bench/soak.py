@@ -1,7 +1,7 @@
-"""Exchanges under kill -9: counts what was lost, came twice or was left, which all must be nothing.
+"""Exchanges under kill -9: counts messages that are lost, arrive twice or are left over; all must be 0.
 
-Processes of two operators, their embedded PostgreSQL servers and the connections of those are
-killed at random moments while messages of all sizes go to and fro, and everything is looked at
+Processes of two operators, their embedded PostgreSQL servers and the servers' backends are
+killed at random moments while messages of all sizes are exchanged, and everything is checked
 afterwards: :mod:`tests.roles.soak`, which the tests run for some seconds.
 """
 
@@ -25,7 +25,7 @@ _KINDS = ("lost", "twice", "changed", "no reason", "left", "log")
 
 
 def rows(exchanges: int, seed: int | None) -> list[Row]:
-    """Soak, and count; the seed and every fault are told on standard error."""
+    """Soak, and count; print the seed and every fault on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
     print(f"seed {seed}", file=sys.stderr, flush=True)
     started = time.monotonic()

@@ -1,7 +1,7 @@
-"""The cost of signed statements: ten thousand of one organisation folded once, asked 5 000 times, and grown.
+"""Cost of signed statements: ten thousand of one organisation folded once, queried 5 000 times, and extended.
 
-Milliseconds of this process's CPU. The cost of a fold grows with the statements that are new, not with those
-that are there: so some more are folded onto a hundred, and onto ten thousand.
+Milliseconds of this process's CPU. The cost of a fold must grow with the number of new statements, not of
+existing ones, so the same number is folded onto a hundred, and onto ten thousand.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CUSTODIANS = [Subject.parse(f"custodian:{name}") for name in ("one", "other")]
 _STATEMENTS, _REQUESTS = 10_000, 5_000
 _MORE, _ROUNDS = 100, 15
 _DECIDED, _GROWN = 1.0, 1.5
-"""Milliseconds for a decision; how much more a fold onto many may cost than one onto few."""
+"""Maximum milliseconds for a decision, and maximum ratio of a fold onto many to one onto few."""
 _UNIT = "ms CPU"
 _RIGHTS = (Right.READ, Right.WRITE, Right.APPROVE)
 
@@ -50,7 +50,7 @@ def _given(to: Subject, scope: Scope, right: Right, second: int, *, asked: bool 
 
 
 def contents(seed: int) -> list[bytes]:
-    """Return the bytes of the founding and of so many grants."""
+    """Return the bytes of the founding statement and of the grants."""
     drawn = random.Random(seed)
     role = _given(_PERSONS[0], ORGANISATION, Right.ADMINISTRATOR, 0, asked=True)
     asked = _stated(_CUSTODIANS[0], 0, role)
@@ -62,7 +62,7 @@ def contents(seed: int) -> list[bytes]:
 
 
 def rows() -> list[Row]:
-    """Reading, folding, deciding, and folding more onto few and onto many."""
+    """Measure reading, folding, deciding, and folding more onto few and onto many."""
     written, drawn = contents(1), random.Random(2)
     began = time.process_time()
     statements = [Statement.parse(each) for each in written]
@@ -91,7 +91,7 @@ def _decisions(state: State, drawn: random.Random) -> Iterator[float]:
 
 
 def _growth(there: Sequence[Statement]) -> list[float]:
-    """Return what it costs to fold some more onto what is there, several times over."""
+    """Measure, several times, the cost of folding some more statements onto the existing ones."""
     state, drawn = fold(_ORGANISATION, there), random.Random(3)
     costs, second = [], _STATEMENTS
     for _ in range(_ROUNDS):

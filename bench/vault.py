@@ -1,4 +1,4 @@
-"""What an opening of a vault costs: CPU of this process and of PostgreSQL together, also with a backlog.
+"""Cost of an opening of a vault: CPU of this process and of PostgreSQL together, also with a backlog.
 
 Run with ``python -m bench.vault``. The database is embedded, in a temporary
 folder, and as durable as in operation.
@@ -42,7 +42,7 @@ Operation = Callable[[AccessPointVault], Awaitable[None]]
 
 
 def rows() -> list[Row]:
-    """Milliseconds of CPU per opening, and claims per second with a small and a large backlog."""
+    """Measure milliseconds of CPU per opening, and claims per second with a small and a large backlog."""
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         return uvloop.run(_rows(Path(folder)))
 
@@ -77,7 +77,7 @@ async def _gate(settings: VaultSettings) -> AsyncIterator[Gate]:
 
 
 async def _cost(gate: Gate, server: psutil.Process, name: str, work: Operation) -> Row:
-    """CPU per opening with ``work`` in it, over both sides, as spread over rounds."""
+    """Measure the CPU per opening with ``work`` in it, of this process and the server, in rounds."""
     await _repeat(gate, work, _WARM_UP)
     costs = []
     for _ in range(_ROUNDS):
@@ -94,7 +94,7 @@ async def _repeat(gate: Gate, work: Operation, times: int) -> None:
 
 
 def _cpu(server: psutil.Process) -> float:
-    """Seconds of CPU that the server's processes have used."""
+    """Return the seconds of CPU that the server's processes have used."""
     return sum(
         times.user + times.system for times in (each.cpu_times() for each in (server, *server.children()))
     )
@@ -123,7 +123,7 @@ async def _accept(vault: AccessPointVault) -> None:
 
 
 async def _deliver(vault: AccessPointVault) -> None:
-    """What the submissions before this left in the queue."""
+    """Deliver the transfers that earlier submissions left in the queue."""
     now = datetime.now(UTC)
     (transfer,) = await vault.claim_transfers(now=now + _LEASE, lease=_LEASE, limit=1)
     await vault.delivered(transfer.id, now=now, receipt=bytes(4_000), peer="AP0002-SDK-TEST")
@@ -131,7 +131,7 @@ async def _deliver(vault: AccessPointVault) -> None:
 
 
 async def _backlog(gate: Gate, size: int) -> Row:
-    """Transfers claimed, postponed and delivered per second while ``size`` wait."""
+    """Measure transfers claimed, postponed and delivered per second while ``size`` wait."""
     now = datetime.now(UTC)
     async with gate.open(_WORKER, _HABO, Role.ACCESS_POINT, Purpose.PROCESS) as vault:
         body = await _body(vault)
@@ -156,7 +156,7 @@ async def _body(vault: AccessPointVault) -> Body:
 
 
 def _copy(body: Body) -> Body:
-    """Another body with the same stream, which nobody will open."""
+    """Return another body with the same stream, which will never be opened."""
     return Body(str(uuid4()), body.size, body.sha256, b"", body.shelf)
 
 

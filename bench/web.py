@@ -1,9 +1,9 @@
-"""The message client's pages over a real vault: time of the server, bytes, memory, idling, and news.
+"""The message client's pages over a real vault: the server's time, bytes, memory, idling, and new messages.
 
 One mailbox of 10 000 messages in conversations of two, and one conversation of 200. Times are those of the
-role's own application, without a network between: rights, session, database, log and template are in them.
-The bars are for the CPU of this process and of the database, which is the time that passes on a machine that
-does nothing else; the time that passed is reported beside it.
+role's own application, without a network: they include rights, session, database, log and template.
+The bars are for the CPU of this process and of the database, which equals the elapsed time on a machine that
+does nothing else; the elapsed time is reported as well.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ from samdrift.web.assets import Assets
 _MESSAGES, _THREAD = 10_000, 200
 _REPEATS, _WARM_UP = 60, 5
 _SEARCHES = 4
-"""Of so many repetitions, one for searches."""
+"""Divisor of the number of repetitions for searches."""
 _PERCENTILE = 0.95
 _PATIENCE = 60.0
 _KB = 1000
 
 
 def rows() -> list[Row]:
-    """The 95th percentiles of answers, sizes, memory of 30 MB in and out, what 300 organisations cost, and
-    how long a new message takes until it is seen.
+    """Measure 95th percentiles of answers, sizes, memory for 30 MB in and out, and 300 organisations.
+
+    The time until a new message is visible is measured last.
     """
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
@@ -56,9 +57,9 @@ def rows() -> list[Row]:
 
 
 async def pages_of(folder: Path, messages: int, in_thread: int, repeats: int) -> list[Row]:
-    """Rows about pages over a mailbox of so many messages, with a long conversation among them.
+    """Return rows about the pages of a mailbox with that many messages and one long conversation.
 
-    Searches look at all of it, which a machine that does other things may not do within their limit.
+    A search reads all of the mailbox, which a busy machine may not finish within the time limit.
     """
     finding.SECONDS = _PATIENCE
     async with installed(settings_in(folder)) as gate:
@@ -81,7 +82,7 @@ async def pages_of(folder: Path, messages: int, in_thread: int, repeats: int) ->
 
 
 async def _searched(browser: Browser, token: str, *, whole: bool) -> str:
-    """Ask for a word that no message has, so that all of them are looked at; returns where it is answered."""
+    """Search for a word that is in no message, so that all are read; return the path of the results."""
     form = f"form-token={token}&words=finnsinte&mailbox=&whole={'yes' if whole else ''}"
     answer = await browser.post("/search", [form.encode()])
     assert answer.status == 303, answer.text()
@@ -89,7 +90,7 @@ async def _searched(browser: Browser, token: str, *, whole: bool) -> str:
 
 
 class _Timed:
-    """Times of answers, and the CPU that they take."""
+    """Times of answers, and the CPU that they use."""
 
     def __init__(self, database: psutil.Process, repeats: int) -> None:
         self._database = database
@@ -98,7 +99,7 @@ class _Timed:
     async def of(
         self, name: str, ask: Callable[[], Awaitable[Answered]], *, bar: float, share: int = 1
     ) -> list[Row]:
-        """Return the 95th percentile of an answer's CPU, and of the time that passes meanwhile."""
+        """Measure the 95th percentile of an answer's CPU and of its elapsed time."""
         passed, own, both = list[float](), list[float](), list[float]()
         for number in range(_WARM_UP + max(self._repeats // share, 2)):
             if number == _WARM_UP:
@@ -123,13 +124,13 @@ def _percentile(measured: list[float]) -> float:
 
 
 def _settled() -> None:
-    """Keep the collector from what exists by now, as the program does once it has started."""
+    """Exempt existing objects from garbage collection, as the program does once it has started."""
     gc.collect()
     gc.freeze()
 
 
 async def _sizes(browser: Browser, opened: str, page: str, in_thread: int) -> list[Row]:
-    """Bytes that a browser fetches: the first page with everything that it refers to, packed."""
+    """Measure the packed bytes that a browser fetches for the first page with all its assets."""
     first, conversation = await browser.get(opened), await browser.get(page)
     assets = dict(Assets())
     used = [one for one in assets.values() if one.path in first.text() or one.path.endswith(".js")]

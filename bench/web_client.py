@@ -1,6 +1,6 @@
-"""The message client in a process of its own, which does what it is told on standard input, for measuring it.
+"""The message client in a process of its own, which follows commands on standard input, for measuring it.
 
-``python -m bench.web_client FOLDER INTERFACE``: ``fetch`` what is new, ``look`` at the file of the newest
+``python -m bench.web_client FOLDER INTERFACE``: ``fetch`` new messages, ``look`` at the file of the newest
 message, ``upload`` a file, ``send`` it; each is answered with a line once it is done.
 """
 
@@ -27,7 +27,7 @@ from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
 
 BYTES = 22_000_000
-"""As much as a message of 30 MB has room for, in Base64."""
+"""Size of a file that just fits into a message of 30 MB, in Base64."""
 _PIECE = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""One organisation's message client as benchmarks need it: a full mailbox, and a person who is signed in."""
+"""One organisation's message client for benchmarks: a full mailbox, and a person who is signed in."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ samtycke boende insats socialtjänst orosanmälan komplettering förälder stöd
 """.split()  # noqa: SIM905 - words are easier to read so
 _BATCH = 200
 _SECOND = 1.1
-"""Statements count from the second on in which they are made."""
+"""Seconds to wait between dependent statements, whose times are whole seconds."""
 
 
 def settings_in(folder: Path) -> VaultSettings:
-    """Settings of an installation in ``folder``."""
+    """Return the settings of an installation in ``folder``."""
     return VaultSettings(
         folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"bench"
     )
 
 
 def database_of(folder: Path) -> psutil.Process:
-    """Return the embedded server of an installation in ``folder``, which runs."""
+    """Return the running embedded server of an installation in ``folder``."""
     return psutil.Process(int((folder / "database/data/postmaster.pid").read_text().split()[0]))
 
 
 def cpu_of(server: psutil.Process) -> float:
-    """Return the seconds of CPU that a server has used, with its processes."""
+    """Return the seconds of CPU that a server and its processes have used."""
     found = 0.0
     for each in (server, *server.children()):
         with contextlib.suppress(psutil.NoSuchProcess, OSError):
@@ -77,7 +77,7 @@ def cpu_of(server: psutil.Process) -> float:
 
 
 def _used(process: psutil.Process) -> float:
-    """Return the seconds of CPU of a process; to the nanosecond where the kernel counts so."""
+    """Return the seconds of CPU of a process, to the nanosecond if the kernel counts them."""
     finely = Path(f"/proc/{process.pid}/schedstat")
     if finely.exists():
         return int(finely.read_text().split()[0]) / 1e9
@@ -88,7 +88,7 @@ def _used(process: psutil.Process) -> float:
 async def installed(
     settings: VaultSettings, organisations: tuple[ParticipantIdentifier, ...] = (HABO,)
 ) -> AsyncIterator[Gate]:
-    """Host organisations, each with a vault of a message client."""
+    """Host organisations, each with the vault of a message client."""
     provisioner = await Provisioner.connect(settings)
     await provisioner.install()
     for each in organisations:
@@ -102,7 +102,7 @@ async def installed(
 
 
 class Letters:
-    """Messages as they come in, with texts from a fixed seed."""
+    """Incoming messages with texts from a fixed seed."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -110,7 +110,7 @@ class Letters:
         self._at = datetime.now(UTC) - timedelta(days=200)
 
     async def fill(self, messages: int, thread: int) -> str:
-        """Store conversations of two messages, and one of many, whose id is returned."""
+        """Store conversations of two messages, and one long one; return the id of the long one."""
         async with self._gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
             await vault.keep_mailbox(MailboxRecord(BOX, ADDRESS, "Socialtjänst"))
         left = [f"thread-{number // 2}" for number in range(messages - thread)] + ["long"] * thread
@@ -176,14 +176,14 @@ class Letters:
 
 
 class AnyBook(NoAddressBook):
-    """An address book that lists every address."""
+    """An address book that contains every address."""
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
         return Listing.LISTED
 
 
 class _NoSignIn:
-    """A sign-in service that is never asked: the person is signed in already."""
+    """A sign-in service that is never used, because the person is signed in already."""
 
     async def fetch(self, url: str, limits: FetchLimits, **more: object) -> Fetched:
         raise RuntimeError("nobody signs in here")
@@ -191,7 +191,7 @@ class _NoSignIn:
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer as it went over the wire."""
+    """An answer as it was sent over the wire."""
 
     status: int
     headers: dict[str, str]
@@ -205,24 +205,24 @@ class Answered:
 
 
 class Browser:
-    """A person who is signed in, over the role's own application, without a network between."""
+    """A signed-in person's browser, which calls the role's application without a network."""
 
     def __init__(self, application: ASGIApp, value: str) -> None:
         self._application = application
         self._cookie = f"{SESSION}={value}"
 
     async def get(self, path: str) -> Answered:
-        """Ask for a page."""
+        """Fetch a page."""
         return await self._ask("GET", path, (), {})
 
     async def post(
         self, path: str, body: Iterable[bytes], kind: str = "application/x-www-form-urlencoded"
     ) -> Answered:
-        """Post a form, whose pieces are asked for when they are read."""
+        """Post a form, whose pieces are generated as they are read."""
         return await self._ask("POST", path, body, {"content-type": kind})
 
     async def count(self, path: str) -> int:
-        """Download a file and return its size; nothing of it is held."""
+        """Download a file without keeping it, and return its size."""
         return (await self._ask("GET", path, (), {}, held=False)).size
 
     async def _ask(
@@ -277,7 +277,7 @@ class Browser:
 
 
 async def signed_in(gate: Gate) -> Browser:
-    """Let a person in who may read and write in the mailbox, with a session in the vault."""
+    """Sign in a person who may read and write in the mailbox, with a session in the vault."""
     role, sites = _pages(gate, _ISSUER)
     async with gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
         anna, eva = [await vault.know_person(Identity(_ISSUER, name, name)) for name in ("anna", "eva")]
@@ -294,7 +294,7 @@ async def signed_in(gate: Gate) -> Browser:
 
 
 async def known(gate: Gate, issuer: str, subject: str, name: str) -> Browser:
-    """Let a person in who has rights already."""
+    """Sign in a person who has rights already."""
     role, sites = _pages(gate, issuer)
     return await _let_in(role, sites, Person(issuer, subject, name, "loa3", datetime.now(UTC)))
 

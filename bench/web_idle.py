@@ -1,4 +1,4 @@
-"""Cost of 300 organisations whose message clients have nothing to do but to look at a message service."""
+"""Cost of 300 organisations whose message clients only poll a message service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MB = 1e6
 
 
 def rows() -> list[Row]:
-    """Per cent of a core and memory for each organisation, without a message service and with one."""
+    """Measure percent of a core and memory per organisation, without and with a message service."""
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         return asyncio.run(_rows(Path(folder)))

@@ -1,4 +1,4 @@
-"""Memory of the message client above its idling while one message of 30 MB comes in, and while one goes out.
+"""Memory of the message client above idle while one message of 30 MB comes in, and while one goes out.
 
 The client is a process of its own (:mod:`bench.web_client`); the message service is in this one.
 """
@@ -32,7 +32,7 @@ _PATIENCE = 300
 
 
 def rows() -> list[Row]:
-    """The peak of each way above what the process has when it idles."""
+    """Measure the peak memory above idle in each direction."""
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         return asyncio.run(_rows(Path(folder)))

@@ -1,9 +1,9 @@
 """Seconds from ``NEW`` at the message service until a message is in the list of its mailbox.
 
-By events over the demonstration's world: our own message service and message client, each in a vault of its
-own, and a sender at another operator. By questions in turn over a message service that offers no events, with
-the pause that an installation has by default; messages then come at moments drawn by lot. The list is asked
-for as a browser asks, a few times a second.
+By events in the demonstration's world: our own message service and message client, each in a vault of its
+own, and a sender at another operator. By polling with a message service that offers no events, at the
+default interval; messages then come at random moments. The list is fetched as a browser does, a few times
+a second.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from samdrift.vault.mailrecords import MailboxRecord
 _MESSAGES = 50
 _LOOK_EVERY = 0.2
 _APART = 6.0
-"""Mean seconds between two messages that are waited for by questions."""
+"""Mean seconds between two messages when polling is measured."""
 _PATIENCE = 120.0
 _EVENTS_BAR, _QUESTIONS_BAR = 5.0, 30.0
 _PERCENTILE = 0.95
 _PAUSE = next(float(each.default) for each in fields(MessageClientRoleConfig) if each.name == "poll_seconds")
-"""Seconds of a round of questions, by default."""
+"""Default seconds between two polls."""
 
 
 def rows() -> list[Row]:
-    """Median, 95th percentile and largest, by events and by questions."""
+    """Measure median, 95th percentile and maximum, by events and by polling."""
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         heard = run(by_events(Path(folder) / "world", _MESSAGES))
@@ -67,7 +67,7 @@ def _rows(way: str, seconds: list[float], bar: float) -> list[Row]:
 
 
 class _List:
-    """A person's list of a mailbox, as it was when it was last asked for."""
+    """A person's list of a mailbox, as last fetched."""
 
     def __init__(self, browser: Browser, path: str) -> None:
         self._browser = browser
@@ -76,7 +76,7 @@ class _List:
         self._looked = asyncio.Condition()
 
     async def look(self) -> None:
-        """Ask for the list again and again, until cancelled."""
+        """Fetch the list repeatedly, until cancelled."""
         while True:
             text = (await self._browser.get(self._path)).text()
             async with self._looked:
@@ -85,14 +85,14 @@ class _List:
             await asyncio.sleep(_LOOK_EVERY)
 
     async def has(self, subject: str) -> datetime:
-        """Wait until a subject is there; returns the moment."""
+        """Wait until a subject is in the list; return the moment."""
         async with asyncio.timeout(_PATIENCE), self._looked:
             await self._looked.wait_for(lambda: subject in self._text)
         return datetime.now(UTC)
 
 
 async def by_events(folder: Path, messages: int) -> list[float]:
-    """Seconds of each of so many messages that another operator's organisation sends, one after the other."""
+    """Return the seconds of each message that another operator's organisation sends, one after the other."""
     drawn = random.Random(12)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(world(folder, lambda _: None, pages=True))
@@ -136,7 +136,7 @@ async def _list_of(recipient: Party) -> _List:
 
 
 async def by_questions(folder: Path, messages: int, apart: float) -> list[float]:
-    """Seconds of each of so many messages that come at random to a service without events."""
+    """Return the seconds of each message that comes at a random moment to a service without events."""
     drawn, service = random.Random(12), SparseService()
     async with installed(settings_in(folder)) as gate, service.running():
         async with gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:

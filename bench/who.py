@@ -1,7 +1,7 @@
-"""The cost of *who can*: 1 000 persons and 200 mailboxes, now, and the same day 100 000 statements later.
+"""Cost of *who can*: 1 000 people and 200 mailboxes, now, and for the same day after 100 000 more statements.
 
-Run with ``python -m bench.who``. Seconds of this process's CPU to answer from folded statements, with the
-page, the table and the signed document; and whether the same day gives the same bytes afterwards.
+Run with ``python -m bench.who``. Prints seconds of this process's CPU to answer from folded statements, with
+the page, the table and the signed document; and whether the same day gives the same bytes afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BAR = 2.0
 
 
 def _contents(many: int) -> list[bytes]:
-    """Return the bytes of the founding and of so many grants, of which the first are always the same."""
+    """Return the bytes of the founding statement and of ``many`` grants, which begin with the same ones."""
     drawn = random.Random(1)
     role = _given(_PERSONS[0], ORGANISATION, Right.ADMINISTRATOR, 0, asked=True)
     asked = _stated(_CUSTODIANS[0], 0, role)

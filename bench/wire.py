@@ -1,4 +1,4 @@
-"""The formats in memory: AS4 between access points, the envelope between organisations."""
+"""The wire formats in memory: AS4 between access points, the envelope between organisations."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from bench.measure import Row
 
 
 def rows() -> list[Row]:
-    """Both rows of the benchmark ``wire``."""
+    """Measure both rows of the benchmark ``wire``."""
     return [wire_as4.row(), wire_envelope.row()]

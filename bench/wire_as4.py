@@ -33,11 +33,11 @@ from samdrift.wire.profile import AS4_1_0
 BAR = 1.6
 _PAYLOAD_SIZE = 10_000
 _HEADER_SIZE = 2_000
-"""About what is hashed of the SOAP header."""
+"""Approximate number of bytes of the SOAP header that are hashed."""
 
 
 def row() -> Row:
-    """The work of both access points on one message, against its bare cryptography."""
+    """Measure the work of both access points on one message, against its bare cryptography."""
     exchange = _Exchange()
     return measure("as4", exchange.floor, exchange.work, bar=BAR)
 
@@ -48,7 +48,7 @@ class _Exchange:
     receiver: Identity = field(default_factory=lambda: new_identity("AP-B"))
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     payload: bytes = base64.b64encode(os.urandom(_PAYLOAD_SIZE * 3 // 4))
-    """Base64 of noise, as envelopes with encrypted content are."""
+    """Base64 of random bytes, like an envelope with encrypted content."""
 
     def __post_init__(self) -> None:
         self.message = self._message()
@@ -90,7 +90,7 @@ class _Exchange:
             raise ValueError("the exchange did not succeed")
 
     def floor(self) -> None:
-        """Two signatures made and verified, a key wrapped and unwrapped, content enciphered and back."""
+        """Make and verify two signatures, wrap and unwrap a key, encrypt and decrypt the content."""
         sender, receiver = self._keys
         session_key, vector = os.urandom(16), os.urandom(12)
         ciphertext = AESGCM(session_key).encrypt(vector, self._compressed, None)

@@ -33,7 +33,7 @@ from samdrift.wire.xml import Namespace
 
 BAR = 2.0
 _ATTACHMENT_SIZE = 6_000
-"""Makes a message of 10 kB: base64 and the rest of the message come on top."""
+"""Bytes of an attachment that makes a message of 10 kB, with base64 and the rest of the message."""
 
 _SIGNED_INFO_SIZE = 900
 _ADDRESS = "sdk.inkorg"
@@ -42,7 +42,7 @@ _RECIPIENT = ParticipantIdentifier("0203:receiver.example")
 
 
 def row() -> Row:
-    """The work of both message services on one envelope, against its bare cryptography."""
+    """Measure the work of both message services on one envelope, against its bare cryptography."""
     exchange = _Exchange()
     return measure("envelope", exchange.floor, exchange.work, bar=BAR)
 
@@ -72,7 +72,7 @@ class _Exchange:
             raise ValueError("the message is not valid")
 
     def floor(self) -> None:
-        """A signature made and verified, a key wrapped and unwrapped, the payload enciphered and back."""
+        """Make and verify a signature, wrap and unwrap a key, encrypt and decrypt the payload."""
         key, vector = os.urandom(32), os.urandom(16)
         wrapped = self._recipient.encrypt(key, Oaep.SHA1.padding)
         encryptor = Cipher(AES(key), CBC(vector)).encryptor()

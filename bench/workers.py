@@ -1,10 +1,10 @@
-"""Workers of level ``shared``: CPU of an exchange, and exchanges a second, with one and with two, in turn.
+"""Workers of level ``shared``: CPU of an exchange, and exchanges per second, with one and with two, in turn.
 
 CPU is that of the installation alone, its processes and its PostgreSQL: messages are put into the vaults from
-here. All eight organisations are of one operator, so that each exchange goes through all of it on both sides.
+here. All eight organisations belong to one operator, so each exchange uses both sides of it.
 
 Each round is run with more and more exchanges at the same time. The knee is the smallest number of them
-beyond which the rate hardly grows; how busy the processors of the machine are then counts this process too.
+beyond which the rate hardly grows; this process counts too when the idle time of processors is measured.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from samdrift.installation.loop import run
 BAR = 1.1
 WORKERS = (1, 2)
 IDLE_BAR = 10.0
-"""Per cent of its time that the least busy processor may be idle at the knee, with two workers on two."""
+"""Maximum percent of its time that the least busy of two processors idles at the knee, with two workers."""
 _ROUNDS = 3
 _EACH = 40
-"""Exchanges of one pair in one round."""
+"""Number of exchanges of one pair in one round."""
 _AT_ONCE = (2, 4, 8, 16)
-"""Exchanges of one pair at the same time."""
+"""Numbers of simultaneous exchanges of one pair."""
 _KNEE = 0.95
-"""The part of the highest rate from which more at the same time counts as hardly faster."""
+"""Share of the highest rate at which a further increase counts as negligible."""
 _NEWEST = 60
 _NAMES = "boden", "gallivare", "haparanda", "jokkmokk", "kalix", "kiruna", "lulea", "pitea"
 _NUMBER = 2120002600
@@ -50,16 +50,17 @@ _NUMBER = 2120002600
 
 @dataclass
 class House:
-    """An installation with some workers, and what was measured of it, by exchanges at the same time."""
+    """An installation with some workers, and its measurements by the number of simultaneous exchanges."""
 
     process: Process
     pairs: list[Pair]
     cpu: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Milliseconds an exchange, of each round."""
+    """Milliseconds of CPU per exchange in each round."""
     rate: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     idle: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Per cent of its time that the least busy processor of the machine had nothing to do, in the middle half
-    of each round: in its beginning and at its end fewer are under way.
+    """Percent of its time that the least busy processor of the machine was idle in each round.
+
+    Only the middle half of a round counts: fewer exchanges are under way at its beginning and end.
     """
 
     async def round(self, at_once: int) -> None:
@@ -75,7 +76,7 @@ class House:
 
 
 def installation(process: Process) -> list[psutil.Process]:
-    """The processes of an installation, with those of its PostgreSQL, whose parent is the first."""
+    """Return the processes of an installation and of its PostgreSQL; the parent process comes first."""
     assert process.running is not None
     folder = process.config.vaults.database
     assert isinstance(folder, Path)
@@ -85,16 +86,16 @@ def installation(process: Process) -> list[psutil.Process]:
 
 
 def installation_cpu(process: Process) -> float:
-    """Seconds of CPU so far of an installation and its PostgreSQL, of connections that have ended too.
+    """Return the seconds of CPU so far of an installation and its PostgreSQL, including ended connections.
 
-    Of its own processes none has ended.
+    None of its own processes has ended.
     """
     server, *others = installation(process)
     return seconds(server, ended=True) + sum(map(seconds, others))
 
 
 _Look = tuple[float, tuple[float, ...]]
-"""A moment, and the seconds that each processor had nothing to do until then."""
+"""A moment, and the idle seconds of each processor until then."""
 
 
 async def _looks(found: list[_Look]) -> None:
@@ -106,19 +107,19 @@ async def _looks(found: list[_Look]) -> None:
 
 
 def idlest(looks: Sequence[_Look]) -> float:
-    """Return for how much of the time between first and last look the least busy processor was idle, in %."""
+    """Return the percentage of the time from first to last look that the least busy processor was idle."""
     (began, before), (ended, after) = looks[0], looks[-1]
     return max(late - early for early, late in zip(before, after, strict=True)) / (ended - began) * 100
 
 
 def knee(rates: Mapping[int, Sequence[float]]) -> int:
-    """Return the smallest number of exchanges at the same time beyond which the rate hardly grows."""
+    """Return the smallest number of simultaneous exchanges beyond which the rate hardly grows."""
     middle = {number: median(found) for number, found in rates.items()}
     return min(number for number, rate in middle.items() if rate >= _KNEE * max(middle.values()))
 
 
 def rows(rounds: int | None = None) -> list[Row]:
-    """Measure both in turn."""
+    """Measure both installations in turn."""
     with tempfile.TemporaryDirectory(prefix="samdrift-workers-") as folder:
         one, two = houses = run(_run(Path(folder), rounds or _ROUNDS))
     knees = [knee(house.rate) for house in houses]
@@ -184,5 +185,5 @@ async def _house(stack: AsyncExitStack, federation: LocalFederation, folder: Pat
 
 
 def _party(member: Member) -> Party:
-    """A member has all that is asked of a party here: operator, principal, organisation and address."""
+    """Return a party for a member, which has operator, principal, organisation and address."""
     return cast(Party, member)

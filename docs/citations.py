@@ -2,8 +2,8 @@
 
 A clause is cited as ``message-receipt 3.1 c``: the name of a specification, a section, and the labels of
 rules in it, as :mod:`docs.rules` finds them; several are separated by commas, and ``a-q`` or ``steps 3-7``
-is each of them. A section without a label says where to read, and nothing about a rule. What comes after
-``Missing:`` is a gap that the source admits: no citation, and on the page as it stands.
+stands for each of them. A section without a label says where to read, and cites no rule. Text after
+``Missing:`` is a gap that the source admits: it is not a citation, and the page shows it unchanged.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SPECIFICATIONS = {
     "transport-model-extended": "Transport model, base with signature and encryption",
     "transport-profile-as4": "Transport profile AS4",
 }
-"""By the name that citations use, which is also that of the file, without version, in DIGG's material."""
+"""Specifications by the name used in citations, which is that of DIGG's file without its version."""
 
 DEMONSTRATION = frozenset({"federation", "demo", "testbed"})
-"""Packages and modules that stand in for others in demonstrations and tests: not the product."""
+"""Packages and modules that stand in for other parties in demonstrations and tests, outside the product."""
 
 _KIND = r"(?:step|row|answer|sentence)"
 _LETTER = r"(?:[a-z]-[a-z]\b|[a-z]\b(?!\.\w|['’]))"
@@ -65,17 +65,17 @@ Clause = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A clause cited somewhere: in which file, at which line, in which function, class or constant."""
+    """A citation of a clause: the file, the line, and the function, class or constant."""
 
     clause: Clause
     file: str
     line: int
     symbol: str
-    """Empty where a module as a whole cites."""
+    """Empty if the citation is in the module itself."""
 
 
 def clauses(text: str) -> Iterator[Clause]:
-    """Every clause that a text cites, ranges and lists taken apart."""
+    """Yield every clause that a text cites, with ranges and lists expanded."""
     for match in _CITATION.finditer(_GAP.sub("", " ".join(text.split()))):
         for one in _ONE.finditer(match["references"]):
             for label in _labels(one["labels"]):
@@ -96,7 +96,7 @@ def _labels(listed: str | None) -> Iterator[str]:
 
 
 def gaps(source: Path) -> Iterator[tuple[str, str]]:
-    """What the product says is missing, and in which module."""
+    """Yield the module and text of each gap that the product admits."""
     for file in sorted(source.rglob("*.py")):
         name, module = file.relative_to(source).as_posix(), file.read_text(encoding="utf-8")
         wanted = is_product(name) and "Missing:" in module
@@ -105,7 +105,7 @@ def gaps(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def citations(file: Path, below: Path) -> Iterator[Citation]:
-    """Every citation in one module of Python."""
+    """Yield every citation in a Python module."""
     text = file.read_text(encoding="utf-8")
     if not _DOCUMENT.search(text):  # Most modules cite nothing, and need not be parsed.
         return
@@ -118,7 +118,7 @@ def citations(file: Path, below: Path) -> Iterator[Citation]:
 
 
 def citations_below(folder: Path, pattern: str = "*.py") -> Iterator[Citation]:
-    """Every citation in the modules below a folder."""
+    """Yield every citation in the modules below a folder."""
     for file in sorted(folder.rglob(pattern)):
         yield from _kept(file, folder)
 
@@ -129,9 +129,10 @@ def _kept(file: Path, below: Path) -> tuple[Citation, ...]:
 
 
 def named(file: Path, below: Path, known: frozenset[Clause]) -> Iterator[Citation]:
-    """The rules that tests are named after: ``test_3_1_6_d_…`` in a module that says which text it is about.
+    """Yield the rules after which tests are named: ``test_3_1_6_d_…`` in a module that names its text.
 
-    Letters rise, since the next one may be an article, and count where one text alone has such rules.
+    Letters must ascend, because the next one may be an article, and count if exactly one of the module's
+    texts has such a rule.
     """
     text = file.read_text(encoding="utf-8")
     if not _DOCUMENT.search(text):
@@ -179,7 +180,7 @@ class _Symbol:
 
 
 def _symbols(tree: ast.Module) -> Iterator[_Symbol]:
-    """Functions, classes and constants, each with the lines that it has; a constant with its docstring."""
+    """Yield functions, classes and constants with their lines; a constant's include its docstring."""
     yield from _within(tree.body, "")
 
 
@@ -209,13 +210,13 @@ def _innermost(symbols: tuple[_Symbol, ...], line: int) -> str:
 
 
 def is_product(file: str) -> bool:
-    """Tell if a module below the source is the product, not what stands in for others in demonstrations."""
+    """Return whether a module below the source belongs to the product, rather than to a demonstration."""
     parts = Path(file).with_suffix("").parts
     return DEMONSTRATION.isdisjoint(parts)
 
 
 def is_proof(citation: Citation) -> bool:
-    """Tell if a citation is a test's own, of the product, not of a generator or of a demonstration."""
+    """Return whether a citation is by a test of the product, not by a generator or a demonstration."""
     folders = Path(citation.file).parts[:-1]
     return (
         citation.symbol.rpartition(".")[2].startswith("test_")
@@ -226,13 +227,13 @@ def is_proof(citation: Citation) -> bool:
 
 @cache
 def of_product(source: Path) -> tuple[Citation, ...]:
-    """The citations in the product."""
+    """Return the citations in the product."""
     return tuple(each for each in citations_below(source) if is_product(each.file))
 
 
 @cache
 def of_tests(tests: Path, known: frozenset[Clause]) -> tuple[Citation, ...]:
-    """The citations of tests that prove something, by what they say and by their names."""
+    """Return the citations by tests that prove something, from their text and from their names."""
     files = sorted(tests.rglob("test_*.py"))
     found = [each for file in files for each in (*_kept(file, tests), *named(file, tests, known))]
     return tuple(filter(is_proof, found))

@@ -2,12 +2,12 @@
 
 Run ``python docs/conformance.py > docs/conformance.md``; ``--uncited`` lists the rules that no source cites.
 
-:file:`docs/rules.txt` has the rules, made from the texts by :mod:`docs.rules`, with a summary of each in our
-words, and, for those that are not for the product to implement, why. The rest follows from what source and
-tests cite (:mod:`docs.citations`), so that the page cannot say more than they do: a rule is implemented where
-the product cites it, not where a demonstration does, and tested by the tests that cite that rule, not its
-section. :mod:`docs.differences` holds where our verdict differs from the published schemas and
-Schematron files.
+:file:`docs/rules.txt` has the rules, extracted from the texts by :mod:`docs.rules`, with a summary of each in
+our words and, for rules that the product need not implement, the reason. The rest is derived from citations
+in source and tests (:mod:`docs.citations`), so that the page cannot claim more than they do: a rule is
+implemented where the product cites it, not where a demonstration does, and tested by tests that cite the
+rule itself, not its section. :mod:`docs.differences` lists where our verdict differs from the published
+schemas and Schematron files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TESTS = ROOT / "tests"
 
 
 class Standing(StrEnum):
-    """How a rule stands; the value is what the page calls it."""
+    """Status of a rule; the value is its name on the page."""
 
     TESTED = "implemented and tested"
     UNTESTED = "implemented, not tested"
@@ -45,7 +45,7 @@ class Standing(StrEnum):
 
 
 _BY_REASON = {"in part": Standing.PARTLY, "not built": Standing.MISSING, "no rule": Standing.NO_RULE}
-"""What reasons begin with; any other names who has to see to the rule."""
+"""Beginnings of reasons, and the status that each means; other reasons name the party responsible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def standing(self) -> Standing:
-        """How the rule stands, by what is cited and what :file:`docs/rules.txt` says."""
+        """Return the status of the rule, from its citations and the reason in :file:`docs/rules.txt`."""
         if self.entry.why:
             return _BY_REASON.get(self.entry.why.partition(":")[0], Standing.OTHERS)
         if not self.implemented:
@@ -69,7 +69,7 @@ class Row:
 def rows(
     listed: Iterable[Entry], implemented: Iterable[Citation], tests: Iterable[Citation]
 ) -> tuple[Row, ...]:
-    """The rules with what cites them."""
+    """Return the rules with the citations of each."""
     by_source, by_tests = _by_clause(implemented), _by_clause(tests)
     return tuple(
         Row(entry, by_source.get(entry.clause, ()), by_tests.get(entry.clause, ())) for entry in listed
@@ -84,14 +84,14 @@ def _by_clause(found: Iterable[Citation]) -> Mapping[Clause, tuple[Citation, ...
 
 
 def current() -> tuple[Row, ...]:
-    """The rows as source and tests are now."""
+    """Return the rows for the current source and tests."""
     listed = tuple(entries(RULES))
     known = frozenset(entry.clause for entry in listed)
     return rows(listed, of_product(SOURCE), of_tests(TESTS, known))
 
 
 def page(all_rows: tuple[Row, ...]) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     parts = [
         "# Conformance\n",
         "Made by `docs/conformance.py` from what source and tests cite and from `docs/rules.txt`; "
@@ -164,12 +164,12 @@ def _module(file: str) -> str:
 
 
 def _link(citation: Citation) -> str:
-    """The name of a test as a link to its file."""
+    """Return the name of a test as a link to its file."""
     return f"[{citation.symbol.rpartition('.')[2].removeprefix('test_')}](../tests/{citation.file})"
 
 
 def _gaps() -> str:
-    """What the source admits, of these texts and of others that they build on."""
+    """Return the gaps that the source admits, in these texts and in others on which they build."""
     head = ["## Gaps that the source admits\n", "| module | what is missing |", "| --- | --- |"]
     return "\n".join([*head, *(f"| `{_module(file)}` | {what} |" for file, what in gaps(SOURCE)), ""])
 
@@ -185,7 +185,7 @@ def _differences(title: str, differing: tuple[Difference, ...]) -> str:
 
 
 def uncited(all_rows: tuple[Row, ...]) -> tuple[str, ...]:
-    """The rules that no source of the product cites, each with the reason, if it has one."""
+    """Return the rules that no source of the product cites, each with the reason if there is one."""
     return tuple(
         f"{' '.join(row.entry.clause)}: {row.entry.why or 'NO REASON GIVEN'}"
         for row in all_rows

@@ -1,11 +1,9 @@
-"""Where our verdict differs from the published schema or Schematron, or where the texts differ, and why.
+"""Places where our verdict differs from the published schema or Schematron, or where the texts contradict.
 
-A validator that follows DIGG's files to the letter accepts some messages that
-the specification forbids, and the specification contradicts itself here and
-there. Each place is one entry, so that the conformance page lists them all; the
-differential tests fail for a difference that has none, and for an entry that
-makes none. ``name`` is that of a :class:`samdrift.wire.xml.schema.Rule` where
-a rule makes the difference.
+A validator that follows DIGG's files to the letter accepts some messages that the specification forbids, and
+the specification contradicts itself in places. Each place is one entry, so that the conformance page lists
+them all; the differential tests fail for a difference without an entry, and for an entry without a
+difference. ``name`` is that of a :class:`samdrift.wire.xml.schema.Rule` if a rule causes the difference.
 """
 
 from __future__ import annotations
@@ -15,10 +13,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference: the clause, what it is about, what each of the three says, and what we do.
+    """A difference: the clause, its subject, what schema and Schematron say, and what we do.
 
-    ``changes_verdict`` when a document can be valid to us and not to the
-    published files, or the other way round; otherwise only texts or codes differ.
+    ``changes_verdict`` if a document can be valid to us and not to the published files, or the other way
+    round; otherwise only texts or codes differ.
     """
 
     name: str
@@ -327,7 +325,7 @@ ENVELOPE_OF_MESSAGE = (
         changes_verdict=False,
     ),
 )
-"""On what the envelope says of the SDK message in it; the verdict on the envelope is that of the profile."""
+"""Differences in what the envelope states of its SDK message; the profile decides on the envelope itself."""
 
 EVERY_DOCUMENT = (
     Difference(

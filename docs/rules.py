@@ -1,18 +1,18 @@
 """Finds the rules in the texts of the specifications: ``python docs/rules.py FOLDER`` lists them.
 
 The texts are DIGG's and are not copied: :file:`docs/rules.txt` has the place of each rule, a digest of its
-words, and a summary in ours. A rule is, in the order of the text:
+words, and a summary in ours. These are rules, in the order of the text:
 
-* what is lettered (``3.1.6 a``) or a parameter that the federation sets (``3.1.3 A1``);
-* what is numbered: a validation rule (``2.5 R4-XHE``), a test case (``4.2.1 TF-01``), a step
+* a lettered item (``3.1.6 a``) or a parameter that the federation sets (``3.1.3 A1``);
+* a numbered item: a validation rule (``2.5 R4-XHE``), a test case (``4.2.1 TF-01``), a step
   (``3.3.1 step 12``);
-* a row of a table that prescribes an answer (``5.3 row 9``), or an answer that the description of a field
+* a row of a table that prescribes a response (``5.3 row 9``), or a response that the description of a field
   prescribes (``4.3.2 answer 3``);
-* each other sentence with *ska*, *måste*, *får inte* (``2.9 sentence 1``), numbered within its section.
+* any other sentence with *ska*, *måste*, *får inte* (``2.9 sentence 1``), numbered within its section.
 
-The texts were extracted from PDF: tables are broken over lines, and where a printed number comes twice the
-second gets a letter (``step 6b``); what comes before the first section is in section 0. A digest changes
-when the words of a rule do, so that a new edition shows.
+The texts were extracted from PDF: tables are broken over lines, and where a printed number occurs twice the
+second gets a letter (``step 6b``); text before the first section is in section 0. The digest of a rule
+changes with its words, so that a new edition is noticed.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ _NAMED = {
         "Exempel Event": "examples",
     }
 }
-"""Headings without a number, and the names by which they are cited."""
+"""Headings without a number, and the names with which they are cited."""
 _ROWS = {
     ("content-specification", "5.3"): re.compile(r"^\s{0,3}(?P<label>\d{1,2})\.?(?:\s|$)"),
     ("api-mt-mk", "4.1"): re.compile(r"^\s{0,2}(?P<label>\d)(?:\s|$)"),
     ("api-mt-mk", "4.2"): re.compile(r"^\s{0,2}(?P<label>\d)(?:\s|$)"),
 }
-"""Tables whose rows are numbered without a point."""
+"""Tables whose rows have numbers without a full stop."""
 _BY_CARDINALITY = {("envelope-profile-xhe", "2.2")}
-"""Tables whose rows begin with how often an element may occur; each is a statement of its own."""
+"""Tables whose rows begin with an element's cardinality; each row is a separate statement."""
 _WITHOUT_RULES = {("api-mt-mk", "examples")}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of :file:`docs/rules.txt`: a rule, its summary in our words, and why it is left out."""
+    """A line of :file:`docs/rules.txt`: a rule, its summary in our words, and the reason if it is omitted."""
 
     document: str
     section: str
@@ -76,12 +76,12 @@ class Entry:
 
     @property
     def clause(self) -> tuple[str, str, str]:
-        """The rule as it is cited."""
+        """Return the rule as it is cited."""
         return self.document, self.section, self.label
 
 
 def entries(file: Path) -> Iterator[Entry]:
-    """The rules as they are listed, in their order; :class:`ValueError` for a line that does not fit."""
+    """Yield the listed rules in order; raise :class:`ValueError` for a malformed line."""
     document = ""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("## "):
@@ -98,7 +98,7 @@ def entries(file: Path) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: the specification and section that it is in, its label there, and a digest of its words."""
+    """A rule: its specification and section, its label in the section, and a digest of its words."""
 
     document: str
     section: str
@@ -107,30 +107,30 @@ class Rule:
 
     @property
     def clause(self) -> tuple[str, str, str]:
-        """The rule as it is cited."""
+        """Return the rule as it is cited."""
         return self.document, self.section, self.label
 
 
 def name_of(file: Path) -> str:
-    """Return the name by which a text is cited: that of its file without the version."""
+    """Return the name with which a text is cited: its file name without the version."""
     return re.sub(r"-[0-9.]+$", "", file.stem)
 
 
 def rules_in(folder: Path) -> Iterator[Rule]:
-    """Every rule of every text in a folder, in the order of the texts."""
+    """Yield every rule of every text in a folder, in the order of the texts."""
     for file in sorted(folder.glob("*.txt"), key=name_of):
         yield from rules_of(name_of(file), file.read_text(encoding="utf-8"))
 
 
 def rules_of(document: str, text: str) -> Iterator[Rule]:
-    """Every rule of one text."""
+    """Yield every rule of one text."""
     for section, lines in _sections(document, _lines(text)):
         if (document, section) not in _WITHOUT_RULES:
             yield from _in_section(document, section, lines)
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines of the text: without its table of contents, and flowing over the ends of pages."""
+    """Yield the lines of a text without its table of contents and page footers."""
     kept: list[str] = []
     at_foot = False
     for line in text.replace("\f", "\n").splitlines():
@@ -147,7 +147,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _sections(document: str, lines: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
-    """Numbered sections; a number is a heading only where it can come next."""
+    """Yield numbered sections; a number is a heading only where it can come next."""
     number: tuple[int, ...] = ()
     section, body = "0", list[str]()
     named = _NAMED.get(document, {})
@@ -171,7 +171,7 @@ def _sections(document: str, lines: Iterator[str]) -> Iterator[tuple[str, list[s
 
 
 def _follows(number: tuple[int, ...], following: tuple[int, ...], line: str) -> bool:
-    """Tell if ``following`` is the first below ``number``, the next beside it, or the next above it."""
+    """Return whether ``following`` is the first below ``number``, its next sibling, or the next above it."""
     if len(following) == 1:
         return not line[0].isspace() and following == (number[0] + 1 if number else 1,)
     if not number or following[0] != number[0]:
@@ -255,7 +255,7 @@ def _in_section(document: str, section: str, lines: list[str]) -> Iterator[Rule]
 
 
 def _distinct(found: list[_Found]) -> Iterator[_Found]:
-    """Labels that come again get a letter."""
+    """Add a letter to labels that occur again."""
     seen: dict[str, int] = {}
     for each in found:
         times = seen[each.label] = seen.get(each.label, 0) + 1
@@ -263,7 +263,7 @@ def _distinct(found: list[_Found]) -> Iterator[_Found]:
 
 
 def _statements(lines: list[str]) -> Iterator[str]:
-    """The sentences in which something must or must not be."""
+    """Yield the sentences that state an obligation or a prohibition."""
     block: list[str] = []
     for line in (*lines, ""):
         bullet = _BULLET.match(line)

@@ -1,6 +1,7 @@
-"""`./samdrift build`: what a release consists of, each into a folder, from the checkout that this file is in.
+"""`./samdrift build`: builds the parts of a release, each into a folder, from the checkout with this file.
 
-Run with the environment of ``requirements.lock`` beside it, which the launcher makes (``.venv-build``).
+It runs in the environment of the ``requirements.lock`` next to it, which the launcher makes
+(``.venv-build``).
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def wheel(folder: Path) -> None:
-    """Build the wheel: the same bytes from the same commit, wherever and whenever it is built."""
+    """Build the wheel; the same commit yields the same bytes, wherever and whenever it is built."""
     from wheels import build
 
     print(build(CHECKOUT, folder))
 
 
 def bom(folder: Path) -> None:
-    """Describe the wheels in FOLDER, as CycloneDX 1.6 has it, in samdrift.cdx.json beside them."""
+    """Write a bill of materials of the wheels in FOLDER, in CycloneDX 1.6, to samdrift.cdx.json there."""
     from materials import write
 
     print(write(folder, CHECKOUT / "requirements.lock"))
 
 
 def docs(folder: Path) -> None:
-    """Build the documentation site; whatever is dead, missing or in no navigation fails it."""
+    """Build the documentation site; fail on dead links, missing pictures, or pages in no navigation."""
     from pages import build
 
     print(build(CHECKOUT, folder))
 
 
 def audit(folder: Path) -> None:
-    """Ask what vulnerabilities are known of what is locked, and write the answer to audit.json in FOLDER."""
+    """Look up known vulnerabilities of the locked packages, and write them to audit.json in FOLDER."""
     from vulnerabilities import audit
 
     print(audit(CHECKOUT / "requirements.lock", folder))
@@ -47,7 +48,7 @@ BUILT: Mapping[str, Callable[[Path], None]] = {"wheel": wheel, "bom": bom, "docs
 
 
 def main() -> int:
-    """Build one of :data:`BUILT`; 0, or 2 with a line that says why not."""
+    """Build one of :data:`BUILT`; return 0, or 2 after printing the reason for a failure."""
     parser = argparse.ArgumentParser(prog="samdrift build", description="Build what a release consists of.")
     whats = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     for name, function in BUILT.items():

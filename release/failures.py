@@ -1,7 +1,7 @@
-"""Why nothing was built."""
+"""Failure of a build."""
 
 from __future__ import annotations
 
 
 class BuildFailure(Exception):
-    """Nothing usable was built; the text says what is wrong and where, for the person at the terminal."""
+    """A build failed; the text tells the person at the terminal what is wrong and where."""

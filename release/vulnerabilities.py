@@ -1,7 +1,7 @@
-"""What is publicly known of the packages that are locked, as ``pip-audit`` finds it.
+"""Publicly known vulnerabilities of the locked packages, as found by ``pip-audit``.
 
-It passes over a package that its service does not know, and so finds nothing where an index has no such data.
-Here that is a failure: each package has to have an answer.
+It skips a package that its service does not know, and so finds nothing if an index has no such data. Here
+that is a failure: there must be a result for each package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAME = "audit.json"
 
 
 def audit(lock: Path, folder: Path) -> Path:
-    """Ask about each package of a lock file, write the answer, and return its place."""
+    """Look up each package of a lock file, write the result, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     answer = folder / NAME
     answer.unlink(missing_ok=True)

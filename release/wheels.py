@@ -1,7 +1,7 @@
-"""The wheel, reproducibly: what differs between two machines or two days does not reach it.
+"""The wheel, built reproducibly: it does not depend on the machine or the day.
 
-Times of files come from the commit (``SOURCE_DATE_EPOCH``), modes are set, setuptools is the one of the lock,
-and it is built from a copy, so that nothing of the checkout's own (bytecode, earlier builds) gets in.
+File times come from the commit (``SOURCE_DATE_EPOCH``), modes are fixed, setuptools is the locked version,
+and the build runs in a copy, so that nothing else from the checkout (bytecode, earlier builds) gets in.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from failures import BuildFailure
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
 _OF_THE_CHECKOUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 _EARLIEST = "315532800"
-"""1980, before which a ZIP file knows no time; where there is no commit to ask."""
+"""The first day of 1980, the earliest time in ZIP files; used if no commit is available."""
 
 
 def epoch(checkout: Path) -> str:
-    """Return the time that the build is to have: as the environment says, or else that of the commit."""
+    """Return the time of the build: the environment's if it is set, otherwise that of the commit."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return given
     if git := shutil.which("git"):
@@ -33,7 +33,7 @@ def epoch(checkout: Path) -> str:
 
 
 def build(checkout: Path, folder: Path) -> Path:
-    """Build the wheel of ``checkout`` into ``folder``, and return it."""
+    """Build the wheel of ``checkout`` into ``folder``, and return its path."""
     with tempfile.TemporaryDirectory() as temporary:
         copy, made = Path(temporary, "copy"), Path(temporary, "made")
         copy.mkdir()

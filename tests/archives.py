@@ -1,4 +1,4 @@
-"""Archives that tests brought along or made, unpacked."""
+"""Unpacking of archives that belong to the tests or are made by them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar file as it was packed; a Python before 3.11.4 has no rules for that, and needs none."""
+    """Unpack a trusted tar file unchanged; Python before 3.11.4 has no extraction filters and needs none."""
     with tarfile.open(archive) as packed:
         packed.extraction_filter = getattr(tarfile, "tar_filter", None)
         packed.extractall(folder)

@@ -1,7 +1,7 @@
-"""Bytecode for a run with several worker processes: made once, by a process for each core.
+"""Bytecode for a run with several worker processes, compiled once by a process for each core.
 
-Otherwise each worker and each process of a test compiles for itself what it has not found. For tests that is
-most of what collecting them takes, since their assertions are rewritten.
+Otherwise each worker and each process of a test compiles missing modules for itself. For tests this is
+most of the time of collection, since their assertions are rewritten.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from _pytest.assertion import rewrite
 
 TESTS = Path(__file__).parent
 _REWRITTEN = re.compile(r"/(test_[^/]*|conftest)\.py$")
-"""Modules whose assertions pytest rewrites; the others are compiled as they are."""
+"""Modules whose assertions pytest rewrites; all others are compiled normally."""
 
 
 def prepare(config: pytest.Config) -> None:
-    """Compile the source and the tests, and have workers keep what they compile themselves."""
+    """Compile the source and the tests, and have workers save what they compile themselves."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
     compileall.compile_dir(TESTS, rx=_REWRITTEN, quiet=1, workers=0)
@@ -36,7 +36,7 @@ def prepare(config: pytest.Config) -> None:
 
 
 def _rewrite(config: pytest.Config, tests: Iterable[Path]) -> None:
-    """Rewrite and compile as pytest does, what it would find out of date."""
+    """Rewrite and compile outdated tests as pytest would."""
     state = config.stash[rewrite.assertstate_key]
     for test in tests:
         folder = rewrite.get_cache_dir(test)

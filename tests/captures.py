@@ -1,4 +1,4 @@
-"""Messages, receipts and an error of access points that nobody here wrote, captured with throw-away keys.
+"""Messages, receipts and an error captured from other vendors' access points, with throw-away keys.
 
 The files are read from ``../shared/captures`` beside the checkout and are never copied into it.
 Tests that need them are marked with :data:`requires_captures`.

@@ -1,9 +1,8 @@
-"""What the tests are not about costs them little: nothing waits for the disk, a template is compiled once,
-a client reads one public issuer, and a command in the process of a test does not put an installation in
-order that is.
+"""Shortcuts for work that tests are not about: no waiting for the disk, templates compiled once, one issuer.
 
-What a test kills is a process, of which the kernel has every write. PostgreSQL is in
-``tests/postgrestemplate.py``, keys are in ``tests/throwawaykeys.py``.
+Commands in the process of a test also do not provision an installation that is already in order. Skipping
+fsync is safe because a test kills processes, whose writes the kernel has. Shortcuts for PostgreSQL are in
+``tests/postgrestemplate.py``, those for keys in ``tests/throwawaykeys.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from tests.vaults import IN_ORDER
 
 
 class _Compiled(BytecodeCache):
-    """Templates as they were compiled for whichever pages had them first in this process."""
+    """Compiled templates, shared by all pages in this process."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
@@ -42,7 +41,7 @@ class _Compiled(BytecodeCache):
 
 @contextmanager
 def cheap_files() -> Iterator[None]:
-    """Leave writes to the kernel, and compile templates and texts of pages once for all that have them."""
+    """Do not sync files, and compile templates and texts of pages only once."""
     compiled = cache(texts.compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
@@ -54,8 +53,10 @@ def cheap_files() -> Iterator[None]:
 
 @contextmanager
 def few_issuers() -> Iterator[None]:
-    """Have the first of Mozilla's issuers alone: to read them all takes longer than most tests, which make
-    clients and ask nobody who has a certificate of theirs.
+    """Use only the first of Mozilla's issuers while the context lasts.
+
+    Reading them all takes longer than most tests, which create clients but never call a server with a
+    certificate of theirs.
     """
     end = b"-----END CERTIFICATE-----\n"
     make = default.create_ssl_context
@@ -70,7 +71,7 @@ def few_issuers() -> Iterator[None]:
 
 
 class _Beside(Provisioner):
-    """Leaves an installation of tests as it is, which has been in order since it was made."""
+    """A provisioner that skips installations of tests, which have been in order since they were made."""
 
     async def install(self, *, beside_others: bool = False) -> None:
         if self.database.address not in IN_ORDER:
@@ -79,10 +80,10 @@ class _Beside(Provisioner):
 
 @contextmanager
 def cheap_commands() -> Iterator[None]:
-    """Have commands in the process of a test begin without looking at rights and schemas, each time anew.
+    """Keep commands in the process of a test from checking rights and schemas each time.
 
-    Those with a process of their own look, as do those that enter an installation that a test has made in
-    another way than :func:`~tests.vaults.installed`.
+    Commands in a process of their own still check, as do those on an installation that was not made by
+    :func:`~tests.vaults.installed`.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(administration, "Provisioner", _Beside)
@@ -91,7 +92,7 @@ def cheap_commands() -> Iterator[None]:
 
 @contextmanager
 def commands_of_the_product() -> Iterator[None]:
-    """Leave what a command begins with as it is in the product."""
+    """Have commands check rights and schemas as in the product."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(administration, "Provisioner", Provisioner)
         yield

@@ -1,6 +1,6 @@
-"""Linter, format and types over the whole project: a whole run has them at work beside the tests.
+"""Linter, formatter and type checker over the whole project, which run in parallel with a whole test run.
 
-They start with the run, and their test, which comes late, reads what they found.
+They start with the run, and their test, which comes late, reads the results.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 CHECKS = ("ruff check . samdrift", "ruff format --check . samdrift", "mypy")
 
 _FOLDER = "SAMDRIFT_TESTS_CHECKS"
-"""Environment variable with the folder of the results, where the checks run beside the tests."""
+"""Environment variable with the folder of the results if the checks run in parallel with the tests."""
 _WITHIN = 1200.0
 _SCRIPT = 'at=$1; shift; "$@" > $at/output 2>&1; echo $? > $at/draft; mv $at/draft $at/status'
 
@@ -30,7 +30,7 @@ def begin(folder: Path) -> None:
 
 
 def result(check: str) -> tuple[int, str]:
-    """Return the status and output of a check; it is run now where it is not at work already."""
+    """Return the status and output of a check, which is run now unless it has been started already."""
     if _FOLDER not in os.environ:
         ran = subprocess.run(_command(check), cwd=ROOT, capture_output=True, text=True)
         return ran.returncode, ran.stdout + ran.stderr

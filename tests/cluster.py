@@ -22,7 +22,7 @@ ADMINISTRATOR = "samdrift_admin"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running server, with a database whose owner may make roles and is no superuser."""
+    """A running server, with a database whose owner may create roles but is not a superuser."""
 
     folder: Path
     server: EmbeddedPostgres
@@ -34,24 +34,24 @@ class Cluster:
         return f"postgresql://{ADMINISTRATOR}@127.0.0.1:{self.port}/samdrift"
 
     def superuser(self, statement: str, database: str = "samdrift") -> None:
-        """Do something as its database administrator."""
+        """Execute a statement as the database administrator."""
         address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
         with psycopg.connect(address, password=self.password, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def ask(self, question: str, database: str = "samdrift") -> list[tuple[Any, ...]]:
-        """Ask something as its database administrator."""
+        """Run a query as the database administrator."""
         address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
         with psycopg.connect(address, password=self.password, autocommit=True) as connection:
             return connection.execute(question.encode()).fetchall()
 
     def allow(self, rules: str) -> None:
-        """Have these lines in its pg_hba.conf."""
+        """Replace the rules in its pg_hba.conf."""
         (self.folder / "data/pg_hba.conf").write_text(rules)
         self.server.control("restart", "-m", "fast")
 
     def settings(self) -> VaultSettings:
-        """The installation whose vaults are here."""
+        """Return the settings of an installation whose vaults are in this server."""
         settings = settings_in(self.folder.parent / "installation")
         (private_folder(settings.secrets) / "administrator").write_text(self.password)
         return replace(settings, database=self.url)
@@ -62,7 +62,7 @@ SCRAM = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Run one while the context lasts."""
+    """Run a server while the context lasts."""
     password = secrets.token_hex(8)
     server = EmbeddedPostgres(folder, lambda: password)
     server.start()

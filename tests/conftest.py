@@ -25,18 +25,19 @@ pytest_plugins = ["tests.sizes"]
 
 @pytest.fixture(scope="session")
 def _asyncio_loop_factory() -> LoopFactory | None:
-    """The event loop that the commands run on, for every test.
+    """Return the event loop factory that the commands use, for every test.
 
-    This is pytest-asyncio's own fixture: by its hook asynchronous tests alone would have that loop, and
-    the first other test after them would end what is shared, to start it again on another loop.
+    This overrides pytest-asyncio's own fixture. Its hook would set the loop for asynchronous tests only, and
+    the first synchronous test after them would end the shared fixtures and start them again on another loop.
     """
     return loop_factory()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_beginnings() -> Iterator[None]:
-    """Embedded PostgreSQL servers start from copies of one data folder, vaults from copies of those of others
-    that nobody has used, keys from stored primes; clients have few issuers, and commands find order.
+    """Shortcuts for the whole run: copied data folders and vaults, stored primes, few issuers.
+
+    Commands also skip the check of rights and schemas.
     """
     cheap = (postgrestemplate.copied, copied_vaults, cheap_keys, cheap_files, few_issuers, cheap_commands)
     with contextlib.ExitStack() as stack:
@@ -47,14 +48,14 @@ def cheap_beginnings() -> Iterator[None]:
 
 @pytest.fixture
 def product_keys() -> Iterator[None]:
-    """Keys are made, and passphrases cost, as in the product."""
+    """Key generation and the cost of passphrases as in the product."""
     with keys_of_the_product():
         yield
 
 
 @pytest_asyncio.fixture(scope="session")
 async def installations() -> AsyncIterator[Installations]:
-    """Installations in temporary folders, one after the other."""
+    """Installations in temporary folders, one at a time."""
     one_at_a_time = Installations()
     yield one_at_a_time
     await one_at_a_time.close()
@@ -62,27 +63,27 @@ async def installations() -> AsyncIterator[Installations]:
 
 @pytest_asyncio.fixture(scope="module")
 async def installation(installations: Installations) -> Installation:
-    """A gate over an embedded PostgreSQL, which several files may have after each other."""
+    """A running installation over an embedded PostgreSQL, which several files may use one after the other."""
     return await installations.current()
 
 
 @pytest_asyncio.fixture
 async def organisation(request: pytest.FixtureRequest, installation: Installation) -> ParticipantIdentifier:
-    """A new organisation with a vault in each role, or in those that the module names as ``ROLES``.
+    """A new organisation with a vault in each role, or in those that the module lists in ``ROLES``.
 
-    A vault takes PostgreSQL some hundredths of a second.
+    Each vault takes PostgreSQL some hundredths of a second.
     """
     return await installation.organisation(getattr(request.module, "ROLES", tuple(Role)))
 
 
 @pytest.fixture
 def files_looked_at_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows files sees a change at once, for tests that would wait for a second time and again."""
+    """Immediate detection of changed files, for tests that would otherwise wait for a second each time."""
     monkeypatch.setattr(following, "A_SECOND", 0.0)
 
 
 @pytest.fixture(scope="session")
 def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
-    """SoftHSM with tokens of the run's own."""
+    """SoftHSM with tokens for this run only."""
     with softhsm(tmp_path_factory.mktemp("softhsm")) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Dataclasses of a package whose objects can be changed after they were made."""
+"""Search for dataclasses of a package that are not frozen."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clears up after a run of the tests, however it ends: also by SIGTERM or SIGKILL, when no fixture does.
+"""Cleanup after a test run, however it ends: also by SIGTERM or SIGKILL, when fixtures do not run.
 
-Everything temporary is in one folder, the run's own. A process beside the run waits for its
-end, ends what still works in that folder or for the run, and removes the folder.
+Everything temporary is in a folder of the run. A separate process waits for the end of the
+run, kills all processes that still use that folder, and removes it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import psutil
 _WITHIN = 30.0
 _SHARED_MEMORY = Path("/dev/shm")
 _ROOM = 8 << 30
-"""Bytes that must be free there, several times what a run has at once."""
+"""Minimum free bytes of the memory file system, several times the maximum that a run uses."""
 
 
 class Cleaner:
-    """Makes the folder for everything temporary, and removes it when this process has ended."""
+    """The folder for everything temporary, and the process that removes it once this process has ended."""
 
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(prefix="samdrift-", dir=_in_memory())
@@ -34,15 +34,15 @@ class Cleaner:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")
 
     def close(self) -> None:
-        """Clear up now."""
+        """Clean up now."""
         self._process.communicate()
 
 
 def _in_memory() -> Path | None:
-    """Return a folder that no disk is written for, where there is one with room and nothing else is named.
+    """Return a folder in memory, or ``None`` if there is none with enough room or ``TMPDIR`` is set.
 
-    Making the files of a database there takes a fifth of the processor time that a file system takes.
-    Programs must be able to run there: tests write some.
+    Creating the files of a database there takes a fifth of the processor time of a disk file system.
+    Programs must be executable there, because tests write some.
     """
     if "TMPDIR" in os.environ or not os.access(_SHARED_MEMORY, os.W_OK):
         return None
@@ -67,7 +67,7 @@ def _clear(folder: str) -> None:
 
 
 def _left(folder: str) -> list[psutil.Process]:
-    """Processes that were started with the folder in their command or as the one for temporary files."""
+    """Return processes with the folder in their command line or as their ``TMPDIR``."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "environ"])

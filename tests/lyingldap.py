@@ -1,4 +1,4 @@
-"""A directory that answers what a test has written, in the bytes of LDAP (RFC 4511): true or not."""
+"""A directory server that sends whatever answers a test specifies, in the bytes of LDAP (RFC 4511)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _CONTROLS, _PAGED = 0xA0, b"1.2.840.113556.1.4.319"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search as it was asked."""
+    """A search request as it was received."""
 
     base: str
     attributes: tuple[str, ...]
     aliases: int
-    """The way in which aliases are to be followed; 0 for not at all."""
+    """Setting for following aliases; 0 for never."""
     cookie: bytes | None
-    """Where to go on, of a search in pages."""
+    """Position at which a paged search continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The answer to a search: its operations, and the last one's result."""
+    """The answer to a search: its entries and references, and the final result."""
 
     entries: tuple[bytes, ...] = ()
     code: int = 0
@@ -41,7 +41,7 @@ Says = Callable[[Asked], Said]
 
 
 def ber(tag: int, *parts: bytes) -> bytes:
-    """Return a value of BER."""
+    """Return a value in BER encoding."""
     content = b"".join(parts)
     size = len(content)
     if size < 128:
@@ -51,7 +51,7 @@ def ber(tag: int, *parts: bytes) -> bytes:
 
 
 def entry(name: str, values: Mapping[str, Sequence[str]]) -> bytes:
-    """Return an entry of an answer."""
+    """Return a search result entry."""
     attributes = (
         ber(_SEQUENCE, _text(each), ber(_SET, *(_text(one) for one in those)))
         for each, those in values.items()
@@ -60,13 +60,13 @@ def entry(name: str, values: Mapping[str, Sequence[str]]) -> bytes:
 
 
 def reference(url: str) -> bytes:
-    """Return a reference to another server, in place of an entry."""
+    """Return a reference to another server, sent instead of an entry."""
     return ber(_REFERENCE, _text(url))
 
 
 @contextlib.asynccontextmanager
 async def lying(says: Says) -> AsyncIterator[LdapDirectory]:
-    """Answer so while the context lasts; anybody's password is right."""
+    """Serve the answers of ``says`` while the context lasts; any password is accepted."""
     tasks = set[asyncio.Task[None]]()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

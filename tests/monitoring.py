@@ -1,4 +1,4 @@
-"""Alerts, their tests and the dashboard in deploy/monitoring, as files that others' programs read."""
+"""Alerts, their tests and the dashboard in deploy/monitoring, which other programs read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROMTOOL_TESTS = ROOT / "tests" / "interop" / "prometheus"
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert, as it is written in the file of rules."""
+    """One alert from the rules file."""
 
     name: str
     expression: str
@@ -28,7 +28,7 @@ class Alert:
 
 
 def alerts() -> list[Alert]:
-    """Read every alert; the file has one form, which ``promtool`` checks besides."""
+    """Return every alert; the file has a fixed layout, and ``promtool`` checks it separately."""
     _, *blocks = re.split(r"^ {6}- alert: ", ALERTS.read_text(), flags=re.MULTILINE)
     return [_alert(block) for block in blocks]
 
@@ -49,12 +49,12 @@ def _alert(block: str) -> Alert:
 
 
 def panels() -> list[dict[str, Any]]:
-    """Return the panels of the dashboard that ask something."""
+    """Return the panels of the dashboard that have queries."""
     return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Yield title and query of each curve and number of the dashboard."""
+    """Yield the title and query of each curve and number of the dashboard."""
     for panel in panels():
         for target in panel["targets"]:
             yield panel["title"], target["expr"]

@@ -1,4 +1,4 @@
-"""An organisation that has something of everything, to be moved to another supplier."""
+"""An organisation with records of every kind, to be moved to another supplier."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LARGE = "Räksmörgås ".encode() * (IN_ROW // 8)
 
 
 def certify(store: KeyStore, vault: str) -> None:
-    """Keys for the vault of a message service, with certificates."""
+    """Create keys for the vault of a message service, with certificates."""
     for use in (KeyName.SIGNING, KeyName.ENCRYPTION):
         request = x509.load_pem_x509_csr(store.create_key(vault, use, name("Habo kommun"), bits=2048))
         builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(name("CA"))
@@ -43,7 +43,7 @@ def certify(store: KeyStore, vault: str) -> None:
 
 
 async def fill(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """Records of every kind, in row and in the object store."""
+    """Create records of every kind, in database rows and in the object store."""
     async with installation.open(organisation, AP) as vault:
         for data in (b"<xhe/>", LARGE):
             item = incoming()
@@ -96,7 +96,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
 
 
 async def keep_records(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """A public record that is not handed over, in each vault that keeps some."""
+    """Create public records that have not been handed over, in each vault that keeps some."""
     for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
         async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
             vault.keep_record(str(uuid4()), now=NOW)

@@ -3,23 +3,23 @@
 The files are read from ``../shared/digg`` beside the checkout and are never
 copied into it. Tests that need them are marked with :data:`requires_digg`.
 
-Two faults of the published files, and two of libxml2, are dealt with here and
+Two faults of the published files, and two of libxml2, are handled here and
 nowhere else:
 
 * The receipt schema imports its parts under names that start with
   ``DIGG UBL-ApplicationResponse-2.1_``; the files were published as
   ``Response-2.1_…``. A resolver maps the one name to the other.
-* ``MessageConstraints.xml`` has an assert that is no XPath,
-  ``tns:characterSequence not null``. It stands in an abstract pattern that no
+* ``MessageConstraints.xml`` has an assert that is not valid XPath,
+  ``tns:characterSequence not null``. It is in an abstract pattern that no
   pattern instantiates, so it never takes effect; :data:`BROKEN_ASSERTS` names
-  it and a test holds that there is no other.
+  it, and a test checks that it is the only one.
 * libxml2 refuses a date with white space around it, though XML Schema collapses
   white space first (part 2, 4.3.6). It is removed before libxml2 judges, and
-  comments too, since one may stand between the white space and the date.
-* libxml2 takes ``a*, any*`` for ``(a | any)*``: elements of the format may then
-  follow one of another namespace. Whoever puts ``xs:any`` last means last, and
-  another processor (xmlschema 4.3.2) reads it so. :func:`schema_errors` adds
-  that error.
+  comments too, since one may be between the white space and the date.
+* libxml2 treats ``a*, any*`` as ``(a | any)*``: it lets elements of the format
+  follow one of another namespace. A schema with ``xs:any`` last requires them
+  to precede it, as another processor (xmlschema 4.3.2) confirms.
+  :func:`schema_errors` adds that error.
 """
 
 from __future__ import annotations
@@ -76,17 +76,17 @@ def _schema(kind: Kind) -> etree.XMLSchema:
 
 @cache
 def schematron(kind: Kind) -> Schematron:
-    """The published rules of a kind of document, compiled once."""
+    """Return the compiled rules for a kind of document, as published."""
     return Schematron(SCHEMATRONS[kind])
 
 
 def read(data: bytes) -> etree._Element:
-    """Parse a document for judging; lxml's own error when it is not well-formed."""
+    """Parse a document; lxml's own error is raised if it is not well-formed."""
     return etree.fromstring(data, etree.XMLParser(huge_tree=True, resolve_entities=False))
 
 
 def schema_errors(kind: Kind, data: bytes | etree._Element) -> list[str]:
-    """What the published schema says against a document; empty when it is valid."""
+    """Return the errors that the published schema finds in a document; empty if it is valid."""
     root = _without_space_around_dates(read(data) if isinstance(data, bytes) else data)
     schema = _schema(kind)
     schema.validate(root)
@@ -106,17 +106,20 @@ def _without_space_around_dates(root: etree._Element) -> etree._Element:
 
 
 def _after_extensions(root: etree._Element) -> list[etree._Element]:
-    """Elements of the message that follow a sibling of another namespace, outside of such."""
+    """Return elements of the message that follow a sibling of another namespace.
+
+    Elements inside such siblings are ignored.
+    """
     own, other = f"t:*[not(ancestor::*[{_OTHER}])]", f"preceding-sibling::*[{_OTHER}]"
     found = root.xpath(f"//{own}[{other}]", namespaces={"t": _MESSAGE_NAMESPACE})
     return cast(list[etree._Element], found)
 
 
 def schematron_failures(kind: Kind, data: bytes | etree._Element) -> list[Failure]:
-    """The asserts of the published Schematron that a document fails, with where."""
+    """Return the asserts of the published Schematron that a document fails, with their locations."""
     return schematron(kind).failures(read(data) if isinstance(data, bytes) else data)
 
 
 def schematron_errors(kind: Kind, data: bytes | etree._Element) -> list[str]:
-    """What the published Schematron says against a document; empty when it is valid."""
+    """Return the errors that the published Schematron finds in a document; empty if it is valid."""
     return [str(failure) for failure in schematron_failures(kind, data)]

@@ -1,4 +1,4 @@
-"""A small certificate authority for tests: any certificate, list and answer, also wrong ones.
+"""A small certificate authority for tests, which also issues wrong certificates, lists and answers.
 
 Keys are made once per process and shared between certificates.
 """
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 @cache
 def key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """The key with that number; the same for the whole run."""
+    """Return the key with that number, which is the same for the whole run."""
     return rsa_key(key_size=bits)
 
 
@@ -83,7 +83,7 @@ class Authority:
         private_key: rsa.RSAPrivateKey | None = None,
         **how: Any,
     ) -> Certified:
-        """A key with its certificate; ``how`` as for :meth:`certify`."""
+        """Return a key with its certificate; ``how`` is passed to :meth:`certify`."""
         private_key = private_key or key(9)
         return Certified(self.certify(subject, private_key.public_key(), **how), private_key)
 
@@ -126,7 +126,7 @@ class Authority:
         return builder.sign(self.own.private_key, hashes.SHA256())
 
     def subordinate(self, common_name: str, number: int, **where: str | None) -> Authority:
-        """A certificate authority below this one."""
+        """Return a certificate authority below this one."""
         issued = self.issue(
             common_name, private_key=key(number), usage=("key_cert_sign", "crl_sign"), ca=True,
             not_before=NOW - 365 * DAY, not_after=NOW + 3650 * DAY,
@@ -143,7 +143,7 @@ class Authority:
         lasts: timedelta = 7 * DAY,
         revoked_at: datetime | None = None,
     ) -> bytes:
-        """The revocation list in DER; its certificates are revoked a day before it by default."""
+        """Return the revocation list in DER; by default its certificates were revoked a day before it."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
@@ -168,7 +168,7 @@ class Authority:
         lasts: timedelta | None = DAY,
         responder: Certified | None = None,
     ) -> bytes:
-        """The answer about ``certificate`` in DER, signed by ``responder`` or by this authority itself."""
+        """Return the answer about ``certificate`` in DER, signed by ``responder`` or by this authority."""
         signer = responder or self.own
         gone = certificate.serial_number in self.revoked
         builder = (
@@ -190,7 +190,7 @@ class Authority:
 
 
 def root(common_name: str, number: int, **where: str | None) -> Authority:
-    """A self-signed authority; ``where`` are the addresses that go into what it issues."""
+    """Return a self-signed authority; ``where`` are the addresses that it puts into certificates."""
     private_key = key(number)
     certificate = (
         x509.CertificateBuilder()

@@ -1,8 +1,8 @@
 """One ``initdb`` for a run of the tests: embedded PostgreSQL servers start from copies of its result.
 
-They do not wait for the disk: what a test kills is a process, of which the kernel has every write. So
-databases of organisations are copied file by file, which is less work. Nor do they look into
-the body of every function as each vault gets it: tests/unit/vault/database/test_functions.py does, for all.
+They do not wait for the disk, since a test only kills processes, and the kernel has every write of theirs.
+So databases of organisations are copied file by file, which is less work. They also do not check the
+bodies of functions when a vault is created: tests/unit/vault/database/test_functions.py checks them all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HASTY = {"fsync": "off", "full_page_writes": "off", "check_function_bodies": "o
 
 @contextmanager
 def copied() -> Iterator[None]:
-    """Copy the data folder of a new server, and give the copy the administrator's password."""
+    """Start new servers from a copied data folder, and set the administrator's password in the copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EmbeddedPostgres, "_initialise", _copy)
         patch.setattr(postgres, "_CONFIGURATION", _configuration | _HASTY)
@@ -39,7 +39,7 @@ def copied() -> Iterator[None]:
 
 @contextmanager
 def made_each_time() -> Iterator[None]:
-    """Leave the making of data folders, and what is durable, as they are in the product."""
+    """Create data folders, and keep data durable, as in the product."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EmbeddedPostgres, "_initialise", _initialise)
         patch.setattr(postgres, "_CONFIGURATION", _configuration)
@@ -74,7 +74,7 @@ def _copy(server: EmbeddedPostgres) -> None:
 
 
 def _template() -> Path:
-    """The folder to copy, in that of the run: made by whichever worker needs it first."""
+    """Return the folder to copy, which the first worker that needs it creates in the folder of the run."""
     folder = Path(tempfile.gettempdir()) / "postgres-template"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:

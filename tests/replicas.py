@@ -1,4 +1,4 @@
-"""A PostgreSQL with a standby that has all that is committed, and takes its place when it has gone down."""
+"""A PostgreSQL with a synchronous standby, which can take its place when it goes down."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _REPLICATION = "local all all scram-sha-256\nlocal replication all scram-sha-256
 
 @dataclass(frozen=True)
 class Replicated:
-    """Two servers, of which the second follows the first; both are reached at sockets."""
+    """Two servers, the second of which follows the first; both are reached at sockets."""
 
     data: Path
-    """Of the first."""
+    """Data folder of the first server."""
     password: str
     first: EmbeddedPostgres
     second: EmbeddedPostgres
@@ -36,11 +36,11 @@ class Replicated:
         return f"postgresql://postgres@/postgres?host={_sockets(self.first)},{_sockets(self.second)}"
 
     def superuser(self) -> psycopg.Connection:
-        """A connection to the first server, of who may set it up."""
+        """Return a connection to the first server with a superuser's rights."""
         return _superuser(self.first, self.password)
 
     async def lose_the_first(self) -> None:
-        """Kill it, as a host that loses its power."""
+        """Kill the first server, as a power failure of its host would."""
         postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGKILL)
         async with asyncio.timeout(60):
@@ -48,13 +48,13 @@ class Replicated:
                 await asyncio.sleep(0.05)
 
     async def promote(self) -> None:
-        """Have the standby take the first one's place, as whoever watches over both does."""
+        """Promote the standby to primary, as a failover manager does."""
         await asyncio.to_thread(self.second.control, "promote")
 
 
 @contextlib.contextmanager
 def replicated(folder: Path) -> Iterator[Replicated]:
-    """Run both, new ones, while the context lasts; what is committed is on both disks."""
+    """Run two new servers while the context lasts; every commit is on both disks."""
     password = secrets.token_hex(8)
     with followed(folder / "first", folder / "second", password) as servers:
         yield servers
@@ -62,7 +62,10 @@ def replicated(folder: Path) -> Iterator[Replicated]:
 
 @contextlib.contextmanager
 def followed(first: Path, second: Path, password: str) -> Iterator[Replicated]:
-    """The same of a server that there is, or a new one, in the first folder, which nobody uses now."""
+    """Run the server in the first folder, which may exist already, with a new standby in the second.
+
+    No other process may use the first folder meanwhile.
+    """
     leading, following = (EmbeddedPostgres(each, lambda: password) for each in (first, second))
     leading.start()
     try:

@@ -1,7 +1,7 @@
 """A real clamd with a small signature database of its own.
 
-No file of the project holds the sample that scanners are tested with: it is put
-together when it is needed, and so is the signature.
+No file of the project contains the test sample for scanners: it is assembled
+when it is needed, and so is the signature.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from samdrift.net.clamd import eicar
 from tests.programs import found, requires
 
 SIGNATURE = "Test.Eicar.UNOFFICIAL"
-"""What clamd calls the sample: its own mark behind the name in the database."""
+"""Name that clamd reports for the sample: the name in the database with clamd's own suffix."""
 _LIMITS = ("AlertExceedsMax yes", "StreamMaxLength 40M", "MaxFileSize 40M", "MaxScanSize 200M")
 
 clamd = found("clamd")
@@ -39,7 +39,7 @@ class Clamd:
         return self.folder / "clamd.sock"
 
     async def start(self) -> None:
-        """Run it, and wait until it answers."""
+        """Start the process, and wait until it answers."""
         self._write()
         assert clamd is not None, "clamd is not installed"
         command = [clamd, f"--config-file={self.folder / 'clamd.conf'}"]
@@ -51,7 +51,7 @@ class Clamd:
                 await asyncio.sleep(0.02)
 
     def stop(self, how: int = signal.SIGKILL) -> None:
-        """End the process for real; its socket leads nowhere then."""
+        """End the process; its socket file then leads nowhere."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(how)
@@ -59,12 +59,12 @@ class Clamd:
             self.process = None
 
     def pause(self) -> None:
-        """Keep it from answering; connections to it are made all the same."""
+        """Suspend the process: it does not answer, but connections to it still succeed."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def has_company(self) -> bool:
-        """Whether somebody is connected to it."""
+        """Return whether a client is connected to it."""
         connected = Path("/proc/net/unix").read_text().splitlines()
         return sum(line.endswith(str(self.socket)) for line in connected) > 1
 
@@ -95,7 +95,7 @@ class Clamd:
 
 @contextlib.asynccontextmanager
 async def running_clamd(folder: Path, *settings: str) -> AsyncIterator[Clamd]:
-    """clamd while the context lasts, with limits that are high enough or with ``settings`` instead."""
+    """Run clamd while the context lasts, with sufficient limits or with ``settings`` instead."""
     one = Clamd(folder, settings or _LIMITS)
     try:
         await one.start()

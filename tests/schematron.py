@@ -29,7 +29,7 @@ _OTHER_SPACES = re.compile(r"[^\S \t\r\n]")
 _NO_SPACE = "\ue000"
 
 _TYPED_COMPARISONS = ("true()", "false()")
-"""Where XPath 1 and 2 differ for the published contexts: comparing a node with a boolean."""
+"""Comparisons on which XPath 1 and 2 differ in the published contexts: a node with a boolean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class _Rule:
 
 
 class _Context:
-    """A rule's context, an XSLT pattern: gives the nodes of a document that match it.
+    """The context of a rule, an XSLT pattern, which finds the matching nodes of a document.
 
     A pattern matches wherever in the document it fits, so a relative one is
     searched from everywhere. lxml's XPath 1 does that some ten times faster than
-    elementpath, and gives the same nodes unless a node is compared with a boolean.
+    elementpath, with the same result unless a node is compared with a boolean.
     """
 
     def __init__(self, pattern: str, namespaces: dict[str, str]) -> None:
@@ -117,17 +117,17 @@ class Schematron:
         return XPath2Parser(namespaces=self._namespaces).parse(f"boolean({expression})")
 
     def failures(self, root: etree._Element) -> list[Failure]:
-        """Every failed assert of a document, in the order of the patterns."""
+        """Return every failed assert of a document, in the order of the patterns."""
         root = _readable(root)
         nodes = elementpath.get_node_tree(root.getroottree())
         return [failure for pattern in self._patterns for failure in _judge(pattern, root, nodes)]
 
 
 def _readable(root: etree._Element) -> etree._Element:
-    """A copy without what elementpath reads wrongly, and no published rule asks about.
+    """Return a copy without parts that elementpath misreads and no published rule needs.
 
-    It loses the text that follows a comment or processing instruction, and its
-    ``normalize-space`` takes every Unicode space for white space, where XPath
+    elementpath loses the text that follows a comment or processing instruction, and its
+    ``normalize-space`` treats every Unicode space as white space, where XPath
     means the four of XML only.
     """
     root = deepcopy(root)
@@ -158,7 +158,7 @@ def _holds(test: Any, nodes: Any, element: etree._Element) -> bool:
 
 
 def _instances(document: etree._Element) -> Iterator[tuple[str, etree._Element, dict[str, str]]]:
-    """Each pattern that applies: its name, where its rules stand, and the values of its parameters."""
+    """Yield each pattern that applies: its name, the element with its rules, and its parameters' values."""
     patterns = list(document.iter(f"{ISO}pattern"))
     abstract = {pattern.get("id"): pattern for pattern in patterns if pattern.get("abstract") == "true"}
     for position, pattern in enumerate(patterns):
@@ -178,7 +178,7 @@ def _substitute(expression: str, parameters: dict[str, str]) -> str:
 
 
 def broken_asserts(file: Path) -> list[str]:
-    """Tests in the published file, abstract patterns included, that are not XPath 2 at all."""
+    """Return tests in the published file, abstract patterns included, that are not valid XPath 2."""
     document = etree.parse(file).getroot()
     namespaces = {str(ns.get("prefix")): str(ns.get("uri")) for ns in document.iter(f"{ISO}ns")}
     broken = []

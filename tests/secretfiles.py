@@ -1,4 +1,4 @@
-"""Files with secrets, as their owners keep them."""
+"""Files with secrets, with the permissions that they must have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def secret_file(path: Path, content: bytes | str) -> Path:
-    """Write a file that nobody but its owner can read."""
+    """Write a file that only its owner can read."""
     path.touch(0o600)
     path.chmod(0o600)
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""Settings of the roles for tests: the defaults of the configuration, with what a test changes of them."""
+"""Settings of the roles for tests: the configuration's defaults with a test's changes."""
 
 from __future__ import annotations
 

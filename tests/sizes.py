@@ -1,10 +1,10 @@
-"""The three sizes of the suite, and how it is spread over worker processes.
+"""The three sizes of the suite, and its distribution over worker processes.
 
-``./samdrift test`` runs the tests of our own code. Of what repeats one behaviour over a matrix it
-runs samples: the other cases are of the size ``--peers`` (:data:`whole`, :func:`sampled`). With
-``--peers`` it runs those, and the tests that compile or install programs of others; with ``--soak``
+``./samdrift test`` runs the tests of our own code. Where a test repeats one behaviour over a matrix, it
+runs samples: the other cases belong to the size ``--peers`` (:data:`whole`, :func:`sampled`). With
+``--peers`` it runs those, and the tests that compile or install third-party programs; with ``--soak``
 the tests that try many inputs or moments, with the full counts and another seed each time.
-Files or tests that are named on the command line are run as they are, all of them, in one process.
+Files or tests that are named on the command line are run completely, in one process.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from tests.leftovers import Cleaner
 
 TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
-"""Folders of the tests that compile or install programs of others."""
+"""Folders of the tests that compile or install third-party programs."""
 _OF_PEERS = tuple(f"{folder}{os.sep}" for folder in PEERS)
 WORKERS = 3
-"""One more than the cores of the machine that the suite is measured on: each waits much of its time."""
+"""One more than the cores of the machine that the suite is measured on, since workers often wait."""
 TOGETHER = (
     ("tests/interop/phase4/",),
     ("tests/roles/isolation/",),
     ("tests/roles/test_command_line_separation.py", "tests/roles/test_isolation_check.py"),
 )
-"""Folders and files whose tests share a fixture that takes long to make: one worker runs them all."""
+"""Folders and files whose tests share a fixture that is slow to create: one worker runs them all."""
 SEED = "SAMDRIFT_TESTS_SEED"
-"""Environment variable with the seed of a soak, by which the workers have it too."""
+"""Environment variable with the seed of a soak, through which the workers get it."""
 FIRST = (
     "tests/separation/test_every_operation.py",
     "tests/roles/isolation/",
@@ -54,25 +54,27 @@ FIRST = (
     "tests/upgrade/",
     "tests/roles/test_every_message_ends.py",
 )
-"""What takes longest, begun before the rest so that no worker waits for another at the end."""
+"""Slowest tests, which start first so that no worker has to wait for another at the end."""
 _WHOLE = re.compile(r"^from tests\.sizes import .*\b(?:whole|sampled)\b", re.MULTILINE)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 EXAMPLES = 20
-"""How many times as many examples a soak draws for a property."""
+"""Factor by which a soak increases the number of examples for a property."""
 
 soak = pytest.mark.soak
 """Marks a test, other than a property, that does more in a soak."""
 whole = pytest.mark.whole
-"""Marks a test of the size ``--peers``: a case of a matrix of which the default size has samples, or what
-takes long beside a shorter test of the same behaviour.
+"""Marks a test of the size ``--peers``.
+
+It is a case of a matrix of which the default size runs samples, or a slow test of a behaviour that also
+has a shorter one.
 """
 
 
 def sampled(cases: Iterable[Any], *always: Any, every: int = 4) -> list[Any]:
-    """Cases of a matrix for ``pytest.mark.parametrize``: all but one in so many, by lot, are :data:`whole`.
+    """Return the cases of a matrix for ``pytest.mark.parametrize``, with all but one in ``every`` marked.
 
-    ``always`` are cases that every run has. The lot is the same each time, and draws from each stretch of
-    the matrix, so that neighbours, which are alike, are not all left out.
+    Marked cases are :data:`whole`. Every run has those in ``always``. The choice is random but the same each
+    time, and picks one from each stretch of the matrix, so that similar neighbours are not all left out.
     """
     ordered = list(cases)
     lot = random.Random(len(ordered))
@@ -88,12 +90,12 @@ def _of_peers(case: Any) -> Any:
 
 
 def count(sample: int, full: int) -> int:
-    """How many inputs a test tries: ``full`` in a soak."""
+    """Return the number of inputs that a test tries: ``full`` in a soak, else ``sample``."""
     return full if SEED in os.environ else sample
 
 
 def seed(fixed: int | str) -> int | str:
-    """The seed of a test's inputs: that of the run in a soak."""
+    """Return the seed of a test's inputs: the run's own in a soak, else ``fixed``."""
     return int(os.environ[SEED]) if SEED in os.environ else fixed
 
 
@@ -105,7 +107,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _all_of_a_size(config: pytest.Config) -> bool:
-    """Whether no file or test is named on the command line."""
+    """Return whether the command line names no file or test."""
     return config.args_source is not pytest.Config.ArgsSource.ARGS
 
 
@@ -138,7 +140,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the folders of another size alone, unless the command line names what to run."""
+    """Skip the folders of another size, unless the command line names files or tests."""
     if not _all_of_a_size(config) or config.option.soak:
         return None
     if config.option.peers:
@@ -148,13 +150,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _has_whole(file: Path) -> bool:
-    """Return whether a file may have cases that are :data:`whole`: to look is less work than to import."""
+    """Return whether a file may have cases that are :data:`whole`, without importing it."""
     return file.suffix == ".py" and bool(_WHOLE.search(file.read_text()))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Keep the garbage collector from looking at the tests, which last: it would find none, at every turn."""
+    """Exempt the collected tests from garbage collection, which would search them in vain each time."""
     gc.disable()
     try:
         return (yield)
@@ -178,7 +180,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _divide(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the cases of the other size out, where no file or test is named."""
+    """Deselect the cases of the other size, unless files or tests are named."""
     if not _all_of_a_size(config):
         return
     here: list[pytest.Item] = []
@@ -195,7 +197,7 @@ def of_peers(item: pytest.Item) -> bool:
 
 
 def _examples(item: pytest.Item) -> bool:
-    """Have a property draw as many examples as a soak does; return whether it is a property."""
+    """Give a property as many examples as a soak needs; return whether the test is a property."""
     test = getattr(item, "obj", None)
     if not getattr(test, "is_hypothesis_test", False):
         return False
@@ -206,7 +208,7 @@ def _examples(item: pytest.Item) -> bool:
 
 
 class _ByStage(LoadScopeScheduling):
-    """Gives a worker a file at a time, or several that share what takes long to start."""
+    """Scheduler that assigns files to workers, keeping together those that share a slow fixture."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -218,7 +220,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say in a line each what was left out, and why."""
+    """Print a line for each reason why tests were not run."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
     for reason, number in sorted(reasons.items()):
         terminalreporter.write_line(f"{number} not run: {reason.removeprefix('Skipped: ')}")

@@ -30,26 +30,26 @@ Entry = tuple[str, Mapping[str, Iterable[str]]]
 
 
 def person(uid: str, subject: str | None = None, name: str | None = None) -> Entry:
-    """A person, whose ``employeeNumber`` is what the sign-in service calls them."""
+    """Return a person, whose ``employeeNumber`` is the subject that the sign-in service uses."""
     values = {"objectClass": ["inetOrgPerson"], "uid": [uid], "cn": [name or uid], "sn": [uid]}
     subjects = {} if subject == "" else {"employeeNumber": [subject or f"sub-{uid}"]}
     return f"uid={uid},{PEOPLE}", values | subjects
 
 
 def group(name: str, *members: str) -> Entry:
-    """A group whose members are distinguished names."""
+    """Return a group whose members are distinguished names."""
     values = {"objectClass": ["groupOfNames"], "cn": [name], "member": list(members)}
     return f"cn={name},{GROUPS}", values
 
 
 def posix(name: str, *uids: str) -> Entry:
-    """A group whose members are named by their uid."""
+    """Return a group whose members are listed by uid."""
     values = {"objectClass": ["posixGroup"], "cn": [name], "gidNumber": ["1"], "memberUid": list(uids)}
     return f"cn={name},{GROUPS}", values
 
 
 def ldif(entries: Iterable[Entry]) -> str:
-    """The entries as slapadd reads them."""
+    """Return the entries as LDIF for slapadd."""
 
     def line(attribute: str, value: str) -> str:
         return f"{attribute}:: {base64.b64encode(value.encode()).decode()}"
@@ -63,7 +63,7 @@ def ldif(entries: Iterable[Entry]) -> str:
 
 
 def base() -> list[Entry]:
-    """The entries that every directory here has."""
+    """Return the entries that every directory here has."""
     return [
         (SUFFIX, {"objectClass": ["dcObject", "organization"], "dc": ["habo"], "o": ["Habo kommun"]}),
         (PEOPLE, {"objectClass": ["organizationalUnit"], "ou": ["Personer"]}),
@@ -77,7 +77,7 @@ def base() -> list[Entry]:
 
 @dataclass
 class Slapd:
-    """slapd in a folder; it can be filled again, paused and ended."""
+    """slapd in a folder; it can be refilled, paused and stopped."""
 
     folder: Path
     certificate: Path | None = None
@@ -89,7 +89,7 @@ class Slapd:
     entries: list[Entry] = field(default_factory=base)
 
     def fill(self, *entries: Entry) -> None:
-        """Have these entries, in place of those of before; not while it runs."""
+        """Replace all entries by these; it must not be running."""
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         for each in data.iterdir():
@@ -102,7 +102,7 @@ class Slapd:
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
     async def start(self) -> None:
-        """Run it, and wait until it listens."""
+        """Start the process, and wait until it listens."""
         assert slapd is not None, "slapd is not installed"
         self.plain_port = self.plain_port or free_port(HOST)
         self.tls_port = self.tls_port or free_port(HOST)
@@ -122,23 +122,23 @@ class Slapd:
                 await asyncio.sleep(0.01)
 
     async def refill(self, *entries: Entry) -> None:
-        """Have other entries from now on, at the same address."""
+        """Replace all entries while it stays at the same address."""
         self.stop()
         self.fill(*entries)
         await self.start()
 
     def pause(self) -> None:
-        """Keep it from answering; connections to it are made all the same."""
+        """Suspend the process: it does not answer, but connections to it still succeed."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Have it answer again."""
+        """Resume the process after a pause."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End the process for real."""
+        """End the process."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
@@ -146,7 +146,7 @@ class Slapd:
             self.process = None
 
     def settings(self, **changed: object) -> LdapSettings:
-        """How it is read; without TLS by default, as a demonstration does."""
+        """Return settings for reading it; without TLS by default, as in a demonstration."""
         security = changed.setdefault("security", LdapSecurity.NONE)
         values: dict[str, object] = {
             "host": "localhost",
@@ -163,7 +163,7 @@ class Slapd:
         return LdapSettings(**{**values, **changed})  # type: ignore[arg-type]
 
     def directory(self, trust: Path | None = None, **changed: object) -> LdapDirectory:
-        """The directory, as the program reads it."""
+        """Return the directory as the program's own client reads it."""
         tls = None if trust is None else client_tls(trust=trust, http=False)
         return LdapDirectory(self.settings(**changed), tls)
 

@@ -1,4 +1,4 @@
-"""Tokens of SoftHSM in a folder of the run's own. A real HSM differs in speed, and in what it offers."""
+"""Tokens of SoftHSM in a folder of the run. A real HSM differs in speed and in the mechanisms it offers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = (
 
 
 class SoftHsm:
-    """SoftHSM, and tokens in it for whoever wants one."""
+    """SoftHSM, which creates tokens on request."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,24 +33,24 @@ class SoftHsm:
         return module(self.library)
 
     def make(self, label: str) -> str:
-        """Another token, as its owner makes it."""
+        """Initialise another token, as its owner does; return its label."""
         setup = ["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "12345678"]
         subprocess.run(["softhsm2-util", *setup], check=True, capture_output=True)
         return label
 
     def unused(self) -> str:
-        """The label of a token that nobody has used. The library learns of it by beginning anew."""
+        """Return the label of a new token, after reloading the library so that it sees it."""
         label = self.make(f"token-{next(self._numbers)}")
         self.begin_anew()
         return label
 
     def begin_anew(self) -> None:
-        """Have the library look for tokens; every session in this process ends."""
+        """Have the library search for tokens again, which ends every session in this process."""
         with self.module.calling() as library:
             self.module._begin_anew(library)
 
     def folder_of(self, label: str) -> Path:
-        """Where SoftHSM keeps a token."""
+        """Return the folder in which SoftHSM keeps a token."""
         tokens = (self.folder / "tokens").iterdir()
         return next(each for each in tokens if label.encode() in (each / "token.object").read_bytes())
 
@@ -61,13 +61,13 @@ class SoftHsm:
         return path
 
     def token(self, label: str | None = None, pin: str = PIN) -> Token:
-        """A token as a store has it, not logged in."""
+        """Return a token as a key store has it, not logged in."""
         return Token(self.module, label or self.unused(), self.pin_file(pin))
 
 
 @contextmanager
 def softhsm(folder: Path) -> Iterator[SoftHsm]:
-    """SoftHSM with its tokens in ``folder``; once in a process, whose library reads its settings once."""
+    """Set up SoftHSM with its tokens in ``folder``, once per process: the library reads settings once."""
     tokens = folder / "tokens"
     tokens.mkdir()
     settings = folder / "softhsm2.conf"

@@ -1,4 +1,4 @@
-"""The source as tests read it, parsed and walked through no further than a rule needs."""
+"""Parsed source files for tests of rules, searched no further than a rule needs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Collection, Iterator
 
 
 def last_name(node: ast.AST) -> str:
-    """Return the last word of a name: to write all names out takes longer than most tests."""
+    """Return the last part of a dotted name; unparsing whole names takes longer than most tests."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def nodes_of(source: str, names: Collection[str]) -> list[ast.AST]:
-    """Return all nodes of a module that has one of these names somewhere; none of any other module."""
+    """Return all nodes of a module whose source contains one of these names; none for other modules."""
     named = re.search(rf"\b(?:{'|'.join(map(re.escape, names))})\b", source)
     return list(ast.walk(ast.parse(source))) if named else []
 
 
 def statements(source: str) -> Iterator[tuple[ast.AST, list[ast.stmt]]]:
-    """Yield whatever has statements, such as a module or a branch, with them; expressions have none."""
+    """Yield each node that has statements, such as a module or a branch, together with them."""
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()

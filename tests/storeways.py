@@ -1,4 +1,4 @@
-"""The way to an object store over the network, which a test breaks: refused, silent, cut, or wrong."""
+"""A proxy in front of an object store, which a test can break: refused, silent, cut, or wrong."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PIECE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the way itself answers to every request, as S3 words its errors."""
+    """A response that the proxy sends itself to every request, with errors in S3's format."""
 
     status: int
     code: str
 
     def response(self, head: bytes) -> bytes:
-        """The bytes that are sent; an answer to HEAD has no body."""
+        """Return the bytes to send; an answer to HEAD has no body."""
         text = f"<Error><Code>{self.code}</Code><Message>key AKSECRET1 of v1/one</Message></Error>"
         body = b"" if head.startswith(b"HEAD ") else text.encode()
         return (
@@ -30,20 +30,20 @@ class Answer:
 
 
 class Way:
-    """Passes connections on to a store, or does not."""
+    """A proxy that passes connections on to a store, unless it is broken."""
 
     def __init__(self, port: int = 0) -> None:
-        """``port`` is the store's, on this machine; without one, nothing is passed on."""
+        """Set the store's ``port`` on this machine; without one, nothing is passed on."""
         self._behind = port
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[str] = []
-        """Methods and paths that the way itself has answered."""
+        """Methods and paths of requests that the proxy has answered itself."""
         self.answer: Answer | None = None
         self.silent = False
         self.refused = False
-        """Closes each connection before anything is read of it."""
+        """Flag to close each connection before anything is read from it."""
         self.cut_after: int | None = None
-        """Bytes of the store's answers on one connection after which it is closed."""
+        """Number of bytes of the store's answers after which a connection is closed."""
         self.address = ""
 
     def mended(self) -> None:
@@ -52,7 +52,7 @@ class Way:
         self.drop()
 
     def drop(self) -> None:
-        """Close the connections that are open, so that the next request meets the way as it is now."""
+        """Close open connections, so that the next request meets the proxy's current state."""
         for task in self._tasks:
             task.cancel()
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samdrift.keystore.wrapping import ScryptCost, Stretching
 
 CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
-"""For passphrases in tests: they open fast."""
+"""Scrypt cost for passphrases in tests, which makes opening fast."""
 
 _FILE = Path(__file__).with_name("throwawayprimes.json")
 _SIZES = (2048, 3072)
@@ -31,7 +31,7 @@ _new_stretching = Stretching.new
 
 @contextmanager
 def cheap_keys() -> Iterator[None]:
-    """Make RSA keys from stored primes, and have a passphrase cost next to nothing."""
+    """Make RSA keys from stored primes, and make passphrases almost free to check."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsa, "generate_private_key", rsa_key)
         patch.setattr(Stretching, "new", lambda cost: _new_stretching(CHEAP))
@@ -40,7 +40,7 @@ def cheap_keys() -> Iterator[None]:
 
 @contextmanager
 def keys_of_the_product() -> Iterator[None]:
-    """Leave the making of keys, and the cost of passphrases, as they are in the product."""
+    """Generate keys and use the cost of passphrases as in the product."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsa, "generate_private_key", _generate)
         patch.setattr(Stretching, "new", _new_stretching)
@@ -48,7 +48,7 @@ def keys_of_the_product() -> Iterator[None]:
 
 
 def rsa_key(public_exponent: int = _EXPONENT, key_size: int = 2048) -> rsa.RSAPrivateKey:
-    """Return a key that this process has not had; one that is really made where no pair is left."""
+    """Return a key that is new to this process; it is really generated if no pair of primes is left."""
     pairs = _PAIRS.get(key_size, iter(())) if public_exponent == _EXPONENT else iter(())
     pair = next(pairs, None)
     return _generate(public_exponent, key_size) if pair is None else _from(*pair)

@@ -1,4 +1,4 @@
-"""A time-stamping authority (RFC 3161) whose stamps OpenSSL makes, with a root and an issuer of its own."""
+"""A time-stamping authority (RFC 3161) whose stamps OpenSSL makes, with its own root and issuer."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _TEN_YEARS = timedelta(days=3650)
 
 @dataclass
 class TimeStamps:
-    """The authority, and whoever calls it over the network."""
+    """The authority, and the client that calls it."""
 
     folder: Path
     lasts: timedelta = timedelta(days=365)
     name: str = "Time Stamps"
     stamping: bool = True
-    """False for a certificate that is not for time stamps."""
+    """False if its certificate is to be one that does not allow time stamping."""
     away: bool = False
     answer: bytes | None = None
-    """Given instead of a stamp."""
+    """Bytes that are returned instead of a stamp."""
     asked: int = 0
     begun: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(days=1))
 
@@ -105,7 +105,7 @@ class TimeStamps:
         return answer.read_bytes()
 
     def over(self, content: bytes) -> bytes:
-        """Return a stamp over some content."""
+        """Return a stamp over ``content``."""
         from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
         request = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256).build()
@@ -119,7 +119,7 @@ class TimeStamps:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fetched:
-        """Reach it as the guarded client does."""
+        """Answer a request in the way that the guarded client does."""
         assert content is not None
         assert (headers or {})["content-type"] == "application/timestamp-query"
         self.asked += 1

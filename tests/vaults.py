@@ -1,4 +1,4 @@
-"""Vaults for tests: an embedded PostgreSQL in a temporary folder, a gate, and organisations of one's own."""
+"""Vaults for tests: an embedded PostgreSQL in a temporary folder, a gate, and new organisations."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ MINUTE = timedelta(minutes=1)
 ELSEWHERE = ParticipantIdentifier.parse("0203:arbetsformedlingen.se")
 
 IN_ORDER: set[str] = set()
-"""Addresses of the databases of installations that run (:func:`installed`)."""
+"""Addresses of the databases of running installations (:func:`installed`)."""
 _NUMBERS = count(1)
 
 
 def settings_in(folder: Path) -> VaultSettings:
-    """Settings for an installation of its own in ``folder``, with a key store that opens fast."""
+    """Return settings for an installation in ``folder``, with a key store that opens fast."""
     settings = VaultSettings(
         folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"open sesame"
     )
@@ -61,13 +61,13 @@ def settings_in(folder: Path) -> VaultSettings:
 
 
 def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeyStore:
-    """A key store that opens fast, in ``folder``, with its seals in a folder beside it."""
+    """Return a key store that opens fast, in ``folder``, with its seals in a folder beside it."""
     seals = folder.with_name(f"{folder.name}-seals")
     return SoftwareKeyStore(folder, RootUnlocker(folder, seals, passphrase, cost=CHEAP))
 
 
 def due_now(*organisations: ParticipantIdentifier) -> Due:
-    """A registry that says, whenever it is asked, that something is due in these organisations' vaults."""
+    """Return a registry that always reports due work in these organisations' vaults."""
 
     async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
         return [(each, datetime.min.replace(tzinfo=UTC)) for each in organisations]
@@ -76,7 +76,7 @@ def due_now(*organisations: ParticipantIdentifier) -> Due:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within two minutes."""
+    """Wait until ``condition()`` holds; fail after two minutes."""
     async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
@@ -84,7 +84,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def server_folder() -> Iterator[Path]:
-    """A temporary folder that a server's own user can reach: pytest closes its own to others."""
+    """Create a temporary folder that a server's own user can enter, unlike those that pytest makes."""
     folder = tempfile.mkdtemp(prefix="samdrift-test-")
     try:
         yield Path(folder)
@@ -102,18 +102,18 @@ class Installation:
     gate: Gate
 
     async def organisation(self, roles: Collection[Role] = tuple(Role)) -> ParticipantIdentifier:
-        """A new organisation with vaults in ``roles``."""
+        """Return a new organisation with vaults in ``roles``."""
         organisation = ParticipantIdentifier.parse(f"0203:kommun{next(_NUMBERS)}.se")
         await self.provisioner.add_organisation(organisation, roles)
         await self.known(organisation, *roles)
         return organisation
 
     async def known(self, organisation: ParticipantIdentifier, *roles: Role) -> None:
-        """Wait until the gate has heard that the organisation is served."""
+        """Wait until the gate knows that the organisation is served."""
         await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
 
     async def witness(self, organisation: ParticipantIdentifier, role: Role, at: datetime) -> None:
-        """Have a witness sign at that moment what is in a log of the organisation."""
+        """Record a witness's signature of that moment on the first entry of a log of the organisation."""
         registration = self.gate.registry.find(organisation, role)
         assert registration is not None
         database = self.provisioner.database
@@ -131,7 +131,7 @@ class Installation:
         await connection.close()
 
     async def databases(self) -> int:
-        """Return how many databases its server has."""
+        """Return the number of databases on its server."""
         async with self.provisioner.beside() as connection:
             rows = await connection.execute("SELECT count(*) FROM pg_database")
             ((number,),) = await rows.fetchall()
@@ -139,17 +139,17 @@ class Installation:
 
     @contextlib.asynccontextmanager
     async def forgetting(self) -> AsyncIterator[None]:
-        """Leave out at the end whichever organisations have been made while the context lasts.
+        """Unregister at the end all organisations that were added while the context lasted.
 
-        Each command looks into the database of every organisation that is registered. Theirs are left where
-        they are, with their logins: to drop them takes longer than to make them.
+        Each command looks into the database of every registered organisation. Databases and logins stay,
+        because dropping them takes longer than creating them.
         """
         before = [one.vault for one in await self.provisioner.registrations()]
         yield
         await self.forget(before)
 
     async def forget(self, but: Collection[str] = ()) -> None:
-        """Leave out all organisations but those of some vaults."""
+        """Unregister all organisations except those of the vaults in ``but``."""
         group = self.provisioner.database.vault_group
         async with self.provisioner.beside() as connection:
             rows = await connection.execute(
@@ -163,7 +163,7 @@ class Installation:
             )
 
     def objects(self, organisation: ParticipantIdentifier) -> set[Path]:
-        """The files in the object store that belong to the organisation's vaults."""
+        """Return the files in the object store that belong to the organisation's vaults."""
         vaults = [one.vault for role in Role if (one := self.gate.registry.find(organisation, role))]
         folders = [Path(self.settings.objects) / vault for vault in vaults]
         return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
@@ -197,7 +197,7 @@ class Installation:
 
 @contextlib.asynccontextmanager
 async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
-    """Install and run while the context lasts."""
+    """Install, and run while the context lasts."""
     provisioner = await Provisioner.connect(settings)
     try:
         await provisioner.install()
@@ -216,7 +216,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
 async def inherits(
     installation: Installation, organisation: ParticipantIdentifier, until: datetime | None
 ) -> None:
-    """Have one inherited agreement cover an organisation for 90 days until then, or none at all."""
+    """Have an inherited agreement cover an organisation for the 90 days before ``until``, or none."""
     database = installation.provisioner.database
     registry = await database.administrators_connection()
     try:
@@ -236,20 +236,23 @@ async def inherits(
 
 
 class Installations:
-    """One installation at a time, whose organisations are left out when it is handed on.
+    """One installation at a time, whose organisations are unregistered before it is reused.
 
-    Whoever administrates an installation, as most commands do, looks into every organisation's database.
+    Administering an installation, as most commands do, looks into every organisation's database.
     """
 
     MANY = 48
-    """Databases of organisations that were left out are there still, at ten megabytes each."""
+    """Maximum number of databases: those of unregistered organisations remain, at ten megabytes each."""
 
     def __init__(self) -> None:
         self._running: Installation | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def current(self) -> Installation:
-        """Return the one that runs, without organisations, or a new one: nobody uses the former any more."""
+        """Return the running installation, without organisations, or a new one.
+
+        Earlier users of the installation must be done with it.
+        """
         if self._running is not None:
             if await self._running.databases() < self.MANY:
                 await self._running.forget()
@@ -263,13 +266,13 @@ class Installations:
         return self._running
 
     async def close(self) -> None:
-        """Stop what runs."""
+        """Stop the running installation."""
         self._running = None
         await self._stack.aclose()
 
 
 async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:
-    """A finished body with ``data``."""
+    """Return a finished body with ``data``."""
     writer = vault.new_body(digested=True)
     await writer.write(data)
     return await writer.finish()
@@ -280,7 +283,7 @@ def outgoing(
     envelope_id: str | None = None,
     recipient: ParticipantIdentifier = ELSEWHERE,
 ) -> OutgoingEnvelope:
-    """An envelope to be sent, with a new id."""
+    """Return an envelope to be sent, with a new id."""
     return OutgoingEnvelope(
         envelope_id or str(uuid4()), str(uuid4()), sender, recipient, SDK_MESSAGE_EXTENDED, NO_PROCESS
     )
@@ -293,7 +296,7 @@ async def submitted(
     sender: ParticipantIdentifier = ELSEWHERE,
     recipient: ParticipantIdentifier = ELSEWHERE,
 ) -> Transfer:
-    """A new transfer."""
+    """Submit a new transfer, and return it."""
     transfer, created = await vault.submit(
         outgoing(sender, recipient=recipient),
         await body(vault, data),
@@ -306,7 +309,7 @@ async def submitted(
 
 
 def incoming(as4_message_id: str | None = None, peer: str = "AP0002-SDK-TEST") -> IncomingEnvelope:
-    """An envelope that came in, with new ids."""
+    """Return an incoming envelope with new ids."""
     return IncomingEnvelope(
         as4_message_id=as4_message_id or f"{uuid4()}@peer.test",
         envelope_id=str(uuid4()),
@@ -329,7 +332,7 @@ def message(
     recipient_address: str = "registrator:0203:mullsjo.se",
     at: datetime = NOW,
 ) -> MessageRecord:
-    """A message with a new id."""
+    """Return a message with a new id."""
     first = MessageStatus.SCHEDULED if direction is Direction.OUT else MessageStatus.RETRIEVED
     return MessageRecord(
         id=message_id or str(uuid4()),
@@ -353,7 +356,7 @@ def message(
 
 
 def receipt(message_id: str, direction: Direction = Direction.OUT) -> ReceiptRecord:
-    """A receipt for a message, with a new id."""
+    """Return a receipt for a message, with a new id."""
     return ReceiptRecord(
         id=str(uuid4()),
         message_id=message_id,

@@ -1,11 +1,11 @@
-"""New organisations of tests start from copies of a database in which the product has made such vaults.
+"""New organisations of tests are copies of a database in which the product has created the same vaults.
 
-Most of what an organisation takes is the SQL of its vaults' schemas, and the rights of their logins. Where a
-server gets its second organisation with vaults in the same roles, the product does both once more, for logins
-that nobody uses, in a database that stays as it is then. This organisation and all that follow have a copy of
-it, whose schemas get the names, owners and logins that the product has chosen. All else, such as making
-logins, the log's beginning and keys, it does for each of them. The outcome is held to what the product makes
-alone (``tests/unit/test_vaulttemplates.py``).
+Most of the time for an organisation goes into the SQL of its vaults' schemas, and the rights of their logins.
+When a server gets its second organisation with vaults in the same roles, the product does both once more, for
+unused logins, in a database that then stays unchanged. This organisation and all that follow get a copy of
+it, whose schemas are changed to the names, owners and logins that the product has chosen. Everything else,
+such as logins, the log's beginning and keys, the product does for each of them. The result is compared with
+vaults that the product makes alone (``tests/unit/test_vaulttemplates.py``).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _migrate = migrations.migrate
 _allow = migrations.allow
 
 _WANTED: ContextVar[frozenset[Role]] = ContextVar("wanted", default=frozenset())
-"""The roles of the organisation that is being added."""
+"""Roles of the organisation that is being added."""
 _THERE: ContextVar[set[Role]] = ContextVar("there")
-"""Those of them whose schemas came with its database, and have no name and owner of their own yet."""
+"""Roles whose schemas were copied with the database and do not have their own names and owners yet."""
 _COPIES: ContextVar[dict[str, str]] = ContextVar("copies")
-"""Schemas of the organisation that is being added, and what they are called in its database so far."""
+"""Schemas of the organisation that is being added, with their current names in its database."""
 _MADE: Counter[tuple[str, str]] = Counter()
-"""How many organisations with vaults in the same roles a server has got."""
+"""Number of organisations that each server has had, by the roles of their vaults."""
 
 _KNOWN = "SELECT datallowconn FROM pg_database WHERE datname = %s"
 _TAKEN_OVER = """
@@ -65,14 +65,15 @@ UPDATE cover SET inherited_from = date_trunc('day', now()) - interval '1 day',
     inherited_until = date_trunc('second', now()) + interval '90 days';
 RESET search_path
 """
-"""What ``REASSIGN OWNED``, ``ALTER FUNCTION`` and ``GRANT`` do one by one; and what no two vaults have in
-common.
+"""SQL that does in bulk what ``REASSIGN OWNED``, ``ALTER FUNCTION`` and ``GRANT`` do one by one.
+
+It also sets the values that differ in each vault.
 """
 
 
 @contextlib.contextmanager
 def copied_vaults() -> Iterator[None]:
-    """Copy the schemas of vaults that are alike."""
+    """Create vaults by copying schemas of earlier ones with the same roles."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Provisioner, "add_organisation", _add)
         patch.setattr(databases, "make", _copy)
@@ -83,7 +84,7 @@ def copied_vaults() -> Iterator[None]:
 
 @contextlib.contextmanager
 def vaults_of_the_product() -> Iterator[None]:
-    """Leave the making of vaults as it is in the product."""
+    """Create vaults as in the product."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Provisioner, "add_organisation", _add_organisation)
         yield
@@ -170,6 +171,6 @@ def _copied(role: Role) -> str:
 
 
 async def _state(connection: Connection, name: str) -> bool | None:
-    """Return whether a database lets anybody in, or nothing where there is none."""
+    """Return whether a database accepts connections, or ``None`` if it does not exist."""
     found = await (await connection.execute(_KNOWN, (name,))).fetchone()
     return None if found is None else bool(found[0])

@@ -1,9 +1,9 @@
-"""Time that passes by itself: a test that waits has a clock of its own, and takes no time.
+"""Virtual time: a test that waits has a clock of its own, and finishes immediately.
 
-An event loop waits for its next timer only when nothing else can go on. This one does not wait
+An event loop waits for its next timer only when nothing else is ready to run. This one does not wait
 then: it sets its clock to that timer. So a second is a second on any machine, however slow, and
-costs nothing. For code that waits for timers and tasks alone, not for threads or the network; while
-a task is always ready to go on, no time passes.
+costs nothing. This is for code that waits for timers and tasks alone, not for threads or the network; while
+a task is always ready to run, no time passes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for no timer, but passes the time until it."""
+    """A selector that advances the virtual clock to the next timer instead of waiting for it."""
 
     passed = 0.0
 
@@ -56,10 +56,10 @@ def in_virtual_time(
 
 
 def seconds() -> float:
-    """Seconds that have passed on the running loop's clock."""
+    """Return the seconds that have passed on the running loop's clock."""
     return asyncio.get_running_loop().time()
 
 
 def now() -> datetime:
-    """Return the moment by the running loop's clock."""
+    """Return the current time by the running loop's clock."""
     return BEGAN + timedelta(seconds=seconds())

@@ -1,7 +1,7 @@
-"""The documentation site: what Sphinx reads, who reads what, how it looks, and a search in two languages.
+"""The documentation site: Sphinx's input, navigation by reader, look, and a search in two languages.
 
-The pages stay plain Markdown, with links that work where they lie: the checkout itself is the site's source.
-So navigation is here, and a page that is not in it is an error.
+The pages stay plain Markdown whose links work in the checkout, which is itself the site's source. The
+navigation is therefore here, and a page that is not in it is an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ language = "en"
 smartquotes = False
 highlight_language = "none"
 suppress_warnings = ["misc.highlighting_failure"]
-"""Examples have an ellipsis where a value is left out, which no language knows."""
+"""Examples have an ellipsis for omitted values, which is not valid in any language."""
 myst_heading_anchors = 6
 myst_enable_extensions = ["html_image"]
 
@@ -79,7 +79,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
         ),
     ),
 )
-"""Who reads what: each page once, where its reader looks for it first."""
+"""Pages by reader: each page once, where its reader looks for it first."""
 TITLES = {
     "docs/officers": "Vad som skrivs under, med kommandon (på engelska)",
     "docs/groups": "Grupper ur organisationens katalog (på engelska)",
@@ -87,9 +87,9 @@ TITLES = {
     "docs/agreements": "Avtal, krav och efterlevnad (på engelska)",
     "docs/operator-view": "Vad driften ser utan att fråga (på engelska)",
 }
-"""What a page is called in the navigation of those who read Swedish, where it is in English."""
+"""Swedish navigation titles of pages that are in English."""
 BELOW = {"docs/runbooks/README": "docs/runbooks/*", "docs/decisions/README": "docs/decisions/*"}
-"""Pages with pages below them."""
+"""Pages with other pages below them."""
 SWEDISH = {"docs/anvandarguide", "docs/administratorsguide", "docs/befattningshavare", "README.sv"}
 
 html_theme = "furo"
@@ -130,7 +130,7 @@ _STEMMERS = Path(sphinx.search.__file__).with_name("minified-js")
 
 
 class SearchInBoth(SearchLanguage):
-    """Words of both languages by their stems: a page in either is found from either's inflections."""
+    """A search by the stems of both languages, so that inflected words find pages in either."""
 
     lang = "sv-en"
     language_name = "Swedish and English"
@@ -158,7 +158,7 @@ class SearchInBoth(SearchLanguage):
 
 
 def _navigate(app: Sphinx, name: str, text: list[str]) -> None:
-    """Give the first page the navigation of each reader, and pages with others below them theirs."""
+    """Add each reader's navigation to the first page, and the subpages to pages that have some."""
     if name == root_doc:
         text[0] += "".join(_toctree(pages, caption) for caption, pages in NAVIGATION)
     elif name in BELOW:
@@ -175,19 +175,19 @@ def _entry(page: str) -> str:
 
 
 def _speak(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
-    """Say of each page which language it is in."""
+    """Set the language of each page."""
     context["language"] = "sv" if name in SWEDISH else "en"
 
 
 def _name_folders(app: Sphinx, page: nodes.document) -> None:
-    """Let a link to a folder of the source be its name: a site has no page for it."""
+    """Replace a link to a folder of the source by its text, because the site has no page for it."""
     for link in list(page.findall(pending_xref)):
         if (CHECKOUT / Path(link["refdoc"]).parent / link["reftarget"]).is_dir():
             link.replace_self(link.children)
 
 
 def setup(app: Sphinx) -> None:
-    """Add what is above to Sphinx."""
+    """Register the search and the functions above with Sphinx."""
     app.add_search_language(SearchInBoth)
     app.connect("source-read", _navigate)
     app.connect("html-page-context", _speak)

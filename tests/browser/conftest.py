@@ -1,4 +1,4 @@
-"""One Chromium for all tests in a browser, and one gallery."""
+"""One Chromium for all tests in a browser, and the gallery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture
 async def gallery(browser: Browser) -> AsyncIterator[Served]:
-    """The gallery; a page may complain of nothing but the status of an answer."""
+    """Serve the gallery; its pages may log no console messages other than about response statuses."""
     async with served(browser) as running:
         yield running
         complaints = [each for each in running.complaints if "responded with a status of" not in each]

@@ -27,13 +27,13 @@ from tests.unit.web.scene import ANNA, Scene
 
 PROGRAM = next(filter(found, (HEADLESS, "chromium")), HEADLESS)
 CHROMIUM = requires(PROGRAM, PROGRAM)
-"""Skips a test where there is no Chromium."""
+"""Skip a test where Chromium is not installed."""
 DARK, FORCED = "dark", "forced colours"
 LOOKS = ("light", DARK, FORCED)
 PAPER = "paper"
-"""A look of :func:`photograph` alone: printed by a person who has the dark one."""
+"""A look for :func:`photograph` only: printed by a person who uses the dark look."""
 SEEN = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
-"""A folder into which walks through pages put a picture of each, for whoever changes the look."""
+"""Folder for pictures of every page that a walk visits, for people who change the look."""
 seen_alone = pytest.mark.skipif(not SEEN, reason="only for who looks: SAMDRIFT_TESTS_SEEN names a folder")
 expect.set_options(timeout=60_000)
 Make = Callable[[Scene, dict[str, Site]], Any]
@@ -41,7 +41,7 @@ Make = Callable[[Scene, dict[str, Site]], Any]
 
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Run Debian's Chromium; as root it has no sandbox of its own."""
+    """Run Debian's Chromium, without its sandbox when started as root."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found(PROGRAM), args=arguments)
@@ -52,7 +52,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Seen(TypedDict, total=False):
-    """How a person's browser shows pages."""
+    """Display settings of a person's browser."""
 
     width: int
     height: int
@@ -63,7 +63,7 @@ class Seen(TypedDict, total=False):
 
 @contextlib.asynccontextmanager
 async def profile(browser: Browser, **seen: Unpack[Seen]) -> AsyncIterator[BrowserContext]:
-    """Open a browser profile of its own: wide, light, Swedish and with script unless told."""
+    """Open a separate browser profile; by default it is wide, light, Swedish and with script."""
     look = seen.get("look", "light")
     context = await browser.new_context(
         viewport={"width": seen.get("width", 1280), "height": seen.get("height", 900)},
@@ -80,7 +80,7 @@ async def profile(browser: Browser, **seen: Unpack[Seen]) -> AsyncIterator[Brows
 
 
 async def keep_session(context: BrowserContext, origin: str, value: str) -> None:
-    """Give a profile the cookie of a session, as sign-in would; it is for TLS alone."""
+    """Add a session cookie to a profile, as sign-in would; it is sent over TLS only."""
     await context.add_cookies(
         [
             {
@@ -96,7 +96,7 @@ async def keep_session(context: BrowserContext, origin: str, value: str) -> None
 
 
 async def photograph(page: Page, path: str, width: int, look: str, language: str) -> None:
-    """Keep a picture of a page, as a person sees it who looks at it so."""
+    """Save a picture of a page as it appears with a certain width, look and language."""
     if look == PAPER:
         await page.emulate_media(media="print", color_scheme="dark")
     file = f"{path.strip('/').replace('/', '-')[:60]}-{width}-{look}-{language}.png"
@@ -104,28 +104,28 @@ async def photograph(page: Page, path: str, width: int, look: str, language: str
 
 
 async def stop_the_clock(page: Page) -> None:
-    """Stop a page's clock before it opens an address: from then on ``page.clock.run_for`` alone moves it."""
+    """Stop a page's clock before it opens an address; afterwards only ``page.clock.run_for`` advances it."""
     now = datetime.now(UTC)
     await page.clock.install(time=now)
     await page.clock.pause_at(now + timedelta(minutes=1))
 
 
 def complained(message: ConsoleMessage, *expected: str) -> bool:
-    """Return whether a page's console complains of what nobody expects."""
+    """Return whether a console message is an unexpected error or warning."""
     return message.type in ("error", "warning") and not any(each in message.text for each in expected)
 
 
 @dataclass
 class Served:
-    """Pages as they are served, and what they complained of."""
+    """Served pages, and the console errors and warnings that they caused."""
 
     browser: Browser
     gallery: Any
-    """A :class:`Gallery`, or another that has a scene and an application."""
+    """A :class:`Gallery`, or another object with a scene and an application."""
     port: int
     complaints: list[str] = field(default_factory=list)
     evil: str = ""
-    """The page of another site, at ``evil.localhost``, which has no policy."""
+    """Content of the page of another site, at ``evil.localhost``, which has no policy."""
 
     @property
     def scene(self) -> Scene:
@@ -138,7 +138,7 @@ class Served:
     async def visitor(
         self, *, signed_in: bool = True, person: Person = ANNA, **seen: Unpack[Seen]
     ) -> AsyncIterator[Page]:
-        """A browser profile of its own with one page; complaints of the page's console are kept."""
+        """Open a separate browser profile with one page, and record its console's errors and warnings."""
         async with profile(self.browser, **seen) as context:
             if signed_in:
                 await self.sign_in(context, person)
@@ -147,7 +147,7 @@ class Served:
             yield page
 
     async def sign_in(self, context: BrowserContext, person: Person = ANNA) -> str:
-        """Begin a session in a profile, as sign-in would."""
+        """Begin a session in a profile, as sign-in would, and return the value of its cookie."""
         mark = self.scene.sessions.mark("test", os.urandom(8).hex())
         value = await self.scene.sessions.begin(person, mark)
         assert value is not None
@@ -161,7 +161,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(browser: Browser, make: Make = Gallery) -> AsyncIterator[Served]:
-    """Serve pages at ``habo.localhost``, locked at ``locked.localhost``, suspended beside it."""
+    """Serve pages at ``habo.localhost``, as locked at ``locked.localhost``, and as suspended next to it."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Addresses of all mail pages, in an office in which each has something to show."""
+"""Addresses of all mail pages, in an office with content for each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Screenshots as PNG files with a palette: a third of the size, whatever fonts a machine has.
 
-Text is drawn with some thousand shades of few colours. The commonest 256 stay as they are, and each other
-shade becomes the nearest of them, which the eye does not see.
+Text is drawn in thousands of shades of a few colours. The 256 most frequent shades stay unchanged, and each
+other one is replaced by the nearest of them, which the eye cannot notice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Colour = bytes
 
 
 def small(png: bytes) -> bytes:
-    """Return a picture as Chromium writes it, 8 bits per channel, with a palette of at most 256 colours."""
+    """Convert a picture from Chromium, with 8 bits per channel, to a palette of at most 256 colours."""
     width, height, channels, packed = _read(png)
     rows = [
         [row[place : place + 3] for place in range(0, len(row), channels)]

@@ -1,4 +1,4 @@
-"""Pages of administration in Chromium, over the whole role: stories, sizes, focus, no sideways scroll."""
+"""Administration pages in Chromium with the complete role: stories, sizes, focus, no sideways scrolling."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ROLES = (Role.MESSAGE_CLIENT,)
 
 @dataclass
 class Open:
-    """The role as it is served, and what its pages complained of."""
+    """The role as it is served, and the console errors and warnings of its pages."""
 
     whole: Whole
     browser: Browser
@@ -99,7 +99,7 @@ async def role(installation: Installation, browser: Browser) -> AsyncIterator[Op
 
 
 async def _proposed_disposal(whole: Whole) -> None:
-    """Have a message come in that is read and done, and its disposal proposed when that is two days ago."""
+    """Receive a message, mark it as read and done, and propose its disposal two days later."""
     await whole.receives(label="Intyg om närvaro")
     anna = await whole.visit("anna")
     (line,) = hrefs(await anna.get(f"/mailbox/{SOC}/open"), '/conversation/[^"]+')
@@ -114,7 +114,7 @@ async def _proposed_disposal(whole: Whole) -> None:
 
 
 async def pages(role: Open) -> list[tuple[str, str]]:
-    """Return the pages, with a person who sees each."""
+    """Return the path of each page, with a person who may see it."""
     anna, siv = await role.whole.visit("anna"), await role.whole.visit("siv")
     texts = f"/administration/mailbox/{SOC}/texts"
     (text,) = hrefs(await anna.get(texts), f'{texts}/(?!new)[^"]+')
@@ -192,7 +192,7 @@ async def test_the_security_officer_reads_the_log_by_keyboard(role: Open) -> Non
 
 
 async def _written_to(role: Open, *names: str) -> None:
-    """Have functions of an organisation that ours writes to."""
+    """Record that the organisation has sent messages to these functions."""
     async with role.whole.installation.open(role.whole.organisation, Role.MESSAGE_CLIENT) as vault:
         for number, name in enumerate(names):
             content = {"organisation": "0203:mullsjo.se", "address": f"{number}:0203:mullsjo.se"}
@@ -234,7 +234,7 @@ async def test_what_is_typed_before_the_page_is_ready_is_looked_for_as_well(role
 
 
 async def test_a_recipient_that_is_about_to_be_chosen_stays_when_others_are_found(role: Open) -> None:
-    """Whoever has gone down among them and presses Enter gets the one that was seen, not what came since."""
+    """A person who moves down the list and presses Enter gets the entry shown, not one that came later."""
     await _written_to(role, "Elevhälsan")
     async with role.visitor("anna") as page:
         asked, answered = asyncio.Event(), asyncio.Event()

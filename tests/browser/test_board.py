@@ -1,4 +1,4 @@
-"""The report for a joint board, opened from its file as a member of the board does."""
+"""The report for a joint board, opened from its file as a member of the board would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATE = "0203:tidaholm.se"
 async def test_a_board_of_twelve_reads_each_members_status_wide_and_narrow_by_keyboard(
     language: str, tmp_path: Path
 ) -> None:
-    """All members are there for each duty, nothing but the table scrolls, and keys reach all of it."""
+    """Each duty lists all members, only the table scrolls, and every part of it is reachable by keyboard."""
     members = [*(Member(town, reported("isolation.check")) for town in TOWNS), Member(LATE, None)]
     file = tmp_path / "board.html"
     file.write_text(boardreport.page(BOARD, members, MOMENT + timedelta(days=4), language))

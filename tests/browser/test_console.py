@@ -1,4 +1,4 @@
-"""The operator's console in Chromium: stories, without script too, sizes, looks, no sideways scroll."""
+"""The operator's console in Chromium: stories, also without script; sizes, looks, no sideways scrolling."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from tests.vaults import Installation
 pytestmark = CHROMIUM
 ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 PICTURES = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
-"""A folder into which the walk puts a picture of each page, for whoever changes the look."""
+"""Folder into which the walk saves a picture of each page, for people who change the look."""
 
 
 @dataclass
 class Open:
-    """The console as it is served, and what its pages complained of."""
+    """The console as it is served, and the console errors and warnings of its pages."""
 
     scene: Scene
     browser: Browser
@@ -67,12 +67,12 @@ class Open:
 
     @property
     def stuck(self) -> str:
-        """The page of the transfer that is stuck."""
+        """Return the path of the page about the stuck transfer."""
         (one, *_) = self.scene.config.organisations
         return f"/queues/{one.identifier}/{self.transfer.id}"
 
     def paths(self) -> list[str]:
-        """The address of each page."""
+        """Return the path of each page."""
         (one, *_) = self.scene.config.organisations
         return [
             *("/", "/queues", self.stuck, f"{self.stuck}/give-up", "/refusals", "/incidents"),
@@ -83,7 +83,7 @@ class Open:
 
 @contextlib.asynccontextmanager
 async def opened(installation: Installation, browser: Browser) -> AsyncIterator[Open]:
-    """Serve the console over an installation to which something has happened, some of it twice."""
+    """Serve the console over an installation with a history in which some events occurred twice."""
     one, other = [await installation.organisation(ROLES) for _ in range(2)]
     sock = listening_socket("127.0.0.1")
     origin = f"http://console.localhost:{sock.getsockname()[1]}"
@@ -204,7 +204,7 @@ async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(
 async def test_a_person_without_a_certificate_reads_what_to_do_at_any_width(
     installation: Installation, browser: Browser, tmp_path: Path, width: int, look: str
 ) -> None:
-    """Without script, as TLS has shown no certificate; each answer has the way to try again."""
+    """TLS presented no certificate: each response says what to do, without script, and has a way to retry."""
     (tmp_path / "staff.pem").write_bytes(pki.root("CA", 3).certificate.public_bytes(Encoding.PEM))
     judged = ClientCertificates(CertificateSettings(tmp_path / "staff.pem"), lambda: datetime.now(UTC))
     sock = listening_socket("127.0.0.1")

@@ -1,7 +1,7 @@
-"""The demonstration as it is started by hand: its persons sign in through Chromium and do a day's work.
+"""The demonstration, started as by hand: its people sign in through Chromium and do a day's work.
 
-The messages have words in them that occur nowhere else; afterwards they are looked for wherever they must
-not be: in what the demonstration prints, addresses, titles and storage of the browser, and every file.
+The messages contain words that occur nowhere else; afterwards these are searched for wherever they must not
+be: in the demonstration's output, addresses, titles and storage of the browser, and every file.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ WORDS = {
 PDF = b"%PDF-1.7\n" + WORDS["file"].encode() * 10_000
 FILE = {"name": WORDS["file name"], "mimeType": "application/pdf", "buffer": PDF}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-"""Shown as it was written; the policy would complain of it otherwise."""
+"""Text that must be shown unchanged; if it were run, the policy would report it."""
 _MOST_PRESSES = 25
 _MINUTES = 240_000
-"""Milliseconds within which something must come, on a machine that has other things to do."""
+"""Milliseconds to wait for anything, on a machine that may be busy."""
 
 
 @dataclass
 class Demonstration:
-    """A demonstration that runs, and everywhere that its visitors have been."""
+    """A running demonstration, and the addresses, titles and storage that its visitors left."""
 
     browser: Browser
     ready: dict[str, Any]
     seen: list[str] = field(default_factory=list)
     """Addresses, titles and storage of the pages that were visited."""
     complaints: list[str] = field(default_factory=list)
-    """What pages tried and their policy did not allow."""
+    """Reports of attempts that a page's policy blocked."""
 
     def url(self, host: str) -> str:
         return str(next(one["url"] for one in self.ready["pages"] if f"//{host}." in one["url"]))
@@ -68,7 +68,7 @@ class Demonstration:
     async def person(
         self, host: str, name: str, *, script: bool = True, width: int = 1280, language: str = "sv-SE"
     ) -> AsyncIterator[Page]:
-        """Sign somebody in at their organisation, in two clicks."""
+        """Sign a person in at their organisation, in two clicks."""
         context = await self.browser.new_context(
             locale=language, java_script_enabled=script, viewport={"width": width, "height": 900}
         )
@@ -88,7 +88,7 @@ class Demonstration:
             await context.close()
 
     async def sign_in(self, page: Page, host: str, name: str) -> None:
-        """Follow the two links."""
+        """Follow the two links to the chosen person's first page."""
         await page.goto(self.url(host))
         await page.locator("main a.button").first.click()
         await page.get_by_role("link", name=name).click()
@@ -110,7 +110,7 @@ async def folder() -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def running(browser: Browser, folder: Path) -> AsyncIterator[Demonstration]:
-    """Start ``samdrift demo --ready``, and end it as whatever has started it does."""
+    """Start ``samdrift demo --ready``, and end the process as its parent would."""
     ready, out = folder / "ready.json", folder / "printed"
     command = ("-m", "samdrift.cli.main", "demo", "--folder", str(folder / "demo"), "--ready", str(ready))
     with out.open("wb") as printed:
@@ -135,7 +135,7 @@ async def heading(page: Page, text: str) -> None:
 
 
 async def came(page: Page, subject: str, url: str) -> None:
-    """Look at the list until the message is there, and open it."""
+    """Reload the list until the message appears, and open it."""
     line = page.get_by_role("link", name=subject).first
     async with asyncio.timeout(_MINUTES / 1000):
         while not await line.is_visible():
@@ -221,7 +221,7 @@ async def _answers(demo: Demonstration) -> None:
 
 
 async def _sees_the_receipt(demo: Demonstration) -> None:
-    """The answer comes back to Mullsjö, and what was sent says that it was received."""
+    """The answer arrives in Mullsjö, and the sent message shows that it was received."""
     async with demo.person("mullsjo", "Maja Moberg") as page:
         async with asyncio.timeout(_MINUTES / 1000):
             while not await page.get_by_text(WORDS["answer"]).first.is_visible():
@@ -230,7 +230,7 @@ async def _sees_the_receipt(demo: Demonstration) -> None:
 
 
 async def _answers_by_keyboard_alone(demo: Demonstration) -> None:
-    """From the page to sign in at to an answer with a reference that is sent: few presses besides text."""
+    """Go from the sign-in page to sending an answer with a reference: few key presses besides the text."""
     async with demo.person("habo", "Ali Demir") as page:
         await page.context.clear_cookies()
         await page.goto(demo.url("habo"))
@@ -290,7 +290,7 @@ async def _keeps_what_was_typed_while_the_session_ended(demo: Demonstration) -> 
 
 
 async def _has_a_colleague_approve(demo: Demonstration) -> None:
-    """A mailbox needs a second person: a case worker asks, the manager approves, the case worker sends."""
+    """In a mailbox that requires two persons, a case worker asks, the manager approves, and it is sent."""
     async with demo.person("habo", "Eva Ek") as eva, demo.person("habo", "Anna Andersson") as anna:
         await eva.goto(f"{demo.url('habo')}administration/mailboxes")
         await eva.locator("main").get_by_role("link", name="Socialtjänsten").click()
@@ -319,7 +319,7 @@ async def _has_a_colleague_approve(demo: Demonstration) -> None:
 
 
 async def _registers_and_takes_a_package(demo: Demonstration) -> None:
-    """The registrar gives a conversation its number, and takes it out as one package."""
+    """The registrar gives a conversation its case number, and downloads it as one package."""
     async with demo.person("habo", "Bo Berg") as page:
         await came(page, WORDS["subject"], f"{demo.url('habo')}sent")
         await page.get_by_role("link", name="Lämna ut eller registrera").locator("visible=true").click()
@@ -339,7 +339,7 @@ async def _registers_and_takes_a_package(demo: Demonstration) -> None:
 
 
 async def _loses_the_draft_to_a_colleague_and_then_the_right(demo: Demonstration) -> None:
-    """A colleague takes a draft over while it is written; then its writer's right ends, and it is kept."""
+    """A colleague takes over a draft being written; then the writer's right ends, and the draft is kept."""
     async with demo.person("habo", "Ali Demir") as ali, demo.person("habo", "Eva Ek") as eva:
         await ali.get_by_role("button", name="Nytt meddelande").click()
         draft = ali.url
@@ -374,7 +374,7 @@ async def _loses_the_draft_to_a_colleague_and_then_the_right(demo: Demonstration
 
 
 async def _monitors(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) -> None:
-    """What monitoring is told of the day: numbers and states, and no word."""
+    """Monitoring gets only numbers and states of the day, and no word of a message."""
     asked = ("metrics", "health")
     told = {name: url for name, url in demo.ready["interfaces"].items() if name.split()[-1] in asked}
     assert len(told) == 4
@@ -386,7 +386,7 @@ async def _monitors(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) ->
 
 
 async def _dumps(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) -> None:
-    """What a backup program gets from the databases of both operators, values unpacked."""
+    """A backup program's dumps of both operators' databases contain no planted word, even when unpacked."""
     for file in demo.ready["configs"]:
         if Path(file).name != "samdrift.toml":
             continue
@@ -400,7 +400,7 @@ async def _dumps(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) -> No
 
 
 async def _sees_no_content(demo: Demonstration) -> None:
-    """An administrator and a security officer sign in, and reach nothing that was written."""
+    """An administrator and a security officer sign in, and reach nothing of what was written."""
     async with demo.person("habo", "Anna Andersson") as page:
         await came(page, WORDS["subject"], f"{demo.url('habo')}mine")
         path = page.url

@@ -1,4 +1,4 @@
-"""Pages of governance in Chromium, with its virtual authenticator: stories, sizes, no sideways scroll."""
+"""Governance pages in Chromium, with its virtual authenticator: stories, sizes, no sideways scrolling."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from tests.vaults import Installation
 pytestmark = CHROMIUM
 ROLES = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
 PICTURES = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
-"""A folder into which the walk puts a picture of each page, for whoever changes the look."""
+"""Folder into which the walk saves a picture of each page, for people who change the look."""
 
 
 @dataclass
 class Open:
-    """The role as it is served, and what its pages complained of."""
+    """The role as it is served, and the console errors and warnings of its pages."""
 
     office: Office
     browser: Browser
@@ -72,7 +72,7 @@ class Open:
         return f"{self.office.origin}{path}"
 
     async def asked(self, to: Subject, role: Right = Right.AUDITOR) -> Statement:
-        """Have Anna ask for a role for somebody, which another administrator approves."""
+        """State that Anna requests a role for a person, which needs another administrator's approval."""
         self.office.house.now += timedelta(seconds=1)
         start = self.office.house.now + timedelta(hours=1)
         what = Rights(to, ORGANISATION, frozenset({role}))
@@ -81,21 +81,21 @@ class Open:
 
 @dataclass
 class Authenticating:
-    """A page's virtual authenticator."""
+    """A virtual authenticator of a page."""
 
     page: Page
     devtools: CDPSession
     id: str
 
     async def verifies(self, *, user: bool) -> None:
-        """Have it find out, or not, that the person is who they are."""
+        """Set whether the authenticator succeeds in verifying the person."""
         await self.devtools.send(
             "WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": user}
         )
 
 
 async def with_authenticator(page: Page, *, keeps: bool = False) -> Authenticating:
-    """Give a page an authenticator of its own, which asks who the person is."""
+    """Add a virtual authenticator to a page; it verifies the person."""
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
     options = {
@@ -133,7 +133,7 @@ async def heading(page: Page, text: str) -> None:
 
 
 async def enrolled(role: Open, page: Page, who: Subject) -> PublicKey:
-    """Have a person make a passkey in the browser; Anna asks for it, and Bo approves."""
+    """Make a passkey in the browser as a person, which Anna enrols and Bo approves; return its public key."""
     await page.goto(role.at("/keys"))
     await page.get_by_label("Vilken det är, och varför").fill("Nyckelringen")
     await page.get_by_role("button", name="Skapa en passernyckel").click()
@@ -182,7 +182,7 @@ async def test_an_officer_makes_a_passkey_and_decides_with_it(role: Open) -> Non
 
 
 async def under_review(role: Open, reviewer: Subject, *people: str) -> int:
-    """Have a review opened of what people may read in a mailbox; returns its number."""
+    """Open a review of people's rights to read a mailbox, and return its number."""
     digests = []
     for each in people:
         role.office.house.now += timedelta(seconds=1)
@@ -277,7 +277,7 @@ async def test_a_text_that_was_changed_on_its_way_is_not_signed(role: Open) -> N
 
 
 async def test_a_new_passkey_leaves_the_one_before_on_the_device(role: Open) -> None:
-    """As phones and computers keep passkeys: each under the person's id, of which there is one."""
+    """Phones and computers store passkeys by the person's id, so a second one must not replace the first."""
     async with role.visitor(CILLA) as page:
         await page.add_init_script(
             "const make = navigator.credentials.create.bind(navigator.credentials);"
@@ -295,7 +295,7 @@ async def test_a_new_passkey_leaves_the_one_before_on_the_device(role: Open) -> 
 
 
 async def test_a_code_on_paper_is_made_in_the_browser_and_is_the_one_that_signs_later(role: Open) -> None:
-    """Nothing that is sent has the code; its public key is the one that the code has in Python."""
+    """The code is never sent, and Python derives the same public key from it as the browser does."""
     await administrator(role, CILLA)
     sent = list[str]()
     async with role.visitor(CILLA, width=320) as page:
@@ -359,7 +359,7 @@ async def test_a_lone_officer_without_script_reads_all_and_signs_by_openssh(role
 
 
 async def asked_twice(role: Open) -> None:
-    """Have the operator's staff ask for the same twice."""
+    """State that the operator's staff request the same access twice."""
     olle, house = Subject.parse("operator:olle"), role.office.house
     house.signers[olle] = own = Ssh(olle, "olle")
     key = await role.office.state(KARIN, Enrolled(olle, "Olle Ohm", own.key, house.now + YEAR))
@@ -370,7 +370,7 @@ async def asked_twice(role: Open) -> None:
 
 
 async def pages(role: Open) -> list[tuple[Subject, str]]:
-    """Return the pages, with a person who sees each."""
+    """Return each page's path, with a person who may see it."""
     await two(role.office)
     key = Authenticator(CILLA, 9).key
     waiting = await role.office.state(

@@ -1,4 +1,4 @@
-"""Open pages in Chromium: a calm line says what is new, nothing moves, and names say who is there."""
+"""Open pages in Chromium: a calm line announces new messages, nothing moves, and present people are named."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def the_sip(mail: Served) -> str:
 
 
 def comes(mail: Served, subject: str) -> None:
-    """Have a message come in, and say so."""
+    """Receive a message, and notify open pages of it."""
     office = mail.gallery.office
     conversation(office, "soc", message(office, MULLSJO, SOC, subject, "x", NOW + timedelta(minutes=1)))
     office.news.set()

@@ -75,7 +75,7 @@ async def test_a_message_is_read_taken_answered_checked_sent_and_undone(mail: Se
 
 
 async def test_a_new_message_is_written_to_an_address_that_is_looked_up(mail: Served) -> None:
-    """Enter in the field looks the address up; faults lead to their fields."""
+    """Pressing Enter in the field looks up the address, and errors link to their fields."""
     async with mail.visitor() as page:
         await page.goto(mail.address("/mailbox/soc"))
         await page.get_by_role("button", name="Nytt meddelande").click()
@@ -155,7 +155,7 @@ async def test_a_missing_receipt_is_said_with_what_to_do_and_sending_again_is_a_
 
 
 async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) -> None:
-    """From the list to the undo window: at most 25 presses besides the text."""
+    """At most 25 key presses in addition to the text lead from the list to the undo window."""
     async with mail.visitor() as page:
         await page.goto(mail.address("/mailbox/soc"))
         presses = 0
@@ -189,7 +189,7 @@ async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) 
 
 
 async def test_the_keys_that_lead_on_send_the_form_that_is_typed_in_and_no_other(mail: Served) -> None:
-    """A note is kept, not left for an answer; a reason sends the message back, and does not approve it."""
+    """Ctrl+Enter saves a note instead of starting an answer, and returns a draft instead of approving it."""
     office = mail.gallery.office
     sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
     office.approval = {"soc"}
@@ -213,7 +213,7 @@ async def test_the_keys_that_lead_on_send_the_form_that_is_typed_in_and_no_other
 
 
 async def test_a_note_that_is_typed_is_not_left_behind_without_a_question(mail: Served) -> None:
-    """What was pressed instead works afterwards; a note that is saved asks nothing."""
+    """The button pressed works after the question was answered, and a saved note causes no question."""
     office = mail.gallery.office
     sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
     async with mail.visitor() as page:
@@ -272,11 +272,11 @@ TOO_LONG = """
         return document.querySelector('.places') ? page.scrollHeight - page.clientHeight : 0;
     }
 """
-"""Pixels by which a page itself scrolls beside its columns."""
+"""Number of pixels by which the page itself scrolls in addition to its columns."""
 
 
 async def test_on_a_wide_screen_columns_scroll_and_the_page_does_not(mail: Served) -> None:
-    """What only a screen reader sees, far down in a column, must not make the page longer than the screen."""
+    """Text for screen readers far down in a column must not make the page longer than the screen."""
     office = mail.gallery.office
     texts = [message(office, MULLSJO, SOC, "Lång", "Ett ord", NOW - timedelta(hours=n)) for n in range(40)]
     long = conversation(office, "soc", *reversed(texts))
@@ -301,7 +301,7 @@ async def test_no_mail_page_scrolls_sideways_or_has_too_small_a_target(mail: Ser
 
 
 async def test_a_first_page_and_a_long_conversation_are_small_over_the_wire(mail: Served) -> None:
-    """At most 60 kB for the first page with all it loads, 150 kB for a conversation of 200 messages."""
+    """The first page may load at most 60 kB in all, and a conversation of 200 messages at most 150 kB."""
     office = mail.gallery.office
     many = [
         message(office, MULLSJO, SOC, "Lång", f"{n}: {'ett ord till, ' * n}", NOW - timedelta(hours=n))

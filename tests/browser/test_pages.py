@@ -1,4 +1,4 @@
-"""Main stories in Chromium: reading, writing, faults, sign-out and the session's end, also without script."""
+"""Main stories in Chromium: reading, writing, errors, sign-out and the session's end, also without script."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOO_WIDE = """
             .map((each) => `${each.tagName}.${each.className} ${each.getBoundingClientRect().right}`);
     }
 """
-"""Elements that reach beyond what is seen of the page, where it scrolls sideways."""
+"""Elements that reach beyond the visible width of a page that scrolls sideways."""
 TOO_SMALL = """
     () => [...document.querySelectorAll('a, button, summary, input, select, textarea')]
         .filter((each) => each.checkVisibility() && !each.closest('p, .skip') && each.type !== 'hidden')
@@ -48,7 +48,7 @@ TOO_SMALL = """
         .filter(([, box]) => box.height < 24 || box.width < 24)
         .map(([text, box]) => `${text}: ${Math.round(box.width)} x ${Math.round(box.height)}`)
 """
-"""What is pressed and is smaller than 24 px, but for links within a text (WCAG 2.2, 2.5.8)."""
+"""Controls smaller than 24 px, apart from links within a text (WCAG 2.2, 2.5.8)."""
 FOCUS_WIDTHS = """
     () => {
         const each = document.activeElement;
@@ -59,7 +59,7 @@ FOCUS_WIDTHS = """
         });
     }
 """
-"""Width of the ring around what has the focus, or around the row that it is in."""
+"""Width of the outline around the focused element, and around the row that contains it."""
 ATTEMPTS = """
     async () => {
         const ran = [];
@@ -83,14 +83,14 @@ ATTEMPTS = """
         return [ran, await fetch('https://example.invalid/').then(() => 'fetched', () => 'refused')];
     }
 """
-"""Script put into a page in the ways that are known to us, and a call to another place."""
+"""Script inserted into a page in all ways known to us, and a request to another host."""
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
 async def test_a_message_is_written_refused_corrected_reviewed_and_sent(
     gallery: Served, script: bool
 ) -> None:
-    """A fault keeps what was typed and leads to its field, and the focus is where a person has to look."""
+    """An error keeps what was typed and links to its field, and the focus moves to the summary of errors."""
     async with gallery.visitor(script=script) as page:
         await page.goto(gallery.address("/compose"))
         await page.get_by_label("Ämne").fill("Tid för möte")
@@ -164,7 +164,7 @@ async def _ended(gallery: Served, page: Page) -> None:
 
 
 async def _come_back(page: Page) -> None:
-    """Come back to the window from another one."""
+    """Return to the window from another one."""
     async with page.expect_response("**/session/now") as asked:
         await page.evaluate("window.dispatchEvent(new Event('focus'))")
     await (await asked.value).finished()
@@ -385,7 +385,7 @@ async def test_hostile_text_is_shown_and_runs_nowhere(gallery: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/hostile", "/hostile-table"])
 async def test_text_that_means_harm_in_every_field_is_shown_as_text(gallery: Served, path: str) -> None:
-    """256-character names, a thousand references, and a text that is built to take long."""
+    """Fields have 256-character names, a thousand references, and a text made to be slow to process."""
     async with gallery.visitor() as page:
         dialogs: list[str] = []
         page.on("dialog", lambda dialog: dialogs.append(dialog.message))
@@ -409,7 +409,7 @@ async def test_on_paper_there_is_what_was_read_and_nothing_to_press(gallery: Ser
 
 
 async def test_on_paper_colours_are_those_of_the_light_look(gallery: Served) -> None:
-    """Whoever has the dark one prints no pale text: browsers leave the ground out."""
+    """A person with the dark look must not print pale text, since browsers omit the background."""
     async with gallery.visitor(look=DARK) as page:
         await page.goto(gallery.address("/conversation"))
         colour = "each => getComputedStyle(each).color"
@@ -429,7 +429,7 @@ async def test_the_browser_itself_refuses_what_the_policy_forbids(gallery: Serve
 
 
 async def test_a_form_of_another_site_does_nothing(gallery: Served) -> None:
-    """It has the right address and even a token of the victim's own session, and it is sent by the victim."""
+    """It has the right address and a form token of the victim's own session, and the victim submits it."""
     async with gallery.visitor(signed_in=False) as page:
         value = await gallery.sign_in(page.context)
         token = gallery.scene.sessions.form_token(value)
@@ -470,7 +470,7 @@ async def test_a_session_is_not_seen_by_scripts_nor_by_another_organisations_hos
 
 
 async def test_all_of_a_first_page_is_small(gallery: Served) -> None:
-    """At most 60 kB over the wire, of which scripts 15 kB."""
+    """At most 60 kB are transferred, of which at most 15 kB are scripts."""
     async with gallery.visitor() as page:
         sizes: dict[str, int] = {}
 

@@ -1,4 +1,4 @@
-"""Pictures of the user guide and README: each that is named exists; when asked, all are taken again."""
+"""Pictures in the user guide and README: all that are named exist; on request, all are taken again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.unit.messageclient.mailroom import FOLDERS, Mailroom
 from tests.unit.web.scene import ANNA, Scene
 
 TAKE = "SAMDRIFT_TESTS_PICTURES"
-"""Environment variable with which the pictures are taken again."""
+"""Environment variable that makes the tests take the pictures again."""
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 OF_OFFICERS = frozenset({"i-dag.png", "driften-far-se.png", "skriv-under.png"})
@@ -44,9 +44,9 @@ OF_OFFICERS = frozenset({"i-dag.png", "driften-far-se.png", "skriv-under.png"})
 OF_CONSOLE = frozenset({"laget.png"})
 """Pictures that test_console.py takes."""
 MOST = 100_000
-"""Bytes of a picture: a page with all of them opens on a slow line."""
+"""Maximum number of bytes of a picture, so that a page with all of them opens on a slow line."""
 _UNSEEN = 64
-"""Most steps of 255 by which a channel may differ: shades at the edges of letters."""
+"""Maximum difference of a channel, of 255: shades at the edges of letters."""
 _DIFFERENCE = """
     async (both) => {
         const [one, other] = await Promise.all(both.map(async (source) => {
@@ -70,7 +70,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Photographed(Mailroom):
-    """The mail pages, and the page about a mailbox's readers with invented decisions."""
+    """The mail pages, with a page about a mailbox's readers that shows invented decisions."""
 
     def __init__(self, scene: Scene, beside: dict[str, Site]) -> None:
         super().__init__(scene, beside)
@@ -87,7 +87,7 @@ class Photographed(Mailroom):
         )
 
     def _read(self, subject: str) -> None:
-        """Have a conversation read: a list with fewer rows makes a smaller picture."""
+        """Mark a conversation as read, because a list with fewer rows makes a smaller picture."""
         (one,) = [each for each in self.office.conversations.values() if each.subject == subject]
         self.office.put(replace(one, messages=tuple(replace(m, was_unread=False) for m in one.messages)))
 
@@ -132,7 +132,7 @@ Story = Callable[[Served, Page], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture: how a person gets to the page, and how it is looked at."""
+    """A picture: the steps that lead to the page, and how it is displayed."""
 
     story: Story
     width: int = 1280
@@ -185,7 +185,7 @@ TAKEN = {
 
 
 def named() -> set[str]:
-    """Return the pictures that documents name."""
+    """Return the names of pictures that documents use."""
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     return {name for each in documents for name in re.findall(r"pictures/([\w-]+\.png)", each.read_text())}
 
@@ -204,7 +204,7 @@ async def _take(browser: Browser, name: str, picture: Picture) -> None:
 
 
 async def test_a_picture_of_few_colours_is_the_same_and_smaller_in_a_palette(browser: Browser) -> None:
-    """The browser itself says so: it draws one over the other, and what differs is not black."""
+    """The browser draws one picture over the other in difference mode; the result is nearly black."""
     async with (
         served(browser, Photographed) as mail,
         mail.visitor(width=390, height=300, person=EVA) as page,

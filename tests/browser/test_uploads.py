@@ -1,4 +1,4 @@
-"""Files on their way into a draft, in Chromium: how far they are is said, and a break loses nothing."""
+"""File uploads to a draft, in Chromium: progress is shown, and an interruption loses nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.messageclient.memorydesk import ANNA, BO, MemoryDesk
 
 pytestmark = CHROMIUM
 LARGE = 16_000_000
-"""More than what the buffers between a browser and a server that does not read have room for."""
+"""More bytes than fit in the buffers between a browser and a server that does not read."""
 _READ_AT_ONCE = 1_000_000
 CHOOSE = """
     ([name, size]) => {
@@ -33,11 +33,11 @@ CHOOSE = """
         input.dispatchEvent(new Event('change', {bubbles: true}));
     }
 """
-"""Chooses a file that is made in the page: a large one takes long on its way there."""
+"""Script that chooses a file made in the page; a large one takes a long time to upload."""
 
 
 class SlowMailroom(Mailroom):
-    """An office that reads most of a large form, and answers, when a test lets it."""
+    """An office that reads most of a large form, and responds, only when a test allows it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -81,7 +81,7 @@ async def mail(browser: Browser) -> AsyncIterator[Served]:
 
 
 async def written(mail: Served, page: Page, *files: dict[str, Any]) -> str:
-    """Write an answer and choose files; returns its id."""
+    """Write an answer, choose files, and return the draft's id."""
     office = mail.gallery.office
     sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
     draft = await MemoryDesk(office, ANNA).reply(sip.messages[-1].id)
@@ -104,7 +104,7 @@ def kept(mail: Served, draft: str) -> list[str]:
 
 
 def posted_by(page: Page) -> list[str]:
-    """Return the addresses that a page posts to, as it does; what is typed is saved by itself meanwhile."""
+    """Return a growing list of the addresses to which a page posts, apart from automatic saving."""
     posted: list[str] = []
 
     def note(request: Request) -> None:
@@ -263,7 +263,7 @@ async def test_who_loses_the_mailbox_while_files_come_gets_the_page_that_says_so
 
 
 async def test_a_form_that_is_posted_while_it_is_being_saved_waits_for_that(mail: Served) -> None:
-    """Saving makes another version of the draft, which the form then has to name."""
+    """Saving creates a new version of the draft, which the form then has to name."""
     async with mail.visitor() as page:
         await page.clock.install()
         draft = await written(mail, page)

@@ -1,4 +1,4 @@
-"""Judges of what message clients say and read over interface D: requests, forms, tokens, messages."""
+"""Judges of data that message clients send and read over interface D: requests, forms, tokens, messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def request(data: bytes) -> None:
-    """A message to send is the same however it comes in, or refused; one that may be sent is read back."""
+    """A message to send is read the same in pieces or refused; if it can be built, it keeps its documents."""
     message = _drafted(data, in_pieces=False)
     assert message == _drafted(data, in_pieces=True), "pieces make a difference"
     if message is None:
@@ -53,7 +53,7 @@ def _drafted(data: bytes, *, in_pieces: bool) -> SdkMessage | None:
 
 
 def fetched(data: bytes) -> None:
-    """A message that a client fetches is the same however it comes in, or cannot be read."""
+    """A message that a client fetches is read the same in pieces, or fails in the same way."""
     assert _fetched(whole(data)) == _fetched(cut(data)), "pieces make a difference"
 
 
@@ -69,7 +69,7 @@ def _fetched(pieces: Iterable[bytes]) -> tuple[object, dict[FilePlace, bytes]] |
 
 
 def _done(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine gives that has nothing to wait for."""
+    """Return the result of a coroutine that never has to wait."""
     try:
         work.send(None)
     except StopIteration as ended:
@@ -79,7 +79,7 @@ def _done(work: Coroutine[Any, Any, T]) -> T:
 
 
 def token(data: bytes) -> None:
-    """A token, the form that asks for one, or a query: read or refused."""
+    """A token, a token request and a query are each read or refused."""
     text = data.decode("utf-8", "surrogateescape")
     with contextlib.suppress(JwtInvalid):
         UnverifiedJwt.read(text).verified((), types=())
@@ -90,5 +90,5 @@ def token(data: bytes) -> None:
 
 
 def file(data: bytes) -> None:
-    """Whatever is attached is of some kind."""
+    """The type of every attachment can be detected."""
     detect(data)

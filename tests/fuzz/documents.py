@@ -1,4 +1,4 @@
-"""Judges of what organisations exchange: envelopes, messages and message receipts."""
+"""Judges of the documents that organisations exchange: envelopes, messages and message receipts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.wire.envelope.test_fuzz import judge
 
 
 def envelopes(data: bytes) -> None:
-    """Reader, validator, verifier and scanner agree on an envelope, also when it comes in pieces."""
+    """Reader, validator, verifier and scanner agree on an envelope, even when it arrives in pieces."""
     judge(data)
     with contextlib.suppress(WireError):
         scanned = _scanned(data)
@@ -30,7 +30,7 @@ def _scanned(data: bytes) -> EnvelopeHeader:
 
 
 def sealed(data: bytes) -> None:
-    """An envelope whose signature holds is decrypted, and what was in it is looked at."""
+    """An envelope whose signature verifies is decrypted, and its payload is inspected."""
     verdict = envelope.verify(data)
     if verdict.envelope is not None:
         with contextlib.suppress(WireError):
@@ -38,7 +38,7 @@ def sealed(data: bytes) -> None:
 
 
 def message(data: bytes) -> None:
-    """A message that is valid is read; what was read and may be written is read back the same."""
+    """A valid message can be parsed; if it can be built again, parsing returns the same message."""
     try:
         found = sdkmessage.parse(data)
     except WireError:
@@ -51,7 +51,7 @@ def message(data: bytes) -> None:
 
 
 def message_receipt(data: bytes) -> None:
-    """A receipt that is valid is read; what was read and may be written is read back the same."""
+    """A valid receipt can be parsed; if it can be built again, it refers to the same message."""
     try:
         found = receipt.parse(data)
     except WireError:

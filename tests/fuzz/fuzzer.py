@@ -1,8 +1,8 @@
-"""Fuzzes targets, each in a process forked from this one, which has made the code ready once.
+"""Fuzz targets, each in a process forked from this one, which has instrumented the code once.
 
-Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. The arguments are how
-many targets are fuzzed at once, a folder with one for each target, and options of libFuzzer. What is
-in a target's folder afterwards tells how it went.
+Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. The arguments are the
+number of targets to fuzz at the same time, a folder with one subfolder for each target, and options of
+libFuzzer. Afterwards a target's folder contains its result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def main(at_once: int, place: Path, options: list[str]) -> None:
-    """Fuzz what has a folder in ``place``."""
+    """Fuzz the targets that have a subfolder in ``place``."""
     running: dict[int, Path] = {}
     waiting = sorted(place.iterdir())
     while waiting or running:
@@ -48,7 +48,7 @@ def main(at_once: int, place: Path, options: list[str]) -> None:
 def _fuzz(folder: Path, options: list[str]) -> None:
     """Write the seeds, then feed inputs until libFuzzer ends the process.
 
-    An option that is no option is a file, the one input to give.
+    An argument that is not an option is a file with the only input to use.
     """
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)
@@ -76,7 +76,7 @@ def _fuzz(folder: Path, options: list[str]) -> None:
 
 @contextlib.contextmanager
 def every_signature_holds() -> Iterator[None]:
-    """Nobody could make a signature for each input: here all that can be read are good."""
+    """Treat every readable signature as valid, because none could be made for each input."""
     with (
         patch.object(signature.Signature, "made_by", lambda self, certificate: True),
         patch.object(signature, "_matches", lambda reference, digest: digest is not None),
@@ -85,7 +85,7 @@ def every_signature_holds() -> Iterator[None]:
 
 
 def _mutator(shape: mutation.Format) -> Callable[[bytes, int, int], bytes]:
-    """Every second time a change of the tree, else one of the bytes."""
+    """Return a mutator that changes the XML tree half of the time, and bytes otherwise."""
 
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         rng = Random(seed)

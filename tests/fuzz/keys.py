@@ -1,6 +1,6 @@
-"""The same keys in every run, so that an input that brought a fault to light does so again.
+"""Deterministic keys, so that an input that revealed a fault does so again in the next run.
 
-Never for anything but these tests: who knows the number of a key knows the key.
+They are for these tests only: the number of a key determines the key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
 def fix() -> None:
-    """From now on keys follow from their numbers, and serial numbers of certificates from their order."""
+    """Derive keys from their numbers from now on, and certificates' serial numbers from their order."""
     pki.key = cache(_key)
     serials = Random(1)
     x509.random_serial_number = lambda: serials.getrandbits(150) + 1
@@ -42,7 +42,7 @@ def _prime(rng: Random, bits: int) -> int:
 
 
 def _is_prime(number: int) -> bool:
-    """By the test of Miller and Rabin, which is wrong less often than memory is."""
+    """Return whether a number is prime, by the Miller-Rabin test."""
     odd, twos = number - 1, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1

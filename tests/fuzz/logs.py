@@ -1,4 +1,4 @@
-"""Judges of statements, and of a log's checkpoints, proofs, policies and tiles; each with its seeds."""
+"""Judges of statements, and of a log's checkpoints, proofs, policies and tiles, each with its seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAF = leaf_hash(entries(21)[13])
 
 
 def statement(data: bytes) -> None:
-    """A statement has these bytes and no others, and can be folded; or it is refused."""
+    """A statement is refused, or has only one encoding and can be folded."""
     with contextlib.suppress(StatementError):
         read = Statement.parse(data)
         assert read.content == data
@@ -38,7 +38,7 @@ def statements() -> Iterator[bytes]:
 
 
 def signed_note(data: bytes) -> None:
-    """A signed checkpoint has these bytes and no others, and holds or does not; or it is refused."""
+    """A signed checkpoint is refused, or has only one encoding, and verifies only if we signed it."""
     with contextlib.suppress(Malformed):
         assert bytes(Note.parse(data)) == data
     with contextlib.suppress(Malformed, Unverified):
@@ -54,7 +54,7 @@ def signed_notes() -> Iterator[bytes]:
 
 
 def entry_proof(data: bytes) -> None:
-    """A proof has these bytes and no others, and holds for one entry; or it is refused."""
+    """A proof is refused, or has only one encoding, and verifies for exactly one entry."""
     with contextlib.suppress(Malformed, Unverified):
         read = EntryProof.parse(data)
         assert bytes(read) == data
@@ -69,7 +69,7 @@ def entry_proofs() -> Iterator[bytes]:
 
 
 def witness_request(data: bytes) -> None:
-    """A request to a witness has these bytes and no others, or is refused."""
+    """A request to a witness is refused, or has only one encoding."""
     with contextlib.suppress(Malformed):
         assert bytes(WitnessRequest.parse(data)) == data
 
@@ -80,7 +80,7 @@ def witness_requests() -> Iterator[bytes]:
 
 
 def policy(data: bytes) -> None:
-    """A policy that is read can be met by all of its witnesses, and by none only where it wants none."""
+    """A policy is refused, or is satisfied by all of its witnesses, and by none only with quorum none."""
     with contextlib.suppress(Malformed):
         read = Policy.parse(data)
         keys = [member.key for member in read.witnesses.values()]
@@ -94,7 +94,7 @@ def policies() -> Iterator[bytes]:
 
 
 def tile(data: bytes) -> None:
-    """A path, a key, a bundle and a frontier are what they are written as, or are refused."""
+    """A tile path, a key and a bundle have only one encoding, a frontier can be read, or they are refused."""
     with contextlib.suppress(Malformed):
         Frontier.parse(data)
     text, _, content = data.partition(b"\n")

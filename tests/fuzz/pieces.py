@@ -1,4 +1,4 @@
-"""Inputs cut up, since what comes in over a network may come in any pieces."""
+"""Inputs cut into pieces, as data may arrive over a network."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _SIZES = 16
 
 
 def whole(data: bytes) -> Iterator[bytes]:
-    """One piece, or none."""
+    """Yield the data in one piece, or nothing when it is empty."""
     if data:
         yield data
 
 
 def cut(data: bytes) -> Iterator[bytes]:
-    """The same data in pieces of which none is empty, and whose sizes follow from it."""
+    """Yield the data in non-empty pieces, whose sizes are derived from the data."""
     at = 0
     while at < len(data):
         size = 1 + data[at % _SIZES % len(data)]
@@ -23,6 +23,6 @@ def cut(data: bytes) -> Iterator[bytes]:
 
 
 def split(data: bytes) -> tuple[str, bytes]:
-    """An input that is a content type, a line end and a body."""
+    """Split an input into a content type and, after a line end, a body."""
     content_type, _, body = data.partition(b"\n")
     return content_type.decode("latin-1"), body

@@ -1,4 +1,4 @@
-"""Fuzzes targets, each in a process of its own: `python -m tests.fuzz.run TARGET ...`, see README.md."""
+"""Fuzz targets, each in a process of its own: `python -m tests.fuzz.run TARGET ...`, see README.md."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ATHERIS = _CHECKOUT / ".venv-fuzz"
 _LONGEST_INPUT = 32 << 10
 _MOST_SECONDS = 10
 _MOST_MEGABYTES = 700
-"""Of memory for the process. Some 200 are Python, libraries and coverage."""
+"""Memory limit of the process, of which Python, libraries and coverage use some 200 MB."""
 
 _BOUNDS = (f"-timeout={_MOST_SECONDS}", f"-rss_limit_mb={_MOST_MEGABYTES}")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; ``input`` is what brought a fault to light."""
+    """Result of a run; ``input`` is the input that revealed a fault."""
 
     good: bool
     output: str
@@ -36,18 +36,18 @@ class Outcome:
 
 
 def install() -> None:
-    """See that atheris is there; ``EnvironmentFailure`` where it has no wheel for this Python."""
+    """Install atheris if necessary; raise ``EnvironmentFailure`` if it has no wheel for this Python."""
     Environment(_ATHERIS, _HERE / "requirements.lock").ensure()
 
 
 def fuzz(names: Collection[str], runs: int, seed: int, at_once: int = 1) -> dict[str, Outcome]:
-    """Give each target so many inputs, or fewer when one of them is a fault."""
+    """Run each target with a number of inputs, stopping at the first fault."""
     options = (f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1")
     return _run(names, options, at_once)
 
 
 def once(name: str, file: Path) -> Outcome:
-    """Give the target one input."""
+    """Run a target with one input."""
     return _run([name], [str(file.resolve())], 1)[name]
 
 

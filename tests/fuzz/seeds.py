@@ -1,4 +1,4 @@
-"""Good inputs to start from, made by our own builders and by the tests' independent ones."""
+"""Valid inputs to start from, made by our own builders and by the tests' independent ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def compressed() -> Iterator[bytes]:
 
 
 def attachments() -> Iterator[bytes]:
-    """The digest that was signed, and the ciphertext."""
+    """Yield the signed digest followed by the ciphertext."""
     for content in compressed():
         for header in (b"", b"Content-Type: application/gzip\r\n\r\n"):
             encryptor = Encryptor(SESSION_KEY, _VECTOR)
@@ -121,7 +121,7 @@ def metadata() -> Iterator[bytes]:
 
 
 def saml_answers() -> Iterator[bytes]:
-    """Answers in the clear and encrypted, signed in either place; none of ours opens the encrypted one."""
+    """Yield responses signed in either place, and an encrypted one for which our service has no key."""
     answer = Answer("_request", NOW, "https://sp.test", "https://sp.test/", encrypted_for=None)
     for changed in ({}, {"response_key": SERVICE}, {"encrypted_for": OURS}):
         yield etree.tostring(replace(answer, **changed).response())
@@ -200,7 +200,7 @@ def _made(shape: Format, number: int = 4) -> Iterator[bytes]:
 
 
 def _shape(documents: Iterable[bytes], values: dict[str, tuple[str, ...]]) -> Format:
-    """What mutations need to know of a format that only has seeds."""
+    """Return what mutations need to know about a format that has seeds only."""
     known = tuple(documents)
     root = etree.fromstring(known[0])
     names = {

@@ -1,4 +1,4 @@
-"""Judges of what shared services, strangers, and other suppliers' access points say."""
+"""Judges of data from shared services, strangers, and other suppliers' access points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PROFILES = ("digg-transport-as4-v1_0",)
 
 
 def metadata(data: bytes) -> None:
-    """Service metadata gets a verdict; a service group is read or refused."""
+    """Service metadata gets a verdict; a service group is parsed or refused."""
     verdict = verify_signed_service_metadata(data)
     assert verdict.valid is (verdict.metadata is not None)
     if verdict.metadata is not None:
@@ -51,7 +51,7 @@ def saml_answer(data: bytes) -> None:
 
 
 def saml_metadata(data: bytes) -> None:
-    """Metadata of a SAML service are read or refused."""
+    """Metadata of a SAML service is read or refused."""
     with contextlib.suppress(WireError):
         read_identity_provider(data, samlprovider.ENTITY, None)
 
@@ -64,14 +64,14 @@ def addressbook(data: bytes) -> None:
 
 
 def domibus(data: bytes) -> None:
-    """What a Domibus answers has the same payload however it comes in, or is refused."""
+    """A response of Domibus has the same payload when it arrives in pieces, or is refused."""
     content_type, body = split(data)
     answered = _answered(content_type, whole(body))
     assert answered == _answered(content_type, cut(body)), "pieces make a difference"
 
 
 def _answered(content_type: str, pieces: Iterable[bytes]) -> bytes | None:
-    """The payload of what can be read, ``None`` of what is refused."""
+    """Return the payload of a readable response, or ``None`` if it is refused."""
     payload = b""
     try:
         reader = AnswerReader(content_type)
@@ -97,7 +97,7 @@ def poll(data: bytes) -> None:
 
 
 def certificate(data: bytes) -> None:
-    """A certificate that a stranger shows is named, judged, and not trusted: nobody issued it."""
+    """A stranger's certificate is named and judged, and never trusted, because no anchor issued it."""
     try:
         shown = x509.load_der_x509_certificate(data)
     except (ValueError, x509.InvalidVersion):

@@ -1,8 +1,8 @@
-"""What is fuzzed: one judge for each reader of what others send, and the inputs to start from.
+"""Fuzz targets: one judge for each reader of other parties' data, with inputs to start from.
 
-A judge gets any bytes, and raises for a fault: an exception of another kind than its module
-promises, or two ways of reading that disagree. It runs in a process of its own
-(:mod:`tests.fuzz.fuzzer`), where time and memory are bounded too.
+A judge accepts any bytes and raises in case of a fault: an exception of a kind that its module does not
+promise, or two ways of reading that disagree. It runs in a process of its own (:mod:`tests.fuzz.fuzzer`),
+where time and memory are limited as well.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tests.unit.wire.mutation import Format
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to fuzz.
+    """A fuzz target.
 
-    ``shape`` says what its XML may look like, for mutations that keep it well-formed.
-    ``trusting`` has every signature hold, so that inputs reach what stands behind one.
+    ``shape`` describes its XML, for mutations that keep it well-formed. ``trusting`` treats every signature
+    as valid, so that inputs reach the code that runs after verification.
     """
 
     judge: Callable[[bytes], None]
@@ -65,4 +65,4 @@ def _faulty(data: bytes) -> None:
 
 
 PROOF = {"faulty": Target(_faulty, lambda: [b"good"])}
-"""Has a fault, to show that faults are found."""
+"""A target with a fault, to show that faults are found."""

@@ -1,4 +1,4 @@
-"""Every reader of what others send gets a fixed number of inputs that coverage leads, and none is a fault."""
+"""Every reader of other parties' data gets a number of coverage-guided inputs, and none causes a fault."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 2
 
 @pytest.fixture(scope="module")
 def outcomes() -> Mapping[str, Outcome]:
-    """Of all targets, and of the one with a fault."""
+    """Run all targets, and the faulty one, and return their outcomes."""
     try:
         install()
     except EnvironmentFailure as failure:
@@ -36,7 +36,7 @@ def test_no_input_is_a_fault(outcomes: Mapping[str, Outcome], name: str) -> None
 
 
 def test_a_fault_is_found_and_reported(outcomes: Mapping[str, Outcome]) -> None:
-    """Which shows that the others can fail."""
+    """The faulty target shows that the other tests can fail."""
     outcome = outcomes["faulty"]
     assert not outcome.good
     assert outcome.input is not None

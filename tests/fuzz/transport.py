@@ -1,4 +1,4 @@
-"""Judges of what another access point sends: MIME, SOAP with WS-Security, the payload, the answer."""
+"""Judges of data from another access point: MIME, SOAP with WS-Security, the payload, the response."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LIMITS = As4Limits(max_payload_bytes=_MIB, max_ratio=50, ratio_free_bytes=_MIB 
 
 
 def mime(data: bytes) -> None:
-    """A multipart body has the same parts however it comes in, or is refused."""
+    """A multipart body has the same parts when it arrives in pieces, or is refused."""
     content_type, body = split(data)
     try:
         boundary = boundary_of(ContentType.parse(content_type))
@@ -44,7 +44,7 @@ def mime(data: bytes) -> None:
 
 
 def _parts(boundary: str, pieces: Iterable[bytes]) -> list[object] | None:
-    """Header and content of each part, ``None`` when the body is refused."""
+    """Return the header and content of each part, or ``None`` if the body is refused."""
     reader = MultipartReader(boundary)
     found: list[object] = []
     content = b""
@@ -67,7 +67,7 @@ def _parts(boundary: str, pieces: Iterable[bytes]) -> list[object] | None:
 
 
 def as4(data: bytes) -> None:
-    """A message is refused or is the one that its sender signed, however it comes in."""
+    """A message is refused or is the one that its sender signed, even when it arrives in pieces."""
     content_type, body = split(data)
     received = _received(content_type, whole(body))
     assert received == _received(content_type, cut(body)), "pieces make a difference"
@@ -75,9 +75,9 @@ def as4(data: bytes) -> None:
 
 
 def _received(content_type: str, pieces: Iterable[bytes]) -> object:
-    """Header, signing key and payload of what is accepted, ``None`` of what is refused.
+    """Return header, signing key and payload of an accepted message, or ``None`` if it is refused.
 
-    Whether the certificate around that key is a good one is not a reader's question.
+    Readers do not decide whether the certificate of that key is trusted.
     """
     header: SignedHeader | None = None
     payload = b""
@@ -102,7 +102,7 @@ def _received(content_type: str, pieces: Iterable[bytes]) -> object:
 
 
 def soap(data: bytes) -> None:
-    """The SOAP part of a message: what is accepted can be answered, and the answer is understood."""
+    """An accepted SOAP part of a message can be answered with a receipt, which is read back correctly."""
     try:
         header = read_header(data, _LIMITS.max_soap_bytes, [sender().certificate])
     except As4Fault as fault:
@@ -125,7 +125,7 @@ def soap(data: bytes) -> None:
 
 
 def answer(data: bytes) -> None:
-    """What a peer answers: a signal or a refusal, and a verdict on it."""
+    """A peer's response is a signal, which gets a verdict if it is a receipt, or is refused."""
     content_type, body = split(data)
     expected = receiver().certificate
     with contextlib.suppress(As4Fault):
@@ -138,7 +138,7 @@ _EXPANSION = ExpansionLimits(_LIMITS.max_payload_bytes, _LIMITS.max_ratio, _LIMI
 
 
 def gzip(data: bytes) -> None:
-    """What is expanded is what zlib makes of it, and stays under the limits."""
+    """Decompressed data equals zlib's output and stays within the limits."""
     for pieces in (whole(data), cut(data)):
         expanded = _expanded(pieces)
         assert expanded is None or expanded == zlib.decompress(data, wbits=31), "something else"
@@ -159,7 +159,7 @@ def _expanded(pieces: Iterable[bytes]) -> bytes | None:
 
 
 def attachment(data: bytes) -> None:
-    """A digest and an encrypted attachment, whose key is known."""
+    """A digest and an attachment encrypted with a known key are read without empty pieces, or refused."""
     digest, ciphertext = data[:32], data[32:]
     for with_headers in (False, True):
         reader = PayloadReader(SESSION_KEY, digest, _LIMITS, with_headers=with_headers)

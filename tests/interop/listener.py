@@ -1,4 +1,4 @@
-"""Our end of what a peer sends, at the level of messages: without access point, federation and TLS."""
+"""Our receiving end for a peer's messages, without access point, federation and TLS."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _LIFETIME = timedelta(days=1)
 
 
 def certified(name: str, number: int, authority: Authority | None = None) -> Certified:
-    """Return a key and its certificate, in force today, as peers judge by their own clock.
+    """Return a key and its certificate, currently valid because peers judge by their own clock.
 
-    The test root has issued it, or ``authority``.
+    The issuer is the test root, or ``authority`` if given.
     """
     now = datetime.now(UTC)
     return (authority or root("Test root", 0)).issue(
@@ -44,25 +44,25 @@ def certified(name: str, number: int, authority: Authority | None = None) -> Cer
 
 @dataclass
 class Listener:
-    """An address that keeps the message which comes, and answers it."""
+    """An address that keeps the received message and responds to it."""
 
     ours: Certified
     answer: Literal["receipt", "short", "error"] = "receipt"
-    """A receipt for everything that was signed, or for less, or the error ``NOT_SERVICED``."""
+    """A receipt for all signed parts, a receipt for fewer of them, or the error ``NOT_SERVICED``."""
     signer: Certified | None = None
-    """Who signs the answer, when not ``ours``."""
+    """Signer of the response; ``ours`` by default."""
     content_type: str = ""
     body: bytes = b""
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """Listen while the context lasts; gives the address."""
+        """Listen during the context, and yield the address."""
         socket = listening_socket("127.0.0.1")
         async with serving(Starlette(routes=[Route("/as4", self._take, methods=["POST"])]), socket):
             yield f"http://127.0.0.1:{socket.getsockname()[1]}/as4"
 
     def received(self) -> ReceivedMessage:
-        """Return the message that came, verified and decrypted."""
+        """Return the received message, verified and decrypted."""
         decryption = SoftwareDecryptionKey(self.ours.private_key, self.ours.certificate)
         return read_message(self.content_type, self.body, decryption)
 

@@ -1,6 +1,6 @@
-"""Compiles a peer's Java program and gathers its libraries in ``target``, once per change of the project.
+"""Compiles a peer's Java program and collects its libraries in ``target``, once per change of the project.
 
-A stamp says what has been built, so that later runs need neither Maven nor a network.
+A stamp records what was built, so that later runs need neither Maven nor a network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MavenProject:
     folder: Path
 
     def classpath(self) -> str:
-        """Return the class path, built if need be; :class:`Unavailable` without Java or Maven."""
+        """Return the class path, building if necessary; raise :class:`Unavailable` without Java or Maven."""
         require_version("java", "Java", "-version", r'version "(\d+)', _JAVA)
         self._target.mkdir(exist_ok=True)
         with open(self._target / "lock", "w") as lock:

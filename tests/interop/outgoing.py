@@ -1,4 +1,4 @@
-"""Our end of what a peer receives, at the level of messages: without access point, federation and TLS."""
+"""Our sending end for a peer, without access point, federation and TLS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Endpoint:
     address: str
 
     def posted(self, content_type: str, body: bytes) -> Answer:
-        """Post a message and return the answer, also when it is an HTTP error."""
+        """Post a message and return the response, even if it is an HTTP error."""
         request = urllib.request.Request(self.address, body, {"Content-Type": content_type})
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -45,7 +45,7 @@ class Endpoint:
                 return Answer(error.code, error.headers["Content-Type"], error.read())
 
     def received(self) -> list[dict[str, Any]]:
-        """Return what the peer has accepted since the last call."""
+        """Return the messages that the peer has accepted since the last call."""
         received: list[dict[str, Any]] = self.program.call("received")["received"]
         return received
 

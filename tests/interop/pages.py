@@ -1,4 +1,4 @@
-"""Pages of an organisation over its vault, whose persons sign in with a service of others."""
+"""Pages of an organisation over its vault, with sign-in by another party's service."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PeersPages:
     failures: list[BaseException] = field(default_factory=list)
 
     def use(self, service: SignInService) -> None:
-        """Have persons sign in there from now on."""
+        """Use a sign-in service for these pages from now on."""
         self.sites.__init__(  # type: ignore[misc]
             self.installation.gate,
             [SiteSettings(self.organisation, "Håbo kommun", self.origin, service)],
@@ -46,7 +46,7 @@ class PeersPages:
         )
 
     async def let(self, issuer: str, subject: str) -> None:
-        """Make a person the organisation's administrator, by the decision of two custodians."""
+        """Make a person the organisation's administrator by the decision of two custodians."""
         async with self.installation.open(self.organisation, MK) as vault:
             person = person_subject(await vault.know_person(Identity(issuer, subject, subject)))
         first, second = (Subject(SubjectKind.CUSTODIAN, name) for name in ("kim", "lo"))
@@ -59,14 +59,14 @@ class PeersPages:
         self.clock.forward()
 
     async def events(self, event: AuditEvent) -> list[str]:
-        """The reasons of entries in the organisation's log."""
+        """Return the reasons in entries of an event in the organisation's log."""
         async with self.installation.open(self.organisation, MK) as vault:
             return [one.ids.get("reason", "") for one in await vault.log() if one.event == event]
 
 
 @contextlib.asynccontextmanager
 async def peers_pages(installation: Installation) -> AsyncIterator[PeersPages]:
-    """Serve the pages of a new organisation while the context lasts."""
+    """Serve the pages of a new organisation during the context."""
     organisation = await installation.organisation([MK])
     clock, failures = Clock(), list[BaseException]()
     sock = listening_socket("127.0.0.1")

@@ -1,4 +1,4 @@
-"""What peers are built and run with, and whether this machine has it."""
+"""Programs with which peers are built and run, and checks that this machine has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.programs import REQUIRED, found
 
 
 class Unavailable(Exception):
-    """This machine lacks what the peer needs; the text says what."""
+    """The machine lacks something that the peer needs, which the text names."""
 
 
 PACKAGES = {
@@ -24,23 +24,23 @@ PACKAGES = {
     "go": "golang-go",
     "ssh-agent": "openssh-client",
 }
-"""Packages of Debian."""
+"""Debian packages of the programs."""
 
 
 def left_out(peer: str, reason: Unavailable) -> NoReturn:
-    """Skip the tests with ``peer``, or fail them where every program must be there."""
+    """Skip the tests with ``peer``, or fail them where every program must be available."""
     end = pytest.fail if REQUIRED in os.environ else pytest.skip
     end(f"{peer}: {reason}")
 
 
 def require(program: str, name: str) -> None:
-    """:class:`Unavailable` when there is no such program; ``name`` is what people call it."""
+    """Raise :class:`Unavailable` if a program is missing; ``name`` is its common name."""
     if found(program) is None:
         raise Unavailable(f"there is no {name} here: Debian has it in {PACKAGES[program]}")
 
 
 def require_version(program: str, name: str, ask: str, answer: str, oldest: int) -> None:
-    """As :func:`require`, also for one that is too old: ``answer`` finds its number."""
+    """Do as :func:`require`, and also raise if it is too old; ``answer`` matches its version number."""
     require(program, name)
     said = subprocess.run([f"{found(program)}", ask], capture_output=True, text=True)
     version = re.search(answer, said.stdout + said.stderr)

@@ -1,7 +1,7 @@
-"""What persons and keys depend on: sign-in service, mail server, directory, token. Each can be broken.
+"""Services that people and keys depend on, each of which can be broken: sign-in, mail, directory and HSM.
 
-Traffic between organisations needs none of the first two, so each has something that needs it: a person who
-begins to sign in, and a notice that waits to be mailed.
+Traffic between organisations needs neither sign-in nor mail, so each has something that needs it: a person
+who begins to sign in, and a notice that waits to be mailed.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _OPENSSH = (Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
 
 def _now() -> datetime:
-    """The time to the second, as statements have it."""
+    """Return the current time to the second, the precision of statements."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 @dataclass
 class Beside:
-    """The four, with the ports in front of the first two."""
+    """The four services, with ports in front of the sign-in service and the mail server."""
 
     sign_in: SignInService
     sign_in_tap: Tap
@@ -79,10 +79,10 @@ class Beside:
     directory_password: Path
     directory_key: Path
     notices: int = 0
-    """Notices that have waited to be mailed."""
+    """Number of notices that were queued for mailing."""
 
     def configured(self, text: str) -> str:
-        """Add all of it to the configuration; the first organisation has sign-in service and directory."""
+        """Add all services to the configuration; the first organisation has sign-in service and directory."""
         (organisation, access), *_ = self.tokens.tokens.items()
         entry = f'identifier = "{organisation}"\n'
         assert entry in text
@@ -101,7 +101,7 @@ class Beside:
 
     @property
     def _ad(self) -> str:
-        """The directory's table; it is read each minute."""
+        """Return the directory's table for the configuration; it is read each minute."""
         values = {
             "name": "ad",
             "host": "localhost",
@@ -119,7 +119,7 @@ class Beside:
         return f"{{ {', '.join(each)} }}"
 
     async def enrol_directory(self, member: Member) -> None:
-        """Have officers of the organisation enrol its directory, and give a group of it a right."""
+        """Enrol the organisation's directory by its officers, and give one of its groups a right."""
         house = founded(member.organisation.value, _now() - timedelta(hours=1))
         house.enrolled(_AD, ANNA, BO)
         start = house.now + timedelta(minutes=2)
@@ -130,7 +130,7 @@ class Beside:
 
     @asynccontextmanager
     async def no_directory(self) -> AsyncIterator[None]:
-        """Have nothing listen at the directory's port."""
+        """Stop the directory while the context lasts, so that connections are refused."""
         self.directory.stop()
         try:
             yield
@@ -139,7 +139,7 @@ class Beside:
 
     @asynccontextmanager
     async def silent_directory(self) -> AsyncIterator[None]:
-        """Keep the directory from answering."""
+        """Keep the directory from answering while the context lasts."""
         self.directory.pause()
         try:
             yield
@@ -147,7 +147,7 @@ class Beside:
             self.directory.go_on()
 
     def open_to_workers(self) -> None:
-        """Have workers with Unix users of their own use the token, in whose folder they write, too."""
+        """Let workers with Unix users of their own use the token, in whose folder they also write."""
         subprocess.run(["chmod", "-R", "a+rwX", self.hsm.folder, self.mail_issuers], check=True)
         for access in self.tokens.tokens.values():
             assert access.pin_file is not None
@@ -155,7 +155,7 @@ class Beside:
 
     @asynccontextmanager
     async def no_token(self) -> AsyncIterator[None]:
-        """Keep the token away, as one that was pulled out."""
+        """Remove the token while the context lasts, as if it had been pulled out."""
         folder = self.hsm.folder_of(self.label)
         away = folder.rename(self.hsm.folder / "away")
         try:
@@ -164,7 +164,7 @@ class Beside:
             away.rename(folder)
 
     async def signs_in(self, member: Member) -> str:
-        """Begin to sign in, as a person does; returns the answer's status."""
+        """Begin to sign in, as a person does; return a line with the answer's status."""
         own = member.config.message_client
         assert own is not None
         headers = {"host": f"{host_of(member.own_config, Role.MESSAGE_CLIENT)}:{own.listen.port}"}
@@ -176,7 +176,7 @@ class Beside:
             return f"a person who begins to sign in gets HTTP status {answer.status}"
 
     async def is_told(self, member: Member) -> str:
-        """Have a notice wait to be mailed."""
+        """Queue a notice for mailing."""
         now = datetime.now(UTC)
         content = {"to": _TO, "until": (now + timedelta(days=1)).isoformat()}
         notice = NoticeRecord(
@@ -189,7 +189,7 @@ class Beside:
         return "a notice waits to be mailed"
 
     async def not_mailed(self, patience: float) -> list[str]:
-        """Return a fault for notices that were not mailed once each, after time to be tried again."""
+        """Return a fault unless every notice was mailed exactly once within ``patience``."""
 
         async def look() -> bool | None:
             return True if len(self.mail.mails) >= self.notices else None
@@ -202,7 +202,7 @@ class Beside:
 
 @asynccontextmanager
 async def beside(folder: Path, organisation: ParticipantIdentifier) -> AsyncIterator[Beside]:
-    """Run all of it; ``organisation`` is the one that has the token."""
+    """Run all services; ``organisation`` is the one whose keys are in the token."""
     folder.mkdir()
     async with AsyncExitStack() as stack:
         http = http_client(public_only=False)

@@ -1,9 +1,9 @@
-"""Each thing that an installation depends on, broken under traffic: what is said, and what comes back.
+"""Each dependency of an installation broken under traffic, to see what it reports and how it recovers.
 
-An operator with two organisations runs beside another one, as one process or several. One dependency after
-the other is taken away until it is known, for some time more, and given back; systems of all organisations
-send through interface D meanwhile. What is written down is what whoever was woken has: lines of the log, the
-metric, health, `samdrift status` and `samdrift doctor`.
+An operator with two organisations runs alongside another one, as one process or several. One dependency after
+the other is taken away until the failure is detected, kept away for a while, and restored; systems of all
+organisations send through interface D meanwhile. The result records what an operator on call can see: log
+lines, the metric, health, `samdrift status` and `samdrift doctor`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from tests.unit.transparency.logsystem import LogSystem
 from tests.vaults import server_folder
 
 _BETWEEN = 4.0
-"""Seconds at most between two messages of one organisation."""
+"""Maximum seconds between two messages of one organisation."""
 _WITH_PAGES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE)
 _TOKEN = organisation("karlsborg", "2120001595")
 _HERE = organisation("tibro", "2120001660", _WITH_PAGES), _TOKEN
@@ -76,12 +76,12 @@ time_stamps = "http://{HOST}:{{stamps}}/"
 time_stamps_trust = "{{roots}}"
 """
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
-"""So that shared services are asked by each exchange, as they are now and then with what is kept."""
+"""Settings that disable caching, so that each exchange queries the shared services."""
 _SHORT_LEASE = "lease_seconds = 3\n"
 _ATTEMPTS, _LASTING_ATTEMPTS = "attempts = 60\n", "attempts = 900\n"
 _STAMPING = "time stamping"
 _DISK, _OBJECTS = "disk", "objects"
-"""A folder with a small disk of its own, and that of the object store in it."""
+"""Folder with a small disk of its own, and the folder of the object store in it."""
 _FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 _NEEDED_EVERY = 3.0
 _LINE = re.compile(r"((?P<process>.+): )?(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
@@ -91,42 +91,42 @@ Broken = Callable[[], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that can be broken: what an operator calls it, and what health does."""
+    """One way to break a dependency, with the name that health uses for the dependency."""
 
     name: str
     dependency: str
     broken: Broken
     needed: Callable[[], Awaitable[str]] | None = None
-    """Has the installation need it, where traffic does not; returns how that went."""
+    """Uses the dependency if traffic does not; returns a line with the result."""
     examined: bool = True
-    """False where the doctor would mend it: it starts an embedded database, and would wait for this one."""
+    """False if the doctor would repair it: it starts an embedded database, and would wait for this one."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one fault showed."""
+    """Observations of one fault."""
 
     fault: str
     dependency: str
     known: float
-    """Seconds until health named it; below nothing where it never did."""
+    """Seconds until health reported it; negative if it never did."""
     reason: str
     metric: float
     status: str
-    """The line of `samdrift status`."""
+    """Line of `samdrift status` about the dependency."""
     doctor: str
-    """What `samdrift doctor` found wrong with it."""
+    """Finding of `samdrift doctor` about the dependency."""
     lines: Sequence[str]
-    """Warnings and errors of the log, from the moment it broke until it was back."""
+    """Warnings and errors in the log, from the fault until the recovery."""
     back: float
-    """Seconds until health said that it is there again; below nothing where it never did."""
+    """Seconds until health reported the recovery; negative if it never did."""
     tracebacks: int
     answers: Counter[str]
-    """What calls at interface D were answered, from the moment it broke until it was back."""
+    """Answers to calls at interface D, from the fault until the recovery."""
 
     @property
     def faults(self) -> list[str]:
-        """Everything that whoever was woken would not understand."""
+        """Return everything that an operator on call would miss or could not understand."""
         own = [line for line in self.lines if line.startswith(self.dependency)]
         gone = [line for line in own if ": gone since " in line]
         back = [line for line in own if ": back after " in line]
@@ -147,24 +147,24 @@ class Bucket(Protocol):
     """A bucket of an S3 server, which can be broken while a context lasts."""
 
     def settings(self, prefix: str = "") -> S3Settings:
-        """Return what reaches it."""
+        """Return the settings for reaching the bucket."""
 
     def stopped(self) -> AbstractContextManager[None]:
-        """Keep anything from listening."""
+        """Stop the server, so that connections are refused."""
 
     def silent(self) -> AbstractContextManager[None]:
-        """Keep it from answering."""
+        """Keep the server from answering."""
 
     def read_only(self) -> AbstractContextManager[None]:
-        """Refuse what is written."""
+        """Refuse writes."""
 
     def without_bucket(self) -> AbstractContextManager[None]:
-        """Have no bucket."""
+        """Remove the bucket."""
 
 
 @dataclass
 class Ground:
-    """The operator whose dependencies are broken, with the other one, and everything that can be broken."""
+    """The operator whose dependencies are broken, the other operator, and everything that can be broken."""
 
     federation: LocalFederation
     those: Played
@@ -174,17 +174,17 @@ class Ground:
     disk: Disk
     clock: HostClock
     bucket: Bucket | None
-    """What has the bodies, where it is no folder."""
+    """Bucket for bodies, or ``None`` if they are in a folder."""
     layout: Layout
     patience: float
 
     @property
     def process(self) -> Process:
-        """The one whose dependencies are broken."""
+        """Return the process whose dependencies are broken."""
         return self.those.processes[0]
 
     def faults(self) -> list[Fault]:
-        """List everything that can be broken: time stamping first, while logs still want their stamps."""
+        """List everything that can be broken; time stamping comes first, while logs still need stamps."""
         config = self.process.config
         return [
             Fault(_STAMPING, name_of_tap(_STAMPING), self.taps[_STAMPING].broken),
@@ -235,7 +235,7 @@ class Ground:
         return [Fault(name, "object-store", _in_a_thread(broken)) for name, broken in ways.items()]
 
     def _of_directories(self) -> list[Fault]:
-        """List none where governance cannot name people: a timer reads directories there."""
+        """List the directory's faults, or none at level `process`, where only a timer reads directories."""
         if self.layout is Layout.PROCESS:
             return []
         return [
@@ -244,7 +244,7 @@ class Ground:
         ]
 
     def _of_clocks(self) -> list[Fault]:
-        """List none where a supervisor waits for what it starts: faketime fails its pauses now and then."""
+        """List the clock's faults, or none at level `process`, where faketime breaks pauses."""
         if self.layout is Layout.PROCESS:
             return []
         return [
@@ -272,7 +272,7 @@ class Ground:
             await self.scanner.start()
 
     async def observe(self, fault: Fault, seconds: float, traffic: Traffic) -> Seen:
-        """Break one thing until it is known and for some seconds more; mend it, and wait until it is back."""
+        """Break a dependency, wait for detection and ``seconds`` more, restore it, and wait for recovery."""
         before, answered = len(self.process.log.read_text()), Counter(traffic.answers)
         needing = asyncio.create_task(self._need(fault.needed, traffic.answers))
         loop = asyncio.get_running_loop()
@@ -303,7 +303,7 @@ class Ground:
         )
 
     async def _need(self, needed: Callable[[], Awaitable[str]] | None, answers: Counter[str]) -> None:
-        """Have a dependency needed again and again."""
+        """Use a dependency repeatedly until cancelled."""
         while needed is not None:
             try:
                 answers[await needed()] += 1
@@ -312,7 +312,7 @@ class Ground:
             await asyncio.sleep(_NEEDED_EVERY)
 
     async def _state(self, dependency: str, state: str) -> dict[str, Any] | None:
-        """Return a condition in that state; for `there`, when no condition of the kind is gone."""
+        """Return a condition in that state; for `there`, only if no condition of the kind is gone."""
         own = [one for one in (await self._health())["dependencies"] if one["dependency"] == dependency]
         if state == "there":
             return own[0] if own and all(one["state"] == "there" for one in own) else None
@@ -338,7 +338,7 @@ class Ground:
         return next((" ".join(line.split()) for line in lines if dependency in line), "")
 
     async def _doctor(self, dependency: str) -> str:
-        """Return what `samdrift doctor` finds wrong with a dependency of what runs."""
+        """Return the finding of `samdrift doctor` about a dependency of the running installation."""
         command = (*self.process.interpreter, *PROGRAM, "doctor", "--offline", "--json", "--config")
         doctor = await asyncio.create_subprocess_exec(
             *command, self.process.config_file, stdout=PIPE, stderr=DEVNULL
@@ -351,17 +351,17 @@ class Ground:
 
 @dataclass(frozen=True)
 class HostClock:
-    """The clock of a host, which is read from a file by faketime; the database has its own."""
+    """A host's clock, which faketime reads from a file; the database keeps the real time."""
 
     file: Path
 
     def set(self, hours: int) -> None:
-        """Have it so many hours ahead, from within a second on."""
+        """Set the clock ``hours`` ahead, which takes effect within a second."""
         self.file.write_text(f"{hours:+}h\n")
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What makes a process go by it."""
+        """Return environment variables that make a process use the clock."""
         return {
             "LD_PRELOAD": f"{_FAKETIME}",
             "FAKETIME_TIMESTAMP_FILE": f"{self.file}",
@@ -371,7 +371,7 @@ class HostClock:
 
 
 def _in_a_thread(broken: Callable[[], AbstractContextManager[None]]) -> Broken:
-    """Enter and leave a context that waits, while others go on."""
+    """Enter and leave a blocking context in a thread, so that other tasks keep running."""
 
     @asynccontextmanager
     async def entered() -> AsyncIterator[None]:
@@ -394,7 +394,7 @@ _SHARED = (
 
 
 def name_of_tap(name: str) -> str:
-    """Return what health calls a service behind a port."""
+    """Return the name that health uses for a service behind a port."""
     return {"witness": "log", "log receiver": "log-system", _STAMPING: "time-stamps"}[name]
 
 
@@ -420,7 +420,7 @@ def _failing(federation: LocalFederation, service: Service, how: Failure) -> Bro
 
 @asynccontextmanager
 async def _aside(folder: Path | str) -> AsyncIterator[None]:
-    """Take a folder away, as a file system that is not mounted any more."""
+    """Move a folder away while the context lasts, as if its file system were not mounted."""
     assert isinstance(folder, Path)
     other = folder.with_name(f"{folder.name}.aside")
     folder.rename(other)
@@ -434,9 +434,9 @@ async def _aside(folder: Path | str) -> AsyncIterator[None]:
 async def ground(
     federation: LocalFederation, folder: Path, layout: Layout, patience: float, bucket: Bucket | None = None
 ) -> AsyncIterator[Ground]:
-    """Run both operators, with everything around the one whose dependencies are broken.
+    """Run both operators, and all services around the one whose dependencies are broken.
 
-    With ``bucket`` its bodies are in that.
+    With ``bucket`` its bodies are stored there.
     """
     assert clamd is not None, "clamd is not installed"
     assert _FAKETIME is not None, "libfaketime is not installed"
@@ -502,14 +502,14 @@ async def ground(
 
 
 def _reached(folder: Path, settings: S3Settings) -> str:
-    """Return the table of the configuration by which a bucket is reached."""
+    """Return the configuration table for reaching a bucket."""
     secret = secret_file(folder / "s3-secret", settings.secret)
     credentials = f'access_key = "{settings.access_key}"\nsecret_file = "{secret}"\n'
     return f'\n[vaults.s3]\nendpoint = "{settings.endpoint}"\n{credentials}'
 
 
 def _configured(text: str, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> str:
-    """Have the operator scan what comes, and hand the logs of its organisations over."""
+    """Have the operator scan incoming messages, and send the logs of its organisations to a receiver."""
     assert 'scanner = "none"' in text
     text = text.replace("[address_book]\n", "[address_book]\nrefresh_seconds = 15\nretry_seconds = 2\n", 1)
     text = text.replace("[federation]\n", f"[federation]\n{_NOTHING_KEPT}", 1)
@@ -545,18 +545,18 @@ async def _stamping(stack: AsyncExitStack, stamps: TimeStamps) -> int:
 
 @dataclass(frozen=True)
 class Broke:
-    """What was seen of each fault, and what became of all messages."""
+    """Observations of each fault, and the outcome of all messages."""
 
     seen: list[Seen]
     faults: list[str]
     ended: Counter[str]
-    """How messages that interface D had accepted ended at their senders."""
+    """Outcomes at the senders of the messages that interface D had accepted."""
 
 
 async def all_broken(
     there: Ground, names: Sequence[str], seconds: float, rng: random.Random, report: Callable[[Seen], None]
 ) -> Broke:
-    """Break what is named, or all, in turn, under traffic; afterwards look at each message."""
+    """Break the named dependencies, or all, in turn and under traffic; then check each message."""
     seen = list[Seen]()
     chosen = [each for each in there.faults() if not names or any(name in each.name for name in names)]
     async with flowing(there.those, rng, _BETWEEN) as traffic:

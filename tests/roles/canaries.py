@@ -1,4 +1,4 @@
-"""An installation that runs as a process of its own, with two canary organisations and one that is none."""
+"""An installation in a process of its own, with two canary organisations and an ordinary one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIRST, SECOND, OTHER = (
 
 @dataclass(frozen=True)
 class Canaries:
-    """An installation that runs, with two canaries and an organisation that is none."""
+    """A running installation with two canaries and an ordinary organisation."""
 
     process: Process
     members: list[Member]
@@ -38,7 +38,7 @@ class Canaries:
         return next(one for one in self.members if one.organisation == organisation.identifier)
 
     async def results(self) -> list[dict[str, str]]:
-        """What the log of the organisation that is no canary says of checks: nothing else was done there."""
+        """Return the results of checks in the ordinary organisation's log, where only checks may be."""
         found = []
         for role in Role:
             async with self.process.gate.open(WORKER, OTHER.identifier, role, Purpose.TRACE) as vault:

@@ -1,4 +1,4 @@
-"""Evidence with one byte of it changed, verified by several processes at a time."""
+"""Verification of evidence with one byte changed, in several processes at a time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from samdrift.trust.decide import decide
 from samdrift.wire import receipt as receipts
 
 Change = tuple[int, int]
-"""A byte's place, and what it is changed by (exclusive or)."""
+"""Position of a byte, and the value that it is combined with by exclusive or."""
 _AT_ONCE = 200
 _NICE = 10
 
 
 @dataclass
 class Verifier:
-    """Evidence that holds, and what its verifier goes by."""
+    """Evidence that holds, and the verifier's inputs for it."""
 
     whole: bytes
     trust: Path | None = None
-    """A folder of certificates that the signer's must lead to."""
+    """Folder of trusted certificates to which the signer's must chain."""
     signer: str | None = None
-    """The SHA-256 of the signer's certificate, where that is known."""
+    """SHA-256 of the signer's certificate, if it is known."""
     policy: Policy | None = None
 
     @cached_property
@@ -46,7 +46,7 @@ class Verifier:
         return None if self.trust is None else read_trust(self.trust)
 
     def holding(self, changes: Sequence[Change]) -> list[int]:
-        """Return the places at which the evidence holds although its byte is another."""
+        """Return the positions at which the evidence still holds although the byte was changed."""
         return asyncio.run(self._holding(changes))
 
     async def _holding(self, changes: Sequence[Change]) -> list[int]:
@@ -67,7 +67,7 @@ class Verifier:
         return found
 
     def holding_by_many(self, changes: Sequence[Change]) -> Iterator[tuple[int, list[int]]]:
-        """Try changes in a process for each core; yields how many were tried, and which of them hold."""
+        """Try changes in a process for each core; yield how many were tried, and which of them still hold."""
         pieces = [changes[at : at + _AT_ONCE] for at in range(0, len(changes), _AT_ONCE)]
         with ProcessPoolExecutor(None, get_context("spawn"), initializer=_begin, initargs=(self,)) as pool:
             tried = 0
@@ -77,12 +77,13 @@ class Verifier:
 
 
 _own: list[Verifier] = []
-"""The verifier of a process of :meth:`Verifier.holding_by_many`."""
+"""Verifier of a worker process in :meth:`Verifier.holding_by_many`."""
 
 
 def _begin(verifier: Verifier) -> None:
-    """Prepare a process. What pure functions return is remembered by all that they are given, which most
-    changes leave as it is: what was decided of a certificate, a header, an entry, the text of a checkpoint.
+    """Prepare a worker process, with caches for the results of pure functions.
+
+    Most changes leave their inputs as they were: a certificate, a header, an entry, the text of a checkpoint.
     """
     os.nice(_NICE)
     grounds.decide = trustfolder.decide = cache(decide)
@@ -97,7 +98,7 @@ def _begin(verifier: Verifier) -> None:
 
 
 def _remembered(receipt: Callable[[Any, str, bytes], Finding]) -> Callable[[Any, str, bytes], Finding]:
-    """Remember what is found of a transport receipt, and whose it is, which is noted besides."""
+    """Cache the finding about a transport receipt, and the receipt's owner, which is recorded separately."""
     known: dict[tuple[str, bytes], tuple[Finding, tuple[str, str] | None]] = {}
 
     def found(said: Any, name: str, data: bytes) -> Finding:

@@ -35,14 +35,14 @@ async def stage() -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(scope="session")
 async def canaries(stage: Stage) -> AsyncIterator[Canaries]:
-    """An operator beside the stage, in whose federation it is, with two canary organisations."""
+    """An operator in the stage's federation with two canary organisations."""
     async with hosted(stage) as everything:
         yield everything
 
 
 @pytest.fixture(autouse=True)
 def nothing_unexpected(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No part of the platform met an exception that it did not know, but those that a module names."""
+    """Fail if the log has an unexpected exception, other than those that a module lists."""
     yield
     named: tuple[str, ...] | str = getattr(request.module, "EXPECTED", ())
     names = (named,) if isinstance(named, str) else named

@@ -1,4 +1,4 @@
-"""A database server that crashes, and stays down as long as a test wants it to."""
+"""A database server that crashes, and stays down as long as a test needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.roles.member import until
 
 @asynccontextmanager
 async def crashed(config: Config, gate: Gate) -> AsyncIterator[None]:
-    """The installation's database is down while the context lasts; whoever notices first revives it then.
+    """Keep the installation's database down while the context lasts, after which it is revived on demand.
 
     The lock is the one that every process takes before it starts the server.
     """

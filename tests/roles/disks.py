@@ -1,4 +1,4 @@
-"""A small disk of its own for a folder, to be filled: what fails on it fails as on any that is full."""
+"""A small disk for a folder, to be filled; its failures are those of any full disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Disk:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Not a byte is free while the context lasts."""
+        """Fill the disk to the last byte while the context lasts."""
         filler = self.folder / "filler"
         with filler.open("wb", buffering=0) as file:
             for size in (1 << 20, 4096):
@@ -35,7 +35,7 @@ class Disk:
 
 @contextlib.contextmanager
 def disk(folder: Path, size: str) -> Iterator[Disk]:
-    """Put ``folder`` on a disk of that size; the test is skipped where only root may do that."""
+    """Put ``folder`` on a disk of that size; the test is skipped unless root runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder.stat()
     options = f"size={size},mode={kept.st_mode & 0o7777:o}"

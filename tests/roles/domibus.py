@@ -1,8 +1,7 @@
-"""An operator of message services whose organisations have a Domibus of somebody else for access point.
+"""An operator of message services whose organisations use another supplier's Domibus as access point.
 
-The stand-in for the plugin is served over HTTPS. Behind it AS4 is spoken for
-real, by a peer of the stage: what the organisations send and get goes through a
-Samdrift access point at the other end.
+The stand-in for the plugin is served over HTTPS. Behind it a peer of the stage speaks real
+AS4: the organisations' messages go to and from a Samdrift access point at the other end.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _ORGANISATIONS = (TRANAS, ANEBY)
 
 @dataclass
 class Customers:
-    """The organisations, their Domibus, and whom it can reach."""
+    """The organisations, their Domibus, and the members that it can reach."""
 
     stage: Stage
     peer: Peer
@@ -54,21 +53,21 @@ class Customers:
     config: Config
     reachable: dict[str, Member]
     open: asyncio.Event = field(default_factory=asyncio.Event)
-    """Whether the Domibus sends on what was submitted."""
+    """Event that lets the Domibus send submitted messages on."""
     posted: int = 0
-    """AS4 messages that it sent."""
+    """Number of AS4 messages that it has sent."""
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[Member, Member]]:
-        """Their message service runs while the context lasts; gives the organisations."""
+        """Run their message service while the context lasts; yield the organisations."""
         async with running(self.config) as operator:
             federation = self.stage.federation
             tranas, aneby = (member_of(federation, operator, one) for one in _ORGANISATIONS)
             yield tranas, aneby
 
     async def submitted(self, sent: Sent) -> None:
-        """Domibus answers before it sends."""
+        """Start sending in the background, because Domibus answers before it sends."""
         task = asyncio.create_task(self._send(sent))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -93,7 +92,7 @@ class Customers:
             sent.status = "SEND_FAILURE"
 
     def receive(self, message: ReceivedMessage) -> Response:
-        """An AS4 message from the other end; its receipt leaves when it is stored."""
+        """Store an AS4 message from the other end, and return its receipt."""
         says = message.header.user_message
         self.domibus.receive(
             Waiting(
@@ -110,7 +109,7 @@ class Customers:
 
 
 def _waiting(sent: Sent, party: str) -> Waiting:
-    """What was sent to an organisation at the same Domibus."""
+    """Return a sent message as it waits for an organisation at the same Domibus."""
     return Waiting(
         sent.message_id,
         sent.conversation_id,
@@ -124,7 +123,7 @@ def _waiting(sent: Sent, party: str) -> Waiting:
 
 @asynccontextmanager
 async def customers_of_a_domibus(stage: Stage, folder: Path) -> AsyncIterator[Customers]:
-    """Enrol them, and serve their Domibus; their message service does not run yet."""
+    """Enrol the organisations, and serve their Domibus; their message service does not run yet."""
     async with AsyncExitStack() as stack:
         peer = stage.peer()
         operator = DemoOperator("operator-mt", peer.party, _ORGANISATIONS)
@@ -148,14 +147,14 @@ async def customers_of_a_domibus(stage: Stage, folder: Path) -> AsyncIterator[Cu
 
 
 def _move(stage: Stage, peer: Peer, organisation: DemoOrganisation) -> None:
-    """Have SMP name the Domibus as the organisation's access point."""
+    """Register the Domibus in SMP as the organisation's access point."""
     (theirs, *_) = stage.federation.smp.services(peer.address.organisation)
     services = stage.federation.smp.services(organisation.identifier)
     stage.federation.publish(replace(service, endpoints=theirs.endpoints) for service in services)
 
 
 def _config(config: Config, url: str, users: dict[str, tuple[str, str]], folder: Path) -> Config:
-    """What the operator of the message service has in its file: a plugin user for each, no access point."""
+    """Return the message service operator's configuration: a plugin user for each, and no access point."""
 
     def at_domibus(one: OrganisationConfig) -> OrganisationConfig:
         password_file = folder / f"password-{one.name}"

@@ -1,4 +1,4 @@
-"""Envelopes of a member that signs another one's ciphertext with its own, valid key."""
+"""Envelopes in which a member signs another member's ciphertext with its own, valid key."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ BLOCK = 16
 
 @dataclass(frozen=True)
 class Captured:
-    """What whoever has an envelope can take out of it without any key."""
+    """Parts of an envelope that anyone who has it can extract without a key."""
 
     wrapped: bytes
-    """The session key, under the recipient's public key."""
+    """The session key, encrypted for the recipient."""
     ciphertext: bytes
-    """IV and blocks."""
+    """The IV followed by the encrypted blocks."""
 
     def block(self, number: int) -> bytes:
-        """A block of ciphertext; 0 is the IV, so that the plaintext's first block is number 1."""
+        """Return a block of ciphertext; 0 is the IV, so the plaintext's first block is number 1."""
         return self.ciphertext[number * BLOCK : (number + 1) * BLOCK]
 
     def reading(self, number: int, mask: bytes) -> Captured:
-        """A ciphertext of one block: block ``number`` of the captured plaintext under ``mask``."""
+        """Return a ciphertext of one block that decrypts to plaintext block ``number`` XOR ``mask``."""
         iv = bytes(a ^ b for a, b in zip(self.block(number - 1), mask, strict=True))
         return replace(self, ciphertext=iv + self.block(number))
 
 
 def capture(envelope: Envelope) -> Captured:
-    """The session key and the ciphertext of an envelope."""
+    """Return the session key and the ciphertext of an envelope."""
     wrapped, ciphertext = (base64text.decode(each[1].decode()) for each in _VALUES.findall(envelope.data))
     return Captured(wrapped, ciphertext)
 
@@ -48,7 +48,7 @@ def capture(envelope: Envelope) -> Captured:
 def forge(
     own: Envelope, captured: Captured, signer: SigningKey, recipient: x509.Certificate, spelling: bytes = b""
 ) -> Envelope:
-    """An envelope that says what ``own`` says, with a captured payload, under the forger's valid signature.
+    """Return an envelope with the header of ``own`` and a captured payload, validly signed by the forger.
 
     ``spelling`` is put into the base64 of the session key: white space makes other bytes of the same key.
     """

@@ -1,6 +1,6 @@
-"""What somebody sends who means harm, for every kind of it: each with the answer that it must get.
+"""Attacks of every kind on an access point, each with the answer that it must get.
 
-Everything is as good as it can be but for the one thing: the sender is an approved access
+Everything but the attack itself is correct: the sender is an approved access
 point, its signature holds, and the recipient is served here.
 """
 
@@ -42,25 +42,25 @@ DECRYPTION = {EbmsErrorCode.FAILED_DECRYPTION}
 SIGNATURE = {EbmsErrorCode.FAILED_AUTHENTICATION}
 GZIP = {EbmsErrorCode.DECOMPRESSION_FAILURE}
 RECEIPT: set[EbmsErrorCode] = set()
-"""The transfer is receipted, and what was in it is logged and deleted (transport-profile-as4 2.9)."""
+"""The transfer is receipted, and its content is logged and deleted (transport-profile-as4 2.9)."""
 
 _TOO_MANY = 170
-"""MiB; an access point takes 160."""
+"""Size in MiB; an access point accepts up to 160."""
 
 Posted = tuple[str, web.Body]
-"""Content type and body."""
+"""Content type and body of an HTTP request."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """A peer that sends to a member."""
+    """A peer that attacks a member."""
 
     peer: Peer
     to: Member
     envelope: Envelope
 
     def header(self) -> UserMessage:
-        """The header that would belong to the envelope."""
+        """Return the correct header for the envelope."""
         says = self.envelope.header
         return user_message(
             AS4_1_2,
@@ -77,7 +77,7 @@ class Attack:
         )
 
     def good(self) -> Crafted:
-        """The message as it should be."""
+        """Return the correct message."""
         return Crafted(
             header=self.header(),
             signer=Certified(self.peer.key.certificate, pki.key(1)),
@@ -99,7 +99,7 @@ def _soap(change: Callable[[str], str]) -> Make:
 
 
 def _payload(change: Callable[[bytes], bytes]) -> Make:
-    """Signed and encrypted as it should be, but another payload than an envelope."""
+    """Replace the envelope by another payload, with correct signature and encryption."""
     return lambda attack: replace(attack.good(), content=gzipped(change(attack.envelope.data))).build()
 
 
@@ -112,7 +112,7 @@ def _body(change: Callable[[bytes], bytes]) -> Make:
 
 
 def _declaring(subset: str, entity: str = "") -> Callable[[str], str]:
-    """A document type before the SOAP part, with an entity of it in the conversation id."""
+    """Put a document type before the SOAP part, and use its entity in the conversation id."""
 
     def change(soap: str) -> str:
         used = soap.replace("<eb:ConversationId>", f"<eb:ConversationId>{entity}")
@@ -127,7 +127,7 @@ _REMOTE = "SYSTEM 'http://127.0.0.1:9/evil.dtd'"
 
 
 def _in_payload(subset: str, entity: bytes) -> Callable[[bytes], bytes]:
-    """The entity is used where an envelope says who sent it."""
+    """Put a document type before the envelope, and use its entity in an identifier."""
 
     def change(data: bytes) -> bytes:
         return f"<!DOCTYPE x:XHE {subset}>".encode() + data.replace(b"<xhb:ID>", b"<xhb:ID>" + entity, 1)
@@ -136,7 +136,7 @@ def _in_payload(subset: str, entity: bytes) -> Callable[[bytes], bytes]:
 
 
 def _swapped(attack: Attack) -> Posted:
-    """The header of one message with the attachment of another from the same sender."""
+    """Combine the header of one message with the attachment of another from the same sender."""
     first = attack.peer.packs(attack.envelope, attack.to)[1]
     second = attack.peer.packs(attack.peer.encloses(attack.to), attack.to)[1]
     boundary, foreign = _boundary(first.content_type), _boundary(second.content_type)
@@ -150,20 +150,20 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _another_content(attack: Attack) -> Posted:
-    """The attachment that is signed is another one; the session key is the same."""
+    """Sign another attachment than the one that is sent, with the same session key."""
     good = attack.good()
     return replace(good, signed_content=gzipped(attack.envelope.data + b" ")).build()
 
 
 def _bomb(size: int) -> bytes:
-    """So many zeros in gzip, which is a thousandth of that."""
+    """Return ``size`` zeros in gzip, which shrinks them to a thousandth."""
     compressor = zlib.compressobj(9, wbits=31)
     piece = bytes(_MIB)
     return b"".join([*(compressor.compress(piece) for _ in range(size // _MIB)), compressor.flush()])
 
 
 def _slow_bomb(size: int) -> bytes:
-    """Expands to so many bytes, and never to so many times its size that the ratio would tell."""
+    """Return gzip that expands to ``size``, at a ratio that is too low to give it away."""
     compressor = zlib.compressobj(1, wbits=31)
     line = _base64(8 << 10)
     pieces = [compressor.compress(line + bytes(_MIB)) for _ in range(size // _MIB)]
@@ -171,7 +171,7 @@ def _slow_bomb(size: int) -> bytes:
 
 
 def _prepared(attack: Attack, part: Compressed) -> PreparedMessage:
-    """The header of a message whose attachment is signed as ``part``."""
+    """Return the header of a message whose attachment is signed as ``part``."""
     return prepare(
         attack.header(),
         part,
@@ -183,7 +183,7 @@ def _prepared(attack: Attack, part: Compressed) -> PreparedMessage:
 
 
 def _oversized(attack: Attack) -> Posted:
-    """An attachment larger than any that is taken."""
+    """Send an attachment that is larger than the limit."""
     prepared = _prepared(attack, Compressed(bytes(32), _TOO_MANY * _MIB))
 
     def stream() -> Iterator[bytes]:
@@ -196,7 +196,7 @@ def _oversized(attack: Attack) -> Posted:
 
 
 def _endless_envelope(attack: Attack) -> Posted:
-    """Good as far as can be told, and stored as it comes, until it is too large."""
+    """Send an envelope that looks correct and is stored as it arrives, until it is too large."""
     compressor = Compressor()
     pieces = [compressor.feed(piece) for piece in never_ending(attack.envelope)]
     pieces.append(compressor.finish())
@@ -205,7 +205,7 @@ def _endless_envelope(attack: Attack) -> Posted:
 
 
 def never_ending(envelope: Envelope) -> Iterator[bytes]:
-    """An envelope as it is, and then ciphertext without an end."""
+    """Yield the beginning of an envelope, and then ciphertext without end."""
     yield envelope.data[: envelope.data.rindex(b"<xenc:CipherValue>") + 100]
     line = _base64(_MIB)
     for _ in range(_TOO_MANY):
@@ -213,7 +213,7 @@ def never_ending(envelope: Envelope) -> Iterator[bytes]:
 
 
 def _base64(size: int) -> bytes:
-    """Text that compresses like ciphertext does."""
+    """Return text that compresses as badly as ciphertext."""
     return base64.b64encode(os.urandom(size * 3 // 4))
 
 
@@ -246,7 +246,7 @@ def _in_messaging(attribute: str) -> Callable[[str], str]:
 
 
 def _attributes(each: str, number: int) -> str:
-    """An element with so many attributes."""
+    """Return an element with that many attributes."""
     return f"<n {' '.join(each.format(one) for one in range(number))}/>"
 
 
@@ -329,11 +329,11 @@ ENVELOPES: dict[str, Callable[[Envelope], web.Body]] = {
     "another after it": lambda one: one.data + one.data,
     "noise": lambda one: _noise(one.data),
 }
-"""What a message service may submit instead of an envelope."""
+"""Data that a message service may submit instead of an envelope."""
 
 
 def damaged(data: bytes, number: int) -> bytes:
-    """The data with one to four faults in it, the same for the same number."""
+    """Return the data with one to four faults, the same ones for the same number."""
     rng = random.Random(number)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(data))

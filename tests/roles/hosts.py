@@ -1,8 +1,8 @@
-"""Two hosts that serve one installation: they share database, object store and key store, behind a balancer.
+"""Two hosts of one installation, which share database, object store and key store, behind a balancer.
 
-Each host is a process with a folder of its own for control and lives, so that neither knows of the other
-but by the database. What lies between is ours to cut: connections to the database go through a relay of each
-host. Those of peers and clients go through a balancer, to a host that says that it is ready.
+Each host is a process with its own folders for control sockets and lives, so the hosts know each other only
+through the database. Tests can cut the links: connections to the database go through a relay of each
+host. Connections of peers and clients go through a balancer, to a host that reports that it is ready.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ Place = tuple[str, int]
 
 
 class Relay:
-    """Passes connections on; can be cut, in silence."""
+    """Relay that passes connections on, and can be cut without closing them."""
 
     def __init__(self, place: Path | None = None) -> None:
-        """``place`` is the Unix socket that it passes them on to."""
+        """Pass connections on to the Unix socket ``place``."""
         self._place = place
         self._open = asyncio.Event()
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
-        """Let nothing through from now on, and close nothing: whoever waits for an answer waits on."""
+        """Stop all traffic without closing connections, so that pending requests keep waiting."""
         self._open.clear()
 
     def join(self) -> None:
-        """Let everything through again, also what waited."""
+        """Let all traffic through again, including what was held back."""
         self._open.set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,17 +94,17 @@ class Relay:
             writer.close()
 
     async def stop(self) -> None:
-        """Let go of everything."""
+        """Close all connections and the listening socket."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Balancer(Relay):
-    """Passes connections on to hosts in turn, as long as they say that they are ready."""
+    """Balancer that passes connections on to hosts in turn, as long as they report that they are ready."""
 
     def __init__(self, hosts: Sequence[tuple[Place, Callable[[], bool]]]) -> None:
-        """``hosts`` are their addresses, each with whether the host is ready."""
+        """Balance between ``hosts``, each with its address and a check of its readiness."""
         super().__init__()
         self._hosts = deque(hosts)
 
@@ -119,14 +119,14 @@ class Balancer(Relay):
 
 
 class Readiness:
-    """What a host says of itself at its address for health, as balancers ask."""
+    """Readiness of a host, as a balancer reads it from its health address."""
 
     def __init__(self, metrics: Place) -> None:
         self._metrics = metrics
         self.ready = False
 
     async def health(self) -> list[dict[str, Any]]:
-        """Ask for the state of each thing that the host depends on."""
+        """Return the state of each dependency of the host."""
         host, port = self._metrics
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as client,
@@ -136,7 +136,7 @@ class Readiness:
             return found
 
     async def watch(self) -> None:
-        """Ask every second, until cancelled."""
+        """Check every second, until cancelled."""
         host, port = self._metrics
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as client:
             while True:
@@ -149,7 +149,7 @@ class Readiness:
 
 
 _LONGEST = 600.0
-"""Seconds after which a host that is waited for will not come."""
+"""Seconds after which waiting for a host fails."""
 _AHEAD = """
 import sys
 from datetime import timedelta
@@ -168,7 +168,7 @@ class HostProcess(Process):
     ahead: float = 0.0
     """Seconds by which its clock is ahead."""
     where: Machine | None = None
-    """The machine that it runs on, where it is not the test's own."""
+    """Machine that it runs on, if it is not the test's own."""
 
     @property
     def interpreter(self) -> Sequence[str]:
@@ -184,22 +184,22 @@ class HostProcess(Process):
 
 
 class Link(Protocol):
-    """A way that can be cut in silence."""
+    """A link that can be cut without closing connections."""
 
     def cut(self) -> None:
-        """Let nothing through from now on."""
+        """Stop all traffic."""
 
     def join(self) -> None:
-        """Let everything through again."""
+        """Let all traffic through again."""
 
 
 @dataclass
 class Host:
-    """A host, and its way to the database."""
+    """A host, and its link to the database."""
 
     process: Process
     database: Link
-    """On a machine of its own its way to everybody else, too."""
+    """Link to the database; for a host on a machine of its own, to everything else as well."""
     readiness: Readiness
 
 
@@ -209,7 +209,7 @@ class Hosts:
 
     hosts: tuple[Host, Host]
     known: Played
-    """Both operators, at the addresses by which others know them."""
+    """Both operators, at their public addresses."""
     superuser: Superuser
 
     @property
@@ -217,21 +217,21 @@ class Hosts:
         return self.known.members
 
     def lessees(self) -> int:
-        """Processes that have leases, by the database."""
+        """Return the number of processes with valid leases, according to the database."""
         ((number,),) = self.superuser.rows(
             "SELECT count(*) FROM registry.lessees WHERE until > clock_timestamp()"
         )
         return int(number)
 
     def in_charge(self, of_how_many: int) -> bool:
-        """Return whether so many processes share everything between them."""
+        """Return whether that many processes share all partitions between them."""
         ((number,),) = self.superuser.rows(
             "SELECT count(DISTINCT process) FROM registry.partitions WHERE process IS NOT NULL"
         )
         return self.free() == 0 and int(number) == of_how_many
 
     def free(self) -> int:
-        """Partitions that nobody is in charge of, or one whose leases are over."""
+        """Return the number of partitions without a process, or whose process has an expired lease."""
         ((number,),) = self.superuser.rows(
             "SELECT count(*) FROM registry.partitions LEFT JOIN registry.lessees USING (process)"
             " WHERE role IN ('ap', 'mt') AND coalesce(until < clock_timestamp(), true)"
@@ -240,7 +240,7 @@ class Hosts:
 
 
 Changed = Callable[[DemoOperator, str], str]
-"""Returns the text of an operator's configuration file, with what is to be otherwise in it."""
+"""Returns the changed text of an operator's configuration file."""
 
 
 def _as_it_is(_: DemoOperator, text: str) -> str:
@@ -249,11 +249,11 @@ def _as_it_is(_: DemoOperator, text: str) -> str:
 
 @dataclass(frozen=True)
 class Former:
-    """An earlier version of the program, by which the operator of two hosts has begun."""
+    """An earlier version of the program, with which the operator of two hosts has started."""
 
     sources: Path
     begin: Callable[[DemoOperator, Path], AbstractContextManager[None]]
-    """Has it make the operator's vaults in a folder; while the context lasts, they stay as it made them."""
+    """Has that version create the operator's vaults in a folder, unchanged while the context lasts."""
 
 
 @asynccontextmanager
@@ -268,12 +268,12 @@ async def two_hosts(
     cast: tuple[DemoOrganisation, ...] = HERE,
     settled: Callable[[Process], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Hosts]:
-    """Two hosts of one operator, and another operator; all of them serve.
+    """Run two hosts of one operator, and another operator.
 
-    The second one's clock is so many seconds ahead of everybody else's. With ``apart`` each of them, and what
-    answers for their database, has a network namespace of its own. ``changed`` changes configurations.
-    ``which`` are the roles that each host serves; ``former`` is the program of both, where it is another.
-    ``cast`` are the organisations of the hosts; ``settled`` is done with them before anything serves.
+    The second host's clock is ``ahead`` seconds fast. With ``apart`` each host, and the proxy for their
+    database, has a network namespace of its own. ``changed`` changes configurations.
+    ``which`` are the roles that each host serves; ``former`` is the program of both, if it is another one.
+    ``cast`` are the organisations of the hosts; ``settled`` is called with them before anything serves.
     """
     shared, other = (
         DemoOperator("hosts", "AP0093-SDK-DEMO", cast),
@@ -321,9 +321,9 @@ async def _host(
     ahead: float,
     sources: Path,
 ) -> Host:
-    """Make a host: it shares the key store, and has sockets and a way to the database of its own.
+    """Create a host, which shares the key store, but has its own sockets and its own link to the database.
 
-    With a place of the database it is a machine of its own, and its link is that way.
+    With a place of the database it is a machine of its own, and its link is that machine's.
     """
     home = one.config_file.parent
     folder = home / f"relay-{name}"
@@ -373,7 +373,7 @@ def _elsewhere(key: str, address: str) -> str:
 
 
 async def _balanced(stack: AsyncExitStack, known: Path, hosts: Sequence[Host], key: str) -> None:
-    """Listen at an address that others know, and pass on to the hosts."""
+    """Listen at a public address, and pass connections on to the hosts."""
 
     def of(file: Path) -> Place:
         found = re.search(rf'(?m)^{key} = "([^"]*):(\d+)"', file.read_text())
@@ -391,34 +391,34 @@ async def _balanced(stack: AsyncExitStack, known: Path, hosts: Sequence[Host], k
 
 @dataclass
 class Survived:
-    """Blows that two hosts took, and everything that is not as it should be afterwards."""
+    """Faults injected into two hosts, and everything that was wrong afterwards."""
 
     exchanges: int
     blows: list[str]
     faults: list[str]
-    """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
+    """Messages that were lost, delivered twice, changed or left over (:mod:`tests.roles.soak`)."""
     taken_over: list[float]
-    """Seconds from each blow until somebody was in charge of everything again."""
+    """Seconds from each fault until every partition was served again."""
     said: str = ""
-    """What the second host has logged."""
+    """Log of the second host."""
 
 
 @dataclass
 class SetAside:
-    """What came of two hosts of which the second one's clock is wrong."""
+    """Result for two hosts the second of which has a wrong clock."""
 
     exchanges: int
     faults: list[str]
     health: list[Condition]
-    """What the second one says of itself."""
+    """Conditions that the second host reports."""
     said: str
-    """What it has logged."""
+    """Log of the second host."""
 
 
 async def set_aside(
     federation: LocalFederation, rng: random.Random, exchanges: int, patience: float, ahead: float
 ) -> SetAside:
-    """Send messages while the second host's clock is wrong, and it is killed and starts again."""
+    """Send messages while the second host's clock is wrong, and it is killed and restarted."""
     async with two_hosts(federation, ahead) as those:
         right, wrong = those.hosts
 
@@ -438,21 +438,21 @@ async def set_aside(
 
 
 async def killed(host: Host, elsewhere: Callable[[], bool]) -> None:
-    """kill -9; it comes back when the other one has taken over."""
+    """Kill the host with SIGKILL; restart it once the other one has taken over."""
     await host.process.end(signal.SIGKILL)
     await _taken_over(elsewhere)
     await host.process.start()
 
 
 async def cut_off(host: Host, elsewhere: Callable[[], bool]) -> None:
-    """The host goes on, and reaches the database no more, until the other one has taken over."""
+    """Cut the running host off from the database until the other one has taken over."""
     host.database.cut()
     await _taken_over(elsewhere)
     host.database.join()
 
 
 async def _taken_over(elsewhere: Callable[[], bool]) -> None:
-    """Wait for it; an error, and no waiting for ever, where a host does not come back."""
+    """Wait for the takeover; fail after a while if a host does not come back."""
     async with asyncio.timeout(_LONGEST):
         while not await asyncio.to_thread(elsewhere):
             await asyncio.sleep(0.2)
@@ -470,10 +470,11 @@ async def survived(
     changed: Changed = _as_it_is,
     large: float = 0.2,
 ) -> Survived:
-    """Strike one of two hosts again and again while messages go to and fro, then look at each message.
+    """Break one of two hosts repeatedly while messages are exchanged, then check each message.
 
-    ``ahead`` is by how many seconds the second one's clock is; ``apart`` and ``changed`` as :func:`two_hosts`
-    has them, ``large`` as :func:`tests.roles.soak.send`. Where each is a machine, it is cut off first.
+    ``ahead`` is by how many seconds the second one's clock is; ``apart`` and ``changed`` as for
+    :func:`two_hosts`, ``large`` as for :func:`tests.roles.soak.send`. If each host is a machine, the first
+    fault cuts it off.
     """
     clock = asyncio.get_running_loop().time
     found = Survived(0, [], [], [])

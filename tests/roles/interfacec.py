@@ -1,4 +1,4 @@
-"""Interface C, spoken by hand."""
+"""Client for interface C that can also send malformed requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.roles import web
 
 @dataclass(frozen=True)
 class InterfaceC:
-    """Interface C, spoken by hand with some client certificate."""
+    """Client for interface C with any client certificate."""
 
     base: str
     tls: ssl.SSLContext
@@ -31,7 +31,7 @@ class InterfaceC:
         return await self.poll_with({"after": after, "wait": wait, "taken": list(taken), "past": past})
 
     async def poll_with(self, asked: object) -> web.Answer:
-        """A poll with any JSON document."""
+        """Poll with any JSON document."""
         headers = {"content-type": "application/json"}
         return await self.call("POST", "/poll", json.dumps(asked).encode(), headers)
 
@@ -44,5 +44,5 @@ class InterfaceC:
     async def call(
         self, method: str, path: str, body: web.Body = None, headers: dict[str, str] | None = None
     ) -> web.Answer:
-        """Any request."""
+        """Send any request."""
         return await web.call(self.tls, method, self.base + path, body, headers)

@@ -1,4 +1,4 @@
-"""Messages and envelopes that a message service would not make, beside those that it would."""
+"""Messages and envelopes, both correct ones and ones that no message service would make."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RECEIPT_ROOT = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
 
 @dataclass(frozen=True)
 class Envelope:
-    """An envelope, with what access points and message services refer to it by."""
+    """An envelope, with the ids by which access points and message services refer to it."""
 
     id: str
     data: bytes
@@ -45,7 +45,7 @@ class Envelope:
 
 
 def letter(sender: Address, recipient: Address, draft: Draft = DRAFT, **changes: Any) -> SdkMessage:
-    """A message, with ``changes`` made to it."""
+    """Return a message, with ``changes`` made to it."""
     message = compose(draft, sender, recipient, message_id=str(uuid4()), at=datetime.now(UTC))
     if "message_id" in changes:
         changes.setdefault("conversation_id", changes["message_id"])
@@ -53,7 +53,7 @@ def letter(sender: Address, recipient: Address, draft: Draft = DRAFT, **changes:
 
 
 def header(sender: ParticipantIdentifier, recipient: ParticipantIdentifier, **changes: Any) -> EnvelopeHeader:
-    """What the envelope of a message says, with ``changes`` made to it."""
+    """Return the header for the envelope of a message, with ``changes`` made to it."""
     usual = EnvelopeHeader(
         id=str(uuid4()),
         created=datetime.now(UTC),
@@ -78,7 +78,7 @@ def enclose(
     payload: bytes | None = None,
     **changes: Any,
 ) -> Envelope:
-    """Seal a message; ``payload`` goes instead of its bytes, ``changes`` into what the envelope says."""
+    """Seal a message; ``payload`` replaces its bytes, and ``changes`` go into the header."""
     says = header(
         changes.pop("sender", ParticipantIdentifier(message.sender.id.extension)),
         changes.pop("recipient", ParticipantIdentifier(message.recipient.id.extension)),
@@ -103,7 +103,7 @@ def enclose_receipt(
     *findings: Finding,
     **changes: Any,
 ) -> Envelope:
-    """A message receipt, REJECTED when there are findings; ``changes`` go into what it says."""
+    """Seal a message receipt, REJECTED if there are findings; ``changes`` go into the header."""
     status = ReceiptStatus.REJECTED if findings else ReceiptStatus.ACCEPTED
     receipt = MessageReceipt(str(uuid4()), datetime.now(UTC), sender, recipient, message_id, status, findings)
     receipt = replace(receipt, **changes)
@@ -113,18 +113,18 @@ def enclose_receipt(
 
 
 def changed(envelope: Envelope, old: bytes, new: bytes) -> Envelope:
-    """The envelope with one thing in it changed after it was sealed."""
+    """Return the envelope with one part replaced after it was sealed."""
     assert envelope.data.count(old) == 1, "the change must be one change"
     return replace(envelope, data=envelope.data.replace(old, new))
 
 
 def broken(envelope: Envelope) -> Envelope:
-    """The envelope as somebody left it who changed the XML after it was signed (3.3.2 step 7)."""
+    """Return the envelope with XML that was changed after signing (3.3.2 step 7)."""
     return changed(envelope, b"<xhb:ContentTypeCode>application/xml<", b"<xhb:ContentTypeCode>text/xml<")
 
 
 def receipt_in(envelope: bytes) -> MessageReceipt | None:
-    """The message receipt in an envelope, if that is what it holds; signed, unless in the base model."""
+    """Return the message receipt in an envelope, or ``None``; it must be signed, except in the base model."""
     verdict = verify(envelope)
     assert verdict.header is not None
     if verdict.header.document_type_code != _RECEIPT_ROOT:

@@ -1,4 +1,4 @@
-"""An organisation at an operator under test, seen as its clients, its systems and an auditor see it."""
+"""An organisation at an operator under test, as seen by its clients, its systems and an auditor."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _AUDITOR = Principal(PrincipalKind.WORKER, "test")
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, within: float = PATIENCE) -> T:
-    """What ``look`` gives as soon as it gives something."""
+    """Poll ``look`` until it returns something other than ``None``, and return that."""
     deadline = asyncio.get_running_loop().time() + within
     while asyncio.get_running_loop().time() < deadline:
         found = await look()
@@ -54,13 +54,13 @@ async def until(look: Callable[[], Awaitable[T | None]], what: str, within: floa
 
 @dataclass(frozen=True)
 class Member:
-    """One organisation."""
+    """One organisation and its access to the operator."""
 
     operator: Operator
     demo: DemoOrganisation
     as4_address: str
     certificate: x509.Certificate
-    """The access point's."""
+    """Certificate of the access point."""
     encryption: x509.Certificate
 
     @property
@@ -108,7 +108,7 @@ class Member:
         document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
         **changes: object,
     ) -> str:
-        """Send a message; gives its id."""
+        """Send a message; return its id."""
         message = letter(self.address, recipient, draft, **changes)
         service = self.operator.messages
         return (await service.send(self.principal, self.organisation, message, document)).id
@@ -118,14 +118,14 @@ class Member:
             return await vault.message(message_id, direction)
 
     async def events(self, message_id: str, direction: Direction = Direction.OUT) -> tuple[StatusEvent, ...]:
-        """The steps of a message's life, the oldest first."""
+        """Return the status events of a message, the oldest first."""
         async with self.open(MT) as vault:
             return (await vault.status_events(message_id, direction))[::-1]
 
     async def ends(
         self, message_id: str, direction: Direction = Direction.OUT, within: float = PATIENCE
     ) -> MessageStatus:
-        """The final status of a message, once it has one."""
+        """Wait until a message has a final status, and return it."""
 
         async def look() -> MessageStatus | None:
             record = await self.record(message_id, direction)
@@ -143,26 +143,26 @@ class Member:
         await until(look, f"the message is {status.value}")
 
     async def rejections(self, message_id: str) -> list[tuple[str, str]]:
-        """The codes of the receipt that rejected a message of ours, with the places that they name."""
+        """Return the codes and places in the receipt that rejected one of our messages."""
         assert await self.ends(message_id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
         events = await self.events(message_id)
         return [(event.title, event.path) for event in events if event.status is MessageStatus.REJECTED]
 
     async def failure(self, message_id: str) -> str:
-        """Why a message of ours failed, as its sender is told."""
+        """Return the reason why one of our messages failed, as reported to its sender."""
         assert await self.ends(message_id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
         last = (await self.events(message_id))[-1]
         return f"{last.title} | {last.detail}"
 
     async def reads(self, message_id: str) -> SdkMessage:
-        """A received message, with its content."""
+        """Return a received message with its content."""
         service = self.operator.messages
         message = await service.read(self.principal, self.organisation, message_id, Direction.IN)
         assert message is not None
         return message
 
     async def holds_content(self, message_id: str) -> bool:
-        """Whether anything but facts is kept of a message that came in."""
+        """Return whether more than metadata is kept of an incoming message."""
         record = await self.record(message_id, Direction.IN)
         return record is not None and (record.size > 0 or record.label != "" or record.sender_address != "")
 
@@ -177,7 +177,7 @@ class Member:
         now: datetime,
         document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
     ) -> MessageRecord:
-        """The record of a message as the message service keeps one of its own, taken at a moment."""
+        """Return the message service's record of an outgoing message accepted at ``now``."""
         return MessageRecord(
             id=message.message_id,
             direction=Direction.OUT,
@@ -199,7 +199,7 @@ class Member:
         )
 
     async def plant(self, message: SdkMessage, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED) -> None:
-        """Have the message service know a message as sent that the test sends in its own way."""
+        """Record a message as sent in the message service, for a test that sends it itself."""
         now = datetime.now(UTC)
         payload = sdkmessage.build(message)
         recipient = ParticipantIdentifier(message.recipient.id.extension)
@@ -211,18 +211,18 @@ class Member:
             assert await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease)
 
     async def encloses(self, recipient: Address, certificate: x509.Certificate) -> Envelope:
-        """A message in its envelope, known to the message service, for the test to submit."""
+        """Return a sealed message that the message service knows, for the test to submit."""
         message = letter(self.address, recipient)
         await self.plant(message)
         return enclose(message, await self.signing(), certificate)
 
     async def signing(self) -> SigningKey:
-        """The organisation's own signing key."""
+        """Return the organisation's own signing key."""
         async with self.open(MT) as vault:
             return vault.keys().signing
 
     async def client_tls(self) -> tuple[Path, str]:
-        """File and password of the client certificate for interface C."""
+        """Return the file and password of the client certificate for interface C."""
         async with self.open(MT) as vault:
             return vault.tls_client()()
 
@@ -231,19 +231,19 @@ class Member:
         return InterfaceC(f"{self.own_config.access_point}/c/v1", context)
 
     async def submit(self, envelope: Envelope) -> None:
-        """Hand an envelope to the access point."""
+        """Submit an envelope to the access point."""
         answer = await (await self.interface_c()).submit(envelope.id, envelope.data)
         assert answer.status == 201, answer.body
 
     # --- as an auditor ----------------------------------------------------------------------------------
 
     async def log(self, role: Role, identifier: str) -> list[LogEntry]:
-        """What the log of one role says about a message, envelope, conversation or AS4 message."""
+        """Return the log entries of one role about a message, envelope, conversation or AS4 message."""
         async with self.operator.gate.open(_AUDITOR, self.organisation, role, Purpose.TRACE) as vault:
             return list(await vault.find_log(identifier))
 
     async def logged(self, role: Role, identifier: str, event: AuditEvent) -> LogEntry:
-        """The first such entry, once it is there."""
+        """Wait for an entry with that event, and return the first one."""
 
         async def look() -> LogEntry | None:
             entries = await self.log(role, identifier)
@@ -252,7 +252,7 @@ class Member:
         return await until(look, f"{event.value} in the log")
 
     async def happened(self, role: Role, envelope_id: str) -> list[str]:
-        """The names of what happened to a message or envelope, in the order of the log."""
+        """Return the events of a message or envelope, in the order of the log."""
         return [
             entry.event
             for entry in await self.log(role, envelope_id)
@@ -260,12 +260,12 @@ class Member:
         ]
 
     async def transfer_events(self, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
-        """What interface C tells of a transfer."""
+        """Return the events of a transfer that interface C reports."""
         async with self.open(AP) as vault:
             events = await vault.events(0, 10_000)
         return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
 
     async def waiting(self) -> tuple[InboxItem, ...]:
-        """What waits at the access point."""
+        """Return the envelopes that wait at the access point."""
         async with self.open(AP) as vault:
             return await vault.inbox(100)

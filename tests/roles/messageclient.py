@@ -1,4 +1,4 @@
-"""A message client on interface D, and who says whom a token belongs to, instead of an OAuth2 server."""
+"""A message client for interface D, and a token service in place of an OAuth2 server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MESSAGES = "/v1/sdk/messages"
 
 
 class MessageClients:
-    """An authorisation that knows the tokens which tests were given."""
+    """Authorisation that knows the tokens that tests were given."""
 
     def __init__(self) -> None:
         self._known: dict[str, Access] = {}
 
     def admit(self, access: Access) -> str:
-        """A token for that."""
+        """Return a new token with that access."""
         token = str(uuid4())
         self._known[token] = access
         return token
@@ -43,7 +43,7 @@ class MessageClients:
 
 @dataclass(frozen=True)
 class MessageClient:
-    """One client with one token."""
+    """A message client with one token."""
 
     base: str
     tls: ssl.SSLContext
@@ -62,7 +62,7 @@ class MessageClient:
         return await self.post(json.dumps(document).encode())
 
     async def sends(self, document: object) -> str:
-        """Send what is taken; gives the message's id."""
+        """Send a message that must be accepted; return its id."""
         answer = await self.send(document)
         assert answer.status == 201, answer.body
         location = answer.headers["location"]
@@ -74,7 +74,7 @@ class MessageClient:
         return await self.call("GET", f"{MESSAGES}?{text}" if text else MESSAGES)
 
     async def listed(self, **filters: str) -> dict[str, dict[str, Any]]:
-        """The attributes of the messages that fit, by id, in their order."""
+        """Return the attributes of the matching messages by id, in the order of the list."""
         answer = await self.list({f"filter[{name}]": value for name, value in filters.items()})
         assert answer.status == 200, answer.body
         return {one["id"]: one["attributes"] for one in answer.document()["data"]}
@@ -83,7 +83,7 @@ class MessageClient:
         return await self.call("GET", f"{MESSAGES}/{message_id}{query}")
 
     async def reads(self, message_id: str) -> dict[str, Any]:
-        """The attributes of one message."""
+        """Return the attributes of one message."""
         answer = await self.get(message_id)
         assert answer.status == 200, answer.body
         attributes: dict[str, Any] = answer.document()["data"]["attributes"]
@@ -104,7 +104,7 @@ def attention(address: Address) -> dict[str, Any]:
 
 
 def document(sender: Address, recipient: Address, /, **changes: Any) -> dict[str, Any]:
-    """What a client sends, with ``changes`` to the attributes; ``None`` leaves one out."""
+    """Return a message as a client sends it, with ``changes`` to the attributes; ``None`` leaves one out."""
     attributes = {
         "confidentiality": True,
         "label": "Fråga om avtal",
@@ -120,7 +120,7 @@ def document(sender: Address, recipient: Address, /, **changes: Any) -> dict[str
 
 
 def text_document(text: str = "Hej, *gäller* avtalet än?", *files: tuple[str, bytes]) -> dict[str, Any]:
-    """A document with a text, and with PDF files if they are given."""
+    """Return a document with a text, and with PDF files if any are given."""
     return {
         "documentId": "SDK-Meddelande",
         "documentName": "SDK-Meddelande",
@@ -134,7 +134,7 @@ def text_document(text: str = "Hej, *gäller* avtalet än?", *files: tuple[str, 
 
 
 def issues(answer: Answer) -> list[tuple[str, str, str]]:
-    """What is wrong with a request: codes and places, after the summary that comes first."""
+    """Return the codes and places of the problems with a request, without the leading summary."""
     assert answer.status == 400, (answer.status, answer.body)
     problem = answer.document()
     assert (problem["type"], problem["status"]) == ("urn:problem-type:sdk:badRequest", 400)

@@ -1,10 +1,10 @@
-"""Machines as network namespaces: each has a loopback, an address and one link of its own, which can be cut.
+"""Machines as network namespaces, each with a loopback, an address and one link that can be cut.
 
-What the test's own namespace serves on its loopback, such as the federation and another operator, is reached
-from each machine at the same addresses, over its link: no firewall and no translation of addresses is in it,
-since the loopback's addresses are routed. What a machine has on a loopback of its own is at
-:data:`OWN_LOOPBACK`. The near end of a link has no address: a browser beside these tests drops what it is
-waiting for as soon as the addresses of its host change. Only root makes namespaces.
+Services on the loopback of the test's own namespace, such as the federation and another operator, are reached
+from each machine at the same addresses over its link. This needs neither a firewall nor address translation,
+since the loopback's addresses are routed. Services on a machine's own loopback are at
+:data:`OWN_LOOPBACK`. The near end of a link has no address, because a browser that runs at the same time
+drops its pending requests as soon as the addresses of its host change. Only root can make namespaces.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.roles.member import until
 
 _TESTING = IPv4Network("198.18.0.0/15")
-"""Addresses that are set aside for tests of networks, and are nobody's."""
+"""Addresses reserved for network tests, which belong to no host."""
 _RELAY = """
 import asyncio, sys
 async def passed(reader, writer):
@@ -49,7 +49,7 @@ OWN_LOOPBACK = "127.53.0.1"
 
 
 class NoNamespaces(Exception):
-    """This machine makes none; the text says why."""
+    """Network namespaces cannot be made on this machine, for the reason in the text."""
 
 
 def _run(*command: str) -> None:
@@ -64,27 +64,27 @@ class Machine:
 
     name: str
     link: str
-    """The end of the link in the test's own namespace."""
+    """Interface of the link in the test's own namespace."""
     address: str
 
     @property
     def inside(self) -> Sequence[str]:
-        """What runs a program in it, before the program."""
+        """Return the command prefix that runs a program in the machine."""
         return ("ip", "netns", "exec", self.name)
 
     def cut(self) -> None:
-        """Let nothing through from now on: whoever waits for an answer hears nothing."""
+        """Stop all traffic without closing connections, so that pending requests get no answer."""
         _run("ip", "link", "set", self.link, "down")
 
     def join(self) -> None:
-        """Let everything through again."""
+        """Let all traffic through again."""
         _run("ip", "link", "set", self.link, "up")
         _run("ip", "route", "add", f"{self.address}/32", "dev", self.link, "src", "127.0.0.1")
 
 
 @contextlib.contextmanager
 def machine() -> Iterator[Machine]:
-    """Make a machine; :class:`NoNamespaces` where that is not possible."""
+    """Make a machine; raise :class:`NoNamespaces` if that is not possible."""
     if os.geteuid() != 0:
         raise NoNamespaces("only root makes network namespaces")
     if shutil.which("ip") is None:
@@ -125,7 +125,7 @@ def _set(where: str, link: str, **values: int) -> None:
 
 @cache
 def missing() -> str:
-    """Return why this machine makes no namespaces, or nothing."""
+    """Return the reason why this machine cannot make namespaces, or an empty text."""
     try:
         with machine():
             return ""
@@ -135,7 +135,7 @@ def missing() -> str:
 
 @contextlib.asynccontextmanager
 async def database_in(where: Machine, socket: Path) -> AsyncIterator[str]:
-    """Answer for the database of that Unix socket in a machine, and return its place there."""
+    """Relay to the database at that Unix socket from an address in a machine; yield the address."""
     place = f"{where.address}:{_DATABASE_PORT}"
     async with _passed_on(where, place, str(socket)):
         yield place
@@ -143,14 +143,14 @@ async def database_in(where: Machine, socket: Path) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def database_for(where: Machine, place: str, socket: Path) -> AsyncIterator[None]:
-    """Have a machine reach the database at its place by a Unix socket, as by a tunnel that encrypts."""
+    """Relay to the database at its address from a Unix socket in a machine, like an encrypting tunnel."""
     async with _passed_on(where, str(socket), place):
         yield
 
 
 @contextlib.asynccontextmanager
 async def health_of(where: Machine, port: int) -> AsyncIterator[tuple[str, int]]:
-    """Pass on what balancers ask a machine for its health, which it answers on its loopback alone."""
+    """Relay health checks of balancers to a machine, which answers them on its loopback only."""
     async with _passed_on(where, f"{where.address}:{_HEALTH_PORT}", f"{OWN_LOOPBACK}:{port}"):
         yield where.address, _HEALTH_PORT
 

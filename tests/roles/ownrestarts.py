@@ -1,7 +1,7 @@
-"""An operator's own restarts under traffic, as one process and as several, and what they lose and cost.
+"""An operator's own restarts under traffic, in one process and in several, and what they cost.
 
-Leases last far longer than anybody waits, and a transfer has few attempts: one that a restart spent, or that
-waited for the end of a claim, would be seen.
+Leases outlast the test, and a transfer has few attempts, so the test notices an attempt that a restart
+wasted, or work that waits for the end of a claim.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ATTEMPTS, _LEASE = 3, 7200
 
 
 class Layout(StrEnum):
-    """The processes that an installation runs as."""
+    """The processes in which an installation runs."""
 
     SHARED = "shared"
     WORKERS = "shared, two workers"
@@ -51,7 +51,7 @@ SETTINGS = {
     + (f"first_user = {FIRST_USER + 5_000}\n" if ROOT else ""),
 }
 _PATIENCE = 900.0
-"""For what a restart takes on a machine that is used by others, too."""
+"""Seconds for a restart, also on a busy machine."""
 _LAST_LINES = 20
 _ROLLED = "the rolling restart is complete"
 _ROLL_STUCK = "does not serve again; the rolling restart is aborted"
@@ -62,21 +62,21 @@ Restart = Callable[[Process, random.Random], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Survived:
-    """Restarts that took place, and everything that is not as it should be afterwards."""
+    """Restarts that took place, and everything that was wrong afterwards."""
 
     restarts: Counter[str]
     ended: Counter[str]
-    """How messages that interface D had accepted ended at their senders; with the reason of a failure."""
+    """Outcomes at the senders of the messages that interface D accepted, with the reasons of failures."""
     answers: Counter[str]
-    """What calls at interface D were answered; those that were not accepted were made again."""
+    """Answers to calls at interface D; calls that were not accepted were repeated."""
     faults: list[str]
-    """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
+    """Messages that were lost, delivered twice, changed or left over (:mod:`tests.roles.soak`)."""
     spent: int
-    """Attempts at transfers of the restarted operator, beyond the one that each needs."""
+    """Attempts at transfers of the restarted operator, beyond the necessary one each."""
 
 
 async def stopped(process: Process, rng: random.Random) -> None:
-    """As an operator stops and starts it."""
+    """Stop and start the installation as an operator does."""
     await process.end(signal.SIGTERM)
     await process.start()
 
@@ -87,7 +87,7 @@ async def killed(process: Process, rng: random.Random) -> None:
 
 
 async def worker_killed(process: Process, rng: random.Random) -> None:
-    """kill -9 of one worker, which its supervisor starts again."""
+    """Kill one worker with SIGKILL; its supervisor restarts it."""
     name, number = rng.choice([*running_workers(process).items()])
     text = f"{name}: serves again"
     before = process.log.read_text().count(text)
@@ -96,7 +96,7 @@ async def worker_killed(process: Process, rng: random.Random) -> None:
 
 
 async def rolled(process: Process, rng: random.Random) -> None:
-    """One process after the other, as with ``systemctl reload``."""
+    """Restart one process after the other, as ``systemctl reload`` does."""
     before = process.log.read_text().count(_ROLLED)
     assert process.running is not None
     process.running.send_signal(ROLL)
@@ -104,10 +104,10 @@ async def rolled(process: Process, rng: random.Random) -> None:
 
 
 async def worker_killed_meanwhile(process: Process, rng: random.Random) -> None:
-    """kill -9 of a worker somewhere in a rolling restart.
+    """Kill a worker with SIGKILL somewhere in a rolling restart.
 
-    Where it is the one that is started just then, the rolling restart ends there and says so; the worker is
-    started again by itself.
+    If it is the one that is being started, the rolling restart reports that and ends; the worker is
+    restarted automatically.
     """
     ended = "|".join(map(re.escape, (_ROLLED, _ROLL_STUCK)))
     before = len(re.findall(ended, process.log.read_text()))
@@ -127,7 +127,7 @@ async def worker_killed_meanwhile(process: Process, rng: random.Random) -> None:
 
 
 def running_workers(process: Process) -> dict[str, int]:
-    """Return the process of each worker that was started last, by its name in the log."""
+    """Return the process ids of the workers that were started last, by their names in the log."""
     return {name: int(number) for name, number in SERVES.findall(process.log.read_text())}
 
 
@@ -136,7 +136,7 @@ async def said(process: Process, text: str, times: int) -> None:
 
 
 async def shown(process: Process, what: str, holds: Callable[[str], bool]) -> None:
-    """Wait until something holds of the log; the last lines of it are in the failure."""
+    """Wait until the log meets a condition; a failure shows its last lines."""
 
     async def look() -> bool | None:
         return True if holds(process.log.read_text()) else None
@@ -154,12 +154,12 @@ RESTARTS: Mapping[Layout, Sequence[Restart]] = {
     Layout.WORKERS: _SEVERAL,
     Layout.PROCESS: _SEVERAL,
 }
-"""The ways in which an installation is restarted as each, in turn."""
+"""Ways of restarting an installation in each layout, used in turn."""
 
 
 @asynccontextmanager
 async def two_operators(federation: LocalFederation, layout: Layout) -> AsyncIterator[Played]:
-    """One with two organisations, to be restarted, and one that stays; both wait long for what is claimed."""
+    """Run one operator with two organisations, to be restarted, and another one; both have long leases."""
     folder_of = layout.name.lower()
     restarts = DemoOperator(f"{folder_of}-restarted", "AP0081-SDK-DEMO", _HERE)
     stays = DemoOperator(f"{folder_of}-steady", "AP0082-SDK-DEMO", _THERE)
@@ -176,7 +176,7 @@ async def two_operators(federation: LocalFederation, layout: Layout) -> AsyncIte
 
 
 def readable_by_workers(folder: Path) -> None:
-    """Files that workers with Unix users of their own read, such as public keys of message clients."""
+    """Make files readable for workers with their own Unix users, such as public keys of message clients."""
     folder.chmod(0o755)
     for each in folder.iterdir():
         if each.is_dir():
@@ -186,7 +186,7 @@ def readable_by_workers(folder: Path) -> None:
 
 
 def patient(file: Path) -> None:
-    """Few attempts, and leases that outlast the test."""
+    """Configure few attempts, and leases that outlast the test."""
     _replaced(
         file,
         {"attempts = 60": f"attempts = {_ATTEMPTS}", "lease_seconds = 3\n": f"lease_seconds = {_LEASE}\n"},
@@ -194,7 +194,7 @@ def patient(file: Path) -> None:
 
 
 def undaunted(file: Path) -> None:
-    """An attempt each second for as long as the other operator's restart may take, on a busy machine too."""
+    """Configure an attempt each second for as long as the other operator's restart may take."""
     _replaced(file, {"attempts = 60": f"attempts = {_LEASE}"})
 
 
@@ -207,7 +207,7 @@ def _replaced(file: Path, changes: Mapping[str, str]) -> None:
 
 
 async def attempts_spent(exchange: Exchange, restarted: Sequence[Member]) -> int:
-    """Attempts at transfers of the restarted operator, beyond the one that each needs."""
+    """Return the attempts at transfers of the restarted operator, beyond the necessary one each."""
     ways = []
     if exchange.sender in restarted:
         ways.append((exchange.sender, exchange.id))
@@ -224,7 +224,7 @@ async def attempts_spent(exchange: Exchange, restarted: Sequence[Member]) -> int
 
 
 async def how_it_ended(exchange: Exchange) -> str:
-    """Return a message's status at its sender, with the reason of one that failed."""
+    """Return a message's status at its sender, with the reason if it failed."""
     record = await exchange.sender.record(exchange.id, Direction.OUT)
     if record is None:
         return "not there"
@@ -243,10 +243,10 @@ async def survived(
     report: Callable[[str], None] = lambda line: None,
     between: float = BETWEEN,
 ) -> Survived:
-    """Restart one of two operators again and again while messages are on their way, then look at each.
+    """Restart one of two operators repeatedly while messages are under way, then check each message.
 
-    ``report`` is given a line for each restart; ``patience`` is for what goes on after the last one;
-    ``between`` are seconds at most between two messages of one organisation.
+    ``report`` is called with a line for each restart; ``patience`` is for work that goes on after the last
+    one; ``between`` is the maximum of seconds between two messages of one organisation.
     """
     ways = RESTARTS[layout]
     done: Counter[str] = Counter()

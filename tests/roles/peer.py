@@ -1,4 +1,4 @@
-"""Another operator's access point with one organisation behind it, which does what a test tells it to."""
+"""Another operator's access point with one organisation behind it, controlled by a test."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.roles.letters import Envelope, enclose, letter, receipt_in
 from tests.roles.member import Member, until
 
 Respond = Callable[[ReceivedMessage], Response | int]
-"""What a peer answers: a signal, or a bare HTTP status."""
+"""Answer of a peer: a signal, or a bare HTTP status."""
 Once = Callable[["Peer", ReceivedMessage], Response | int] | int
 
 
@@ -59,7 +59,7 @@ class Posted:
         return read_response(self.answer.content_type, self.answer.body)
 
     def is_receipt_of(self, certificate: x509.Certificate) -> bool:
-        """Whether the answer proves that the holder of ``certificate`` received what was sent."""
+        """Return whether the answer proves that the holder of ``certificate`` received the message."""
         signal = self.signal()
         if isinstance(signal, ErrorSignal):
             return False
@@ -68,7 +68,7 @@ class Posted:
         ).valid
 
     def errors(self) -> list[tuple[str, str]]:
-        """Codes and details of the error that came instead of a receipt."""
+        """Return codes and details of an error that came instead of a receipt."""
         signal = self.signal()
         assert isinstance(signal, ErrorSignal)
         return [(str(error.code), error.detail) for error in signal.errors]
@@ -87,22 +87,22 @@ class Peer:
     tls: Any
     received: list[ReceivedMessage] = field(default_factory=list)
     respond: Respond | None = None
-    """What to answer instead of a receipt."""
+    """Answer to send instead of a receipt."""
     profile: TransportProfile = AS4_1_0
-    """What the headers of its messages are like."""
+    """Transport profile of its messages' headers."""
     silent: bool = False
-    """Whether it takes messages and never answers."""
+    """Flag to accept messages but never answer them."""
 
     # --- sending ----------------------------------------------------------------------------------------
 
     def letter(self, recipient: Member, **changes: Any) -> SdkMessage:
-        """A message of the organisation."""
+        """Return a message of the organisation."""
         return letter(self.address, recipient.address, **changes)
 
     def encloses(
         self, recipient: Member, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED, **changes: Any
     ) -> Envelope:
-        """A message of the organisation in its envelope, as it should be."""
+        """Return a correct message of the organisation in its envelope."""
         return self.seals(self.letter(recipient, **changes), recipient, document=document)
 
     def seals(
@@ -112,7 +112,7 @@ class Peer:
         document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
         **changes: Any,
     ) -> Envelope:
-        """A message in its envelope; ``changes`` go into what the envelope says."""
+        """Return a message in its envelope; ``changes`` go into the header."""
         if not document.requires_protection:
             return enclose(message, None, None, document=document, **changes)
         return enclose(message, self.signing, recipient.encryption, document=document, **changes)
@@ -120,9 +120,9 @@ class Peer:
     def packs(
         self, envelope: Envelope, to: Member, changes: Mapping[str, str] | None = None, *, typed: bool = True
     ) -> tuple[str, PackedMessage]:
-        """The AS4 message for an envelope.
+        """Return the id and the AS4 message for an envelope.
 
-        ``changes`` make its header say something else; ``typed`` is whether its
+        ``changes`` replace fields of its header; ``typed`` is whether its
         properties have a type.
         """
         now = datetime.now(UTC)
@@ -149,12 +149,12 @@ class Peer:
     async def posts(
         self, envelope: Envelope, to: Member, changes: Mapping[str, str] | None = None, *, typed: bool = True
     ) -> Posted:
-        """Send an envelope over AS4, whatever it is."""
+        """Send any envelope over AS4."""
         message_id, packed = self.packs(envelope, to, changes, typed=typed)
         return await self.repeats(message_id, packed, to)
 
     async def repeats(self, message_id: str, packed: PackedMessage, to: Member) -> Posted:
-        """Send the same bytes."""
+        """Send the same bytes again."""
         headers = {"content-type": packed.content_type}
         answer = await web.call(self.tls, "POST", to.as4_address, packed.body, headers)
         return Posted(message_id, packed, answer)
@@ -162,7 +162,7 @@ class Peer:
     # --- receiving --------------------------------------------------------------------------------------
 
     async def takes(self, request: Request) -> HttpResponse:
-        """An AS4 message that somebody posts to it."""
+        """Receive an AS4 message that was posted to it, and answer."""
         content_type = request.headers.get("content-type", "")
         message = read_message(content_type, await request.body(), self.decryption)
         self.received.append(message)
@@ -174,7 +174,7 @@ class Peer:
         return HttpResponse(answer.body, headers={"content-type": answer.content_type})
 
     def answers(self, *each: Once) -> None:
-        """What to answer the first time, the second, and so on."""
+        """Set the answers for the first message, the second, and so on."""
         waiting = iter(each)
 
         def respond(message: ReceivedMessage) -> Response | int:
@@ -191,7 +191,7 @@ class Peer:
         references: Sequence[SignedReference] | None = None,
         signer: SigningKey | None = None,
     ) -> Response:
-        """The receipt that a message should get, or one about something else or of somebody else."""
+        """Return the correct receipt for a message, or one about another message or from another signer."""
         return build_receipt(
             user_message=about or message.header.user_message,
             references=message.references if references is None else references,
@@ -201,7 +201,7 @@ class Peer:
         )
 
     async def message_receipts(self, message_id: str, number: int = 1) -> list[MessageReceipt]:
-        """The message receipts that came for a message, as soon as there are so many."""
+        """Wait for that number of message receipts for a message, and return them."""
 
         async def look() -> list[MessageReceipt] | None:
             found = self.receipts_so_far(message_id)
@@ -214,7 +214,7 @@ class Peer:
         return [one for one in receipts if one is not None and one.message_id == message_id]
 
     async def gets(self, number: int = 1) -> list[ReceivedMessage]:
-        """So many AS4 messages, as soon as they have come."""
+        """Wait for that number of AS4 messages, and return them."""
 
         async def look() -> list[ReceivedMessage] | None:
             return self.received if len(self.received) >= number else None
@@ -223,13 +223,13 @@ class Peer:
 
 
 class Peers:
-    """One server for many access points, each at a path of its own."""
+    """One server for many access points, each at its own path."""
 
     def __init__(self) -> None:
         self._peers: dict[str, Peer] = {}
 
     def add(self, peer: Peer) -> str:
-        """Receive for ``peer``; gives the path."""
+        """Receive for ``peer``; return the path."""
         self._peers[peer.party] = peer
         return f"/{peer.party}/as4"
 

@@ -1,4 +1,4 @@
-"""Operators that run as processes of their own, to be killed."""
+"""Operators that run in processes of their own, so that tests can kill them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SOURCES = Path(__file__).parents[2] / "src"
 def organisation(
     name: str, number: str, roles: Sequence[Role] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 ) -> DemoOrganisation:
-    """An organisation of the cast, with one mailbox."""
+    """Return an organisation of the cast, with one mailbox."""
     domain = f"0203:{name}.se"
     mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
     return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox, tuple(roles))
@@ -60,27 +60,27 @@ def organisation(
 
 @dataclass
 class Process:
-    """`serve` for some roles of an operator."""
+    """A `serve` process for some roles of an operator."""
 
     which: str
     config_file: Path
     config: Config
     gate: Gate
-    """The test's own way into the same vaults."""
+    """Gate through which the test opens the same vaults."""
     running: subprocess.Popen[bytes] | None = None
     sources: Path = SOURCES
-    """The program's source: this one's, or that of an earlier version."""
+    """Source of the program: the current one, or that of an earlier version."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What it has in its environment besides."""
+    """Additional environment variables."""
 
     @property
     def interpreter(self) -> Sequence[str]:
-        """What runs the program."""
+        """Return the command prefix up to the Python interpreter."""
         return (sys.executable,)
 
     @property
     def program(self) -> Sequence[str]:
-        """What Python runs, before the command and its options."""
+        """Return the arguments of Python before the command and its options."""
         return PROGRAM
 
     @property
@@ -88,7 +88,7 @@ class Process:
         return self.config_file.with_name(f"serve-{self.which}.log")
 
     async def start(self) -> None:
-        """Start it and wait until it serves; again when it gives up, as whatever starts it for real does.
+        """Start it and wait until it serves; retry if it gives up, as a service manager does.
 
         It gives up when it meets a database that is down or is recovering just then.
         """
@@ -126,7 +126,7 @@ class Process:
         await asyncio.to_thread(self.running.wait, _END_WITHIN)
 
     async def stop(self) -> None:
-        """Have it end by itself, if it runs."""
+        """Stop it gracefully, if it runs."""
         if self.running is not None and self.running.poll() is None:
             await self.end(signal.SIGTERM)
             assert self.running.returncode == 0, self.log.read_text()[-3000:]
@@ -157,9 +157,9 @@ async def played(
 ) -> AsyncIterator[Played]:
     """Enrol operators, each with the processes that it is to run as, none of them started.
 
-    ``settings`` are further tables of their configuration files, ``own`` those of one of them alone;
-    ``changed`` returns what else is to be otherwise in one. ``tokens`` are those of an operator's
-    organisations; ``replicate`` makes its database another than the embedded server's, and returns the URL.
+    ``settings`` are additional tables of all configuration files, ``own`` those of individual operators;
+    ``changed`` makes further changes to a configuration. ``tokens`` are the tokens of an operator's
+    organisations; ``replicate`` replaces the database of the embedded server, and returns the URL.
     """
     async with AsyncExitStack() as stack:
         found = Played()
@@ -193,7 +193,7 @@ async def played(
 
 
 def mailroom(config: Config, gate: Gate) -> MessageService:
-    """A message service that stores messages for the process to send, and sends nothing itself."""
+    """Return a message service that only stores messages, which the process then sends."""
     nothing = cast(Any, None)
     settings = message_service_settings(federation=config.federation.identifier, parallel=0)
     assert config.malware is not None

@@ -1,4 +1,4 @@
-"""Peers that make an access point try again, each in its own way."""
+"""Peers that make an access point retry, each in its own way."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Sent:
 
 
 def answers(*each: Once) -> Scene:
-    """A peer that answers so the first time, so the second, and so on."""
+    """Return a peer with these answers for the first attempt, the second, and so on."""
 
     def peer(stage: Stage) -> Peer:
         made = stage.peer()
@@ -44,7 +44,7 @@ def answers(*each: Once) -> Scene:
 
 
 def always(respond: Callable[[Peer], Respond]) -> Scene:
-    """A peer that always answers so."""
+    """Return a peer that always answers in this way."""
 
     def peer(stage: Stage) -> Peer:
         made = stage.peer()
@@ -69,7 +69,7 @@ def silent(stage: Stage) -> Peer:
 
 
 def lost_receipt(stage: Stage) -> Peer:
-    """Its first receipt does not arrive; asked again, it gives the same one."""
+    """Return a peer whose first receipt gets lost, and which repeats the same one later."""
     made = stage.peer()
     kept: list[Response] = []
 
@@ -82,7 +82,7 @@ def lost_receipt(stage: Stage) -> Peer:
 
 
 def error(code: EbmsErrorCode, detail: str, *, signed: bool = True) -> Callable[[Peer], Respond]:
-    """An answer that is an error."""
+    """Return an answer that is an error."""
 
     def respond_of(peer: Peer) -> Respond:
         def respond(message: ReceivedMessage) -> Response:
@@ -96,7 +96,7 @@ def error(code: EbmsErrorCode, detail: str, *, signed: bool = True) -> Callable[
 
 
 def as_a_domibus(code: EbmsErrorCode, detail: str) -> Callable[[Peer], Respond]:
-    """An unsigned error in the header, with a SOAP Fault in the Body."""
+    """Return an unsigned error in the header, with a SOAP Fault in the body."""
 
     def respond_of(peer: Peer) -> Respond:
         unsigned_error = error(code, detail, signed=False)(peer)
@@ -128,7 +128,7 @@ def _signed_by_another(stage: Stage) -> Peer:
 
 
 def _signed_with_another_key(peer: Peer, message: ReceivedMessage) -> Response:
-    """The right certificate with it."""
+    """Sign with another key, but include the right certificate."""
     return peer.receipt(message, signer=SoftwareSigningKey(pki.key(2), peer.key.certificate))
 
 
@@ -182,4 +182,4 @@ NO_PROOF: dict[str, Scene] = {
     "no signal": answers(_no_signal, Peer.receipt),
     "empty": answers(_empty, Peer.receipt),
 }
-"""Peers that answer once with something that proves nothing, and then with a receipt."""
+"""Peers whose first answer proves nothing, and whose second is a receipt."""

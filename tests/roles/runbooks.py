@@ -1,4 +1,4 @@
-"""A terminal at which the commands of a run book are typed, in order, on an installation in that state."""
+"""A terminal for typing the commands of a run book in order, on an installation in the state it is about."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.cli.commandline import Ended, in_process
 
 _FOLDER = Path(__file__).parents[2] / "docs" / "runbooks"
 Machine = Mapping[str, Callable[[], Awaitable[None]]]
-"""Commands to the machine that a test carries out in its own way, such as ``systemctl restart samdrift``."""
+"""System commands that a test replaces by its own functions, such as ``systemctl restart samdrift``."""
 
 
 def text(name: str) -> str:
@@ -23,14 +23,14 @@ def text(name: str) -> str:
 
 
 def commands(name: str) -> list[str]:
-    """Return the lines of all blocks of a run book."""
+    """Return the lines of all code blocks of a run book."""
     blocks = re.findall(r"^```\n(.*?)^```$", text(name), re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
 
 
 @dataclass
 class Terminal:
-    """The commands that are left, what stands for the names in them, and what carries them out."""
+    """The remaining commands, the values of their placeholders, and the functions that run them."""
 
     left: list[str]
     names: Mapping[str, str | Path]
@@ -38,7 +38,7 @@ class Terminal:
     run: Callable[..., Ended]
 
     async def types(self, beginning: str) -> Ended:
-        """Type the next command, which begins so."""
+        """Type the next command, which must begin with ``beginning``."""
         line = self.left.pop(0)
         assert line.removeprefix("sudo ").removeprefix("-u samdrift ").startswith(beginning), line
         return await self._carried_out(re.sub(r"^sudo (-u samdrift )?", "", line))
@@ -71,7 +71,7 @@ async def run_book(
     machine: Machine | None = None,
     run: Callable[..., Ended] = in_process,
 ) -> AsyncIterator[Terminal]:
-    """Open a run book; every command in it must have been typed when the context is left."""
+    """Open a run book; every command in it must have been typed by the end of the context."""
     terminal = Terminal(commands(name), names, machine or {}, run)
     yield terminal
     assert terminal.left == [], "what nobody has tried is in no run book"

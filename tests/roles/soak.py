@@ -43,10 +43,10 @@ OPERATORS: dict[DemoOperator, tuple[str, ...]] = {
     DemoOperator("operator-c", "AP0003-SDK-DEMO", _HERE): ("all",),
     DemoOperator("operator-d", "AP0004-SDK-DEMO", _THERE): ("ap", "mt"),
 }
-"""Each with the processes that it runs as: together, or each role by itself."""
+"""Operators, with the processes that each runs as: all roles together, or one process per role."""
 
 _LARGE = 400_000
-"""Bytes of an attachment that makes a body too large for its row, so that the object store has it."""
+"""Bytes of an attachment that makes a body too large for its row, so it is in the object store."""
 _LOG_PAGE = 5_000
 _ORDER = [
     MessageStatus.SCHEDULED,
@@ -60,7 +60,7 @@ _ORDER = [
 
 @dataclass(frozen=True)
 class Exchange:
-    """A message that was taken for sending, and its way."""
+    """A message that was accepted for sending, with its sender and recipient."""
 
     sender: Member
     recipient: Member
@@ -73,7 +73,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, and everything that is not as it should be afterwards: of what kind, and where."""
+    """Number of exchanges and faults, and everything that was wrong afterwards."""
 
     exchanges: int
     blows: Counter[str]
@@ -89,7 +89,10 @@ async def soak(
     blows: int,
     patience: float,
 ) -> Report:
-    """Exchange messages under so many blows at least; ``patience`` is for what goes on after the last one."""
+    """Exchange messages under at least that many faults.
+
+    ``patience`` is for work that goes on after the last one.
+    """
     async with played(federation, folder, OPERATORS) as those:
         for process in those.processes:
             await process.start()
@@ -101,7 +104,7 @@ async def soak(
 
 
 async def faults_of(sent: list[Exchange], members: list[Member], patience: float) -> list[str]:
-    """Everything that is not as it should be once all has ended, within ``patience`` each."""
+    """Return everything that is wrong once all has ended, within ``patience`` each."""
     faults = [fault for exchange in sent for fault in await _once_it_ended(exchange, patience)]
     for member in members:
         faults += await _left(member, patience)
@@ -116,7 +119,7 @@ async def faults_of(sent: list[Exchange], members: list[Member], patience: float
 
 
 async def send(members: list[Member], rng: random.Random, number: int, large: float = 0.2) -> list[Exchange]:
-    """Send messages one after the other, whatever happens meanwhile; one that is known was stored.
+    """Send messages one after the other, regardless of failures; one that is known was stored.
 
     ``large`` is the share of those whose bodies are in the object store.
     """
@@ -156,18 +159,18 @@ async def _process(process: Process, rng: random.Random) -> None:
 
 
 async def _database(process: Process, rng: random.Random) -> None:
-    """Crashed, and down for a while."""
+    """Crash the database, and keep it down for a while."""
     async with crashed(process.config, process.gate):
         await asyncio.sleep(rng.uniform(0, 1))
 
 
 async def _postmaster(process: Process, rng: random.Random) -> None:
-    """kill -9; whoever notices first starts another one."""
+    """Kill the database server with SIGKILL; the first process to notice restarts it."""
     _server(process).kill()
 
 
 async def _backend(process: Process, rng: random.Random) -> None:
-    """kill -9 of a connection's process, or of one that writes: the server then ends all the others."""
+    """Kill a connection's or writer's process with SIGKILL; the server then ends all others."""
     children = _server(process).children()
     if children:
         rng.choice(children).kill()
@@ -185,13 +188,13 @@ _BLOWS: dict[str, tuple[Blow, int]] = {
     "postmaster killed": (_postmaster, 1),
     "database connection killed": (_backend, 1),
 }
-"""Each with how often it comes in ten times."""
+"""Faults, each with its relative frequency."""
 
 
 async def _strike(
     processes: list[Process], rng: random.Random, number: int, sending: asyncio.Task[list[Exchange]]
 ) -> Counter[str]:
-    """Strike again and again, as long as messages are sent and so many times at least."""
+    """Inject faults as long as messages are sent, and at least ``number`` times."""
     weights = [often for _, often in _BLOWS.values()]
     struck: Counter[str] = Counter()
     while struck.total() < number or not sending.done():
@@ -211,7 +214,7 @@ async def _strike(
 
 
 async def _once_it_ended(exchange: Exchange, patience: float) -> list[str]:
-    """The same as ``_ended``, where the server may not have come to itself after the last blow."""
+    """Return the result of ``_ended``, waiting for the server to recover after the last fault."""
 
     async def look() -> list[str] | None:
         with contextlib.suppress(VaultUnavailable):
@@ -222,7 +225,7 @@ async def _once_it_ended(exchange: Exchange, patience: float) -> list[str]:
 
 
 async def _ended(exchange: Exchange, patience: float) -> list[str]:
-    """Whether both ends have a final status, the right one, with a reason."""
+    """Return faults unless both ends have the right final status, with a reason."""
     sender, recipient, message_id = exchange.sender, exchange.recipient, exchange.id
     try:
         out = await sender.ends(message_id, within=patience)
@@ -246,7 +249,7 @@ async def _ended(exchange: Exchange, patience: float) -> list[str]:
 
 
 async def _counted(exchange: Exchange) -> list[str]:
-    """What did not happen exactly once."""
+    """Return events that did not happen exactly once."""
     sender, recipient, message_id = exchange.sender, exchange.recipient, exchange.id
     entries = await recipient.log(MT, message_id)
     receipts = [e.ids["envelope"] for e in entries if e.event == MTEvent.MT_RECEIPT_QUEUED]
@@ -281,7 +284,7 @@ def _transferred(
 
 
 async def _not_as_sent(exchange: Exchange) -> list[str]:
-    """Whether the recipient reads what the sender wrote, every byte of it."""
+    """Return a fault unless the recipient reads exactly the sender's message."""
     recipient = exchange.recipient
     service = recipient.operator.messages
     read = await service.read(recipient.principal, recipient.organisation, exchange.id, Direction.IN)
@@ -291,7 +294,7 @@ async def _not_as_sent(exchange: Exchange) -> list[str]:
 
 
 async def _left(member: Member, patience: float) -> list[str]:
-    """What is still to be done or still held, also after the upkeep that comes a day after a crash."""
+    """Return remaining work and data, also after the upkeep that comes a day after a crash."""
 
     left: dict[str, object] = {}
 
@@ -319,7 +322,7 @@ async def _left(member: Member, patience: float) -> list[str]:
 
 @asynccontextmanager
 async def _later(member: Member) -> AsyncIterator[Member]:
-    """The member as its platform sees it in two days."""
+    """Yield the member as its platform sees it in two days."""
     settings = vault_settings(member.config)
     gate = await Gate.start(settings, clock=lambda: datetime.now(UTC) + timedelta(days=2))
     try:
@@ -329,7 +332,7 @@ async def _later(member: Member) -> AsyncIterator[Member]:
 
 
 async def _kept(member: Member, role: Role) -> list[str]:
-    """What the object store has for one vault, in a folder half-written objects too."""
+    """Return the objects of one vault, including half-written ones in a folder."""
     found = member.operator.gate.registry.find(member.organisation, role)
     assert found is not None
     objects = member.config.vaults.objects
@@ -339,7 +342,7 @@ async def _kept(member: Member, role: Role) -> list[str]:
 
 
 async def _broken_logs(member: Member) -> list[str]:
-    """The logs whose chain does not hold."""
+    """Return the logs whose chain does not hold."""
     found = []
     for role in (AP, MT):
         async with member.open(role) as vault:

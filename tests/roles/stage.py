@@ -1,4 +1,4 @@
-"""A federation with two operators under test, and as many other access points as a test asks for."""
+"""A federation with two operators under test, and further access points on request."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ from tests.vaults import IN_ORDER
 HOST = "127.0.0.1"
 ATTEMPTS = 3
 INTERVAL = 0.4
-"""Less than a configuration file can say, so that tests wait less."""
+"""Seconds between attempts, shorter than a configuration file allows, so that tests wait less."""
 ANSWER_WITHIN = 60
-"""Seconds: a peer under test may be slow, as the machine is."""
+"""Seconds for an answer, since a peer under test may be as slow as the machine."""
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
 GNOSJO = DemoOrganisation(
     ParticipantIdentifier("0203:gnosjo.se"),
@@ -66,21 +66,21 @@ GNOSJO = DemoOrganisation(
     FunctionalAddress("sdk.registrator.0203:gnosjo.se", "Registrator"),
 )
 OF_THE_STAGE = frozenset(one.identifier for one in (HABO, MULLSJO, GNOSJO, AGENCY))
-"""Those who are registered at the stage's own operators for the whole session."""
+"""Organisations that are registered at the stage's own operators for the whole session."""
 _NUMBERS = count(100)
 _PASSWORD = "open sesame"
 
 
 @contextmanager
 def no_patience_with_dns() -> Iterator[None]:
-    """Have resolvers that are made now wait next to nothing: for a name server that answers nobody."""
+    """Give new resolvers a very short timeout, for a name server that never answers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NaptrResolver.__init__, "__kwdefaults__", {"within": 0.2, "trusted": ()})
         yield
 
 
 def hasty(config: Config, malware: MalwareConfig) -> Config:
-    """The configuration with short waits, a scanner, and nothing kept of what SMP says."""
+    """Return the configuration with short waits, a scanner, and no cache of SMP metadata."""
     assert config.access_point is not None
     assert config.message_service is not None
     served = {one.identifier for one in config.organisations}
@@ -114,10 +114,10 @@ def _as_it_is_here(organisation: OrganisationConfig) -> OrganisationConfig:
 
 @dataclass
 class Stage:
-    """Everything that runs.
+    """All running parts of the federation.
 
-    Of the organisations under test, the agency alone has no base model, takes no
-    PNG and looks into the address book, and Gnosjö has another supplier's message service: the test.
+    Of the organisations under test, only the agency has no base model, accepts no
+    PNG and uses the address book, and Gnosjö uses another supplier's message service: the test.
     """
 
     federation: LocalFederation
@@ -127,12 +127,12 @@ class Stage:
     agency: Member
     clients: MessageClients
     tls: Any
-    """For calls to access points, without a client certificate."""
+    """TLS context for calls to access points, without a client certificate."""
     peers_url: str
     untrusted_url: str
-    """Where the same peers are, behind a certificate that nobody trusts."""
+    """URL of the same peers behind an untrusted certificate."""
     scanner: Clamd
-    """The malware scanner of both operators; nothing is scanned where there is none to run."""
+    """Malware scanner of both operators; nothing is scanned if it is not installed."""
     _peers: Peers
 
     def peer(
@@ -142,10 +142,10 @@ class Stage:
         server: str | None = None,
         documents: tuple[DocumentIdentifier, ...] = DOCUMENTS,
     ) -> Peer:
-        """A new access point, with a new organisation that is registered for ``documents``.
+        """Add an access point with a new organisation that is registered for ``documents``.
 
-        ``certify`` issues its certificate another way than its authority does;
-        ``server`` is another one than where peers are.
+        ``certify`` issues its certificate instead of its authority;
+        ``server`` is another address than that of the peers.
         """
         number = next(_NUMBERS)
         peer = self._made(number, certify or self.access_point_certificate)
@@ -157,7 +157,7 @@ class Stage:
     def client(
         self, member: Member, *addresses: str, scopes: Collection[Scope] = tuple(Scope), name: str = "journal"
     ) -> MessageClient:
-        """A message client of an organisation, for its own address unless others are named."""
+        """Return a message client of an organisation, for its own address unless others are given."""
         listen = member.config.message_service and member.config.message_service.listen_d
         assert listen is not None
         access = Access(
@@ -170,7 +170,7 @@ class Stage:
         return MessageClient(f"https://{HOST}:{listen.port}", web.tls(member.config.inner_issuers), token)
 
     def renewed(self, peer: Peer) -> Peer:
-        """The peer, whose organisation signs with a new certificate."""
+        """Return the peer with a new certificate for its organisation's signatures."""
         organisation = peer.address.organisation
         (service, *_) = self.federation.smp.services(organisation)
         issue = self.federation.authority.issue_organisation
@@ -212,11 +212,11 @@ class Stage:
 
     @cached_property
     def other_environment(self) -> Authority:
-        """Authorities of another environment; making them takes seconds."""
+        """Return authorities of another environment; making them takes seconds."""
         return self.federation.other_environment()
 
     def access_point_certificate(self, party: str, **how: Any) -> x509.Certificate:
-        """A certificate for a peer's key."""
+        """Return a certificate for a peer's key."""
         return self.federation.authority.issue_access_point(party, pki.key(1).public_key(), **how)
 
 
@@ -258,7 +258,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 
 
 async def _serve(stack: AsyncExitStack, peers: Peers, certificate: x509.Certificate, file: Path) -> str:
-    """Have peers reached behind that certificate; gives where."""
+    """Serve peers with that certificate; return the URL."""
     socket = listening_socket(HOST)
     tls = server_tls(tls_identity(certificate, file))
     await stack.enter_async_context(serving(peers.application(), socket, tls=tls.serving))
@@ -266,7 +266,7 @@ async def _serve(stack: AsyncExitStack, peers: Peers, certificate: x509.Certific
 
 
 def member_of(federation: LocalFederation, operator: Operator, organisation: DemoOrganisation) -> Member:
-    """The organisation, registered for exactly what it is configured for."""
+    """Return the organisation, registered for exactly what it is configured for."""
     service = federation.smp.services(organisation.identifier)[0]
     endpoint = service.endpoints[0]
     member = Member(
@@ -283,7 +283,7 @@ def member_of(federation: LocalFederation, operator: Operator, organisation: Dem
 
 
 def tls_identity(certificate: x509.Certificate, file: Path) -> TlsIdentity:
-    """A server's key and certificate."""
+    """Return a server's key and certificate."""
     protected = pki.key(2).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(_PASSWORD.encode())
     )

@@ -1,4 +1,4 @@
-"""A port in front of a service of tests, by which the service is reached, and away."""
+"""A port in front of a test's service, which can be shut."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Tap:
-    """A port in front of a service, which can be shut: who calls is refused, and who is connected cut off."""
+    """A port in front of a service; while shut, it refuses callers and cuts existing connections."""
 
     behind: int
     port: int = 0

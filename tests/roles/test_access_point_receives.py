@@ -1,6 +1,6 @@
-"""The access point when others send to it: whom it takes what from, and what it answers.
+"""An access point that receives: the messages it accepts, from which senders, and its answers.
 
-What it refuses stands in the log, and nothing of it is kept (component-accesspoint 3.2.1).
+Refusals are logged, and nothing of the message is kept (component-accesspoint 3.2.1).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.roles.unapproved import UNAPPROVED
 
 
 async def operators_log(member: Member, as4: str) -> LogEntry:
-    """What the operator's own log says about an AS4 message."""
+    """Return the entry about an AS4 message in the operator's own log."""
 
     async def look() -> LogEntry | None:
         entries = await member.operator.gate.read_operator_log(limit=10_000)
@@ -84,7 +84,7 @@ async def test_a_final_recipient_that_is_no_participant(stage: Stage, recipient:
 async def test_a_stranger_is_answered_no_faster_than_its_share(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each answer is signed: as fast as they could be asked for, they took the others' time."""
+    """Each answer is signed, so unlimited strangers would use the time of legitimate senders."""
     charged: list[Shares] = []
     charge = Shares.charge
 
@@ -108,7 +108,7 @@ async def test_a_stranger_is_answered_no_faster_than_its_share(
 
 
 async def test_strangers_do_not_fill_the_operators_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Junk at interface A is logged one by one up to a number, and counted from then on."""
+    """Junk at interface A is logged individually up to a limit, and only counted from then on."""
     flooded: list[Refusals] = []
     add = Refusals.add
 
@@ -182,7 +182,7 @@ async def test_3_1_5_b_to_party_is_another_access_point(stage: Stage) -> None:
 
 
 async def test_encrypted_for_another_access_point(stage: Stage) -> None:
-    """What cannot be decrypted here is refused, with nothing stored, and the sender is told."""
+    """A message that cannot be decrypted is refused with an error, and nothing is stored."""
     peer = stage.peer()
     envelope = peer.encloses(stage.agency)
     for_another = replace(stage.agency, certificate=stage.habo.certificate)
@@ -288,7 +288,7 @@ async def test_the_message_id_of_another_access_point_is_not_taken_for_a_duplica
 
 
 async def logged_and_deleted(member: Member, as4: str, envelope_id: str, reason: str) -> None:
-    """3.2.2: the log has the reason, the message is gone, and nobody was told."""
+    """3.2.2: the log has the reason, the message is deleted, and no recipient was notified."""
     entry = await member.logged(AP, as4, APEvent.AP_ENVELOPE_REFUSED)
     assert reason in entry.ids["reason"]
     assert envelope_id not in await waiting_envelopes(member)
@@ -344,7 +344,7 @@ async def test_2_6_the_envelope_names_another_federation_or_process(
     ],
 )
 async def test_3_2_2_an_envelope_that_breaks_the_profile(stage: Stage, old: bytes, new: bytes) -> None:
-    """TF-09 of the test cases: not handed on, never told of in the synchronous answer (profile-as4 2.9).
+    """TF-09 of the test cases: not handed on, and not reported in the synchronous answer (profile-as4 2.9).
 
     Clauses: component-accesspoint 3.2.2 a, step 1, step 2; transport-profile-as4 2.6 a, 2.9 sentence 1.
     """
@@ -368,7 +368,7 @@ async def test_a_conversation_id_of_its_own_is_taken(stage: Stage) -> None:
 
 
 async def test_properties_with_and_without_type_are_taken(stage: Stage) -> None:
-    """facts of DIGG's own example: ``type="iso6523-actorid-upis"`` may be there or not.
+    """facts of DIGG's own example: ``type="iso6523-actorid-upis"`` is optional.
 
     Clauses: component-accesspoint 3.1.2 b.
     """

@@ -1,6 +1,6 @@
-"""When an access point tries again, how often, and what ends it (component-accesspoint 3.2.5).
+"""Retries of an access point: their causes, their number, and their end (component-accesspoint 3.2.5).
 
-Every message is sent at the beginning, since each waits for attempts of its own.
+Every message is sent at the beginning, so that their retries run in parallel.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ async def test_every_attempt_is_the_same_message(stage: Stage, sent: dict[str, S
 
 
 async def test_the_receipt_of_an_earlier_attempt_counts(stage: Stage, sent: dict[str, Sent]) -> None:
-    """A peer that knows the message answers with the receipt of what it got first."""
+    """A peer that knows the message answers with the receipt of the first attempt."""
     case = sent["lost receipt"]
     await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
     assert len(case.peer.received) == 2
@@ -182,6 +182,6 @@ async def test_2_5_c_not_serviced_in_a_fault_of_a_domibus_ends_the_transfer_at_o
 
 
 async def test_a_duplicate_error_is_no_proof(stage: Stage, sent: dict[str, Sent]) -> None:
-    """phase4 answers a resend with EBMS:4001: probably delivered, and never counted as it."""
+    """phase4 answers a resend with EBMS:4001: the message was probably delivered, but that is not proof."""
     failure = await stage.habo.failure(sent["duplicate"].message_id)
     assert failure.endswith("| probably delivered, but without a receipt: EBMS:4001 Duplicate")

@@ -1,4 +1,4 @@
-"""The access point when it sends to others: to whom, how often, and what counts as delivered."""
+"""An access point that sends: its choice of recipients, its attempts, and the proof of delivery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.roles.unapproved import UNAPPROVED
 
 
 async def answers_message(peer: Peer, habo: Member, message_id: str) -> None:
-    """The peer's organisation accepts the message."""
+    """Have the peer's organisation accept the message."""
     receipt = enclose_receipt(peer.address.organisation, habo.organisation, message_id, peer.signing)
     posted = await peer.posts(receipt, habo)
     assert posted.is_receipt_of(habo.certificate)
@@ -102,7 +102,7 @@ async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: 
 
 
 async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
-    """Known when the message was sealed, gone when the access point looks.
+    """The recipient was registered when the message was sealed, but no longer when the access point looks.
 
     Clauses: component-accesspoint 3.1.3 b, 3.2.4 a.
     """
@@ -120,7 +120,7 @@ async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
 async def test_3_2_c_the_sender_is_not_registered(stage: Stage) -> None:
     """transport-model-extended 3.2 c, transport-profile-as4 2.6 b: refused with a reason, nothing leaves.
 
-    As another supplier's message service would hand it over, which has not looked.
+    The envelope comes from another supplier's message service, which has not checked the registration.
     """
     habo, peer = stage.habo, stage.peer()
     envelope = await habo.encloses(peer.address, peer.encryption)
@@ -135,7 +135,7 @@ async def test_3_2_c_the_sender_is_not_registered(stage: Stage) -> None:
 
 
 async def test_3_2_c_a_message_of_an_unregistered_sender_ends_at_once(stage: Stage) -> None:
-    """transport-model-extended 3.2 c: its own message service refuses it, before anything is sealed."""
+    """transport-model-extended 3.2 c: its own message service refuses it before sealing anything."""
     habo, peer = stage.habo, stage.peer()
     with unregistered(stage, habo):
         message_id = await habo.send(peer.address)
@@ -147,7 +147,7 @@ async def test_3_2_c_a_message_of_an_unregistered_sender_ends_at_once(stage: Sta
 
 @contextmanager
 def unregistered(stage: Stage, member: Member) -> Iterator[None]:
-    """An organisation that is not in SMP while the context lasts; what is remembered of it is forgotten."""
+    """Remove an organisation from SMP while the context lasts, and clear what was cached about it."""
     smp = stage.federation.smp
     services = smp.services(member.organisation)
     smp.remove(member.organisation)

@@ -1,4 +1,4 @@
-"""The benchmark of the message client's pages runs: over a small mailbox, without looking at its figures."""
+"""A run of the message client benchmark over a small mailbox, without a check of its figures."""
 
 from __future__ import annotations
 

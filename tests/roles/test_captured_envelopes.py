@@ -1,8 +1,8 @@
 """A member with a valid key of its own, and a captured envelope from A to B (invariant 13).
 
-The member keeps the session key as it was wrapped for B, chooses the IV, and signs a few of
-A's ciphertext blocks as a message of its own. What B answers, does not answer, logs and
-counts must tell nothing of what A wrote.
+The member keeps the session key as it was encrypted for B, chooses the IV, and signs a few of
+A's ciphertext blocks as a message of its own. B's answers, missing answers, logs and
+counts must reveal nothing that A wrote.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from tests.settings import message_service_settings
 SECRET = "198112289874"
 UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
 _LETTERS = bytes(0x40 for _ in SECRET)
-"""Turns digits into letters p to y, of which a name can be made."""
+"""Mask that turns digits into letters from p to y, which can form a name."""
 
 
 def plain(message: SdkMessage) -> bytes:
-    """What is encrypted of a message: its root element."""
+    """Return the part of a message that is encrypted: its root element."""
     payload = sdkmessage.build(message)
     return payload[payload.index(b"<tns:messagePayload") :]
 
 
 def with_secret(sender: Peer, recipient: Member) -> tuple[SdkMessage, int]:
-    """A message with a personal number that lies in one block from its second byte on, and which block."""
+    """Return a message with a personal number at the second byte of a block, and the block's number."""
     for fill in range(BLOCK):
         message = letter(sender.address, recipient.address, label=f"{'x' * fill} {SECRET}, svar")
         at = plain(message).index(SECRET.encode())
@@ -48,14 +48,14 @@ def with_secret(sender: Peer, recipient: Member) -> tuple[SdkMessage, int]:
 
 
 def known_around(message: SdkMessage, number: int) -> tuple[bytes, bytes]:
-    """What whoever knows the format knows of that block: the byte before the digits, those after them."""
+    """Return the parts of that block that follow from the format: the byte before the digits, those after."""
     block = plain(message)[(number - 1) * BLOCK : number * BLOCK]
     assert block[1 : 1 + len(SECRET)] == SECRET.encode()
     return block[:1], block[1 + len(SECRET) :]
 
 
 def telling(message: SdkMessage, number: int) -> bytes:
-    """What makes a well-formed element of that block, whose name is the digits as letters."""
+    """Return a mask that turns the block into a well-formed element named after the digits as letters."""
     before, after = known_around(message, number)
     wanted = (b"<", b"/>\x01")
     first, last = (
@@ -66,7 +66,7 @@ def telling(message: SdkMessage, number: int) -> bytes:
 
 
 async def sent(sender: Peer, recipient: Member, message: SdkMessage) -> Envelope:
-    """A's envelope, which B has accepted."""
+    """Send A's envelope, which B accepts, and return it."""
     envelope = sender.seals(message, recipient)
     await sender.posts(envelope, recipient)
     (receipt,) = await sender.message_receipts(envelope.id)
@@ -80,14 +80,14 @@ def forged(forger: Peer, recipient: Member, captured: Captured, spelling: bytes 
 
 
 async def processed(forger: Peer, recipient: Member, envelope: Envelope) -> str:
-    """Post it, and give the reason in the recipient's log."""
+    """Post an envelope, and return the reason for its refusal in the recipient's log."""
     await forger.posts(envelope, recipient)
     entry = await recipient.logged(MT, envelope.id, MTEvent.MT_MESSAGE_REFUSED)
     return str(entry.ids["reason"])
 
 
 async def unanswered(forger: Peer, recipient: Member, envelopes: Sequence[Envelope]) -> None:
-    """What was processed got no receipt, and left nothing but its refusal."""
+    """Check that the envelopes got no receipt, and left nothing but their refusals."""
     for envelope in envelopes:
         assert await recipient.happened(MT, envelope.id) == [MTEvent.MT_MESSAGE_REFUSED]
         assert await recipient.record(envelope.id, Direction.IN) is None
@@ -95,7 +95,7 @@ async def unanswered(forger: Peer, recipient: Member, envelopes: Sequence[Envelo
 
 
 async def test_a_personal_number_is_not_read_with_one_forged_envelope(stage: Stage) -> None:
-    """The digits made the name of the root element, which the receipt repeated."""
+    """Without protection the digits would name the root element, which the receipt would repeat."""
     agency, sender, forger = stage.agency, stage.peer(), stage.peer()
     message, number = with_secret(sender, agency)
     captured = capture(await sent(sender, agency, message))
@@ -105,7 +105,7 @@ async def test_a_personal_number_is_not_read_with_one_forged_envelope(stage: Sta
 
 
 async def test_neither_receipts_nor_their_absence_nor_logs_nor_counts_tell_anything(stage: Stage) -> None:
-    """One guess is well-formed, the other is not: both are as what nobody can decrypt."""
+    """One guess is well-formed, the other is not: both look like a message that cannot be decrypted."""
     agency, sender = stage.agency, stage.peer()
     message, number = with_secret(sender, agency)
     captured = capture(await sent(sender, agency, message))
@@ -138,7 +138,7 @@ async def test_neither_receipts_nor_their_absence_nor_logs_nor_counts_tell_anyth
 
 
 async def test_another_spelling_of_the_same_session_key_opens_nothing(stage: Stage) -> None:
-    """Not its ciphertext and not its text: the key itself is known again."""
+    """The key itself is recognised, regardless of the bytes that it is encrypted or written in."""
     agency, sender, forger = stage.agency, stage.peer(), stage.peer()
     message, number = with_secret(sender, agency)
     captured = capture(await sent(sender, agency, message)).reading(number, telling(message, number))
@@ -149,7 +149,7 @@ async def test_another_spelling_of_the_same_session_key_opens_nothing(stage: Sta
 
 
 async def test_one_session_key_opens_one_envelope_also_when_the_forged_one_comes_first(stage: Stage) -> None:
-    """Of a captured envelope that B has not got: one guess, of which one constant finding is told."""
+    """If B has not received the captured envelope, the attacker gets one guess with one constant finding."""
     agency, sender, forger = stage.agency, stage.peer(), stage.peer()
     message, number = with_secret(sender, agency)
     envelope = sender.seals(message, agency)
@@ -168,7 +168,7 @@ async def test_one_session_key_opens_one_envelope_also_when_the_forged_one_comes
 
 
 async def test_a_resend_of_the_same_envelope_passes(stage: Stage) -> None:
-    """Under another AS4 message id, as an access point sends it that lost its place: answered as ever."""
+    """An access point that lost its state resends under another AS4 message id, and gets the usual answer."""
     agency, sender = stage.agency, stage.peer()
     envelope = await sent(sender, agency, sender.letter(agency))
     await sender.posts(envelope, agency)
@@ -205,7 +205,10 @@ async def test_names_that_the_schema_does_not_have_are_told_nowhere(stage: Stage
 
 
 async def test_refusals_after_decryption_are_limited_for_each_sender(stage: Stage) -> None:
-    """Past the limit nothing of that sender's is decrypted or answered for a while; others go on."""
+    """Beyond the limit, that sender's messages are neither decrypted nor answered for a while.
+
+    Other senders are not affected.
+    """
     agency, forger, other = stage.agency, stage.peer(), stage.peer()
     most = message_service_settings("").meaningless_most
     own = Captured(os.urandom(384 - 1).rjust(384, b"\0"), os.urandom(4 * BLOCK))

@@ -1,4 +1,4 @@
-"""docs/integration.md as an integrator follows it: commands against a running message service, and curl."""
+"""docs/integration.md as an integrator follows it: commands and curl against a running message service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PDF = b"%PDF-1.7 beslut"
 
 @dataclass(frozen=True)
 class Integrator:
-    """Somebody with a configuration file, as the operator has told what is in it."""
+    """An integrator with a configuration file, filled in with the operator's information."""
 
     config: Path
 
@@ -127,7 +127,7 @@ async def test_a_message_that_must_not_be_sent_is_refused_with_its_place(
 async def test_one_organisations_client_sees_nothing_of_anothers(
     integrators: tuple[Integrator, Integrator], tmp_path: Path
 ) -> None:
-    """Neither with its own token endpoint nor with its key at the other's."""
+    """It cannot read them through its own token endpoint, nor with its own key at the other's."""
     aneby, eksjo = integrators
     stolen = tmp_path / "stolen.toml"
     text = eksjo.config.read_text().replace('"eksjo.se.pem"', f'"{aneby.config.with_name("aneby.se.pem")}"')
@@ -138,7 +138,7 @@ async def test_one_organisations_client_sees_nothing_of_anothers(
 
 
 async def test_from_python(integrators: tuple[Integrator, Integrator], tmp_path: Path) -> None:
-    """The program as it stands in the document, started as the document says."""
+    """The document's program is started as the document describes."""
     aneby, eksjo = integrators
     sent = await aneby.client(
         "send", "--to", EKSJO.identifier.value, "--address", EKSJO.mailbox.identifier,

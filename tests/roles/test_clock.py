@@ -1,4 +1,4 @@
-"""An operator whose clock is wrong by hours: it takes nothing, and who sends through it is told at last."""
+"""An operator whose clock is hours off: it accepts nothing, and senders through it are finally notified."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 
 def with_timestamps(config: Config, peer: Config) -> Config:
-    """The configuration with security timestamps to the other operator: by them it notices a clock ahead."""
+    """Return the configuration with security timestamps, which reveal a fast clock, to the other operator."""
     assert config.access_point is not None
     assert peer.access_point is not None
     own = replace(config.access_point, timestamp_peers=(peer.access_point.party,))
@@ -49,7 +49,7 @@ def with_timestamps(config: Config, peer: Config) -> Config:
 
 @pytest_asyncio.fixture(scope="module")
 async def lost_in_time(stage: Stage, clock: Clock) -> AsyncIterator[Member]:
-    """An organisation at an operator who goes by that clock."""
+    """An organisation at an operator with the wrong clock."""
     number = _NUMBERS[clock.by // timedelta(hours=1)]
     own = organisation(f"aneby{number}", "2120000464")
     demo = DemoOperator("operator-f", f"AP001{number}-SDK-DEMO", (own,))
@@ -63,7 +63,7 @@ async def lost_in_time(stage: Stage, clock: Clock) -> AsyncIterator[Member]:
 
 
 async def test_what_is_sent_to_it_gets_no_receipt(stage: Stage, lost_in_time: Member) -> None:
-    """Nothing is known of the peer's certificate at that time, or the message is of another time."""
+    """The peer's certificate cannot be judged at that time, or the message is from another time."""
     peer = stage.peer()
     envelope = peer.encloses(lost_in_time)
     posted = await peer.posts(envelope, lost_in_time)
@@ -78,7 +78,7 @@ async def test_what_is_sent_to_it_gets_no_receipt(stage: Stage, lost_in_time: Me
 async def test_what_is_sent_through_it_ends_with_a_reason(
     stage: Stage, lost_in_time: Member, clock: Clock
 ) -> None:
-    """Behind, nothing is known of any certificate yet, so that it waits; the clock is put right then."""
+    """With a slow clock no certificate can be judged, so the message waits until the clock is right."""
     message_id = await lost_in_time.send(stage.agency.address)
     behind = clock.by < timedelta(0)
     if behind:

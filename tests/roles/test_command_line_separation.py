@@ -1,4 +1,4 @@
-"""Every command and sub-command: with one organisation named and another's records, nothing is told (R5).
+"""Every command and sub-command: it reveals nothing about another organisation's records (R5).
 
 The commands are taken from the command line itself. Each has a case that names
 records of another organisation, or a reason why it can name none.
@@ -58,21 +58,21 @@ OWN, THEIRS = FIRST, SECOND
 
 @dataclass(frozen=True)
 class Ground:
-    """An installation, an organisation in it that asks, and what another one has."""
+    """An installation, an organisation in it that asks, and another organisation's records."""
 
     config: Path
     client: Path
     planted: Planted
     folder: Path
     secrets: Path
-    """The folder of the key store."""
+    """Folder of the key store."""
     exported: Path
-    """The log of the own message service, as a file from after the other one's records were made."""
+    """Exported log of the asking organisation's message service, made after the other one's records."""
 
 
 ASKED = ("--by", "anna", "--reason", "test")
 Case = Callable[[Ground, Planted], Sequence[str | Path]]
-"""Arguments that name the own organisation, and somebody's records."""
+"""Arguments that name the asking organisation, and records of any organisation."""
 
 
 def trace(ground: Ground, about: Planted) -> Sequence[str | Path]:
@@ -108,7 +108,7 @@ def client_answer(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    """First of all cases: what the own log knows later is that its own client has asked for that message."""
+    """Export evidence; this case comes first, before the own log records requests for that message."""
     out = ground.folder / f"{about.message_id}.evidence"
     own = OWN.identifier.value, about.message_id
     return *own, "--out", out, "--section", *ASKED, "--config", ground.config
@@ -123,7 +123,7 @@ def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def of_mailbox(*more: str) -> Case:
-    """Name the mailbox by the address of a record, which the own organisation has none of."""
+    """Name the mailbox by the address in a record, which does not exist in the asking organisation."""
 
     def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
         return OWN.identifier.value, about.address, *more, "--config", ground.config
@@ -158,12 +158,12 @@ def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def log_sample(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    """Draw all entries about the log itself: of message clients, both organisations have one named alike."""
+    """Draw only entries about the log itself, since message clients of both organisations share a name."""
     return ground.exported, "--seed", about.message_id, "--class", "log", "--count", str(MAX_SAMPLE)
 
 
 def log_hints(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    """Look for all that stands out; nothing in the command can name another's log."""
+    """Search for all unusual entries; the command has no argument that could name another log."""
     return ground.exported, "--many", "1"
 
 
@@ -347,13 +347,13 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     ),
     (("org", "close"), ("{own}", "--decision", "dnr 1", *PERSONS), 2),
 ]
-"""Commands that act on the organisation which they name, in this order, and how they end.
+"""Commands that act on the organisation that they name, in this order, with their exit statuses.
 
-All that they could name of another is its certificate, and a person whom it knows from a sign-in service
-that both have; an organisation that runs is not closed.
+Of another organisation they can only name its certificate, and a person known from a sign-in service
+that both use; a running organisation is not closed.
 """
 _UNSIGNED = [case for case in ALONE if case[1][-len(SIGNED) :] == SIGNED and case[2] == 2]
-"""Statements that nobody has a key for, which change nothing for those that follow."""
+"""Statements without a signing key, which change nothing for the commands that follow."""
 OF_REQUESTS = "a request of custodians, under its own number; what they agree to is in the request"
 OF_PEERS = "the operator's view of access points, by the transfer desk alone, without any message's content"
 OF_NO_VAULT = "opens no organisation's vault"
@@ -442,7 +442,7 @@ def test_every_command_has_a_case() -> None:
 
 
 def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
-    """Who is given an organisation, a message, a transfer or a client by name has a case.
+    """Every command that accepts an organisation, a message, a transfer or a client by name has a case.
 
     The address book is public, and the requests of custodians are nobody's records.
     """
@@ -463,11 +463,11 @@ secret_file = "sign-in.secret"
 levels = ["loa3"]
 
 """
-"""One sign-in service for all organisations, so that a person of one can be named to another."""
+"""One sign-in service for all organisations, so a person of one can be named in another."""
 
 
 def with_sign_in(config: Path) -> Path:
-    """Write the configuration of the installation that runs, with a sign-in service, beside it."""
+    """Write the running installation's configuration, with a sign-in service, beside the original."""
     text, after = config.read_text(), "[organisations.message_service]"
     assert text.count(after) == len(load(config).organisations)
     secret_file(config.with_name("sign-in.secret"), "secret")
@@ -498,7 +498,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def told(path: Path_, arguments: Sequence[str | Path]) -> tuple[int, bytes]:
-    """How a command ends, and all that it says."""
+    """Run a command; return its exit status and all of its output."""
     command = typer.main.get_command(import_module(f"samdrift.cli.{path[0]}").app)
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -535,7 +535,7 @@ async def log_of(organisation: DemoOrganisation, config: Path, out: Path) -> Pat
 async def test_a_command_tells_and_does_nothing_about_anothers_records(
     canaries: Canaries, ground: Ground, seen_by: SeenBy, path: Path_, case: Case
 ) -> None:
-    """What it says is what it says about records that nobody has."""
+    """Its output equals the output for records that do not exist."""
     planted, gate = ground.planted, canaries.process.gate
     nobody = nonexistent(planted.created_at)
     before, logged = await state(gate, planted), seen_by.entries_of(OWN)
@@ -550,7 +550,7 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
 
 
 async def test_an_exported_log_has_entries_of_its_own_organisation_alone(ground: Ground) -> None:
-    """The other one's log has what a search of the own log does not find."""
+    """The other organisation's log contains entries that a search of the own log does not find."""
     theirs = await log_of(THEIRS, ground.config, ground.folder / "their-log")
     found, said = told(("log", "search"), (theirs, ground.planted.message_id))
     assert (found, ground.planted.message_id.encode() in said) == (0, True)
@@ -562,7 +562,7 @@ async def test_an_exported_log_has_entries_of_its_own_organisation_alone(ground:
 
 @pytest_asyncio.fixture(scope="module")
 async def seen_by(canaries: Canaries, ground: Ground) -> AsyncIterator[SeenBy]:
-    """The database of the installation that runs, as its administrator sees it."""
+    """The running installation's database, as its administrator sees it."""
     database = await Database.start(vault_settings(load(canaries.config)))
     with ExitStack() as stack:
         try:
@@ -572,7 +572,7 @@ async def seen_by(canaries: Canaries, ground: Ground) -> AsyncIterator[SeenBy]:
 
 
 class SeenBy:
-    """What organisations have, looked at with connections that stay: each case looks four times."""
+    """Data of organisations, read through connections that stay open: each case looks four times."""
 
     def __init__(self, administrator: Superuser, secrets: Path, stack: ExitStack) -> None:
         connect = administrator.connect
@@ -589,9 +589,9 @@ class SeenBy:
             self._contents[organisation] = stack.enter_context(administrator.watching(schemas))
 
     def everything_of(self, organisation: DemoOrganisation) -> dict[str, object]:
-        """Registrations, content of the vaults but for the log and its checkpoints, and key files.
+        """Return registrations, vault content without the log and its checkpoints, and key files.
 
-        Of the log, which goes on while it runs, the number of entries without facts.
+        The log grows while the installation runs, so only the number of entries without facts is included.
         """
         name = organisation.identifier.value
         question = "SELECT vault, t::text FROM registry.registrations t WHERE organisation = %s ORDER BY role"
@@ -611,7 +611,7 @@ class SeenBy:
         return found | dict(self._places[name].execute(gone.encode()).fetchall())
 
     def entries_of(self, organisation: DemoOrganisation) -> set[tuple[str, int, str]]:
-        """Log, number and event of entries of commands in an organisation's logs and the operator's."""
+        """Return log, number and event of commands' entries in an organisation's logs and the operator's."""
         name = organisation.identifier.value
         of_vaults = " UNION ALL ".join(
             f"SELECT '{role}', sequence, content FROM {schema}.log WHERE content IS NOT NULL"
@@ -631,7 +631,7 @@ class SeenBy:
 
 @pytest_asyncio.fixture(scope="module")
 async def things(canaries: Canaries, ground: Ground) -> dict[str, str]:
-    """What commands are given: two custodians, a certificate of the other organisation, an age key.
+    """Values for commands: two custodians, a certificate of the other organisation, an age key.
 
     The other one has a mailbox and an administrator, and both have old entries in their logs.
     """
@@ -695,7 +695,7 @@ async def read_long_ago(canaries: Canaries, organisation: DemoOrganisation, read
 
 
 def sampled_alone() -> list[Any]:
-    """Return all of them, of which a third of those that end without a signature is of every run."""
+    """Return all cases of ``ALONE``; every run has a third of those that end without a signature."""
     unsigned = iter(sampled(_UNSIGNED, every=3))
     return [next(unsigned) if case in _UNSIGNED else case for case in ALONE]
 
@@ -721,21 +721,21 @@ async def test_a_command_for_one_organisation_leaves_another_alone(
 
 
 ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:agreements", "worker:message-service"})
-"""Those who open vaults, or tell how agreements cover them, all the time while the installation runs."""
+"""Principals that open vaults or log cover by agreements all the time while the installation runs."""
 BY_ITSELF = ("log:key:", "gov:cover:changed")
-"""Events of what runs: a log's key, and how agreements cover an organisation, in the operator's log too."""
+"""Events of the running installation: a log's key, and cover by agreements, also in the operator's log."""
 OF_THE_OPERATORS_LOG = "operator"
 
 
 @cache
 def told_by(content: bytes) -> tuple[str, str]:
-    """Principal and event of an entry; each is looked at after every command that follows."""
+    """Return principal and event of an entry, cached because all later commands look at it again."""
     entry = json.loads(content)
     return entry["principal"], entry["event"]
 
 
 def require_recorded(path: Path_, *, done: bool, new: set[tuple[str, int, str]]) -> None:
-    """Require that the list of what operating sees says the truth about whose log has the command."""
+    """Check that the list of operator-visible facts is right about the logs that record the command."""
     line = next(each for each in lines() if (each.kind, each.name) == (Kind.COMMAND, " ".join(path)))
     operators = {event for log, _, event in new if log == OF_THE_OPERATORS_LOG}
     assert operators <= {each.name for each in lines() if each.kind is Kind.EVENT}
@@ -748,7 +748,7 @@ def require_recorded(path: Path_, *, done: bool, new: set[tuple[str, int, str]])
 
 
 MAY_CHANGE_NOTHING = frozenset({"gov statement copy", "mailbox add", "org keys lost-marks", "org unlock"})
-"""Commands that leave an entry, or another one, only where there is something to do."""
+"""Commands that log an entry, or another one, only if there is something to do."""
 
 
 async def test_facts_are_disposed_of_in_the_log_of_the_named_organisation_alone(
@@ -771,7 +771,7 @@ async def test_facts_are_disposed_of_in_the_log_of_the_named_organisation_alone(
 async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
     ground: Ground, things: dict[str, str]
 ) -> None:
-    """The other one has a mailbox and an administrator, who has another id in each organisation."""
+    """The other one has a mailbox and an administrator, whose id differs between organisations."""
 
     async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
         arguments = organisation.identifier.value, "--json", *ASKED, "--config", ground.config

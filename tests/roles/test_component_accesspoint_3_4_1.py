@@ -1,4 +1,4 @@
-"""component-accesspoint 3.4.1: every fact that the event log must hold of what goes out and what comes in."""
+"""component-accesspoint 3.4.1: every fact that the event log must have of sent and received messages."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def fingerprint(peer: Peer) -> str:
 
 
 def signature_in(soap: bytes) -> bytes:
-    """The signature value of a SOAP message, taken from its text."""
+    """Return the signature value of a SOAP message, taken from its text."""
     (value,) = etree.fromstring(soap).iter(f"{DS}SignatureValue")
     return b64decode(value.text)
 
 
 def soap_of(body: bytes) -> bytes:
-    """The SOAP part of a multipart message."""
+    """Return the SOAP part of a multipart message."""
     begin = body.index(b"<S12:Envelope")
     return body[begin : body.index(b"</S12:Envelope>", begin) + len(b"</S12:Envelope>")]
 
 
 async def kept(member: Member, peer: Peer) -> bytes | None:
-    """The certificate itself, as the organisation's vault has it."""
+    """Return the certificate in full, as the organisation's vault has it."""
     async with member.open(AP) as vault:
         return await vault.certificate(fingerprint(peer))
 
@@ -79,7 +79,7 @@ FIELDS = {
     "AS4 Conversation ID": ("conversation",),
     "Felorsak": ("reason",),
 }
-"""Facts of an entry by the names in DIGG's list; a message is received at the entry's own time."""
+"""Facts of an entry by the names in DIGG's list; the time of reception is the entry's own time."""
 
 
 def listed(event: str) -> list[str]:
@@ -96,7 +96,7 @@ def listed(event: str) -> list[str]:
 
 @requires_digg
 async def test_each_field_of_the_list_in_the_specification_is_a_fact_of_its_event(stage: Stage) -> None:
-    """The list is read from the specification, so that a field which it gets is missing here.
+    """The list is read from the specification, so a field that is added there fails the test.
 
     Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
     """
@@ -210,7 +210,7 @@ class TestIncoming:
         key.verify(logged, etree.tostring(signed, method="c14n", exclusive=True), PKCS1v15(), hashes.SHA256())
 
     async def test_every_fact_of_a_refusal_is_logged(self, stage: Stage) -> None:
-        """Of an envelope that breaks its profile, and of a message for nobody here: in the operator's log.
+        """A malformed envelope is in the organisation's log, a message for nobody here in the operator's.
 
         Clauses: component-accesspoint 3.1.7 b, 3.2.1 step 1.
         """

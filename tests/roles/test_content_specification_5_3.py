@@ -1,7 +1,7 @@
-"""content-specification 5.3: the rows that a message service decides with what it knows and looks up.
+"""content-specification 5.3: the rows that a message service decides by its own records and lookups.
 
 Each is seen from both ends: the codes of the receipt in the sender's status
-events, what the recipient keeps and logs.
+events, and the records and log of the recipient.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _HEADER = "/messagePayload/message/messageHeader"
 
 
 async def refused_without_a_trace(recipient: Member, message_id: str, codes: str) -> None:
-    """The recipient has logged why, and kept nothing but facts."""
+    """Check that the recipient has logged the reason, and kept nothing but metadata."""
     entry = await recipient.logged(MT, message_id, MTEvent.MT_MESSAGE_REFUSED)
     assert entry.ids["reason"] == codes
     assert not await recipient.holds_content(message_id)
 
 
 async def unanswered(recipient: Member, envelope_id: str, because: str) -> None:
-    """The recipient has logged why, kept nothing, and written no receipt."""
+    """Check that the recipient has logged the reason, kept nothing, and written no receipt."""
     entry = await recipient.logged(MT, envelope_id, MTEvent.MT_MESSAGE_REFUSED)
     assert because in entry.ids["reason"]
     assert await recipient.happened(MT, envelope_id) == [MTEvent.MT_MESSAGE_REFUSED]
@@ -99,7 +99,7 @@ async def test_row_11_refers_to_a_message_that_its_recipient_has_rejected(stage:
 
 
 async def test_unknown_recipient_gets_no_envelope_and_the_sender_is_told(stage: Stage) -> None:
-    """Not in SMP: there is no key to encrypt with (component-accesspoint 3.2.4)."""
+    """Without a registration in SMP there is no key to encrypt with (component-accesspoint 3.2.4)."""
     habo = stage.habo
     peer = stage.peer(documents=())
     message_id = await habo.send(peer.address)
@@ -126,7 +126,7 @@ async def test_row_6_message_id_used_before(stage: Stage) -> None:
 
 
 async def test_row_6_an_id_that_was_only_refused_unsigned_is_still_free(stage: Stage) -> None:
-    """Nobody can have a message refused by using its id before it comes."""
+    """An attacker cannot block a message by using its id before it arrives."""
     agency, peer, stranger = stage.agency, stage.peer(), stage.peer()
     message_id = str(uuid4())
     forged = enclose(
@@ -270,7 +270,7 @@ async def test_row_2_structure(stage: Stage) -> None:
 
 
 async def test_row_7_a_message_between_others_is_unknown(stage: Stage) -> None:
-    """Else the answer would tell a stranger what became of it."""
+    """Otherwise the answer would reveal to a stranger whether the message exists."""
     habo, agency, peer = stage.habo, stage.agency, stage.peer()
     rejected = await habo.send(replace(agency.address, functional_address="sdk.fel"))
     assert await habo.ends(rejected) is MessageStatus.MESSAGE_EXCHANGE_ERROR

@@ -1,4 +1,4 @@
-"""Completions, several recipients, receipts that fit nothing (architecture-sad 5.3.7, api-mt-mk)."""
+"""Completions, several recipients, receipts that match no message (architecture-sad 5.3.7, api-mt-mk)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_5_3_7_8_several_recipients_get_separate_messages_with_fates_of_th
 
 
 async def test_a_receipt_for_a_message_that_nobody_sent(stage: Stage) -> None:
-    """It is noted, and answered with nothing: there is no receipt for a receipt."""
+    """It is logged but not answered, because there is no receipt for a receipt."""
     habo, peer = stage.habo, stage.peer()
     unknown = str(uuid4())
     receipt = enclose_receipt(peer.address.organisation, habo.organisation, unknown, peer.signing)

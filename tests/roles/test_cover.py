@@ -1,5 +1,6 @@
-"""Roles under cover by agreements: at its end new messages stop or go on as was chosen, receiving goes on,
-and every message that is refused says why.
+"""Roles under cover by agreements: at its end new messages stop or continue, as configured.
+
+Receiving continues, and every refused message has a reason.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ NOT_SENT = "The message is not sent: not-covered | New messages are not sent: no
 
 
 class Agreements:
-    """Agreements of one member: the cover of each role now."""
+    """Agreements of one member: the current cover of each role."""
 
     def __init__(self, whose: ParticipantIdentifier) -> None:
         self._whose = whose
@@ -51,7 +52,7 @@ async def agreements(stage: Stage) -> AsyncIterator[Agreements]:
 
 
 async def receives(stage: Stage) -> None:
-    """A message to Habo arrives, and its sender gets the receipt."""
+    """Check that a message to Habo arrives, and that its sender gets the receipt."""
     message_id = await stage.agency.send(stage.habo.address)
     assert await stage.agency.ends(message_id) is MessageStatus.ACCEPTED
     assert await stage.habo.ends(message_id, Direction.IN) is MessageStatus.NEW
@@ -123,7 +124,7 @@ async def test_sending_goes_on_where_that_was_chosen(stage: Stage, agreements: A
 async def test_agreements_that_end_in_the_middle_of_traffic_have_exactly_the_chosen_effect(
     stage: Stage, agreements: Agreements
 ) -> None:
-    """Each message is accepted, or ends with that reason and is nowhere else; what came in is here."""
+    """Each message is accepted, or ends with that reason and leaves nothing; incoming ones are kept."""
     number = count(40, 1000)
     sent, arrived, refused = list[str](), list[str](), 0
 

@@ -1,4 +1,4 @@
-"""The database stops and comes back: nothing is promised meanwhile, and nothing is forgotten."""
+"""The database stops and comes back: nothing is acknowledged meanwhile, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.separation.vaultlogin import Superuser
 from tests.unit.cli.commandline import samdrift
 
 EXPECTED = "VaultUnavailable"
-"""What the log of the platform may name here."""
+"""Exception that the log of the platform may contain here."""
 
 
 async def test_invariant_7_no_receipt_without_durability(stage: Stage) -> None:
-    """The peer is asked to come again, and does."""
+    """The peer is asked to try again later, and does."""
     agency, peer = stage.agency, stage.peer()
     envelope = peer.encloses(agency)
     message_id, packed = peer.packs(envelope, agency)
@@ -52,7 +52,7 @@ async def test_nothing_is_taken_for_sending_that_would_not_be_kept(stage: Stage)
 
 
 async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
-    """What was sent meanwhile ends, in time or not; what is sent then arrives."""
+    """Messages sent meanwhile end, delivered or not; those sent afterwards arrive."""
     async with crashed(stage.agency.config, stage.agency.operator.gate):
         message_id = await stage.habo.send(stage.agency.address)
         await stage.habo.reaches(message_id, MessageStatus.SCHEDULED_FOR_RESEND)
@@ -67,7 +67,7 @@ async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
 async def test_a_version_that_does_not_know_the_form_of_the_database_stops_with_one_line(
     stage: Stage,
 ) -> None:
-    """As on the host that was left out of an upgrade; what was there before it goes on."""
+    """This happens to a host that was left out of an upgrade; processes that already ran keep running."""
     operator = stage.agency.operator
     superuser = Superuser(operator.gate.database.administrator())
     kept = "UPDATE registry.versions SET version = %s WHERE part = %s"

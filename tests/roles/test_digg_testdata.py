@@ -1,4 +1,4 @@
-"""DIGG's test data, sent by a peer: the receipt is the one that the data were made for."""
+"""DIGG's test data, sent by a peer: the receipt must be the one that the data were made for."""
 
 from __future__ import annotations
 

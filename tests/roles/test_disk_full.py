@@ -1,6 +1,6 @@
-"""A disk that is full: nothing is promised that cannot be kept, and afterwards everything goes on by itself.
+"""A full disk: nothing is acknowledged that cannot be kept, and afterwards everything resumes by itself.
 
-Access point and message service of one organisation in a process of their own, once with their
+Access point and message service of one organisation run in a process of their own, once with their
 object store and once with their database on a small disk (invariant 7).
 """
 
@@ -37,20 +37,20 @@ def with_file(size: int) -> Draft:
 
 
 LARGE = {"objects": with_file(600_000), "database": with_file(50_000)}
-"""Messages whose bodies need room there; the smaller ones stay in their rows."""
+"""Messages whose bodies need room on that disk; smaller ones stay in their rows."""
 NUMBERS = {"objects": "7", "database": "8"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """What fills up, and a message whose bodies need room there."""
+    """The store that fills up, and a message whose bodies need room there."""
 
     member: Member
     disk: Disk
     draft: Draft
 
     def encloses(self, peer: Peer) -> Envelope:
-        """A message from a peer."""
+        """Return a message from a peer in its envelope."""
         return peer.seals(letter(peer.address, self.member.address, self.draft), self.member)
 
 
@@ -68,7 +68,7 @@ async def place(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[P
 
 
 async def test_nothing_is_receipted_that_cannot_be_kept(stage: Stage, place: Place) -> None:
-    """A database has room for a while in files that it has; what it took then, it has afterwards."""
+    """A database has some room left in existing files, and must keep whatever it accepts in them."""
     member, peer = place.member, stage.peer()
     taken = []
     with place.disk.full():
@@ -136,7 +136,7 @@ async def test_nothing_is_taken_for_sending_that_cannot_be_kept(stage: Stage, pl
 
 
 async def test_what_was_under_way_ends_with_a_status(stage: Stage, place: Place) -> None:
-    """Sent before, answered while nothing can be stored, and accepted when that is over (invariant 8)."""
+    """Earlier messages are answered while nothing can be stored, and accepted afterwards (invariant 8)."""
     member, peer = place.member, stage.peer()
     message_id = await member.send(peer.address, place.draft)
     with place.disk.full():

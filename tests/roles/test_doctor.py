@@ -1,4 +1,4 @@
-"""`samdrift doctor` beside a running installation: all in order, then each thing that it stands on broken."""
+"""`samdrift doctor` on a running installation: first in order, then with each dependency broken."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def by_id(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def wrong(findings: list[Finding]) -> dict[str, State]:
-    """What is wrong but for servers of tests, which keep nothing (:mod:`tests.postgrestemplate`)."""
+    """Return problems other than those of the tests' servers (:mod:`tests.postgrestemplate`)."""
     found = {one.id: one.state for one in findings if one.state in (State.WARN, State.FAIL)}
     assert found.pop("database.durable", State.FAIL) is State.FAIL
     return found
@@ -62,7 +62,7 @@ async def collected(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def of_organisations(installation: Administration) -> list[Finding]:
-    """The findings about organisations, with the federation asked."""
+    """Return the findings about organisations, with queries to the federation."""
     return await collected(neighbours.check_organisations(installation, system_clock(), offline=False))
 
 
@@ -80,8 +80,9 @@ def config(stage: Stage) -> Config:
 
 
 async def test_a_running_installation_of_the_federation_is_in_order(config: Config) -> None:
-    """All but the clock, whose server is not there, the scanner's signatures, which the test has made, and
-    agreements, of which it has only what was inherited.
+    """All is in order but the clock, the scanner's signatures and agreements.
+
+    The clock's server is missing, the test has made the signatures, and agreements are only inherited.
     """
     findings = await examine(config, Scope(time_server=NOBODY_THERE))
     expected = {"clock": State.WARN}
@@ -133,7 +134,7 @@ async def test_a_passphrase_that_others_read(config: Config, tmp_path: Path, mod
 
 
 async def test_a_secret_for_another_service_that_others_read(config: Config, tmp_path: Path) -> None:
-    """Of whatever table names it, also at level `process`, where it may belong to a user of a process."""
+    """This applies to any table, also at level `process`, where it may belong to the user of a process."""
     files = {name: secret_file(tmp_path / name, "words") for name in ("mail", "sign-in", "pin")}
     sign_in = SignInConfig("https://login.test", "samdrift", ("loa3",), files["sign-in"])
     first, *others = config.organisations
@@ -223,7 +224,7 @@ async def test_a_database_that_is_gone_is_named_by_its_address(config: Config) -
 
 @asynccontextmanager
 async def changed(config: Config, change: str, back: str) -> AsyncIterator[None]:
-    """Have the administrator change something in the database, and change it back."""
+    """Have the administrator change a setting of the database, and restore it at the end."""
     settings = vault_settings(config)
     provisioner = await Provisioner.connect(settings, keys=open_keys(settings))
     try:
@@ -260,7 +261,7 @@ async def test_rights_that_everybody_was_given(config: Config, change: str, back
 
 
 async def test_a_database_that_may_lose_what_it_committed(config: Config) -> None:
-    """Whoever sent a message was told that it is kept (invariant 7)."""
+    """The sender of a message was assured that it is kept (invariant 7)."""
     found = by_id(await of_foundation(config))["database.durable"]
     assert (found.state, found.found) == (
         State.FAIL,
@@ -281,7 +282,7 @@ async def test_a_database_that_may_lose_what_it_committed(config: Config) -> Non
 
 
 async def durable(config: Config, state: State) -> Finding:
-    """The finding, once the server has read its settings again."""
+    """Return the finding once the server has reloaded its settings."""
 
     async def look() -> Finding | None:
         found = by_id(await of_foundation(config))["database.durable"]
@@ -441,7 +442,7 @@ async def test_a_scanner_that_does_not_look_into_archives() -> None:
 
 @pytest.mark.parametrize(("days", "state"), [(1, State.OK), (3, State.WARN), (8, State.FAIL)])
 async def test_signatures_that_are_old(tmp_path: Path, days: int, state: State) -> None:
-    """A daemon that answers as clamd does with official signatures of that day."""
+    """The daemon answers as clamd does with official signatures of that day."""
     now = system_clock()
     dated = (now - timedelta(days=days)).strftime("%a %b %d %H:%M:%S %Y")
 

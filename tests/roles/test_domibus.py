@@ -1,7 +1,7 @@
-"""Another supplier's access point: message services behind a Domibus exchange with Samdrift's own.
+"""Another supplier's access point: message services behind a Domibus exchange messages with Samdrift's own.
 
 The Domibus is a stand-in written from the plugin's contract (tests/domibus);
-everything else is what runs in production.
+everything else is the production code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.sizes import whole
 from tests.vaults import server_folder
 
 EXPECTED = "ASGI callable returned without completing response"
-"""The stand-in hangs up instead of answering where a test wants that."""
+"""Log line for a stand-in that hangs up instead of answering, as some tests require."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -45,15 +45,15 @@ async def members(customers: Customers) -> AsyncIterator[tuple[Member, Member]]:
 
 
 async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
-    """Accepted at the one end, there to be read at the other."""
+    """Check that a message is accepted at its sender and can be read at its recipient."""
     assert await sender.ends(message_id) is MessageStatus.ACCEPTED
     assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
 
 
 async def test_a_restart_loses_no_transfer_and_nothing_that_waits(customers: Customers) -> None:
-    """A message and a receipt are under way, another message waits, when the message service ends.
+    """A message and a receipt are under way, and another message waits, when the message service ends.
 
-    The first test of the module: for all others it runs on.
+    This is the first test of the module: for all others the service keeps running.
     """
     agency = customers.stage.agency
     customers.open.clear()
@@ -136,7 +136,7 @@ async def test_after_a_lost_answer_a_message_is_there_once(
 async def test_why_a_transfer_failed_is_told_in_the_peers_words(
     customers: Customers, members: tuple[Member, Member]
 ) -> None:
-    """The other access point does not serve a recipient that SMP says it does."""
+    """The other access point does not serve the recipient, although SMP names it."""
     tranas, stage = members[0], customers.stage
     customers.reachable[stage.habo.organisation.value] = stage.agency
     message_id = await tranas.send(stage.habo.address)
@@ -160,7 +160,7 @@ async def test_a_refused_submission_ends_with_the_words_of_domibus(
 async def test_two_organisations_at_one_domibus_are_kept_apart(
     customers: Customers, members: tuple[Member, Member]
 ) -> None:
-    """Also when they write to each other: then Domibus has the message twice, under one id."""
+    """They may even write to each other: then Domibus has the message twice, under one id."""
     (tranas, aneby), agency = members, customers.stage.agency
     to_tranas, to_aneby = await agency.send(tranas.address), await agency.send(aneby.address)
     between = await tranas.send(aneby.address)

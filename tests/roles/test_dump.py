@@ -1,7 +1,7 @@
 """A dump of everything: words of messages are in no table, file, log or object of any operator.
 
-Whoever gets a backup, or a disk, has this. After whole exchanges, between several organisations, in which
-messages were accepted, refused by a peer, rejected with a receipt or not taken at all.
+This is what a thief of a backup or a disk would have. It is made after whole exchanges between several
+organisations, in which messages were accepted, refused by a peer, rejected with a receipt or not accepted.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _DATABASES = (
     "SELECT datname FROM pg_database WHERE datname = current_database() OR datname ~ '^d[0-9a-f]{32}$'"
 )
 _UNTOUCHED = ("base/1", "base/4")
-"""Folders of the databases that PostgreSQL keeps as templates: nobody can connect to them."""
+"""Folders of PostgreSQL's template databases, to which no connection is made."""
 
 
 def spellings(word: str) -> Iterator[bytes]:
-    """How a word could stand on a disk: as text, in base64, and both as the database prints bytes."""
+    """Yield the forms of a word on a disk: as text, in base64, and both as the database prints bytes."""
     for plain in (word.encode(), *_in_base64(word.encode())):
         yield plain
         yield plain.hex().encode()
@@ -41,7 +41,7 @@ def spellings(word: str) -> Iterator[bytes]:
 
 
 def _in_base64(word: bytes) -> Iterator[bytes]:
-    """Wherever the word begins; without the characters that depend on what is beside it."""
+    """Yield base64 of the word at each alignment, without the characters that depend on its neighbours."""
     for shift in range(3):
         encoded = base64.b64encode(b"-" * shift + word)
         yield encoded[-(-shift * 4 // 3) : (shift + len(word)) * 4 // 3]
@@ -52,13 +52,13 @@ _SEARCH = BytesAhoCorasick([spelled for spelled, _ in SOUGHT], implementation=Im
 
 
 def found_in(data: bytes) -> set[str]:
-    """Return which words can be read; all are looked for in one pass, since the data is large."""
+    """Return the words that are in the data; all are searched in one pass, since the data is large."""
     found = _SEARCH.find_matches_as_indexes(data, overlapping=True)
     return {SOUGHT[at][1] for at, _, _ in found}
 
 
 def dumped(address: str) -> bytes:
-    """What a backup program gets from the databases, values unpacked."""
+    """Return the databases' content as a backup program reads it, with unpacked values."""
     with psycopg.connect(address) as connection:
         names = connection.execute(_DATABASES).fetchall()
     assert len(names) > 1
@@ -68,7 +68,7 @@ def dumped(address: str) -> bytes:
 
 
 def files_of(member: Member) -> Iterator[Path]:
-    """Every file of the operator's: database with its log ahead, objects, keys, seals, logs, copies."""
+    """Yield every file of the operator: database, write-ahead log, objects, keys, seals, logs, copies."""
     folder = member.config.vaults.secrets.parent
     data = folder / "database/data"
     for path in folder.rglob("*"):
@@ -86,7 +86,7 @@ async def administrator(member: Member) -> str:
 
 
 async def leaks(member: Member) -> dict[str, set[str]]:
-    """Where which word can be read."""
+    """Return the readable words by the place where they were found."""
     address = await administrator(member)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
@@ -103,7 +103,7 @@ async def leaks(member: Member) -> dict[str, set[str]]:
 
 
 def _read(path: Path) -> bytes:
-    """What the server removes meanwhile is gone."""
+    """Return the content of a file, or nothing if the server has removed it meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def _read(path: Path) -> bytes:
 
 
 async def everybody_writes(members: Iterable[Member], to: Callable[[Member], Member]) -> None:
-    """Each organisation has sent and received what holds the words."""
+    """Exchange messages with the words, so that each organisation has sent and received some."""
     for member in members:
         message = planted(letter(member.address, to(member).address))
         await member.operator.messages.send(member.principal, member.organisation, message)
@@ -120,7 +120,7 @@ async def everybody_writes(members: Iterable[Member], to: Callable[[Member], Mem
 
 
 async def receipts_outlive_their_messages(member: Member) -> None:
-    """What a client has deleted leaves receipts, which are searched like everything else."""
+    """Delete messages as a client does; their receipts remain, and are searched like everything else."""
     async with member.open(MT) as vault:
         found = [each for each in await vault.messages(direction=Direction.IN) if each.status.final]
         answers = [await vault.receipt_for_message(each.id, Direction.OUT) for each in found]
@@ -144,7 +144,7 @@ async def test_no_word_of_a_message_can_be_read_from_a_dump_of_everything(stage:
 
 
 async def test_a_word_in_clear_is_found_in_the_dump_and_on_the_disk(stage: Stage) -> None:
-    """The control, for a word in a text, in bytes, and in base64 within a file."""
+    """This is the control, for a word in a text, in bytes, and in base64 within a file."""
     habo = stage.habo
     file = habo.config.vaults.secrets.parent / "objects" / "control"
     content = base64.b64encode(b"a" + WORDS["file"].encode() + b"b")

@@ -1,7 +1,7 @@
-"""Every service that a message needs goes away for good, and whatever state the message was in, it ends.
+"""Permanent loss of every service that a message needs: in whatever state the message was, it ends.
 
-Invariant 8. One organisation whose access point and message service run by themselves, with
-deadlines of a second where real ones have hours.
+Invariant 8. The access point and message service of one organisation run by themselves, with
+deadlines of a second instead of hours.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ from tests.sizes import sampled
 from tests.vaults import server_folder
 
 EXPECTED = ("VaultUnavailable", "SealBroken")
-"""What the log of the platform may name here."""
+"""Exceptions that the log of the platform may contain here."""
 
 LARGE = replace(
     DRAFT, attachments=(Attachment("f.pdf", "application/pdf", b"%PDF-1.4" + os.urandom(300_000)),)
 )
-"""In the object store, there and at the access point."""
+"""A message whose bodies are in the object store, here and at the access point."""
 LOOKS_EVERY = 1.0
-"""Seconds between looks for deadlines that nobody announced; minutes, where they are hours away."""
+"""Seconds between checks for unannounced deadlines; minutes in real installations."""
 LONG_ENOUGH = 6.0
-"""Seconds in which every deadline has passed."""
+"""Seconds after which every deadline has passed."""
 
 
 @dataclass
 class World:
-    """What can go away."""
+    """The installation under test, and the services that can go away."""
 
     stage: Stage
     member: Member
     access_point: AsyncExitStack
-    """Stopped when it is closed."""
+    """Stack whose closing stops the access point."""
 
     @asynccontextmanager
     async def without(self, service: Service) -> AsyncIterator[None]:
-        """One of the shared services."""
+        """Stop one of the shared services while the context lasts."""
         self.stage.federation.outages.failures[service] = Failure.ERROR
         try:
             yield
@@ -80,7 +80,7 @@ class World:
 
     @asynccontextmanager
     async def without_objects(self) -> AsyncIterator[None]:
-        """The folder is gone, with what was in it."""
+        """Remove the folder of the object store with its content."""
         objects = self.member.config.vaults.objects
         assert isinstance(objects, Path)
         away = objects.rename(objects.with_name("elsewhere"))
@@ -95,7 +95,7 @@ class World:
 
     @asynccontextmanager
     async def without_database(self) -> AsyncIterator[None]:
-        """Until every deadline has passed: nothing can end while nothing can be stored."""
+        """Stop the database until every deadline has passed, since nothing can end without storage."""
         async with crashed(self.member.config, self.member.operator.gate):
             await asyncio.sleep(LONG_ENOUGH)
         yield
@@ -117,7 +117,7 @@ OUTAGES: dict[str, Callable[[World], AbstractAsyncContextManager[None]]] = {
 
 
 def impatient(config: Config) -> Config:
-    """Deadlines of a second in the message service, and none at the access point."""
+    """Return the configuration with deadlines of a second, and none at the access point."""
     assert config.access_point is not None
     return replace(
         hasty(config, MalwareConfig(None)),
@@ -150,7 +150,7 @@ Sent = tuple[str, Direction]
 
 
 async def under_way(world: World) -> list[Sent]:
-    """A message that is tried again, one that waits for its receipt, and one whose receipt is tried again."""
+    """Create a message being retried, one that waits for its receipt, and one whose receipt is retried."""
     member, deaf, mute, sender = world.member, world.stage.peer(), world.stage.peer(), world.stage.peer()
     deaf.respond = sender.respond = lambda received: 503
     tried = await member.send(deaf.address, LARGE)
@@ -173,7 +173,7 @@ async def came(member: Member, message_id: str, direction: Direction) -> None:
 
 
 async def scheduled(world: World) -> list[Sent]:
-    """A message that is sent during the outage, where it is taken at all."""
+    """Send a message during the outage, if it is accepted at all."""
     peer: Peer = world.stage.peer()
     try:
         return [(await world.member.send(peer.address, LARGE), Direction.OUT)]

@@ -1,4 +1,4 @@
-"""What an organisation shows of one message is believed by somebody who has nothing but the file."""
+"""Evidence of one message, as a recipient verifies it who has nothing but the file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from tests.unit.cli.commandline import in_process, samdrift
 Files = dict[str, bytes]
 ASKED = Asked("anna", "complaint 7")
 VERSION_3, VERSION_6 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"
-"""The version of a certificate in DER, and one that there is not."""
+"""Version of a certificate in DER, and one that does not exist."""
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 
 
@@ -70,7 +70,7 @@ def trust_of(member: Member) -> TrustFolder:
 
 @pytest_asyncio.fixture(scope="module")
 async def shown(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Path]]:
-    """A message that went from one operator to the other and was accepted; the evidence of both ends."""
+    """Id of a message that another operator's organisation accepted, and the evidence of both ends."""
     folder = tmp_path_factory.mktemp("evidence")
     message_id = await stage.habo.send(stage.agency.address)
     assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
@@ -144,7 +144,7 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
 
 
 async def exported(member: Member, folder: Path) -> tuple[list[Path], list[Path]]:
-    """Export the logs of a member; returns the files, and a policy for each."""
+    """Export the logs of a member; return the files, and a policy for each."""
     gate, files, rules = member.operator.gate, [], []
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
     for role in (Role.ACCESS_POINT, MT):
@@ -252,7 +252,7 @@ def without(name: str) -> Callable[[Files], Files]:
 
 
 def without_line(name: str, word: str) -> Callable[[Files], Files]:
-    """Without the first line of a file that has ``word``."""
+    """Remove the first line of a file that contains ``word``."""
 
     def apply(files: Files) -> Files:
         lines = files[name].splitlines()
@@ -263,13 +263,13 @@ def without_line(name: str, word: str) -> Callable[[Files], Files]:
 
 
 def altered_receipt(files: Files) -> Files:
-    """A receipt that says the same in other bytes: not the one that was exchanged."""
+    """Replace a receipt by different bytes with the same meaning, which were never exchanged."""
     name = next(each for each in files if each.startswith("message-receipts/"))
     return files | {name: files[name] + b"\n"}
 
 
 def swapped_certificate(files: Files) -> Files:
-    """Another certificate under the name of the peer's."""
+    """Replace the peer's certificate by another one under the same name."""
     name = next(each for each in files if each.startswith("peer-certificates/"))
     return files | {name: KEY.certificate.public_bytes(Encoding.DER)}
 
@@ -280,13 +280,13 @@ def added_certificate(files: Files) -> Files:
 
 
 def swapped_grounds(files: Files) -> Files:
-    """An answer of another time under the name of the one that the certificate was judged by."""
+    """Replace the answer that the certificate was judged by with one of another time."""
     name = next(each for each in files if each.endswith(".ocsp"))
     return files | {name: files[name] + b"\n"}
 
 
 def swapped_signature(files: Files) -> Files:
-    """A signature on something else, under the name of the one that the entry names."""
+    """Replace the signature that the entry names with one over other data."""
     name = next(each for each in files if each.startswith("signatures/") and each.endswith(".sig"))
     return files | {name: bytes(384)}
 
@@ -318,7 +318,7 @@ LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
 async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
     shown: tuple[str, dict[str, Path]], tmp_path: Path, what: str
 ) -> None:
-    """The organisation itself leaves it out, and signs: every file is whole and the signature holds."""
+    """The organisation itself leaves it out and signs, so every file is intact and the signature holds."""
     change, fails = LEFT_OUT[what]
     verdict = await signed(change(opened(shown[1]["agency"])), tmp_path / "less", KEY)
     broken = [finding.what for finding in verdict.findings if not finding.holds]
@@ -333,7 +333,7 @@ async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
 async def test_evidence_of_version_1_that_lacks_a_receipt_does_not_hold(
     shown: tuple[str, dict[str, Path]], tmp_path: Path
 ) -> None:
-    """It came from a program that destroyed receipts with their message, and named them by number."""
+    """Earlier versions of the program destroyed receipts with their message, and named them by number."""
     files = opened(shown[1]["agency"])
     (receipt,) = [each for each in files if each.startswith("message-receipts/")]
     content = files.pop(receipt)
@@ -347,7 +347,7 @@ async def test_evidence_of_version_1_that_lacks_a_receipt_does_not_hold(
 async def test_a_deleted_message_leaves_its_receipt_and_digests_as_evidence(
     stage: Stage, tmp_path: Path, name: str
 ) -> None:
-    """As a client asks (api-mt-mk 3, deleteMessageById): nothing of the proof goes with the message."""
+    """A client may delete a message (api-mt-mk 3, deleteMessageById), but none of its proof."""
     member: Member = getattr(stage, name)
     direction = Direction.OUT if name == "habo" else Direction.IN
     message_id = await stage.habo.send(stage.agency.address)
@@ -370,7 +370,7 @@ async def test_a_deleted_message_leaves_its_receipt_and_digests_as_evidence(
 
 
 async def policy_of(member: Member) -> Policy:
-    """The policy of somebody who knows the keys of a member's logs, and wants no witness."""
+    """Return the policy of a verifier that knows the keys of a member's logs, and requires no witness."""
     keys = []
     for role in (MT, Role.ACCESS_POINT):
         async with member.open(role) as vault:
@@ -421,7 +421,7 @@ PROOFS: dict[str, Callable[[Files], Files]] = {
 async def test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold(
     stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path, what: str
 ) -> None:
-    """The organisation itself made the evidence so, and signed it."""
+    """The organisation itself made and signed the faulty evidence."""
     await signed(PROOFS[what](opened(shown[1]["agency"])), tmp_path / "made", KEY)
     verdict = await verify_evidence(tmp_path / "made", None, policy=await policy_of(stage.agency))
     broken = [finding.what for finding in verdict.findings if not finding.holds]
@@ -430,7 +430,7 @@ async def test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold(
 
 
 async def signed(files: Files, to: Path, key: SigningKey, **statement: object) -> EvidenceVerdict:
-    """Evidence of these files, as whoever has ``key`` can make it."""
+    """Sign evidence of these files with ``key``, and return the verdict on it."""
     ends = ("evidence.json", "evidence.json.sig", "certificate.pem")
     document = json.loads(files["evidence.json"]) | statement
     shown = {name: data for name, data in files.items() if name not in ends}
@@ -444,7 +444,7 @@ async def signed(files: Files, to: Path, key: SigningKey, **statement: object) -
 async def test_receipts_for_another_message_prove_nothing(
     stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
 ) -> None:
-    """They are whole and signed by whom they should be, only not about this message."""
+    """The receipts are intact and correctly signed, but about another message."""
     _, paths = shown
     other = await stage.habo.send(stage.agency.address)
     assert await stage.habo.ends(other) is MessageStatus.ACCEPTED
@@ -462,7 +462,7 @@ async def test_receipts_for_another_message_prove_nothing(
 async def test_who_signed_must_be_whom_the_verifier_names(
     stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
 ) -> None:
-    """A certificate that is trusted may be another organisation's."""
+    """A certificate that is trusted may still belong to another organisation."""
     _, paths = shown
     async with stage.agency.open(MT) as vault:
         key = vault.proving_key()
@@ -480,7 +480,7 @@ async def test_who_signed_must_be_whom_the_verifier_names(
 async def test_a_file_that_comes_twice_is_no_evidence(
     shown: tuple[str, dict[str, Path]], tmp_path: Path
 ) -> None:
-    """What stands in front of the one that was signed would be shown, too."""
+    """Otherwise a file in front of the signed one could be shown as well."""
     data = shown[1]["agency"].read_bytes()
     size = 512 + -(-int(data[124:135], 8) // 512) * 512
     (tmp_path / "twice").write_bytes(data[:size] + data)

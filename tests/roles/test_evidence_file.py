@@ -1,4 +1,4 @@
-"""The file that evidence is in: each byte of it matters, and a container may be around it."""
+"""The file format of evidence: each byte of it matters, and a container may be around it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.cli.commandline import in_process
 __all__ = ["shown"]
 
 _FEW = 1000
-"""Changes that one process tries by itself."""
+"""Number of changes that one process tries by itself."""
 
 
 @soak
@@ -37,11 +37,11 @@ _FEW = 1000
 async def test_a_changed_byte_is_found_wherever_it_is(
     stage: Stage, shown: tuple[str, dict[str, Path]], name: str
 ) -> None:
-    """In a soak every byte, each with another one in its place; otherwise some, drawn from a seed.
+    """A soak changes every byte, each to one other value; otherwise a random sample from a seed is changed.
 
-    The one verifier knows the signer's certificate and has a policy, the other one trusts who issued it. No
-    byte is without meaning: headers of files are what the writer makes, what fills them up is zeros, and the
-    certificate, which nothing signs, is as PEM has it.
+    One verifier knows the signer's certificate and has a policy, the other one trusts its issuer. Every
+    byte has a meaning: headers of files must be the writer's own, padding must be zeros, and the
+    certificate, which is not signed, must be canonical PEM.
     """
     whole = shown[1][name].read_bytes()
     if name == "habo":

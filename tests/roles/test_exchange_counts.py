@@ -1,6 +1,6 @@
-"""What one exchange takes: openings of vaults, round trips to PostgreSQL, entries in logs, requests.
+"""Counts of one exchange: openings of vaults, round trips to PostgreSQL, log entries, requests.
 
-A limit that is exceeded here makes every exchange dearer; one that is undercut is lowered here and in
+Exceeding a limit here makes every exchange more expensive; when a count falls, lower the limit here and in
 docs/performance.md.
 """
 
@@ -20,7 +20,7 @@ from tests.roles.member import AP, Member
 from tests.roles.stage import Stage
 
 SENT, RECEIVED = 2, 2
-"""Envelopes of an exchange, the message and its receipt: what is done for one is done for the other."""
+"""Envelopes of an exchange: the message and its receipt, with the same work for each."""
 OPENINGS = {
     "mt test compose": 1,
     "mt message-service send": SENT,
@@ -57,9 +57,9 @@ ENTRIES = {
     "vault:opening:granted": 4,
 }
 TIMED = {"registry": 100}
-"""What the registry hears is gathered for a time, however many commits there are meanwhile."""
+"""Upper limit for the registry's notifications, which are batched by time and not by commits."""
 REQUESTS = {"POST /as4": SENT, "shared service": 8}
-"""The operators of the tests keep no answers of shared services."""
+"""Requests of an exchange; the operators of the tests do not cache answers of shared services."""
 CALLS = {"PUT /c/v1/envelopes/ID": SENT, "POST /c/v1/poll": 4}
 
 LIMITS = {
@@ -70,29 +70,32 @@ LIMITS = {
     "calls": CALLS,
 }
 MOST = 12
-"""Exchanges until each kind was within its limit once: on a busy machine polls come back at other moments."""
+"""Maximum number of exchanges until each kind was within its limit once.
+
+On a busy machine polls come back at other moments.
+"""
 
 
 def least(counts: Sequence[Counter[str]]) -> dict[str, int]:
-    """Each kind as often as in the exchange with the fewest: others may hear of what earlier tests left."""
+    """Return the minimum of each kind over all exchanges, since some include leftovers of earlier tests."""
     kinds = {kind for each in counts for kind in each}
     return {kind: number for kind in kinds if (number := min(each[kind] for each in counts))}
 
 
 def beyond(found: dict[str, int], limits: dict[str, int]) -> dict[str, int]:
-    """The kinds that are not limited, or come more often."""
+    """Return the kinds that have no limit or exceed it."""
     return {kind: number for kind, number in found.items() if number > limits.get(kind, 0)}
 
 
 async def nothing_waits(member: Member) -> None:
-    """Take what earlier tests left in its inbox for good, which each poll would look at again."""
+    """Acknowledge what earlier tests left in the inbox, which each poll would look at again."""
     for item in await member.waiting():
         async with member.open(AP) as vault:
             await vault.acknowledge(item.id, now=system_clock())
 
 
 async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a transfer waits for the poll that is to come, however slow the machine is."""
+    """The end of a transfer waits for the next poll, however slow the machine is."""
     monkeypatch.setattr(company, "_WITHIN", 60.0)
     habo, agency = stage.habo, stage.agency
     for member in (habo, agency):

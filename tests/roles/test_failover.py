@@ -1,4 +1,4 @@
-"""The database goes down under traffic and its standby takes over: nothing is lost, nothing comes twice."""
+"""Failover of the database to its standby under traffic: nothing is lost or delivered twice."""
 
 from __future__ import annotations
 

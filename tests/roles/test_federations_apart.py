@@ -1,6 +1,6 @@
 """Two federations on one installation, under one supervisor: nothing of one reaches the other.
 
-One is that of all tests, the other is made here. An organisation takes part in
+One is the federation of all tests, the other is created here. An organisation takes part in
 both, under the same participant identifier (transport-profile-as4 2.10 e).
 """
 
@@ -42,7 +42,7 @@ from tests.sizes import whole
 from tests.vaults import server_folder
 
 PATIENCE = 120.0
-"""Seconds that processes have to start or end, on a machine that has other things to do."""
+"""Seconds for processes to start or end, on a busy machine."""
 OTHER = FederationNames(FEDERATION_SDK, "sml.other.test", "OTHER-DEMO")
 
 
@@ -57,7 +57,7 @@ IN_BOTH, NEIGHBOUR = organisation("jonkoping"), organisation("aneby")
 
 @dataclass
 class Supervised:
-    """`serve all` for two configuration files."""
+    """A `serve all` process for two configuration files."""
 
     files: Sequence[Path]
     log: Path
@@ -84,7 +84,7 @@ class Supervised:
         await until(look, f"{times} times in the log: {text}", within=PATIENCE)
 
     def process(self, file: Path) -> psutil.Process:
-        """The process of one of the installations."""
+        """Return the process of one of the installations."""
         assert self.running is not None
         children = psutil.Process(self.running.pid).children()
         (found,) = (one for one in children if str(file) in one.cmdline())
@@ -108,15 +108,15 @@ class Place:
     other: LocalFederation
     supervised: Supervised
     here: Member
-    """The organisation in the federation of all tests."""
+    """Organisation in the federation of all tests."""
     there: Member
-    """The same organisation in the other federation."""
+    """Same organisation in the other federation."""
     neighbour: Member
-    """Another one, in the other federation."""
+    """Another organisation in the other federation."""
     folder: Path
 
     def tls(self, federation: LocalFederation | None = None) -> ssl.SSLContext:
-        """For calls to the access point there; with a client certificate of ``federation``."""
+        """Return a TLS context for calls to the access point there; with a certificate of ``federation``."""
         trust = self.there.config.inner_issuers
         if federation is None:
             return web.tls(trust)
@@ -155,7 +155,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
 
 
 async def exchanged(sender: Member, recipient: Member) -> str:
-    """Send a message that is accepted and receipted; gives its id."""
+    """Exchange a message until it is accepted and receipted; return its id."""
     message_id = await sender.send(recipient.address)
     assert await sender.ends(message_id) is MessageStatus.ACCEPTED
     assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
@@ -193,7 +193,7 @@ async def test_2_10_c_an_access_point_of_the_other_federation_is_refused(place: 
 async def test_2_4_2_a2_a_peer_without_a_certificate_of_the_named_issuers_gets_no_connection(
     place: Place, shown: str
 ) -> None:
-    """With ``client_certificates``; the federation of all tests is one-way (2.4.2 b).
+    """This needs ``client_certificates``; the federation of all tests is one-way (2.4.2 b).
 
     Clauses: transport-profile-as4 2.4.2 A2.
     """
@@ -221,7 +221,7 @@ async def test_the_organisations_client_in_one_federation_is_none_in_the_other(p
 
 
 async def test_2_10_f_g_metadata_of_the_other_federations_smp_is_not_trusted(place: Place) -> None:
-    """Even when the name server of the one says that the SMP of the other is where to ask.
+    """This holds even if one federation's name server points to the other's SMP.
 
     Clauses: transport-profile-as4 2.10 g.
     """

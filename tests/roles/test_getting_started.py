@@ -20,7 +20,7 @@ DEMO = ".samdrift/demo"
 
 
 def commands(text: str) -> list[str]:
-    """The lines of all blocks."""
+    """Return the lines of all code blocks."""
     blocks = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines()]
 

@@ -1,4 +1,4 @@
-"""Nothing silent: a dependency that goes and comes back, in the log, metrics, health and status."""
+"""Visible outages: a dependency that goes and comes back is in the log, metrics, health and status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.vaults import server_folder
 
 
 async def health(member: Member, path: str = "/health") -> tuple[int, Any]:
-    """Status and document of the health's address."""
+    """Return status and document of the health address."""
     assert member.config.metrics is not None
     listen = member.config.metrics.listen
 
@@ -184,7 +184,7 @@ async def test_nothing_runs(tmp_path: Path, stage: Stage) -> None:
 async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     tmp_path: Path, stage: Stage
 ) -> None:
-    """What runs goes on: that nothing does would be a wrong answer."""
+    """The installation keeps running, so `nothing runs` would be a wrong answer."""
     assert stage.agency.config.file is not None
     text, secrets = stage.agency.config.file.read_text(), tmp_path / "nowhere"
     file = tmp_path / "samdrift.toml"
@@ -203,7 +203,7 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
 
 
 async def test_an_object_store_that_is_gone_is_named_with_its_place(stage: Stage) -> None:
-    """The folder, or host and port: whoever is woken would have to look for it in the configuration."""
+    """The place is the folder, or host and port; otherwise the operator would have to look it up."""
     habo = stage.habo
     keys = open_keys(vault_settings(habo.config))
     folder = habo.config.vaults.objects
@@ -221,7 +221,7 @@ async def test_an_object_store_that_is_gone_is_named_with_its_place(stage: Stage
 async def test_a_database_that_says_nothing_is_named_with_its_place(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`database: no answer in time` was all that there was."""
+    """The only message used to be `database: no answer in time`."""
     habo = stage.habo
 
     async def silent() -> float:

@@ -1,4 +1,4 @@
-"""Hostile input over real sockets: the right error, nothing stored, and memory that does not follow it."""
+"""Hostile input over real sockets: the right error, nothing stored, and memory use that stays low."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from tests.sizes import sampled
 from tests.vaults import server_folder
 
 MOST = 64 << 20
-"""Bytes of memory above idle. Half of what any of the large attacks would take if it were held."""
+"""Maximum bytes of memory above idle: half of what any large attack would use if it were kept in memory."""
 DAMAGED = 80
-"""Different inputs."""
+"""Number of damaged inputs."""
 HOSTS = DemoOperator("operator-h", "AP0008-SDK-DEMO", (organisation("tranas", "2120000555"),))
 
 
@@ -43,20 +43,20 @@ class Target:
 
     @contextlib.contextmanager
     def needs_little_memory(self) -> Iterator[None]:
-        """What happens meanwhile takes no more than :data:`MOST`."""
+        """Check that the code in the context uses no more memory than :data:`MOST`."""
         idle = self.process.resident()
         self.process.forget_peak()
         yield
         assert self.process.peak() - idle < MOST
 
     async def takes(self, attack: Attack, content_type: str, body: web.Body) -> web.Answer:
-        """What it answers to an AS4 message."""
+        """Send an AS4 message, and return the answer."""
         headers = {"content-type": content_type}
         with self.needs_little_memory():
             return await web.call(attack.peer.tls, "POST", self.member.as4_address, body, headers)
 
     async def takes_away(self) -> int:
-        """What a message service does with what waits; gives how much there was."""
+        """Process waiting envelopes as a message service does; return their number."""
         async with self.member.open(AP) as vault:
             items = await vault.inbox(DAMAGED)
             for item in items:
@@ -64,7 +64,7 @@ class Target:
         return len(items)
 
     async def holds_nothing(self) -> None:
-        """Nothing in the inbox, in the object store, or half written there."""
+        """Check that nothing is in the inbox or the object store, not even half-written."""
         assert not await self.member.waiting()
         objects = self.member.config.vaults.objects
         assert isinstance(objects, Path)
@@ -108,7 +108,7 @@ async def test_interface_a(stage: Stage, target: Target, name: str) -> None:
 
 
 async def test_interface_a_damaged_bytes(stage: Stage, target: Target) -> None:
-    """Refused, or it was not the message that was damaged."""
+    """It is refused, unless the damage was outside the message."""
     peer = stage.peer()
     attack = Attack(peer, target.member, peer.encloses(target.member))
     content_type, body = attack.good().build()
@@ -125,7 +125,7 @@ async def test_interface_a_damaged_bytes(stage: Stage, target: Target) -> None:
 @pytest.mark.parametrize("size", [1 << 20, 80 << 20])
 @pytest.mark.parametrize("header", ["x-huge", "content-type"])
 async def test_huge_headers_of_http(stage: Stage, target: Target, header: str, size: int) -> None:
-    """Answered with an error of either protocol, or hung up on."""
+    """The server answers with an error of either protocol, or hangs up."""
     with target.needs_little_memory():
         try:
             answer = await web.call(
@@ -150,7 +150,7 @@ async def test_interface_c(stage: Stage, target: Target, name: str) -> None:
 
 
 async def test_interface_c_damaged_bytes(stage: Stage, target: Target) -> None:
-    """Whatever is taken is an envelope all the same: the access point sees no more than its outside."""
+    """Accepted data is still an envelope, since the access point only sees the outside of it."""
     member, peer = target.member, stage.peer()
     envelope = enclose(letter(member.address, peer.address), await member.signing(), peer.encryption)
     interface = await member.interface_c()

@@ -1,4 +1,4 @@
-"""Two hosts of one installation, of which one is killed or cut off: nothing is lost, nothing comes twice.
+"""Two hosts of one installation, one of which is killed or cut off: nothing is lost or delivered twice.
 
 ``.venv/bin/python -m bench hosts`` does the same with a thousand exchanges.
 """
@@ -20,7 +20,7 @@ EXCHANGES = count(20, 100)
 BLOWS = count(2, 6)
 PATIENCE = count(120, 600)
 AHEAD = 45.0
-"""Seconds. What a host has put off by its clock waits for as long when another one takes it over."""
+"""Seconds by which a clock is ahead, for which its deferred work also waits after a takeover."""
 HOUR = 3600.0
 ASIDE = "this clock differs from the database's: work is left to processes whose clock does not"
 
@@ -39,7 +39,7 @@ async def test_a_host_that_is_killed_or_cut_off_loses_nothing_and_the_other_take
 @soak
 @whole
 async def test_a_host_whose_clock_is_ahead_loses_nothing_and_says_so(stage: Stage) -> None:
-    """Leases go by the database's clock; claims and deadlines by that of whoever takes them over."""
+    """Leases use the database's clock; claims and deadlines that of the host that takes them over."""
     rng = random.Random(seed(20261129))
     found = await survived(stage.federation, rng, EXCHANGES, BLOWS, PATIENCE, ahead=AHEAD)
     assert found.faults == []
@@ -53,7 +53,7 @@ async def test_a_host_whose_clock_is_ahead_loses_nothing_and_says_so(stage: Stag
 async def test_a_host_whose_clock_is_an_hour_off_is_set_aside_and_holds_nothing_up(
     stage: Stage, ahead: float
 ) -> None:
-    """It works for nobody and is not ready, from its start on; the other one does everything."""
+    """It takes no work and is not ready, from its start on; the other host does everything."""
     rng = random.Random(seed(20261130))
     found = await set_aside(stage.federation, rng, EXCHANGES, PATIENCE, ahead)
     assert found.faults == []
@@ -70,9 +70,9 @@ async def test_a_host_whose_clock_is_an_hour_off_is_set_aside_and_holds_nothing_
 async def test_a_host_on_a_machine_of_its_own_whose_link_is_cut_loses_nothing_and_does_no_harm_afterwards(
     stage: Stage,
 ) -> None:
-    """Each host, and the database, is in a network namespace; the link is cut while messages go to and fro.
+    """Each host, and the database, is in a network namespace; the link is cut while messages are exchanged.
 
-    The host that is cut off goes on without anybody, and comes back with what it had under way.
+    The isolated host keeps running, and comes back with unfinished work.
     """
     if missing():
         pytest.skip(f"this machine makes no network namespaces: {missing()}")

@@ -1,4 +1,4 @@
-"""An organisation whose keys are in a token, in every step of an exchange, beside one with keys in files."""
+"""Every step of an exchange between an organisation with keys in an HSM and one with keys in files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ OPERATOR = DemoOperator("operator-h", "AP0008-SDK-DEMO", (VETLANDA, SAVSJO))
 
 @dataclass
 class Place:
-    """An operator of an organisation with a token and of one without."""
+    """An operator of two organisations, one with a token and one without."""
 
     hsm: SoftHsm
     label: str
@@ -99,7 +99,7 @@ async def place(stage: Stage, hsm: SoftHsm) -> AsyncIterator[Place]:
 
 
 async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
-    """The message has arrived, and its receipt came back."""
+    """Check that the message has arrived, and that its receipt came back."""
     assert await sender.ends(message_id) is MessageStatus.ACCEPTED
     assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
     message = await recipient.reads(message_id)
@@ -107,7 +107,7 @@ async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
 
 
 async def test_softhsm_runs_the_whole_exchange(stage: Stage, place: Place) -> None:
-    """Out: signed in the token, and the receipt read. In: decrypted in it, and the receipt signed."""
+    """Outgoing: signed in the token, receipt read. Incoming: decrypted in it, receipt signed."""
     async with place.vetlanda.open(MT) as vault:
         keys = vault.keys()
     assert isinstance(keys.signing, HsmSigningKey)
@@ -184,7 +184,7 @@ async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Sta
 async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_a_reason(
     stage: Stage, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RSA-OAEP with SHA-256: envelope-profile-xhe 3.4.4.2 does not ask for it, and SoftHSM does not do it."""
+    """The token lacks RSA-OAEP with SHA-256, which envelope-profile-xhe 3.4.4.2 does not require either."""
     peer = stage.peer()
     with monkeypatch.context() as sealing:
         around = xmlenc._around_ciphertext

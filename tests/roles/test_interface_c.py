@@ -1,4 +1,4 @@
-"""Interface C: the client's certificate is the organisation, and no call reaches beyond it (R4)."""
+"""Interface C: the client certificate determines the organisation, and no call reaches another's (R4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KNOWS_NOTHING = (404, "not-found")
 
 
 async def sealed(stage: Stage, sender: Member, **changes: Any) -> Envelope:
-    """A message of ``sender`` to the agency, in an envelope that nobody has seen yet."""
+    """Return a new message from ``sender`` to the agency, in an envelope."""
     message = letter(sender.address, stage.agency.address)
     return enclose(message, await sender.signing(), stage.agency.encryption, **changes)
 
@@ -48,7 +48,7 @@ async def sealed(stage: Stage, sender: Member, **changes: Any) -> Envelope:
 
 
 async def everything(interface: InterfaceC) -> list[tuple[int, str]]:
-    """What each call is refused with."""
+    """Return status and problem of each call."""
     answers = [
         await interface.submit(str(uuid4()), b"<a/>"),
         await interface.poll(),
@@ -101,7 +101,7 @@ async def test_an_unregistered_client_of_another_operator(stage: Stage) -> None:
 
 
 async def arrived(stage: Stage) -> tuple[str, Envelope]:
-    """An envelope that waits for Gnosjö, and the id of its item."""
+    """Envelope that waits for Gnosjö, and the id of its inbox item."""
     peer = stage.peer()
     envelope = peer.encloses(stage.gnosjo)
     await peer.posts(envelope, stage.gnosjo)
@@ -204,7 +204,7 @@ async def test_what_is_no_envelope_is_refused(stage: Stage, data: bytes) -> None
 
 
 def stored_bytes(member: Member) -> int:
-    """What the operator's object store takes on the disk."""
+    """Return the bytes on disk of the operator's object store."""
     objects = member.config.vaults.objects
     assert isinstance(objects, Path)
     return sum(file.stat().st_size for file in objects.rglob("*") if file.is_file())
@@ -252,7 +252,7 @@ async def test_what_is_no_call(stage: Stage, method: str, path: str) -> None:
 
 
 async def nothing_waits(interface: InterfaceC) -> None:
-    """Take what earlier tests left."""
+    """Acknowledge what earlier tests left."""
     while items := (await interface.poll(1 << 40)).document()["inbox"]:
         await interface.poll(1 << 40, taken=[item["id"] for item in items])
 
@@ -351,7 +351,7 @@ async def test_what_was_not_acknowledged_is_given_again(stage: Stage) -> None:
 
 
 class Bearer:
-    """Calls with an access token."""
+    """Client that calls with an access token."""
 
     def __init__(self, client: EnteredAddressClient, token: str) -> None:
         self._client = client
@@ -364,7 +364,7 @@ class Bearer:
 async def test_an_organisation_reads_along_in_each_of_its_logs_and_in_no_others(
     stage: Stage, tmp_path: Path
 ) -> None:
-    """Over the network, by certificate and by access token: what is followed is the log entry by entry."""
+    """Certificate and access token work over the network, and following yields the log entry by entry."""
     names = set()
     for member in (stage.habo, stage.agency):
         file, password = await member.client_tls()

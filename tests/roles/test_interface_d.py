@@ -1,4 +1,4 @@
-"""Interface D between real clients and a real message service: api-mt-mk 3 and 4, from end to end."""
+"""Interface D from end to end, between real clients and a real message service: api-mt-mk 3 and 4."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _A = "/data/attributes"
 
 
 async def exchanged(stage: Stage, **changes: Any) -> str:
-    """A message from Habo that the agency has."""
+    """Send a message from Habo that reaches the agency; return its id."""
     sent = document(stage.habo.address, stage.agency.address, **changes)
     message_id = await stage.client(stage.habo).sends(sent)
     assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
@@ -165,7 +165,7 @@ async def test_the_same_call_again_sends_the_message_once(stage: Stage) -> None:
 async def test_the_same_call_again_is_that_whatever_has_changed_meanwhile(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it answers is deleted, and then the recipient leaves the address book: it has been sent."""
+    """The message that it answers is deleted, and its recipient leaves the address book meanwhile."""
     first = await exchanged(stage)
     client = stage.client(stage.agency)
     answer = document(stage.agency.address, stage.habo.address, refToMessageId=first, messageId=str(uuid4()))
@@ -195,7 +195,7 @@ async def test_another_message_with_the_same_id_is_a_duplicate(stage: Stage, cha
 
 
 async def test_a_message_under_way_is_not_deleted(stage: Stage) -> None:
-    """api-mt-mk 3, deleteMessageById: with a final status alone.
+    """api-mt-mk 3, deleteMessageById: only messages with a final status.
 
     Clauses: api-mt-mk 4.1 step 8.
     """
@@ -209,7 +209,7 @@ async def test_a_message_under_way_is_not_deleted(stage: Stage) -> None:
 
 
 async def test_what_came_in_is_fetched_when_its_sender_has_been_told(stage: Stage) -> None:
-    """KV Meddelandestatus 11, NEW: receipted, and can be fetched.
+    """KV Meddelandestatus 11, NEW: a receipt was sent, and the message can be fetched.
 
     Clauses: api-mt-mk 4.2 step 7.
     """
@@ -278,7 +278,7 @@ async def test_a_list_without_pages_is_whole(stage: Stage, monkeypatch: pytest.M
 async def test_a_list_of_messages_that_say_much_is_whole_and_leads_from_page_to_page(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However few of them are read at a time."""
+    """This holds even if only a few messages are read at a time."""
     message_ids = {await exchanged(stage) for _ in range(3)}
     client = stage.client(stage.habo)
     before = await client.list()
@@ -307,7 +307,7 @@ async def test_an_empty_list_is_a_list(stage: Stage) -> None:
 
 
 async def test_who_writes_to_itself_has_the_message_twice(stage: Stage) -> None:
-    """The one that was sent is meant, unless a filter says otherwise or it is gone."""
+    """Its id refers to the sent one, unless a filter selects the other or the sent one is gone."""
     habo = stage.habo
     client = stage.client(habo)
     message_id = await client.sends(document(habo.address, habo.address))
@@ -338,7 +338,7 @@ async def test_patterns_reach_what_is_there_whoever_knows_the_address(stage: Sta
 
 
 async def test_each_answer_that_had_to_be_logged_has_the_logs_promise(stage: Stage) -> None:
-    """Also one that says no; not the description, about which there is nothing to log."""
+    """This includes refusals, but not the API description, for which there is nothing to log."""
     client = stage.client(stage.agency)
     message_id = await exchanged(stage)
     answers = {

@@ -1,9 +1,9 @@
-"""DIGG's OpenAPI file as the judge of what interface D answers, with schemathesis as its advocate.
+"""DIGG's OpenAPI file as the judge of interface D's answers, applied by schemathesis.
 
-Requests are made from the file, good ones and bad ones, with a fixed seed, and
-every answer is held against it. Where the file cannot be followed to the letter,
-since the text or the file itself says otherwise, that is one of the quirks in
-``docs/interface-d.md``; those that a request meets stand in :data:`QUIRKS`.
+Requests are generated from the file, good ones and bad ones, with a fixed seed, and
+every answer is checked against it. Where the file cannot be followed to the letter,
+because the text or the file itself contradicts it, that is one of the quirks in
+``docs/interface-d.md``; those that a request meets are in :data:`QUIRKS`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ JUDGED: tuple[CheckFunction, ...] = (
     checks.positive_data_acceptance,
 )
 QUIRKS: dict[str, CheckFunction] = {SEND: checks.positive_data_acceptance}
-"""What is not judged: by the file, a message without anything in it could be sent."""
+"""Checks that are skipped: according to the file, an empty message could be sent."""
 
 _EXAMPLES = 25
 
 
 @cache
 def contract() -> OpenApiSchema:
-    """Read the file, which takes longer than most calls that are made from it."""
+    """Read the file, which takes longer than most calls that are generated from it."""
     return schemathesis.openapi.from_path(FILE)
 
 
@@ -60,7 +60,7 @@ def operation(label: str) -> APIOperation[Any, Any, Any, Any]:
 
 
 def with_attribute(case: Case) -> Case:
-    """A filter of some attribute: by the file it has a value and no attribute, by the text it has both."""
+    """Add an attribute to a filter: the file requires only a value, but the text requires both."""
     value = case.query.pop("filter", None)
     if value is not None:
         case.query["filter[senderAttention.subOrganization.extension]"] = f"sdk.{value}"
@@ -68,7 +68,7 @@ def with_attribute(case: Case) -> Case:
 
 
 class Judge:
-    """Calls as a client of an organisation, and holds the answers against the file."""
+    """A client of an organisation that checks the answers to its calls against the file."""
 
     def __init__(self, stage: Stage, member: Member) -> None:
         client = stage.client(member)

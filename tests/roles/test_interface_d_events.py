@@ -1,4 +1,4 @@
-"""Interface D beyond the contract: what becomes of messages, told as it happens (server-sent events)."""
+"""Event stream of interface D, an addition to the contract: message statuses as they change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVENTS = "/v1/sdk/events"
 
 
 class Stream:
-    """A stream of events, read as it comes."""
+    """A stream of events, read as they arrive."""
 
     def __init__(self, client: MessageClient, after: int | str | None = None) -> None:
         self._client = client
@@ -69,7 +69,7 @@ class Stream:
                 self.signs += 1
 
     async def tells(self, message_id: str, status: MessageStatus) -> dict[str, Any]:
-        """The event that tells of it, once it is there."""
+        """Wait for the event of that message and status, and return it."""
 
         async def look() -> dict[str, Any] | None:
             wanted = {"messageStatus": status.value}
@@ -80,7 +80,7 @@ class Stream:
         return await until(look, f"{status.value} told")
 
     async def so_far(self) -> list[dict[str, Any]]:
-        """What was told until nothing more came."""
+        """Return the events until no more arrive."""
         assert self.status == 200
         told = -1
         while told != len(self.events) or not self.signs:

@@ -1,4 +1,4 @@
-"""Evidence about a message over interface D: who gets it, what is in it, and that it is logged first."""
+"""Evidence about a message over interface D: who may get it, its content, and its prior log entry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = "planterat ord"
 
 @pytest_asyncio.fixture(scope="module")
 async def message_id(stage: Stage) -> str:
-    """A message with a file that went from one operator to the other and was accepted."""
+    """Id of an accepted message with a file from one operator to the other."""
     made = document(
         stage.habo.address,
         stage.agency.address,
@@ -89,7 +89,7 @@ async def test_the_original_goes_along_byte_for_byte_and_is_what_the_log_committ
 
 
 async def test_another_original_does_not_hold(stage: Stage, message_id: str, tmp_path: Path) -> None:
-    """Signed by the organisation all the same: the log is what tells."""
+    """The organisation signs it all the same, but the log gives it away."""
     answer = await fetched(stage, "habo", message_id, "?original=true")
     original = files(answer)["original.xml"]
     changed = original.replace(SECRET.encode(), SECRET.upper().encode())
@@ -129,7 +129,7 @@ async def test_what_is_not_understood_is_refused(stage: Stage, message_id: str, 
 async def test_without_the_access_points_vault_it_holds_by_the_message_services_log(
     stage: Stage, message_id: str, tmp_path: Path
 ) -> None:
-    """As at isolation level ``process``, where the message service has the keys of its own vault alone."""
+    """This is so at isolation level ``process``: the message service has only its own vault's keys."""
     package = await VaultsEvidence(stage.habo.operator.gate, [Role.MESSAGE_SERVICE]).package(
         stage.habo.organisation, message_id, "journalen"
     )

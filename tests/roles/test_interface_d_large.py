@@ -20,7 +20,7 @@ _ID = "19c7e876-ef6f-4fb0-bccb-e93e3ab6e6%02d"
 
 
 def of_size(stage: Stage, message_id: str, size: int) -> dict[str, Any]:
-    """A message whose XML has that many bytes."""
+    """Return a message whose XML has that many bytes."""
 
     def made(text: str, file: bytes) -> dict[str, Any]:
         return document(
@@ -55,7 +55,7 @@ async def test_30_mb_from_client_to_client(stage: Stage) -> None:
 
 
 def digests(members: dict[str, Any]) -> list[bytes]:
-    """Of the files in a document, so that a difference does not print them."""
+    """Return digests of the files in a document, so that a failure does not print the files."""
     return [
         hashlib.sha256(base64.b64decode(one["content"], validate=True)).digest()
         for one in members["contentFiles"]

@@ -1,4 +1,4 @@
-"""Requests to interface D that are no good or not allowed: what is answered, and what comes of them."""
+"""Invalid or forbidden requests to interface D: their answers, and their effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIB = 1 << 20
 
 
 def problem(answer: Answer) -> tuple[int, str]:
-    """Status and title of a problem that is not about what was sent (RFC 7807)."""
+    """Return status and title of a general problem document (RFC 7807)."""
     assert answer.content_type == "application/json"
     told = answer.document()
     assert (told["type"], told["status"]) == ("about:blank", answer.status)
@@ -35,7 +35,7 @@ def sent(stage: Stage, **changes: Any) -> dict[str, Any]:
 
 
 async def denials(member: Member) -> list[str]:
-    """Why message clients of the organisation were denied something, as its log has it."""
+    """Return the logged reasons why the organisation's message clients were denied something."""
     async with member.open(MT) as vault:
         entries, after = [], 0
         while page := await vault.log(after):
@@ -81,7 +81,7 @@ async def test_without_a_token_that_is_known_nothing_is_answered(
 
 @pytest.mark.parametrize("scope", Scope)
 async def test_5_1_a_scope_opens_its_operations_alone(stage: Stage, scope: Scope) -> None:
-    """401 as in the contract, where RFC 6750 would have 403."""
+    """The status is 401 as in the contract, although RFC 6750 has 403."""
     client = stage.client(stage.habo, scopes=[scope])
     before = len(await denials(stage.habo))
     answers = {

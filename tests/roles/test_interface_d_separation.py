@@ -1,8 +1,8 @@
 """Every operation of interface D, tried on messages of another organisation and of another client (R5).
 
 The operations are taken from the application: one without a case here fails.
-What is not the client's is as if it were not there, whether it exists or not,
-and that it was asked for stands in the log of the organisation that asked.
+Another client's record looks like a missing one, whether it exists or not,
+and the request is recorded in the log of the organisation that made it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.roles.stage import Stage
 from tests.roles.test_interface_d_events import Stream
 
 Case = Callable[[Stage, MessageClient, str], Awaitable[object]]
-"""Tries to reach a message that is another's; gives what was answered, which is the same for any other id."""
+"""Tries to reach another client's message; returns the answer, which is the same for any other id."""
 
 
 def as_nothing(answer: web.Answer, message_id: str) -> object:
@@ -33,7 +33,7 @@ def as_nothing(answer: web.Answer, message_id: str) -> object:
 
 
 async def send(stage: Stage, client: MessageClient, message_id: str) -> object:
-    """A reference to a message of another's gives nothing of it away."""
+    """Refer to another client's message, which must not reveal anything about it."""
     made = document(stage.habo.address, stage.agency.address, refToMessageId=message_id)
     answer = await client.send(made)
     assert answer.status == 400, "from an address that is not the client's"
@@ -68,13 +68,13 @@ async def delete(stage: Stage, client: MessageClient, message_id: str) -> object
 
 
 async def follow(stage: Stage, client: MessageClient, message_id: str) -> object:
-    """From the beginning of the log on, nothing of it is told."""
+    """Follow events from the beginning of the log, which must not mention the message."""
     async with Stream(client, after=0) as stream:
         return message_id in [event["id"] for event in await stream.so_far()]
 
 
 async def read_log(stage: Stage, client: MessageClient, message_id: str) -> object:
-    """No path names an organisation: the log is that of the client's own."""
+    """Read the log: no path names an organisation, so it is the client's own."""
     for resource in ("checkpoint", "tile/entries/000", f"tile/entries/{message_id}"):
         answer = await client.call("GET", f"/v1/logs/mt/{resource}")
         assert answer.status in (200, 404)
@@ -93,7 +93,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "/v1/logs/{role}/{resource:path}"): read_log,
 }
 DENIED = {send, read, evidence, delete}
-"""Those that name something which the client cannot reach, so that the log tells of it."""
+"""Cases that name something out of reach, so the attempt is logged."""
 
 STRANGERS: dict[str, Callable[[Stage], MessageClient]] = {
     "another organisation": lambda stage: stage.client(stage.mullsjo, "*"),
@@ -137,7 +137,7 @@ async def test_a_client_reaches_nothing_of_another(
 
 
 async def test_a_pattern_lists_what_it_covers(stage: Stage) -> None:
-    """Another client of the organisation, which may see many addresses, but not this one."""
+    """Another client of the organisation may see many addresses, but not this one."""
     habo = stage.habo
     message_id = await stage.client(habo).sends(document(habo.address, stage.agency.address))
     assert message_id in await stage.client(habo, "sdk.*").listed()
@@ -145,7 +145,7 @@ async def test_a_pattern_lists_what_it_covers(stage: Stage) -> None:
 
 
 async def test_clients_at_once_get_their_own_alone(stage: Stage) -> None:
-    """Requests of several organisations and clients, mixed."""
+    """Requests of several organisations and clients are mixed."""
     members = (stage.habo, stage.mullsjo, stage.agency)
     clients = [stage.client(member) for member in members]
     sent = [

@@ -1,7 +1,7 @@
-"""`samdrift isolation check` against an installation that runs: every attempt, by every kind of actor.
+"""`samdrift isolation check` on a running installation: every attempt, by every kind of actor.
 
-The calls of interfaces C and D are those of the routes, and a route without one
-fails: this is both the suite and what an operator schedules.
+Its calls of interfaces C and D are compared with the routes, and a route without one
+fails: this is both the test suite and the command that an operator schedules.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ NOTHING = cast(Any, None)
 
 @dataclass(frozen=True)
 class Checked:
-    """The command, as it ended, and all that it tried."""
+    """Result of the command, and all that it tried."""
 
     ended: Ended
     ledger: Ledger
     told: list[dict[str, str]]
-    """What the log of an organisation that is no canary says of it."""
+    """Log entries about it at an organisation that is not a canary."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -139,7 +139,7 @@ async def test_nothing_leaks_anywhere_and_nothing_is_left_untried(ledger: Ledger
 
 @pytest.mark.parametrize("role", list(Role), ids=str)
 async def test_each_role_that_is_hosted_is_tried(ledger: Ledger, role: Role) -> None:
-    """Also message client and governance, whose vaults have little of their own yet."""
+    """This includes message client and governance, whose vaults have little of their own yet."""
     denied = {(one.interface, one.operation) for one in ledger.of(Verdict.DENIED)}
     assert {("gate", f"open {role}"), ("log", f"{role}: log"), ("log", f"{role}: find_log")} <= denied
     if role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
@@ -176,7 +176,7 @@ async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
 
 
 async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> None:
-    """One canary's login is let into the other's database and schema, as after an administrator's error."""
+    """One canary's login has access to the other's database and schema, as after an administrator's error."""
     config = load(canaries.config)
     async with ground_of(config) as ground:
         mine, theirs = [await ground.crossings.find(one.identifier, MT) for one in (FIRST, SECOND)]
@@ -206,7 +206,7 @@ async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> N
 
 
 async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries) -> None:
-    """Nobody answers at the addresses of the interfaces."""
+    """The interfaces' addresses do not answer."""
     config = load(canaries.config)
     assert config.message_service is not None
     silent = replace(

@@ -1,6 +1,6 @@
-"""Every key of an organisation is replaced while messages flow both ways, by the commands (R7).
+"""Replacement of every key of an organisation by commands, while messages flow both ways (R7).
 
-An operator of its own, since what is replaced here would be in the way of other tests.
+It uses an operator of its own, because the replacements would disturb other tests.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ ALL = {**USES, "tls-client": None, "log-signing": Use.SIGNING}
 
 @dataclass
 class Place:
-    """The operator with its organisation, and the commands of whoever runs it."""
+    """The operator with its organisation, and the operator's commands."""
 
     stage: Stage
     folder: Path
     nassjo: Member
 
     async def org(self, *arguments: str) -> str:
-        """Run a command beside what runs; gives what it printed."""
+        """Run a command on the running installation; return its output."""
 
         def run() -> str:
             ended = CliRunner().invoke(app, [*arguments, "--config", str(self.folder / "samdrift.toml")])
@@ -83,7 +83,7 @@ class Place:
 
     @property
     def two(self) -> tuple[str, ...]:
-        """Two custodians at the terminal."""
+        """Return options for two custodians at the terminal."""
         files = {name: self.folder / f"{name}.txt" for name in WORDS}
         return (
             *("--by", "anna", "--by-passphrase-file", str(files["anna"])),
@@ -95,11 +95,11 @@ class Place:
         return [(row["number"], row["state"]) for row in rows if row["key"] == key]
 
     async def certified(self, key: str) -> Path:
-        """Have the next key made and certified; gives the file with its certificate."""
+        """Create the next key and have it certified; return the file with its certificate."""
         return self.certificate(key, (await self.keys("create", key, *self.two)).encode())
 
     def certificate(self, key: str, request: Applicant) -> Path:
-        """Have a key certified; gives the file with the certificate."""
+        """Have a key certified; return the file with the certificate."""
         authority = self.stage.federation.authority
         if (use := ALL[key]) is None:
             certificate = authority.issue_tls_client(SYSTEM, request, organisation=NASSJO.name)
@@ -112,7 +112,7 @@ class Place:
         return file
 
     async def publish(self) -> None:
-        """As the federation's administrator does with what the organisation hands in."""
+        """Publish the organisation's certificates, as the federation's administrator does."""
         handed_in = json.loads(await self.keys("publish"))
         found: dict[str, list[x509.Certificate]] = {"signing": [], "encryption": []}
         for one in handed_in["certificates"]:
@@ -122,13 +122,13 @@ class Place:
         self.stage.federation.publish([replace(one, certificates=certificates) for one in services])
 
     def registers(self, file: Path) -> None:
-        """Let in a client of interface C by its next certificate too."""
+        """Register a client of interface C with its next certificate in addition."""
         config = self.folder / "samdrift.toml"
         new = fingerprint(x509.load_pem_x509_certificate(file.read_bytes()))
         config.write_text(config.read_text().replace("clients = { ", f'clients = {{ "next" = "{new}", '))
 
     async def logged(self) -> list[LogEntry]:
-        """What the organisation's log has about its keys and who agreed to what."""
+        """Return the organisation's log entries about its keys and custodians' approvals."""
         async with self.nassjo.open(MT) as vault:
             entries = await vault.log(limit=100_000)
         return [entry for entry in entries if entry.event.startswith(("keys:", "custody:"))]
@@ -164,7 +164,7 @@ async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(pl
             await asyncio.sleep(0.2)
 
     async def more(count: int = 2) -> None:
-        """Let so many messages more be sent in each direction."""
+        """Wait until that many more messages have been sent in each direction."""
         before = len(sent)
         while len(sent) < before + 2 * count:
             await asyncio.sleep(0.02)
@@ -216,7 +216,7 @@ def later() -> str:
 
 
 async def accepted(sent: list[tuple[Member, Member, str]]) -> None:
-    """Each message was accepted, and lies with its recipient."""
+    """Check that each message was accepted and reached its recipient."""
     for sender, recipient, message_id in sent:
         assert await sender.ends(message_id) is MessageStatus.ACCEPTED
         assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
@@ -245,7 +245,7 @@ async def test_a_certificate_that_cannot_be_used_is_refused_with_every_reason(pl
 async def test_a_key_whose_certificate_smp_still_names_is_destroyed_only_when_that_is_said(
     place: Place,
 ) -> None:
-    """Peers that look it up would encrypt for a key that is gone, or trust no signature of its owner."""
+    """Otherwise peers would encrypt for a destroyed key, or distrust its owner's signatures."""
     file = await place.certified("encryption")
     await place.keys("install", "encryption", str(file))
     before = await place.listed("encryption")
@@ -367,7 +367,7 @@ async def test_while_no_signing_key_is_in_use_messages_wait_and_go_on_with_the_n
 
 
 async def test_all_keys_that_an_organisation_lacks_take_two_commands(place: Place) -> None:
-    """Revoked ones are replaced like those of a new organisation; what waits or is used is left as it is."""
+    """Revoked ones are replaced like those of a new organisation; pending and active keys are not touched."""
     for key in ALL:
         for number, state in await place.listed(key):
             if state in ("in use", "waits for its certificate"):

@@ -1,4 +1,4 @@
-"""An organisation's life beside others: ready or not, and suspended with nothing lost by it."""
+"""Life cycle of an organisation among others: ready or not, and suspended without any loss."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.roles.stage import Stage
 
 @asynccontextmanager
 async def administered(member: Member) -> AsyncIterator[Administration]:
-    """Its operator's installation in the hands of who administers it, while it runs."""
+    """Open its operator's running installation for administration."""
     settings = vault_settings(member.config)
     keys = open_keys(settings)
     provisioner = await Provisioner.connect(settings, keys=keys)
@@ -48,7 +48,7 @@ async def administered(member: Member) -> AsyncIterator[Administration]:
 
 @asynccontextmanager
 async def suspended(member: Member, *roles: Role) -> AsyncIterator[None]:
-    """The organisation is suspended in those roles while the context lasts."""
+    """Suspend the organisation in those roles while the context lasts."""
     async with administered(member) as installation:
 
         async def bring(state: RegistrationState, event: AuditEvent) -> None:
@@ -71,7 +71,7 @@ async def suspended(member: Member, *roles: Role) -> AsyncIterator[None]:
 
 
 class Silent:
-    """SML does not answer."""
+    """An SML that does not answer."""
 
     async def service(self, participant: object, document: object) -> ServiceMetadata:
         raise DiscoveryUnavailable("SML gave no answer", SharedService.SML)
@@ -79,7 +79,7 @@ class Silent:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits to be served looks again soon."""
+    """Shorten the pause before the message service polls an access point again after a failure."""
     monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.2))
 
 

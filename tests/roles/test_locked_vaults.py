@@ -1,4 +1,4 @@
-"""An organisation whose officer has yet to unlock its vaults: nothing is lost, refused or in others' way."""
+"""An organisation whose officer has yet to unlock its vaults: nothing is lost, refused or held up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FIRST, SECOND = "the officer's own words", "other words of the officer"
 
 @dataclass
 class Place:
-    """An operator that can be started again, and its commands."""
+    """An operator that can be restarted, and its commands."""
 
     stage: Stage
     folder: Path
@@ -161,7 +161,7 @@ async def test_a_passphrase_is_replaced_and_given_back_while_everything_runs(pla
 async def test_an_installation_that_stops_ends_polling_before_it_closes_the_connections(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Closing takes its time here: polling that went on meanwhile would meet a closed connection."""
+    """Closing is slow here, so polling that continued meanwhile would meet a closed connection."""
     monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.01))
     close = HttpClient.aclose
 

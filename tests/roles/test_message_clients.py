@@ -1,4 +1,4 @@
-"""An organisation's message client, from the operator's configuration to what it may see."""
+"""An organisation's message client, from the operator's configuration to its access rights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ scopes = ["urn:sdk.api:getMessage"]
 
 
 def configuration(stage: Stage, *addresses: str) -> Path:
-    """Habo's operator's file, with a message client of the organisation that stands in it first."""
+    """Write the configuration of Habo's operator, with a message client for its first organisation."""
     folder = stage.habo.config.vaults.secrets.parent
     (folder / "journal.json").write_text(json.dumps(KEY.public))
     text = without_clients(stage)
@@ -48,7 +48,7 @@ def configuration(stage: Stage, *addresses: str) -> Path:
 
 
 def without_clients(stage: Stage) -> str:
-    """The file of Habo's operator, but for interface D."""
+    """Return the configuration of Habo's operator without interface D."""
     text = (stage.habo.config.vaults.secrets.parent / "samdrift.toml").read_text()
     text = re.sub(r"\[\[organisations\.message_clients\]\]\n(?:\S.*\n)*", "", text)
     return re.sub(r"(?:listen|address)_d = .*\n", "", text)

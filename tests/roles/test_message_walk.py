@@ -1,4 +1,4 @@
-"""The source files that one message passes, out and in: what is read by whoever follows it (ARCHITECTURE.md).
+"""Source files that one message passes, out and in: the reading list for following it (ARCHITECTURE.md).
 
 ``./samdrift test -s tests/roles/test_message_walk.py`` prints them.
 """
@@ -16,16 +16,16 @@ from tests.roles.stage import Stage
 
 SOURCE = f"{Path(__file__).parents[2] / 'src' / 'samdrift'}/"
 ROLES = ("accesspoint/", "messageservice/")
-"""The roles on the way. What they stand on, such as formats and vaults, is read for its own sake."""
+"""Packages of the roles on the way. Their foundations, such as formats and vaults, are not counted."""
 OUT, IN = 24, 28
-"""Files of the roles at most; a limit that is undercut is lowered here and in ARCHITECTURE.md."""
+"""Maximum number of the roles' files; when it falls, lower it here and in ARCHITECTURE.md."""
 MOST = 12
-"""Messages until the files that all of them passed are within a limit: other work goes on meanwhile."""
+"""Maximum number of messages whose files are intersected, because other work runs meanwhile."""
 
 
 @contextlib.contextmanager
 def passed() -> Iterator[set[str]]:
-    """Note the source files whose functions run while the context lasts."""
+    """Record the source files whose functions run while the context lasts."""
     found: set[str] = set()
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -41,7 +41,7 @@ def passed() -> Iterator[set[str]]:
 
 
 async def followed(walk: Callable[[], Awaitable[None]], limit: int) -> list[str]:
-    """Return the files of the roles that every one of several messages passed."""
+    """Return the files of the roles that all of several messages passed."""
     common: set[str] = set()
     for message in range(MOST):
         with passed() as files:
@@ -54,7 +54,7 @@ async def followed(walk: Callable[[], Awaitable[None]], limit: int) -> list[str]
 
 
 async def test_a_message_passes_few_files_on_its_way_out(stage: Stage) -> None:
-    """From the message service until the receiver's access point has signed for it."""
+    """The way leads from the message service to the signed receipt of the receiver's access point."""
     habo, peer = stage.habo, stage.peer()
 
     async def sent() -> None:
@@ -66,7 +66,7 @@ async def test_a_message_passes_few_files_on_its_way_out(stage: Stage) -> None:
 
 
 async def test_a_message_passes_few_files_on_its_way_in(stage: Stage) -> None:
-    """From AS4 until it lies in the mailbox, for which its message receipt has gone out."""
+    """The way leads from AS4 to the mailbox, after the message receipt was sent."""
     habo, peer = stage.habo, stage.peer()
 
     async def received() -> None:

@@ -1,4 +1,4 @@
-"""What a Prometheus on the same host is told of a running access point, and what it is not told."""
+"""Metrics of a running access point for a Prometheus on the same host, and their limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.roles.stage import Stage
 
 @dataclass(frozen=True)
 class Scraped:
-    """One answer, as another parser reads it."""
+    """An answer as another vendor's parser reads it."""
 
     text: str
     samples: dict[tuple[str, str], float]

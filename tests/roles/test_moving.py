@@ -1,4 +1,4 @@
-"""An organisation moves by command from one operator's running installation to another one's."""
+"""Move of an organisation, by command, between the running installations of two operators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def config_of(member: Member) -> Path:
 
 
 async def forgotten(member: Member, organisation: Member) -> None:
-    """Nothing of it is left there, for the tests that come after."""
+    """Remove the organisation completely, for the tests that follow."""
     keys = member.operator.gate._keys
     provisioner = await Provisioner.connect(vault_settings(member.config), keys=keys)
     try:
@@ -46,7 +46,7 @@ async def forgotten(member: Member, organisation: Member) -> None:
 
 @whole
 async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, tmp_path: Path) -> None:
-    """While the old one runs on; what the message was, what became of it, and how that is known."""
+    """The old operator keeps running; content, outcome and proof of each message are there."""
     habo, new = stage.habo, stage.agency
     message_id = await habo.send(stage.mullsjo.address)
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED

@@ -1,4 +1,4 @@
-"""Machines as network namespaces: they leave the one that makes them as it is."""
+"""Machines as network namespaces: the machine that makes them stays unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _addresses() -> str:
 
 
 def test_a_machine_changes_no_address_of_the_one_that_makes_it() -> None:
-    """Chromium drops every request under way when one changes, in whatever test it is open."""
+    """Otherwise Chromium would drop every pending request, in any test that uses it."""
     if missing():
         pytest.skip(f"this machine makes no network namespaces: {missing()}")
     before = _addresses()

@@ -1,4 +1,4 @@
-"""An organisation that joins while its operator's installation runs is served without a restart."""
+"""An organisation that joins while its operator's installation runs, and is served without a restart."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PATIENCE = 300.0
 
 
 async def joined(stage: Stage, process: Process, new: DemoOrganisation) -> dict[Role, str]:
-    """Its vaults, keys and registrations, and its entry at the end of the file; gives its vaults."""
+    """Create vaults, keys, registrations and a configuration entry for an organisation; return its vaults."""
     config, folder = process.config, process.config_file.parent
     assert config.access_point is not None
     settings = vault_settings(config)
@@ -68,7 +68,7 @@ async def joined(stage: Stage, process: Process, new: DemoOrganisation) -> dict[
 
 
 async def own_client(process: Process, new: DemoOrganisation, vault: str) -> MessageClient:
-    """The organisation's message client, with a token of its own authorisation server, once there is one."""
+    """Return the organisation's message client, once its own authorisation server issues a token."""
     config, folder = load(process.config_file), process.config_file.parent
     assert config.message_service is not None
     base = config.message_service.address_d
@@ -101,7 +101,7 @@ async def test_a_new_organisation_gets_workers_of_its_own_while_its_operator_goe
 
 
 async def served(stage: Stage, settings: str) -> None:
-    """Have an organisation join an operator that runs, and exchange messages with another one there."""
+    """Add an organisation to a running operator, and exchange messages with another one there."""
     operator = DemoOperator(f"grows-{bool(settings)}", "AP0083-SDK-DEMO", (_FIRST,))
     with server_folder() as folder:
         async with played(stage.federation, folder, {operator: ("all",)}, settings) as those:
@@ -130,7 +130,7 @@ async def served(stage: Stage, settings: str) -> None:
 
 
 async def taken_up(process: Process, new: DemoOrganisation) -> bool | None:
-    """Whether the log says that it is served: what is sent to it before is refused for good."""
+    """Return ``True`` once the log reports it as served: until then messages to it are refused for good."""
     log, whose = process.log.read_text(), new.identifier.value
     workers = [name for name, _ in SERVES.findall(log)]
     return f"{whose} is served from now on" in log or f"{AP.value} of {whose}" in workers or None

@@ -1,4 +1,4 @@
-"""`samdrift queue` against a running installation: seen, explained, retried at once, given up, refused."""
+"""`samdrift queue` on a running installation: list, explain, retry, give up, refuse."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def config_of(member: Member) -> Path:
 
 
 async def queue(member: Member, *arguments: str, config: Path | None = None) -> Ended:
-    """The command as an operator runs it, beside the installation that runs."""
+    """Run the command as an operator does, on the running installation."""
     config = config or config_of(member)
     return await asyncio.to_thread(in_process, "queue", *arguments, "--by", "anna", "--config", config)
 
 
 @dataclass(frozen=True)
 class Parked:
-    """A transfer of a message to a peer, which failed once and waits for an hour."""
+    """A transfer to a peer that failed once and waits for an hour."""
 
     sender: Member
     transfer_id: str
@@ -132,7 +132,7 @@ async def test_a_running_access_point_takes_up_a_retry_at_once(
 async def test_a_retry_says_that_it_waits_for_a_process_that_serves(
     stage: Stage, parked: tuple[Parked, Peer], tmp_path: Path
 ) -> None:
-    """As where nothing runs, whose control sockets would be in another folder."""
+    """This is also so if nothing runs, since the control sockets would be in another folder."""
     waiting, _ = parked
     apart = config_of(stage.habo).with_name("apart.toml")
     apart.write_text(
@@ -195,7 +195,7 @@ async def test_an_organisation_of_another_operator_cannot_be_asked_about(stage: 
 
 @pytest.fixture
 def silent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of an organisation whose vault commands of the operator cannot reach."""
+    """Make an organisation's vault unreachable for the operator's commands; return the expected line."""
     gone, operate, opened = stage.mullsjo.organisation, Gate.operate, Gate.open
 
     def operate_unless_gone(gate: Gate, principal: Principal, organisation: ParticipantIdentifier) -> object:
@@ -239,7 +239,7 @@ async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_other_transf
 async def test_a_suspended_organisation_is_named_and_not_left_out(
     stage: Stage, parked: tuple[Parked, Peer]
 ) -> None:
-    """Its transfers wait as well: an empty list would read as if nothing did."""
+    """Its transfers wait as well: an empty list would suggest that there are none."""
     waiting, _ = parked
     named = f"{stage.habo.organisation} could not be asked, and is not in this answer: the organisation"
     async with suspended(stage.habo, AP):

@@ -1,4 +1,4 @@
-"""Shared services that do not answer: what can wait waits and goes on by itself; who sent it is told."""
+"""Shared services that do not answer: work waits and resumes by itself if it can, and senders are told."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.roles.member import AP, MT, Member, until
 from tests.roles.stage import ATTEMPTS, Stage
 
 LONG_ENOUGH = 0.5
-"""Seconds in which what does not wait is over."""
+"""Seconds within which work that does not wait is finished."""
 
 
 @contextmanager
 def outage(stage: Stage, service: Service, failure: Failure = Failure.ERROR) -> Iterator[None]:
-    """One shared service fails while the context lasts."""
+    """Make one shared service fail while the context lasts."""
     stage.federation.outages.failures[service] = failure
     try:
         yield
@@ -35,7 +35,7 @@ def outage(stage: Stage, service: Service, failure: Failure = Failure.ERROR) -> 
 
 
 async def postponed(member: Member, envelope_id: str, reason: str) -> None:
-    """The access point has tried at least once, in vain."""
+    """Wait until the access point has tried at least once, in vain."""
 
     async def look() -> bool | None:
         events = await member.transfer_events(envelope_id)
@@ -46,7 +46,7 @@ async def postponed(member: Member, envelope_id: str, reason: str) -> None:
 
 @pytest.fixture(params=[Service.SMP, Service.SML])
 def lookup(request: pytest.FixtureRequest) -> Service:
-    """What a lookup needs. Names are asked for anew: each test has a peer that nobody has asked for."""
+    """Services that a lookup needs. Each test uses a new peer, so no name is cached."""
     service: Service = request.param
     return service
 
@@ -67,7 +67,7 @@ async def test_a_message_waits_for_its_recipients_key(stage: Stage, lookup: Serv
 
 
 async def waits_for(member: Member, message_id: str, beginning: str) -> str:
-    """The step that reports what a scheduled message waits for."""
+    """Return the status event with the reason why a scheduled message waits."""
 
     async def look() -> str | None:
         record = await member.record(message_id, Direction.OUT)
@@ -84,7 +84,7 @@ async def waits_for(member: Member, message_id: str, beginning: str) -> str:
 async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_which_service_is_down_and_since_when(
     stage: Stage, lookup: Service
 ) -> None:
-    """In the events of interface D, once, and in the organisation's log.
+    """The reason is in the events of interface D, once, and in the organisation's log.
 
     Clauses: component-accesspoint 3.2.3 c.
     """
@@ -105,7 +105,7 @@ async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_which_servic
 async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_that_revocation_cannot_be_checked(
     stage: Stage,
 ) -> None:
-    """The responder of the organisations' issuer is silent, and nothing of it is kept."""
+    """The responder of the organisations' issuer does not answer, and no answer of it is cached."""
     habo, peer = stage.habo, stage.peer()
     with outage(stage, Service.RESPONDER):
         message_id = await habo.send(peer.address)
@@ -116,7 +116,7 @@ async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_that_revocat
 async def test_operator_common_rules_4_1_2_a_a_sender_reads_that_the_address_book_was_not_asked(
     stage: Stage,
 ) -> None:
-    """The message goes all the same; its recipient checks the address."""
+    """The message is sent all the same; its recipient checks the address."""
     habo, peer = stage.habo, stage.peer()
     book = habo.operator.messages.address_book
     habo.operator.messages.address_book = Deaf(book.copy)
@@ -131,7 +131,7 @@ async def test_operator_common_rules_4_1_2_a_a_sender_reads_that_the_address_boo
 
 @dataclass(frozen=True)
 class Deaf:
-    """An address book that cannot be asked, and whose copy has no address that is new."""
+    """An unreachable address book, whose copy lacks new addresses."""
 
     copy: AddressBookCopy | None
 
@@ -169,7 +169,7 @@ async def test_component_accesspoint_3_2_3_c_the_sender_is_told_at_last(
 
 
 async def test_an_incoming_message_waits_for_its_senders_certificate(stage: Stage, lookup: Service) -> None:
-    """3.3.1 step 16: it stays at the access point, and is answered when it can be judged."""
+    """3.3.1 step 16: it stays at the access point, and is answered once it can be judged."""
     agency, peer = stage.agency, stage.peer()
     envelope = peer.encloses(agency)
     with outage(stage, lookup):
@@ -182,7 +182,7 @@ async def test_an_incoming_message_waits_for_its_senders_certificate(stage: Stag
 
 
 async def still_waits(member: Member, envelope_id: str) -> None:
-    """The message service has had time to take the envelope over, and it waits."""
+    """Check that the envelope still waits after the message service has had time to fetch it."""
     await asyncio.sleep(LONG_ENOUGH)
     async with member.open(AP) as vault:
         items = {item.envelope_id for item in await vault.inbox(100)}
@@ -191,7 +191,7 @@ async def still_waits(member: Member, envelope_id: str) -> None:
 
 
 async def test_others_do_not_wait_for_what_waits(stage: Stage) -> None:
-    """A message whose sender cannot be looked up holds up no other."""
+    """A message whose sender cannot be looked up does not block any other."""
     habo, agency, peer = stage.habo, stage.agency, stage.peer()
     organisation = peer.address.organisation
     services = stage.federation.smp.services(organisation)
@@ -222,7 +222,7 @@ async def test_2_10_b_a_transfer_waits_for_word_of_the_peers_revocation(stage: S
 async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither taken nor refused: 503, a line for the operator, and the same message is taken later.
+    """Neither accepted nor refused: the answer is 503, the operator gets a log line, and a retry succeeds.
 
     Clauses: transport-profile-as4 2.10 d.
     """
@@ -269,7 +269,7 @@ async def test_a_known_verdict_outlasts_a_short_outage(stage: Stage) -> None:
 
 
 async def test_base_model_a_message_waits_for_word_of_its_own_sender(stage: Stage) -> None:
-    """transport-model-base 3.2 b: the message service looks it up before it hands the message over."""
+    """transport-model-base 3.2 b: the message service looks the sender up before it submits the message."""
     habo, mullsjo = stage.habo, stage.mullsjo
     with outage(stage, Service.SMP):
         message_id = await habo.send(mullsjo.address, document=SDK_MESSAGE_BASE)

@@ -1,7 +1,7 @@
-"""An operator's own restarts lose nothing and cost no attempt, and what they cut short waits for no lease.
+"""An operator's own restarts lose nothing, waste no attempt, and leave no work waiting for a lease.
 
-Workers that are killed and started again under traffic, in each run, are in ``test_workers.py``.
-``.venv/bin/python -m bench restarts`` does the same as here with twenty restarts of each.
+``test_workers.py`` kills and restarts workers under traffic in each test run.
+``.venv/bin/python -m bench restarts`` does the same as here with twenty restarts of each kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.sizes import count, seed, soak, whole
 
 RESTARTS = count(3, 20)
 BETWEEN = count(4, 1)
-"""Seconds at most between two messages of one organisation: fewer where there are few restarts."""
+"""Maximum seconds between two messages of one organisation, shorter if there are few restarts."""
 PATIENCE = count(120, 600)
 
 
@@ -26,7 +26,7 @@ PATIENCE = count(120, 600)
 @whole
 @pytest.mark.parametrize("layout", Layout)
 async def test_restarts_under_traffic_lose_nothing_and_cost_no_attempt(stage: Stage, layout: Layout) -> None:
-    """Where there are several processes, of workers and of what starts them, too."""
+    """With several processes, workers and their supervisor are restarted too."""
     rng = random.Random(seed(20261127))
     found = await ownrestarts.survived(stage.federation, layout, RESTARTS, rng, PATIENCE, between=BETWEEN)
     assert found.faults == []

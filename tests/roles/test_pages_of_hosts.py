@@ -1,4 +1,4 @@
-"""Pages of persons on two hosts: what was begun at one goes on at the other when that is killed."""
+"""Pages on two hosts: work that was begun at one continues at the other when the first is killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PORT_OF = {Role.MESSAGE_CLIENT: "message_client", Role.GOVERNANCE: "governance"}
 
 @pytest_asyncio.fixture(scope="module")
 async def those() -> AsyncIterator[Hosts]:
-    """Two hosts; a browser knows the address of the pages, at which a balancer would be."""
+    """Two hosts; a browser knows the pages' address, where a balancer would be."""
 
     def changed(operator: DemoOperator, text: str) -> str:
         if PAGES not in operator.organisations:
@@ -56,7 +56,7 @@ async def those() -> AsyncIterator[Hosts]:
 
 @asynccontextmanager
 async def at_each_host(those: Hosts, role: Role) -> AsyncIterator[tuple[Visitor, Visitor]]:
-    """One browser at the pages, with a connection to each host."""
+    """Open one browser at the pages, with a connection to each host."""
     known = those.known.processes[0].config
     table = known.message_client if role is Role.MESSAGE_CLIENT else known.governance
     assert table is not None
@@ -82,7 +82,7 @@ async def _address(host: Host, role: Role) -> str:
 
 @asynccontextmanager
 async def killed(host: Host) -> AsyncIterator[None]:
-    """kill -9; the host comes back when the context ends."""
+    """Kill a host with SIGKILL; restart it when the context ends."""
     await host.process.end(signal.SIGKILL)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`samdrift peers` against a running installation: who does not conform, and the report to DIGG about it."""
+"""`samdrift peers` on a running installation: peers that do not conform, and reports to DIGG about them."""
 
 from __future__ import annotations
 
@@ -33,20 +33,23 @@ BROKEN = b"edelivery:xhe:1<", b"edelivery:xhe:9<"
 
 
 async def peers(member: Member, *arguments: str | Path) -> Ended:
-    """The command as an operator runs it, beside the installation that runs."""
+    """Run the command as an operator does, on the running installation."""
     config = member.config.vaults.secrets.parent / "samdrift.toml"
     return await asyncio.to_thread(in_process, "peers", *arguments, "--by", "anna", "--config", config)
 
 
 async def listed(member: Member, peer: Peer) -> list[dict[str, Any]]:
-    """What is listed of a peer, by its name."""
+    """Return the entries about a peer, by its name."""
     ended = await peers(member, "list", "--json")
     assert (ended.status, ended.complaints) == (0, "")
     return [each for each in ended.document["peers"] if each["peer"] == peer.party]
 
 
 async def misbehaves(stage: Stage, peer: Peer) -> list[str]:
-    """A malformed envelope, one with a wrong sender, and one for nobody here; gives the AS4 message ids."""
+    """Send a malformed envelope, one with a wrong sender, and one for an unknown recipient.
+
+    Return their AS4 message ids.
+    """
     whole = peer.encloses(stage.habo)
     sent = [
         await peer.posts(changed(whole, *BROKEN), stage.habo),
@@ -103,7 +106,7 @@ async def test_tf_09_a_peer_that_does_not_conform_is_reported_to_digg(stage: Sta
 
 
 async def test_nobody_is_reported_for_what_another_sends_in_its_name(stage: Stage, tmp_path: Path) -> None:
-    """A certificate that the attacker made, with the name of an approved access point in it."""
+    """The attacker made a certificate with the name of an approved access point in it."""
     peer = stage.peer()
     forged = replace(peer, key=SoftwareSigningKey(pki.key(1), pki.root(peer.party, 1).certificate))
     for _ in range(3):
@@ -128,7 +131,7 @@ async def test_an_existing_report_is_not_written_over(stage: Stage, tmp_path: Pa
 async def test_a_peer_that_does_it_too_often_raises_an_alarm_once(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The threshold is a setting, ten by default; the alarm is in both logs, and names nobody in ours."""
+    """The threshold is a setting, ten by default; both logs have the alarm, ours without the peer's name."""
     peer, other = stage.peer(), stage.peer()
     whole = peer.encloses(stage.habo)
     with caplog.at_level(logging.ERROR, "samdrift"):

@@ -1,4 +1,4 @@
-"""So much is sent at once for one organisation and no more, so that another's clients find a place."""
+"""A limit on the simultaneous work for one organisation, so that other clients get their turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JUNK_OF_ONE_CONNECTION = 10
 async def dawdling(
     base: str, tls: ssl.SSLContext, count: int, request: str, *fields: str
 ) -> AsyncIterator[None]:
-    """So many requests whose bodies do not come."""
+    """Open ``count`` requests, and send none of their bodies."""
     url = urlsplit(base)
     method, _, path = request.partition(" ")
     lines = (f"{method} {url.path}{path} HTTP/1.1", f"host: {url.netloc}", "content-length: 1000", *fields)
@@ -48,7 +48,7 @@ async def dawdling(
 
 
 async def status_until(client: MessageClient, wanted: int, message: object) -> str:
-    """Send until that is the answer; gives when it says to come back."""
+    """Send until the answer has that status; return its ``Retry-After``."""
     async with asyncio.timeout(60):
         while (answer := await client.send(message)).status != wanted:
             assert answer.status in (201, 503)
@@ -69,9 +69,9 @@ async def test_who_sends_too_much_at_once_is_asked_to_come_back_and_others_are_n
 async def test_all_that_is_done_for_an_organisation_passes_through_the_pace_of_its_process(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both ways of an exchange, at both message services and access points.
+    """Both directions of an exchange do, at both message services and access points.
 
-    An envelope is taken by itself, or judged together with what the same poll brought.
+    An envelope is handled by itself, or judged together with others from the same poll.
     """
     passed, of = set[tuple[str, str]](), Pace.of
 

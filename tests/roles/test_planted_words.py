@@ -1,7 +1,7 @@
-"""Words that stand in messages alone are found in nothing that the platform logs, answers or calls.
+"""Words from messages are in nothing that the platform logs, answers or calls.
 
-Invariant 9. A whole exchange and every way in which one fails, with the words at every place of a message
-that is somebody's: names, a personal number, subject, texts, files and their names, references.
+Invariant 9. A whole exchange and every kind of failure, with the words at every place of a message that has
+personal or free content: names, a personal number, subject, texts, files and their names, references.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.roles.stage import Stage
 from tests.roles.test_metrics import scraped
 
 EXPECTED = "VaultUnavailable"
-"""What the log of the platform may name here."""
+"""Exception that the log of the platform may contain here."""
 
 WORDS = {
     "subject": "Vildsvinsutredning",
@@ -67,7 +67,7 @@ _EVERYTHING = 100_000
 
 
 def planted(message: SdkMessage) -> SdkMessage:
-    """The message with the words in it."""
+    """Return the message with the words in it."""
     return replace(
         message,
         label=WORDS["subject"],
@@ -97,12 +97,12 @@ def _addressed(party: Party) -> Party:
 
 
 def found_in(text: str) -> list[str]:
-    """Which of the words stand in it, in clear or in base64."""
+    """Return the words that are in a text, in clear or in base64."""
     return [name for name, word in WORDS.items() if any(one in text for one in _spellings(word))]
 
 
 def _spellings(word: str) -> Iterator[str]:
-    """In clear, and in base64 wherever the word begins; without what depends on what is beside it."""
+    """Yield the word in clear, and in base64 at each alignment, without characters that neighbours affect."""
     yield word
     for shift in range(3):
         data = b"-" * shift + word.encode()
@@ -111,7 +111,7 @@ def _spellings(word: str) -> Iterator[str]:
 
 @dataclass
 class Heard:
-    """Everything that was said outside of messages."""
+    """All output of the platform outside of messages."""
 
     said: dict[str, list[str]] = field(default_factory=dict)
 
@@ -119,7 +119,7 @@ class Heard:
         self.said.setdefault(where, []).extend(map(str, texts))
 
     def leaks(self) -> list[str]:
-        """Where which word was heard."""
+        """Return the leaked words and their places."""
         return [
             f"{name} in {where}"
             for where, texts in self.said.items()
@@ -129,7 +129,7 @@ class Heard:
 
 @contextmanager
 def listening(caplog: pytest.LogCaptureFixture) -> Iterator[Heard]:
-    """Hear every record of every logger, and every address that is called."""
+    """Record all log records of all loggers, and all addresses that are called."""
     heard = Heard()
     exchange = HttpClient.exchange
 
@@ -153,7 +153,7 @@ Fails = Callable[[Peer, Member], Envelope]
 
 
 def _payload(change: Callable[[bytes], bytes]) -> Fails:
-    """A message that its sender's message service would never have sent."""
+    """Seal a message with a changed payload, which no message service would have sent."""
 
     def make(peer: Peer, to: Member) -> Envelope:
         message = planted(peer.letter(to))
@@ -184,7 +184,7 @@ def _unknown_mailbox(peer: Peer, to: Member) -> Envelope:
 
 
 ANSWERED = ("a value of the schema", "a text between elements", "a type of file", "an unknown mailbox")
-"""Those that get a receipt, certainly."""
+"""Failures that are certain to get a receipt."""
 
 FAILURES: dict[str, Fails] = {
     "a value of the schema": _instead(
@@ -211,7 +211,7 @@ FAILURES: dict[str, Fails] = {
 
 
 async def comes_in_and_fails(stage: Stage, heard: Heard) -> None:
-    """What is no good is refused, with a receipt or without."""
+    """Send faulty messages, which are refused with or without a receipt."""
     habo, peer = stage.habo, stage.peer()
     nowhere = {"final_recipient": "0203:okand.example.se"}
     posted = await peer.posts(peer.seals(planted(peer.letter(habo)), habo), habo, nowhere)
@@ -235,7 +235,7 @@ async def _refused(member: Member, envelope_id: str, as4: str) -> bool | None:
 
 
 async def cannot_be_sent(stage: Stage, heard: Heard) -> None:
-    """What a client or a system asks for and does not get, and what they are told."""
+    """Make requests that fail at clients and systems, and record the answers."""
     habo, agency = stage.habo, stage.agency
     message = planted(letter(habo.address, agency.address))
     with pytest.raises(MessageInvalid) as invalid:
@@ -273,7 +273,7 @@ async def cannot_be_sent(stage: Stage, heard: Heard) -> None:
 
 
 async def is_exchanged(stage: Stage) -> None:
-    """There, and back from another operator."""
+    """Exchange messages with another operator in both directions."""
     habo, agency, peer = stage.habo, stage.agency, stage.peer()
     message = planted(letter(habo.address, agency.address))
     await habo.operator.messages.send(habo.principal, habo.organisation, message)
@@ -292,7 +292,7 @@ async def is_exchanged(stage: Stage) -> None:
 
 
 async def stays(stage: Stage, heard: Heard) -> None:
-    """What is kept of it outside of messages: logs, metrics, and what the database wrote down."""
+    """Record what remains outside of messages: logs, metrics, and the database server's log."""
     for member in (stage.habo, stage.agency):
         for role in (AP, MT):
             async with member.open(role) as vault:

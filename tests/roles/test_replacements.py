@@ -1,6 +1,6 @@
-"""Certificates, keys and trust are replaced while everything runs, and take effect at once.
+"""Replacement of certificates, keys and trust while everything runs, which takes effect immediately.
 
-An operator of its own, since what is replaced here would be in the way of other tests.
+It uses an operator of its own, because the replacements would disturb other tests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ UNKNOWN_ISSUER = [("EBMS:0101", "certificate of the sending access point: unknow
 
 @dataclass
 class Place:
-    """The operator, and its files as whoever runs it gets at them."""
+    """The operator, and its files as an administrator reaches them."""
 
     stage: Stage
     folder: Path
@@ -68,7 +68,7 @@ class Place:
         return self.folder / "samdrift.toml"
 
     def request(self, vault: str, name: KeyName) -> bytes:
-        """Make the next key; gives its certificate request."""
+        """Create the next key; return its certificate request."""
         return self.keys.create_key(vault, name, x509.Name([]), bits=2048)
 
     def new_certificate(self) -> x509.Certificate:
@@ -79,11 +79,11 @@ class Place:
         return certificate
 
     def at(self, certificate: x509.Certificate) -> Member:
-        """The organisation as somebody sees it who found that certificate in SMP."""
+        """Return the organisation as seen by a peer that found that certificate in SMP."""
         return replace(self.tranas, certificate=certificate)
 
     def publish(self, certificate: x509.Certificate) -> None:
-        """Tell in SMP that the access point has that certificate."""
+        """Publish that certificate of the access point in SMP."""
         smp = self.stage.federation.smp
         services = smp.services(TRANAS.identifier)
         assert {service.document for service in services} == set(BOTH_MODELS)
@@ -112,7 +112,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
 
 @pytest.fixture
 def trust(place: Place, tmp_path: Path) -> Iterator[Path]:
-    """The folder of issuers of access points, which is as it was when the test is over."""
+    """Folder of access point issuers, which is restored after the test."""
     before = tmp_path / "before"
     shutil.copytree(place.trust, before)
     yield place.trust
@@ -121,20 +121,20 @@ def trust(place: Place, tmp_path: Path) -> Iterator[Path]:
 
 
 def of_the_other_federation(place: Place, trust: Path) -> None:
-    """Have the folder name the issuer of another federation instead."""
+    """Replace the issuer in the folder by that of another federation."""
     certificate = place.stage.federation.authority.certificate(Ca.OTHER_FEDERATION)
     (trust / "other.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     (trust / f"{Ca.ACCESS_POINT}.pem").unlink()
 
 
 async def answers(place: Place, peer: Peer) -> list[tuple[str, str]]:
-    """The errors that a peer gets for a message; none when it gets a receipt."""
+    """Return the errors that a peer gets for a message; empty if it gets a receipt."""
     posted = await peer.posts(peer.encloses(place.tranas), place.tranas)
     return [] if posted.is_receipt_of(place.tranas.certificate) else posted.errors()
 
 
 async def signer(place: Place, peer: Peer) -> x509.Certificate:
-    """The certificate that a message to the peer is signed with."""
+    """Send a message to the peer; return the certificate that it is signed with."""
     message_id = await place.tranas.send(peer.address)
 
     async def look() -> x509.Certificate | None:
@@ -240,7 +240,7 @@ async def test_a_key_that_waits_and_a_certificate_of_another_party_change_nothin
 
 
 def shown_by(port: int, trust: Path) -> x509.Certificate:
-    """The certificate of a server."""
+    """Return the certificate that a server presents."""
     context = web.tls(trust)
     with (
         socket.create_connection((HOST, port)) as plain,

@@ -1,4 +1,4 @@
-"""One organisation is put back while others exchange messages, over real processes: nothing is sent twice."""
+"""Restore of one organisation while others exchange messages, in real processes: nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WHY = ("--by", "anna", "--reason", "test")
 async def test_one_is_put_back_while_others_exchange_and_what_waited_is_not_sent_twice(
     stage: Stage, tmp_path: Path
 ) -> None:
-    """Its message waited at the backup, was delivered afterwards, and waits again in what is put back."""
+    """Its message waited at the backup, was delivered afterwards, and waits again in the restored vault."""
     operator = DemoOperator("operator-backup", "AP0077-SDK-DEMO", (FIRST, SECOND, THIRD))
     key, backups = pyrage.x25519.Identity.generate(), tmp_path / "backups"
     backups.mkdir()

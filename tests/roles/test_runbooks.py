@@ -1,4 +1,4 @@
-"""Run books of faults that a running installation lives through: their commands, typed in that state."""
+"""Run books for faults that a running installation survives: their commands, typed in that state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.cli.commandline import Ended, in_process
 
 
 def names(member: Member, **more: str | Path) -> dict[str, str | Path]:
-    """The names in a run book, as they are at an operator of the stage."""
+    """Return the placeholders of a run book, with their values at an operator of the stage."""
     assert member.config.file is not None
     return {
         "production.toml": member.config.file,
@@ -89,7 +89,7 @@ async def test_the_scanner_is_down(stage: Stage) -> None:
 
 
 async def test_the_smp_does_not_answer_and_has_a_wrong_registration(stage: Stage) -> None:
-    """First it is down; then it names another access point's certificate for the organisation."""
+    """First it is down; then it has another access point's certificate for the organisation."""
     habo, peer = stage.habo, stage.peer()
     waiting = await Parked.at(habo, stage.peer())
     services = stage.federation.smp.services(habo.organisation)

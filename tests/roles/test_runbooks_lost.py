@@ -1,7 +1,7 @@
-"""Run books of what is lost: an installation as a process, its backup, and the commands typed in that state.
+"""Run books for losses: an installation as a process, its backup, and the commands typed in that state.
 
-What the organisations have is backed up by `samdrift backup`, and the rest as docs/keys.md says: folder,
-seals on a medium of their own, passphrase apart.
+The organisations' data is backed up by `samdrift backup`, and the rest as docs/keys.md describes: the folder,
+seals on a separate medium, and the passphrase elsewhere.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ OFFICER = b"the officer's own row of words"
 
 @dataclass
 class Installed:
-    """An installation on a machine of its own, and what its operator keeps elsewhere."""
+    """An installation on a machine of its own, and the copies that its operator keeps elsewhere."""
 
     stage: Stage
     folder: Path
@@ -64,11 +64,11 @@ class Installed:
     process: Process
     member: Member
     backup: str = ""
-    """The name of the last backup."""
+    """Name of the last backup."""
 
     @property
     def machine(self) -> Machine:
-        """What systemd does with its unit."""
+        """Return the systemd commands for its unit, as functions."""
 
         async def stop() -> None:
             await self.process.stop()
@@ -98,7 +98,7 @@ class Installed:
         }
 
     async def backed_up(self) -> None:
-        """Make backup and copies anew, while everything runs; seals and passphrase are in neither."""
+        """Make new backup and copies while everything runs; neither has seals or passphrase."""
         shutil.rmtree(self.elsewhere, ignore_errors=True)
         backups, copy, medium = (self.elsewhere / name for name in ("backups", "copy", "medium"))
         for folder in (backups, copy, medium):
@@ -121,14 +121,14 @@ class Installed:
             subprocess.run(["cp", "-a", self.folder / name, medium / name], check=True)
 
     async def receives_with_new_key(self) -> str | None:
-        """As :meth:`receives`; ``None`` while what runs has not looked at its key files again."""
+        """Return the result of :meth:`receives`, or ``None`` until the new key files are in use."""
         try:
             return await self.receives()
         except AssertionError:
             return None
 
     async def receives(self) -> str:
-        """A peer sends a message, and gets its receipt and its message receipt; returns its id."""
+        """Have a peer send a message and get both of its receipts; return its id."""
         peer = self.stage.peer()
         envelope = peer.encloses(self.member)
         message_id, packed = peer.packs(envelope, self.member)
@@ -145,13 +145,13 @@ class Installed:
         return envelope.id
 
     async def refuses(self) -> bool:
-        """A peer that sends is asked to come again."""
+        """Return whether a sending peer is asked to try again later."""
         peer = self.stage.peer()
         posted = await peer.posts(peer.encloses(self.member), self.member)
         return posted.answer.status == 503
 
     async def has(self, envelope_id: str) -> bool:
-        """Whether a message that came in is here, with its content."""
+        """Return whether an incoming message is here, with its content."""
         config = self.process.config
         gate = await Gate.start(vault_settings(config))
         try:
@@ -163,7 +163,7 @@ class Installed:
             await gate.close()
 
     def kill_everything(self) -> None:
-        """End process and database as a machine ends that loses its power."""
+        """Kill process and database, as a power failure of the machine would."""
         if self.process.running is not None and self.process.running.poll() is None:
             self.process.running.kill()
             self.process.running.wait(60)
@@ -194,7 +194,7 @@ class Installed:
             seal.unlink()
 
     async def notices_lost_marks(self) -> None:
-        """Wait until the message service has looked at its marks, as it does when it begins to fetch."""
+        """Wait until the message service has checked its marks, which it does before it starts to fetch."""
 
         async def look() -> bool | None:
             ended = await self.command("org", "keys", "lost-marks", BJURHOLM.identifier.value)
@@ -213,7 +213,7 @@ class Installed:
         return await asyncio.to_thread(in_process, *arguments, "--config", file)
 
     def publish(self, **changes: Any) -> None:
-        """As whoever administers SMP does with what the operator or the organisation hands in."""
+        """Publish changes in SMP, as its administrator does with the operator's or organisation's data."""
         smp = self.stage.federation.smp
         self.stage.federation.publish([replace(one, **changes) for one in smp.services(BJURHOLM.identifier)])
 
@@ -275,7 +275,7 @@ async def test_the_database_is_lost(installed: Installed) -> None:
 
 
 def is_ok(ended: Ended, *checks: str) -> bool:
-    """Whether the doctor says of each that it is in order."""
+    """Return whether the doctor reports each of these checks as in order."""
     found = {tuple(line.replace(":", " ").split()[:2]) for line in ended.output.splitlines()}
     return all(("ok", check) in found for check in checks)
 
@@ -403,7 +403,7 @@ async def test_the_disk_is_full(installed: Installed) -> None:
 
 @whole
 async def test_a_certificate_has_expired(installed: Installed, tmp_path: Path) -> None:
-    """The access point's: certified again, put to use while everything runs, and published."""
+    """The access point's certificate is renewed, activated while everything runs, and published."""
     config, authority = installed.process.config, installed.stage.federation.authority
     request, certificate = tmp_path / "request.pem", tmp_path / "certificate.pem"
     keys = open_keys(vault_settings(config))
@@ -433,7 +433,7 @@ async def test_a_certificate_has_expired(installed: Installed, tmp_path: Path) -
 
 @whole
 async def test_an_organisation_is_compromised(installed: Installed) -> None:
-    """It stands still, its key is used for nothing any more, its logins are others; then it goes on."""
+    """It is suspended, its key is withdrawn, its logins are replaced; then it continues."""
     peer = installed.stage.peer()
     async with run_book("organisation-compromised", installed.names(), installed.machine) as at:
         assert (await at.types("./samdrift org suspend")).status == 0

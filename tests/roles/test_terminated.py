@@ -1,4 +1,4 @@
-"""Ended by SIGTERM, a command leaves no PostgreSQL running and no temporary folder behind."""
+"""Commands ended by SIGTERM leave no PostgreSQL running and no temporary folder behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def both_running(place: Path) -> bool:
 
 
 def using(place: Path) -> list[str]:
-    """Processes that work in the folder."""
+    """Return the processes that use the folder."""
     found = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     return [command for command in found if str(place) in command]
 

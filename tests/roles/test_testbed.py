@@ -12,7 +12,7 @@ ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery",
 
 
 SOME = ("TF-02", "TF-04")
-"""One of those that we send, and of those that we get: all take four times as long."""
+"""One case that we send and one that we receive: all of them take four times as long."""
 
 
 @whole
@@ -35,7 +35,7 @@ def test_the_protocol_says_what_was_expected_and_seen() -> None:
 
 
 def said(protocol: Ended) -> list[dict[str, Any]]:
-    """Return the cases of a protocol, each with what was expected and seen."""
+    """Return the cases of a protocol, each with its expected and actual result."""
     cases: list[dict[str, Any]] = protocol.document["cases"]
     for case in cases:
         assert case["expected"], case["id"]

@@ -2,7 +2,7 @@
 
 A second federation stands in for the QA environment, with the access points of the test bed as its operator
 and participants behind them. The installation runs as a process; the command knows its configuration file and
-a file of participants, and meets the test bed by the network alone, in what the installation sends and gets.
+a file of participants, and otherwise only sees the network traffic between installation and test bed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.unit.cli.commandline import Ended, in_process, samdrift
 from tests.vaults import server_folder
 
 LIMIT = "300"
-"""Seconds for a run that ends as soon as nothing is under way any more."""
+"""Maximum seconds of a run, which ends earlier if nothing is under way any more."""
 TESTED = organisation("testdeltagare", "2120000530")
 LARGE = 38 << 20
 """Bytes of attachment in an envelope of more than 70 MB."""
@@ -51,7 +51,7 @@ LARGE = 38 << 20
 
 @dataclass(frozen=True)
 class Destination:
-    """Our access point as DIGG's test leader reaches it."""
+    """Address of our access point for DIGG's test leader."""
 
     party: str
     as4_address: str
@@ -60,7 +60,7 @@ class Destination:
 
 @dataclass
 class Qa:
-    """The QA environment that stands in for DIGG's, and our installation in it."""
+    """Stand-in for DIGG's QA environment, and our installation in it."""
 
     federation: LocalFederation
     ours: Process
@@ -94,7 +94,7 @@ class Qa:
     async def sends(
         self, name: str, broken: Callable[[bytes], bytes] = lambda data: data, **shape: Any
     ) -> Sent:
-        """DIGG's test leader sends a message to our participant."""
+        """Send a message to our participant, as DIGG's test leader does."""
         point = self.points[name]
         envelope: Envelope = envelopes.message(
             point.correspondent,
@@ -143,7 +143,7 @@ async def qa() -> AsyncIterator[Qa]:
 
 
 def _certificate(process: Process) -> x509.Certificate:
-    """The access point's own, as SMP publishes it."""
+    """Return the access point's own certificate, as SMP publishes it."""
     keys = open_keys(vault_settings(process.config))
     return keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT).certificate
 
@@ -175,7 +175,7 @@ def row(qa: Qa, case: str) -> str:
 
 @whole
 async def test_a_session_from_the_first_message_to_a_form_that_can_be_sent(qa: Qa) -> None:
-    """Each run goes on where the one before ended; what needs DIGG or a person waits for it.
+    """Each run continues where the previous one ended; cases that need DIGG or a person wait.
 
     Clauses: accesspoint-test-cases 4.2.1 TF-01, 4.2.2 TF-02, 4.3.1 TF-03, TF-04, 6.1.1 TF-05, 6.2.1 TF-06,
     6.2.2 TF-07, 6.2.3 TF-08, 6.2.4 TF-09, 6.2.5 TF-10.
@@ -235,7 +235,7 @@ async def test_a_session_from_the_first_message_to_a_form_that_can_be_sent(qa: Q
 
 
 def _messages_came_by_the_network(qa: Qa, ended: Ended) -> bool:
-    """What TF-01 names is all that the test bed has got, however many runs there were."""
+    """Return whether the test bed received exactly the messages that TF-01 lists, over all runs."""
     named = {case["id"]: case["message"] for case in ended.document["cases"]}
     got = {message for point in qa.points.values() for message in point.inbox.messages}
     return got == {named["TF-01"]}
@@ -273,7 +273,7 @@ async def test_the_base_model_is_run_with_a_protocol_of_its_own(qa: Qa) -> None:
 
 @whole
 async def test_the_run_book_of_digg_asking_is_tried(qa: Qa) -> None:
-    """A rehearsal, a case against the other federation, what is asked of the test leader, and evidence."""
+    """It has a rehearsal, a case against the other federation, requests to the test leader, and evidence."""
     report = qa.folder / "told.txt"
     report.write_text("Rapport om följsamhetsfel, skickad till DIGG.")
     kept = f"--protocol {qa.folder / 'book'}"

@@ -23,7 +23,7 @@ CLIENTS = {
 
 
 def welcome(where: SocketAddress, trust: Path, own: tuple[Path, str], kind: str) -> bool:
-    """Whether a handshake comes to its end, with the server's answer to a request."""
+    """Return whether a handshake succeeds, and the server then answers a request."""
     version, ciphers, _ = CLIENTS[kind]
     context = web.tls(trust, own)
     context.set_ciphers(f"{ciphers}:@SECLEVEL=0")

@@ -1,4 +1,4 @@
-"""transport-model-base: neither signed nor encrypted, and only where both are registered for it."""
+"""transport-model-base: neither signed nor encrypted, and only if both parties are registered for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_same_operator_a_message_is_accepted_unsigned_and_unencrypted(stag
 
 
 async def test_the_envelope_of_a_message_and_of_its_receipt(stage: Stage) -> None:
-    """To another operator: nothing but AS4 protects them.
+    """To another operator, only AS4 protects them.
 
     Clauses: transport-model-base 2.5 sentence 1, 2.11 a, b, 3.2 c, 3.3.1 step 7, 3.3.2 step 7.
     """
@@ -61,7 +61,7 @@ async def test_an_encrypted_payload_cannot_be_read_and_gets_no_receipt(stage: St
 
 
 async def test_3_3_2_a_message_that_breaks_the_rules_is_rejected(stage: Stage) -> None:
-    """The receipt tells the sender why, under the base model too; nothing of the message is kept.
+    """The receipt has the reason, under the base model too; nothing of the message is kept.
 
     Clauses: transport-model-base 2.9.3 a, 3.3.2 steps 3-5, step 10, steps 12-17, step 19, steps 21-23.
     """
@@ -95,7 +95,7 @@ async def test_an_organisation_that_is_not_registered_for_it_cannot_send(stage: 
 async def test_transport_model_extended_3_2_d_a_receipt_under_the_base_model_answers_no_protected_message(
     stage: Stage,
 ) -> None:
-    """It is not signed: anybody could have written it.
+    """The receipt is not signed, so anyone could have written it.
 
     Clauses: transport-model-extended 3.2 d.
     """

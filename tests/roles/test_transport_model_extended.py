@@ -1,4 +1,4 @@
-"""transport-model-extended 3.3: a message goes all the way, or is turned back, between real neighbours."""
+"""transport-model-extended 3.3: a message between real neighbours that arrives, or is rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.roles.stage import Stage
 
 @dataclass(frozen=True)
 class Exchange:
-    """A message from one organisation to another, when everything about it is over."""
+    """A message from one organisation to another, after the whole exchange has ended."""
 
     sender: Member
     recipient: Member
@@ -48,7 +48,7 @@ async def exchange(stage: Stage) -> Exchange:
 
 @pytest_asyncio.fixture(scope="module")
 async def at_home(stage: Stage) -> Exchange:
-    """Between two organisations of the same operator."""
+    """An exchange between two organisations of the same operator."""
     message_id = await stage.habo.send(stage.mullsjo.address, WITH_PDF)
     return await Exchange.over(stage.habo, stage.mullsjo, message_id)
 
@@ -60,7 +60,7 @@ def either(request: pytest.FixtureRequest) -> Exchange:
 
 
 class Test331PositiveReceipt:
-    """3.3.1: every step leaves its entry, at its place, in its order."""
+    """3.3.1: every step has its log entry, in the right log and order."""
 
     async def test_steps_1_to_7_and_30_at_the_sender(self, either: Exchange) -> None:
         """Clauses: accesspoint-test-cases 4.2.1 TF-01; architecture-sad 5.3.5 step 1, 5.3.6.2 step 3;
@@ -124,7 +124,7 @@ class Test331PositiveReceipt:
             assert entry.ids["certificate"] == certificate.fingerprint(hashes.SHA256()).hex()
 
     async def test_the_content_arrives_as_it_was_sent(self, either: Exchange) -> None:
-        """The agency has named ZIP alone, and takes PDF.
+        """The agency lists only ZIP, and still accepts PDF.
 
         Clauses: transport-model-extended 3.3.1 step 18; content-specification 4.3.3.3 sentence 3.
         """
@@ -191,7 +191,7 @@ async def test_same_operator_the_message_went_through_as4(stage: Stage, at_home:
 
 
 async def test_a_reply_stays_in_the_conversation(stage: Stage, exchange: Exchange) -> None:
-    """content-specification 4.3.2: its AS4 ConversationId is the conversation's too.
+    """content-specification 4.3.2: its AS4 ConversationId is also the conversation's.
 
     Clauses: content-specification 4.3.2 sentence 4.
     """
@@ -227,7 +227,7 @@ class Test332SignatureBroken:
         assert not await agency.holds_content(message.message_id)
 
     async def test_step_20_the_payload_is_not_decrypted(self, stage: Stage) -> None:
-        """Encrypted for somebody else: whoever tried to decrypt it would send no receipt at all.
+        """It is encrypted for another recipient: an attempt to decrypt it would prevent any receipt.
 
         Clauses: content-specification 2.1 step 1b; envelope-profile-xhe 3.2 sentence 3;
         transport-model-extended 3.3.2 step 20.

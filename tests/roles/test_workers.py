@@ -1,4 +1,4 @@
-"""Several workers of one installation: one is killed again and again, and nothing is lost or done twice."""
+"""Several workers of one installation: one is killed repeatedly, and nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ EXCHANGES = 4
 OFFICER = "the officer's own words"
 PATIENCE = count(120, 600)
 PAGES = organisation("odeshog-pages", "2120000399", tuple(Role))
-"""It has message client and governance, too, and takes no part in what the others send each other."""
+"""Organisation with message client and governance, which takes no part in the message exchanges."""
 _HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120001124"), PAGES
 _THERE = (organisation("vadstena", "2120000472"),)
 
 
 @pytest_asyncio.fixture(scope="module")
 async def those(stage: Stage) -> AsyncIterator[Played]:
-    """One operator with three organisations and two workers, and one with a process; claims last for long.
+    """One operator with three organisations and two workers, and one with a single process; leases are long.
 
-    Its third has persons at its pages.
+    The third organisation has people at its pages.
     """
     shared = DemoOperator("with-workers", "AP0091-SDK-DEMO", _HERE)
     other = DemoOperator("beside-workers", "AP0092-SDK-DEMO", _THERE)
@@ -82,12 +82,12 @@ async def those(stage: Stage) -> AsyncIterator[Played]:
 
 
 def exchanging(those: Played) -> list[Member]:
-    """Those who send each other messages, which message services keep."""
+    """Return the organisations that exchange messages, which message services store."""
     return [one for one in those.members if one.organisation != PAGES.identifier]
 
 
 async def test_a_process_leases_the_work_of_roles_in_its_configuration_alone(stage: Stage) -> None:
-    """It serves all that it can; what it leased besides would wait for another process in vain."""
+    """It opens all vaults, but work that it leased for other roles would never be done."""
     operator = stage.agency.operator
     await until_true(lambda: bool(operator.gate.leases.held()))
     leased = {partition.role for partition in operator.gate.leases.held()}
@@ -177,7 +177,7 @@ async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(t
 
 
 async def _log(member: Member, passphrase: str) -> tuple[LogEntry, ...]:
-    """What the log of a message service says, for the officer."""
+    """Return the log of a message service as the officer reads it."""
     registration = member.operator.gate.registry.find(member.organisation, MT)
     assert registration is not None
     settings = vault_settings(member.config)
@@ -193,7 +193,7 @@ async def _log(member: Member, passphrase: str) -> tuple[LogEntry, ...]:
 
 @asynccontextmanager
 async def at_each_worker(those: Played, role: Role, number: int = 1) -> AsyncIterator[list[Visitor]]:
-    """One browser at the pages of the third organisation: so many connections to each worker, in turn."""
+    """Open one browser at the third organisation's pages, with ``number`` connections to each worker."""
     process = those.processes[0]
     pages = {Role.MESSAGE_CLIENT: process.config.message_client, Role.GOVERNANCE: process.config.governance}
     own = pages[role]
@@ -243,7 +243,7 @@ async def test_a_draft_and_its_file_go_on_at_another_worker(
 
 
 async def test_open_pages_at_all_workers_hear_of_what_comes_and_of_who_is_there(those: Played) -> None:
-    """One worker alone fetches it, and the other's pages hear of it; colleagues at both see each other."""
+    """Only one worker fetches it, but pages at the other hear of it; colleagues at both see each other."""
     (*_, other) = those.members
     async with (
         at_each_worker(those, Role.MESSAGE_CLIENT, 3) as (anna, _, follows, _, follows_again, _),
@@ -272,20 +272,20 @@ async def test_open_pages_at_all_workers_hear_of_what_comes_and_of_who_is_there(
 
 
 async def question_of(visitor: Visitor, path: str) -> str:
-    """Return what an open page asks to hear of changes."""
+    """Return the path from which an open page gets its updates."""
     found = found_in(await visitor.get(path), r'data-live="([^"]+)"')
     return f"/live/events?{html.unescape(found)}"
 
 
 def found_in(page: httpx.Response, pattern: str) -> str:
-    """Return the group of a pattern that the page has."""
+    """Return the group of a pattern that must match the page."""
     found = re.search(pattern, page.text)
     assert found is not None, page.text
     return found[1]
 
 
 async def rolled(process: Process) -> None:
-    """Start the workers again, one after the other."""
+    """Restart the workers, one after the other."""
     assert process.running is not None
     ended = "the rolling restart is complete"
     times = process.log.read_text().count(ended)

@@ -1,7 +1,7 @@
-"""Systems of organisations that send through interface D, whatever happens to message services meanwhile.
+"""Systems of organisations that keep sending through interface D while message services fail.
 
-Each has its messages accepted one after the other. A call that is asked to come again, or that gets no
-answer, is made again with the same id, as docs/interface-d.md says. What each call was answered is counted.
+Each sends one message after the other until it is accepted. A call that is asked to try again, or that gets
+no answer, is repeated with the same id, as docs/interface-d.md requires. All answers are counted.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from tests.roles.soak import Exchange
 
 ACCEPTED = "accepted"
 _LARGE = 400_000
-"""Bytes of an attachment that makes a body too large for its row, so that the object store has it."""
+"""Bytes of an attachment that makes a body too large for its row, so it is in the object store."""
 BETWEEN = 1.2
-"""Seconds at most between two messages of one organisation, where nothing else is asked for."""
+"""Default maximum of seconds between two messages of one organisation."""
 _AGAIN = 0.2
 _ANSWERED_WITHIN = 600.0
-"""Seconds in which each call must have been accepted once all is well again."""
+"""Seconds in which each call must have been accepted after a recovery."""
 
 
 @dataclass
 class Traffic:
-    """What was sent so far, and what each call was answered."""
+    """Messages sent so far, and the answer to each call."""
 
     senders: Sequence[tuple[Member, Mailbox, Sequence[Member]]]
-    """Each with its recipients, to whom it sends in turn."""
+    """Senders, each with its recipients, which it writes to in turn."""
     between: float = BETWEEN
     exchanges: list[Exchange] = field(default_factory=list)
     """Messages that were accepted."""
@@ -53,12 +53,12 @@ class Traffic:
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, rng: random.Random) -> None:
-        """Send until told to stop, and until everything is accepted that was begun."""
+        """Send until stopped, and until every message that was begun is accepted."""
         seeded = [(each, random.Random(rng.getrandbits(64))) for each in self.senders]
         await asyncio.gather(*(self._send(*sender, own) for sender, own in seeded))
 
     async def began(self) -> None:
-        """Wait until each has had a message accepted, so that each has an access token."""
+        """Wait until each sender has had a message accepted, so that each has an access token."""
 
         async def look() -> bool | None:
             heard = {one.sender.organisation for one in self.exchanges}
@@ -70,7 +70,7 @@ class Traffic:
         self._ended.set()
 
     async def settled(self) -> list[Exchange]:
-        """Return what was accepted, with what the message service has added to each message."""
+        """Return the accepted messages, with the values that the message service has added."""
         found = []
         for one in self.exchanges:
             service = one.sender.operator.messages
@@ -103,7 +103,7 @@ class Traffic:
             await asyncio.sleep(rng.uniform(0, self.between))
 
     async def _accepted(self, mailbox: Mailbox, message: SdkMessage) -> bool:
-        """Have a message accepted, however often that takes; a refusal is a fault, since it is a good one."""
+        """Send a message until it is accepted; a refusal is a fault, since the message is valid."""
         posted = outgoing(message)
         since = None
         while True:
@@ -127,9 +127,9 @@ class Traffic:
 
 @asynccontextmanager
 async def flowing(those: Played, rng: random.Random, between: float = BETWEEN) -> AsyncIterator[Traffic]:
-    """Have every organisation send to all others while the context lasts; all is accepted at its end.
+    """Have every organisation send to all others while the context lasts; at its end all is accepted.
 
-    ``between`` are seconds at most between two messages of one organisation.
+    ``between`` is the maximum of seconds between two messages of one organisation.
     """
     async with AsyncExitStack() as stack:
         senders = [

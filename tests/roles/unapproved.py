@@ -1,4 +1,4 @@
-"""Certificates that do not make an access point of this federation and environment."""
+"""Certificates that do not belong to an approved access point of this federation and environment."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ UNAPPROVED: dict[str, tuple[Certify, str]] = {
     "an organisation's": (_organisation, "unknown-issuer"),
     "self-signed": (_self_signed, "unknown-issuer"),
 }
-"""By what is wrong with it: how to get one, and the reason that is given."""
+"""Ways to get each faulty certificate, and the reason for its refusal, by the fault's name."""

@@ -1,4 +1,4 @@
-"""Persons at the pages of an operator that runs as processes; each visitor is answered by one worker."""
+"""People at the pages of an operator that runs as processes; each visitor is served by one worker."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOKEN = re.compile(r'name="form-token" value="([^"]+)"')
 
 
 def configured(text: str, service: SignInService, organisation: DemoOrganisation, folder: Path) -> str:
-    """Return the configuration with the sign-in service of an organisation, which then knows its pages."""
+    """Return the configuration with a sign-in service for an organisation, registering its pages there."""
     name = organisation.identifier.value.partition(":")[2].removesuffix(".se")
     places = []
     for table, role in (("message_client", Role.MESSAGE_CLIENT), ("governance", Role.GOVERNANCE)):
@@ -63,14 +63,14 @@ def configured(text: str, service: SignInService, organisation: DemoOrganisation
 
 @dataclass
 class Visitor:
-    """A browser without a screen, whose requests one worker answers."""
+    """A headless browser whose requests all go to one worker."""
 
     client: httpx.AsyncClient
     worker: int
-    """Its process."""
+    """Process id of the worker."""
     host: str
     cookies: dict[str, str] = field(default_factory=dict)
-    """Cookies may be shared: a browser has several connections, each to any worker."""
+    """Cookies, possibly shared: a browser has several connections, each to any worker."""
 
     def headers(self) -> Mapping[str, str]:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items() if value)
@@ -80,7 +80,7 @@ class Visitor:
         return self._answered(await self.client.get(path, headers=self.headers()))
 
     async def post(self, path: str, page: httpx.Response, **form: str | bytes) -> httpx.Response:
-        """Post a form of ``page``; bytes are a file."""
+        """Post a form of ``page``; values of type ``bytes`` are uploaded as files."""
         token = _TOKEN.search(page.text)
         assert token is not None, page.text
         given = {"form-token": token[1], **form}
@@ -93,7 +93,7 @@ class Visitor:
 
     @contextlib.asynccontextmanager
     async def stream(self, path: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Follow a stream of events, whose names it yields."""
+        """Follow a stream of events, and yield their names."""
         async with self.client.stream("GET", path, headers=self.headers()) as answer:
             assert answer.status_code == 200, answer.status_code
             self._require_worker(answer)
@@ -123,7 +123,7 @@ def _ports(process: int) -> set[int]:
 
 @contextlib.contextmanager
 def _halted(processes: Iterable[int]) -> Iterator[None]:
-    """Stop processes for a moment, so that another one takes a connection."""
+    """Suspend processes for a moment, so that another one accepts a connection."""
     stopped = list(processes)
     for each in stopped:
         os.kill(each, signal.SIGSTOP)
@@ -138,7 +138,7 @@ def _halted(processes: Iterable[int]) -> Iterator[None]:
 async def visitors(
     workers: Iterable[int], address: str, origin_host: str, number: int = 1
 ) -> AsyncIterator[list[Visitor]]:
-    """Connect to each worker so many times; all of them are of one browser."""
+    """Connect ``number`` times to each worker; all connections belong to one browser."""
     async with AsyncExitStack() as stack:
         found, cookies, everyone = list[Visitor](), dict[str, str](), list(workers)
         for _ in range(number):
@@ -154,7 +154,7 @@ async def visitors(
 
 
 async def signs_in(first: Visitor, second: Visitor, person: str) -> None:
-    """Begin to sign in at one worker, and come back from the sign-in service to another."""
+    """Begin to sign in at one worker, and return from the sign-in service to another."""
     await comes_back(second, await begins(first, person))
 
 
@@ -171,7 +171,7 @@ async def begins(visitor: Visitor, person: str) -> str:
 
 
 async def comes_back(visitor: Visitor, path: str) -> None:
-    """Come back from the sign-in service, and be signed in."""
+    """Return from the sign-in service, which completes the sign-in."""
     ended = await visitor.get(path)
     assert ended.status_code == 303, ended.text
     assert visitor.cookies[SESSION]

@@ -1,4 +1,4 @@
-"""HTTP from outside, with the standard library: another client than the one under test."""
+"""HTTP client for calls from outside, on the standard library: not the client that is under test."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Answer:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """By name in lower case."""
+    """Header values by lower-case name."""
 
     def document(self) -> Any:
-        """The JSON that it holds."""
+        """Return the JSON body of the answer."""
         return json.loads(self.body)
 
     @property
     def problem(self) -> tuple[int, str]:
-        """Status and reason of a problem document, which says what it is (RFC 9457)."""
+        """Return status and reason of a problem document, after checking its content type (RFC 9457)."""
         assert self.content_type == "application/problem+json"
         document = self.document()
         assert document["status"] == self.status
@@ -40,7 +40,7 @@ class Answer:
 
 
 def tls(trust: Path, own: tuple[Path, str] | None = None) -> ssl.SSLContext:
-    """Trust those issuers; show a certificate from a file with its password."""
+    """Return a context that trusts those issuers and presents a certificate from a file with its password."""
     context = ssl.create_default_context(cafile=str(trust))
     if own is not None:
         context.load_cert_chain(own[0], password=own[1])
@@ -55,7 +55,7 @@ async def call(
     headers: Mapping[str, str] | None = None,
     within: float = 90,
 ) -> Answer:
-    """One request on a connection of its own."""
+    """Send a request on a connection of its own."""
     return await asyncio.to_thread(_call, context, method, url, body, headers or {}, within)
 
 

@@ -1,7 +1,7 @@
-"""What proves the separation looks at vaults that the product has made, and not at copies of them.
+"""Tests of the separation run on vaults that the product made, not on copies of a template.
 
-Where many cases need an attacker each, the first one in each role is the product's and those after it are
-copies (``test_every_operation.py``). That their rights are the same is held by ``test_vaulttemplates.py``.
+Where many cases need an attacker each, the product makes the first one in each role, and the others are
+copies (``test_every_operation.py``). ``test_vaulttemplates.py`` checks that copies have the same rights.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ from tests.vaulttemplates import vaults_of_the_product
 
 @pytest.fixture(scope="module", autouse=True)
 def of_the_product() -> Iterator[None]:
-    """Each organisation of these tests is made as an operator's."""
+    """Make every organisation of these tests as an operator's installation would."""
     with vaults_of_the_product():
         yield

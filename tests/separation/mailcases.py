@@ -1,4 +1,4 @@
-"""Every operation of a message client's mail, tried with another organisation's identifiers."""
+"""Every operation on a message client's mail, attempted with another organisation's identifiers."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their
 EVERYTHING = (NOW + 1000 * MINUTE, "")
 _END = NOW + 100 * MINUTE
 _FAR = NOW + 10_000_000 * MINUTE
-"""After the database's own time, by which it notes since when a conversation is done."""
+"""Later than the database's clock, which records the time at which a conversation was marked as done."""
 
 
 @dataclass(frozen=True)
 class TheirMail:
-    """What could be known of the other organisation's mail."""
+    """Everything that could be known about the other organisation's mail."""
 
     mailbox: str
     conversation: str
@@ -51,21 +51,21 @@ class TheirMail:
     message_id: str
     preset: str
     disposal: str
-    """One that is done; another is :func:`proposed`."""
+    """A finished disposal; :func:`proposed` names one that is only proposed."""
     unread: str
-    """A mailbox with a message that nobody has opened."""
+    """A mailbox with a message that has not been opened."""
     read: str
     """A mailbox with messages that may be deleted at the message service."""
     deleting: str
-    """One that is being deleted there."""
+    """A message that is being deleted there."""
     disposed_in: str
     """A mailbox with a message that was disposed of, and that the message service may still have."""
     disposed: str
-    """That message."""
+    """The message that was disposed of."""
 
 
 class Knowing(Protocol):
-    """Whoever knows the other organisation's mail."""
+    """An object that knows the other organisation's mail."""
 
     @property
     def mail(self) -> TheirMail: ...
@@ -75,7 +75,7 @@ Case = Callable[[MessageClientVault, Any], Awaitable[object]]
 
 
 def a_message(direction: Direction, stage: str, content: Mapping[str, Any], **more: Any) -> MailRecord:
-    """A message with a new id."""
+    """Return a message with a new id."""
     return replace(
         MailRecord(
             id=new_id(),
@@ -102,18 +102,18 @@ def a_message(direction: Direction, stage: str, content: Mapping[str, Any], **mo
 
 
 def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecord:
-    """A draft with a new id."""
+    """Return a draft with a new id."""
     draft = DraftRecord(new_id(), mailbox, None, None, 1, 0, "open", PERSON, NOW, None, None, None, content)
     return replace(draft, **more)
 
 
 def a_notice(name: str, content: Mapping[str, Any], person: str | None = PERSON) -> NoticeRecord:
-    """A notice that waits."""
+    """Return a notice that waits to be sent."""
     return NoticeRecord(name, "new", person, NOW, _END, 0, None, None, content)
 
 
 async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
-    """Store something of each kind."""
+    """Store a record of each kind in the victim's vault."""
     content = {"subject": marker, "text": marker, "organisation": "0203:offer.se", "address": ADDRESS}
     ids = {"message_id": "their-message", "remote_id": "their-remote", "refers_to": None}
     box = MailboxRecord(f"box {marker}", ADDRESS, marker)
@@ -198,7 +198,7 @@ async def their_deletions(vault: MessageClientVault, marker: str) -> tuple[str, 
 
 
 async def their_disposal(vault: MessageClientVault, marker: str) -> str:
-    """Dispose of a conversation of another mailbox, and propose that of one more."""
+    """Complete one disposal in a mailbox of its own, and propose another."""
     box = MailboxRecord(old_box(marker), f"old {marker}:0203:offer.se", marker)
     assert await vault.keep_mailbox(box)
     disposal, rule = await disposed_of_one(vault, box, marker)
@@ -208,14 +208,14 @@ async def their_disposal(vault: MessageClientVault, marker: str) -> str:
 
 
 def old_box(marker: str) -> str:
-    """Return the mailbox of which something was disposed."""
+    """Return the id of the mailbox in which something was disposed of."""
     return f"old {marker}"
 
 
 async def disposed_of_one(
     vault: MessageClientVault, box: MailboxRecord, marker: str
 ) -> tuple[str, DisposalRule]:
-    """Dispose of a conversation that comes in for that; return the disposal and the rule of the mailbox."""
+    """Receive a conversation and dispose of it; return the disposal and the mailbox's disposal rule."""
     rule, disposal = DisposalRule(box.id, "done", 1, PERSON, NOW, {"decision": marker}), new_id()
     vault.keep_disposal_rule(rule)
     conversation = await old_conversation(vault, box, disposal)
@@ -229,7 +229,7 @@ async def disposed_of_one(
 
 
 async def old_conversation(vault: MessageClientVault, box: MailboxRecord, name: str) -> str:
-    """Store a conversation that was read and is done."""
+    """Store a conversation that was read and is marked as done."""
     ids = {"message_id": f"old {name}", "remote_id": f"old {name}", "refers_to": None}
     one = a_message(Direction.IN, "arrived", ids)
     new = NewMail(one, f"old {name}", f"old {name}", await body(vault), f"old {name}")
@@ -242,7 +242,7 @@ async def old_conversation(vault: MessageClientVault, box: MailboxRecord, name: 
 
 
 def proposed(disposal: str) -> str:
-    """Return the disposal that waits beside one that is done."""
+    """Return the id of the proposed disposal that accompanies a finished one."""
     return f"{disposal}-proposed"
 
 
@@ -259,7 +259,7 @@ async def is_(expected: object, attempt: Awaitable[object]) -> None:
 
 
 async def keep_mailbox(vault: MessageClientVault, victim: Knowing) -> object:
-    """That another organisation has the address is neither seen nor in the way."""
+    """An address that another organisation has is available here, and its use there is not revealed."""
     return await is_(True, vault.keep_mailbox(MailboxRecord("mine", ADDRESS, "mine")))
 
 
@@ -313,7 +313,7 @@ def their_rule(victim: Knowing) -> DisposalRule:
 
 
 async def keep_disposal_rule(vault: MessageClientVault, victim: Knowing) -> None:
-    """For a mailbox that is one's own, since none of another's is there to have a rule."""
+    """Keep a rule for one's own mailbox, because the other organisation's does not exist in this vault."""
     await vault.keep_mailbox(MailboxRecord(their_rule(victim).mailbox, "own:0203:x.se", "own"))
     vault.keep_disposal_rule(their_rule(victim))
 
@@ -350,7 +350,7 @@ async def disposal_items(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def dispose(vault: MessageClientVault, victim: Knowing) -> object:
-    """Of what waits there, agreed to here."""
+    """Agree here to the disposal that is proposed there, and try to carry it out."""
     return await is_(False, disposed_of_theirs(vault, victim))
 
 
@@ -364,7 +364,7 @@ async def disposed_of_theirs(vault: MessageClientVault, victim: Knowing) -> bool
 
 
 async def end_disposal(vault: MessageClientVault, victim: Knowing) -> object:
-    """Of one whose last conversation is gone."""
+    """Try to end the other organisation's disposal after trying to dispose of its last conversation."""
     await disposed_of_theirs(vault, victim)
     return await is_(False, vault.end_disposal(proposed(victim.mail.disposal), now=NOW))
 
@@ -394,7 +394,7 @@ async def notes_of(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def store_mail(vault: MessageClientVault, victim: Knowing) -> object:
-    """That another organisation has the message is neither seen nor in the way."""
+    """A message that another organisation has can be stored here, and its presence there is not revealed."""
     assert await vault.keep_mailbox(MailboxRecord("own", "own:0203:x.se", "own"))
     new = a_message(Direction.IN, "arrived", {})
     mail = NewMail(new, victim.mail.message_id, "their-thread", await body(vault), "their-remote")
@@ -523,13 +523,13 @@ async def end_windows(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def claim_mail(vault: MessageClientVault, victim: Knowing) -> object:
-    """What was sent there is on its way there alone."""
+    """A message sent by the other organisation can be claimed only in its own vault."""
     await is_((), vault.end_windows(now=_END + MINUTE))
     return await is_((), vault.claim_mail(now=_END + MINUTE, lease=timedelta(minutes=1), limit=9))
 
 
 async def release_claims(vault: MessageClientVault, victim: Knowing) -> object:
-    """What this process has claimed there, a message and a notice, is taken for left."""
+    """Claims of the same process on a message and a notice there cannot be released from here."""
     await is_((), vault.end_windows(now=_END + MINUTE))
     await is_((), vault.claim_notices(now=_END, lease=MINUTE))
     return await is_(0, vault.release_claims([victim.claimant], now=_END + MINUTE))
@@ -681,7 +681,7 @@ async def next_notice(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
-    """Also at a time at which older ones go."""
+    """Keep a search late enough for older searches to be removed."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
 
 
@@ -718,7 +718,7 @@ async def presets(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def keep_preset(vault: MessageClientVault, victim: Knowing) -> object:
-    """That another organisation has the id is neither seen nor in the way."""
+    """A preset id that another organisation already uses is free here, and its use there is not revealed."""
     taken = PresetRecord(victim.mail.preset, PresetKind.VIEW, victim.mail.mailbox, {})
     return await is_(True, vault.keep_preset(taken))
 
@@ -755,7 +755,7 @@ TELLING_NOTHING = frozenset(
         )
     }
 )
-"""Their cases fail by what they would change in the other vault."""
+"""Operations that return nothing: their cases fail by what they would change in the other vault."""
 
 MAIL: dict[str, Case] = {
     case.__name__: case

@@ -1,4 +1,4 @@
-"""What is on the disk: planted words are found in no table, no file of the server and no object."""
+"""Data on disk: planted words occur in no table, no file of the database server, and no object."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ WORDS = {
 
 
 DIGEST = sha256(b"Krokodilmeddelande").digest()
-"""Would tell a reader of the disk that a guess at the content is right."""
+"""A digest that would let a reader of the disk confirm a guess at the content."""
 
 
 def spellings(word: str) -> set[bytes]:
-    """How a word could stand on a disk: as text, and as the database prints bytes."""
+    """Return the forms in which a word could occur on disk: as text, and as the database prints bytes."""
     return {word.encode(), word.encode("utf-16-le"), word.encode().hex().encode()}
 
 
@@ -58,7 +58,7 @@ def words_in(data: bytes) -> set[str]:
 
 @pytest_asyncio.fixture(scope="module")
 async def own() -> AsyncIterator[Installation]:
-    """An installation with little else in it to search."""
+    """Yield a small installation, so that there is little to search."""
     with server_folder() as folder:
         async with installed(settings_in(folder)) as running:
             yield running
@@ -109,7 +109,7 @@ async def test_no_planted_word_can_be_read_from_the_disk(own: Installation) -> N
 
 
 async def test_the_search_would_find_what_is_not_encrypted(own: Installation) -> None:
-    """The control: a word that is written in clear is found by the same search."""
+    """The control: the same search finds a word that is stored unencrypted."""
     administrator = await superuser(own)
     administrator.rows("CREATE TABLE registry.control AS SELECT 'Vildsvinsutredning' AS word")
     try:

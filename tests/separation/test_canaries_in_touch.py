@@ -1,4 +1,4 @@
-"""Canaries that have written to each other: what one rightly has of the other is no leak."""
+"""Canaries that have exchanged messages: data that one rightly has about the other is not a leak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backup from before still says of an organisation that was closed: nothing, whatever keys remain."""
+"""An earlier backup reveals nothing about an organisation that was closed since, whatever keys remain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.vaults import MINUTE, NOW, Installation, body, installed, message, se
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 SMALL, LARGE = b"<small/>", b"<large>" + bytes(300_000) + b"</large>"
 Content = dict[ParticipantIdentifier, list[str]]
-"""The ids of each organisation's messages: a small one in a row, a large one in the object store."""
+"""Ids of each organisation's messages: a small one stored in a row, a large one in the object store."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
 
 
 async def with_content(installation: Installation) -> Content:
-    """Two organisations with messages that have come to their end."""
+    """Return two organisations with messages that have been processed completely."""
     content: Content = {}
     for _ in range(2):
         organisation = await installation.organisation()
@@ -52,7 +52,7 @@ async def with_content(installation: Installation) -> Content:
 
 
 def backed_up(settings: VaultSettings, folder: Path) -> VaultSettings:
-    """A copy of everything that a backup holds, beside the seals, which no backup holds."""
+    """Copy everything that a backup contains; seals are not part of any backup."""
     assert isinstance(settings.database, Path)
     assert isinstance(settings.objects, Path)
     copy = replace(
@@ -68,13 +68,13 @@ def backed_up(settings: VaultSettings, folder: Path) -> VaultSettings:
 
 
 def copied(was: Path, becomes: Path) -> None:
-    """Copy a folder with its owners: the server is another user."""
+    """Copy a folder and keep its owners, because the database server runs as another user."""
     becomes.parent.mkdir(mode=0o755, exist_ok=True)
     subprocess.run(["/bin/cp", "-a", str(was), str(becomes)], check=True)
 
 
 async def read(settings: VaultSettings, content: Content) -> set[ParticipantIdentifier]:
-    """Whose messages, all of them, can be read there."""
+    """Return the organisations whose messages can all be read from there."""
     readable = set()
     async with installed(settings) as installation:
         for organisation, ids in content.items():

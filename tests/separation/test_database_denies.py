@@ -1,8 +1,8 @@
-"""The database itself denies (invariant 2): one vault's login can reach its own schema and nothing else.
+"""The database itself denies access (invariant 2): a vault's login reaches its own schema and nothing else.
 
-Nothing here goes through the gate. The attacker has a connection with vault A's
-own login and knows every name in vault B, which the database would never tell. B is another organisation's,
-in a database that the login cannot enter, or another role's of the same organisation, in the same database.
+Nothing here goes through the gate. The attacker has a connection with vault A's own login and knows every
+name in vault B, which the database would never reveal. B belongs to another organisation and is in a
+database that the login cannot enter, or to another role of the same organisation in the same database.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ FEWEST_TABLES = {Role.ACCESS_POINT: 8, Role.MESSAGE_SERVICE: 8, Role.MESSAGE_CLI
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Attacker and victims, and who sees all."""
+    """The attacker, the victims, and a superuser that sees everything."""
 
     mine: VaultLogin
     theirs: VaultLogin
     """The vault of another organisation in the same role."""
     beside: VaultLogin
-    """The vault of the attacker's own organisation in another role."""
+    """The vault of the attacker's own organisation in another role, in the same database."""
     superuser: Superuser
     role: Role
 
@@ -76,9 +76,9 @@ def attempt(connection: psycopg.Connection[Row], statement: str) -> list[Row]:
 
 
 def assert_denied(connection: psycopg.Connection[Row], statement: str, *, here: bool = False) -> None:
-    """Not allowed: what fails for another reason has been let in.
+    """Check that a statement is denied; an error of another kind means that access was granted.
 
-    What it names may be in another database, unless that is known to be ``here``.
+    An object that the statement names may be in another database, unless it is known to be ``here``.
     """
     with pytest.raises(psycopg.Error) as caught:
         attempt(connection, statement)
@@ -140,7 +140,7 @@ def test_no_function_of_another_vault_can_be_run(
 def test_no_moment_can_be_read_or_set_not_even_the_own(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """When something is due in another vault tells that it has traffic; to move it would lose that."""
+    """The time at which work is due in another vault reveals its traffic, and changing it would lose work."""
     for template in (*TABLE_ATTEMPTS, "UPDATE {table} SET due_at = NULL", "SELECT FROM {table} FOR UPDATE"):
         assert_denied(attacker, template.format(table="registry.moments"))
     assert_denied(attacker, "SELECT registry.due_moments('infinity')")
@@ -152,7 +152,7 @@ def test_no_moment_can_be_read_or_set_not_even_the_own(
 def test_no_lease_can_be_read_taken_or_ended(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """Whoever had leases of all partitions would have all work that comes by itself stand still."""
+    """An attacker with the leases of all partitions could stop all background work."""
     for table in ("registry.lessees", "registry.partitions"):
         for template in (
             *TABLE_ATTEMPTS,
@@ -166,7 +166,7 @@ def test_no_lease_can_be_read_taken_or_ended(
 
 
 def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbours) -> None:
-    """What runs as a schema's owner: should a mistake in it be found, it still moves no moment."""
+    """Functions run as a schema's owner: even a faulty one could not change a due time in the registry."""
     with psycopg.connect(neighbours.superuser.address, autocommit=True) as connection:
         connection.execute(f"SET ROLE {neighbours.mine.owner}".encode())
         assert connection.info.dbname == "postgres"
@@ -186,7 +186,7 @@ def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbo
 def test_the_own_vault_can_be_read_and_changed_by_its_functions_alone(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """Not even its own log, receipts or states can be rewritten by what a vault's login may do."""
+    """A vault's login cannot rewrite even its own log, receipts or states."""
     mine = neighbours.mine.schema
     for table in neighbours.superuser.tables(mine):
         if table.endswith("_seq"):
@@ -271,7 +271,7 @@ OUTSIDE = (
     "SELECT table_to_xml('pg_catalog.pg_class'::regclass, true, true, '')",
     "SELECT has_schema_privilege('{theirs}', 'USAGE')",
 )
-"""What would make, change or ask something that is not in the own schema."""
+"""Statements that would create, change or call something outside the login's own schema."""
 
 
 @pytest.mark.parametrize("statement", OUTSIDE)
@@ -293,7 +293,7 @@ def test_nothing_outside_of_the_vault_can_be_made_changed_or_asked(
 
 
 def test_no_catalog_can_be_listed(neighbours: Neighbours, attacker: psycopg.Connection[Row]) -> None:
-    """Neither who else there is, nor how much they have, nor whether they are busy now."""
+    """Other organisations, the size of their data, and their current activity remain hidden."""
     catalogs = neighbours.superuser.rows(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v')"
         " AND relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
@@ -315,7 +315,7 @@ def test_the_registry_and_the_operators_log_are_closed(
 def test_what_a_number_tells_is_a_random_name(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """PostgreSQL gives the name for an object's number to anybody in its database; so names say nothing."""
+    """PostgreSQL returns the name of any object number in the same database, so names must be meaningless."""
     for vault in (neighbours.beside, neighbours.theirs):
         question = "SELECT %s::regclass::oid::bigint"
         ((number,),) = neighbours.superuser.rows(question, f"{vault.schema}.log")
@@ -326,7 +326,7 @@ def test_what_a_number_tells_is_a_random_name(
 
 
 def test_no_other_database_can_be_entered(neighbours: Neighbours) -> None:
-    """Neither another organisation's, nor the registry's, nor what databases are copied from."""
+    """Other organisations' databases, the registry's and the templates all refuse the login."""
     there = [name for (name,) in neighbours.superuser.rows("SELECT datname FROM pg_database")]
     others = set(there) - {neighbours.mine.database}
     assert {neighbours.theirs.database, "postgres", "postgres_template", "template1"} <= others
@@ -346,7 +346,7 @@ def test_each_password_opens_one_login(neighbours: Neighbours) -> None:
 async def test_whoever_listens_on_a_guess_hears_nothing(
     installation: Installation, neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """Anybody may LISTEN on any channel; a channel's name is as random as a password."""
+    """Any login may LISTEN on any channel, so a channel's name is as random as a password."""
     victim = await installation.organisation()
     theirs = await vault_login(installation, victim, Role.ACCESS_POINT)
     for guess in (victim.value, theirs.vault, theirs.schema, theirs.login, "*", "", "wake", "channel"):
@@ -375,7 +375,7 @@ def test_one_vault_cannot_take_all_connections(neighbours: Neighbours) -> None:
 def test_what_bounds_a_login_firmly_it_cannot_lift(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """And what PostgreSQL lets every session change is no more than docs/database.md says."""
+    """PostgreSQL lets every session change some settings; these are the ones that docs/database.md lists."""
     for statement in (
         "SET temp_file_limit = -1",
         "SET max_stack_depth = '7MB'",

@@ -1,7 +1,7 @@
 """An operator's earlier copy of the key store opens nothing that arrives after `org lock`.
 
-Who copied key store, seals and passphrase while the operator could open the vaults has
-the data keys of then, the password of the database's login, and the private keys.
+An operator who copied key store, seals and passphrase while the vaults could be opened has the data keys
+of that time, the password of the database login, and the private keys.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OFFICER = "what the officer alone knows"
 
 @dataclass(frozen=True)
 class Copy:
-    """What the operator had before, opened then."""
+    """The operator's earlier copy, opened at that time."""
 
     keys: DataKeys
     login: VaultLogin
@@ -48,7 +48,7 @@ class Copy:
 
 
 async def copied(installation: Installation, organisation: ParticipantIdentifier, folder: Path) -> Copy:
-    """Key store and seals, copied and opened while they could be."""
+    """Copy key store and seals, and open them while that is possible."""
     settings = installation.settings
     for place, copy in ((settings.secrets, "secrets"), (settings.seals, "seals")):
         shutil.copytree(place, folder / copy)
@@ -63,7 +63,7 @@ async def copied(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def locked(installation: Installation, organisation: ParticipantIdentifier, folder: Path) -> Ended:
-    """The command."""
+    """Run the command `org lock`."""
     settings = installation.settings
     secret_file(folder / "passphrase", settings.passphrase)
     secret_file(folder / "officer", OFFICER)
@@ -141,7 +141,7 @@ async def test_the_private_keys_that_an_earlier_copy_has_are_named(
 async def test_the_database_of_then_is_not_reached_either(
     installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path
 ) -> None:
-    """Also by the session that the copy's holder has open."""
+    """The password is refused, and the session that the copy's holder has open is ended."""
     before = await copied(installation, organisation, tmp_path / "copy")
     with before.login.connect() as stays:
         assert (await locked(installation, organisation, tmp_path)).status == 0

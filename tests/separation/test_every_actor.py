@@ -1,7 +1,7 @@
 """Every kind of actor at every door of the gate, for every purpose: a stranger opens nothing (R2, R5).
 
-Kinds of actors, purposes, roles and doors are taken from the code: a new one is
-tried without anybody thinking of it, or fails until somebody has.
+Kinds of actors, purposes, roles and doors are read from the code: a new one is tried automatically, or
+fails until a case is added for it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tests.vaults import NOW, WORKER, Installation, body, message, submitted
 
 OWN, THEIRS = ParticipantIdentifier("0203:own.se"), ParticipantIdentifier("0203:theirs.se")
 OPEN_TO_ORGANISATIONS = frozenset({"open", "operate", "depart", "arrive"})
-"""Doors of the gate that take an organisation: each is tried below."""
+"""Doors of the gate that accept an organisation; all are tried below."""
 MORE: dict[str, tuple[object, ...]] = {
     "open": (Role.ACCESS_POINT, Purpose.READ),
     "operate": (),
     "depart": (AccessPointDeparture, {}),
     "arrive": (AccessPointArrival,),
 }
-"""What each takes besides who comes and for whom."""
+"""Arguments of each door in addition to the principal and the organisation."""
 OF_THE_PLATFORM = {
     "start": "opens the platform's own gate",
     "close": "ends it",
@@ -61,7 +61,7 @@ OF_THE_PLATFORM = {
     "lease_keeper": "renews these in the registry, by the random name of this process",
     "refused": "the operator's own log: envelopes that were for nobody here",
 }
-"""What else a gate has, and why it is nobody's way into a vault."""
+"""Other members of the gate, and the reason that each is not a way into a vault."""
 
 
 async def test_every_member_of_the_gate_is_a_door_that_is_tried_or_none(installation: Installation) -> None:
@@ -88,7 +88,7 @@ def test_every_kind_of_actor_has_a_name_and_is_tried() -> None:
 
 @pytest_asyncio.fixture(scope="module")
 async def hosted(installation: Installation) -> tuple[ParticipantIdentifier, ParticipantIdentifier]:
-    """One organisation that tries, and another one that has something."""
+    """Return an organisation that attacks, and another one whose vaults have content."""
     own, theirs = await installation.organisation(), await installation.organisation()
     async with installation.open(theirs, Role.ACCESS_POINT) as transfers:
         await submitted(transfers)
@@ -123,7 +123,7 @@ async def test_a_stranger_opens_nothing_for_any_purpose(
     role: Role,
     actor: str,
 ) -> None:
-    """Denied, in the other's log, without the name of who came, and nothing has changed."""
+    """Access is denied and recorded in the victim's log without the stranger's name, and nothing changes."""
     own, theirs = hosted
     principal, seen_by = strangers(own, theirs)[actor], await superuser(installation)
     before = everything_but_the_log(seen_by, theirs)
@@ -160,7 +160,7 @@ async def test_only_the_operators_staff_stands_at_the_desk(
 async def test_only_a_worker_moves_an_organisation(
     installation: Installation, hosted: tuple[ParticipantIdentifier, ParticipantIdentifier], actor: str
 ) -> None:
-    """Not its own system or user either, whose token may be in anybody's hands: two persons have it done."""
+    """An organisation's own system or user cannot, because tokens may be stolen: a move needs two persons."""
     own, theirs = hosted
     principal = {**not_staff(own, theirs), **strangers(own, theirs)}[actor]
     if principal == Principal(PrincipalKind.WORKER, principal.name, theirs.value):
@@ -185,7 +185,7 @@ async def test_who_is_not_hosted_is_answered_as_who_is(
     kind: PrincipalKind,
     door: str,
 ) -> None:
-    """Nobody learns from a denial which organisations are customers here."""
+    """A denial does not reveal whether an organisation is hosted here."""
     own, theirs = hosted
     told = set()
     for organisation in (theirs, ParticipantIdentifier("0203:nowhere.se")):

@@ -1,6 +1,6 @@
-"""Every route of the operator's console, asked for by everybody who is not of the operator's staff.
+"""Every route of the operator's console, requested by every kind of person outside the operator's staff.
 
-None answers with a word of what is there, and nothing changes. And for the staff: no page shows anything of a
+No response reveals any content, and nothing changes. Even for the staff, no page shows anything of a
 message, or who sent it to whom.
 """
 
@@ -56,7 +56,7 @@ CHANGING = {
 
 @dataclass
 class Ground:
-    """The console over an organisation with a message, a transfer that is stuck, and a planned outage."""
+    """The console of an installation that has a message, a stuck transfer and a planned outage."""
 
     scene: Scene
     organisation: ParticipantIdentifier
@@ -65,7 +65,7 @@ class Ground:
     ids: Mapping[str, str]
 
     def routes(self) -> Iterator[tuple[str, str]]:
-        """Yield method and address of every route, with ids of what is there."""
+        """Yield the method and address of every route, with the ids of existing records."""
         pages = Pages(Texts(), Assets(), self.scene.clock)
         for route in self.scene.console.routes(pages):
             assert isinstance(route, Route)
@@ -73,7 +73,7 @@ class Ground:
                 yield method, re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], route.path)
 
     async def unchanged(self) -> bool:
-        """Return whether the transfer still waits and the outage still stands."""
+        """Return whether the transfer still waits and the outage is still planned."""
         async with self.scene.installation.open(self.organisation, Role.ACCESS_POINT) as vault:
             status = await vault.status(self.transfer)
         assert status is not None
@@ -110,7 +110,7 @@ async def ground(
 
 
 async def members_session(ground: Ground) -> str:
-    """A session of a person of an organisation, at that organisation's pages."""
+    """Begin a session of a person at their organisation's own pages, and return its cookie."""
     members = Sessions(MemoryStore(), b"m" * 32, ground.scene.clock)
     value = await members.begin(person(), b"i" * 32)
     assert value is not None
@@ -129,7 +129,7 @@ ACTORS = ("stranger", "member's session", "member's certificate", "access token"
 
 
 async def browser_of(ground: Ground, actor: str) -> httpx.AsyncClient:
-    """A client of somebody who is not of the staff, with all that they have."""
+    """Return a client of a person outside the staff, with all credentials that this person has."""
     headers = {"authorization": "Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2ln"} if actor == "access token" else {}
     transport = httpx.ASGITransport(_shown(ground.scene.application, actor), raise_app_exceptions=False)
     browser = httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers)
@@ -143,7 +143,7 @@ async def browser_of(ground: Ground, actor: str) -> httpx.AsyncClient:
 
 
 def _shown(application: object, actor: str) -> object:
-    """Show the certificate of an organisation's message service on the connection."""
+    """Return the application; for a member's certificate, each of its connections presents one."""
 
     async def with_certificate(scope: dict[str, object], receive: object, send: object) -> None:
         shown = {CLIENT_CERTIFICATE: "ab" * 32, SHOWN_CERTIFICATE: b"certificate"}
@@ -155,7 +155,7 @@ def _shown(application: object, actor: str) -> object:
 
 @pytest.mark.parametrize("actor", sampled(ACTORS, every=2))
 async def test_nobody_but_the_staff_sees_or_changes_anything(ground: Ground, actor: str) -> None:
-    """A new route is tried without being named here."""
+    """Routes are read from the application, so that a new one is tried without being named here."""
     tried = list(ground.routes())
     assert len(tried) > 15
     same_origin = {"sec-fetch-site": "same-origin", "origin": ORIGIN}
@@ -187,7 +187,7 @@ REVOKED = STAFF_ISSUER.issue(pki.name("jl"), private_key=pki.key(24))
 async def test_a_cookie_without_its_certificate_opens_no_route_where_persons_sign_in_by_certificate(
     ground: Ground, tmp_path: Path, shown: pki.Certified | bytes | None
 ) -> None:
-    """The session is of one of the staff, and its cookie is right; so is the token of each form."""
+    """A staff session and valid form tokens do not suffice without the client certificate."""
     (tmp_path / "staff.pem").write_bytes(STAFF_ISSUER.certificate.public_bytes(Encoding.PEM))
     revoked = frozenset({fingerprint(REVOKED.certificate)})
     settings = CertificateSettings(tmp_path / "staff.pem", None, revoked, common_name)
@@ -228,7 +228,7 @@ def _showing(application: object, certificate: bytes | None) -> object:
 async def test_one_who_signs_in_and_is_not_named_among_the_staff_with_keys_looks_and_does_nothing(
     ground: Ground,
 ) -> None:
-    """A new form is tried without being named here: each is an act, and its own log could not say whose."""
+    """New forms are tried without being named here; the log could not say who acted through one."""
     ola = StaffKeysConfig("ola", (SshKey.parse(KEY),))
     scene = Scene(ground.scene.installation, replace(ground.scene.config, staff=(ola,)), ORIGIN)
     scene.running = (report(),)

@@ -1,7 +1,7 @@
-"""Every route of governance's pages, asked for by every kind of person of another organisation.
+"""Every route of the governance pages, requested by every kind of person of another organisation.
 
-With the ids of the other organisation's statements, keys and persons, which they would first have to learn,
-and with their session at the other's host. None answers with a word of what is there, and nothing changes.
+They know the ids of the victim's statements, keys and persons, which they would first have to learn, and
+use their own session at the victim's host. No response reveals any content, and nothing changes.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def filled(path: str, ids: dict[str, str]) -> str:
 
 
 async def test_no_route_shows_or_changes_another_organisations_record(scene: Scene) -> None:
-    """By its ids, at one's own host; a new route is tried without being named here."""
+    """The other organisation's ids are used at one's own host; new routes are tried automatically."""
     before = (await scene.victim.role.records.read(scene.victim.organisation)).number
     tried = routes(scene.other)
     assert len(tried) > 25

@@ -1,8 +1,8 @@
-"""Every public operation of a vault, tried with another organisation's identifiers (invariant 4).
+"""Every public operation of a vault, attempted with another organisation's identifiers (invariant 4).
 
-The list of operations is taken from the classes: an operation without a case
-here, or a case without an operation, fails. After each attempt the other vault
-holds exactly what it held, and what came back names nothing of it.
+The list of operations is read from the classes: an operation without a case here, or a case without an
+operation, fails. After each attempt the other vault has exactly the content that it had before, and the
+result names nothing of it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ SESSION = SessionRecord(
 
 @dataclass(frozen=True)
 class Victim:
-    """Everything that somebody could know about the other organisation's records."""
+    """Everything that an attacker could know about the other organisation's records."""
 
     organisation: ParticipantIdentifier
     transfer: Transfer
@@ -153,18 +153,18 @@ class Victim:
     officer: str
     pages_keys: tuple[bytes, bytes]
     claimant: str
-    """The process that has claimed a transfer and a message of theirs."""
+    """The process that has claimed a transfer and a message in the victim's vaults."""
     mail: mailcases.TheirMail
     look: Callable[[], dict[str, Any]]
     seen: list[dict[Role, Any]] = field(default_factory=list, compare=False)
-    """The snapshot after a case, which is the one before the next."""
+    """The snapshot after a case, reused as the one before the next case."""
 
     def snapshot(self) -> dict[Role, Any]:
         content = self.look()
         return {role: content[schema] for role, schema in self.schemas.items()}
 
     def traces(self) -> set[str]:
-        """What must never come back from somebody else's vault."""
+        """Return texts that must never come back from another organisation's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
         return {
             MARKER,
@@ -180,17 +180,17 @@ class Victim:
 
 @dataclass
 class Attackers:
-    """Organisations with one vault, whose content is what a new one has."""
+    """Organisations with one vault each, whose content is that of a new one."""
 
     installation: Installation
     superuser: Superuser
     new: dict[Role, tuple[ParticipantIdentifier, Callable[[], Any], Any]] = field(default_factory=dict)
-    """The last one in each role, how to look into it, and what was seen there when it was made."""
+    """The latest organisation in each role, a function that looks into its vault, and the initial content."""
     looking: dict[Role, contextlib.ExitStack] = field(default_factory=dict)
-    """The connections that look into them."""
+    """Open connections for looking into these vaults."""
 
     async def one(self, role: Role) -> ParticipantIdentifier:
-        """An organisation, made now unless no case has left anything in the last one's vault."""
+        """Return an organisation with a pristine vault: the latest one, or a new one if a case changed it."""
         if role in self.new:
             organisation, look, content = self.new[role]
             if look() == content:
@@ -369,7 +369,7 @@ async def victim(installation: Installation) -> AsyncIterator[Victim]:
 
 
 async def with_body(vault: Vault, schema: str, seen_by: Superuser) -> None:
-    """Store a body where no operation stores one yet: as the owner of the schema would."""
+    """Store a body where no operation stores one yet, in the way that the schema's owner would."""
     stored = await body(vault, LARGE)
     vault._keep(stored)
     question = f"INSERT INTO {schema}.bodies (id, size) VALUES (%s, %s)"
@@ -377,7 +377,7 @@ async def with_body(vault: Vault, schema: str, seen_by: Superuser) -> None:
 
 
 def give_keys(installation: Installation, vault: str, owner: str) -> None:
-    """Keys with certificates that name their owner."""
+    """Create keys with certificates that name their owner."""
     store = open_keys(installation.settings)
     for use in (KeyName.SIGNING, KeyName.ENCRYPTION, KeyName.TLS_CLIENT):
         request = x509.load_pem_x509_csr(store.create_key(vault, use, name(owner), bits=2048))
@@ -388,7 +388,7 @@ def give_keys(installation: Installation, vault: str, owner: str) -> None:
 
 
 def entry_of(message_id: str) -> Facts:
-    """An entry of a former supplier's log."""
+    """Return an entry of a former supplier's log."""
     content = Happening(NOW, "an:event", "worker:test", "test", {"message": message_id}).content()
     facts = {"sequence": 1, "content": content.decode(), "previous": "\\x"}
     return facts | {"hash": from_bytes(link(b"", 1, content))}
@@ -399,7 +399,7 @@ def owner_of(certificate: x509.Certificate) -> object:
 
 
 async def unknown(attempt: Awaitable[object]) -> None:
-    """The attempt ends as with an identifier that nobody ever used."""
+    """Check that the attempt ends as it does for an identifier that was never used."""
     with pytest.raises(UnknownRecord):
         await attempt
 
@@ -423,7 +423,7 @@ async def find_log(vault: Vault, victim: Victim) -> object:
 
 
 async def log_origin(vault: Vault, victim: Victim) -> object:
-    """One vault's chain does not begin where another's does."""
+    """A vault's log begins with another origin than any other vault's."""
     assert verify_chain(await vault.log(), vault.log_origin).intact
     for schema in victim.schemas.values():
         (theirs,) = victim.superuser.rows(f"SELECT content FROM {schema}.log WHERE sequence = 1")
@@ -438,7 +438,7 @@ async def record(vault: Vault, victim: Victim) -> object:
 
 
 async def new_body(vault: Vault, victim: Victim) -> object:
-    """A body of the other vault cannot be named: neither its object nor its stream opens here."""
+    """A body of the other vault cannot be named: neither its object nor its stream can be opened here."""
     writer = vault.new_body()
     shelf = writer._shelf
     for body_id in victim.bodies:
@@ -467,7 +467,7 @@ async def log_end(vault: Vault, victim: Victim) -> object:
 
 
 async def log_head(vault: Vault, victim: Victim) -> object:
-    """The root of one's own tree, of one leaf so far."""
+    """The head is the root of the attacker's own tree, which has one leaf."""
     (own,) = await vault.log()
     assert own.leaf is not None
     return await is_(ChainHead(1, own.leaf.hash, 1), vault.log_head())
@@ -480,7 +480,7 @@ async def log_before(vault: Vault, victim: Victim) -> object:
 
 
 async def tree(vault: Vault, victim: Victim) -> object:
-    """One's own name, key, entries and checkpoints, signed as nobody else's log is."""
+    """The tree has its own name, key, entries and checkpoints, and its signature fits no other log."""
     state = await vault.tree.sign(NOW)
     (own,) = await vault.log()
     assert own.leaf is not None
@@ -519,7 +519,7 @@ async def claim_transfers(vault: AccessPointVault, victim: Victim) -> object:
 
 
 async def release_claims(vault: AccessPointVault | MessageServiceVault, victim: Victim) -> object:
-    """A process that has claimed something in several vaults is taken for ended in one of them."""
+    """Claims of one process in several vaults are released in one of them only."""
     return await is_(0, vault.release_claims([victim.claimant], now=NOW))
 
 
@@ -620,18 +620,18 @@ async def accept(vault: AccessPointVault, victim: Victim) -> object:
 
 
 async def keep_certificate(vault: AccessPointVault, victim: Victim) -> None:
-    """The same certificate is kept by each organisation that has met its peer."""
+    """A peer's certificate is stored separately by each organisation that has exchanged messages with it."""
     vault.keep_certificate(MARKER.encode(), now=NOW)
 
 
 async def keep_grounds(vault: JudgingVault, victim: Victim) -> object:
-    """The same grounds are kept by each organisation that has met the peer of that day."""
+    """Each organisation stores the grounds itself, even when several met the same peer on the same day."""
     assert (await vault.grounds([GROUNDS.name])) == {}
     return vault.keep_grounds(GROUNDS, now=NOW)
 
 
 async def keep_signature(vault: JudgingVault, victim: Victim) -> object:
-    """A signature is kept by whoever got what it is on, and is in no vault besides."""
+    """A signature is stored only by the organisation that received the signed data, and in no other vault."""
     assert (await vault.grounds(SIGNATURE.facts.values())) == {}
     return vault.keep_signature(SIGNATURE, now=NOW)
 
@@ -645,7 +645,7 @@ async def dispose_grounds(vault: JudgingVault, victim: Victim) -> object:
 
 
 async def forget_duplicates(vault: ForgettingVault, victim: Victim) -> object:
-    """Everything of the other one's is younger than what may go, and not there."""
+    """All of the other organisation's entries are too recent to be removed, and none is in this vault."""
     return await is_(False, vault.forget_duplicates(limit=1))
 
 
@@ -654,7 +654,7 @@ async def dispose_proofs(vault: ForgettingVault, victim: Victim) -> object:
 
 
 async def holdings(vault: HoldingsVault, victim: Victim) -> object:
-    """A vault that is new holds its own log, and no body of another's."""
+    """A new vault has its own log only, and no body of another organisation."""
     found = await vault.holdings()
     assert found.bodies == ()
     return sorted((each.table, each.count) for each in found.tables if each.count > 1)
@@ -672,13 +672,13 @@ async def inbox(vault: AccessPointVault, victim: Victim) -> object:
 
 
 async def expect(vault: Vault, victim: Victim) -> object:
-    """It asks the database for nothing, and shows nothing."""
+    """The operation asks the database for nothing, and returns nothing."""
     vault.expect()
     return None
 
 
 async def suppose(vault: Vault, victim: Victim) -> object:
-    """It does what is done in it, and shows nothing."""
+    """The operation only runs the work that it is given, and returns nothing."""
 
     async def nothing() -> None: ...
 
@@ -709,7 +709,7 @@ async def supposed_news(vault: AccessPointVault, victim: Victim) -> object:
 
 
 async def within(vault: Vault, victim: Victim) -> object:
-    """The same opening, for another reason: it shows nothing."""
+    """The operation returns the same opening with another reason, and reads nothing."""
     reason = Reason(WORKER, Purpose.SEND, lambda: NOW)
     assert vault.within(reason)._room is vault._room
     return None
@@ -755,7 +755,7 @@ async def was_processed(vault: MessageServiceVault, victim: Victim) -> object:
 
 
 async def answered_by(vault: MessageServiceVault, victim: Victim) -> object:
-    """The message is another's, and so is the item: here both are new."""
+    """The other organisation has the message and the item already; in this vault both are new."""
     return await is_((True, None), vault.answered_by(victim.processed, victim.out.id, now=NOW))
 
 
@@ -772,12 +772,12 @@ async def mark_processed(vault: MessageServiceVault, victim: Victim) -> object:
 
 
 async def take_session_key(vault: MessageServiceVault, victim: Victim) -> object:
-    """What opened one envelope there is a new session key here."""
+    """A session key that opened an envelope there counts as a new one here."""
     return await is_(Claimed(Claim.TAKEN), claim(vault, b"another envelope"))
 
 
 def claim(vault: MessageServiceVault, envelope: bytes) -> Awaitable[Claimed]:
-    """Take the session key that the other organisation has had."""
+    """Claim the session key that the other organisation has used."""
     limit = RefusalLimit(1, MINUTE)
     return vault.take_session_key(
         MARKER.encode(), None, envelope=envelope, created=NOW, sender="0203:a.se", limit=limit, now=NOW
@@ -883,7 +883,7 @@ async def digest(vault: MessageServiceVault, victim: Victim) -> object:
 
 
 async def keep_digest(vault: MessageServiceVault, victim: Victim) -> object:
-    """The same content has another commitment here."""
+    """The same content has a different commitment in each vault."""
     assert vault.keep_digest(sha256(MARKER.encode()).digest()) != victim.commitment
     return None
 
@@ -929,19 +929,19 @@ async def set_cursor(vault: MessageServiceVault, victim: Victim) -> object:
 
 
 async def token_keys(vault: MessageServiceVault, victim: Victim) -> object:
-    """Whoever holds one vault's keys signs no token of another organisation."""
+    """The holder of one vault's keys cannot sign a token of another organisation."""
     (mine,) = vault.token_keys(now=NOW)
     assert mine.public != victim.token_key
     return None
 
 
 async def use_assertion(vault: MessageServiceVault, victim: Victim) -> object:
-    """That the other organisation's client used the same id is neither seen nor in the way."""
+    """An assertion id that the other organisation's client used is free here, and its use is not revealed."""
     return await is_(True, vault.use_assertion(victim.assertion, until=NOW + MINUTE, now=NOW))
 
 
 async def keep_record(vault: RecordKeepingVault, victim: Victim) -> None:
-    """That another organisation keeps a record under the same id is neither seen nor in the way."""
+    """A record id that another organisation already uses is free here, and its use is not revealed."""
     vault.keep_record(RECORD, now=NOW)
 
 
@@ -954,19 +954,19 @@ async def records(vault: RecordKeepingVault, victim: Victim) -> object:
 
 
 async def pages_key(vault: MessageClientVault, victim: Victim) -> object:
-    """A cookie of the other organisation has another mark here."""
+    """A cookie of the other organisation is authenticated with another key than the one of this vault."""
     assert vault.pages_key() not in victim.pages_keys
     return None
 
 
 async def sign_in_keys(vault: MessageClientVault, victim: Victim) -> object:
-    """The other organisation has keys, and this one has none."""
+    """The other organisation has sign-in keys, but this one has none."""
     assert vault.sign_in_keys() == SignInKeys((), ())
     return None
 
 
 async def client_token_keys(vault: MessageClientVault, victim: Victim) -> object:
-    """Whoever holds one vault's keys makes no statement of who another organisation is."""
+    """The holder of one vault's keys cannot make an assertion in the name of another organisation."""
     (mine,) = vault.token_keys(now=NOW)
     assert mine.public != victim.client_token_key
     return None
@@ -979,7 +979,7 @@ async def gov_token_keys(vault: GovernanceVault, victim: Victim) -> object:
 
 
 async def adopt_person(vault: GovernanceVault, victim: Victim) -> object:
-    """An id that a person has there is free here, and says nothing of them."""
+    """A person's id from the other organisation is free here, and reveals nothing about that person."""
     another = replace(SESSION.identity, subject="another")
     assert await vault.adopt_person(another, victim.officer) == victim.officer
     return None
@@ -990,7 +990,7 @@ async def rename_person(vault: GovernanceVault, victim: Victim) -> object:
 
 
 async def offer_key(vault: GovernanceVault, victim: Victim) -> object:
-    """A key that is offered here takes the place of none there."""
+    """A key that is offered here does not replace one that is offered there."""
     person = await vault.know_person(SESSION.identity)
     vault.offer_key(OfferedKey(person, NOW, "Kim", "{}"))
     return None
@@ -1005,7 +1005,7 @@ async def withdraw_key(vault: GovernanceVault, victim: Victim) -> object:
 
 
 async def keep_report(vault: GovernanceVault, victim: Victim) -> object:
-    """A report of the same moment replaces none there."""
+    """A report of the same time does not replace the other organisation's."""
     return vault.keep_report(NOW, b"another")
 
 
@@ -1018,14 +1018,14 @@ async def told_incidents(vault: GovernanceVault, victim: Victim) -> object:
 
 
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
-    """That the other organisation knows the same person is neither seen nor in the way."""
+    """A person whom the other organisation knows can be added here, and nothing is revealed about them."""
     found = await vault.know_person(SESSION.identity)
     assert found not in (victim.person, victim.officer)
     return None
 
 
 async def know_person_behind(vault: MessageServiceVault, victim: Victim) -> object:
-    """That a system of the other organisation acted for the same person is neither seen nor in the way."""
+    """A person for whom a system of the other organisation acted can be added here without revealing that."""
     known = await vault.know_person(SESSION.identity, now=NOW)
     assert known != victim.person_behind
     return None
@@ -1044,7 +1044,7 @@ async def persons(vault: MessageClientVault, victim: Victim) -> object:
 
 
 async def begin_session(vault: MessageClientVault, victim: Victim) -> object:
-    """That a sign-in there began a session is neither seen nor in the way."""
+    """A session can begin from the same sign-in as one of the other organisation, which is not revealed."""
     return await is_(True, vault.begin_session(SESSION))
 
 
@@ -1093,12 +1093,12 @@ async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim)
 
 
 async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
-    """A first one: in the victim's vault that number is taken."""
+    """Append a first statement here, under the number that is already used in the victim's vault."""
     return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
 
 
 async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
-    """What the victim's log tells of last is not what this vault's does."""
+    """The latest cover facts come from this vault's log, not from the victim's."""
     facts = await vault.cover_facts()
     assert facts.noted == ""
     assert facts.statements == 0
@@ -1106,17 +1106,17 @@ async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
 
 
 async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
-    """Told of in the victim's vault, and not in this one."""
+    """A change of cover that is noted in the victim's vault is not noted in this one."""
     return await is_(False, vault.note_cover(NOTED, "off"))
 
 
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
-    """That a number is taken there is neither seen nor in the way."""
+    """A statement number that is used there is free here, and its use is not revealed."""
     return await is_(1, vault.append_statements([NumberedStatement(1, b"another")]))
 
 
 async def begin(vault: Arrival, victim: Victim) -> object:
-    """That another organisation takes in the same export is neither seen nor in the way."""
+    """The import of an export that another organisation also imports can begin here, and reveals nothing."""
     return await is_(ArrivalStanding.BEGUN, vault.begin(victim.assertion, now=NOW))
 
 
@@ -1126,7 +1126,7 @@ async def known(vault: Arrival, victim: Victim) -> object:
 
 
 async def store(vault: Arrival, victim: Victim) -> object:
-    """A body under the id of one of the other vault's is another body."""
+    """A body under the id of one of the other vault's bodies is a different body."""
     await vault.begin(b"export", now=NOW)
     part, _ = _part_of(vault, victim)
     for body_id in victim.bodies:
@@ -1138,7 +1138,7 @@ async def store(vault: Arrival, victim: Victim) -> object:
 
 
 async def store_log(vault: Arrival, victim: Victim) -> object:
-    """The other vault's log, under its own id, is here what somebody brought, and nothing there."""
+    """A log imported under the other vault's id is stored here as foreign, and changes nothing there."""
     await vault.begin(b"export", now=NOW)
     return await vault.store_log(victim.vaults[vault.role], [entry_of("mine")])
 
@@ -1161,7 +1161,7 @@ def _part_of(vault: Arrival, victim: Victim) -> tuple[Part, list[tuple[str, ...]
 
 
 def page(name: str, key: tuple[object, ...] | None = None) -> Case:
-    """A page of what departs: from the beginning, and after a record of the other vault."""
+    """Return a case that reads a page of a departure: from the start, and after a key of the other vault."""
 
     async def case(vault: Departure, victim: Victim) -> object:
         keys: dict[str, tuple[object, ...]] = {
@@ -1195,7 +1195,7 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
 
 
 async def mark_keys(vault: MessageServiceDeparture, victim: Victim) -> object:
-    """A vault's own alone, and nothing after it."""
+    """The page contains only the vault's own mark key, and the next page is empty."""
     (own,) = await vault.mark_keys()
     assert own.facts["key"] != from_bytes(victim.mark_key)
     return await is_([], vault.mark_keys(("x",)))
@@ -1208,7 +1208,7 @@ async def log_state(vault: Departure, victim: Victim) -> object:
 
 
 async def was_removed(vault: Departure, victim: Victim) -> object:
-    """A body of the other vault is one that nobody has here."""
+    """A body of the other vault is treated like one that was removed here."""
     shelf = vault._snapshot.shelf
     for body_id in victim.bodies:
         await is_(True, vault.was_removed(BodyReader(shelf, body_id, len(LARGE), None)))
@@ -1357,7 +1357,7 @@ ROLES: dict[type[Opened], Role] = {
 def opening(
     installation: Installation, organisation: ParticipantIdentifier, vault: type[Opened]
 ) -> AbstractAsyncContextManager[Opened]:
-    """Open as whoever gets that kind of vault."""
+    """Open a vault as the kind of actor that is entitled to its class."""
     if vault is TransferDesk:
         return installation.gate.operate(Principal(PrincipalKind.OPERATOR, "anna"), organisation)
     if issubclass(vault, Arrival):
@@ -1374,7 +1374,7 @@ def operations(vault: type[Opened]) -> set[str]:
 ATTEMPTS = [(vault, operation) for vault, cases in CASES.items() for operation in sorted(cases)]
 _KINDS = {(name, getattr(vault, name), CASES[vault][name]): (vault, name) for vault, name in ATTEMPTS[::-1]}
 NEW = frozenset(_KINDS.values())
-"""Of each operation that several vaults have, with the same code and case, the first."""
+"""The first occurrence of each operation that several vaults share with the same code and case."""
 
 
 @pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
@@ -1384,7 +1384,7 @@ def test_every_operation_has_a_case(vault: type[Opened]) -> None:
 
 @pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
 def test_no_operation_takes_an_organisation(vault: type[Opened]) -> None:
-    """The opened object is the scope (invariant 1)."""
+    """The opened object determines the organisation (invariant 1)."""
     for operation in operations(vault):
         member = getattr(vault, operation)
         if callable(member):
@@ -1404,7 +1404,7 @@ async def test_an_operation_reaches_nothing_of_another_organisation(
     vault: type[Opened],
     operation: str,
 ) -> None:
-    """Each attempt from a vault that is as new, so that what it finds there is its own or a leak."""
+    """Each attempt starts from a pristine vault, so that whatever it finds is its own or a leak."""
     attacker = await attackers.one(ROLES[vault])
     if operation in ("keys", "tls_client", "proving_key"):
         give_keys(installation, (await vault_login(installation, attacker, ROLES[vault])).vault, "attacker")
@@ -1423,7 +1423,7 @@ async def test_an_operation_reaches_nothing_of_another_organisation(
 
 
 class Undone(Exception):
-    """Rolls an opening back."""
+    """Raised in order to roll back an opening."""
 
 
 CHANGES = frozenset(
@@ -1449,7 +1449,7 @@ CHANGES = frozenset(
     }
     | mailcases.TELLING_NOTHING
 )
-"""Operations that tell nothing: their cases fail by what they would change in the other vault."""
+"""Operations that return nothing: their cases fail by what they would change in the other vault."""
 
 
 @pytest.mark.parametrize(
@@ -1462,7 +1462,7 @@ CHANGES = frozenset(
 async def test_a_case_fails_where_there_is_something_to_reach(
     installation: Installation, victim: Victim, vault: type[Opened], operation: str
 ) -> None:
-    """In the victim's own vault, as if nothing were between: a case that holds there tries nothing."""
+    """Run each case in the victim's own vault: a case that passes there as well would detect nothing."""
     victim.seen.clear()
     learned, noticed = object(), False
     with contextlib.suppress(Undone):
@@ -1476,7 +1476,7 @@ async def test_a_case_fails_where_there_is_something_to_reach(
 
 
 async def test_a_lock_on_one_vault_delays_no_other(installation: Installation, victim: Victim) -> None:
-    """Two vaults share no row that an opening locks."""
+    """Two vaults share no row that an opening would lock."""
     victim.seen.clear()
     other = await installation.organisation([AP])
     async with installation.open(victim.organisation, AP) as held:

@@ -1,8 +1,8 @@
-"""Every route of the message client, asked for by every kind of person who may not see what it leads to.
+"""Every route of the message client, requested by every kind of person who may not see its target.
 
-With ids that they would first have to learn: of another mailbox of the same organisation, and of another
-organisation. None answers with a word of what lies there, none changes it, and each attempt is in the log of
-the organisation in which it was made.
+They know ids that they would first have to learn: of another mailbox of the same organisation, and of another
+organisation. No response reveals any content or changes anything, and each attempt is recorded in the log
+of the organisation in which it was made.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ ANY_ID = {
     "{none}": "none",
 }
 NEEDS_CONTENT = ("/conversation/", "/message/", "/draft/", "/mailbox/", "/administration/disposal/")
-"""What a role in the organisation opens least of all: content, and what is decided about it."""
+"""Paths of content, and of decisions about it."""
 OF_MANAGERS = (
     "/administration/mailbox/",
     "/rights/{mailbox}/",
     "/manning/",
     "/administration/service/confirm/",
 )
-"""Pages of whoever manages a mailbox, or administers the organisation."""
+"""Pages for people who manage a mailbox or administer the organisation."""
 MADE = (
     "/message/{message}/reply",
     "/conversation/{conversation}/note",
@@ -54,19 +54,19 @@ MADE = (
     "/rights/{mailbox}/give",
     "/rights/{mailbox}",
 )
-"""Routes of :data:`WALK` by which there is something of each kind."""
+"""Routes of :data:`WALK` that create a record of each kind."""
 
 
 @dataclass
 class Scene:
-    """An organisation with something of every kind in one mailbox, and another one."""
+    """An organisation with records of every kind in one mailbox, and another organisation."""
 
     whole: Whole
     other: Whole
     ids: dict[str, str]
 
     async def state(self) -> object:
-        """Return what must not change."""
+        """Return the state that must not change."""
         async with self.whole.installation.open(self.whole.organisation, Role.MESSAGE_CLIENT) as vault:
             return (
                 await vault.conversations_by_id([self.ids["conversation"]]),
@@ -113,7 +113,7 @@ async def scene(installation: Installation) -> AsyncIterator[Scene]:
 
 
 def planted(one: Sight) -> Sight:
-    """Return the row with a word of ours in each field that a person types."""
+    """Return the row with a planted word in each field that a person fills in."""
     words = {"note": WORDS[1], "title": WORDS[3], "text": WORDS[3]}
     if one.path == "/lists":
         words["name"] = WORDS[4]
@@ -124,7 +124,7 @@ def planted(one: Sight) -> Sight:
 
 
 def rows() -> list[Sight]:
-    """Return a request to each route whose address names something, once for each route."""
+    """Return one request for each route whose address names a record."""
     once: dict[tuple[str, str], Sight] = {}
     for one in (*WALK, *LATER):
         if "{" in one.path and "{other}" not in one.path:
@@ -143,7 +143,7 @@ async def scene_routes(scene: Scene) -> set[str]:
 
 
 class Asking:
-    """A person who asks for one thing after the other."""
+    """A person who makes one request after another."""
 
     def __init__(self, scene: Scene, whole: Whole, visitor: Visitor, denied: int) -> None:
         self._scene, self._whole, self._visitor, self._denied = scene, whole, visitor, denied
@@ -153,7 +153,7 @@ class Asking:
         return cls(scene, whole, await whole.visit(by), await denials(whole))
 
     async def ask(self, one: Sight) -> tuple[httpx.Response, int]:
-        """Make a request, and return the answer with the number of denials that it left."""
+        """Make a request, and return the response with the number of denials that it added to the log."""
         ids, visitor, before = self._scene.ids, self._visitor, self._denied
         form = {name: "1" if "version" in value else value.format(**ids) for name, value in one.form.items()}
         path = one.path.format(**ids)
@@ -168,7 +168,7 @@ async def denials(whole: Whole) -> int:
 
 @pytest.mark.parametrize("by", sampled(["mia", "eva", "siv", "nils"], every=2))
 async def test_no_kind_of_person_without_the_right_reaches_another_mailbox(scene: Scene, by: str) -> None:
-    """One who manages another mailbox, an administrator, a security officer, and one who has no right."""
+    """The person manages another mailbox, is an administrator or security officer, or has no right at all."""
     before, wrong, asking = await scene.state(), [], await Asking.of(scene, scene.whole, by)
     for one in rows():
         if by == "eva" and one.path.startswith(OF_MANAGERS):
@@ -199,7 +199,7 @@ async def test_what_an_administrator_does_with_a_mailbox_shows_nothing_of_what_l
 
 
 async def test_no_id_of_another_organisation_opens_anything(scene: Scene) -> None:
-    """Whoever may do everything in their own organisation, with the ids of another one's."""
+    """A person with every right in their own organisation uses the ids of another organisation."""
     own = {"{mailbox}", "{folder}", "{decision}"}  # Both have the same mailboxes and numbers of decisions.
     before, wrong, tried = await scene.state(), [], 0
     asking = await Asking.of(scene, scene.other, "olle")

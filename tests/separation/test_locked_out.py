@@ -1,7 +1,7 @@
-"""A login that changes its own password or settings locks nobody out for long.
+"""A login that changes its own password or settings cannot lock the operator or another login out for long.
 
-PostgreSQL lets every login change both for itself. The attacker has one of ours, and a
-session that stays open; the operator has the administrator's login, and the command.
+PostgreSQL lets every login change both for itself. The attacker has one of our logins and a session that
+stays open; the operator has the administrator's login and the command.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PASSWORD = "ALTER ROLE CURRENT_USER PASSWORD 'mine'"
 
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Cluster]:
-    """A cluster whose administrator is no superuser."""
+    """Yield a cluster whose administrator is not a superuser."""
     with server_folder() as folder, cluster(folder / "cluster") as running:
         yield running
 
@@ -56,7 +56,7 @@ async def installation(theirs: Cluster) -> AsyncIterator[Installation]:
 
 
 def configured(theirs: Cluster, installation: Installation) -> Path:
-    """A configuration file of the installation, for commands."""
+    """Write a configuration file of the installation, for commands."""
     folder = installation.settings.secrets.parent
     secret_file(folder / "passphrase", installation.settings.passphrase)
     return write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url))
@@ -70,7 +70,7 @@ def sabotaged(address: str) -> None:
 
 @contextmanager
 def defending(address: str) -> Iterator[None]:
-    """Somebody who sets their own password and settings as fast as they can, and comes back with them."""
+    """Run an attacker who keeps changing their own password and settings, and reconnects with them."""
     over, begun = threading.Event(), threading.Event()
 
     def attack() -> None:
@@ -106,7 +106,7 @@ def opens(address: str, **other: str) -> bool:
 
 
 async def starts(installation: Installation) -> str:
-    """How a process starts: empty, or why it does not."""
+    """Start a gate; return an empty string, or the reason that it does not start."""
     try:
         gate = await Gate.start(installation.settings)
         try:
@@ -202,7 +202,7 @@ async def test_settings_alone_are_put_right_at_the_next_start(installation: Inst
 async def test_a_login_that_was_replaced_and_not_dropped_is_at_the_next_start(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command was killed between both."""
+    """The rotating command was killed between the two steps."""
     organisation = await installation.organisation([AP])
     vault, registry = await vault_login(installation, organisation, AP), await registry_address(installation)
 
@@ -228,7 +228,7 @@ async def test_a_login_that_was_replaced_and_not_dropped_is_at_the_next_start(
 async def test_a_login_that_made_something_elsewhere_is_shut_out_all_the_same(
     theirs: Cluster, installation: Installation
 ) -> None:
-    """It cannot be dropped then; nothing of ours is reached by it any more."""
+    """Such a login cannot be dropped, but it no longer reaches anything of the installation."""
     organisation = await installation.organisation([AP])
     login = await vault_login(installation, organisation, AP)
     with psycopg.connect(login.address, dbname="postgres", autocommit=True) as elsewhere:

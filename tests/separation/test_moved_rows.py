@@ -1,7 +1,7 @@
-"""Columns in the clear that carry rights are bound: who writes to the database moves nothing to themselves.
+"""Unencrypted columns that carry rights are bound to their row: changing them in the database gains nothing.
 
-Each is given the value of another row of the same vault, as a person of the organisation would do who can
-write to the database and wants to see what lies in another mailbox, or to be somebody else.
+Each gets the value of another row of the same vault, as would be done by a person of the organisation who
+can write to the database and wants to see another mailbox, or to be taken for another person.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ MOVED: dict[tuple[str, str], tuple[Read, ...]] = {
     ("searches", "person"): (lambda vault, held: vault.search(held.name, _OTHER),),
     ("favourites", "person"): (lambda vault, held: vault.favourites(_OTHER),),
 }
-"""Columns, and what reads them. The first row gets the value of the second one, or another value."""
+"""Columns, and operations that read them; the first row gets the second one's value, or another value."""
 OTHER_VALUES: dict[str, Callable[[Any], object]] = {
     "needs_approval": lambda before: not before,
     "undo_seconds": lambda before: before + 1,
@@ -155,7 +155,7 @@ async def test_a_draft_is_not_moved_apart_from_its_conversation(installation: In
 async def test_an_approval_is_of_this_text_with_these_files_and_by_this_person(
     installation: Installation, change: str
 ) -> None:
-    """Values that the same draft had before are put back, as well as other ones."""
+    """Previous values of the same draft are put back, as well as foreign ones."""
     seen_by, own = await superuser(installation), await installation.organisation([MK])
     schema = (await held_mail(installation, own, 1)).schema
     async with installation.open(own, MK) as vault:

@@ -1,4 +1,4 @@
-"""Every guard that keeps organisations apart has a mutant that lacks it; a few are run here, the cheapest.
+"""Every guard between organisations has a mutant that removes it; the cheapest few are run here.
 
 All of them: ``.venv/bin/python -m tests.separation.mutation.run``.
 """
@@ -32,7 +32,7 @@ def test_no_two_guards_have_one_name() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=guard)
 def test_the_guard_is_where_its_mutant_takes_it_away(mutant: Mutant) -> None:
-    """A guard that was moved or rewritten fails here until its mutant is, too."""
+    """After a guard was moved or rewritten, this fails until its mutant is updated."""
     assert mutant.changed() != ""
 
 

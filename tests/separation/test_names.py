@@ -1,4 +1,4 @@
-"""What a listing tells: no name of a file, object, schema, login or channel says whose it is."""
+"""Listings: no name of a file, object, schema, login or channel reveals its organisation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_no_name_of_a_file_or_object_says_whose_it_is(installation: Instal
 
 
 async def test_no_name_in_the_database_says_whose_it_is(installation: Installation) -> None:
-    """Schemas, owners, logins and channels: what PostgreSQL tells of another's is random."""
+    """Names of schemas, owners, logins and channels that PostgreSQL reveals to other logins are random."""
     seen_by, organisation = await superuser(installation), await installation.organisation()
     rows = seen_by.rows(
         "SELECT vault, schema, login, channel, 'o' || schema FROM registry.registrations"

@@ -1,7 +1,7 @@
-"""The queue of notifications is the whole cluster's: who fills it stops no other organisation.
+"""All organisations share the cluster's notification queue: filling it must not stop another organisation.
 
-The attacker has a vault's own login and goes around our code: it listens in a
-transaction that it leaves open, and notifies until nothing fits any more.
+The attacker has a vault's own login and bypasses our code: it listens in a transaction that it leaves
+open, and notifies until the queue is full.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from tests.vaults import (
 
 AP = Role.ACCESS_POINT
 SMALLEST = "64"
-"""Pages of the queue: what an attacker needs minutes for otherwise."""
+"""Pages of the queue; an attacker would need minutes to fill the default size."""
 EMPTY = 0.1
-"""The page on which the next notification goes counts as used."""
+"""Usage of an empty queue at most: the page for the next notification counts as used."""
 
 
 @pytest_asyncio.fixture(scope="module")
 async def small() -> AsyncIterator[Installation]:
-    """An installation on a server with the smallest queue that there is."""
+    """Yield an installation on a server with the smallest possible queue."""
     with pytest.MonkeyPatch.context() as patched, server_folder() as folder:
         patched.setitem(postgres._CONFIGURATION, "max_notify_queue_pages", SMALLEST)
         async with installed(settings_in(folder)) as running:
@@ -66,7 +66,7 @@ async def attacker(small: Installation) -> VaultLogin:
 
 @pytest_asyncio.fixture
 async def queue(small: Installation) -> AsyncIterator[NotifyQueue]:
-    """What the platform does about it, which nobody does until it is told to look."""
+    """Yield the platform's defence, which runs only when a test calls it."""
     database = await Database.start(small.settings)
     made = NotifyQueue(database)
     yield made
@@ -76,7 +76,7 @@ async def queue(small: Installation) -> AsyncIterator[NotifyQueue]:
 
 @contextlib.contextmanager
 def holding(login: VaultLogin) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A session that listens, and holds the tail of the queue by a transaction that it leaves open."""
+    """Yield a session that listens, and that blocks the tail of the queue by an open transaction."""
     connection = login.connect()
     connection.execute(b"LISTEN mine")
     connection.execute(b"SET idle_in_transaction_session_timeout = 0")
@@ -89,7 +89,7 @@ def holding(login: VaultLogin) -> Iterator[psycopg.Connection[tuple[object, ...]
 
 
 def fill(login: VaultLogin) -> None:
-    """Notify until the queue takes no more."""
+    """Notify until the queue is full."""
     with login.connect() as flooding:
         for _ in range(1000):
             try:
@@ -100,7 +100,7 @@ def fill(login: VaultLogin) -> None:
 
 
 async def exchanges(installation: Installation, organisation: ParticipantIdentifier) -> bool:
-    """Return whether another organisation goes on to exchange envelopes."""
+    """Return whether an organisation can still exchange envelopes."""
     try:
         await exchange(installation, organisation)
     except VaultError:
@@ -119,7 +119,7 @@ async def exchange(installation: Installation, organisation: ParticipantIdentifi
 
 
 async def comes(condition: Callable[[], bool]) -> bool:
-    """Return whether it comes to hold."""
+    """Return whether the condition becomes true in time."""
     try:
         await until(condition)
     except TimeoutError:
@@ -147,7 +147,7 @@ async def test_a_full_queue_of_notifications_stops_nobody_also_after_the_attacke
 async def test_an_organisation_that_is_added_meanwhile_is_served(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The registry is read by itself, also when nobody tells that it changed."""
+    """Processes re-read the registry periodically, even without a notification that it changed."""
     monkeypatch.setattr(wakeups, "_LOOK_SECONDS", 0.1)
     gate = await Gate.start(small.settings)
     added = ParticipantIdentifier.parse("0203:tillagd.se")
@@ -166,7 +166,7 @@ async def test_an_organisation_that_is_added_meanwhile_is_served(
 async def test_what_was_not_notified_is_once_the_queue_moves(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits to be notified is tried again and again, and may take the server's warnings away."""
+    """Pending notifications are retried repeatedly, and these attempts may receive the server's warnings."""
     monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
     organisation = await small.organisation([AP])
     other = await Gate.start(small.settings)
@@ -212,7 +212,7 @@ async def test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other(
 async def test_a_session_that_is_only_slow_to_read_is_not_ended(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Among sessions that are equally far behind, the server names any."""
+    """Among sessions that are equally far behind, the server may name any of them."""
     bystander = await vault_login(small, await small.organisation([AP]), AP)
     hear = NotifyQueue._hear
     with holding(attacker) as holder, bystander.connect() as slow:
@@ -251,7 +251,7 @@ async def test_who_takes_the_servers_warnings_away_is_found_by_its_long_transact
 async def test_a_session_that_does_not_read_is_found_too(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is in no transaction of its own: the server waits for it to take what it is sent."""
+    """The session has no open transaction: the server is waiting for it to read its data."""
     monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
     monkeypatch.setattr(NotifyQueue, "_hear", lambda queue, notice: None)
     monkeypatch.setattr(notifyqueue, "_TRIES", 2)
@@ -266,7 +266,7 @@ async def test_a_session_that_does_not_read_is_found_too(
 async def test_a_session_of_somebody_else_is_named_and_left_alone(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In a cluster with other systems, whose administrator alone may end theirs."""
+    """In a cluster shared with other systems, only the administrator may end their sessions."""
     administrator = await superuser(small)
     name = f"elsewhere{uuid4().hex[:8]}"
     administrator.rows(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD 'theirs'")
@@ -287,7 +287,7 @@ async def test_a_session_of_somebody_else_is_named_and_left_alone(
 async def test_a_commit_that_notifies_is_refused_for_now_and_not_for_good(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue
 ) -> None:
-    """503 and not 500, should something notify where it stores after all."""
+    """Should a transaction notify where it stores after all, the client gets 503 rather than 500."""
     with holding(attacker):
         fill(attacker)
         session = await Session.connect(attacker.address)
@@ -302,7 +302,7 @@ async def test_a_commit_that_notifies_is_refused_for_now_and_not_for_good(
 async def test_the_administrator_of_an_operators_own_cluster_can_do_it_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who is no superuser, and hardened or not."""
+    """The administrator is not a superuser, and the cluster may be hardened or not."""
     monkeypatch.setitem(postgres._CONFIGURATION, "max_notify_queue_pages", SMALLEST)
     monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
     with server_folder() as folder, cluster(folder / "cluster") as theirs:

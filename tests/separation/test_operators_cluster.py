@@ -1,4 +1,4 @@
-"""The operator's own cluster: vaults are made by who is no superuser, and are as separate."""
+"""On the operator's own cluster, an administrator without superuser rights makes equally separate vaults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def theirs() -> Iterator[Cluster]:
 
 
 async def lived(installation: Installation) -> VaultLogin:
-    """A vault's life: made, used, its login's password changed, dropped, beside one that stays."""
+    """Create, use and drop a vault and change its login's password, while another vault stays."""
     stays, goes = await installation.organisation([AP]), await installation.organisation([AP])
     for organisation in (stays, goes):
         async with installation.open(organisation, AP) as vault:
@@ -117,7 +117,7 @@ async def test_passwords_change_by_command(theirs: Cluster) -> None:
 
 
 async def test_a_cluster_that_asks_for_no_password_is_refused(theirs: Cluster) -> None:
-    """Also by processes that only open vaults: what was in order once may have been changed."""
+    """Processes that only open vaults check this too, since the cluster may have been changed meanwhile."""
     settings = theirs.settings()
     async with installed(settings):
         pass

@@ -1,4 +1,4 @@
-"""A cluster is recovered to a moment from PostgreSQL's own archive, as docs/backup.md says."""
+"""A cluster is recovered to a point in time from PostgreSQL's own archive, as docs/backup.md describes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AP = Role.ACCESS_POINT
 
 @contextlib.contextmanager
 def received(theirs: Cluster, archive: Path) -> Iterator[None]:
-    """Have the write-ahead log arrive in a folder as it is written; a slot keeps what has not come yet."""
+    """Stream the write-ahead log into a folder as it is written; a replication slot retains the rest."""
     archive.mkdir()
     theirs.superuser("SELECT pg_create_physical_replication_slot('archive', true)")
     process = subprocess.Popen(
@@ -52,7 +52,7 @@ def env(theirs: Cluster) -> dict[str, str]:
 
 
 def given_to_the_server(folder: Path) -> None:
-    """Let the user that the server runs as have a folder."""
+    """Make the user that the server runs as the owner of a folder."""
     if os.geteuid() == 0:
         user = pwd.getpwnam("pgserver")
         subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", folder], check=True)
@@ -108,7 +108,7 @@ async def test_a_cluster_is_recovered_to_a_moment_and_has_what_was_stored_until_
 
 
 def is_primary(theirs: Cluster) -> bool:
-    """Return whether the server has been recovered, and takes what is stored."""
+    """Return whether the server has finished recovery and accepts writes."""
     try:
         return theirs.ask("SELECT pg_is_in_recovery()") == [(False,)]
     except psycopg.OperationalError:

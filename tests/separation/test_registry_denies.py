@@ -1,7 +1,7 @@
-"""The registry's login, which every process has, opens no vault and changes nothing of the registry.
+"""The registry's login, which every process has, opens no vault and changes nothing in the registry.
 
-Nothing here goes through the gate. The attacker has that login, and knows every
-name in the vault: the registry tells most of them.
+Nothing here goes through the gate. The attacker has that login, and knows every name in the vault, most of
+which the registry reveals.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ OWN_LOG = {
     "pause_log",
     "resolve_refusal",
 }
-"""What the registry's login may run: it writes and signs the operator's log."""
+"""Functions with which the registry's login writes and signs the operator's log."""
 MOMENTS = {"due_moments", "keep_moments"}
-"""And what it may ask and keep: in which vaults something becomes due, and when."""
+"""Functions with which it reads and stores the times at which work becomes due in the vaults."""
 
 LEASES = {"end_leases", "renew_leases"}
-"""And what it may have of work that comes by itself: names of processes and numbers of partitions."""
+"""Functions with which it handles leases for background work: process names and partition numbers."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -50,7 +50,7 @@ async def administrator(installation: Installation) -> Superuser:
 
 @pytest_asyncio.fixture(scope="module")
 async def stolen(installation: Installation) -> tuple[VaultLogin, ...]:
-    """What there is to know of a vault in each role."""
+    """Return everything there is to know about a vault in each role."""
     organisation = await installation.organisation()
     async with installation.open(organisation, Role.ACCESS_POINT) as transfers:
         await submitted(transfers)
@@ -137,7 +137,7 @@ async def test_the_registry_is_read_and_its_log_grows_and_nothing_else(
 async def test_what_the_registry_tells_opens_no_vault(
     registry: psycopg.Connection[Row], stolen: tuple[VaultLogin, ...]
 ) -> None:
-    """The passwords that stand in it are sealed, each with a key that the registry's login has not."""
+    """Passwords in the registry are sealed, each with a key that the registry's login does not have."""
     for vault in stolen:
         ((secret,),) = attempt(registry, f"SELECT secret FROM registrations WHERE vault = '{vault.vault}'")
         for guess in (secret.hex(), secret.decode("latin-1").replace("\0", "")):

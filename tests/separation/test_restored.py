@@ -1,7 +1,7 @@
-"""A database that was put back from a dump lets nobody connect but our own logins.
+"""After a restore from a dump, only the installation's own logins can connect to the database.
 
-PostgreSQL's dump of a database says nothing of who may connect to it: everybody may
-connect to a new one, and make temporary tables in it.
+PostgreSQL's dump of a database omits who may connect to it: every login may connect to a new one, and make
+temporary tables in it.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ STRANGER = "other_systems_login"
 
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Cluster]:
-    """A cluster in which another system has a login too."""
+    """Yield a cluster in which another system also has a login."""
     with server_folder() as folder, cluster(folder / "cluster") as running:
         running.superuser(f"CREATE ROLE {STRANGER} LOGIN PASSWORD 'theirs'")
         yield running
 
 
 def gets_in(theirs: Cluster) -> bool:
-    """Return whether another system's login gets into the database."""
+    """Return whether another system's login can connect to the database."""
     address = theirs.url.replace(ADMINISTRATOR, STRANGER)
     try:
         psycopg.connect(address, password="theirs").close()
@@ -58,7 +58,7 @@ def gets_in(theirs: Cluster) -> bool:
 
 
 def dumped_and_restored(theirs: Cluster, *options: str) -> None:
-    """Dump the database with PostgreSQL's own program, drop it, and restore it from that into a new one."""
+    """Dump the database with PostgreSQL's own program, drop it, and restore the dump into a new one."""
     dump = theirs.folder / "dump"
     run(theirs, "pg_dump", "--format=custom", f"--file={dump}", "samdrift")
     theirs.superuser("DROP DATABASE samdrift WITH (FORCE)", "postgres")
@@ -75,7 +75,7 @@ def run(theirs: Cluster, program: str, *arguments: str) -> None:
 
 
 async def begins(settings: VaultSettings) -> str:
-    """How an installation begins: empty, or why it does not."""
+    """Start an installation; return an empty string, or the reason that it does not start."""
     try:
         async with cared_for(settings, open_keys(settings)):
             return ""
@@ -85,7 +85,7 @@ async def begins(settings: VaultSettings) -> str:
 
 @pytest_asyncio.fixture
 async def lived(theirs: Cluster) -> AsyncIterator[tuple[Cluster, ParticipantIdentifier]]:
-    """An installation that has content and does not run."""
+    """Yield an installation that has content and is not running."""
     async with installed(theirs.settings()) as installation:
         organisation = await installation.organisation([AP])
         async with installation.open(organisation, AP) as vault:
@@ -113,14 +113,14 @@ async def test_a_restored_database_is_closed_by_the_next_start(
 
 
 def page(beginning: str, database: str) -> str:
-    """Return what docs/database.md says to run, by how it begins, for one organisation's database."""
+    """Return the commands in docs/database.md after a given introduction, for one organisation's database."""
     blocks = (_CHECKOUT / "docs/database.md").read_text().split("```")[1::2]
     (block,) = [each.split("\n", 1)[1] for each in blocks if each.split("\n", 1)[1].startswith(beginning)]
     return re.sub(r"\bDATABASE(?=[; ]|$)(?! DATABASE)", database, block, flags=re.MULTILINE)
 
 
 async def test_one_organisation_is_put_back_from_its_own_dump(theirs: Cluster) -> None:
-    """As docs/database.md says, word by word; others are not touched."""
+    """The commands of docs/database.md are run word by word, and other organisations are not affected."""
     async with installed(theirs.settings()) as installation:
         damaged, other = await installation.organisation([AP]), await installation.organisation([AP])
         for organisation in (damaged, other):
@@ -154,7 +154,7 @@ async def test_one_organisation_is_put_back_from_its_own_dump(theirs: Cluster) -
 async def test_a_database_that_the_administrator_cannot_close_is_refused_in_words(
     lived: tuple[Cluster, ParticipantIdentifier], hardened: bool
 ) -> None:
-    """It was restored by a superuser, whose it is now."""
+    """A superuser restored the database and therefore owns it."""
     theirs, _ = lived
     dumped_and_restored(theirs)
     theirs.superuser("ALTER DATABASE samdrift OWNER TO postgres")

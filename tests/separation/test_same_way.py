@@ -1,8 +1,8 @@
-"""What is another's takes the same way as what nobody has: the same statements in as many round trips.
+"""Another organisation's record and a non-existent one cost the same statements in as many round trips.
 
-So no time tells the one from the other. No test asserts a time; this asserts
-what the time is spent on. That the answers are the same is held where answers
-are (tests/roles/test_isolation_check.py, tests/separation/test_every_operation.py).
+Response times therefore cannot tell them apart. No test asserts a time; this asserts the work on which the
+time is spent. That the responses are equal is tested elsewhere
+(tests/roles/test_isolation_check.py, tests/separation/test_every_operation.py).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from tests.unit.accesspoint.ends import settling
 from tests.vaults import NOW, Installation
 
 Way = list[list[str]]
-"""The statements of each round trip."""
+"""Statements of each round trip."""
 _ATTEMPT: ContextVar[bool] = ContextVar("attempt", default=False)
-"""True within an attempt, and in what it starts: what goes on in the background meanwhile is not its way."""
+"""True in an attempt and the tasks that it starts, so that other background work is not recorded."""
 
 
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Way:
-    """What is asked of the database from now on."""
+    """Record the statements that attempts send to the database."""
     found: Way = []
     run = Session.run
 
@@ -57,7 +57,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Way:
 
 @pytest_asyncio.fixture(scope="module")
 async def planted(installation: Installation) -> Planted:
-    """Another organisation's records, one of which waits to be fetched."""
+    """Return another organisation's records, one of which waits to be fetched."""
     organisation = await installation.organisation()
     canary = OrganisationConfig(organisation, "Grannkommun", tuple(Role), ("sdk.granne",))
     found = await plant(installation.gate, canary, NOW)

@@ -1,7 +1,7 @@
-"""What is encrypted for one vault, row or column opens in no other: who writes to the database gains nothing.
+"""Data encrypted for one vault, row or column opens in no other: writing to the database gains nothing.
 
-The columns are taken from the database: a new one with bytes in it is either
-sealed, and swapped here, or says why it is not.
+The columns are read from the database: a new binary column is either sealed, and swapped here, or listed
+with the reason that it is not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True)
 class Held:
-    """A message that came in, answered, in a vault of the message service."""
+    """Ids of an answered incoming message in a vault of the message service."""
 
     organisation: ParticipantIdentifier
     schema: str
@@ -51,13 +51,13 @@ class Held:
 
 @dataclass(frozen=True)
 class HeldMail:
-    """One row of each kind in a vault of the message client."""
+    """Ids of one row of each kind in a vault of the message client."""
 
     installation: Installation
     organisation: ParticipantIdentifier
     schema: str
     name: str
-    """Person, search token and setting."""
+    """Name shared by the person, the search token and the setting."""
     conversation: str
     message: str
     draft: str
@@ -81,7 +81,7 @@ async def _mark_keys(vault: MessageServiceVault, held: Held) -> object:
 
 
 async def _conversations(vault: MessageClientVault, held: HeldMail) -> object:
-    """Read as a move to another supplier does, which alone opens them."""
+    """Read conversations as a move to another supplier does, which is the only operation that opens them."""
     gate, kind = held.installation.gate, MessageClientDeparture
     async with gate.depart(WORKER, held.organisation, kind, {}) as departing:
         return await departing.conversations()
@@ -98,7 +98,7 @@ SEALED: dict[Column, Read] = {
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("mark_keys", "sealed"): _mark_keys,
 }
-"""Columns of the message service that hold what is encrypted, and how each is read."""
+"""Encrypted columns of the message service, and how each is read."""
 SEALED_MAIL: dict[Column, ReadMail] = {
     ("mailboxes", "sealed"): lambda vault, held: vault.mailboxes(),
     ("conversations", "sealed"): _conversations,
@@ -127,12 +127,12 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
     ("signed_statements", "sealed"): lambda vault, held: vault.signed_statements_after(0, 10),
 }
-"""Columns of the message client that hold what is encrypted, and how each is read."""
+"""Encrypted columns of the message client, and how each is read."""
 SEALED_OFFICE: dict[Column, Callable[[GovernanceVault], Awaitable[object]]] = {
     ("offered_keys", "sealed"): lambda vault: vault.offered_keys(),
     ("reports", "sealed"): lambda vault: vault.last_report(),
 }
-"""Columns of governance alone that hold what is encrypted, and how each is read."""
+"""Encrypted columns that only governance has, and how each is read."""
 CLEAR: dict[Column, str] = {
     ("bodies", "sha256"): "of an envelope, for its transfer; never of a message's content",
     ("log", "content"): "facts; a swapped entry breaks the chain",
@@ -199,7 +199,7 @@ CLEAR: dict[Column, str] = {
     ("former_log", "hash"): "its chain",
     ("arrivals", "manifest"): "a digest of what is brought from another supplier",
 }
-"""Columns that are not encrypted, and what they hold."""
+"""Columns that are not encrypted, and their content."""
 
 
 async def test_every_column_with_bytes_is_sealed_or_says_why_not(
@@ -250,7 +250,7 @@ async def held(
 async def test_what_is_put_in_anothers_place_does_not_open(
     installation: Installation, column: Column, of: str
 ) -> None:
-    """The value of one's own row becomes another one's, as somebody could do who writes to the database."""
+    """An attacker who can write to the database replaces a value of one row with that of another row."""
     seen_by, own = await superuser(installation), await installation.organisation([MT])
     mine = await held(installation, own)
     if of == "another vault":
@@ -323,7 +323,7 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
 
 @pytest.mark.parametrize("of", ["another vault", "another row"])
 async def test_what_is_put_in_the_place_of_mail_does_not_open(installation: Installation, of: str) -> None:
-    """For each column of the message client in turn; what was there is put back afterwards."""
+    """Each column of the message client is tried in turn, and its value is restored afterwards."""
     seen_by, own = await superuser(installation), await installation.organisation([MK])
     mine = await held_mail(installation, own, 1)
     values = {column: stored(seen_by, mine.schema, column) for column in SEALED_MAIL}
@@ -377,7 +377,7 @@ async def opened_elsewhere(
     values: dict[Column, set[bytes]],
     read: Callable[[Column], Awaitable[object]],
 ) -> list[Column]:
-    """Put what is foreign in each own place in turn, and return the columns that open all the same."""
+    """Put foreign values in each of the vault's columns in turn, and return the columns that open anyway."""
     opened = []
     for column, (value,) in values.items():
         (foreign,) = stored(seen_by, theirs, column) - {value}

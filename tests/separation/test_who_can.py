@@ -1,6 +1,6 @@
-"""*Who can* against what is so: everybody tries every door, and the report has those who get through.
+"""The *who can* report against reality: everyone tries every mailbox, and the report lists who succeeds.
 
-Both ways: whoever gets through is in the report, and each path of the report gets through.
+Both directions hold: everyone who gets in is in the report, and every path in the report leads in.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ CLAIMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 @dataclass
 class World:
-    """An organisation whose people have rights in every way there is, and had some that are over."""
+    """An organisation whose people have rights in every possible way, some of which have ended."""
 
     organisation: ParticipantIdentifier
     house: House
@@ -76,7 +76,7 @@ class World:
         return Subject.parse(f"person:{self.ids[name]}")
 
     def states(self) -> None:
-        """Have everything stated, the ends last."""
+        """State all rights, and then their endings."""
         house, person = self.house, self.person
         start = house.now + timedelta(hours=1)
 
@@ -99,7 +99,7 @@ class World:
 
 
 async def world(installation: Installation) -> World:
-    """Make the organisation, its people and their statements, of this morning."""
+    """Make the organisation, its people, and statements from this morning."""
     organisation = await installation.organisation([MK, GOV, Role.ACCESS_POINT])
     ids = {}
     async with installation.open(organisation, MK) as vault:
@@ -118,7 +118,7 @@ async def world(installation: Installation) -> World:
 
 
 async def through(installation: Installation, made: World) -> set[tuple[str, str]]:
-    """Try every mailbox as everybody who can sign in, and return who got to see what."""
+    """Try every mailbox as every person who can sign in; return who could open which mailbox."""
 
     async def names(vault: MessageClientVault) -> dict[str, str]:
         return {}

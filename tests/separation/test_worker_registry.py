@@ -1,6 +1,6 @@
 """A worker's login to the registry: it reads where its vault is, and writes the operator's log.
 
-The attacker has taken over a worker at isolation level `process` and goes around our code.
+The attacker has taken over a worker at isolation level `process` and bypasses our code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker's login, its own vault, and another's."""
+    """A worker's login, its own vault, and another one."""
 
     reader: str
     password: str
@@ -123,7 +123,7 @@ async def test_the_operators_log_grows_and_is_not_read(
 async def test_what_it_does_to_its_own_login_stops_no_other(
     worker: Worker, taken: psycopg.Connection[Row], installation: Installation
 ) -> None:
-    """Its password, its settings, all of its connections. The next start of its worker has another one."""
+    """A login that changes its own password and settings affects no other, and the next start replaces it."""
     other = await installation.provisioner.new_reader(worker.theirs.vault)
     attempt(taken, "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
     attempt(taken, "ALTER ROLE CURRENT_USER PASSWORD 'mine'")
@@ -140,7 +140,7 @@ async def test_what_it_does_to_its_own_login_stops_no_other(
 
 @pytest_asyncio.fixture
 async def gate(worker: Worker, installation: Installation) -> AsyncIterator[tuple[Gate, HandedDatabase]]:
-    """A gate as a worker has it."""
+    """Yield a gate as a worker has it."""
     database = await Database.start(installation.settings)
     handed = HandedDatabase(database.address, worker.reader, worker.password)
     keys = open_keys(installation.settings)

@@ -1,4 +1,4 @@
-"""The database as somebody sees it who has nothing but one vault's login."""
+"""The database as seen with nothing but one vault's login."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLACES = """
 SELECT schema, coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)
 """
 _FOUND: dict[tuple[str, str], str] = {}
-"""The database in which the vault with a schema was last, by the administrator's address and that schema."""
+"""Last known database of each vault, by the administrator's address and the vault's schema."""
 _WHERE = "SELECT coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)"
 
 
@@ -39,7 +39,7 @@ class VaultLogin:
     address: str
     """Connection string with the password."""
     database: str = ""
-    """Name of the database that it is in."""
+    """Name of the database in which the vault is."""
 
     @property
     def owner(self) -> str:
@@ -51,18 +51,18 @@ class VaultLogin:
 
 @dataclass(frozen=True)
 class Superuser:
-    """The database's administrator, to look at what a login did or did not do."""
+    """The database's administrator, used to inspect what a login did or did not do."""
 
     address: str
 
     def rows(self, question: str, *values: object) -> Sequence[Row]:
-        """Ask in the database of the vault whose schema is named there, else in the registry's."""
+        """Run a query in the database of the vault whose schema it names, otherwise in the registry's."""
         with self.connect(f"{question} {values}") as connection:
             cursor = connection.execute(question.encode(), values)
             return cursor.fetchall() if cursor.description is not None else []
 
     def connect(self, naming: str = "") -> psycopg.Connection[Row]:
-        """Connect to the database of the vault whose schema is named there, else to the registry's."""
+        """Connect to the database of the vault whose schema is named, otherwise to the registry's."""
         schemas = _SCHEMA.findall(naming)
         last = _FOUND.get((self.address, schemas[0])) if schemas else None
         if last is not None:
@@ -81,7 +81,7 @@ class Superuser:
             return _tables(connection, schema)
 
     def functions(self, schema: str) -> list[tuple[str, int]]:
-        """Names and numbers of arguments."""
+        """Return the names and numbers of arguments of a schema's functions."""
         found = self.rows(
             f"SELECT proname, pronargs FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace"
             " ORDER BY proname"
@@ -89,11 +89,11 @@ class Superuser:
         return [(name, arguments) for name, arguments in found]
 
     def snapshot(self, schema: str) -> dict[str, Row]:
-        """What every table of a schema holds, as count and digest."""
+        """Return the content of every table of a schema, as count and digest."""
         return self.snapshots([schema])[schema]
 
     def snapshots(self, schemas: Collection[str]) -> dict[str, dict[str, Row]]:
-        """The same for several, with one connection to each of their databases: most cases ask twice."""
+        """Return snapshots of several schemas, with one connection to each of their databases."""
         with psycopg.connect(self.address, autocommit=True) as registry:
             known = dict(registry.execute(_PLACES, (list(schemas),)).fetchall())
         places: dict[str | None, list[str]] = {}
@@ -109,8 +109,9 @@ class Superuser:
 
     @contextlib.contextmanager
     def watching(self, schemas: Collection[str]) -> Iterator[Callable[[], dict[str, dict[str, Row]]]]:
-        """Snapshots of schemas in one database, again and again: its tables are looked up, and the questions
-        planned, once.
+        """Yield a function that repeatedly takes snapshots of schemas in one database.
+
+        The tables are looked up, and the queries planned, only once.
         """
         with self.connect(" ".join(schemas)) as connection:
             questions = {schema: _question(schema, _tables(connection, schema)) for schema in schemas}
@@ -156,7 +157,7 @@ async def superuser(installation: Installation) -> Superuser:
 async def vault_login(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> VaultLogin:
-    """The login of a vault, got the way the gate gets it: with the vault's data key."""
+    """Return a vault's login, obtained as the gate does: with the vault's data key."""
     administrator = await superuser(installation)
     ((vault, schema, login, secret, channel, where),) = administrator.rows(
         "SELECT vault, schema, login, secret, channel, coalesce(database, current_database())"
@@ -172,5 +173,5 @@ async def vault_login(
 
 
 async def registry_login(installation: Installation) -> str:
-    """Connection string of the registry's login."""
+    """Return the connection string of the registry's login."""
     return installation.provisioner.database.registry().address

@@ -1,4 +1,4 @@
-"""CI on a fresh machine: what the tests talk to is installed, and no size of the suite is left out."""
+"""CI on a fresh machine: programs that the tests use are installed, and every size of the suite is run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def script(path: Path, text: str) -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A checkout on a machine without any of the programs, with an apt that notes what it is asked for."""
+    """Return a checkout on a machine without any of the programs, with an apt that prints its arguments."""
     for folder in (".ci", "bin"):
         (tmp_path / folder).mkdir()
     for program in ("bash", "dirname", "env"):

@@ -1,6 +1,6 @@
-"""Commands in documents are ones that the command line takes: names, options, arguments, choices.
+"""Commands in documents are valid on the command line: names, options, arguments, choices.
 
-Those of getting started, of the run books and of others are also run, by tests that take them from there.
+Tests that extract the commands of getting started, of the run books and of other documents also run them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _BLOCK = re.compile(r"^ *```[a-z]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _CALLED = re.compile(r"(?:^|(?<=[\s(=']))(?:\./samdrift|/opt/samdrift/(?:bin/)?samdrift|^samdrift)(?=\s)(.*)")
 _MENTIONED = re.compile(r"`(?:\./)?samdrift ([^`]+)`")
 _LEFT_OUT = {"…", "..."}
-"""What stands for a value, or for options and arguments, that are not written out."""
+"""Placeholders for a value, or for options and arguments, that are omitted."""
 _NO_COMMANDS = {"log key v1"}
-"""Texts that begin with the program's name and are none of its commands."""
+"""Texts that begin with the program's name but are not commands."""
 _ENDS = re.compile(r"[();<>|&]+")
 
 
 def words(line: str) -> list[str]:
-    """Split what follows the program's name, up to where the shell begins something else."""
+    """Split the text after the program's name into words, up to the next shell operator."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=True)
     reader.whitespace_split = True
     taken: list[str] = []
@@ -40,7 +40,7 @@ def words(line: str) -> list[str]:
 
 
 def called(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command in the blocks of a document."""
+    """Yield the words of each command in a document's code blocks."""
     for block in _BLOCK.findall(text):
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             for rest in _CALLED.findall(line.strip()):
@@ -55,7 +55,7 @@ def mentioned(text: str) -> Iterator[list[str]]:
 
 
 def found(words: list[str]) -> tuple[Words, list[str]]:
-    """Return the words that name a command or a group, and those that are left."""
+    """Return the words that name a command or a group, and the remaining words."""
     length = 0
     while length < len(words) and _below((*words[: length + 1],)):
         length += 1
@@ -67,7 +67,7 @@ def _below(path: Words) -> dict[Words, Any]:
 
 
 def fault_of_call(words: list[str]) -> str | None:
-    """Return what the command line would say of a command that is written out, or None."""
+    """Return the fault that the command line would find in a complete command, or None."""
     if words[:1] == ["--help"] or words[:1] == ["--version"]:
         return None
     path, rest = found(words)
@@ -98,7 +98,7 @@ def fault_of_call(words: list[str]) -> str | None:
 
 
 def fault_of_mention(words: list[str]) -> str | None:
-    """Return what is wrong with a command that a sentence names, perhaps without all that it takes."""
+    """Return the fault in a command that a sentence names, possibly without all of its arguments, or None."""
     if words[:1] == ["--help"] or " ".join(words) in _NO_COMMANDS:
         return None
     path, rest = found(words)

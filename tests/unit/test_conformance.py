@@ -1,4 +1,4 @@
-"""The conformance page follows from the texts, the source and the tests, and claims no more than they say."""
+"""The conformance page is derived from texts, source and tests, and claims no more than they do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DIFFERENCES = (
 )
 REASONS = ("in part", "not built", "no rule", "DIGG", "organisation", "operator", "federation", "peer")
 _MISSING_DOCUMENTS = {"codes-common", "codes-technical"}
-"""Texts without a rule of the kinds that are listed: tables of codes."""
+"""Texts without a rule of the listed kinds: tables of codes."""
 
 
 # --- the list of rules, against the texts -----------------------------------------------------------------
@@ -59,7 +59,7 @@ def known() -> frozenset[Clause]:
 
 @requires_digg
 def test_the_list_has_every_rule_of_every_text_in_its_order() -> None:
-    """A rule that is added, left out or worded anew shows by its place or its digest."""
+    """A rule that was added, omitted or reworded shows by its place or its digest."""
     in_texts = [(rule.clause, rule.digest) for rule in rules_in(DIGG / "specs")]
     assert [(entry.clause, entry.digest) for entry in listed()] == in_texts
 
@@ -229,7 +229,7 @@ def test_a_test_is_named_after_letters_that_rise(tmp_path: Path) -> None:
 
 @cache
 def _everywhere() -> tuple[tuple[str, Citation], ...]:
-    """Every citation in source and tests, demonstrations too; this file makes some up."""
+    """Return every citation in source and tests, with demonstrations, without those invented in this file."""
     found = [("src", each) for each in citations_below(SOURCE)]
     found += [("tests", each) for each in citations_below(TESTS) if each.file != "unit/test_conformance.py"]
     return tuple(found)
@@ -362,7 +362,7 @@ def test_a_rule_is_not_tested_by_a_test_of_its_neighbour_or_its_section() -> Non
 
 
 def test_what_the_source_says_is_missing_is_on_the_page() -> None:
-    """Also of texts that these build on, as DNSSEC of eDelivery BDXL."""
+    """This includes gaps in texts on which these build, such as DNSSEC of eDelivery BDXL."""
     shown = (ROOT / "docs" / "conformance.md").read_text("utf-8")
     admitted = [what for _, what in gaps(SOURCE)]
     assert any("DNSSEC" in what for what in admitted)
@@ -397,7 +397,7 @@ def test_a_rule_that_no_source_cites_has_a_reason() -> None:
 
 
 def test_what_is_built_in_part_is_cited_and_what_is_not_built_is_not() -> None:
-    """So that a gap that has been filled does not stay on the page, and none that is there is hidden."""
+    """A gap that was filled must not stay on the page, and an existing gap must not be hidden."""
     for row in current():
         if row.standing is Standing.PARTLY:
             assert row.implemented, row.entry.clause

@@ -1,4 +1,4 @@
-"""The documents say only what is so: links lead somewhere, tests and commands that they name exist."""
+"""The documents are correct: links lead somewhere, and tests and commands that they name exist."""
 
 from __future__ import annotations
 

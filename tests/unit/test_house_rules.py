@@ -1,4 +1,4 @@
-"""Linter, format and types over the whole project, and rules of the house that they do not know."""
+"""Linter, format and types of the whole project, and house rules that these tools do not check."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PRINTS = {
     "cli/demoview.py",  # tables of the demonstration, through the same escaping
     *("bootstrap/launcher.py", "bootstrap/environment.py"),  # before anything is installed
 }
-"""Who may write to standard output and standard error."""
+"""Modules that may write to standard output and standard error."""
 WRITERS = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
 MAKERS = {"Console"}
 _LAST_NAMES = {writer.rpartition(".")[2] for writer in WRITERS}
 
 
 def written_in(source: str) -> set[str]:
-    """The ways to a terminal that a module's code calls or hands on."""
+    """Return the functions for writing to a terminal that a module's code calls or passes on."""
     nodes = nodes_of(source, _LAST_NAMES | MAKERS)
     named = {ast.unparse(node) for node in nodes if last_name(node) in _LAST_NAMES}
     called = (node.func for node in nodes if isinstance(node, ast.Call))
@@ -40,7 +40,7 @@ def written_in(source: str) -> set[str]:
     "module", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE))
 )
 def test_nothing_reaches_a_terminal_but_by_one_way(module: Path) -> None:
-    """Names in a peer's certificate have overwritten "not verified" with "verified" on a screen."""
+    """Names in a peer's certificate were once able to replace "not verified" with "verified" on a screen."""
     if str(module.relative_to(SOURCE)) not in PRINTS:
         assert written_in(module.read_text()) == set()
 
@@ -57,7 +57,7 @@ _BY_NAME = {
     *("mkdir", "touch", "rename", "replace_file", "unlink", "rmdir", "chmod", "chown", "link", "symlink"),
     *("symlink_to", "hardlink_to", "rmtree", "copytree", "scandir", "listdir", "fwalk", "copyfile"),
 }
-"""Calls that reach a file by its name."""
+"""Calls that access a file by its name."""
 _NOT_OF_A_VAULT = {
     "confined.py": "is the helper itself",
     "durablefiles.py": "writes and removes whole files in any folder; of a vault's it gets open descriptors",
@@ -68,7 +68,7 @@ _NOT_OF_A_VAULT = {
     "hsm/module.py": "loads the library and reads the file with a PIN that the configuration names",
 }
 _BESIDE_VAULTS = {("unlocking.py", "root"), ("vaultfolder.py", "os"), ("vaultfolder.py", "folder")}
-"""The file of the root key, and that of a vault's lock, which are in the key store's own folder."""
+"""The file of the root key, and that of a vault's lock, which are directly in the key store's folder."""
 _NAMES_A_FOLDER_OF_THE_KEY_STORE = {
     *(
         "installation/conflicts.py",
@@ -82,7 +82,7 @@ _NAMES_A_FOLDER_OF_THE_KEY_STORE = {
 
 
 def test_only_one_helper_opens_what_is_below_a_vaults_folder() -> None:
-    """A link that somebody put there leads root nowhere (docs/threat-model.md, a worker taken over)."""
+    """A link that an attacker placed there leads root nowhere (docs/threat-model.md, a worker taken over)."""
     keys = SOURCE / "keystore"
     found = []
     for path in sorted(keys.rglob("*.py")):
@@ -100,7 +100,7 @@ def test_only_one_helper_opens_what_is_below_a_vaults_folder() -> None:
 
 
 def test_only_named_modules_name_a_folder_of_the_key_store() -> None:
-    """Who names one outside the key store does not read what is in a vault's (the list says who may)."""
+    """Outside the key store, only listed modules name such a folder; they must not read a vault's files."""
     found = set()
     for path in SOURCE.rglob("*.py"):
         source = path.read_text()
@@ -114,11 +114,11 @@ def test_only_named_modules_name_a_folder_of_the_key_store() -> None:
 
 
 _CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time", "now", "utcnow"}
-"""Functions that read a clock; with ``_ns`` too."""
+"""Functions that read a clock, also in their ``_ns`` form."""
 
 
 def timed_in(source: str) -> list[int]:
-    """Lines that take one reading of a clock from another: how long something took here and today."""
+    """Return lines that subtract two readings of a clock, and so measure a duration on this machine."""
     tree = ast.parse(source)
 
     def reads(node: ast.AST) -> bool:
@@ -152,7 +152,7 @@ def timed_in(source: str) -> list[int]:
 
 
 def hasty_in(source: str) -> list[int]:
-    """Lines that fail what has not happened within less than a minute."""
+    """Return lines that fail unless something happens within less than a minute."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -164,7 +164,7 @@ def hasty_in(source: str) -> list[int]:
 
 
 def test_no_test_measures_the_machine() -> None:
-    """Count what happens, or give the code a clock (tests/virtualtime.py)."""
+    """Tests count events, or give the code a virtual clock (tests/virtualtime.py)."""
     found = []
     for module in sorted({*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")}):
         source = module.read_text()

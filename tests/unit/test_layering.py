@@ -1,4 +1,4 @@
-"""The import rules of ARCHITECTURE.md and the size of files, held over the whole source.
+"""The import rules of ARCHITECTURE.md and the sizes of files, checked over the whole source.
 
 A new package must get a row here before it can import anything of ours.
 """
@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "samdrift"
 FLOORS = frozenset(
     {"wire", "audit", "contracts", "trust", "keystore", "scheduling", "rights", "net", "vault"}
 )
-"""What a role that people do not see stands on; one that they do stands on ``web``, too."""
+"""Packages on which a role without pages builds; a role with pages also builds on ``web``."""
 ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
 RUN = RUNNING | {"attestation", "evidence"}
@@ -71,10 +71,10 @@ MAY_IMPORT = {
     },
     "bootstrap": frozenset(),
 }
-"""Which of our packages each package may import, besides itself; from the ground up."""
+"""Packages of ours that each package may import in addition to itself, from the bottom layer upwards."""
 
 NAMES_OF_EVENTS = {"evidence": {f"samdrift.{part}.events" for part in (*ROLES, "entrance")}}
-"""Modules that a package may import of others: evidence reads what the roles' logs say, by their events."""
+"""Modules that a package may import from another: evidence needs the names of events in the roles' logs."""
 
 ONLY_IN = {
     "psycopg": {"vault"},
@@ -94,14 +94,14 @@ ONLY_IN = {
     "pyhanko": {"attestation"},
     "typst": {"messageclient"},
 }
-"""Libraries that one package alone may touch."""
+"""Libraries that only one package may use."""
 
 IMPURE = frozenset(
     {"aiohttp", "asyncio", "dns", "http", "logging", "multiprocessing", "os", "pathlib", "random", "secrets"}
     | {"shutil", "signal", "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile"}
     | {"threading", "time", "urllib.request"}
 )
-"""What has no place in a package that neither reads nor waits nor looks at the clock."""
+"""Modules that a package without input, output, waiting and clocks may not import."""
 PURE = frozenset({"wire", "trust", "contracts", "rights"})
 
 OPENS_ENVELOPES = (
@@ -117,7 +117,7 @@ OPENS_ENVELOPES = (
     "samdrift.vault.messageservice",
     "samdrift.keystore.software",
 )
-"""What the access point has no business with: content, and keys of organisations."""
+"""Modules that the access point may not import: content, and keys of organisations."""
 
 MAX_LINES = 600
 MIN_LINES = 50
@@ -130,18 +130,18 @@ def modules() -> list[Path]:
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts of one module that its rules are about."""
+    """Properties of a module that the rules concern."""
 
     imports: tuple[str, ...]
-    """Every module that an import names, wherever it stands; ``.`` for relative ones."""
+    """Every module that an import statement names, at any level; ``.`` for relative imports."""
     functions: tuple[tuple[str, int], ...]
-    """Names and lengths of its functions."""
+    """Names and lengths in lines of its functions."""
     purpose: str | None
 
 
 @cache
 def facts(source: str) -> Facts:
-    """Read a module, once for all rules: to walk through all of them takes seconds."""
+    """Parse a module once for all rules, since walking through all modules takes seconds."""
     tree = ast.parse(source)
     imports: list[str] = []
     functions: list[tuple[str, int]] = []
@@ -161,7 +161,7 @@ def imports(source: str) -> tuple[str, ...]:
 
 
 def broken_rules(package: str, source: str) -> set[str]:
-    """The import rules that a module of ``package`` breaks."""
+    """Return the import rules that a module of ``package`` breaks."""
     broken = set()
     for imported in imports(source):
         top, _, rest = imported.partition(".")
@@ -288,7 +288,7 @@ def test_files_are_small() -> None:
 
 
 def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
-    """What one other file of its package reads alone belongs into that one; commands are a file each."""
+    """A file used by only one other file of its package belongs in that file; commands have a file each."""
     importers: dict[str, set[str]] = {}
     for module in modules():
         name = ".".join(module.relative_to(SOURCE.parent).with_suffix("").parts)

@@ -1,4 +1,4 @@
-"""A run of these tests that is ended from outside leaves no PostgreSQL and no folder behind."""
+"""A test run that is ended from outside leaves no PostgreSQL server and no folder behind."""
 
 from __future__ import annotations
 

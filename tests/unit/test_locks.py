@@ -1,4 +1,4 @@
-"""The lock files hold what pyproject.toml asks for, with hashes, and say nothing of where it comes from."""
+"""The lock files match pyproject.toml, have hashes, and do not name an index."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Alerts, dashboard and run books agree with each other and with what is exported; no typo can live.
+"""Alerts, dashboard and run books agree with each other and with the exported metrics, so that typos show.
 
-Whether each alert fires on its fault and not on a normal day is shown by ``promtool``, and whether a real
-Prometheus answers each query, in tests/interop/prometheus; that the run books help, in tests/roles.
+``promtool`` in tests/interop/prometheus shows that each alert fires on its fault and not on a normal day, and
+a real Prometheus that each query is answered; tests/roles shows that the run books help.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORDS = {
     *("absent", "and", "by", "delta", "histogram_quantile", "increase", "label_replace", "max", "min", "on"),
     *("max_over_time", "or", "rate", "sum", "unless", "vector"),
 }
-"""Words of the language of queries that ours use."""
+"""Words of the query language that our queries use."""
 VALUES = {
     ("samdrift_dependency_gone", "dependency"): {one.value for one in Dependency},
     ("samdrift_held", "reason"): {one.value for one in (*Hold, *TransferReason)},
@@ -45,7 +45,7 @@ VALUES = {
     ("samdrift_process_memory_bytes", "measure"): {"rss", "pss"},
     ("up", "job"): {"samdrift"},
 }
-"""Labels whose values are closed lists."""
+"""Allowed values of labels that are closed lists."""
 SELECTOR = re.compile(r"\b([a-zA-Z_:][\w:]*)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 EXPRESSIONS = [*((one.name, one.expression) for one in alerts()), *queries()]
@@ -53,7 +53,7 @@ EXPRESSIONS = [*((one.name, one.expression) for one in alerts()), *queries()]
 
 @cache
 def samples() -> dict[str, frozenset[str]]:
-    """Return the names under which Prometheus stores what we export, with their labels."""
+    """Return the names under which Prometheus stores our metrics, with their labels."""
     found = dict(OF_PROMETHEUS)
     for name, (kind, labels) in exported().items():
         for suffix in SUFFIXES[kind]:
@@ -75,7 +75,7 @@ def grouped_in(expression: str) -> set[str]:
 
 
 def faults(expression: str) -> Iterator[str]:
-    """Yield what an expression names that we do not export."""
+    """Yield the names in an expression that we do not export."""
     named = names_in(expression)
     yield from (name for name in named if name not in samples())
     known = OF_EACH_TARGET.union(*(samples().get(name, ()) for name in named))
@@ -153,7 +153,7 @@ PARTS = [
     "What not to do",
 ]
 MOST_WORDS = 450
-"""A page that somebody reads who was woken."""
+"""Maximum length, because the reader of the page has just been woken."""
 
 
 @pytest.mark.parametrize("book", RUN_BOOKS, ids=lambda path: str(path.stem))

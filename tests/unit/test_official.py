@@ -1,4 +1,4 @@
-"""The judge is judged: the Schematron evaluator, and what is known to be broken in DIGG's files."""
+"""Tests of the judge itself: the Schematron evaluator, and known faults in DIGG's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scale model on paper is computed, and its document is what the computation prints."""
+"""The scale model is computed, and its document is the output of the computation."""
 
 from __future__ import annotations
 

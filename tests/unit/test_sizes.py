@@ -1,4 +1,4 @@
-"""The sizes of the suite: each test has one, samples are the same each time, a soak prints its seed."""
+"""The sizes of the suite: each test has one, samples are the same each time, and soaks print their seed."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_each_size_has_the_tests_that_the_other_has_not(peers: bool, ran: list[s
 
 
 def test_nothing_of_the_default_size_uses_programs_of_others_that_are_built_or_installed() -> None:
-    """They are made by what is in the folders of ``PEERS``, and by nothing elsewhere."""
+    """Such programs are used by tests in the folders of ``PEERS`` only."""
     uses = re.compile(r"^\s*(?:from|import) tests\.(?:interop|fuzz)\b", re.MULTILINE)
     elsewhere = {
         str(file.relative_to(sizes.TESTS))

@@ -1,4 +1,4 @@
-"""Vaults of tests that are copies: object by object, and row by row, what the product makes."""
+"""Copies of vaults in tests equal what the product makes, object by object and row by row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.vaults import Installation
 from tests.vaulttemplates import copied_vaults, vaults_of_the_product
 
 _RANDOM = (r"samdrift\.log/[0-9a-f]+", r"\\\\x[0-9a-f]{32,}", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.\d]*\+\d\d")
-"""The name of a log, what it begins with, and moments."""
+"""Patterns of random content: a log's name, its origin, and times."""
 _OWNED = """
 SELECT classid::regclass::text, deptype, count(*) FROM pg_shdepend
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND refobjid = %s::regrole
@@ -39,7 +39,7 @@ FROM {0}.log_tree, {0}.cover
 
 
 async def dumped(installation: Installation, login: VaultLogin) -> str:
-    """Everything in a vault's schema, with owners and rights; without what is random."""
+    """Return everything in a vault's schema, with owners and rights, but without random values."""
     address = (await superuser(installation)).address
     program = str(programs_folder() / "pg_dump")
     where = make_conninfo(address, dbname=login.database)
@@ -54,7 +54,7 @@ async def dumped(installation: Installation, login: VaultLogin) -> str:
 
 
 async def dependent(installation: Installation, login: VaultLogin, role: str) -> list[tuple[str, str, int]]:
-    """How many objects of each kind PostgreSQL keeps a role for, as their owner or for its rights."""
+    """Count the objects of each kind that depend on a role in PostgreSQL, by ownership or rights."""
     with (await superuser(installation)).connect(login.schema) as inside:
         found = [(str(kind), str(why), int(number)) for kind, why, number in inside.execute(_OWNED, (role,))]
     assert found
@@ -62,7 +62,7 @@ async def dependent(installation: Installation, login: VaultLogin, role: str) ->
 
 
 async def added(installation: Installation, roles: Collection[Role]) -> list[VaultLogin]:
-    """The vaults of a new organisation."""
+    """Add an organisation and return its vaults."""
     organisation = await installation.organisation(roles)
     return [await vault_login(installation, organisation, role) for role in roles]
 

@@ -1,4 +1,4 @@
-"""How we write: docstrings open with a verb or a noun, and help texts speak to whoever types the command."""
+"""House style: docstrings open with a verb or a noun, and help texts address the user of the command."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SOURCE = ROOT / "src" / "samdrift"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 OPENER = re.compile(r"(What|Who|Whom|Whose|Whoever|Whatever|Nobody|Somebody|Others)\b")
-"""A docstring that begins so has its subject hidden in a clause: name it instead."""
+"""Openers of docstrings that hide the subject in a clause; name it instead."""
 OF_FUNCTIONS = re.compile(r"Whether\b")
-"""A function returns whether; an attribute may be one."""
+"""Opener that functions may not use, because they return whether; attributes may."""
 CLAUSE = re.compile(r"(Of|How|Where|When|Which|Whether|As|Those|Nothing|For|From|Until|So many|All that)\b")
-"""A docstring that begins so is a piece of a sentence whose subject is elsewhere; a module's may."""
+"""Openers of sentence fragments without a subject, which only a module's docstring may use."""
 PHRASE = re.compile(r"unless told|stands? in (the|an?|its|both) (\w+ )*logs?\b|\bwhosever\b", re.IGNORECASE)
 HELP = re.compile(r"^(What|Who|Whose|Whom|Of|As|For whom)\b|stands? in|unless told|; else\b|asked for else")
 
 
 def docstrings(module: Path) -> Iterator[tuple[int, bool, str]]:
-    """Yield line, whether it is a function's, and text of each docstring and attribute docstring."""
+    """Yield the line of each docstring and attribute docstring, whether it is a function's, and its text."""
     for node, body in statements(module.read_text()):
         for place, statement in enumerate(body):
             value = statement.value if isinstance(statement, ast.Expr) else None
@@ -36,7 +36,7 @@ def docstrings(module: Path) -> Iterator[tuple[int, bool, str]]:
 
 
 def faults(module: Path) -> list[str]:
-    """Return the docstrings of a module that do not read as we write."""
+    """Return the docstrings of a module that break the rules."""
     found = []
     for line, function, text in docstrings(module):
         if (

@@ -1,4 +1,4 @@
-"""A test that uses a PostgreSQL and does not end: :mod:`tests.unit.test_leftovers` runs and ends it."""
+"""A test that uses a PostgreSQL server and does not end; :mod:`tests.unit.test_leftovers` ends it."""
 
 from __future__ import annotations
 

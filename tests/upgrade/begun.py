@@ -1,7 +1,7 @@
-"""Makes the vaults of an operator as an earlier version does: run by that version's own program.
+"""Makes the vaults of an operator in an earlier version; run by that version's own program.
 
-``python begun.py FOLDER`` reads the operator from standard input, in JSON, and prints the parts of
-schemas of which it knows.
+``python begun.py FOLDER`` reads the operator from standard input, in JSON, and prints the parts of schemas
+that it knows.
 """
 
 from __future__ import annotations

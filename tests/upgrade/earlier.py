@@ -1,11 +1,11 @@
-"""Works with an installation as version 0.1 does: run by that version's own program, never by this one.
+"""Works with an installation as version 0.1 does; run by that version's own program, never by this one.
 
-``python earlier.py CONFIG FACTS --write`` opens vaults and writes in their logs, again and again, until no
-vault lets it in; then it prints the hashes of the entries that it had committed.
+``python earlier.py CONFIG FACTS --write`` opens vaults, which writes to their logs, again and again until no
+vault can be opened; then it prints the hashes of the log entries that it had committed.
 
 ``python earlier.py CONFIG FACTS`` starts as 0.1's commands do, opens every vault, and prints in JSON what it
-found there: messages with their states and the SHA-256 of their content, entries of the logs, what waits.
-Then it works: it deletes an accepted message of the organisation that moved in.
+found there: messages with their states and the SHA-256 of their content, log entries, waiting items. Then it
+does some work: it deletes an accepted message of the organisation that moved in.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 load = import_module("samdrift.app.configfile").load
 vault_settings = import_module("samdrift.app.operator").vault_settings
 open_keys = import_module("samdrift.vault.keys.opened").open_keys
-"""Where 0.1 has them; this version has them elsewhere."""
+"""Imported from its place in version 0.1; it has been moved since."""
 
 WORKER = Principal(PrincipalKind.WORKER, "test")
 ROUNDS_SHUT = 20
-"""Rounds without a vault that opens, after which none is expected to: one is shut while it is moved, too."""
+"""Rounds without an open vault after which writing ends; a vault is also shut while it is migrated."""
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 
@@ -60,7 +60,7 @@ async def main(config_file: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 async def seen(gate: Any, organisation: ParticipantIdentifier, known: dict[str, Any]) -> dict[str, Any]:
-    """All that the vaults of an organisation have of what is known."""
+    """Return the state in an organisation's vaults of everything that is known about it."""
     found: dict[str, Any] = {"messages": {}, "logs": {}}
     for role in (AP, MT):
         async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
@@ -84,7 +84,7 @@ async def seen(gate: Any, organisation: ParticipantIdentifier, known: dict[str, 
 
 
 async def worked(gate: Any, facts: dict[str, Any]) -> str:
-    """Delete an accepted message, in which 0.1 writes its states and its log."""
+    """Delete an accepted message, which makes 0.1 write states and a log entry."""
     organisation = ParticipantIdentifier(facts["moved_in"])
     known = facts["organisations"][organisation.value]["messages"]
     name: str = next(each for each, about in known.items() if about["status"] == "ACCEPTED")
@@ -94,7 +94,7 @@ async def worked(gate: Any, facts: dict[str, Any]) -> str:
 
 
 async def written(config_file: Path, facts: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Write in the vaults that no officer locks, by opening them, until all of them are shut."""
+    """Open the vaults that no officer has locked, which writes to their logs, until all of them are shut."""
     settings = vault_settings(load(config_file))
     gate = await Gate.start(settings, keys=open_keys(settings))
     names = [name for name in facts["organisations"] if name not in facts["locked"]]

@@ -1,8 +1,8 @@
-"""Upgrades an installation again and again, and is killed within each migration in turn.
+"""Upgrades an installation repeatedly, with a process killed within each migration in turn.
 
 ``python -m tests.upgrade.killed CONFIG ORGANISATION [SCRIPT ...]`` prints, in JSON, the names of the scripts
-within which a process was killed: first of the upgrade, then of an organisation with all roles that is
-added. Where scripts are named, it is killed in none but those.
+within which a process was killed: first of the upgrade, then of adding an organisation with all roles. If
+scripts are named, processes are killed only within those.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def killed_in_each(
 ) -> None:
     """Do the work in processes that are killed within the first chosen script that is not in ``seen``.
 
-    None chosen is all.
+    If none is chosen, all are.
     """
     while True:
         reading, writing = os.pipe()
@@ -55,7 +55,7 @@ def killed_in_each(
 
 
 def _kill_within_another_than(seen: list[str], told: int, chosen: frozenset[str]) -> None:
-    """Kill this process when a script that is not in ``seen`` has run, before that is committed."""
+    """Kill this process after it has run a script that is not in ``seen``, before that is committed."""
     script, reached_by = migrations.script, migrations.reached_by
     ran: list[str] = []
 

@@ -1,13 +1,13 @@
-"""Makes the stored installation that upgrades are tried on: ``python -m tests.upgrade.make FILE``.
+"""Makes the stored installation for tests of upgrades: ``python -m tests.upgrade.make FILE``.
 
-``FILE`` is a tar archive, packed by xz, with a whole installation as a version leaves it behind when it
-stops: database, objects, key store, seals, configuration, the tokens of its HSM, and the federation that
-it is a member of. Three organisations: Habo moved in from another operator, Aneby is locked by its
-officer, Vetlanda has its keys in SoftHSM. There are messages in every state that lasts, receipts and
-deleted messages among them, and a few thousand entries in the logs. ``facts.json`` in it records what is
-inside, so that a test can compare.
+``FILE`` is a tar archive, compressed with xz, of a whole installation as a version leaves it when it stops:
+database, objects, key store, seals, configuration, the tokens of its HSM, and the federation of which it is
+a member. It has three organisations: Habo moved in from another operator, Aneby is locked by its officer,
+and Vetlanda has its keys in SoftHSM. There are messages in every lasting state, including receipts and
+deleted messages, and a few thousand log entries. ``facts.json`` in the archive records its content, so that
+a test can compare.
 
-Run it in a checkout of the version whose installation is wanted. The one of version 0.1 is kept in
+Run it in a checkout of the version that the installation shall have. The one of version 0.1 is stored in
 ``tests/upgrade/installation-0.1.tar.xz``.
 """
 
@@ -56,11 +56,11 @@ CUSTODIAN = "a long row of words"
 CUSTODIANS = ("anna", "bo")
 TOKEN = "vetlanda"
 EXCHANGES = 30
-"""Messages each way between each organisation and another operator."""
+"""Number of messages in each direction between each organisation and another operator."""
 
 
 async def main(archive: Path) -> None:
-    """Make the installation in a temporary folder and pack it."""
+    """Make the installation in a temporary folder and archive it."""
     with server_folder() as folder, softhsm(_made(folder / "hsm")) as hsm:
         hsm.make(TOKEN)
         pin = folder / "hsm" / "pin"
@@ -84,7 +84,7 @@ def _made(folder: Path) -> Path:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out who made it, and what can neither be packed nor used again."""
+    """Remove the owner of a member of the archive; leave out anything but files and folders."""
     if not (member.isreg() or member.isdir()):
         return None
     member.uid = member.gid = 0
@@ -93,7 +93,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 async def _lived_in(stage: Stage, folder: Path, token: HsmTokenConfig, library: Path) -> dict[str, Any]:
-    """Have the organisations live through everything that leaves something behind."""
+    """Make the organisations live through everything that leaves traces in an installation."""
     tokens = HsmSettings(library, {VETLANDA.identifier: HsmAccess(token.label, token.pin_file)})
     demo = DemoOperator("operator-u", "AP0020-SDK-DEMO", (ANEBY, VETLANDA))
     await enrol(stage.federation, demo, folder, tokens)
@@ -142,7 +142,7 @@ def _with_token(config: Config, library: Path, token: HsmTokenConfig) -> Config:
 
 
 def _patient(config: Config) -> Config:
-    """Whatever waits still waits when the installation is used again."""
+    """Set so many attempts that waiting transfers still wait when the installation is used again."""
     assert config.access_point is not None
     return replace(config, access_point=replace(config.access_point, attempts=1_000_000))
 
@@ -154,7 +154,7 @@ async def _command(*arguments: str | Path, config: Path) -> str:
 
 
 async def _moves_in(stage: Stage, folder: Path) -> None:
-    """Habo comes from its operator with what it has done there."""
+    """Move Habo from its operator, with the messages that it has exchanged there."""
     habo = stage.habo
     for _ in range(3):
         await _exchange(stage, habo)
@@ -186,7 +186,7 @@ async def _moves_in(stage: Stage, folder: Path) -> None:
 
 
 def _signer(export: Path, key: Path) -> str:
-    """The certificate that signed the export, as the former operator tells it."""
+    """Return the fingerprint of the certificate that signed the export, as the former operator reports it."""
     out = export.with_name("unpacked")
     ended = samdrift("org", "unpack", export, "--identity", key, "--out", out, "--json")
     assert ended.status == 0, ended.complaints
@@ -202,7 +202,7 @@ def _resumed(config: Path) -> None:
 
 
 async def _exchange(stage: Stage, member: Member) -> None:
-    """A message each way, with the receipts."""
+    """Exchange a message in each direction, with the receipts."""
     agency = stage.agency
     out, back = await asyncio.gather(
         member.send(agency.address, WITH_PDF), agency.send(member.address, WITH_PDF)
@@ -212,7 +212,7 @@ async def _exchange(stage: Stage, member: Member) -> None:
 
 
 async def _in_every_state(stage: Stage, member: Member) -> None:
-    """At least one message in each state that outlives a stop, both ways; and one that was deleted."""
+    """Bring messages into each state that outlives a stop, in both directions, and delete one."""
     mute, deaf, rejecting, sender = (stage.peer() for _ in range(4))
     deaf.respond = sender.respond = lambda received: 503
     waiting = await member.send(mute.address)
@@ -241,7 +241,7 @@ async def _in_every_state(stage: Stage, member: Member) -> None:
 
 
 async def _waits_at_the_access_point(stage: Stage, config: Config) -> str:
-    """An envelope that came while no message service ran."""
+    """Receive an envelope while no message service runs, and return its id."""
     async with running(config, frozenset({Role.ACCESS_POINT})) as run:
         vetlanda = member_of(stage.federation, run, VETLANDA)
         peer = stage.peer()
@@ -252,14 +252,14 @@ async def _waits_at_the_access_point(stage: Stage, config: Config) -> str:
 
 
 async def _waits_for_the_access_point(stage: Stage, config: Config) -> str:
-    """A message that was sent while no access point ran."""
+    """Send a message while no access point runs, and return its id."""
     async with running(config, frozenset({Role.MESSAGE_SERVICE})) as run:
         vetlanda = member_of(stage.federation, run, VETLANDA)
         return await vetlanda.send(stage.agency.address)
 
 
 def _name_the_token(config: Path) -> None:
-    """Complete the configuration file: what enrols an organisation does not write its token there."""
+    """Add the HSM token to the configuration file, where enrolment does not write it."""
     text = config.read_text("utf-8")
     module = next(each for each in LIBRARIES if Path(each).exists())
     text = text.replace("[access_point]", f'[vaults.tokens]\nmodule = "{module}"\n\n[access_point]', 1)
@@ -270,7 +270,7 @@ def _name_the_token(config: Path) -> None:
 
 
 async def _facts(member: Member) -> dict[str, Any]:
-    """Digests of all messages, how many records there are, and the heads of both logs."""
+    """Return digests of all messages, the number of records, and the heads of both logs."""
     facts: dict[str, Any] = {"messages": {}, "logs": {}}
     async with member.open(MT) as vault:
         for record in await vault.messages(limit=10_000):

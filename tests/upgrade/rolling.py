@@ -1,7 +1,7 @@
-"""A rolling upgrade: two hosts of an earlier commit, upgraded in turn while messages go to and fro.
+"""A rolling upgrade: two hosts with an earlier commit, upgraded in turn while messages are exchanged.
 
-The earlier program is a commit of this repository, as git has it; it makes the vaults, keys and schemas, and
-serves on both hosts. What a message needs goes through interface D, as the systems of organisations send.
+The earlier program is a commit of this repository, taken from git; it makes the vaults, keys and schemas, and
+serves on both hosts. Messages are sent through interface D, as the systems of organisations do.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _ROOT = Path(__file__).parents[2]
 _BEGUN = Path(__file__).with_name("begun.py")
 _ALARMING = re.compile(r"(?m)^.*(?: ERROR |Traceback).*$")
 _LONGEST = 900.0
-"""Seconds after which what is waited for will not come."""
+"""Maximum number of seconds to wait for anything."""
 
 
 class NotInHistory(LookupError):
-    """Git does not have the commit here."""
+    """The commit is not in this copy of the git repository."""
 
 
 def program_of(commit: str, folder: Path) -> Path:
-    """Unpack the source of a commit."""
+    """Unpack the source of a commit, and return its folder."""
     packed = subprocess.run(
         ["git", "-C", _ROOT, "archive", "--format=tar", commit, "src"], capture_output=True, check=False
     )
@@ -58,7 +58,7 @@ def program_of(commit: str, folder: Path) -> Path:
 
 
 def former(sources: Path) -> Former:
-    """Return the version of the program whose source is in a folder."""
+    """Return the earlier version whose source is in a folder."""
 
     @contextlib.contextmanager
     def begin(operator: DemoOperator, folder: Path) -> Iterator[None]:
@@ -103,17 +103,17 @@ def _told(operator: DemoOperator) -> dict[str, object]:
 
 @dataclass
 class Rolled:
-    """An upgrade of two hosts, and everything that is not as it should be afterwards."""
+    """An upgrade of two hosts, and all faults found afterwards."""
 
     exchanges: int = 0
     beside: int = 0
-    """Exchanges that were accepted while the versions ran beside each other."""
+    """Exchanges accepted while both versions were running."""
     faults: list[str] = field(default_factory=list)
-    """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
+    """Messages that were lost, duplicated, changed or left behind (:mod:`tests.roles.soak`)."""
     scripts: list[int] = field(default_factory=list)
-    """Scripts that the registry's schema has had: before, beside each other, afterwards."""
+    """Number of scripts applied to the registry's schema: before, while both versions run, and afterwards."""
     alarming: list[str] = field(default_factory=list)
-    """Lines of this version's logs that tell of errors: those of the former one are its own."""
+    """Lines about errors in this version's logs; those in the former version's logs are not considered."""
 
 
 async def rolled(
@@ -125,10 +125,10 @@ async def rolled(
     which: tuple[str, str] = ("all", "all"),
     report: Callable[[str], None] = lambda line: None,
 ) -> Rolled:
-    """Upgrade one host, then the other; ``exchanges`` are accepted at least in each state between.
+    """Upgrade one host, then the other, with at least ``exchanges`` accepted messages in each state between.
 
-    While the versions run beside each other, each is killed and started again. ``which`` are the roles that
-    the hosts serve, the first of which is upgraded first; ``report`` is given a line for each step.
+    While both versions are running, each is killed and started again. ``which`` are the roles that the hosts
+    serve, the first of which is upgraded first; ``report`` receives a line for each step.
     """
     found = Rolled()
     async with two_hosts(federation, which=which, former=former(sources)) as those:
@@ -164,7 +164,7 @@ async def rolled(
 
 
 async def _upgraded(those: Hosts, host: Host) -> int:
-    """Have a host end, and start with this version; return where the log of that begins."""
+    """Stop a host and start it with this version; return where its part of the log begins."""
     await host.process.end(signal.SIGTERM)
     begins = len(host.process.log.read_text())
     host.process.sources = SOURCES
@@ -174,7 +174,7 @@ async def _upgraded(those: Hosts, host: Host) -> int:
 
 
 async def _shared(those: Hosts) -> None:
-    """Wait until both hosts are ready, and in charge of everything between them."""
+    """Wait until both hosts are ready and together hold the leases of all partitions."""
 
     def share() -> bool:
         ready = all(host.readiness.ready for host in those.hosts)
@@ -184,13 +184,13 @@ async def _shared(those: Hosts) -> None:
 
 
 async def _more(those: Hosts, traffic: Traffic, exchanges: int) -> None:
-    """Wait until so many more messages were accepted."""
+    """Wait until a number of further messages were accepted, or a fault is found."""
     aim = len(traffic.exchanges) + exchanges
     await _until(those, lambda: len(traffic.exchanges) >= aim or bool(traffic.faults))
 
 
 async def _until(those: Hosts, holds: Callable[[], bool]) -> None:
-    """Wait for something; a host that gives up meanwhile is started again, as it would be for real."""
+    """Wait for a condition, and restart any host that exits meanwhile, as would be done in operation."""
     async with asyncio.timeout(_LONGEST):
         while not await asyncio.to_thread(holds):
             for host in those.hosts:

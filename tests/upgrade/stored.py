@@ -1,4 +1,4 @@
-"""Stored installations of earlier versions, unpacked where a test can go on with them."""
+"""Stored installations of earlier versions, unpacked for use in tests."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.archives import unpack
 
 VERSION_0_1 = Path(__file__).with_name("installation-0.1.tar.xz")
 PROGRAM_0_1 = Path(__file__).with_name("program-0.1.tar.xz")
-"""The source of version 0.1, as the repository's history has it; what it imports is locked as it was then."""
+"""The source of version 0.1 from the repository's history, which runs with the dependencies locked then."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An unpacked installation, as it was when it stopped."""
+    """An unpacked installation, in the state in which it stopped."""
 
     folder: Path
     facts: dict[str, Any]
-    """What was in it: see :mod:`tests.upgrade.make`."""
+    """Its content: see :mod:`tests.upgrade.make`."""
 
     @property
     def config_file(self) -> Path:
@@ -37,7 +37,7 @@ class Stored:
 
 
 def unpacked(archive: Path, folder: Path) -> Stored:
-    """Unpack an installation in ``folder``, an empty one that a server's own user can reach."""
+    """Unpack an installation in ``folder``, which is empty and accessible to the database server's user."""
     unpack(archive, folder)
     stored = Stored(folder, json.loads((folder / "facts.json").read_text("utf-8")))
     if os.geteuid() == 0:
@@ -46,13 +46,13 @@ def unpacked(archive: Path, folder: Path) -> Stored:
 
 
 def bring_tokens(stored: Stored, tokens: Path) -> None:
-    """Put the installation's tokens among those that SoftHSM of this run has in ``tokens``."""
+    """Add the installation's tokens to those of this run's SoftHSM in ``tokens``."""
     for token in (stored.folder / "hsm" / "tokens").iterdir():
         shutil.copytree(token, tokens / token.name, dirs_exist_ok=True)
 
 
 def _give_to_the_servers_user(database: Path) -> None:
-    """An archive names no owner: the files of a cluster belong to the user that its server runs as."""
+    """Make the server's user the owner of the cluster's files, because the archive does not record owners."""
     user = pwd.getpwnam("pgserver")
     for path in (
         each for own in ("data", "socket") for each in (database / own, *(database / own).rglob("*"))

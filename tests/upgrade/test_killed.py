@@ -1,4 +1,4 @@
-"""Every migration killed in its middle: what is there stays whole, and the next start goes on."""
+"""Every migration is killed midway: the data stays intact, and the next start resumes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = requires_softhsm
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ADDED = ParticipantIdentifier("0203:tillagd.se")
 OF_0_1 = {"registry-1", "registry-2"}
-"""Scripts that no newer version runs: the installation has a registry."""
+"""Scripts that no newer version runs, because the installation already has a registry."""
 SAMPLE = frozenset(
     {
         *("registry-3", "workers-1", "databases-1", "log-2", "log-tree-1", "accesspoint-3", "accesspoint-1"),
@@ -39,7 +39,7 @@ SAMPLE = frozenset(
 
 
 async def killed(stored: Stored, within: frozenset[str] = frozenset()) -> list[str]:
-    """Have everything migrated, by processes that are killed within each migration, or the named."""
+    """Migrate everything in processes that are killed within each migration, or within those named."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = await asyncio.create_subprocess_exec(
         *(
@@ -68,13 +68,13 @@ async def test_a_process_that_is_killed_within_any_migration_leaves_what_the_nex
 
 
 async def test_one_that_is_killed_within_a_migration_of_each_kind_does(hsm: SoftHsm) -> None:
-    """Of the registry, of workers, and of each role; of what was there in 0.1 and of what came later."""
+    """The sample has migrations of the registry, of workers and of each role, from 0.1 and from later."""
     async with upgraded_in_pieces(hsm) as stored:
         assert set(await killed(stored, SAMPLE)) == SAMPLE <= scripts()
 
 
 def scripts() -> set[str]:
-    """All scripts that this version runs, in an upgrade or for a new organisation."""
+    """Return all scripts that this version runs, in an upgrade or for a new organisation."""
     parts = {
         *migrations.REGISTRY,
         *migrations.WORKERS,
@@ -86,7 +86,7 @@ def scripts() -> set[str]:
 
 @asynccontextmanager
 async def upgraded_in_pieces(hsm: SoftHsm) -> AsyncIterator[Stored]:
-    """Unpack the installation of 0.1; after the body, which upgrades it, everything in it is whole."""
+    """Unpack the installation of 0.1; after the body, which upgrades it, check that everything is intact."""
     with server_folder() as folder:
         folder.chmod(0o711)
         stored = unpacked(VERSION_0_1, folder)
@@ -106,7 +106,7 @@ async def upgraded_in_pieces(hsm: SoftHsm) -> AsyncIterator[Stored]:
 
 
 async def assert_whole(stored: Stored) -> None:
-    """All messages in their states, and whole logs, where no officer has to unlock the vault."""
+    """Check that all messages have their states and logs are whole, except in vaults locked by an officer."""
     gate = await Gate.start(vault_settings(stored.config))
     try:
         for name, known in stored.facts["organisations"].items():

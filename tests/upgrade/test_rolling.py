@@ -1,4 +1,4 @@
-"""Two hosts upgraded in turn under traffic: both versions serve beside each other, and nothing is lost.
+"""Two hosts upgraded in turn under traffic: both versions serve at the same time, and nothing is lost.
 
 ``./samdrift bench rolling`` does the same with more messages.
 """
@@ -42,7 +42,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_two_versions_beside_each_other_lose_nothing_and_do_nothing_twice(
     federation: LocalFederation, sources: Path, which: tuple[str, str]
 ) -> None:
-    """Hosts serve all roles, or one serves each: then the versions talk to each other by interface C."""
+    """Hosts serve all roles, or one each; in that case the versions communicate over interface C."""
     found = await rolled(federation, sources, random.Random(seed(20261204)), EXCHANGES, PATIENCE, which)
     before, beside, after = found.scripts
     assert before < beside == after, "the first host that was upgraded has brought the schemas with it"

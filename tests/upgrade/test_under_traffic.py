@@ -1,4 +1,4 @@
-"""An upgrade while version 0.1's own program goes on writing: nothing that it committed is lost."""
+"""An upgrade while version 0.1's own program continues to write: nothing that it committed is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installation that version 0.1 left behind, taken over by this version with everything in it."""
+"""This version takes over the installation that version 0.1 left, with everything in it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The installation, upgraded and open."""
+    """The installation after the upgrade, opened."""
 
     stored: Stored
     keys: KeyStore
@@ -64,7 +64,7 @@ async def upgraded(hsm: SoftHsm) -> AsyncIterator[Upgraded]:
 
 
 def _unlock(upgraded: Upgraded, organisation: str) -> ParticipantIdentifier:
-    """Open the vaults that wait for an officer; the organisation."""
+    """Unlock the vaults that wait for an officer, and return the organisation."""
     identifier = ParticipantIdentifier(organisation)
     passphrase = upgraded.stored.facts["locked"].get(organisation)
     for role in Role:
@@ -149,7 +149,7 @@ async def test_the_log_of_a_former_operator_is_still_there(upgraded: Upgraded) -
 
 
 async def test_what_waited_waits(upgraded: Upgraded) -> None:
-    """An envelope at the access point, and a message that had not reached it."""
+    """An envelope waits at the access point, and a message has not reached the access point yet."""
     ((organisation, envelope),) = upgraded.stored.facts["waits_at_access_point"].items()
     ((_, message),) = upgraded.stored.facts["scheduled"].items()
     identifier = ParticipantIdentifier(organisation)
@@ -162,7 +162,7 @@ async def test_what_waited_waits(upgraded: Upgraded) -> None:
 
 
 async def test_a_receipt_from_before_outlives_its_message(upgraded: Upgraded) -> None:
-    """In 0.1 it went with the message: what was deleted then is lost, and what is deleted now is not."""
+    """In 0.1 a receipt was deleted with its message, and is lost; now it survives the message's deletion."""
     organisation = ParticipantIdentifier(upgraded.stored.facts["moved_in"])
     known = upgraded.stored.facts["organisations"][organisation.value]["messages"]
     accepted = next(name for name, facts in known.items() if facts["status"] == "ACCEPTED")

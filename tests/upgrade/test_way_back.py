@@ -1,4 +1,4 @@
-"""The way back to version 0.1: its own program works with what this version moved back, and forward again."""
+"""Downgrade to version 0.1: its own program works with what this version moved back, then upgrade again."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Back:
 
     stored: Stored
     found: dict[str, Any]
-    """All that 0.1 found, as :mod:`tests.upgrade.earlier` prints it."""
+    """Everything that 0.1 found, as :mod:`tests.upgrade.earlier` prints it."""
     listed: str
-    """The answer of 0.1's own command ``org list``."""
+    """Output of 0.1's own command ``org list``."""
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def provisioned(stored: Stored, keys: KeyStore) -> AsyncIterator[Provision
 
 @asynccontextmanager
 async def opened(stored: Stored) -> AsyncIterator[Gate]:
-    """Open the installation with this version, in the form that it has here."""
+    """Open the installation with this version, in this version's format."""
     settings = vault_settings(stored.config)
     keys = open_keys(settings)
     async with provisioned(stored, keys) as provisioner:
@@ -75,7 +75,7 @@ async def opened(stored: Stored) -> AsyncIterator[Gate]:
 
 
 async def by_the_earlier_program(folder: Path, *arguments: str | Path) -> str:
-    """Run Python with version 0.1's source in the place of this one, and return what it printed."""
+    """Run Python with version 0.1's source instead of this one, and return its output."""
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "PYTHONSAFEPATH": "1"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -1,4 +1,4 @@
-"""The gallery: every part of a page with invented content, on the real application, without a vault."""
+"""The gallery: every component of a page with invented content, on the real application, without a vault."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Counting:
-    """A sink that keeps how many bytes came."""
+    """A sink that counts the bytes it receives."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -43,7 +43,7 @@ class Counting:
 
 
 class Gallery:
-    """Pages of the gallery for one organisation, and the same locked and suspended beside it."""
+    """Pages of the gallery for one organisation, which is also served as locked and as suspended."""
 
     def __init__(self, scene: Scene, beside: dict[str, Site] | None = None) -> None:
         self.scene = scene
@@ -122,17 +122,17 @@ class Gallery:
         }
 
     async def hostile(self, request: Request) -> Response:
-        """Show a conversation whose every field means harm."""
+        """Show a conversation with hostile text in every field."""
         messages = content.hostile(self.scene.clock())
         return self._page(request, "conversation.html", tags=content.MANY_TAGS, messages=messages)
 
     async def hostile_table(self, request: Request) -> Response:
-        """Show a table whose every cell means harm."""
+        """Show a table with hostile text in every cell."""
         readers = content.READERS[0], content.HOSTILE_READERS
         return self._page(request, "who_can_read.html", readers=readers)
 
     async def compose(self, request: Request) -> Response:
-        """Refuse a message without text or recipient, and keep everything that was typed."""
+        """Refuse a message without text or recipient, and keep everything that was entered."""
         form = await received(request, self._sink)
         form.required("to", Phrase("Nothing has been sent yet"))
         if len(form["text"]) < 5:
@@ -159,7 +159,7 @@ class Gallery:
         return RedirectResponse("/undo", 303)
 
     async def forgetful(self, request: Request) -> Response:
-        """Answer without having looked at the token, which no handler may."""
+        """Respond without checking the form token, which handlers must not do."""
         return PlainTextResponse("done")
 
     async def broken(self, request: Request) -> Response:

@@ -179,7 +179,7 @@ MANY_TAGS = tuple(Tag(f"Dnr SN 2026-{number:05} {'x' * (number % 60)}") for numb
 
 
 def hostile(now: datetime) -> tuple[Message, ...]:
-    """Messages whose every field is long and means harm."""
+    """Return messages with long, hostile text in every field."""
     file = Attached("/file", HOSTILE, "<B>", 1)
     delivery = Delivery(Tag(HOSTILE, Kind.BAD), HOSTILE, "/proof")
     text = f"# {HOSTILE}\n\n* {HOSTILE}\n\n{'a' * 5000}"

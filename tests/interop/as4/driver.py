@@ -1,4 +1,4 @@
-"""Talks with :mod:`tests.interop.as4.peer` in the environment that has the package."""
+"""A driver for :mod:`tests.interop.as4.peer`, which runs in the environment that has the package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOLDER = _HERE.parents[2] / ".venv-as4"
 
 
 class As4Package:
-    """A running peer. ``own`` is its identity, ``other`` the one that it trusts."""
+    """A running peer; ``own`` is its identity, ``other`` the one that it trusts."""
 
     def __init__(self, own: Certified, own_name: str, other: Certified, other_name: str) -> None:
         Environment(_FOLDER, _HERE / "requirements.lock").ensure()
@@ -38,7 +38,7 @@ class As4Package:
         )
 
     def call(self, call: str, **arguments: str | bytes) -> dict[str, Any]:
-        """Call one of the peer's methods; bytes go and come in base64."""
+        """Call one of the peer's methods; bytes are passed and returned in base64."""
         encoded = {key: _encoded(value) for key, value in arguments.items()}
         self._write(call=call, **encoded)
         assert self._process.stdout is not None
@@ -48,7 +48,7 @@ class As4Package:
         return answer
 
     def close(self) -> None:
-        """End the peer."""
+        """Stop the peer."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)

@@ -1,7 +1,7 @@
 """The PyPI package ``as4`` as an access point, driven over standard input and output.
 
-Runs in an environment of its own. One JSON object a line in, one a line out; bytes in
-base64. It knows nothing of Samdrift: only what the package itself says is reported.
+It runs in an environment of its own, and exchanges JSON objects, one per line, with bytes in base64. It does
+not know Samdrift, and reports only what the package itself does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Answer = dict[str, Any]
 
 
 class Peer:
-    """One access point with its key, and the one that it talks with."""
+    """An access point with its key, and the one with which it exchanges messages."""
 
     def __init__(self, name: str, key: str, certificate: str, other: str, other_certificate: str) -> None:
         private_key = AS4LocalPrivateKey(load_pem_private_key(key.encode(), None))
@@ -44,7 +44,7 @@ class Peer:
         self._sent: dict[str, AS4SendingExchange[Any, Any, Any]] = {}
 
     def send(self, payload: str) -> Answer:
-        """Build a message and remember what was signed in it."""
+        """Build a message, and remember its signature."""
         exchange = AS4SendingExchange(
             profile=PeppolAS4Profile, local_party=self._local, remote_party=self._remote
         )
@@ -66,7 +66,7 @@ class Peer:
         }
 
     def take_signal(self, message_id: str, body: str) -> Answer:
-        """Judge the answer to a message that was sent."""
+        """Process the response to a sent message."""
         exchange = self._sent[message_id]
         try:
             exchange.receive_signal(_bytes(body))
@@ -76,7 +76,7 @@ class Peer:
         return {"state": exchange.state, "errors": errors}
 
     def receive(self, content_type: str, body: str) -> Answer:
-        """Read a message with the package's core, which knows no profile, and answer it."""
+        """Read a message with the core of the package, which has no profile, and respond to it."""
         raw = MIMEHandler.payload_from_request({"Content-Type": content_type}, _bytes(body))
         soap, attachments = PeppolAS4Profile.unpack_message(raw)
         policy = SecurityPolicy(signer_resolver=pinned_certificates(self._trusted))

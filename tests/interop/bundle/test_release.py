@@ -1,4 +1,4 @@
-"""What a release consists of: a wheel that anybody can build again, its bill of materials, a signature."""
+"""The parts of a release: a reproducible wheel, its bill of materials, and a signature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def builds(checkout: Path, what: str, folder: Path, **how: Any) -> subprocess.Co
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a checkout, as one machine builds it."""
+    """Build the wheel of a checkout, as one machine would."""
     folder = tmp_path_factory.mktemp("release")
     assert run(ROOT / "samdrift", "build", "--help").returncode == 0, (
         "makes the environment where there is none"
@@ -50,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    """As on another machine: another day, place, umask, language, order of files and seed of hashes."""
+    """The second build has another day, path, umask, language, file order and hash seed, as elsewhere."""
     other = tmp_path / "another" / "checkout"
     assert run("git", "clone", "--quiet", built / "checkout", other).returncode == 0
     for number, file in enumerate(sorted(other.rglob("src/**/*"), reverse=True)):
@@ -78,7 +78,7 @@ def test_another_source_makes_another_wheel(built: Path, tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def bill(built: Path) -> Any:
-    """The bill of our wheel and of two that the lock file has."""
+    """Return the bill of materials of our wheel and of two wheels in the lock file."""
     folder = built / "one"
     lock = built / "some.lock"
     entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text().strip())
@@ -176,7 +176,7 @@ def test_a_folder_with_something_else_gets_no_bill(
 
 
 class _Database(BaseHTTPRequestHandler):
-    """A database of vulnerabilities that speaks as OSV does, and knows of one."""
+    """A vulnerability database with the interface of OSV, which knows one vulnerability."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -206,7 +206,7 @@ class _Database(BaseHTTPRequestHandler):
 
 @contextmanager
 def database(vulnerable: str) -> Iterator[dict[str, str]]:
-    """Serve one; the environment with which pip-audit asks it."""
+    """Serve such a database, and yield the environment that makes pip-audit use it."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Database) as server:
         server.vulnerable = vulnerable  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -238,7 +238,7 @@ def test_a_service_that_cannot_be_asked_is_no_good_news(built: Path, tmp_path: P
 
 
 def test_a_service_that_knows_nothing_of_a_package_is_no_good_news(built: Path, tmp_path: Path) -> None:
-    """As the mirror of an index that has packages and no vulnerabilities."""
+    """The mirror of an index may have packages but no data about vulnerabilities."""
     (tmp_path / "pip_audit.py").write_text(
         "import json, sys\n"
         "answer = sys.argv[sys.argv.index('--output') + 1]\n"
@@ -251,7 +251,7 @@ def test_a_service_that_knows_nothing_of_a_package_is_no_good_news(built: Path, 
 
 
 def section() -> list[str]:
-    """The commands of a release, as CONTRIBUTING.md has them."""
+    """Return the commands of a release from CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## A release\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^ *```\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
     return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
@@ -259,7 +259,7 @@ def section() -> list[str]:
 
 @requires("ssh-keygen", "openssh-client")
 def test_the_signature_of_a_release_is_made_and_verified_by_the_commands_of_the_page(tmp_path: Path) -> None:
-    """And one over other files, or by another key, is refused."""
+    """A signature over other files or by another key is refused."""
     checkout = tmp_path / "checkout"
     who = {"HOME": str(tmp_path)}
     for name, value in (("NAME", "Anna"), ("EMAIL", "release@example.se")):

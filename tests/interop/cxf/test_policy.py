@@ -1,7 +1,7 @@
 """Messages, receipts and refusals exchanged with Apache CXF under a WS-SecurityPolicy without a timestamp.
 
-CXF and WSS4J are what a Domibus is built around, and the policy demands what Domibus' own ones do.
-It has no ``IncludeTimestamp``, so that a message with a ``wsu:Timestamp`` breaks it.
+Domibus is built on CXF and WSS4J, and the policy makes the same demands as those of Domibus. It has no
+``IncludeTimestamp``, so that a message with a ``wsu:Timestamp`` violates it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def test_it_takes_our_message_and_its_receipt_proves_delivery(
 
 
 def test_it_refuses_a_message_with_a_timestamp(cxf: Endpoint, ours: Certified, theirs: Certified) -> None:
-    """As a Domibus did with every message of ours as long as we sent one."""
+    """Domibus did the same with every message of ours as long as these contained a timestamp."""
     packed = pack_message(message(), _PAYLOAD, ours, theirs, created=datetime.now(UTC))
     fault = _fault(cxf.posted(packed.content_type, packed.body))
     assert "Received Timestamp does not match the requirements" in fault
@@ -123,7 +123,7 @@ def test_it_refuses_a_message_of_another_authority(cxf: Endpoint, theirs: Certif
 async def _sent(
     cxf: Endpoint, listener: Listener, *, content_only: bool = True
 ) -> AsyncIterator[tuple[Listener, dict[str, Any]]]:
-    """Have CXF send a message to us; give what came and what CXF made of our answer."""
+    """Let CXF send us a message; yield the listener with the message, and CXF's verdict on our response."""
     async with listener.listening() as address:
         outcome = await asyncio.to_thread(
             cxf.program.call,
@@ -149,7 +149,7 @@ async def _sent(
 async def test_we_take_its_message_and_it_takes_our_receipt(
     cxf: Endpoint, ours: Certified, theirs: Certified, content_only: bool
 ) -> None:
-    """Encrypted with its MIME header, as CXF does by itself, or without it, as Domibus has it do."""
+    """CXF encrypts the MIME header with the content by default; Domibus makes it encrypt the content only."""
     async with _sent(cxf, Listener(ours), content_only=content_only) as (listener, outcome):
         received = listener.received()
     assert received.payload == _PAYLOAD
@@ -201,7 +201,7 @@ def _soap(message: bytes) -> Element:
 
 
 def _shape(soap: Element) -> list[tuple[str, ...]]:
-    """Name what a reader of the security header has to understand, in the order in which it is written."""
+    """Return the parts that a reader of the security header must understand, in document order."""
     security = soap.find("s:Header/wsse:Security", _NAMES)
     assert security is not None
     told = ("Algorithm", "Type", "ValueType", "EncodingType", f"{{{Namespace.WSSE11}}}TokenType")
@@ -218,6 +218,6 @@ def _shape(soap: Element) -> list[tuple[str, ...]]:
 async def test_its_messages_are_protected_as_those_of_a_domibus(
     cxf: Endpoint, ours: Certified, captured: Path
 ) -> None:
-    """What is said here of CXF then holds for a Domibus: same tokens, references, algorithms, transforms."""
+    """Tokens, references, algorithms and transforms are the same, so results for CXF hold for Domibus too."""
     async with _sent(cxf, Listener(ours)) as (listener, _):
         assert _shape(_soap(listener.body)) == _shape(_soap(captured.read_bytes()))

@@ -1,1 +1,1 @@
-"""An empty Debian, on which Samdrift is set up as the documents say."""
+"""An empty Debian machine, on which Samdrift is set up as the documents describe."""

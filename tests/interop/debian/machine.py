@@ -1,7 +1,7 @@
-"""A machine with nothing but Debian's own packages: a root file system of its own, in namespaces of its own.
+"""A machine with only Debian's own packages: a separate root file system, in separate namespaces.
 
-systemd is its first process, so that units run under the hardening that they ask for. It has no network
-but its loopback: what is installed from a registry is installed before it starts.
+systemd is its first process, so that units run with the hardening that they request. It has no network but
+loopback: packages from a registry are installed before it starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.programs import found
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = "opt/samdrift"
-"""Where the checkout lies in it, as docs/getting-started.md says."""
+"""Path of the checkout in the machine, as in docs/getting-started.md."""
 PACKAGES = (
     *("ca-certificates", "dbus", "iproute2", "libpam-systemd", "passwd", "procps", "python3", "python3-venv"),
     *("sudo", "systemd", "systemd-sysv"),
@@ -64,13 +64,13 @@ exec env -i container=namespaces PATH="$PATH" /lib/systemd/systemd --log-target=
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that runs; ``init`` is the number of its first process out here."""
+    """A running machine; ``init`` is the host's process id of its first process."""
 
     root: Path
     init: int
 
     def command(self, line: str) -> list[str]:
-        """Return the command that runs a line of a shell in it, as root, from the checkout."""
+        """Return the command that runs a shell line as root in the machine, in the folder of the checkout."""
         inside = [
             "nsenter",
             "--target",
@@ -104,16 +104,16 @@ class Machine:
             time.sleep(0.5)
 
     def file(self, path: str) -> Path:
-        """Return where a file of the machine is out here."""
+        """Return the host's path of a file in the machine."""
         return self.root / path.lstrip("/")
 
 
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
-"""Those whom this machine trusts, among them who certifies the registries that it reaches."""
+"""Certificate authorities that the host trusts, including those of the package registries."""
 
 
 def made(root: Path) -> None:
-    """Make the root file system, with the checkout in it and what the checkout installs on first use."""
+    """Make the root file system with the checkout, and install what the checkout installs on first use."""
     suite = subprocess.check_output(
         ["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"], text=True
     ).strip()
@@ -142,7 +142,7 @@ def made(root: Path) -> None:
 
 @contextlib.contextmanager
 def _reaching_registries(root: Path) -> Iterator[list[str]]:
-    """Let programs in the root file system reach the package registries as those out here do."""
+    """Give programs in the root file system the host's access to package registries."""
     names = [
         name for name in os.environ if name.startswith("PIP_") or "SSL_CERT" in name or "CA_BUNDLE" in name
     ]
@@ -169,7 +169,7 @@ def _reaching_registries(root: Path) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def booted(root: Path) -> Iterator[Machine]:
-    """Start the machine; it ends with the context."""
+    """Start the machine, and stop it at the end of the context."""
     namespaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--fork", "--kill-child"]
     outer = subprocess.Popen(
         ["unshare", *namespaces, "sh", "-c", _BOOT, "sh", root], stdin=subprocess.DEVNULL
@@ -190,7 +190,7 @@ def booted(root: Path) -> Iterator[Machine]:
 
 
 def here() -> Any:
-    """Skips what this computer cannot run: namespaces take root."""
+    """Skip tests on a host that cannot run the machine: making namespaces requires root."""
     return pytest.mark.skipif(
         os.geteuid() != 0 or found("unshare") is None, reason="only root makes namespaces"
     )

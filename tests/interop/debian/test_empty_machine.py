@@ -1,6 +1,6 @@
-"""docs/getting-started.md on an empty Debian: its commands, to the first message and to an installation.
+"""The commands in docs/getting-started.md on an empty Debian, to the first message and to an installation.
 
-The units run under systemd with the hardening that they ask for, on a machine without a network.
+The units run under systemd with the hardening that they request, on a machine without a network.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def test_the_first_message(machine: Machine) -> None:
 
 
 def certify(machine: Machine, authority: Authority, folder: str) -> None:
-    """What DIGG and issuers send back, and what the operator puts in place by hand."""
+    """Issue the certificates that DIGG and other issuers return, and store the operator's own files."""
     place = machine.file(folder)
     issued = {
         "tls-server": authority.issue_tls_server([HOST], (place / "tls-server.csr").read_bytes()),
@@ -76,26 +76,26 @@ def certify(machine: Machine, authority: Authority, folder: str) -> None:
 
 
 def entry(output: str) -> str:
-    """The entry that `org add` prints for the configuration."""
+    """Return the configuration entry that `org add` prints."""
     found = re.search(r"^\[\[organisations\]\]\n(?:.+\n)+", output, re.MULTILINE)
     assert found, output
     return found[0]
 
 
 def confinement(machine: Machine, process: str) -> dict[str, str]:
-    """What the kernel says of a process."""
+    """Return the kernel's status of a process."""
     text = machine.succeeds(f"cat /proc/{process}/status")
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
 def failing(machine: Machine, doctor: str) -> set[str]:
-    """Ids of what the doctor finds failing, asked for the same in JSON and on this machine alone."""
+    """Return the ids of failing checks, from the doctor's JSON output with `--offline`."""
     document = json.loads(machine.run(f"{doctor} --offline --json").stdout)
     return {one["id"] for one in document["checks"] if one["state"] == "fail"}
 
 
 def essential(found: set[str]) -> set[str]:
-    """Those of what fails that are not about clamd, organisations' certificates and the test's own issuer."""
+    """Return failures other than those about clamd, organisations' certificates and the test's own issuer."""
     kinds = ("files", "database", "key-store", "objects", "tls", "process")
     return {
         each
@@ -137,7 +137,7 @@ def test_an_installation_of_ones_own(machine: Machine, authority: Authority) -> 
 
 
 def test_an_installation_with_a_process_for_each_organisation(machine: Machine, authority: Authority) -> None:
-    """With a PostgreSQL of its own, by the SQL that `init` writes, and with each process as its own user."""
+    """It has its own PostgreSQL, set up with SQL that `init` writes; each process runs as its own user."""
     folder = "/srv/apart"
     machine.succeeds("useradd --system --create-home --home-dir /srv/cluster postgres")
     as_owner = f"cd /srv/cluster && sudo -u postgres env PGPASSWORD=allsmäktig {SERVERS}"

@@ -1,4 +1,4 @@
-"""Containers of evidence before DSS of the European Commission: ASiC-S, a time stamp (EN 319 162-1)."""
+"""Containers of evidence verified by the European Commission's DSS: ASiC-S, a time stamp (EN 319 162-1)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def container(content: bytes, token: bytes) -> bytes:
 
 
 def variants(authority: TimeStamps, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """A container, and what each of ours refuses, too."""
+    """Yield a good container, and defective ones that our own verifier refuses as well."""
     token = token_of(authority.over(EVIDENCE))
     good = container(EVIDENCE, token)
     yield "good", good
@@ -82,6 +82,6 @@ def test_dss_finds_the_time_stamp_over_the_evidence_and_every_change(
 
 
 def test_parts_have_the_names_that_the_standard_gives_them(authority: TimeStamps) -> None:
-    """A.1 and 4.3.3.2: what is stamped is the one file beside META-INF."""
+    """A.1 and 4.3.3.2: the stamped content is the only file next to META-INF."""
     with zipfile.ZipFile(BytesIO(container(EVIDENCE, token_of(authority.over(EVIDENCE))))) as archive:
         assert archive.namelist() == ["mimetype", CONTENT, STAMP]

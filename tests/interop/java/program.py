@@ -1,4 +1,4 @@
-"""Starts a Java program and talks with it over pipes: one JSON object a line in, one out."""
+"""A Java program, driven over pipes with JSON objects, one per line."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _OPTIONS = (
 
 
 class JavaProgram:
-    """A running program of a project, by the name of its main class below ``samdrift``.
+    """A running program of a project, named by its main class below ``samdrift``.
 
-    Its log is in ``folder``. Skips the test where Java or Maven is missing.
+    Its log is in ``folder``. The test is skipped where Java or Maven is missing.
     """
 
     def __init__(self, name: str, peer: str, folder: Path, project: Path = _HERE) -> None:
@@ -46,7 +46,7 @@ class JavaProgram:
         )
 
     def call(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Have the program do something; bytes, keys and certificates are encoded on the way there."""
+        """Call a method of the program; bytes, keys and certificates in the arguments are encoded."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"call": call} | {name: _encoded(value) for name, value in arguments.items()}
@@ -59,7 +59,7 @@ class JavaProgram:
         return answer
 
     def close(self) -> None:
-        """End the program."""
+        """Stop the program."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -73,7 +73,7 @@ class JavaProgram:
 
 
 def _encoded(value: Any) -> Any:
-    """Bytes in base64, a key in PKCS #8 and a certificate in DER as such bytes."""
+    """Return bytes in base64, a key as PKCS #8 in base64, and a certificate as DER in base64."""
     match value:
         case bytes():
             return base64.b64encode(value).decode("ascii")

@@ -1,4 +1,4 @@
-"""Clients of BDXL and SMP 1.0 that others wrote, reading SML, SMP and CertPub of the local federation."""
+"""Independent clients of BDXL and SMP 1.0 that read SML, SMP and CertPub of the local federation."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from tests.interop.java.program import JavaProgram
 from tests.pki import key
 
 _HABO = ParticipantIdentifier("0203:habo.se")
-"""In the federation's SMP, whose address has a path."""
+"""A participant in the federation's SMP, which has an address with a path."""
 _MARK = ParticipantIdentifier("0203:mark.se")
-"""In an SMP at the root of its host."""
+"""A participant in an SMP at the root of its host."""
 _NOBODY = ParticipantIdentifier("0203:nobody.se")
 _ADDRESS = "https://ap.example.test/as4"
 CLIENTS = {"peppol-smp-client": _HABO, "peppol-lookup": _MARK}
-"""Each client with the participant that it looks up."""
+"""Each client, and the participant that it looks up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A federation with a participant in each of two SMPs, and what is published for both."""
+    """A federation with a participant in each of two SMPs, and the services published for both."""
 
     federation: LocalFederation
     at_root: Smp
@@ -97,7 +97,7 @@ async def _looked_up(
     profile: str = AS4_1_0.identifier,
     issuer: Ca = Ca.SMP,
 ) -> dict[str, Any]:
-    """Look a service up; by default that of the participant whom the client is to find."""
+    """Look up a service, by default of the participant that belongs to the client."""
     participant = participant or CLIENTS[client]
     return await asyncio.to_thread(
         program.call,
@@ -124,7 +124,7 @@ def _encoded(certificate: x509.Certificate) -> str:
 async def test_it_finds_the_access_point_of_a_participant(
     program: JavaProgram, scene: Scene, client: str, document: DocumentIdentifier, profile: str
 ) -> None:
-    """From the name in SML to the address and certificate in signed metadata (component-smp 2.8)."""
+    """The lookup leads from SML to the address and certificate in signed metadata (component-smp 2.8)."""
     found = await _looked_up(program, scene, client, document=document, profile=profile)
     assert (found["address"], found["certificate"]) == (_ADDRESS, _encoded(scene.access_point))
 
@@ -143,7 +143,7 @@ async def test_it_reads_which_services_a_participant_has(
 async def test_peppol_smp_client_reads_the_certificates_of_certpub(
     program: JavaProgram, scene: Scene
 ) -> None:
-    """With its own types of SMP 2 (certpub-rest-binding 3)."""
+    """The client uses its own types of SMP 2 (certpub-rest-binding 3)."""
     found = await _looked_up(program, scene, "peppol-smp-client")
     assert found["published"] == {SIGNING: _encoded(scene.signing), ENCRYPTION: _encoded(scene.encryption)}
     assert found["smp"].rstrip("/") == scene.federation.smp_url
@@ -158,7 +158,7 @@ _CHANGED = {
     "peppol-lookup": "Signature failed",
 }
 _UNKNOWN = {"peppol-smp-client": "Failed to resolve", "peppol-lookup": "is not registered in SML"}
-"""What each client says of it."""
+"""Each client's message about a participant that is not registered."""
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -171,7 +171,7 @@ async def test_it_refuses_metadata_that_another_authoritys_certificate_signs(
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_it_refuses_metadata_that_was_changed(program: JavaProgram, scene: Scene, client: str) -> None:
-    """So that reading ours proves that our signature holds there."""
+    """The refusal shows that the client verifies our signature whenever it accepts our metadata."""
     smp = scene.at_root if CLIENTS[client] == _MARK else scene.federation.smp
     participant, services = CLIENTS[client], smp.services(CLIENTS[client])
     document = services[0].document
@@ -200,6 +200,6 @@ async def test_it_finds_nothing_for_who_is_not_registered(
 async def test_peppol_lookup_finds_an_smp_only_at_the_root_of_its_host(
     program: JavaProgram, scene: Scene
 ) -> None:
-    """It drops the path of the address that SML has, and asks where nothing is."""
+    """The client drops the path of the address in SML, and so requests a resource that does not exist."""
     found = await _looked_up(program, scene, "peppol-lookup", participant=_HABO)
     assert 'because "response" is null' in found["refused"]

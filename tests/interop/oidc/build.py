@@ -1,6 +1,6 @@
-"""Installs a folder's packages of npm in its ``node_modules``, once per change of the lock.
+"""Installs a folder's npm packages in its ``node_modules``, once per change of the lock file.
 
-What has been installed is told by a stamp, so that later runs need neither npm nor a network.
+A stamp records what was installed, so that later runs need neither npm nor a network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NODE = 20
 
 
 def install(folder: Path = HERE) -> None:
-    """Have the packages of ``folder`` there; :class:`Unavailable` without Node.js or npm."""
+    """Install the packages of ``folder`` if necessary; raise :class:`Unavailable` without Node.js or npm."""
     require_version("node", "Node.js", "--version", r"v(\d+)", _NODE)
     lock, installed = folder / "package-lock.json", folder / "node_modules" / "installed-from"
     with open(folder / "package.json") as locked:

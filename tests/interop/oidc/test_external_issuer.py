@@ -51,7 +51,7 @@ class Peer:
     async def token(
         self, client: str = "journal", resource: str = ADDRESS, scope: str = " ".join(Scope)
     ) -> str:
-        """What the peer gives a client that signs an assertion."""
+        """Request an access token as a client that signs an assertion."""
         metadata = (await self.http.get("/.well-known/openid-configuration")).json()
         now = int(time.time())
         claims = {
@@ -79,7 +79,7 @@ class Peer:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
-    """Skips where oidc-provider cannot run."""
+    """Run oidc-provider and our side, or skip the test where oidc-provider cannot run."""
     try:
         await asyncio.to_thread(install)
     except Unavailable as reason:
@@ -99,7 +99,7 @@ async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFact
 
 @contextlib.asynccontextmanager
 async def running(told: dict[str, Any], program: str = "server.mjs") -> AsyncIterator[str]:
-    """Run the peer; gives its issuer."""
+    """Run the peer, and yield its issuer."""
     process = await asyncio.create_subprocess_exec(
         "node", program, cwd=HERE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -147,7 +147,7 @@ def tls_server() -> tuple[str, str]:
 
 
 def configuration(folder: Path, organisation: ParticipantIdentifier, issuer: str) -> Path:
-    """The operator's: an issuer, two of its clients, and nothing of their keys."""
+    """Write the operator's configuration file: an issuer and two of its clients, without their keys."""
     (folder / "tls.pem").write_bytes(TLS.certificate.public_bytes(Encoding.PEM))
     file = folder / "samdrift.toml"
     file.write_text(f"""
@@ -196,7 +196,7 @@ default = true
 
 
 async def test_its_access_tokens_are_accepted(peer: Peer) -> None:
-    """Discovery, JWKS over HTTPS, RFC 9068, and the claim of api-mt-mk 5.2."""
+    """This covers discovery, JWKS over HTTPS, RFC 9068, and the claim of api-mt-mk 5.2."""
     access = await peer.access(await peer.token())
     assert access.organisation == peer.organisation
     assert access.client == "journal"

@@ -77,7 +77,7 @@ class Peer:
     site: Site
 
     def use(self, client_id: str, authenticate: Authenticate, **changed: Any) -> None:
-        """Sign in as another client of the peer, with other settings of the organisation."""
+        """Switch the site to another client of the peer, with other settings of the organisation."""
         settings = ProviderSettings(
             self.issuer, client_id, (LEVEL,), algorithms=frozenset({Algorithm.ES256}), **changed
         )
@@ -91,7 +91,7 @@ class Peer:
         self.faults.append(fault)
 
     async def visit(self) -> Page:
-        """A person with a new browser profile."""
+        """Open a page in a new browser profile."""
         context = await self.browser.new_context(ignore_https_errors=True, locale="sv-SE")
         return await context.new_page()
 
@@ -104,7 +104,7 @@ async def inside(request: Request) -> Response:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def peer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
-    """Skips where oidc-provider cannot run."""
+    """Run oidc-provider and a site, or skip the test where oidc-provider cannot run."""
     try:
         await asyncio.to_thread(install)
     except Unavailable as reason:
@@ -183,14 +183,14 @@ def _settings(origin: str, key: OurKey) -> dict[str, Any]:
 
 
 async def sign_in(peer: Peer, page: Page) -> None:
-    """Go to a page for people who are signed in, and follow the link."""
+    """Open a page that requires sign-in, and follow the link."""
     await page.goto(f"{peer.origin}/inside")
     await page.get_by_role("link", name="Logga in", exact=True).click()
 
 
 @pytest.mark.parametrize("way", ["secret", "key"])
 async def test_a_person_signs_in_and_comes_back(peer: Peer, way: str) -> None:
-    """Discovery, S256, ``iss``, ``acr`` and the ID token's signature, with either way to show who we are.
+    """Discovery, S256, ``iss``, ``acr`` and the ID token's signature work with either client authentication.
 
     architecture-sad 5.4 step 2
     """
@@ -237,7 +237,7 @@ async def test_a_wrong_secret_opens_nothing(peer: Peer) -> None:
 
 
 async def test_a_person_who_leaves_the_service_is_signed_out_here_by_its_notice(peer: Peer) -> None:
-    """Relying-party-initiated logout by a link, and the notice that the service then posts (2.5)."""
+    """Logout is initiated from here by a link, and the service then posts its logout notice (2.5)."""
     page = await peer.visit()
     await sign_in(peer, page)
     await page.wait_for_url(f"{peer.origin}/inside")

@@ -1,6 +1,6 @@
-"""People sign in with oidc-provider at pages over a vault: its sessions, its log, and the key in it.
+"""People sign in with oidc-provider at pages over a vault: its sessions, its log, and its key.
 
-The provider reads our public keys where we publish them, and verifies what our key has signed.
+The provider reads our published public keys, and verifies what our private key signed.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class Peer:
     browser: Browser
 
     def use(self, client_id: str, authenticate: Authenticate) -> None:
-        """Sign in as a client of the peer."""
+        """Switch the pages to a client of the peer."""
         settings = ProviderSettings(self.issuer, client_id, (LEVEL,), algorithms=frozenset({Algorithm.ES256}))
         clock = self.pages.clock
         self.pages.use(OidcService(Provider(settings, authenticate, self.client, clock)))
 
     async def visit(self) -> Page:
-        """A person with a new browser profile."""
+        """Open a page in a new browser profile."""
         context = await self.browser.new_context(ignore_https_errors=True, locale="sv-SE")
         return await context.new_page()
 
     async def signed_in(self) -> Page:
-        """A person who followed the link, and came back to where they wanted."""
+        """Sign a person in, and return the page to which they came back."""
         page = await self.visit()
         await page.goto(f"{self.pages.origin}/rights")
         await page.get_by_role("link", name="Logga in", exact=True).click()
@@ -73,7 +73,7 @@ class Peer:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
-    """Skips where oidc-provider cannot run."""
+    """Run oidc-provider and the pages, or skip the test where oidc-provider cannot run."""
     try:
         await asyncio.to_thread(install)
     except Unavailable as reason:
@@ -124,7 +124,7 @@ def _settings(origin: str) -> dict[str, Any]:
 
 
 async def test_our_own_key_in_the_vault_shows_who_we_are_also_when_it_is_replaced(peer: Peer) -> None:
-    """The peer reads our keys once, while both are published, and then knows the one that follows."""
+    """The peer reads our keys only once, while both are published, and so knows the second one already."""
     installation = peer.pages.installation
     vault = (await vault_login(installation, peer.pages.organisation, MK)).vault
     today = peer.pages.clock().date()

@@ -1,4 +1,4 @@
-"""The compliance report in OSCAL before IBM's compliance-trestle, in an environment of its own."""
+"""The compliance report in OSCAL, validated by IBM's compliance-trestle in an environment of its own."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _bad_name(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fault", [_without_title, _unknown_field, _no_identifier, _bad_name])
 def test_trestle_refuses_what_is_wrong(workspace: Path, fault: Callable[[dict[str, Any]], None]) -> None:
-    """A judge that accepts anything judges nothing."""
+    """A validator that accepts everything would prove nothing."""
     document = json.loads(json.dumps(catalog(CATALOGUE)))
     fault(document)
     assert not _accepted(workspace, document, fault.__name__.strip("_").replace("_", "-"))

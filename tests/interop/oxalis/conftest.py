@@ -1,4 +1,4 @@
-"""One Oxalis for the tests of both its halves: starting a Java machine costs more than most of them."""
+"""One Oxalis for the tests of both its halves, because starting a JVM takes longer than most of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def theirs() -> Certified:
 
 @pytest.fixture(scope="package")
 def excluded() -> Authority:
-    """An issuer in the trust store of Oxalis that its validator of certificates does not accept."""
+    """Return an issuer that is in Oxalis's trust store but that its certificate validator rejects."""
     return root("Excluded root", 4)
 
 

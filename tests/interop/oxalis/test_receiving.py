@@ -1,7 +1,7 @@
-"""Our messages at the receiving half of Oxalis, and its receipts and errors at ours.
+"""Our messages to the receiving half of Oxalis, and its receipts and errors to us.
 
-Its servlet, interceptors and handlers run as they are. What belongs to Peppol is replaced: the parser that
-expects an SBDH in the payload, the validator of certificates, the recipient's lookup, and the storage.
+Its servlet, interceptors and handlers are unchanged. Parts specific to Peppol are replaced: the parser that
+expects an SBDH in the payload, the certificate validator, the recipient's lookup, and the storage.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _with_a_broken_payload(packed: PackedMessage, other: PackedMessage) -> bytes
 
 
 def _with_the_payload_of(packed: PackedMessage, other: PackedMessage) -> bytes:
-    """Exchange payload and session key for those of another message, which can be decrypted as well."""
+    """Replace payload and session key by those of another message, which can also be decrypted."""
     value = _CIPHER_VALUE.search(other.body)
     assert value is not None
     body = _CIPHER_VALUE.sub(value[0], packed.body, count=1)

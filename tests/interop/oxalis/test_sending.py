@@ -1,7 +1,7 @@
-"""Messages that the sending half of Oxalis makes, and the receipts and errors that it takes from us.
+"""Messages from the sending half of Oxalis, and the receipts and errors that it accepts from us.
 
-Oxalis is built around CXF 4.0 and WSS4J 3.0, with a policy of its own. What Peppol wraps a message in
-belongs to the program around this half: our payload goes as it is.
+Oxalis is built on CXF 4.0 and WSS4J 3.0, with a policy of its own. Peppol's wrapping of a message is done by
+the program around this half, so our payload is sent unchanged.
 """
 
 from __future__ import annotations

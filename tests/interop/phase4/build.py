@@ -1,4 +1,4 @@
-"""Where Java finds the peer."""
+"""The Java class path of the peer."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from tests.interop.maven import MavenProject
 
 
 def classpath() -> str:
-    """Return the class path of the peer, built if need be; :class:`Unavailable` without Java or Maven."""
+    """Return the peer's class path, built if necessary; raise :class:`Unavailable` without Java or Maven."""
     return MavenProject(Path(__file__).parent).classpath()

@@ -1,4 +1,4 @@
-"""One phase4 and one scene for all these tests: starting a Java machine costs more than most of them."""
+"""One phase4 and one scene for all these tests, because starting a JVM takes longer than most of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.vaults import server_folder
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def interop() -> AsyncIterator[Scene]:
-    """Our access point and phase4; skips where phase4 cannot run."""
+    """Run our access point and phase4, or skip the test where phase4 cannot run."""
     try:
         await asyncio.to_thread(classpath)
     except Unavailable as reason:

@@ -1,4 +1,4 @@
-"""Starts phase4 as an access point of its own, and talks with it over pipes."""
+"""A driver that starts phase4 as an access point of its own, and controls it over pipes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """Who the peer is, whom it trusts and whom it serves."""
+    """The peer's identity, the issuers that it trusts, and the participants that it serves."""
 
     party: str
     access_point: Identity
@@ -43,15 +43,15 @@ class PeerSettings:
     actions: Collection[str]
     recipients: Collection[str]
     bouncy_castle: bool = True
-    """Whether Bouncy Castle does the cryptography.
+    """True if Bouncy Castle does the cryptography.
 
-    By itself phase4 leaves it to Java, whose version 17 takes minutes to decrypt 30 MB in a
-    stream: it makes room for all of it anew with every few bytes.
+    By default phase4 leaves that to Java, whose version 17 takes minutes to decrypt 30 MB in a stream,
+    because it reallocates the whole buffer every few bytes.
     """
 
 
 class Phase4:
-    """A running phase4. What it receives it writes to ``folder``, and its log too."""
+    """A running phase4, which writes received messages and its log to ``folder``."""
 
     def __init__(self, folder: Path, settings: PeerSettings) -> None:
         self._received = folder / "received.jsonl"
@@ -81,7 +81,7 @@ class Phase4:
 
     @property
     def address(self) -> str:
-        """Where it receives."""
+        """Return the address at which it receives."""
         return f"https://127.0.0.1:{self.port}/as4"
 
     @property
@@ -89,18 +89,18 @@ class Phase4:
         return self._process.pid
 
     async def send(self, **request: Any) -> dict[str, Any]:
-        """Send a message as :class:`samdrift.phase4.Sender` says; gives what phase4 made of the answer."""
+        """Send a message with :class:`samdrift.phase4.Sender`; return phase4's verdict on the response."""
         async with self._lock:
             return await asyncio.to_thread(self._call, **request)
 
     def received(self) -> list[dict[str, Any]]:
-        """What it received, verified and decrypted, the oldest first."""
+        """Return the messages that it received, verified and decrypted, oldest first."""
         if not self._received.exists():
             return []
         return [json.loads(line) for line in self._received.read_text(encoding="utf-8").splitlines()]
 
     def close(self) -> None:
-        """End it."""
+        """Stop phase4."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

@@ -1,4 +1,4 @@
-"""What is written in these tests: a few words, or as much as a message may hold."""
+"""Texts of messages in these tests: a few words, or the maximum that a message may hold."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ SHORT = Draft("Prov", _TEXT, (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\
 
 
 def long() -> Draft:
-    """A message of just under 30 MB, most of it noise that does not compress."""
+    """Return a message of just under 30 MB, most of it noise that does not compress."""
     room = LARGEST * 3 // 4 - 50_000
     return Draft("Stort", _TEXT, (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(room)),))

@@ -1,4 +1,4 @@
-"""Organisations that another operator serves, with phase4: keys, envelopes, registration."""
+"""Organisations served by another operator, with phase4: keys, envelopes, registration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.pki import key
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """An envelope, and the id that message and envelope share."""
+    """An envelope, and the id that it shares with its message."""
 
     id: str
     data: bytes
@@ -35,7 +35,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One of those organisations, and what its message service does."""
+    """An organisation served by phase4, with the functions of its message service."""
 
     demo: DemoOrganisation
     signing: Identity
@@ -48,7 +48,7 @@ class Neighbour:
         return self.demo.identifier
 
     def live_at(self, address: str, access_point: Identity) -> None:
-        """Register it in SML, SMP, CertPub and address book, reached at an access point's address."""
+        """Register the organisation in SML, SMP, CertPub and address book, with an access point's address."""
         self.federation.register_participant(
             self.identifier,
             self.demo.name,
@@ -61,7 +61,7 @@ class Neighbour:
         )
 
     async def message(self, draft: Draft, recipient: Address) -> Packed:
-        """The envelope of a message that opens a conversation."""
+        """Return the envelope of a message that opens a conversation."""
         now, message_id = datetime.now(UTC), str(uuid4())
         message = compose(draft, self.demo.address, recipient, message_id=message_id, at=now)
         sealed = await self._sealing().message(
@@ -77,7 +77,7 @@ class Neighbour:
         return Packed(message_id, sealed.envelope)
 
     async def accepted(self, message_id: str, sender: Address) -> Packed:
-        """The envelope of a receipt that accepts ``sender``'s message."""
+        """Return the envelope of a receipt that accepts ``sender``'s message."""
         now, receipt_id = datetime.now(UTC), str(uuid4())
         accepted = MessageReceipt(
             receipt_id, now, self.identifier, sender.organisation, message_id, ReceiptStatus.ACCEPTED
@@ -95,7 +95,7 @@ class Neighbour:
         return Packed(receipt_id, envelope)
 
     def open(self, file: Path) -> bytes:
-        """What is in an envelope that came for it."""
+        """Return the payload of an envelope that the organisation received."""
         verdict = verify(file.read_bytes())
         assert verdict.envelope is not None, verdict.reason
         return verdict.envelope.payload(
@@ -111,7 +111,7 @@ class Neighbour:
 
 
 def neighbour(name: str, federation: LocalFederation, services: Services) -> Neighbour:
-    """An organisation by that name, certified."""
+    """Return an organisation with certificates."""
     identifier = ParticipantIdentifier(f"0203:{name}.se")
     mailbox = FunctionalAddress(f"sdk.registrator.{identifier.value}", "Registrator")
     demo = DemoOrganisation(identifier, name.capitalize(), "2021002114", mailbox)

@@ -1,4 +1,4 @@
-"""A proxy on the way that loses the first answer: the receiver has the message, the sender does not know."""
+"""A proxy that loses the first response: the receiver has the message, but the sender does not know it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 1 << 16
 
 @dataclass
 class Relay:
-    """Passes everything on to ``port``, but of its first connection no answer."""
+    """A relay that forwards everything to ``port``, but drops the response of its first connection."""
 
     port: int
     client: ssl.SSLContext
@@ -31,7 +31,7 @@ class Relay:
     address: str = field(init=False, default="")
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
+        """Serve a connection."""
         self.requests += 1
         far_reader, far_writer = await asyncio.open_connection(HOST, self.port, ssl=self.client)
         sending = asyncio.create_task(_pass_on(reader, far_writer))
@@ -57,7 +57,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @contextlib.asynccontextmanager
 async def relaying(federation: LocalFederation, port: int, folder: Path) -> AsyncIterator[Relay]:
-    """Relay to ``port`` while the context lasts, with a certificate of the federation."""
+    """Relay to ``port`` during the context, with a certificate of the federation."""
     authority, own = federation.authority, key(4, 3072)
     file = folder / "relay.pem"
     file.write_text(

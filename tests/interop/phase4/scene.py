@@ -1,4 +1,4 @@
-"""Two access points in one local federation: ours with its message service, and phase4."""
+"""Two access points in a local federation: ours with its message service, and phase4."""
 
 from __future__ import annotations
 
@@ -46,34 +46,34 @@ _OBSERVER = Principal(PrincipalKind.WORKER, "test")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that runs, and what tests do with it."""
+    """The running programs, with the functions that tests need."""
 
     federation: LocalFederation
     habo: Party
-    """The organisation that we serve."""
+    """The organisation served by us."""
     as4_address: str
     as4_certificate: x509.Certificate
     phase4: Phase4
     phase4_identity: Identity
     agency: Neighbour
-    """An organisation that phase4 serves."""
+    """An organisation served by phase4."""
     stranger: Neighbour
-    """One that phase4 does not serve although SMP says so."""
+    """An organisation that phase4 does not serve although SMP names its access point."""
     unlucky: Neighbour
-    """One that phase4 serves, behind a line where things go wrong."""
+    """An organisation served by phase4, behind an unreliable relay."""
     misled: Neighbour
-    """One that SMP has at phase4's address under another access point's name."""
+    """An organisation for which SMP combines phase4's address with another access point's certificate."""
     folder: Path
 
     @property
     def tls_issuer(self) -> str:
-        """Who certifies servers in the federation, in PEM."""
+        """Return the issuer of the federation's TLS servers, in PEM."""
         return pem(self.federation.authority.certificate(Ca.TLS))
 
     async def phase4_sends(
         self, envelope: Packed, *, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED, **changes: Any
     ) -> dict[str, Any]:
-        """Have phase4 send ``envelope`` from the agency to Habo; gives what phase4 made of our answer."""
+        """Send ``envelope`` with phase4 from the agency to Habo; return phase4's verdict on our response."""
         file = self.folder / f"{uuid4()}.xml"
         file.write_bytes(envelope.data)
         named = properties(self.agency.identifier.value, self.habo.organisation.value)
@@ -84,7 +84,7 @@ class Scene:
             file.unlink()
 
     async def status(self, message_id: str, direction: Direction) -> tuple[MessageStatus, list[str]]:
-        """What Habo's message ended as, and the details of its events, the newest first."""
+        """Return the final status of Habo's message, and the details of its events, newest first."""
         async with asyncio.timeout(_PATIENCE):
             while True:
                 known = await self.habo.operator.messages.status(
@@ -95,7 +95,7 @@ class Scene:
                 await asyncio.sleep(0.05)
 
     async def logged(self, identifier: str) -> list[LogEntry]:
-        """What our access point wrote down for Habo about a message, the oldest first."""
+        """Return the entries about a message in Habo's log at our access point, oldest first."""
         gate = self.habo.operator.gate
         async with gate.open(_OBSERVER, self.habo.organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             return list(await vault.find_log(identifier))
@@ -103,7 +103,7 @@ class Scene:
     async def arrived(
         self, conversation: str, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED
     ) -> dict[str, Any]:
-        """What phase4 received in a conversation, of one type."""
+        """Return what phase4 received in a conversation as a given document type."""
         async with asyncio.timeout(_PATIENCE):
             while True:
                 for one in self.phase4.received():
@@ -119,7 +119,7 @@ def request(
     conversation: str,
     named: list[dict[str, str]],
 ) -> dict[str, Any]:
-    """A message for phase4 to send, in DIGG's profile, but for the file that is its payload."""
+    """Return a request to phase4 to send a message in DIGG's profile, without the file for its payload."""
     return {
         "address": address,
         "to": common_name(certificate),
@@ -134,14 +134,14 @@ def request(
 
 
 def properties(original_sender: str, final_recipient: str) -> list[dict[str, str]]:
-    """The message properties of DIGG's profile, as phase4 takes them."""
+    """Return the message properties of DIGG's profile in phase4's format."""
     named = {"originalSender": original_sender, "finalRecipient": final_recipient}
     return [{"name": name, "type": PARTICIPANT_SCHEME, "value": value} for name, value in named.items()]
 
 
 @contextlib.asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[Scene]:
-    """Set it up in ``folder``."""
+    """Set up the federation and both access points in ``folder``."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, DemoOperator("operator", _OURS, (HABO,)), folder / "operator")
@@ -176,13 +176,13 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
 
 
 def _impatient(config: Config) -> Config:
-    """Two attempts, a second apart."""
+    """Change the configuration to two attempts, a second apart."""
     assert config.access_point is not None
     return replace(config, access_point=replace(config.access_point, attempts=ATTEMPTS, interval_seconds=1))
 
 
 def access_point(federation: LocalFederation, party: str) -> Identity:
-    """An access point of the federation by that name."""
+    """Return the identity of an access point of the federation."""
     own = key(3, 3072)
     return Identity(own, federation.authority.issue_access_point(party, own.public_key()))
 
@@ -190,7 +190,7 @@ def access_point(federation: LocalFederation, party: str) -> Identity:
 def peer_settings(
     federation: LocalFederation, identity: Identity, served: Iterable[Neighbour]
 ) -> PeerSettings:
-    """phase4 as an access point of the federation that serves those organisations."""
+    """Return settings for phase4 as an access point of the federation that serves given organisations."""
     authority, tls = federation.authority, key(4, 3072)
     return PeerSettings(
         THEIRS,

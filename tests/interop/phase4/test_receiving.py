@@ -1,4 +1,4 @@
-"""phase4 sends to our access point, which hands what came to its message service."""
+"""phase4 sends to our access point, which passes the messages on to its message service."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _DELIVERED: dict[str, Any] = {
     "mismatches": [],
     "errors": [],
 }
-"""phase4 got a receipt, verified its signature, and found in it every reference that it had signed."""
+"""Outcome if phase4 got a receipt, verified its signature, and found every reference of its own in it."""
 
 
 def _refused(outcome: dict[str, Any]) -> tuple[str, str]:
-    """Code and detail of the one error that phase4 got; signed by us, as it verified."""
+    """Return code and detail of the only error that phase4 got, after checking that we signed it."""
     assert outcome["result"] == "as4-error-msg-received"
     assert (outcome["signed"], outcome["signer"]) == (True, "AP0001-SDK-DEMO")
     (error,) = outcome["errors"]
@@ -47,7 +47,7 @@ def _refused(outcome: dict[str, Any]) -> tuple[str, str]:
 
 
 async def _read(interop: Scene, envelope: Packed) -> SdkMessage:
-    """The message as Habo reads it, once it has been accepted."""
+    """Return the message as Habo reads it, once it has been accepted."""
     status, _ = await interop.status(envelope.id, Direction.IN)
     assert status is MessageStatus.NEW
     habo = interop.habo
@@ -134,7 +134,7 @@ def _digest(data: bytes) -> str:
 
 
 async def test_a_message_id_that_was_used_before_delivers_nothing_again(interop: Scene) -> None:
-    """phase4 signs a second message under the same id anew, so the first one's receipt does not fit it."""
+    """phase4 signs a new message under the same id, so the receipt of the first does not match it."""
     as4_id = f"{uuid4()}@phase4.test"
     envelope = await interop.agency.message(SHORT, interop.habo.address)
     assert await interop.phase4_sends(envelope, message_id=as4_id) == _DELIVERED
@@ -147,7 +147,7 @@ async def test_a_message_id_that_was_used_before_delivers_nothing_again(interop:
 async def test_an_envelope_that_contradicts_the_header_gets_a_receipt_and_goes_nowhere(
     interop: Scene,
 ) -> None:
-    """The answer tells of the transfer alone (transport-profile-as4 2.9)."""
+    """The response concerns the transfer only (transport-profile-as4 2.9)."""
     envelope = await interop.agency.message(SHORT, interop.habo.address)
     as4_id = f"{uuid4()}@phase4.test"
     assert await interop.phase4_sends(envelope, document=RECEIPT_EXTENDED, message_id=as4_id) == _DELIVERED

@@ -1,4 +1,4 @@
-"""Our access point sends to phase4, which SMP names, and phase4's organisations answer."""
+"""Our access point sends to phase4, which SMP names, and the organisations served by phase4 answer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _DUPLICATE = (
     "EBMS:0004 Not invoking SPIs",
     "probably delivered, but without a receipt: EBMS:4001 Not invoking SPIs",
 )
-"""What the operator reads of phase4's word for a duplicate, until its version 4.4 and since 4.5."""
+"""Beginnings of phase4's error for a duplicate as the operator reads it, up to version 4.4 and from 4.5."""
 
 
 async def _sent(interop: Scene, recipient: Neighbour, draft: Draft = SHORT) -> sdkmessage.SdkMessage:
-    """A message that Habo's message service has taken over and sends."""
+    """Send a message from Habo's message service, and return it."""
     habo = interop.habo
     message = compose(
         draft, habo.address, recipient.demo.address, message_id=str(uuid4()), at=datetime.now(UTC)
@@ -92,7 +92,7 @@ async def test_that_phase4_does_not_serve_the_recipient_is_final(interop: Scene)
 
 
 async def test_the_operator_reads_in_phase4s_own_words_why_it_refuses(interop: Scene) -> None:
-    """SMP names another access point at its address, so it knows no processing mode for it."""
+    """SMP names another access point at phase4's address, so phase4 has no processing mode for it."""
     other = access_point(interop.federation, "AP0003-SDK-DEMO")
     interop.misled.live_at(interop.phase4.address, other)
     message = await _sent(interop, interop.misled)
@@ -104,7 +104,7 @@ async def test_the_operator_reads_in_phase4s_own_words_why_it_refuses(interop: S
 
 
 async def test_when_phase4s_answer_is_lost_its_word_for_a_duplicate_is_no_proof(interop: Scene) -> None:
-    """It delivered the message, but answers the next attempt with an error instead of the receipt."""
+    """phase4 delivered the message, but responds to the next attempt with an error instead of the receipt."""
     async with relaying(interop.federation, interop.phase4.port, interop.folder) as relay:
         interop.unlucky.live_at(relay.address, interop.phase4_identity)
         message = await _sent(interop, interop.unlucky)
@@ -117,6 +117,6 @@ async def test_when_phase4s_answer_is_lost_its_word_for_a_duplicate_is_no_proof(
 
 
 async def _attempts(interop: Scene, message_id: str) -> int:
-    """How often our access point tried."""
+    """Return the number of attempts by our access point."""
     outcomes = ("ap:transfer:postponed", "ap:transfer:failed", "ap:transfer:delivered")
     return sum(one.event in outcomes for one in await interop.logged(message_id))

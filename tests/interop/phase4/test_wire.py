@@ -1,4 +1,4 @@
-"""The bytes that phase4 sends, looked at without the access point, and what it answers to ours."""
+"""The bytes that phase4 sends, inspected without the access point, and its responses to ours."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _US = "AP0009-SDK-DEMO"
 
 @dataclass
 class _Listener:
-    """An address that keeps what is posted to it, and answers with nothing."""
+    """An address that keeps posted messages and returns an empty response."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -61,7 +61,7 @@ class _Listener:
 
 @pytest.fixture(scope="module")
 def us(interop: Scene) -> Identity:
-    """An access point of the federation whose key these tests have."""
+    """Return an access point of the federation whose key is known to these tests."""
     own = key(5, 3072)
     return Identity(own, interop.federation.authority.issue_access_point(_US, own.public_key()))
 
@@ -108,7 +108,7 @@ async def test_it_signs_messaging_body_and_attachment_and_encrypts_the_attachmen
 
 
 async def test_its_habits(interop: Scene, us: Identity) -> None:
-    """What docs/compatibility.md says of its messages."""
+    """phase4's messages have the properties that docs/compatibility.md describes."""
     heard = await _overheard(interop, us)
     assert heard.headers["transfer-encoding"] == "chunked"
     assert "start=" not in heard.headers["content-type"]
@@ -191,7 +191,7 @@ async def test_it_signs_errors_once_it_has_found_a_processing_mode(interop: Scen
 
 
 async def test_it_hands_on_what_nobody_signed(interop: Scene) -> None:
-    """Only our peer's own check refuses; phase4's has let the message through to it."""
+    """phase4's core passes an unsigned message on; only the check in our test peer refuses it."""
     outcome = await interop.phase4_sends(
         Packed("c-1", _PAYLOAD),
         address=interop.phase4.address,

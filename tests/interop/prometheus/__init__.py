@@ -1,1 +1,1 @@
-"""Prometheus and promtool, as Debian has them."""
+"""Prometheus and promtool, from Debian's packages."""

@@ -1,4 +1,4 @@
-"""Our rules, judged by promtool: each fires on its fault, and none does on a normal day."""
+"""Our alerting rules tested with promtool: each fires on its fault, and none on a normal day."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_alert_fires_on_its_fault_and_none_on_a_normal_day(file: str) -> No
 
 
 def test_a_rule_that_never_fires_is_found_out(tmp_path: Path) -> None:
-    """The control: promtool looks at our file of rules, and what it expects can be missing."""
+    """The control: promtool reads our file of rules, and reports an expected alert that does not fire."""
     text = ALERTS.read_text()
     (tmp_path / "alerts.yml").write_text(
         text.replace("samdrift_logs_stopped > 0", "samdrift_logs_stopped > 1")

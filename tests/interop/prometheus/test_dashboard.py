@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the federation: it answers every query of the dashboard, and raises no alert."""
+"""A real Prometheus scrapes the federation: it answers every query of the dashboard, and no alert fires."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SCRAPES = 8
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A Prometheus of our own, asked over its API."""
+    """A Prometheus of our own, queried over its API."""
 
     port: int
 
@@ -83,7 +83,7 @@ def _process(folder: Path, port: int) -> Iterator[None]:
 
 @asynccontextmanager
 async def scraping(folder: Path, members: list[Member]) -> AsyncIterator[Prometheus]:
-    """Have the installations of these members scraped by a Prometheus with our rules."""
+    """Run a Prometheus with our rules that scrapes the installations of these members."""
     targets = []
     for member in members:
         assert member.config.metrics is not None
@@ -111,7 +111,7 @@ async def prometheus(
     stage: Stage,  # noqa: F811 - the fixture is imported
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Prometheus]:
-    """One that has scraped both operators of the stage while a message went from the one to the other."""
+    """Run one that has scraped both operators of the stage while a message went from one to the other."""
     assert await stage.habo.ends(await stage.habo.send(stage.agency.address)) is MessageStatus.ACCEPTED
     async with scraping(tmp_path_factory.mktemp("prometheus"), [stage.habo, stage.agency]) as running:
         yield running
@@ -121,7 +121,7 @@ async def prometheus(
 async def test_every_query_of_the_dashboard_is_answered(
     prometheus: Prometheus, title: str, query: str
 ) -> None:
-    """As Grafana asks it, with all installations chosen."""
+    """Queries are sent as Grafana would, with all installations selected."""
     asked = query.replace("$instance", ".+").replace("$__rate_interval", "1m")
     assert "$" not in asked
     assert await prometheus.value(asked), f"{title} shows nothing"
@@ -138,7 +138,7 @@ async def test_a_running_federation_raises_no_alert_and_every_rule_is_evaluated(
 
 @requires_clamd
 async def test_an_outage_reaches_prometheus(prometheus: Prometheus, stage: Stage) -> None:  # noqa: F811
-    """The alert is pending as soon as the installation has noticed, and gone when it is over."""
+    """The alert is pending as soon as the installation has noticed the outage, and gone when it is over."""
 
     async def pending(wanted: bool) -> bool | None:
         found = await prometheus.value('ALERTS{alertname="SamdriftScannerGone"}')

@@ -1,1 +1,1 @@
-"""Proxies in front of Samdrift: the examples that we ship, run by the real programs."""
+"""Proxies in front of Samdrift: the shipped examples, run by the real programs."""

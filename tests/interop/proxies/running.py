@@ -1,4 +1,4 @@
-"""The shipped examples with ports of the test, run by nginx and HAProxy as Debian has them."""
+"""The shipped examples with the test's ports, run by Debian's nginx and HAProxy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.vaults import until
 
 EXAMPLES = Path(__file__).parents[3] / "deploy"
 API = "meddelanden.example.se"
-"""Names that the examples lead to interface D, a message client and governance."""
+"""Host names that the examples route to interface D, a message client and governance."""
 CLIENT, OFFICE = "habo.meddelanden.example.se", "habo.styrning.example.se"
 
 
@@ -36,7 +36,7 @@ class Behind:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that runs, with its ports and its log."""
+    """A running proxy, with its ports and its log."""
 
     public: int
     inner: int
@@ -44,7 +44,7 @@ class Proxy:
 
 
 def changed(example: str, changes: Mapping[str, str]) -> str:
-    """Return the shipped example with ports and places of a test; each change is of what is there."""
+    """Return the shipped example with the test's ports and paths; each replaced text must occur."""
     text = (EXAMPLES / example).read_text()
     for old, new in changes.items():
         assert old in text, f"{example} has no {old}"
@@ -123,7 +123,7 @@ async def _running(command: list[Any], folder: Path, port: int) -> AsyncIterator
 
 
 class AskingFor(ssl.SSLContext):
-    """A client's context that asks for a name, wherever the connection leads."""
+    """A client's TLS context that requests a given server name, wherever it connects."""
 
     name: str
 
@@ -135,7 +135,7 @@ class AskingFor(ssl.SSLContext):
 
 
 def asking_for(name: str, trust: Path) -> AskingFor:
-    """The certificates of the tests are for an address: whom they are from is checked, the name is not."""
+    """Return a context that checks the issuer but no name, because the certificates are for an address."""
     context = AskingFor(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(trust)

@@ -1,4 +1,4 @@
-"""nginx and HAProxy in front, by the examples under `deploy`: everything passes, and nothing is opened."""
+"""nginx and HAProxy in front, by the examples in `deploy`: all traffic passes, and TLS is not ended there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.roles.test_interface_d_events import Stream
 from tests.vaults import server_folder
 
 LARGE = 100_000_000
-"""Bytes that an access point carries at least (transport-profile-as4 2.8 a)."""
+"""Number of bytes that an access point carries at least (transport-profile-as4 2.8 a)."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Scene:
 
     @property
     def gnosjo(self) -> Member:
-        """Gnosjö as peers reach it."""
+        """Return Gnosjö with the address that peers use."""
         return replace(self.stage.gnosjo, as4_address=f"https://{HOST}:{self.proxy.public}/as4")
 
     def logged(self) -> list[tuple[int, int]]:
-        """Bytes in and out of each connection that is in the log of the proxy."""
+        """Return the number of bytes in and out of each connection in the proxy's log."""
         lines = re.findall(rf'^{HOST} "[^"]*" \S+ (\d+) (\d+) ', self.proxy.log.read_text(), re.MULTILINE)
         return [(int(came), int(went)) for came, went in lines]
 
@@ -84,7 +84,7 @@ def behind(stage: Stage) -> Behind:
     ],
 )
 async def scene(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[Scene]:
-    """The operator of Habo, Mullsjö and Gnosjö behind a proxy, of which SMP has the address for Gnosjö."""
+    """Run the operator of Habo, Mullsjö and Gnosjö behind a proxy, with its address in SMP for Gnosjö."""
     with server_folder() as folder:
         async with PROXIES[request.param](folder, behind(stage)) as proxy:
             services = stage.federation.smp.services(stage.gnosjo.organisation)
@@ -99,7 +99,7 @@ def _elsewhere(service: ServiceMetadata, address: str) -> ServiceMetadata:
 
 
 async def arrived(interface: InterfaceC, envelope: Envelope) -> str:
-    """The item at the access point that has the envelope."""
+    """Return the id of the item with the envelope, once it is at the access point."""
 
     async def look() -> str | None:
         inbox = (await interface.poll()).document()["inbox"]
@@ -109,7 +109,7 @@ async def arrived(interface: InterfaceC, envelope: Envelope) -> str:
 
 
 async def test_an_exchange_of_100_mb(scene: Scene) -> None:
-    """From access point to access point, and from there to a message service, through the proxy each time."""
+    """It passes the proxy twice: between the access points, and on the way to the message service."""
     sender, recipient = scene.stage.agency, scene.stage.gnosjo
     message = letter(sender.address, recipient.address)
     await sender.plant(message)
@@ -159,7 +159,7 @@ async def test_nobody_calls_interface_c_without_a_certificate(scene: Scene) -> N
 
 
 async def test_a_header_with_a_certificate_makes_nobody_known(scene: Scene) -> None:
-    """What proxies that end TLS tell in headers is not believed, whoever says it."""
+    """Headers in which a proxy that terminates TLS would pass a certificate are never trusted."""
     certificate = (await scene.stage.gnosjo.client_tls())[0].read_text().partition("-----BEGIN CERT")[2]
     said = "".join(f"-----BEGIN CERT{certificate}".split())
     mullsjo = await scene.interface_c(scene.stage.mullsjo)
@@ -215,7 +215,7 @@ async def test_each_name_leads_to_its_own_listener(scene: Scene) -> None:
 
 
 def _certificate(port: int, name: str | None) -> bytes:
-    """What a listener shows to who asks for a name."""
+    """Return the certificate that a listener presents for a server name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (

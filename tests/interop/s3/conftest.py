@@ -1,4 +1,4 @@
-"""One gateway for all tests with an S3 server; each takes a prefix of its own."""
+"""One gateway for all tests with an S3 server, each with a prefix of its own."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is used by others may take its time for an answer."""
+    """Allow for slow responses, since other programs may use the machine."""
     for limit in ("_CONNECT", "ANSWER", "LOOK"):
         monkeypatch.setattr(remoteobjects, limit, timedelta(minutes=5))
 
 
 @pytest_asyncio.fixture
 async def way(store: Gateway) -> AsyncIterator[Way]:
-    """A way to the gateway that can be broken."""
+    """Yield a connection to the gateway that can be broken."""
     async with Way(store.port).open() as one:
         yield one

@@ -1,4 +1,4 @@
-"""A real S3 server over a folder, whose files the tests look into: Versity's gateway."""
+"""A real S3 server over a folder whose files the tests inspect: Versity's gateway."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY, SECRET = "AKIAOFTHETESTS", "8Xw0pQ3kZr7LmVt2Ns5YbC9dFh1Jg4Ue"
 
 @dataclass
 class Gateway:
-    """A store that runs, stops and runs again, over the same folder."""
+    """A store that can be stopped and started again over the same folder."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -35,7 +35,7 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def settings(self, prefix: str = "", endpoint: str = "", secret: str = SECRET) -> S3Settings:
-        """Return what reaches the bucket, through another address where one is named."""
+        """Return settings for the bucket, through another address if one is given."""
         return S3Settings(f"s3://{BUCKET}/{prefix}", KEY, secret, endpoint or self.address)
 
     def start(self, *options: object) -> None:
@@ -51,7 +51,7 @@ class Gateway:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Nothing listens while the context lasts."""
+        """Stop listening during the context."""
         self.stop()
         try:
             yield
@@ -60,7 +60,7 @@ class Gateway:
 
     @contextlib.contextmanager
     def silent(self) -> Iterator[None]:
-        """Connections are made and nothing is answered while the context lasts."""
+        """Accept connections but do not respond during the context."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:
@@ -70,7 +70,7 @@ class Gateway:
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nothing can be written while the context lasts."""
+        """Reject all writes during the context."""
         self.stop()
         self.start("--readonly")
         try:
@@ -81,7 +81,7 @@ class Gateway:
 
     @contextlib.contextmanager
     def without_bucket(self) -> Iterator[None]:
-        """Have no bucket while the context lasts."""
+        """Remove the bucket during the context."""
         away = self.bucket.rename(self.folder / "away")
         try:
             yield
@@ -89,18 +89,18 @@ class Gateway:
             away.rename(self.bucket)
 
     def files(self) -> list[Path]:
-        """Return the files of all objects that are whole."""
+        """Return the files of all complete objects."""
         found = (each for each in self.bucket.rglob("*") if each.is_file())
         return sorted(each for each in found if ".sgwtmp" not in each.parts)
 
     def parts(self) -> list[Path]:
-        """Return the files of what was begun in parts and never ended."""
+        """Return the files of multipart uploads that were not completed."""
         return sorted(each for each in self.bucket.glob(".sgwtmp/multipart/**/*") if each.is_file())
 
 
 @contextlib.contextmanager
 def gateway(folder: Path, *options: object) -> Iterator[Gateway]:
-    """Run a gateway; :class:`~tests.interop.tools.Unavailable` without Go."""
+    """Run a gateway; raise :class:`~tests.interop.tools.Unavailable` without Go."""
     one = Gateway(folder)
     one.start(*options)
     try:

@@ -1,4 +1,4 @@
-"""Installations whose bodies are in a bucket: two hosts of which one is struck, and a store that is away."""
+"""Installations with bodies in a bucket: two hosts, one of which fails, and a store that is unavailable."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def federation() -> AsyncIterator[LocalFederation]:
 
 
 def in_bucket(folder: Path, address: str) -> Callable[[DemoOperator, str], str]:
-    """Return what puts the bodies of an operator into the bucket, under its own prefix."""
+    """Return a function that configures an operator to store bodies in the bucket, under its own prefix."""
     secret = secret_file(folder / "s3-secret", f"{SECRET}\n")
 
     def changed(operator: DemoOperator, text: str) -> str:
@@ -58,7 +58,7 @@ def in_bucket(folder: Path, address: str) -> Callable[[DemoOperator, str], str]:
 async def test_two_hosts_with_one_bucket_lose_nothing_and_do_nothing_twice(
     federation: LocalFederation, store: Gateway, tmp_path: Path
 ) -> None:
-    """One of them is killed, and cut off from the database, while large messages go to and fro."""
+    """A host is killed or cut off from the database while large messages are exchanged."""
     changed = in_bucket(tmp_path, store.address)
     rng = random.Random(seed(20261202))
     found = await survived(federation, rng, EXCHANGES, BLOWS, PATIENCE, changed=changed, large=0.8)
@@ -72,7 +72,7 @@ async def test_two_hosts_with_one_bucket_lose_nothing_and_do_nothing_twice(
 async def test_messages_wait_for_a_store_that_is_away_and_it_is_said_once(
     federation: LocalFederation, store: Gateway, way: Way, tmp_path: Path, fault: str
 ) -> None:
-    """A line, a health and a metric say so; neither the key nor the place in the store is told."""
+    """A log line, the health report and a metric mention it, without the key or the path in the store."""
     changed, rng = in_bucket(tmp_path, way.address), random.Random(seed(20261203))
     here, other = (
         DemoOperator("bucket", "AP0095-SDK-DEMO", _HERE),

@@ -1,4 +1,4 @@
-"""Bodies in a real S3 server: whole or absent, bounded in memory, encrypted, each vault's its own."""
+"""Bodies in a real S3 server: whole or absent, bounded in memory, encrypted, separate for each vault."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def main(url, endpoint, key, secret, name):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""Writes on and on, until it is killed."""
+"""Program that writes continuously until it is killed."""
 
 
 async def put(objects: Objects, name: str, data: bytes) -> None:
@@ -117,7 +117,7 @@ async def test_an_object_is_seen_when_it_is_whole_and_until_it_is_deleted(store:
 async def test_a_listing_and_a_clearing_are_of_one_vault_alone_however_many_objects_it_has(
     store: Gateway,
 ) -> None:
-    """The store lists a thousand at a time."""
+    """The store lists a thousand objects at a time."""
     objects = Objects(store.settings("many"))
     await put(objects, "v10/other", b"2")
     (store.bucket / "many" / "v1").mkdir(parents=True)
@@ -130,7 +130,7 @@ async def test_a_listing_and_a_clearing_are_of_one_vault_alone_however_many_obje
 
 
 def test_memory_does_not_grow_with_the_object(store: Gateway) -> None:
-    """30 MB, and 100 MB: each a process of its own, whose greatest size is measured."""
+    """Peak memory is measured for 30 MB and for 100 MB, each in a process of its own."""
     grown = {}
     for size in (30, 100):
         settings = store.settings()
@@ -202,7 +202,7 @@ async def test_a_store_that_is_reached_by_tls_shows_a_certificate_that_is_truste
 
 @pytest_asyncio.fixture
 async def own(store: Gateway, way: Way) -> AsyncIterator[Installation]:
-    """An installation whose bodies are in a bucket, by a way that can be broken."""
+    """Yield an installation with bodies in a bucket, over a connection that can be broken."""
     with server_folder() as folder:
         settings = replace(settings_in(folder), objects=store.settings("vaults", way.address))
         async with installed(settings) as one:
@@ -212,7 +212,7 @@ async def own(store: Gateway, way: Way) -> AsyncIterator[Installation]:
 async def test_each_vault_has_a_prefix_of_its_own_and_nothing_in_it_can_be_read(
     own: Installation, store: Gateway
 ) -> None:
-    """The real bytes in the store, and those of a file that is not whole yet."""
+    """The bytes in the store are inspected, and those of an unfinished upload."""
     habo, other = [await own.organisation([AP]) for _ in range(2)]
     data = WORD * 20_000
     for organisation in (habo, other):
@@ -262,7 +262,7 @@ async def test_a_sweep_removes_old_objects_that_no_row_knows_and_a_closing_all_o
 
 
 async def killed_while_it_writes(store: Gateway, vault: str) -> set[Path]:
-    """Have a process begin a body of a vault, kill it when the store has parts of it, and return them."""
+    """Kill a process that writes a body to a vault, once the store has parts of it; return these."""
     before, place = set(store.parts()), store.settings("vaults")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", UNFINISHED, place.url, store.address, place.access_key, SECRET),
@@ -301,7 +301,7 @@ async def test_a_sweep_aborts_old_uploads_of_killed_processes_and_a_closing_all_
 async def test_what_the_store_does_not_take_is_not_stored_and_the_same_call_succeeds_later(
     own: Installation, store: Gateway, way: Way, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Durable before it is acknowledged: whoever sent it hears that it was not taken."""
+    """Data is durable before it is acknowledged: the sender learns that it was not accepted."""
     monkeypatch.setitem(remoteobjects._RETRIES, "max_retries", 0)
     habo = await own.organisation([AP])
     data = os.urandom(300_000)

@@ -1,4 +1,4 @@
-"""Talks with :mod:`tests.interop.saml.idp` in the environment that has pysaml2."""
+"""A driver for :mod:`tests.interop.saml.idp`, which runs in the environment that has pysaml2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDER = _HERE.parents[2] / ".venv-saml"
 
 
 class Idp:
-    """A running service, which knows our metadata."""
+    """A running service that knows our metadata."""
 
     def __init__(self, owner: Certified, metadata: str, encrypt_for: str, **settings: Any) -> None:
         Environment(_FOLDER, _HERE / "requirements.lock").ensure()
@@ -40,11 +40,11 @@ class Idp:
         )
 
     def otherwise(self, **changed: Any) -> None:
-        """Have it answer so from now on, and else as it should."""
+        """Set deviations for all further responses; anything not given is as it should be."""
         self._told(changed)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the service."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

@@ -1,7 +1,7 @@
-"""A sign-in service by pysaml2, over HTTP: signs everybody in as the person of its settings.
+"""A sign-in service by pysaml2, over HTTP, which signs everyone in as the person in its settings.
 
-Reads its settings as one JSON document from standard input, prints its metadata in one line when it listens,
-and ends when standard input does. What it is told to do otherwise comes as further lines.
+It reads its settings as a JSON document from standard input, prints its metadata in one line when it listens,
+and stops when standard input ends. Further lines of input set deviations from correct behaviour.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _encrypt = CryptoBackendXmlSec1.encrypt_assertion
 
 
 class Idp:
-    """The service, and what it does otherwise than it should."""
+    """The service, with its current deviations from correct behaviour."""
 
     def __init__(self, settings: dict[str, Any], port: int, folder: Path) -> None:
         self.settings = settings
@@ -71,7 +71,7 @@ class Idp:
         return str(entity_descriptor(self.server.config)).replace("\n", "")
 
     def answer(self, query: dict[str, list[str]]) -> tuple[str, str]:
-        """Where the answer to a request is posted, and the answer, encoded."""
+        """Return the address to which the response to a request is posted, and the encoded response."""
         asked = self.server.parse_authn_request(
             query["SAMLRequest"][0],
             BINDING_HTTP_REDIRECT,
@@ -101,7 +101,7 @@ class Idp:
 
 
 def encrypting_by(cipher: str | None) -> None:
-    """Have assertions encrypted by a cipher; pysaml2 itself knows only triple DES."""
+    """Encrypt assertions with a given cipher; pysaml2 itself supports only triple DES."""
     if cipher is None:
         saml2.entity.pre_encryption_part = pre_encryption_part
         CryptoBackendXmlSec1.encrypt_assertion = _encrypt

@@ -49,7 +49,7 @@ class Peer:
     entity: str
 
     def settle(self, **changed: Any) -> None:
-        """Have the organisation other settings."""
+        """Change the organisation's settings."""
         settings = replace(
             SamlSettings(self.entity, (LEVEL,), name_attribute="urn:oid:2.16.840.1.113730.3.1.241"),
             **changed,
@@ -61,12 +61,12 @@ class Peer:
         self.pages.use(SamlService(SamlProvider(settings, read, self.pages.clock), self.pages.keys))
 
     async def visit(self, *, script: bool = True) -> Page:
-        """A person with a new browser profile."""
+        """Open a page in a new browser profile."""
         context = await self.browser.new_context(locale="sv-SE", java_script_enabled=script)
         return await context.new_page()
 
     async def reasons(self) -> list[str]:
-        """Why sign-ins led to nothing, as the organisation's log has it."""
+        """Return the reasons of failed sign-ins from the organisation's log."""
         return await self.pages.events(EntranceEvent.SIGN_IN_REFUSED)
 
 
@@ -105,14 +105,14 @@ def _anew(peer: Peer) -> None:
 
 
 async def sign_in(peer: Peer, page: Page) -> None:
-    """Go to a page for people who are signed in, follow the link, and press the service's button."""
+    """Open a page that requires sign-in, follow the link, and press the service's button."""
     await page.goto(f"{peer.pages.origin}/rights")
     await page.get_by_role("link", name="Logga in", exact=True).click()
     await page.get_by_role("button", name="Go on").click()
 
 
 async def test_a_person_signs_in_and_comes_back(peer: Peer) -> None:
-    """pysaml2 reads our metadata and verifies our request; we verify and open what xmlsec1 made."""
+    """pysaml2 reads our metadata and verifies our request; we verify and decrypt the output of xmlsec1."""
     page = await peer.visit()
     await sign_in(peer, page)
     await page.wait_for_url(f"{peer.pages.origin}/rights")
@@ -199,7 +199,7 @@ async def test_an_answer_by_a_key_that_its_metadata_do_not_have_begins_nothing(p
 
 
 async def test_an_answer_that_is_planted_in_another_browser_begins_nothing(peer: Peer) -> None:
-    """The form of the service's page, as it was made for one browser, posted by another."""
+    """The form that the service made for one browser is posted by another."""
     page, victim = await peer.visit(), await peer.visit()
     await page.goto(f"{peer.pages.origin}/rights")
     await page.get_by_role("link", name="Logga in", exact=True).click()

@@ -1,6 +1,6 @@
 """Envelopes that Apache Santuario signs, verifies, encrypts and decrypts (envelope-profile-xhe 3.4, 3.5).
 
-Santuario is what Java programs protect XML with, a Domibus' plugins among them.
+Java programs use Santuario to protect XML, including the plugins of Domibus.
 """
 
 from __future__ import annotations
@@ -153,14 +153,14 @@ def test_we_verify_what_it_signs(
 def test_we_decrypt_what_it_encrypts(
     santuario: JavaProgram, payload: bytes, cipher: str, transport: tuple[Any, ...]
 ) -> None:
-    """The form of the profile and those that a peer may choose instead; encrypted first, then signed."""
+    """The profile's ciphers and those that a peer may choose instead; payloads are encrypted, then signed."""
     document = _signed(santuario, _encrypted(santuario, payload, cipher, transport))
     opened = _opened(verify(document))
     assert _canonical(opened) == _canonical(payload)
 
 
 def test_we_find_its_ciphertext_changed(santuario: JavaProgram) -> None:
-    """A bit of the authenticated ciphertext that is signed with it, so that decryption alone can notice."""
+    """A bit of the ciphertext is changed before it is signed, so that only decryption can detect it."""
     root = etree.fromstring(_encrypted(santuario, PAYLOAD, _CIPHERS[1], _TRANSPORTS[0]))
     value = root.find(_CIPHERTEXT)
     assert value is not None

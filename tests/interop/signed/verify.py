@@ -1,9 +1,9 @@
 """A year of signed statements, verified without Samdrift: `verify.py EXPORT`.
 
-Needs Python, `cryptography` and `ssh-keygen`. Every line is a statement with its signature; the keys are
-those that earlier lines enrol, so that nothing else is trusted but the custodians' keys at the beginning,
-which it prints. SSHSIG is left to `ssh-keygen -Y verify`, WebAuthn to plain ECDSA over the challenge that
-is the statement's SHA-256, or to the RSA or EdDSA of the authenticator's key.
+It requires Python, `cryptography` and `ssh-keygen`. Every line is a statement with its signature; keys are
+enrolled by earlier lines, so that nothing else is trusted but the custodians' keys at the beginning, which
+it prints. SSHSIG is verified by `ssh-keygen -Y verify`, and WebAuthn by plain ECDSA, or by RSA or EdDSA if
+the authenticator's key is such, over the challenge, which is the statement's SHA-256.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The documentation site, as its readers get it."""
+"""The documentation site, as its readers see it."""

@@ -1,4 +1,4 @@
-"""The documentation site: built strictly, searched in both languages, without a word to another host."""
+"""The documentation site: built strictly, searched in both languages, without requests to another host."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tests.browser.harness import CHROMIUM, DARK, chromium, profile
 ROOT = Path(__file__).parents[3]
 SWEDISH = ("docs/anvandarguide", "docs/administratorsguide", "docs/befattningshavare")
 FIRST_PAGES = (*SWEDISH, "docs/getting-started", "docs/integration", "docs/auditing")
-"""The first page of each reader."""
+"""The first page for each kind of reader."""
 
 
 def build(checkout: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build the site of a checkout with the environment of this one."""
+    """Build the site of a checkout with this environment."""
     command = [ROOT / ".venv-build" / "bin" / "python", checkout / "release" / "build.py", "docs", folder]
     return subprocess.run([str(each) for each in command], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of this checkout, whose build fails for each fault that it finds."""
+    """Build the site of this checkout, which fails for any fault found."""
     subprocess.run([ROOT / "samdrift", "build", "--help"], check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("docs") / "site"
     built = build(ROOT, folder)
@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with next to no pages, for faults: the real one takes longer to build."""
+    """Return a checkout with very few pages, for tests of faults; the real one takes longer to build."""
     folder = tmp_path_factory.mktemp("small") / "checkout"
     shutil.copytree(ROOT / "release", folder / "release", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "docs" / "pictures").mkdir(parents=True)
@@ -77,7 +77,7 @@ FAULTS = {
         "x.example",
     ),
 }
-"""Page, its text, and what the failure has to name."""
+"""Faults: a page, its text, and the words that the failure must contain."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -93,7 +93,7 @@ def test_each_fault_ends_the_build_and_is_named(small: Path, tmp_path: Path, fau
 
 
 def test_nothing_in_the_site_is_of_another_host(site: Path) -> None:
-    """Beside what the build looks for: nothing of the usual places of fonts and scripts is in any file."""
+    """In addition to the build's own checks, no file mentions the usual hosts of fonts and scripts."""
     strange = re.compile(rb"fonts\.(?:googleapis|gstatic)|cdn\.|unpkg|jsdelivr|cdnjs|googletagmanager")
     files = [each for each in site.rglob("*") if each.suffix in (".html", ".css", ".js")]
     assert len(files) > 80
@@ -114,7 +114,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    """Where the site is served, as a server of files does it."""
+    """Serve the site as a static file server would, and yield its address."""
     handler = partial(_Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -128,7 +128,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 async def visited(page: Page, address: str, name: str) -> list[str]:
-    """Open a page of the site; return what it asked another host for, and errors of its script."""
+    """Open a page of the site; return its requests to other hosts, and errors of its script."""
     wrong: list[str] = []
     page.on("request", lambda asked: None if _is_own(asked.url, address) else wrong.append(asked.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -147,7 +147,7 @@ def _is_own(url: str, address: str) -> bool:
 async def test_first_pages_ask_no_other_host_and_do_not_scroll_sideways(
     browser: Browser, address: str, width: int, look: str
 ) -> None:
-    """In light and dark, and as narrow as a telephone; the colours are those of the look."""
+    """Pages are opened in light and dark, down to the width of a telephone, and use the look's colours."""
     async with profile(browser, width=width, look=look) as context:
         page = await context.new_page()
         for name in ("docs/README", *FIRST_PAGES):

@@ -1,1 +1,1 @@
-"""Log systems of others, to which logs are handed over."""
+"""Log systems of other parties, to which logs are handed over."""

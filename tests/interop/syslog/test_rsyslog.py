@@ -1,4 +1,4 @@
-"""Hand-over to rsyslog with GnuTLS, as Debian has it: it is killed and comes back, and nothing is lost."""
+"""Hand-over to Debian's rsyslog with GnuTLS: it is killed and restarted, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 BEGINS = "audit samdrift "
-"""How each of its lines begins: facility and source."""
+"""Beginning of each of its lines: facility and source."""
 
 LOG = LogName("samdrift.log/00", "0203:habo.se", "mt")
 CONFIGURATION = """
@@ -55,7 +55,7 @@ action(type="omfile" file="{folder}/log" template="facts")
 
 @dataclass
 class Rsyslog:
-    """rsyslogd with a folder of its own, which can be killed and started again."""
+    """An rsyslogd with its own folder, which can be killed and started again."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
@@ -89,9 +89,9 @@ class Rsyslog:
         (self.folder / "pid").unlink(missing_ok=True)
 
     def stored(self) -> list[tuple[str, int]]:
-        """Header and number of each message that is whole in its file.
+        """Return header and number of each complete message in its file.
 
-        A line that was being written when it was killed has the next message behind what came of it.
+        If it was killed while writing a line, the next message follows the incomplete one on the same line.
         """
         file = self.folder / "log"
         lines = file.read_text(errors="replace").splitlines() if file.exists() else []
@@ -135,7 +135,7 @@ async def test_rsyslog_reads_facility_source_role_event_and_facts(rsyslog: Rsysl
 
 
 async def test_rsyslog_takes_nothing_from_another_client(rsyslog: Rsyslog) -> None:
-    """Mutual: neither from one whose issuer it does not know, nor from one of another name."""
+    """TLS is mutual: a client with an unknown issuer, or with another name, is refused."""
     await rsyslog.start()
     for name, stranger in (("a", certified(SECOND, "habo", [])), ("b", certified(CLIENTS, "other", []))):
         own = identity(rsyslog.folder / f"{name}.pem", stranger)
@@ -146,7 +146,7 @@ async def test_rsyslog_takes_nothing_from_another_client(rsyslog: Rsyslog) -> No
 
 
 def test_of_a_line_that_was_being_written_what_came_is_not_counted(tmp_path: Path) -> None:
-    """As rsyslog left one when it was killed: the line ends with a message that is whole."""
+    """rsyslog left such a line when it was killed: it ends with a complete message."""
     whole = 'audit samdrift mt mt:message:read {"log": "samdrift.log/00", "number": %d}'
     torn = (whole % 2)[:51]
     (tmp_path / "log").write_text(f"{whole % 1}\n{torn}{whole % 3}\n{torn}")
@@ -154,7 +154,7 @@ def test_of_a_line_that_was_being_written_what_came_is_not_counted(tmp_path: Pat
 
 
 async def test_rsyslog_is_killed_again_and_again_and_nothing_is_lost(rsyslog: Rsyslog) -> None:
-    """Each time while entries are on their way, or just taken; what was not taken is sent again."""
+    """It is killed while entries are under way or just accepted; entries not accepted are sent again."""
     await rsyslog.start()
     place, killed = 0, 0
     async with connecting(rsyslog, known(rsyslog.folder)) as connect:

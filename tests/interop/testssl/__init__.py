@@ -1,1 +1,1 @@
-"""The doctor's rules for TLS against testssl.sh, as Debian has it, on listeners that break one rule each."""
+"""The doctor's TLS rules compared with Debian's testssl.sh, on listeners that break one rule each."""

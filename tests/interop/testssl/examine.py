@@ -1,7 +1,8 @@
-"""Has testssl.sh examine the listeners, and keeps what it says: some minutes for each of them.
+"""Examines the listeners with testssl.sh and stores its findings, which takes minutes for each of them.
 
-``python -m tests.interop.testssl.examine`` writes the file that the tests compare with. What is compared is
-in it, with the versions of the programs that said it. Without that file all are examined again.
+``python -m tests.interop.testssl.examine`` writes the file with which the tests compare. It has the findings
+that are compared, with the versions of the programs that made them. If the file is removed first, all
+listeners are examined again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.interop.testssl.listeners import CERTIFICATES, HOST, LISTENERS, NAME,
 KEPT = Path(__file__).with_name("verdicts.json")
 _PROTOCOLS, _SHOWN, _FORWARD_SECRECY = "-p", "-S", "-f"
 _TAKEN = (_PROTOCOLS, "-s", "-R", "-C", "-J")
-"""Protocols, kinds of suites, renegotiation, compression, groups."""
+"""Options for protocols, kinds of cipher suites, renegotiation, compression, and groups."""
 SAYS: Mapping[str, tuple[str, ...]] = {
     "versions": ("SSLv2", "SSLv3", "TLS1", "TLS1_1"),
     "suites": (
@@ -37,17 +38,17 @@ SAYS: Mapping[str, tuple[str, ...]] = {
     "certificate": ("cert_trust", "cert_chain_of_trust", "cert_expirationStatus"),
     "key": ("cert_keySize", "cert_signatureAlgorithm"),
 }
-"""What testssl.sh calls the things that a rule is about."""
+"""Names in testssl.sh of the findings that concern each rule."""
 NOT_JUDGED = ("secure_client_renego", "OCSP_stapling")
-"""What testssl.sh has an opinion on, and SSL Labs lowers no grade for (docs/operations.md)."""
+"""Findings of testssl.sh that lower no grade at SSL Labs (docs/operations.md)."""
 FINE = ("OK", "INFO")
 _AT_ONCE = 3
 Said = Mapping[str, Sequence[str]]
-"""Severity and finding, by the names that testssl.sh has for what it looks at."""
+"""Severity and finding, by testssl.sh's names."""
 
 
 async def asked(port: int, issuers: Path, folder: Path, *what: str) -> Said:
-    """Have testssl.sh examine a listener."""
+    """Examine a listener with testssl.sh."""
     file = folder / f"{port}.json"
     options = ("--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", HOST)
     process = await asyncio.create_subprocess_exec(
@@ -63,14 +64,14 @@ async def asked(port: int, issuers: Path, folder: Path, *what: str) -> Said:
 
 
 def broken(said: Said) -> set[str]:
-    """Return the rules that are broken by what testssl.sh says."""
+    """Return the rules that are broken according to testssl.sh."""
     return {
         rule for rule, names in SAYS.items() for name in names if name in said and said[name][0] not in FINE
     }
 
 
 def version() -> str:
-    """Return the version of Debian's package, and that of the OpenSSL that it runs."""
+    """Return the version of Debian's package, and that of the OpenSSL that it uses."""
     package = ("dpkg-query", "--show", "--showformat", "${Version}", "testssl.sh")
     said = [
         subprocess.run(one, check=True, capture_output=True, text=True).stdout.strip()
@@ -80,7 +81,7 @@ def version() -> str:
 
 
 async def _examined() -> None:
-    """Examine every listener that nothing is kept of, and keep what is said as it comes."""
+    """Examine every listener without stored findings, and store each result immediately."""
     turns = asyncio.Semaphore(_AT_ONCE)
     compared = {name for names in SAYS.values() for name in names} | {*NOT_JUDGED}
     found: dict[str, dict[str, Sequence[str]]] = kept()
@@ -102,7 +103,7 @@ async def _examined() -> None:
 
 
 def kept() -> dict[str, dict[str, Sequence[str]]]:
-    """Return what testssl.sh has said of each listener, as it was kept."""
+    """Return testssl.sh's stored findings about each listener."""
     return json.loads(KEPT.read_text())["listeners"] if KEPT.exists() else {}
 
 

@@ -1,4 +1,4 @@
-"""Listeners, good and bad: each breaks one rule, by the programs that still can."""
+"""Listeners, good and bad: each bad one breaks one rule, using programs that still can."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _GOOD = "ECDHE-RSA-AES128-GCM-SHA256"
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate with its key."""
+    """A certificate and its key."""
 
     certificate: x509.Certificate
     private_key: rsa.RSAPrivateKey
@@ -55,7 +55,7 @@ def issue(
     ends: datetime = _NOW + 200 * _DAY,
     host: str = NAME,
 ) -> Issued:
-    """Issue a certificate as of these days; by itself where there is no issuer."""
+    """Issue a certificate that is currently valid; it is self-signed if there is no issuer."""
     private_key = key(number, bits)
     by = issuer or Issued(None, private_key)  # type: ignore[arg-type]
     builder = (
@@ -83,7 +83,7 @@ def issue(
 
 @dataclass
 class Files:
-    """What the programs read: issuers, certificates with their keys."""
+    """The programs' input files: issuers, and certificates with their keys."""
 
     folder: Path
     root: Issued = field(init=False)
@@ -97,11 +97,11 @@ class Files:
 
     @property
     def issuers(self) -> Path:
-        """The bundle that clients trust, in a folder of its own."""
+        """Return the path of the bundle of issuers that clients trust."""
         return self.folder / "issuers" / "issuers.pem"
 
     def pem(self, which: str, *chain: Issued) -> Path:
-        """Write key and certificates, the server's first."""
+        """Write key and certificates, the server's certificate first."""
         path = self.folder / f"{which}.pem"
         secret = chain[0].private_key.private_bytes(
             Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
@@ -125,7 +125,7 @@ class Files:
         return path
 
     def with_sha1(self, issued: Issued, issuer: Issued) -> Issued:
-        """Issue a certificate again, signed with a hash that libraries no longer sign with."""
+        """Reissue a certificate, signed with SHA-1, which libraries no longer support for signing."""
         asked, made = self.folder / "asked.pem", self.folder / "made.pem"
         request = x509.CertificateSigningRequestBuilder().subject_name(issued.certificate.subject)
         for each in issued.certificate.extensions:
@@ -153,7 +153,7 @@ OPENSSL: Mapping[str, Sequence[str]] = {
     "a group of 2048 bits": ("-cipher", f"{_GOOD}:DHE-RSA-AES128-GCM-SHA256"),
     "renegotiation by clients": ("-client_renegotiation", "-cipher", _GOOD),
 }
-"""Options of ``openssl s_server``, which has an otherwise good certificate."""
+"""Options of ``openssl s_server`` instances with an otherwise good certificate."""
 CERTIFICATES = (
     "a chain as it should be",
     "expired",
@@ -164,7 +164,7 @@ CERTIFICATES = (
     "SHA-1 of the issuer",
     "RSA of 1024 bits",
 )
-"""Certificates that an otherwise good ``openssl s_server`` has."""
+"""Certificates of otherwise good instances of ``openssl s_server``."""
 JAVA: Mapping[str, tuple[str, str]] = {
     "SSL 3.0": ("SSLv3,TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"),
     "RC4": ("TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_RC4_128_SHA"),
@@ -176,17 +176,17 @@ JAVA: Mapping[str, tuple[str, str]] = {
     ),
     "export": ("TLSv1,TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,SSL_RSA_EXPORT_WITH_RC4_40_MD5"),
 }
-"""Protocols and suites of Java's own TLS, with everything allowed that it has."""
+"""Protocols and cipher suites of Java's own TLS, with everything enabled that it supports."""
 COMPRESSING = "compression"
 LISTENERS = (*CERTIFICATES, *JAVA, COMPRESSING, *OPENSSL)
 
 
 _LENIENT = ("-min_protocol", "TLSv1.2", "-cipher", f"{_GOOD}:@SECLEVEL=0")
-"""Options of a server whose certificate may be weak."""
+"""Options of a server that may have a weak certificate."""
 
 
 def chains(files: Files) -> dict[str, tuple[Issued, ...]]:
-    """Return the certificates of each listener that has others than the rest."""
+    """Return the certificate chains of listeners that deviate from the default one."""
     issuer = files.subordinate
     good = issue(NAME, issuer, number=103)
     itself = issue(NAME, None, number=104)
@@ -205,7 +205,7 @@ def chains(files: Files) -> dict[str, tuple[Issued, ...]]:
 
 @asynccontextmanager
 async def listening(folder: Path) -> AsyncIterator[tuple[Files, dict[str, int]]]:
-    """Run all listeners; yields the files, and the port of each."""
+    """Run all listeners; yield the files, and the port of each listener."""
     files = await asyncio.to_thread(Files, folder)
     those = await asyncio.to_thread(chains, files)
     good = those["a chain as it should be"]
@@ -260,9 +260,9 @@ def _running(command: Sequence[Any], folder: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def _compressing(behind: int) -> AsyncIterator[int]:
-    """Stand before a good listener and say, to a client that offers it, that what is sent is compressed.
+    """Relay to a good listener, but claim in its hello that compression is used if the client offers it.
 
-    No TLS library that is left compresses; nothing but the server's hello says that it does.
+    No current TLS library compresses; only the server's hello shows it here.
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -290,7 +290,7 @@ async def _record(reader: asyncio.StreamReader) -> bytes:
 
 
 def _after_session(record: bytes) -> int:
-    """Return the place after the session's id in a hello of either side."""
+    """Return the offset after the session id in a client's or server's hello."""
     place = 5 + 4 + 2 + 32
     return place + 1 + record[place]
 

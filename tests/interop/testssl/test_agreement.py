@@ -1,7 +1,7 @@
-"""The doctor's verdict on TLS is that of testssl.sh, rule by rule, or differs for a reason that is listed.
+"""The doctor's verdict on TLS equals that of testssl.sh, rule by rule, or differs for a listed reason.
 
-testssl.sh takes minutes for a listener, so that what it says of all of them is kept
-(:mod:`tests.interop.testssl.examine`); of a few it is asked again.
+testssl.sh takes minutes for a listener, so its findings about all of them are stored
+(:mod:`tests.interop.testssl.examine`), and only a few are examined again here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ DIFFERENCES: Mapping[tuple[str, str], str] = {
     ("SHA-1 of the issuer", "key"): "testssl.sh looks at the hash of the server's certificate alone",
     ("a suite without forward secrecy", "forward-secrecy"): "testssl.sh is content where one suite has it",
 }
-"""Listeners and rules of which the verdicts differ, with the reason."""
+"""Listeners and rules on which the verdicts differ, with the reason."""
 AGAIN = {"TLS 1.0 and 1.1": ("-p", ("versions",)), "RC4": ("-s", ("suites", "cbc"))}
-"""Listeners of which testssl.sh is asked one thing again, and the rules that it is about."""
+"""Listeners that testssl.sh partly examines again, and the rules concerned."""
 NOT_COMPARED = {
     "reach": "testssl.sh ends where nothing answers",
     "tls13": "testssl.sh is content with TLS 1.2, and so is grade A: the doctor warns",
@@ -37,14 +37,14 @@ NOT_COMPARED = {
 
 @dataclass(frozen=True)
 class Running:
-    """The listeners, while they run."""
+    """The running listeners."""
 
     folder: Path
     issuers: Path
     ports: Mapping[str, int]
 
     async def broken(self, which: str) -> set[str]:
-        """Return the rules that a listener breaks as the doctor finds it."""
+        """Return the rules that a listener breaks according to the doctor."""
         target = Target("a", Listener(HOST, self.ports[which], NAME, 60.0), self.issuers)
         found = {one.id.removeprefix("tls.a."): one.state async for one in check_tls(target)}
         return {rule for rule, state in found.items() if state is not State.OK}

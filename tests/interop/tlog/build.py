@@ -1,7 +1,7 @@
 """Builds peers in Go (logs, witnesses, time stamps, an S3 gateway), once per change of source.
 
-Versions and hashes are in ``go.mod`` and ``go.sum``. A stamp says what has been built, so that later runs
-need no network.
+Versions and hashes are in ``go.mod`` and ``go.sum``. A stamp records what was built, so that later runs need
+no network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.programs import found
 _HERE = Path(__file__).parent
 _TARGET = _HERE / "target"
 _GO = 21
-"""The first version that fetches the toolchain which ``go.mod`` names."""
+"""The first minor version of Go that downloads the toolchain named in ``go.mod``."""
 _BUILT = {
     "peer": ".",
     "litewitness": "filippo.io/torchwood/cmd/litewitness",
@@ -31,7 +31,7 @@ _ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa", "versitygw": _HERE.paren
 
 
 def program(name: str) -> Path:
-    """Return a peer's program, built if need be; :class:`Unavailable` without Go."""
+    """Return the path of a peer's program, building if necessary; raise :class:`Unavailable` without Go."""
     require_version("go", "Go 1.", "version", r"go1\.(\d+)", _GO)
     _TARGET.mkdir(exist_ok=True)
     stamp, here = _TARGET / f"{name}.built-from", _ELSEWHERE.get(name, _HERE)

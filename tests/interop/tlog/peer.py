@@ -1,4 +1,4 @@
-"""The peer in Go: starts it and talks with it over pipes, one JSON object a line in, one out."""
+"""The peer in Go, driven over pipes with JSON objects, one per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.interop.tools import Unavailable, left_out
 
 
 class Peer:
-    """A running program; skips the test where Go is missing."""
+    """A running program; the test is skipped where Go is missing."""
 
     def __init__(self) -> None:
         try:
@@ -22,7 +22,7 @@ class Peer:
         self._process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Have the program do something; bytes are in base64 on the way, both ways."""
+        """Call a method of the program; bytes are in base64 in both directions."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"call": call} | {name: _encoded(value) for name, value in arguments.items()}
@@ -34,7 +34,7 @@ class Peer:
         return answer
 
     def close(self) -> None:
-        """End the program."""
+        """Stop the program."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)

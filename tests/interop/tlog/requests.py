@@ -1,4 +1,4 @@
-"""Requests to witnesses, valid and hostile, each with the name of its kind."""
+"""Requests to witnesses, valid and hostile, each with a name for its kind."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _MOST = 40
 
 @dataclass
 class History:
-    """A log with two histories, of which the second forks off at ``at``, and the size that was cosigned
-    last.
-    """
+    """A log with two histories, the second of which forks off at ``at``, and its last cosigned size."""
 
     signer: Signer
     drawn: random.Random
@@ -56,7 +54,7 @@ class History:
         )
 
     def cosigned(self, kind: str, body: bytes) -> None:
-        """Note what was cosigned: the second history is the log's then, if it is told from the first."""
+        """Record a cosigned checkpoint; one beyond the fork in the second history makes that the log's."""
         self.size = int(body.partition(b"\n\n")[2].split(b"\n")[1])
         if kind == "forked" and self.size > self.at:
             self.tree, self.fork = self.fork, self.tree

@@ -131,7 +131,7 @@ def test_go_verifies_our_proofs_and_writes_the_same_ones(peer: Peer) -> None:
 
 
 def damaged(content: bytes, drawn: random.Random) -> bytes:
-    """Return ``content`` with bits changed, bytes put in or taken out, or cut."""
+    """Return ``content`` with bits flipped, bytes inserted or removed, or the end cut off."""
     place = drawn.randrange(len(content))
     match drawn.randrange(6):
         case 0 | 1:
@@ -166,9 +166,7 @@ def lenient(content: bytes) -> bytes:
 
 @soak
 def test_1_500_damaged_files_get_the_same_verdict_and_none_holds(peer: Peer) -> None:
-    """A proof with a cosigned checkpoint. The two differ only in base64, where Go overlooks some bytes and
-    bits.
-    """
+    """Damaged proofs with a checkpoint: verdicts differ only where Go's base64 decoder is more lenient."""
     ours, drawn = tree(21), random.Random(seed(11))
     policy, leaf = Policy.parse(POLICY), leaf_hash(entries(21)[13])
     kept = EntryProof(13, tuple(inclusion_proof(13, 21, ours.node)), checkpoint(21, [LOG, ONE]))

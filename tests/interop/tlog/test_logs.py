@@ -1,4 +1,4 @@
-"""Exported logs, honest and forged, by our verifier and by one that stands on Go's libraries for logs."""
+"""Exported logs, honest and forged, verified by our verifier and by one based on Go's log libraries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def peer() -> Iterator[Peer]:
 
 
 def compared(peer: Peer, log: Log, known: bytes, path: Path) -> bool:
-    """Return whether both hold the log for good; they agree on that, the first wrong entry, and the root."""
+    """Return whether both accept the log; they must agree on that, the first wrong entry, and the root."""
     ours = judged(log, known, path)
     theirs = peer.call("log", policy=POLICY, folder=str(path), known=[known], now=NOW)
     assert theirs["verdict"] == ("holds" if ours.holds else "wrong"), (theirs, ours)

@@ -1,4 +1,4 @@
-"""A stranger's walk: an evidence package, OpenSSL and Go, and the commands of the README in it."""
+"""An evidence package verified by a stranger, with OpenSSL, Go, and the commands in its README."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLES = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT)
 
 
 async def witnessed(member: Member, policies: Path) -> None:
-    """Have a witness see a member's logs, and write a policy for each of somebody who trusts that witness."""
+    """Let a witness cosign a member's logs, and write for each log a policy that trusts this witness."""
     policies.mkdir(parents=True)
     for role in ROLES:
         async with member.open(role) as vault:

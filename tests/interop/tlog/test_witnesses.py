@@ -1,4 +1,4 @@
-"""Witnesses by others and ours: the same statuses for any request, and our client with each of them."""
+"""Witnesses of other suppliers and ours: the same statuses for any request, and our client with each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STARTS: dict[str, Start] = {"ours": ours, "litewitness": litewitness, "omniwitne
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Addresses of the three witnesses, which know the same logs."""
+    """Yield the addresses of the three witnesses, which know the same logs."""
     folder = tmp_path_factory.mktemp("witnesses")
     with ExitStack() as stack:
         try:
@@ -47,15 +47,13 @@ def key_of(name: str, addresses: dict[str, str]) -> VerifierKey:
 
 
 _LENIENT = {"old with zero", "old with sign", "old negative"}
-"""Numbers that are not spelled as the specification demands; litewitness reads them, and omniwitness the
-first.
-"""
+"""Numbers not written as the specification requires; litewitness accepts all, omniwitness the first."""
 
 
 def expected(kind: str, body: bytes, size: int, our: int, lite: int, omni: int) -> str:
-    """Return the name of the deviation that explains the statuses, empty where there is none.
+    """Return the name of the deviation that explains the statuses, or an empty text if there is none.
 
-    Where another refuses, ours never cosigns; each deviation of theirs is told by its kind.
+    Where another witness refuses, ours never cosigns; each of their deviations is identified by its kind.
     """
     assert our != 200 or lite == omni == 200, (kind, body)
     if lenient(body) != body and our == 400:

@@ -1,4 +1,4 @@
-"""Starts witnesses, ours and two written by others, each with the same key, for the same logs."""
+"""Starts witnesses, ours and two from other projects, each with the same key, for the same logs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.unit.audit.signing import Signer
 WITNESS = Signer("witness.example/interop", Algorithm.COSIGNATURE)
 _WITHIN = 60.0
 _OFFLINE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
-"""Keeps a program from asking the public logs that it knows."""
+"""Proxy settings that keep a program from contacting the public logs that it knows."""
 
 
 def post(address: str, body: bytes) -> tuple[int, str, bytes]:
-    """Return status, content type and body of the answer of the witness at ``address``."""
+    """Return status, content type and body of the response of the witness at ``address``."""
     request = urllib.request.Request(f"{address}/add-checkpoint", body, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=_WITHIN) as answer:
@@ -43,7 +43,7 @@ def post(address: str, body: bytes) -> tuple[int, str, bytes]:
 
 @contextlib.contextmanager
 def ours(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
-    """Run ``samdrift witness serve``, and return its address."""
+    """Run ``samdrift witness serve``, and yield its address."""
     folder.mkdir(mode=0o700)
     state = folder / "state"
     policy = folder / "logs"
@@ -55,7 +55,7 @@ def ours(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
 
 
 def key_of_ours(folder: Path) -> VerifierKey:
-    """Return the key that ``samdrift witness serve`` made, as it prints it."""
+    """Return the key that ``samdrift witness serve`` made and prints."""
     printed = (folder / "log").read_text()
     return VerifierKey.parse(
         next(line for line in printed.splitlines() if line.startswith("witness key: "))[13:]
@@ -64,7 +64,7 @@ def key_of_ours(folder: Path) -> VerifierKey:
 
 @contextlib.contextmanager
 def litewitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
-    """Run litewitness with its key in an ssh-agent; :class:`Unavailable` without Go or OpenSSH."""
+    """Run litewitness with its key in an ssh-agent; raise :class:`Unavailable` without Go or OpenSSH."""
     path = program("litewitness")
     require("ssh-agent", "OpenSSH")
     folder.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ def litewitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def omniwitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
-    """Run omniwitness; :class:`Unavailable` without Go."""
+    """Run omniwitness; raise :class:`Unavailable` without Go."""
     path = program("omniwitness")
     folder.mkdir(mode=0o700)
     listed = "".join(
@@ -113,7 +113,7 @@ def omniwitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a port of this machine that is not in use."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
@@ -121,7 +121,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program until the context ends; it is ready when its port or socket accepts."""
+    """Run a program during the context; it is ready when its port or socket accepts connections."""
     with log.open("w") as output:
         process = subprocess.Popen(
             [str(each) for each in command],

@@ -1,4 +1,4 @@
-"""Time stamps of sigstore's timestamp-authority: asked for as a running installation does, and held."""
+"""Time stamps of sigstore's timestamp-authority, requested and verified as in a running installation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 async def test_it_stamps_a_checkpoint_that_holds_here_and_for_openssl(server: Server, tmp_path: Path) -> None:
-    """It sends its own certificate alone: those between are given with the one that is trusted."""
+    """The authority sends only its own certificate: intermediates are configured with the trusted one."""
     trusted = Trusted(server.chain[1:])
     async with EnteredAddressClient(any_address, plain=True) as client:
         stamp = await ask(client, server.address, trusted, NOTE, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""PDFs of hand-overs and reports before veraPDF: PDF/A-2a (ISO 19005-2) and PDF/UA-1 (ISO 14289-1)."""
+"""PDFs of hand-overs and reports validated by veraPDF: PDF/A-2a (ISO 19005-2) and PDF/UA-1 (ISO 14289-1)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def judged(classpath: str, flavour: str, files: list[Path]) -> str:
 def test_every_hand_over_is_for_archives_and_for_those_who_listen(
     classpath: str, flavour: str, tmp_path: Path
 ) -> None:
-    """A usual one, a long one with notes and documents of their own, and each hostile text."""
+    """This includes a usual one, a long one with notes and documents, and one with each hostile text."""
     usual = invented(_TEXT, files=_FILES[:1])
     (message,) = usual.conversation.messages
     two = replace(message, documents=(message.documents[0], replace(message.documents[0], name="Bilaga")))
@@ -81,7 +81,7 @@ def test_every_hand_over_is_for_archives_and_for_those_who_listen(
 async def test_a_signed_report_is_for_archives_and_for_those_who_listen(
     classpath: str, flavour: str, tmp_path: Path
 ) -> None:
-    """With evidence and without, in both languages; signed, which adds to the file."""
+    """Reports are with evidence and without, in both languages; the signature is appended to the file."""
     key = root("Test CA", 1).issue("Håbo kommun").signing_key()
     files = []
     for language in ("sv", "en"):

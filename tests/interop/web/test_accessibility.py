@@ -1,4 +1,4 @@
-"""Every page through axe-core: two languages, three looks, two widths; no fault of any rule."""
+"""Every page checked with axe-core in two languages, three looks and two widths, with no rule broken."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ VISITORS = [(language, look, width) for language in ("sv", "en") for look in LOO
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core, which the policy would not let a page fetch."""
+    """Return the source of axe-core, which the policy would not let a page load."""
     try:
         install(HERE)
     except Unavailable as reason:
@@ -90,7 +90,7 @@ async def operated(running: Browser, installation: Installation) -> AsyncIterato
 
 
 LOOKED_AT: dict[str, int] = {}
-"""How often each page was looked at, by its address without ids, for the accessibility statement."""
+"""Number of checks of each page, by its address without ids, for the accessibility statement."""
 BROKEN: set[str] = set()
 """Rules that were broken, with the page."""
 
@@ -154,7 +154,7 @@ async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, l
 
 
 async def _uploading(page: Page, axe: str) -> tuple[list[object], list[object]]:
-    """Look at a draft while a file goes ahead of its form, and after that has broken."""
+    """Check a draft while a file is uploaded ahead of its form, and after the upload has failed."""
     held, broken = list[Route](), False
 
     async def hold(route: Route) -> None:
@@ -238,7 +238,7 @@ async def test_no_page_of_the_console_has_a_fault(
 
 
 async def test_the_statement_says_what_this_run_found(axe: str) -> None:
-    """The last of this file: with ``SAMDRIFT_TESTS_STATEMENT=1`` its result becomes the statement's."""
+    """This must run last; with ``SAMDRIFT_TESTS_STATEMENT=1`` its result is written to the statement."""
     version = re.search(r"axe v([0-9.]+)", axe)
     assert version is not None
     if os.environ.get("SAMDRIFT_TESTS_STATEMENT"):
@@ -256,4 +256,4 @@ async def test_the_statement_says_what_this_run_found(axe: str) -> None:
 
 
 INTENDED = frozenset({"button-name (/list)"})
-"""The fault that is made in order to be found."""
+"""A fault made on purpose, to show that faults are found."""

@@ -1,4 +1,4 @@
-"""Script of the pages: its types, as TypeScript reads them from JSDoc."""
+"""The pages' script: its types in JSDoc, checked by TypeScript."""
 
 from __future__ import annotations
 

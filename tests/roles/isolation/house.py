@@ -1,4 +1,4 @@
-"""An installation whose organisations have processes of their own, and those who call it."""
+"""An installation whose organisations have processes of their own, and its callers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.roles.stage import Stage
 
 ALFA, BETA = organisation("alfa", "2120000101", tuple(Role)), organisation("beta", "2120000102", tuple(Role))
 PAGES = (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
-"""The roles that persons reach."""
+"""Roles whose pages people use."""
 PATIENCE = 300.0
 FIRST_USER = 400_000 + os.getpid() % 10_000 * 10_000
-"""Of this run alone: an installation ends what runs as one of its users and is not its own."""
+"""First Unix user of this run only: an installation kills foreign processes of its own users."""
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root may look into, and start processes as, others")
 SERVES = re.compile(r"^(.+): \S+ INFO serves as process ([0-9]+); memory [0-9]+ MB", re.MULTILINE)
@@ -53,7 +53,7 @@ class House:
         return self.process.config_file.parent
 
     def processes(self) -> dict[str, int]:
-        """Their numbers, by what they are for; the latest that was started."""
+        """Return process ids by purpose; of several with the same purpose, the latest."""
         return {name: int(number) for name, number in SERVES.findall(self.process.log.read_text())}
 
     def worker(self, member: Member, role: Role) -> int:
@@ -66,7 +66,7 @@ class House:
         await until(look, f"in the log: {text}", PATIENCE)
 
     async def starts_again(self) -> Mapping[str, bool]:
-        """Start it again; returns what it first answers of its processes, while they start."""
+        """Restart it; return the first answer about its processes, while they start."""
         folder = control_folder(self.alfa.config.vaults)
 
         async def asked() -> Running | None:
@@ -80,7 +80,7 @@ class House:
 
 
 async def exchanged(sender: Member, recipient: Member) -> str:
-    """Send a message that is accepted and receipted; gives its id."""
+    """Exchange a message until it is accepted and receipted; return its id."""
     message_id = await sender.send(recipient.address)
     assert await sender.ends(message_id, within=PATIENCE) is MessageStatus.ACCEPTED
     assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
@@ -99,7 +99,7 @@ def base_d(member: Member) -> str:
 
 
 def host_at(member: Member, role: Role) -> str:
-    """The host at which the organisation's people reach a role."""
+    """Return the host name at which the organisation's people reach a role."""
     own = next(one for one in member.config.organisations if one.identifier == member.organisation)
     return host_of(own, role)
 
@@ -107,7 +107,7 @@ def host_at(member: Member, role: Role) -> str:
 async def visit(
     house: House, member: Member, role: Role, path: str = "/health", host: str | None = None
 ) -> web.Answer:
-    """Ask at the address of a role, at the organisation's host or at another one."""
+    """Send a request to the address of a role, with the organisation's host name or another one."""
     config = member.config
     table = config.message_client if role is Role.MESSAGE_CLIENT else config.governance
     assert table is not None
@@ -117,7 +117,7 @@ async def visit(
 
 
 async def client(house: House, member: Member) -> MessageClient:
-    """The organisation's message client, with a token of its own authorisation server."""
+    """Return the organisation's message client, with a token of its own authorisation server."""
     endpoint = f"{base_d(member)}/v1/oauth2/{registration(member, MT).public_name}/token"
     name = member.organisation.value.rpartition(":")[2]
     key = ClientKey.read((house.folder / "clients" / f"{name}.pem").read_bytes())

@@ -1,4 +1,4 @@
-"""What the memory of another process holds, and what must not be found in it."""
+"""Search for secrets in the memory of another process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 _PLACE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw", re.MULTILINE)
 _PIECE = 16 << 20
 _PRIVATE_LINE = 15
-"""In a PEM file of an RSA key: those before it hold the public modulus, which is in certificates too."""
+"""Line of an RSA key's PEM file: earlier ones contain the public modulus, which is in certificates too."""
 
 Secrets = Mapping[str, bytes]
-"""Bytes that give a secret away, by what they are of."""
+"""Bytes that reveal a secret, by the secret's name."""
 
 
 def found_in(pid: int, secrets: Secrets) -> set[str]:
-    """Return which of ``secrets`` are anywhere in the memory of a process: what a core of it would hold.
+    """Return the ``secrets`` that are anywhere in a process's memory, where a core dump would have them.
 
-    All are looked for in one pass, since there are hundreds and the memory is that of ten processes.
+    All are searched in one pass, since there are hundreds and the memory is that of ten processes.
     """
     overlap = max(map(len, secrets.values())) - 1
     names = list(secrets)
@@ -43,13 +43,13 @@ def found_in(pid: int, secrets: Secrets) -> set[str]:
 
 
 def _places(pid: int) -> list[tuple[int, int]]:
-    """What the process can write: the rest are files as they lie on the disk."""
+    """Return the writable ranges of the process's memory; the rest are unchanged files."""
     matches = _PLACE.finditer(Path(f"/proc/{pid}/maps").read_text())
     return [(int(match[1], 16), int(match[2], 16)) for match in matches]
 
 
 def of_key(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Secrets:
-    """A private key as numbers in both orders of bytes, and as it stands in files without a password."""
+    """Return a private key as numbers in both byte orders, and as in files without a password."""
     numbers = key.private_numbers()
     values = (
         {"p": numbers.p, "q": numbers.q, "d": numbers.d}
@@ -67,5 +67,5 @@ def of_key(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Se
 
 
 def of_bytes(name: str, secret: bytes) -> Secrets:
-    """A secret as it is, and as it may have been written."""
+    """Return a secret as it is, and in other forms in which it may have been written."""
     return {name: secret, f"{name}, in hex": secret.hex().encode(), f"{name}, backwards": secret[::-1]}

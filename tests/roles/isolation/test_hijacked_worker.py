@@ -1,7 +1,7 @@
-"""A worker that an attacker controls: code that runs as its user, with its groups, and who is affected.
+"""A worker that an attacker controls, whose code runs with its user and groups.
 
-What is looked at is the others: they keep being served, and the installation
-starts again.
+The tests look at the other workers: they must keep being served, and the
+installation must start again.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ while True:
 
 
 def as_worker(house: House, member: Member, role: Role, script: str, *arguments: object) -> str:
-    """Run a script with the user and groups that the worker runs with; gives what it printed."""
+    """Run a script with the worker's user and groups; return its output."""
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         **identity(house, member, role),
@@ -125,13 +125,13 @@ def identity(house: House, member: Member, role: Role) -> dict[str, object]:
 
 
 def own_folders(member: Member) -> list[Path]:
-    """Its own folder in the key store, and that of a login of the platform's, which no worker can read."""
+    """Return the member's folder in the key store, and that of a platform login, which no worker can read."""
     secrets = member.config.vaults.secrets
     return [secrets / registration(member, MT).vault, secrets / PlatformLogin.REGISTRY]
 
 
 def roots_folder(house: House) -> Path:
-    """A folder with a file of root's from long ago, which no link among objects may lead root to."""
+    """A folder with an old file of root's, to which no link among objects may lead root."""
     folder = house.alfa.config.vaults.secrets.parent / "elsewhere"
     folder.mkdir(exist_ok=True)
     (folder / "passwd").write_bytes(b"root's")
@@ -151,7 +151,7 @@ def running_as(user: int) -> list[int]:
 
 
 async def restarted(house: House) -> None:
-    """Stop the whole installation, and start it again: everybody but a worker that cannot serves at once."""
+    """Restart the whole installation; all processes but those of broken workers serve immediately."""
     first = await house.starts_again()
     assert not first["front"], "what starts says so, and not that nothing runs"
 
@@ -159,7 +159,7 @@ async def restarted(house: House) -> None:
 @whole
 @as_root
 async def test_a_worker_changes_nothing_that_root_reads_among_keys(house: House) -> None:
-    """Links, FIFOs, nested folders and sparse files there had led root astray, or stopped it."""
+    """Links, FIFOs, nested folders and sparse files there misled root, or stopped it."""
     for role in (AP, MT):
         folders = [house.alfa.config.vaults.secrets / registration(house.alfa, role).vault]
         folders.append(own_folders(house.alfa)[1])
@@ -168,7 +168,7 @@ async def test_a_worker_changes_nothing_that_root_reads_among_keys(house: House)
 
 @as_root
 async def test_a_worker_that_holds_locks_keeps_neither_root_nor_others_waiting(house: House) -> None:
-    """Whoever can read a folder can lock it: writers take turns by files that no worker can open."""
+    """Anyone who can read a folder can lock it, so writers take turns by files that no worker can open."""
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLDS_LOCKS, *map(str, own_folders(house.alfa))],
         **identity(house, house.alfa, MT),  # type: ignore[call-overload]
@@ -187,7 +187,7 @@ async def test_a_worker_that_holds_locks_keeps_neither_root_nor_others_waiting(h
 @whole
 @as_root
 async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: House) -> None:
-    """Among its objects, and as processes that ignore every signal they can and have left its session."""
+    """It leaves files among its objects, and processes that ignore signals and have left its session."""
     agency, settings = house.stage.agency, house.alfa.config.vaults
     assert isinstance(settings.objects, Path)
     users, planted, elsewhere = {}, list[Path](), roots_folder(house)
@@ -233,7 +233,7 @@ async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: 
 async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fault_alone(
     house: House,
 ) -> None:
-    """As a worker could plant it while the folder was its own; the others serve, also after a restart."""
+    """A worker could plant it while the folder was its own; the others serve, also after a restart."""
     agency, secrets = house.stage.agency, house.alfa.config.vaults.secrets
     folders = {role: vaultfolder.current(secrets / registration(house.alfa, role).vault) for role in Role}
     foreign = vaultfolder.current(secrets / registration(house.beta, MT).vault)
@@ -263,9 +263,9 @@ async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fa
 async def test_a_key_backup_and_its_restore_as_root_follow_no_link_that_a_worker_planted(
     house: House, tmp_path: Path
 ) -> None:
-    """Another organisation's data key was had that way, by commands as an operator types them.
+    """Such a link exposed another organisation's data key, through commands as an operator types them.
 
-    The links lie where a worker could put them while the folder was its own.
+    The links are where a worker could put them while the folder was its own.
     """
     settings, organisation = house.alfa.config.vaults, house.alfa.organisation.value
     vault = settings.secrets / registration(house.alfa, MT).vault

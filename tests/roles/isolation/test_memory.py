@@ -1,4 +1,4 @@
-"""What each process holds and may touch, and what it does not and may not."""
+"""Secrets in the memory of each process, and the files and descriptors that it can reach."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ for place in sys.argv[1:]:
 
 
 def secrets_of(house: House, *vaults: str) -> Secrets:
-    """Everything that would give away what is in the vaults."""
+    """Return everything that would reveal the content of the vaults."""
     settings = vault_settings(house.alfa.config)
     store = cast(SoftwareKeyStore, open_keys(settings))
     found: dict[str, bytes] = {}
@@ -69,14 +69,14 @@ def secrets_of(house: House, *vaults: str) -> Secrets:
 
 
 async def of_member(house: House, member: Member, role: Role) -> Secrets:
-    """Of one vault, with the password of its login."""
+    """Return the secrets of one vault, with the password of its login."""
     found = registration(member, role)
     login = (await member.operator.gate._room(found)).login
     return {**secrets_of(house, found.vault), "login's password": login.password.encode()}
 
 
 def of_installation(house: House) -> Secrets:
-    """What opens everything."""
+    """Return the secrets that open everything."""
     settings = vault_settings(house.alfa.config)
     root = RootUnlocker(settings.secrets, settings.seals, settings.passphrase)._root
     administrator = open_keys(settings).login_password(PlatformLogin.ADMINISTRATOR).encode()
@@ -97,7 +97,7 @@ def named(of: str, secrets: Secrets) -> dict[str, bytes]:
 @as_root
 @pytest.mark.usefixtures("product_keys")
 async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House) -> None:
-    """Nor does the front's, which holds none at all; and the search finds what is there."""
+    """The front process has no key at all; and the search finds the secrets that are there."""
     await exchanged(house.alfa, house.beta)
     await exchanged(house.beta, house.alfa)
     vaults = {
@@ -134,7 +134,7 @@ async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House
 
 @as_root
 async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> None:
-    """In the supervisor too, which has all keys."""
+    """This applies to the supervisor too, which has all keys."""
     assert house.process.running is not None
     for number in (house.process.running.pid, *house.processes().values()):
         limits = Path(f"/proc/{number}/limits").read_text()
@@ -181,7 +181,7 @@ async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others
 
 
 def read(user: int, *places: Path) -> list[Path]:
-    """Return which folders somebody with that number can list, and which files they can read."""
+    """Return the folders that a Unix user can list, and the files that it can read."""
     found = subprocess.run(
         [*PYTHON, _READS, *map(str, places)],
         user=user,
@@ -194,7 +194,7 @@ def read(user: int, *places: Path) -> list[Path]:
 
 
 def does(user: int, what: str) -> bool:
-    """Whether somebody with that number can."""
+    """Return whether a Unix user can do something."""
     command = [*PYTHON, f"import os; {what}"]
     done = subprocess.run(command, user=user, group=user, extra_groups=[], capture_output=True)
     return done.returncode == 0
@@ -202,7 +202,7 @@ def does(user: int, what: str) -> bool:
 
 @as_root
 async def test_a_process_has_no_descriptors_but_those_that_it_needs(house: House) -> None:
-    """Standard streams, sockets, what the event loop and the random source keep, and the lock of its life."""
+    """It has standard streams, sockets, those of the event loop and random source, and its life's lock."""
     for name, number in house.processes().items():
         kinds = {fd: os.readlink(f"/proc/{number}/fd/{fd}") for fd in os.listdir(f"/proc/{number}/fd")}
         log = str(house.process.log)
@@ -217,7 +217,7 @@ async def test_a_process_has_no_descriptors_but_those_that_it_needs(house: House
 
 @as_root
 async def test_nobody_can_put_anything_where_root_makes_sockets_and_a_certificate(house: House) -> None:
-    """Also the front, whose they are: a link there would have root give away what it leads to."""
+    """Not even the front can, which owns the files: a link there would have root expose its target."""
     processes = house.processes()
     sockets = psutil.Process(processes["nobody"]).net_connections("unix")
     (folder,) = {Path(one.laddr).parent for one in sockets if one.laddr.endswith(".a")}

@@ -1,4 +1,4 @@
-"""Isolation level ``process``: all processes together work as one installation does."""
+"""Isolation level ``process``: all processes together work as a single one does."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_messages_go_between_the_organisations_and_to_and_from_others(hous
 
 
 async def test_each_organisation_reads_along_in_the_logs_of_all_its_vaults(house: House) -> None:
-    """Each log is another process's: by certificate and by access token the same bytes; never another's."""
+    """Each log is another process's: certificate and access token get the same bytes, never another's."""
     origins = set()
     for member in (house.alfa, house.beta):
         tls = web.tls(member.config.inner_issuers, await member.client_tls())
@@ -148,7 +148,7 @@ async def test_a_suspended_organisations_pages_say_that_it_is_to_be_asked_again(
 
 @pytest.mark.parametrize("role", sampled(Role, MT, every=len(Role)))
 async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House, role: Role) -> None:
-    """What is sent to it meanwhile is told to come again, and nothing is lost."""
+    """Requests to it meanwhile are asked to try again later, and nothing is lost."""
     agency = house.stage.agency
     victim, others = house.worker(house.alfa, role), house.processes()
     os.kill(victim, signal.SIGKILL)
@@ -254,7 +254,7 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
 
 @whole
 async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: House) -> None:
-    """Each worker has a login of its own to the registry, and is given the next one."""
+    """Each worker has its own login to the registry, and receives the next password."""
     config, before = house.process.config_file, house.processes()
     sent = asyncio.create_task(exchanged(house.alfa, house.beta))
     former = await readers_connected(house)
@@ -273,7 +273,7 @@ async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: Hou
 
 
 async def readers_connected(house: House) -> set[str]:
-    """Logins to the registry by which workers are connected."""
+    """Return the registry logins with which workers are connected."""
     database = house.alfa.operator.gate.database
     administrator = await Session.connect(database.administrator())
     try:
@@ -285,7 +285,7 @@ async def readers_connected(house: House) -> set[str]:
 
 @whole
 async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:
-    """And gets one as soon as it is open again; meanwhile everybody is told to come again."""
+    """It gets a process as soon as it is unlocked; meanwhile every caller is asked to try again later."""
     settings = vault_settings(house.alfa.config)
     store, vault = open_keys(settings), registration(house.beta, MT).vault
     number = house.worker(house.beta, MT)

@@ -1,4 +1,7 @@
-"""What those see who have no business here. Runs last: the installation goes on as one process."""
+"""Answers to strangers, which must not depend on the isolation level.
+
+Runs last, since the installation goes on as one process.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from tests.sizes import whole
 
 
 async def strangers_see(house: House) -> dict[str, tuple[object, ...]]:
-    """What is answered to those who have no business here, but for what differs with each answer."""
+    """Return all answers to strangers, without the parts that differ each time."""
     seen: dict[str, tuple[object, ...]] = {}
     alfa, peer = house.alfa, house.stage.peer()
     envelope = peer.encloses(alfa)
@@ -74,7 +77,7 @@ async def strangers_see(house: House) -> dict[str, tuple[object, ...]]:
 
 
 def told(answer: web.Answer, *, bare: bool = False) -> tuple[object, ...]:
-    """Status, fields and body; of a signed AS4 error only that it is one.
+    """Return status, fields and body; of a signed AS4 error only that it is one.
 
     A promise of the log is left out: it differs with each answer, and whether there is one depends on what
     the process already had open.
@@ -109,9 +112,10 @@ def _link_among_objects(house: House) -> Path:
 
 @whole
 async def test_strangers_get_the_answers_that_one_process_for_all_would_give(house: House) -> None:
-    """Which is the last test: the installation goes on as one process.
+    """This is the last test, since the installation goes on as one process.
 
-    That sweeps as root what workers left among their objects: links lead it nowhere.
+    At its start it sweeps, as root, the files that workers left among their objects: links must lead it
+    nowhere.
     """
     planted = _link_among_objects(house)
     apart = await strangers_see(house)

@@ -1,1 +1,1 @@
-"""Guards taken away one by one in a copy of the code: each must make its case fail."""
+"""Mutants: guards removed one at a time in a copy of the code, each of which must make its test fail."""

@@ -1,4 +1,4 @@
-"""The guards of who acts at the operator's command line, each as the mutant that lacks it."""
+"""Mutants that remove guards of who acts at the operator's command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of administration pages, presets and the log, each as the mutant that lacks it."""
+"""Mutants that remove guards of the administration pages, presets and the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of agreements, coverage and the compliance report, each as the mutant that lacks it."""
+"""Mutants that remove guards of agreements, coverage and the compliance report."""
 
 from __future__ import annotations
 

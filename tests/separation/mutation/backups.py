@@ -1,4 +1,4 @@
-"""The guards of backups and restores, each as the mutant that lacks it."""
+"""Mutants that remove guards of backups and restores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards that a clause of the specifications asks for, each as the mutant that lacks it."""
+"""Mutants that remove guards required by a clause of the specifications."""
 
 from __future__ import annotations
 

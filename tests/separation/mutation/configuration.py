@@ -1,4 +1,4 @@
-"""The guards of the configuration file, each as the mutant that lacks it."""
+"""Mutants that remove guards of the configuration file."""
 
 from __future__ import annotations
 

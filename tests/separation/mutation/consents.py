@@ -1,4 +1,4 @@
-"""The guards of consents, emergencies and the end of unsigned rights, each as the mutant that lacks it."""
+"""Mutants that remove guards of consents, emergencies and the end of unsigned rights."""
 
 from __future__ import annotations
 

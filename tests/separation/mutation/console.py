@@ -1,4 +1,4 @@
-"""Guards of the operator's console: who signs in, who is shown a page, and whose queue an address names."""
+"""Mutants that remove guards of the operator's console: sign-in, access to pages, and the queue addressed."""
 
 from __future__ import annotations
 

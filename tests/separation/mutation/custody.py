@@ -1,4 +1,4 @@
-"""The guards of dual control, and against what a worker leaves behind, each as the mutant that lacks it."""
+"""Mutants that remove guards of dual control, and guards against data that a worker leaves behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of the desk: rights, the log before the content, versions, and sending once."""
+"""Mutants that remove guards of the desk: rights, logging before content is shown, versions, sending once."""
 
 from __future__ import annotations
 

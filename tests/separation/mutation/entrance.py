@@ -1,4 +1,4 @@
-"""Guards of the way in to an organisation's pages: sessions in its vault, rights, and who gives them."""
+"""Mutants that remove guards of access to an organisation's pages: sessions in its vault, and rights."""
 
 from __future__ import annotations
 

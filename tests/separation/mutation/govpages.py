@@ -1,4 +1,4 @@
-"""Guards of the pages of governance: who sees them, whose statement is brought, and whose sign-in it is."""
+"""Mutants that remove guards of the governance pages: access, ownership of statements, and sign-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of groups of directories, each as the mutant that lacks it."""
+"""Mutants that remove guards of directory groups."""
 
 from __future__ import annotations
 

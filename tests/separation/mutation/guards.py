@@ -1,7 +1,6 @@
-"""The guards that keep organisations apart, each as the mutant that lacks it.
+"""Mutants that remove the guards between organisations.
 
-A new guard gets a row here. Where two guards stand behind each other, so that
-either alone suffices, the mutant takes both.
+A new guard gets a row here. Where either of two guards would suffice alone, the mutant removes both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Guards of what an idle installation leaves out: nothing that must be done or known is among it."""
+"""Mutants that remove guards of an idle installation, which must not skip necessary work or checks."""
 
 from __future__ import annotations
 

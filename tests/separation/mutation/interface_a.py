@@ -1,4 +1,4 @@
-"""The guards of interface A, each as the mutant that lacks it."""
+"""Mutants that remove guards of interface A."""
 
 from __future__ import annotations
 

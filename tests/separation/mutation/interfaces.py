@@ -1,4 +1,7 @@
-"""The guards of the interfaces, as :mod:`tests.separation.mutation.guards` has those of the vaults."""
+"""Mutants that remove guards of the interfaces.
+
+Guards of the vaults are in :mod:`tests.separation.mutation.guards`.
+"""
 
 from __future__ import annotations
 

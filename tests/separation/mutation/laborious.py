@@ -1,4 +1,4 @@
-"""The guards against texts, pages and requests that are made to be laborious, which others would pay for."""
+"""Mutants that remove guards against texts, pages and requests that are made to be expensive to process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of a log: who chooses what of an entry, and what leaves one."""
+"""Mutants that remove guards of a log: the content of entries, and which entries are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of a log's signed tree and of whoever has it witnessed, each as the mutant that lacks it."""
+"""Mutants that remove guards of a log's signed tree, and of requests to have it witnessed."""
 
 from __future__ import annotations
 

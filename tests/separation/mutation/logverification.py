@@ -1,4 +1,4 @@
-"""The guards of an exported log's verification, and of the proofs in evidence."""
+"""Mutants that remove guards of the verification of exported logs, and of the proofs in evidence."""
 
 from __future__ import annotations
 

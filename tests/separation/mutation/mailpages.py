@@ -1,4 +1,4 @@
-"""The guards of the mail pages: what is not here, files, versions, and whose mailbox it is."""
+"""Mutants that remove guards of the mail pages: missing records, files, versions, and access to mailboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards over when something is due and over shared connections, each as the mutant that lacks it."""
+"""Mutants that remove guards of due times and of shared connections."""
 
 from __future__ import annotations
 

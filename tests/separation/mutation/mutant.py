@@ -1,4 +1,4 @@
-"""What a mutant is: one guard, taken out of the code, and the tests that must notice."""
+"""Mutants: each is one guard, removed from the code, with the tests that must notice."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SOURCE = "src/samdrift"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file."""
+    """One change to one file, which removes a guard."""
 
     guard: str
-    """What is taken away, in words; unique."""
+    """Description of the guard that is removed; unique."""
     file: str
-    """Below ``src/samdrift``."""
+    """Path below ``src/samdrift``."""
     text: str
-    """What stands there, once in the file."""
+    """Code that is replaced; it occurs once in the file."""
     replacement: str
     tests: tuple[str, ...]
-    """As pytest selects them; at least one case of them must fail by what it asserts."""
+    """Tests, as pytest selects them; an assertion of at least one of them must fail."""
 
     def changed(self, root: Path = ROOT) -> str:
-        """The file without the guard; :class:`LookupError` when the guard is not found, or more than once."""
+        """Return the file without the guard; raise :class:`LookupError` unless it occurs exactly once."""
         source = (root / SOURCE / self.file).read_text()
         if source.count(self.text) != 1:
             raise LookupError(f"{self.guard}: stands {source.count(self.text)} times in {self.file}")

@@ -1,4 +1,4 @@
-"""The guards that keep one organisation, or a stranger, from slowing others down."""
+"""Mutants that remove guards against one organisation, or a stranger, slowing other organisations down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of the operator's tools: examinations that would overlook what is wrong."""
+"""Mutants that remove guards of the operator's tools; without them, examinations would overlook faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of the roles that persons reach, each as the mutant that lacks it."""
+"""Mutants that remove guards of the roles whose pages people open in a browser."""
 
 from __future__ import annotations
 

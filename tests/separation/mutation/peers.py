@@ -1,4 +1,4 @@
-"""The guards against peers, responders and addresses, each as the mutant that lacks it."""
+"""Mutants that remove guards against peers, responders and addresses."""
 
 from __future__ import annotations
 

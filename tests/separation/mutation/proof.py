@@ -1,4 +1,4 @@
-"""Guards of what an organisation proves with and moves along: evidence, keys, exports."""
+"""Mutants that remove guards of an organisation's proofs and moves: evidence, keys and exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of the test protocol for DIGG: nothing in it that the logs do not say, nothing sent for real."""
+"""Mutants that remove guards of the test protocol for DIGG, which cites logs only and sends nothing real."""
 
 from __future__ import annotations
 

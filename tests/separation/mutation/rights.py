@@ -1,4 +1,4 @@
-"""The guards of the decision who may what, each as the mutant that lacks it."""
+"""Mutants that remove guards of the decision on a person's rights."""
 
 from __future__ import annotations
 

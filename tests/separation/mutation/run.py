@@ -1,9 +1,8 @@
-"""Runs mutants: ``python -m tests.separation.mutation.run [words of a guard...]``; all of them without words.
+"""Run mutants: ``python -m tests.separation.mutation.run [WORD...]``; without words of a guard, all of them.
 
-Each guard is taken out of a copy of the checkout, and its tests run there. A
-mutant is killed when a case fails by what it asserts; one that passes has
-survived, and one that only breaks the tests proves nothing. Exit status 0 when
-all were killed.
+Each guard is removed from a copy of the checkout, and its tests run there. A mutant is killed when an
+assertion fails. It has survived when its tests pass, and it proves nothing when it merely breaks them. The
+exit status is 0 when all mutants were killed.
 """
 
 from __future__ import annotations
@@ -110,22 +109,22 @@ MUTANTS: tuple[Mutant, ...] = (
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")
-"""How pytest's message begins where an assertion failed, or what had to be raised was not."""
+"""Beginnings of pytest's message when an assertion failed, or when an expected exception was not raised."""
 _WITHIN = 600
 
 
 class Fate(StrEnum):
-    """What became of a mutant."""
+    """Outcome of a mutant's tests."""
 
     KILLED = "killed"
     SURVIVED = "SURVIVED"
     BROKEN = "BROKEN"
-    """Its tests did not run as tests: it says nothing about the guard."""
+    """The tests could not run, so nothing is known about the guard."""
 
 
 @contextmanager
 def copy() -> Iterator[Path]:
-    """The code and its tests in a folder of their own."""
+    """Copy the code and its tests to a temporary folder, and yield it."""
     with tempfile.TemporaryDirectory(prefix="samdrift-mutant-") as name:
         folder = Path(name)
         for each in _COPIED:

@@ -1,4 +1,4 @@
-"""The guards of sign-in by SAML: what is signed, for whom, when, and of which person."""
+"""Mutants that remove guards of sign-in by SAML: signature, recipient, time and person."""
 
 from __future__ import annotations
 

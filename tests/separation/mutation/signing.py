@@ -1,4 +1,4 @@
-"""The guards of signed statements, their keys and their record, each as the mutant that lacks it."""
+"""Mutants that remove guards of signed statements, their keys and their record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of the tree, the notes and the policies, each as the mutant that lacks it."""
+"""Mutants that remove guards of the tree, the notes and the policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of reconciliation, of statements on keys, and of time stamps."""
+"""Mutants that remove guards of reconciliation, of statements about keys, and of time stamps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of a witness and of its client, each as the mutant that lacks it."""
+"""Mutants that remove guards of a witness and of its client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of pages, sign-in and sessions, and of addresses that a person entered."""
+"""Mutants that remove guards of pages, sign-in and sessions, and of addresses that a person entered."""
 
 from __future__ import annotations
 

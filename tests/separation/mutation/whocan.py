@@ -1,4 +1,4 @@
-"""The guards of who can, reviews and incidents, each as the mutant that lacks it."""
+"""Mutants that remove guards of *who can*, reviews and incidents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What records the ends of transfers, over a gate of the tests."""
+"""The recorder of transfers' ends, over a gate of the tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from samdrift.vault.gate import Gate
 
 
 def settling(gate: Any, signals: Signals | None = None) -> Settling:
-    """The ends of transfers; of a gate that cannot be opened none is to be recorded."""
+    """Return a recorder of transfers' ends; with a gate that cannot be opened, it must not be used."""
     vaults: Any = gate.worker(OUTBOUND, Role.ACCESS_POINT) if isinstance(gate, Gate) else None
     return Settling(vaults, signals or Signals())

@@ -1,4 +1,4 @@
-"""component-accesspoint 3.1.6: AS4 header and envelope must name the same."""
+"""component-accesspoint 3.1.6: AS4 header and envelope must have the same values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVELOPE = header(ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("020
 
 
 def message(**changes: str) -> UserMessage:
-    """The AS4 header that goes with the envelope, with ``changes``."""
+    """Return the AS4 header that matches the envelope, with ``changes``."""
     says = {
         "message_id": "m@p",
         "from_party": "AP0001-SDK-TEST",
@@ -96,6 +96,6 @@ def test_whatever_a_property_says_it_names_a_participant_or_none(value: str) -> 
 
 
 def test_a_federation_is_the_same_when_it_reads_the_same() -> None:
-    """Each envelope's text is another one in memory than the configuration's."""
+    """Federations are compared by value: the envelope's text is another object than the configuration's."""
     envelope = replace(ENVELOPE, federation=bytes(FEDERATION_TEST, "utf-8").decode())
     assert compare(message(), envelope, FEDERATION_TEST) == ()

@@ -1,4 +1,4 @@
-"""Peers that meet no attempt: how long none is made, and which one tries."""
+"""Peers to which no attempt is made for a while: for how long, and which transfer tries again."""
 
 from __future__ import annotations
 

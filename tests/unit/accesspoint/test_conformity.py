@@ -1,4 +1,4 @@
-"""operator-common-rules 4.1.1 a: which clause a refusal is about, and when a peer has had too many."""
+"""operator-common-rules 4.1.1 a: the clause that a refusal concerns, and peers with too many refusals."""
 
 from __future__ import annotations
 

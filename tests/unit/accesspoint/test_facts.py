@@ -1,4 +1,4 @@
-"""Which transport profile's values a message came with stands in its log entry, whatever they are."""
+"""The log entry of a message names the transport profile whose values it had, even if it is unknown."""
 
 from __future__ import annotations
 

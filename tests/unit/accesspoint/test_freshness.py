@@ -1,4 +1,4 @@
-"""WSS 1.1, 10: a message is refused when its security timestamp is expired or of the future."""
+"""WSS 1.1, 10: a message is refused when its security timestamp has expired or is in the future."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Header:
-    """What of a verified header is looked at."""
+    """The parts of a verified header that are examined."""
 
     security_timestamp: datetime | None = NOW
     security_expires: datetime | None = NOW + timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""Every answer that the OpenAPI document promises can be had from the code, and no other."""
+"""Every response in the OpenAPI document can be obtained from the code, and no other."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ SETTINGS = access_point_settings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
 Answered = tuple[str, str, int, str]
 LOG = "/c/v1/logs/{role}/{resource}"
 NAMES = {"envelope_id": str(uuid4()), "item_id": str(uuid4()), "role": "ap", "resource": "checkpoint"}
-"""Values for what paths name."""
+"""Values of the parameters in paths."""
 
 
 class Idle:
-    """No transfer is begun."""
+    """A sender that begins no transfer."""
 
     def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
         return False
@@ -86,7 +86,7 @@ class AfterTheEnd:
 
 
 def shown(app: ASGIApp, certificate: str) -> ASGIApp:
-    """The application as it is reached with a client certificate."""
+    """Return the application as it is called with a client certificate."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, CLIENT_CERTIFICATE: certificate}, receive, send)
@@ -96,7 +96,7 @@ def shown(app: ASGIApp, certificate: str) -> ASGIApp:
 
 @dataclass(frozen=True)
 class Caller:
-    """A message service that calls, and notes what it is answered."""
+    """A message service that makes calls and records the responses."""
 
     app: ASGIApp
     seen: set[Answered]
@@ -193,7 +193,7 @@ async def takes(caller: Caller, installation: Installation, organisation: Partic
 async def reads_along(
     caller: Caller, installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The whole log as it is signed, and nothing of it leaves an entry in it."""
+    """Read the whole signed log, which must not add an entry to it."""
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         state = await vault.tree.sign(NOW)
         bundle = await vault.tree.tile(Tile(None, 0, state.signed or 0))
@@ -231,7 +231,7 @@ async def test_a_small_envelope_comes_with_the_poll_that_asks_for_it(
 async def test_an_envelope_that_the_object_store_does_not_have_now_can_be_fetched_later(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The answer has not begun then: it would break off, and say nothing of why."""
+    """The error is returned before the response begins, which would otherwise break off without a reason."""
     caller = Caller(application(installation.gate, organisation, ELSEWHERE), set())
     large = os.urandom(400_000)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
@@ -343,7 +343,7 @@ async def test_what_is_believed_since_the_start_ends_for_each_organisation_at_a_
 async def test_a_long_poll_waits_no_longer_than_nothing_is_believed_to_be_there(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """What a process stored that was killed before it told of it is found by looking."""
+    """An envelope stored by a process that was killed before it notified is found by looking periodically."""
     waits, now = list[float](), [0.0]
 
     class Silent(Signals):
@@ -372,7 +372,7 @@ async def test_a_long_poll_waits_no_longer_than_nothing_is_believed_to_be_there(
 async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A poll may wait for ten minutes."""
+    """A poll may wait for ten minutes, during which the registration can end."""
     idle: Any = Idle()
     gate, signals = installation.gate, Signals()
     submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
@@ -390,7 +390,7 @@ async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_
 
 
 class Taking:
-    """A message service that acknowledges with its polls; counts how often that opens the vault."""
+    """A message service that acknowledges with its polls, and counts how often that opens the vault."""
 
     def __init__(
         self, installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
@@ -409,18 +409,18 @@ class Taking:
         monkeypatch.setattr(Polling, "_look", look)
 
     async def comes(self) -> None:
-        """An envelope comes in."""
+        """Receive an envelope."""
         async with self._installation.open(self.organisation, Role.ACCESS_POINT) as vault:
             await vault.accept(incoming(), await body(vault), b"", now=NOW)
         self.signals.notify(self.organisation)
 
     async def poll(self, *taken: str, wait: float = 600.0) -> list[str]:
-        """The items that a poll tells of."""
+        """Return the ids of the items in the response to a poll."""
         asked = PollRequest(0, wait, taken, "")
         return [item.id for item in (await self._polling.poll(self._who, self.organisation, asked)).inbox]
 
     async def waiting(self) -> list[str]:
-        """The items that are not acknowledged."""
+        """Return the ids of the items that are not acknowledged."""
         async with self._installation.open(self.organisation, Role.ACCESS_POINT) as vault:
             return [item.id for item in await vault.inbox(9)]
 
@@ -429,7 +429,7 @@ class Taking:
 def taking(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> Taking:
-    """A message service for whose news the access point waits long."""
+    """Return a message service of an access point that delays acknowledgements until there is news."""
     monkeypatch.setattr(interface_c, "_TOGETHER", 600.0)
     return Taking(installation, organisation, monkeypatch)
 

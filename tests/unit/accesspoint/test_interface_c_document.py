@@ -1,4 +1,4 @@
-"""The OpenAPI document of interface C says what the code does: no more and no less."""
+"""The OpenAPI document of interface C matches the code exactly."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation."""
+    """Yield method, path and description of each operation."""
     for path, item in DOCUMENT["paths"].items():
         for method in METHODS & item.keys():
             yield method.upper(), path, item[method]
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
-    """What a reference in the document refers to."""
+    """Return the part of the document to which a reference points."""
     while "$ref" in part:
         found = DOCUMENT
         for name in part["$ref"].removeprefix("#/").split("/"):
@@ -48,7 +48,7 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def answers(operation: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """Each status with each type of problem that it can be; an answer that is no problem has none."""
+    """Yield each status with each type of problem that it can have; other responses have an empty type."""
     for status, response in operation["responses"].items():
         content = resolved(response).get("content", {})
         problem = content.get("application/problem+json")

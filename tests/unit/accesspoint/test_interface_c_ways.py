@@ -1,4 +1,4 @@
-"""Interface C over the network and by calls within one process: the same contract, and the same who may."""
+"""Interface C over the network and by calls within one process: the same contract and the same rights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LARGE = os.urandom(3 << 20)
 
 
 class Locked:
-    """A gate whose vaults wait for their officers."""
+    """A gate whose vaults wait for their officers to unlock them."""
 
     @asynccontextmanager
     async def open(self, *_: object) -> AsyncIterator[None]:
@@ -70,14 +70,14 @@ class Place:
     other: ParticipantIdentifier
 
     def shown(self, name: str) -> tuple[str, str]:
-        """The fingerprint of a caller's certificate, and the certificate as a field has it (RFC 9440)."""
+        """Return a caller's certificate as its fingerprint, and in the form of a header field (RFC 9440)."""
         certificate = x509.load_pem_x509_certificate((self.way.folder / f"{name}.pem").read_bytes())
         whole = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
         return certificate.fingerprint(hashes.SHA256()).hex(), f":{whole}:"
 
     @asynccontextmanager
     async def calling(self, gate: Any = None) -> AsyncIterator[Callers]:
-        """The access point as both call it, one that is not registered, and one of another issuer."""
+        """Run the access point with both organisations, an unregistered caller, and one of another issuer."""
         names = ("own", CLIENTS), ("other", CLIENTS), ("stranger", CLIENTS), ("forged", SECOND)
         callers = [self.way.caller(name, issuer) for name, issuer in names]
         clients = {
@@ -93,14 +93,14 @@ class Place:
             yield Callers(url, http, clients, signals, *(HttpAccessPoint(one, url) for one in http))
 
     async def arrived(self, content: bytes = b"<xhe/>") -> None:
-        """An envelope waits for the first organisation."""
+        """Store an envelope that waits for the first organisation."""
         async with self.installation.open(self.own, Role.ACCESS_POINT) as vault:
             assert await vault.accept(incoming(), await body(vault, content), b"receipt", now=NOW)
 
 
 @dataclass(frozen=True)
 class Callers:
-    """The access point, as each of its callers reaches it."""
+    """The access point as each of its callers reaches it."""
 
     url: str
     http: list[HttpClient]
@@ -132,7 +132,7 @@ async def fetched(access_point: HttpAccessPoint, item: str) -> bytes:
 
 
 async def refusals(access_point: HttpAccessPoint, envelope_id: str, data: bytes) -> set[str]:
-    """What each call is refused with."""
+    """Return the texts with which the calls are refused."""
     item = str(uuid4())
     calls = (
         access_point.submit(envelope_id, envelope_id, data),
@@ -179,7 +179,7 @@ async def test_a_large_envelope_goes_in_pieces_both_ways(place: Place) -> None:
 
 
 async def test_nobody_calls_in_the_name_of_another_organisation(place: Place) -> None:
-    """Not by any field of a request: what the other one has is as if it were not there."""
+    """No field of a request helps: another organisation's items seem not to exist."""
     await place.arrived()
     envelope_id, data = envelope(place.own)
     async with place.calling() as callers:
@@ -223,7 +223,7 @@ async def test_while_the_vault_is_locked_whoever_calls_is_asked_to_come_again(pl
 
 
 async def test_a_poll_that_waits_ends_with_its_caller(place: Place) -> None:
-    """Else it would have a place as long as it may wait, and the message service that starts again none."""
+    """Otherwise it would occupy a place for its whole wait, and a restarted service would find none."""
     async with place.calling() as callers:
         waiting = [asyncio.create_task(callers.own.poll(0, 600)) for _ in range(16)]
         await until(lambda: place.own in callers.signals._changed)
@@ -241,7 +241,7 @@ async def test_a_poll_that_waits_ends_with_its_caller(place: Place) -> None:
 async def test_a_poll_waits_no_longer_than_what_lies_between_lets_silence_last(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proxies, and message services of others, are set up for ten minutes."""
+    """Proxies, and message services of other suppliers, allow ten minutes of silence."""
     waits = list[float]()
 
     async def silent(organisation: ParticipantIdentifier, count: int, within: float) -> bool:

@@ -1,4 +1,4 @@
-"""What is counted under which name, and that metrics name nobody unless that is turned on (invariant 9)."""
+"""Metrics of the access point; they name no organisation unless that is turned on (invariant 9)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def everything_happens(meters: Meters) -> None:
-    """Each kind of thing that is counted, a different number of times."""
+    """Count each kind of event a different number of times."""
     for organisation in (HABO, MULLSJO):
         meters.came_in(organisation, APEvent.AP_ENVELOPE_RECEIVED)
     meters.came_in(HABO, APEvent.AP_ENVELOPE_DUPLICATE)
@@ -39,7 +39,7 @@ def everything_happens(meters: Meters) -> None:
 
 
 def told(registry: CollectorRegistry) -> dict[str, float]:
-    """Every sample as it stands in the answer, but for buckets and times of creation."""
+    """Return every exported sample except buckets and times of creation."""
     lines = generate_latest(registry).decode().splitlines()
     samples = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return {name: float(value) for name, value in samples if "_bucket" not in name and "_created" not in name}

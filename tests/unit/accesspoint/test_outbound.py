@@ -1,4 +1,4 @@
-"""One attempt at a transfer, with a peer that never comes to an end."""
+"""One attempt at a transfer: the message sent, the peer's response or its absence, and a lost envelope."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def outbound(
     clock: Callable[[], datetime] = lambda: NOW,
     settings: AccessPointSettings = SETTINGS,
 ) -> Outbound:
-    """What sends to a peer of this profile."""
+    """Return the sender of transfers, with a peer that uses this profile."""
     return Outbound(
         settings,
         installation.gate,
@@ -77,7 +77,7 @@ def outbound(
 async def claimed(
     installation: Installation, organisation: ParticipantIdentifier, data: bytes = b"<xhe/>"
 ) -> tuple[Transfer, BodyReader]:
-    """A new transfer that is claimed for an attempt, and its envelope."""
+    """Return a new transfer that is claimed for an attempt, and its envelope."""
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault, data, lease=MINUTE)
         return transfer, await vault.outgoing_body(transfer.id)
@@ -91,14 +91,14 @@ async def attempted(
     spared: int = 0,
     before: int = 0,
 ) -> datetime | None:
-    """One attempt at a new transfer, after a number of others; gives when the next one is due."""
+    """Make an attempt at a new transfer, after a number of others; return when the next one is due."""
     transfer, body = await claimed(installation, organisation)
     attempts = (*[Attempt(NOW, error="peer-unreachable: silent")] * before, *transfer.attempts)
     return await sending.attempt(organisation, replace(transfer, spared=spared, attempts=attempts), body)
 
 
 class Trickling:
-    """A client whose peer gives one byte after the other, without end."""
+    """A client whose peer sends a response slowly and without end."""
 
     status, content_type = 200, "application/soap+xml"
 
@@ -112,7 +112,7 @@ class Trickling:
 
 
 class Listening:
-    """A client whose peer takes everything and answers with a bare HTTP status."""
+    """A client whose peer accepts everything and responds with a bare HTTP status."""
 
     status, content_type = 500, "application/soap+xml;charset=UTF-8"
 
@@ -132,7 +132,7 @@ class Listening:
 
 
 class Taking(Listening):
-    """One that reads what it is sent to its end, as a client does with a large message."""
+    """A client that reads the whole request, as a real one does with a large message."""
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -171,9 +171,9 @@ async def test_2_5_c_not_serviced_with_a_fault_and_status_500_ends_the_transfer_
 async def test_the_receipt_of_an_attempt_that_ended_with_its_process_counts(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A peer that knows the message repeats its first receipt, whose security timestamp was another one.
+    """A peer that knows the message repeats its first receipt, over another security timestamp.
 
-    What that attempt had signed was never stored.
+    The signed references of that attempt were never stored.
     """
     later, profile = NOW + MINUTE, replace(AS4_1_0, security_timestamp=True)
     sending = outbound(installation, peer := Listening(), profile, clock=lambda: later)
@@ -197,7 +197,7 @@ async def test_the_receipt_of_an_attempt_that_ended_with_its_process_counts(
 
 
 def test_no_profile_has_a_security_timestamp() -> None:
-    """A Domibus under the p-mode that DIGG publishes refuses every message that has one."""
+    """A Domibus with the p-mode published by DIGG refuses every message that has one."""
     assert not any(profile.security_timestamp for profile in PROFILES.values())
 
 
@@ -221,7 +221,7 @@ async def test_a_stored_envelope_that_is_lost_is_told_with_its_reason_and_looked
     size: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A folder of objects that is not mounted looks the same, and comes back."""
+    """An unmounted folder of objects looks the same, and may come back."""
     transfer, body = await claimed(installation, organisation, os.urandom(size))
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         await vault._room.shelf.objects.clear(vault._room.vault)
@@ -258,7 +258,7 @@ async def test_an_attempt_that_comes_after_the_end_of_its_transfer_tells_nothing
     size: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its claim had run out, and the one who claimed it next has ended it and dropped its envelope."""
+    """The attempt's claim had expired, and the next claimant ended the transfer and dropped its envelope."""
     transfer, body = await claimed(installation, organisation, os.urandom(size))
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         assert await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="by hand")

@@ -1,4 +1,4 @@
-"""Whose certificates the signature of a message may mean, when the message only names one."""
+"""Candidate certificates of a peer for a signature that only names its certificate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CERTIFICATE = root("Root", 0).issue("AP0002-SDK-TEST", private_key=key(2)).cert
 
 
 class _Smp:
-    """Knows one participant, or fails as it is told to."""
+    """An SMP that knows one participant, or fails as configured."""
 
     def __init__(self, answers: Mapping[DocumentIdentifier, DiscoveryError | x509.Certificate]) -> None:
         self._answers = answers

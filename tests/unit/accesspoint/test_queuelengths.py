@@ -1,4 +1,4 @@
-"""Lengths of queues are looked at seldom, and where something may wait alone."""
+"""Queue lengths are measured rarely, and only where transfers may be waiting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLES = (AP,)
 
 @dataclass
 class Busy:
-    """Stands for what this process knows to be under way."""
+    """A stand-in for the organisations with transfers under way in this process."""
 
     organisations: Collection[ParticipantIdentifier]
 
@@ -36,7 +36,7 @@ class Busy:
 async def test_the_queue_is_counted_at_most_so_often(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In no log: nothing is seen or done."""
+    """Counting leaves no log entry, because no data is read or changed."""
     looks = Counter[str]()
     backlog = AccessPointVault.backlog
 

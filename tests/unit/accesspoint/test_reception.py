@@ -1,4 +1,4 @@
-"""What is read of a request, and how much of it at most."""
+"""Reading of a request body, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TYPE = 'multipart/related; boundary="b"; type="application/soap+xml"'
 
 
 class Body:
-    """Pieces of a kilobyte, and how many were asked for."""
+    """A body of one-kilobyte pieces, which counts those that were read."""
 
     def __init__(self, pieces: int | None) -> None:
         self.read = 0

@@ -1,4 +1,4 @@
-"""What a stranger has the operator's log say: all of it at first, then how much it was."""
+"""Refusals of strangers' messages in the operator's log: first each of them, then their number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS_OF_FLOOD, EACH_SECOND = 60, 92
 
 
 class Operator:
-    """The operator's log and clock."""
+    """An operator's log and clock."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 26, 8, tzinfo=UTC)
@@ -109,7 +109,7 @@ async def test_what_was_counted_is_in_the_log_within_a_minute_also_after_one_tha
 
 
 def counted(operator: Operator) -> list[dict[str, str]]:
-    """The facts of the entries that count refusals."""
+    """Return the facts of the entries that count refusals."""
     return [facts for event, facts in operator.entries if event == APEvent.AP_REFUSALS_COUNTED]
 
 
@@ -117,7 +117,7 @@ def counted(operator: Operator) -> list[dict[str, str]]:
 def test_ten_thousand_peers_are_watched_and_the_longest_silent_is_forgotten(
     others: int, remembered: bool
 ) -> None:
-    """Whoever has many certificates takes no more memory than that, and hides no peer that has fewer."""
+    """A holder of many certificates uses limited memory, and hides no peer that has fewer of them."""
     now = datetime(2026, 11, 26, 8, tzinfo=UTC)
     watch = PeerWatch(2, timedelta(days=1))
     assert not watch.refused("first", now)

@@ -1,4 +1,4 @@
-"""Whether the sender may send, which endpoint of a peer is taken, and under which name it is sent to.
+"""Routes of transfers: whether the sender may send, the peer's endpoint, and the peer's party name.
 
 component-accesspoint 3.1.5 b, transport-model-extended 3.2 c.
 """
@@ -44,7 +44,7 @@ SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test")
 
 
 class Published:
-    """Discovery of the recipient's service and of the sender's, and trust in their certificates."""
+    """Discovery of the recipient's and the sender's services, whose certificates are trusted."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self.recipient: tuple[Endpoint, ...] | DiscoveryError = endpoints
@@ -141,7 +141,7 @@ async def test_2_3_1_e_the_endpoint_of_the_preferred_profile_that_is_accepted_an
 async def test_3_2_c_a_sender_that_can_receive_the_receipt_sends(
     document: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
-    """transport-model-extended 3.2 c, transport-model-base 3.2 b: under the model of the message."""
+    """transport-model-extended 3.2 c, transport-model-base 3.2 b: a receipt has its message's model."""
     world = Published(V1_2)
     await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, document, pki.NOW)
     assert (SENDER, receipt) in world.looked_up
@@ -207,7 +207,7 @@ async def test_a_peers_certificate_that_is_refused_ends_the_transfer_unless_that
 
 
 async def test_a_recipient_that_is_not_registered_ends_the_transfer() -> None:
-    """Its sender is told now, and not after days of attempts.
+    """The sender learns it now, not after days of attempts.
 
     Clauses: component-accesspoint 3.2.3 a.
     """

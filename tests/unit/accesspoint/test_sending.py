@@ -1,4 +1,4 @@
-"""Transfers in flight: how many at once, and what becomes of one whose attempts never end well."""
+"""Transfers in flight: their maximum number, and transfers whose attempts never end well."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def now() -> datetime:
 
 
 class Delivers:
-    """Stands for outbound: every attempt delivers."""
+    """A stand-in for outbound where every attempt delivers."""
 
     def __init__(self, installation: Installation) -> None:
         self.at_once = 0
@@ -65,7 +65,7 @@ class Delivers:
 
 
 class Breaks:
-    """Stands for outbound: every attempt ends in a way that nobody foresaw."""
+    """A stand-in for outbound where every attempt raises an unexpected error."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -96,7 +96,7 @@ async def sending(
 async def told(
     installation: Installation, organisation: ParticipantIdentifier, ended: int
 ) -> tuple[TransferEvent, ...]:
-    """The events, once so many transfers have ended."""
+    """Return the events once a number of transfers have ended."""
     for _ in range(6000):
         async with installation.open(organisation, Role.ACCESS_POINT) as vault:
             events = await vault.events(0, 100)
@@ -147,7 +147,7 @@ async def test_invariant_8_a_transfer_whose_attempts_never_have_an_outcome_is_gi
 
 
 class Unrecorded(Delivers):
-    """Stands for outbound: the database goes before the first attempt is recorded."""
+    """A stand-in for outbound where the database fails before the first attempt is recorded."""
 
     cut = False
 
@@ -163,7 +163,7 @@ class Unrecorded(Delivers):
 async def test_an_attempt_that_an_outage_cuts_off_does_not_wait_for_its_lease_and_counts_for_nothing(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process lives, and knows that it is at it no more."""
+    """The process is alive, and knows that it is no longer making the attempt."""
     monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=10))
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault)
@@ -178,7 +178,7 @@ async def test_an_attempt_that_an_outage_cuts_off_does_not_wait_for_its_lease_an
 
 
 class Hangs:
-    """Stands for outbound: no attempt ends."""
+    """A stand-in for outbound where no attempt ends."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -220,7 +220,7 @@ async def test_what_is_in_flight_when_a_process_stops_waits_for_nothing_and_has_
 async def test_what_a_killed_process_had_in_flight_is_sent_by_the_next_one_at_once(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Its lease is an hour, and the registry says that nothing is due before."""
+    """The lease lasts an hour, and according to the registry nothing is due earlier."""
     hour = timedelta(hours=1)
     killed = await Gate.start(installation.settings)
     async with killed.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
@@ -242,7 +242,7 @@ async def test_what_a_killed_process_had_in_flight_is_sent_by_the_next_one_at_on
 
 
 class Slow(Delivers):
-    """Stands for outbound: attempts at one recipient do not end until they may, others deliver."""
+    """A stand-in for outbound where attempts at one recipient wait for the test, and others deliver."""
 
     def __init__(self, installation: Installation, recipient: ParticipantIdentifier) -> None:
         super().__init__(installation)
@@ -262,7 +262,7 @@ class Slow(Delivers):
 async def test_a_slow_recipient_holds_up_no_other_one_of_its_sender_and_is_sent_all_in_the_end(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """With four places, three of them are one recipient's at most."""
+    """One recipient has at most three of four places."""
     slow, other = ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se")
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         for recipient in [slow] * 9 + [other] * 6:

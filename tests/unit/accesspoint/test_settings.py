@@ -1,4 +1,4 @@
-"""component-accesspoint 3.2.5 A3, A4: number of attempts, time between them, time for an answer."""
+"""component-accesspoint 3.2.5 A3, A4: number of attempts, time between them, time-out of a response."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def test_a_client_of_interface_c_acts_for_its_organisation_and_stays_the_same() 
 
 
 def test_what_the_access_point_decides_by_cannot_be_changed() -> None:
-    """But for what it counts: messages of a peer that do not conform, and attempts that met nobody."""
+    """Only counters can: those of a peer's messages that do not conform, and of unanswered attempts."""
     assert changeable("samdrift.accesspoint") == {"_Count", "_Silence"}
 
 
 def test_unless_told_otherwise_attempts_come_within_a_tenth_of_the_interval() -> None:
-    """A peer that comes back is not met by all senders in the same second, nor at once by one of them."""
+    """Senders must not all retry in the same second after a peer has come back."""
     policy = retry_policy(interval=timedelta(seconds=100))
     times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 1.0)]
     assert times == [NOW + timedelta(seconds=90), NOW + timedelta(seconds=110)]
 
 
 def test_the_newest_key_signs_and_a_receipt_the_one_whose_certificate_its_sender_found() -> None:
-    """Who found the former certificate in SMP takes a receipt of no other.
+    """A peer that found the earlier certificate in SMP accepts receipts signed with that key only.
 
     Clauses: transport-profile-as4 2.3.1 f.
     """

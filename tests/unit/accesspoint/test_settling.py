@@ -1,4 +1,4 @@
-"""The end of a transfer is recorded by the poll that tells of it, and nothing of it hangs on that poll."""
+"""The poll that reports a transfer's end also records it, without the record depending on the poll."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test", parallel=
 
 
 class Station:
-    """An access point with transfers whose receipts have come, and a message service that polls."""
+    """An access point with transfers whose receipts have arrived, and a message service that polls."""
 
     def __init__(self, installation: Installation, organisation: ParticipantIdentifier) -> None:
         self.installation, self.organisation = installation, organisation
@@ -51,7 +51,7 @@ class Station:
             return await submitted(vault, data)
 
     def ends(self, transfer: Transfer) -> asyncio.Task[None]:
-        """The receipt for a transfer has come."""
+        """Settle a transfer as if its receipt had arrived."""
 
         async def step(vault: AccessPointVault) -> None:
             vault.record(DELIVERED, transfer=transfer.id, envelope=transfer.envelope.envelope_id)
@@ -64,7 +64,7 @@ class Station:
         return await self.polling.poll(self.who, self.organisation, asked, small=small)
 
     async def polls(self) -> asyncio.Task[Poll]:
-        """A poll that waits for news."""
+        """Start a poll that waits for news."""
         events = (await self.poll()).events
         after = events[-1].sequence if events else 0
         polling = asyncio.create_task(self.poll(wait=600, after=after))
@@ -88,7 +88,7 @@ def station(installation: Installation, organisation: ParticipantIdentifier) -> 
 
 @pytest.fixture
 def openings(station: Station, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Openings of the vault, by their purpose: operators of other tests go on, and open theirs meanwhile."""
+    """Count openings of this vault by purpose; other tests' operators keep opening theirs meanwhile."""
     made, begin = Counter[str](), Vault.__init__
     registration = station.installation.gate.registry.find(station.organisation, AP)
     assert registration is not None
@@ -104,7 +104,7 @@ def openings(station: Station, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever waits for a poll waits until there is one."""
+    """Make waiting ends wait until there is a poll."""
     monkeypatch.setattr(company, "_WITHIN", 600.0)
 
 
@@ -135,7 +135,7 @@ async def test_the_end_of_a_transfer_is_recorded_at_once_where_nobody_polls(stat
 async def test_a_large_envelope_goes_with_the_end_of_its_transfer_and_not_with_a_poll(
     station: Station, patient: None
 ) -> None:
-    """Its object is removed once that is committed."""
+    """The envelope's object is removed once the end is committed."""
     transfer = await station.sent(bytes(IN_ROW + 1))
     polling = await station.polls()
     await station.ends(transfer)
@@ -178,7 +178,7 @@ async def test_what_fails_as_nobody_expected_while_ends_are_recorded_together_is
 async def test_of_ends_that_wait_one_that_is_known_already_holds_up_no_other(
     station: Station, patient: None
 ) -> None:
-    """The operator has given it up meanwhile."""
+    """The operator has given up one of the transfers meanwhile."""
     given_up, other = await station.sent(), await station.sent()
     polling = await station.polls()
     async with station.installation.open(station.organisation, AP) as vault:
@@ -194,7 +194,7 @@ async def test_of_ends_that_wait_one_that_is_known_already_holds_up_no_other(
 async def test_of_ends_that_are_recorded_together_one_that_is_known_already_keeps_none_from_being_recorded(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no poll comes: nothing counts as recorded that is not."""
+    """No poll arrives here; only ends that are really recorded count as recorded."""
     monkeypatch.setattr(company, "_WITHIN", 0.01)
     given_up, other = await station.sent(), await station.sent()
     await station.poll()
@@ -209,7 +209,7 @@ async def test_of_ends_that_are_recorded_together_one_that_is_known_already_keep
 async def test_a_poll_that_looked_while_ends_were_being_recorded_finds_them_at_the_next_look(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It found nothing, and would not look again for half an hour."""
+    """That poll found nothing, and otherwise would not look again for half an hour."""
     suppose = Vault.suppose
 
     async def looked_at_meanwhile(vault: Vault, work: Callable[[], Awaitable[None]]) -> bool:
@@ -228,7 +228,7 @@ async def test_a_poll_that_looked_while_ends_were_being_recorded_finds_them_at_t
 async def test_a_poll_takes_along_nothing_of_another_organisation(
     station: Station, installation: Installation, patient: None
 ) -> None:
-    """Both are served by one process, and each poll shows an organisation what is its own."""
+    """One process serves both, and each poll shows an organisation only its own transfers."""
     other = Station(installation, await installation.organisation(ROLES))
     other.signals, other.settling, other.polling = station.signals, station.settling, station.polling
     await station.poll()
@@ -263,7 +263,7 @@ async def test_the_end_of_a_transfer_is_recorded_whatever_becomes_of_the_poll(
 async def test_an_end_that_is_cancelled_while_it_waits_is_recorded_by_nobody(
     station: Station, patient: None
 ) -> None:
-    """Its claim is given back, and it is sent again."""
+    """Its claim is given back, and the transfer is sent again."""
     await station.poll()
     transfer = await station.sent()
     ending = station.ends(transfer)
@@ -307,7 +307,7 @@ async def test_a_process_that_stops_records_the_ends_that_wait_and_sends_nothing
 
 
 class Ends:
-    """Attempts whose receipts come at once."""
+    """A stand-in for outbound where receipts arrive immediately."""
 
     def __init__(self, station: Station) -> None:
         self._station = station
@@ -342,7 +342,7 @@ async def test_what_was_handed_over_is_acknowledged_in_one_round_trip_with_the_n
 
 
 async def test_an_envelope_that_does_not_wait_any_more_is_not_acknowledged_twice(station: Station) -> None:
-    """A second message service of the organisation was faster."""
+    """Another message service of the same organisation was faster."""
     async with station.installation.open(station.organisation, AP) as vault:
         await vault.accept(incoming(), await body(vault), b"", now=NOW)
     (item,) = (await station.poll()).inbox

@@ -1,4 +1,4 @@
-"""What a peer's answer means for a transfer; only a receipt that proves delivery is delivery."""
+"""Verdicts on a peer's response to a transfer; only a receipt that proves delivery counts as delivery."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def packed(created: datetime) -> PackedMessage:
 FIRST, SECOND = packed(NOW.replace(microsecond=0)), packed(NOW.replace(microsecond=500_000))
 FAULT = b"""<S12:Fault><S12:Code><S12:Value>S12:Receiver</S12:Value></S12:Code><S12:Reason>
 <S12:Text xml:lang="en">An error occurred.</S12:Text></S12:Reason></S12:Fault>"""
-"""Content of the Body with which a Domibus answers every error."""
+"""Content of the Body in every error response of a Domibus."""
 
 
 def receipt(references: tuple[SignedReference, ...], signer: SigningKey) -> Response:
@@ -72,7 +72,7 @@ def receipt(references: tuple[SignedReference, ...], signer: SigningKey) -> Resp
 
 
 def judged(answer: Response, message_id: str = "m@own.test") -> Answer:
-    """The verdict at the second attempt."""
+    """Return the verdict on a response to the second attempt."""
     return judge(
         answer.content_type,
         answer.body,
@@ -142,7 +142,7 @@ def test_an_error_is_information_signed_or_not(
 
 
 def several(details: list[str]) -> Response:
-    """One signal with an error of each of these details."""
+    """Return one signal with an error for each of these details."""
     errors = [EbmsError.of(EbmsErrorCode.OTHER, detail, "m@own.test") for detail in details]
     each = [build_error(error, message_id="e@peer.test", now=NOW, signer=None).body for error in errors]
     begin, end = each[0].index(b"<eb:Error "), each[0].index(b"</eb:Error>") + len(b"</eb:Error>")
@@ -164,7 +164,7 @@ def test_one_not_serviced_among_several_errors_ends_the_transfer(place: int) -> 
 
 
 def with_fault(answer: Response) -> Response:
-    """The answer as a Domibus writes it, with a SOAP Fault in the Body."""
+    """Return the response as a Domibus writes it, with a SOAP Fault in the Body."""
     body = answer.body.replace(b"></S12:Body>", b">" + FAULT + b"</S12:Body>")
     assert body != answer.body
     return Response(answer.content_type, body)
@@ -198,7 +198,7 @@ def test_the_words_of_a_peer_are_one_line_that_steers_no_terminal() -> None:
 
 
 def test_of_the_words_of_a_peer_2000_characters_are_kept() -> None:
-    """A peer that answers with a book fills neither the log nor what a sender is shown."""
+    """A peer's very long error fills neither the log nor the text shown to the sender."""
     verdict = judged(several(["x" * 1000] * 3))
     assert verdict.detail == ("EBMS:0004 " + "x" * 1000 + "; EBMS:0004 ").ljust(2000, "x")
 
@@ -213,7 +213,7 @@ def test_the_error_of_a_domibus_reaches_the_operator_in_its_words() -> None:
 
 @requires_captures
 def test_not_serviced_from_a_domibus_ends_the_transfer() -> None:
-    """transport-profile-as4 2.5 c, in the form in which a Domibus answers."""
+    """transport-profile-as4 2.5 c, in the form that a Domibus uses."""
     body, edits = re.subn(
         rb"<eb:ErrorDetail>.*</eb:ErrorDetail>",
         b"<eb:ErrorDetail>NOT_SERVICED</eb:ErrorDetail>",

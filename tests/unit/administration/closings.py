@@ -1,4 +1,4 @@
-"""An installation whose organisations can be closed: an operator with a certificate, and two custodians."""
+"""An installation whose organisations can be closed: an operator's certificate and two custodians."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DECISION = "dnr 2026/123"
 
 
 def certify_operator(store: KeyStore) -> None:
-    """Give the operator the key that it signs with."""
+    """Give the operator a key and certificate for signing."""
     if not [one for one in store.keys(OPERATOR_KEYS) if one.name is KeyName.ACCESS_POINT]:
         request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, pki.name(PARTY), 2048)
         public = x509.load_pem_x509_csr(request).public_key()
@@ -39,7 +39,7 @@ def certify_operator(store: KeyStore) -> None:
 
 
 def administration(installation: Installation, keys: KeyStore, folder: Path) -> Administration:
-    """The installation in the hands of its operator; its custodians are in ``folder``."""
+    """Return the administration of an installation, with its custodians in ``folder``."""
     for each in (PERSONS.first, PERSONS.second):
         assert each is not None
         Custodians(folder, cost=CHEAP).add(each.name, each.passphrase)
@@ -61,7 +61,7 @@ async def suspended(
     exported: bool = True,
     at: datetime = NOW,
 ) -> None:
-    """Suspend the organisation, and have its log exported after that."""
+    """Suspend the organisation, and export its log afterwards."""
     for role in Role:
         happening = Happening(at, VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
         await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED, happening)

@@ -1,4 +1,4 @@
-"""The checklist of an organisation: each fact that is wrong makes one item miss, and names the next step."""
+"""The checklist of an organisation: each wrong fact makes an item incomplete, with the next step to take."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ READY = Facts(
 
 
 def wrong(facts: Facts) -> dict[str, State]:
-    """The items that are not in order."""
+    """Return the items that are not in order, with their states."""
     return {item.name: item.state for item in checklist(facts) if item.state is not State.DONE}
 
 
@@ -152,14 +152,14 @@ def test_a_host_that_no_certificate_of_the_server_names_is_missing(host: str) ->
 
 
 def test_pages_behind_a_proxy_have_its_certificate() -> None:
-    """The demonstration, whose pages are served so, was never ready."""
+    """The demonstration serves its pages behind a proxy, and must not be reported as not ready."""
     facts = replace(FOUR, server_certificates=(), behind_proxy=(Role.MESSAGE_CLIENT,))
     assert wrong(facts) == {"host gov": State.MISSING}
     assert "a proxy, which has the certificate" in item(facts, "host mk").text
 
 
 def test_a_vault_that_came_after_the_officer_is_missing_until_the_officer_opens_it_too() -> None:
-    """Else the operator's passphrase opens it, where the organisation has decided otherwise."""
+    """Otherwise the operator's passphrase would open it, contrary to the organisation's decision."""
     facts = replace(FOUR, locked=(AP, MT))
     assert wrong(facts) == {"vault mk": State.MISSING, "vault gov": State.MISSING}
     assert "samdrift org lock 0203:habo.se" in item(facts, "vault mk").next
@@ -331,7 +331,7 @@ def test_with_another_suppliers_access_point_what_is_there_is_not_checked() -> N
 
 
 def test_what_is_published_is_looked_at_where_another_type_of_message_is_not_registered() -> None:
-    """Both are said at once, so that one call to DIGG mends both."""
+    """Both faults are reported together, so that one call to DIGG suffices."""
     registrations = smp(certificates=PublishedCertificates()) | {SDK_MESSAGE_EXTENDED: Asked()}
     assert wrong(replace(READY, registrations=registrations)) == {
         "SMP message": MISSING,
@@ -340,7 +340,7 @@ def test_what_is_published_is_looked_at_where_another_type_of_message_is_not_reg
 
 
 def test_the_certificate_that_is_registered_has_to_be_our_access_points_newest() -> None:
-    """Peers would refuse what it signs with the newest key."""
+    """Otherwise peers would refuse anything signed with the newest key."""
     facts = replace(READY, certificates=(ACCESS_POINT, OTHER))
     assert wrong(facts) == {}
     assert wrong(replace(facts, registrations=smp(**at(certificate=OTHER)))) == dict.fromkeys(BOTH, MISSING)
@@ -370,7 +370,7 @@ def test_an_entry_in_another_place_of_the_address_book_is_told_with_both_places(
 
 
 def test_each_role_is_looked_at_whatever_there_is_of_the_one_before_it() -> None:
-    """What is not said to be missing would be taken for ready."""
+    """An item that is not reported as missing would be considered ready."""
     suspended = {AP: RegistrationState.SUSPENDED, MT: RegistrationState.ACTIVE}
     facts = replace(READY, vaults=suspended, served=Asked(frozenset()))
     assert wrong(facts) == {"vault ap": MISSING, "served mt": MISSING}

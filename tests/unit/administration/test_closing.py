@@ -1,4 +1,4 @@
-"""Closing an organisation: what stands in the way, what is destroyed, what is signed, and after a kill."""
+"""Closing an organisation: obstacles, what is destroyed, what is signed, and recovery after a kill."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 @pytest.fixture
 def keys(installation: Installation) -> KeyStore:
-    """The key store, with a certificate of the operator's own."""
+    """Return the key store, with a certificate of the operator."""
     store = open_keys(installation.settings)
     certify_operator(store)
     return store
@@ -77,7 +77,7 @@ async def refusal(place: Administration, order: Order, persons: Persons | None =
 
 
 async def with_content(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """A finished message at the message service."""
+    """Store a finished message at the message service."""
     record = message()
     async with installation.open(organisation, MT) as vault:
         assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
@@ -113,7 +113,7 @@ async def test_what_stands_in_the_way_is_told_and_changes_nothing(
 async def test_public_records_that_were_not_handed_over_are_destroyed_by_a_decision_alone(
     installation: Installation, place: Administration, role: Role
 ) -> None:
-    """Two persons agree to it in so many words, and the certificate says how many there were."""
+    """Two persons agree to that explicitly, and the certificate states how many records there were."""
     organisation = await installation.organisation()
     async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
         vault.keep_record("one", now=NOW)
@@ -270,7 +270,7 @@ async def test_an_organisation_that_comes_back_can_be_closed_again(
 async def test_an_operator_without_an_access_point_signs_under_the_name_of_its_federation(
     installation: Installation, place: Administration
 ) -> None:
-    """For an organisation that has its messages alone here."""
+    """The organisation has only its messages with this operator."""
     organisation = await installation.organisation()
     await suspended(installation, organisation)
     place.config.access_point = None  # type: ignore[misc]
@@ -284,7 +284,7 @@ async def test_an_operator_without_an_access_point_signs_under_the_name_of_its_f
     ("form", "text"), [("another form", "destroyed"), (closing.FORM, 7), (closing.FORM, None)]
 )
 def test_a_signed_document_of_another_form_is_no_certificate(keys: KeyStore, form: str, text: object) -> None:
-    """The operator signs other things, too."""
+    """The operator signs other kinds of documents as well."""
     stated = {"form": form, "ended_at": NOW.isoformat(timespec="seconds")}
     document = {"certificate": stated, "text": text}
     key = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
@@ -341,7 +341,7 @@ async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_des
 async def closed(
     installation: Installation, place: Administration, organisation: ParticipantIdentifier
 ) -> dict[str, Any]:
-    """Close by the clock that the entries of its logs are by."""
+    """Close with the real clock, which its log entries also use, and return the certificate's facts."""
     await suspended(installation, organisation, at=datetime.now(UTC))
     signed = await close(place, Order(organisation, DECISION), PERSONS, lambda: datetime.now(UTC))
     facts = closing.verify(signed).facts
@@ -358,7 +358,7 @@ async def kept_of(place: Administration, organisation: ParticipantIdentifier, da
 async def test_the_logs_with_transfers_outlive_their_vaults_and_hold_for_whoever_reads_them(
     installation: Installation, place: Administration
 ) -> None:
-    """The log's own key is in the file; nothing else is needed, and no vault is left to ask."""
+    """The file contains the log's own key, so that verification needs no vault, which no longer exists."""
     organisation = await installation.organisation()
     async with installation.open(organisation, AP) as vault:
         vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="7", transfer="8")
@@ -428,7 +428,7 @@ async def receipts_of(
 async def test_kept_logs_are_handed_over_with_a_receipt_in_the_operators_log(
     installation: Installation, place: Administration, tmp_path: Path
 ) -> None:
-    """Also when their time is over and nobody has removed them."""
+    """This includes logs that were not removed although their retention has ended."""
     organisation = await installation.organisation()
     facts = await closed(installation, place, organisation)
     kept = await kept_of(place, organisation, 367)

@@ -1,4 +1,4 @@
-"""Dual control over an installation: who agrees to what, and what stands in the logs of it."""
+"""Dual control over an installation: agreements between custodians, and their entries in the logs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ANNA, BO = Person("anna", b"a long row of words"), Person("bo", b"quite another 
 
 @pytest.fixture
 def place(installation: Installation, tmp_path: Path) -> Administration:
-    """The installation, with custodians of its own for each test."""
+    """Return the installation, with separate custodians for each test."""
     config = cast(Any, SimpleNamespace(vaults=SimpleNamespace(secrets=tmp_path)))
     return Administration(config, cast(Any, None), installation.provisioner, installation.gate)
 
@@ -56,7 +56,7 @@ def about(organisation: ParticipantIdentifier) -> Matter:
 
 
 async def logged(installation: Installation, organisation: ParticipantIdentifier) -> list[LogEntry]:
-    """What the organisation's log has of it."""
+    """Return the entries about custody in the organisation's log."""
     async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
         return [entry for entry in await vault.log() if entry.event.startswith("custody:")]
 
@@ -94,7 +94,7 @@ async def test_two_at_one_terminal_agree_at_once_and_both_names_are_in_both_logs
 async def test_the_operators_log_says_when_the_organisations_could_not_be_told(
     installation: Installation, staffed: Administration
 ) -> None:
-    """It has no vault here; one that is locked is told no more than that."""
+    """The organisation has no vault here; a locked one would be reported the same way."""
     await two_persons(staffed, about(ELSEWHERE), Persons(ANNA, BO))
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
     assert (last.ids["organisation"], last.ids["organisation_log"]) == (ELSEWHERE.value, "not told")
@@ -170,7 +170,7 @@ async def test_nothing_is_agreed_where_there_are_not_two_custodians(
 
 
 async def _ended_by_hand(place: Administration, tmp_path: Path) -> None:
-    """Two custodians, both with an entry in the log, and one of their files removed past the commands."""
+    """Add two custodians through the commands, and then delete one of their files by hand."""
     custodians = Custodians(tmp_path, cost=CHEAP)
     for each in (ANNA, BO):
         await admit(place, custodians.new_key(each.name, each.passphrase), None)
@@ -180,7 +180,7 @@ async def _ended_by_hand(place: Administration, tmp_path: Path) -> None:
 async def test_nobody_is_added_alone_once_there_were_two(
     installation: Installation, place: Administration, tmp_path: Path
 ) -> None:
-    """Fewer than two never come about again without an explicit restart, which is logged."""
+    """There can be fewer than two again only after an explicit restart, which is logged."""
     await restart(place, "root", "the tests begin")
     await _ended_by_hand(place, tmp_path)
     custodians = Custodians(tmp_path, cost=CHEAP)
@@ -224,7 +224,7 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
 async def test_a_restart_is_in_all_other_logs_while_the_keys_of_one_organisation_are_away(
     installation: Installation, place: Administration, organisation: ParticipantIdentifier, tmp_path: Path
 ) -> None:
-    """Like those in a token that is unplugged: the operator's log says that this one was not told."""
+    """Keys are away if, for instance, an HSM is unplugged; the operator's log names that organisation."""
     away = await installation.organisation(ROLES)
     registration = installation.gate.registry.find(away, Role.MESSAGE_SERVICE)
     assert registration is not None
@@ -248,9 +248,9 @@ async def test_a_restart_is_in_all_other_logs_while_the_keys_of_one_organisation
 async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to(
     installation: Installation, staffed: Administration, tmp_path: Path
 ) -> None:
-    """What both sign names the key, so that anna cannot be cecilia, too.
+    """The text that both sign names the key, so that anna cannot act as cecilia as well.
 
-    Bo agrees to the key that cecilia has made and told him; anna puts one of hers in its place.
+    Bo agrees to the key that cecilia has made and reported to him; anna tries to substitute her own.
     """
     custodians = Custodians(tmp_path, cost=CHEAP)
     hers = custodians.new_key("cecilia", b"known to cecilia alone")
@@ -276,7 +276,7 @@ async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_t
 async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_logged(
     installation: Installation, staffed: Administration, tmp_path: Path
 ) -> None:
-    """Each was judged when there were three."""
+    """Each of the two was checked while there were three custodians."""
     Custodians(tmp_path, cost=CHEAP).add("cecilia", b"and yet another one")
     before = (await installation.gate.read_operator_log(limit=100_000))[-1].sequence
     ended = await asyncio.gather(
@@ -291,7 +291,7 @@ async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_l
 
 
 def test_who_agreed_cannot_be_exchanged_and_no_passphrase_shows() -> None:
-    """Objects end in tracebacks and log lines."""
+    """Objects may be printed in tracebacks and log lines."""
     assert changeable("samdrift.administration") == set()
     assert repr(ANNA.passphrase)[2:-1] not in repr(Persons(ANNA, BO))
     assert repr(BO.passphrase)[2:-1] not in repr(Persons(ANNA, BO))

@@ -1,4 +1,4 @@
-"""Closing an organisation names every wrapped backup of its keys, and no other's."""
+"""Closing an organisation names every wrapped backup of its keys, and none of another organisation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def entry(
 
 
 class Log:
-    """An operator's log that gives two entries at once."""
+    """An operator's log that returns at most two entries at a time."""
 
     def __init__(self, *entries: LogEntry) -> None:
         self._entries = entries

@@ -1,4 +1,4 @@
-"""The log of a vault in a file: every row of it, its checkpoints with what witnesses saw, verified again."""
+"""A vault's log exported to a file: every row, its checkpoints with cosignatures, verified again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass
 class Scene:
-    """The log of one vault, whose witnesses answer when the test says."""
+    """The log of one vault, whose witnesses respond when the test says so."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -50,7 +50,7 @@ class Scene:
                 vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
 
     async def log_of(self, at: datetime, event: AuditEvent, entries: int) -> None:
-        """Add entries of a time in the past."""
+        """Add entries with a time in the past."""
         happening = Happening(at, event, "worker:test", "process", {"envelope": "7"})
         statement, values = append_statement([happening] * entries)
         async with self.installation.open(self.organisation, AP) as vault:
@@ -61,7 +61,7 @@ class Scene:
             return await vault.tree.dispose(retention, before, 'Plan "5",\nåtta', "kim", "alex")
 
     async def sign(self, *witnesses: Signer) -> None:
-        """Sign a checkpoint, and have these witnesses see it."""
+        """Sign a checkpoint, and let these witnesses cosign it."""
         self.now += SECOND
         async with self.installation.open(self.organisation, AP) as vault:
             state = await vault.tree.sign(self.now)

@@ -1,4 +1,4 @@
-"""The file of an organisation's officers, and what they can be made to sign."""
+"""The file of an organisation's officers, and the documents that they can sign."""
 
 from __future__ import annotations
 

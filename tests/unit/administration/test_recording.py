@@ -1,4 +1,4 @@
-"""Commands about an organisation are recorded where its people look, whatever roles it has here."""
+"""Commands about an organisation are recorded where its people look, for any set of roles."""
 
 from __future__ import annotations
 

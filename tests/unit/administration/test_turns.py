@@ -1,4 +1,4 @@
-"""Commands that change an installation go one after the other, and say who they wait for."""
+"""Commands that change an installation run one at a time, and report what they wait for."""
 
 from __future__ import annotations
 

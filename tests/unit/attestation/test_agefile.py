@@ -1,4 +1,4 @@
-"""Files that are encrypted while they are written."""
+"""Files that are encrypted as they are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from samdrift.attestation.errors import MoveError
 async def test_a_disk_that_is_full_is_told_of_as_that_also_by_the_library(
     told: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tells of some failed writes in an error of its own, by the place in the file where they happen."""
+    """The library reports some failed writes with its own error, depending on their place in the file."""
 
     def fails(clear: object, file: object, keys: object) -> None:
         raise pyrage.EncryptError(told)
@@ -34,7 +34,7 @@ async def test_a_disk_that_is_full_is_told_of_as_that_also_by_the_library(
 
 
 def test_a_file_of_recipients_that_is_too_large_is_refused_and_not_cut(tmp_path: Path) -> None:
-    """Those at its end would not be encrypted for, and nobody would say so."""
+    """Otherwise the file would not be encrypted for the recipients at its end, without any report."""
     file = tmp_path / "recipients"
     line = f"{pyrage.x25519.Identity.generate().to_public()}\n"
     file.write_text(line * (agefile.LARGEST_KEY_FILE // len(line)))
@@ -48,7 +48,7 @@ def test_a_file_of_recipients_that_is_too_large_is_refused_and_not_cut(tmp_path:
 async def test_who_reads_a_file_that_is_gone_before_it_is_opened_waits_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a file of a medium that is taken out: the other end of the pipe is closed all the same."""
+    """A medium may be removed at that moment; the other end of the pipe is closed nevertheless."""
     file = tmp_path / "gone"
     monkeypatch.setattr(agefile, "check_header", lambda path: None)
     async with asyncio.timeout(60):

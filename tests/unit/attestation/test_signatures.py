@@ -1,4 +1,4 @@
-"""What organisations and operators sign for others: whose signature it is, and that any change shows."""
+"""Signatures of organisations and operators for other parties: the signer, and detection of any change."""
 
 from __future__ import annotations
 

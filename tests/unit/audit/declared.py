@@ -1,4 +1,4 @@
-"""All events that the source declares, collected from the packages that write them."""
+"""All events that the source declares, collected from the packages that log them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Forgeries of a log, each as somebody makes it who owns the database, or the log's key besides.
+"""Forgeries of a log, by an attacker who owns the database, and possibly the log's key as well.
 
-A forger has all rows and all stored checkpoints, and no witness's key. Whoever owns the database rewrites
-rows as its functions would write them, hashes and numbers included. Whoever has the log's key signs the
-checkpoints again that no longer fit.
+A forger has all rows and all stored checkpoints, but no witness's key. The owner of the database rewrites
+rows as its functions would write them, including hashes and numbers. The holder of the log's key also signs
+the checkpoints that no longer match again.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tests.unit.audit.logs import Log, Row, Stated, made
 from tests.unit.audit.signing import LOG, ONE, TWO, Signer
 
 Forge = Callable[[random.Random, Log], Log | None]
-"""Changes a log, and returns the one that witnesses saw where that is not the given one."""
+"""A function that changes a log, and returns the one that witnesses saw if it is not the given one."""
 
 
 class NothingThere(Exception):
-    """Another forgery has left nothing that this one could change."""
+    """An earlier forgery has left nothing that this one could change."""
 
 
 def _place(drawn: random.Random, log: Log) -> int:
-    """A random entry that is not the first, and that a checkpoint has."""
+    """Return the index of a random entry that a checkpoint covers and that is not the first."""
     end = min(len(log.rows), log.notes[-1].size)
     if end < 4:
         raise NothingThere
@@ -39,7 +39,7 @@ def _place(drawn: random.Random, log: Log) -> int:
 
 
 def _with_facts(drawn: random.Random, log: Log, event: AuditEvent | None = None) -> int:
-    """A random entry that has facts, and that a checkpoint has, of an event or of any but the log's own."""
+    """Return a random covered entry that still has facts, of an event or of any except the log's own."""
     end = min(len(log.rows), log.notes[-1].size)
     places = [
         place
@@ -52,7 +52,7 @@ def _with_facts(drawn: random.Random, log: Log, event: AuditEvent | None = None)
 
 
 def _renumber(log: Log, start: int) -> None:
-    """Close up the numbers from a place on."""
+    """Renumber the entries from a place on, without gaps."""
     first = log.rows[0].number
     for place in range(start, len(log.rows)):
         log.rows[place] = replace(log.rows[place], number=first + place)
@@ -69,7 +69,7 @@ def without_facts(row: Row) -> Row:
 
 
 def facts_changed(drawn: random.Random, log: Log) -> None:
-    """The clumsy edit: facts changed, hashes left."""
+    """Change facts without changing the hash: a clumsy edit."""
     place = _with_facts(drawn, log)
     row = log.rows[place]
     log.rows[place] = replace(_changed(row, drawn), hash=row.hash)
@@ -81,21 +81,21 @@ def entry_changed(drawn: random.Random, log: Log) -> None:
 
 
 def another_person(drawn: random.Random, log: Log) -> None:
-    """A reading in the name of somebody innocent, in place of the one that was."""
+    """Attribute a reading to an innocent person."""
     place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     row = log.rows[place]
     log.rows[place] = row.again(replace(row.happening, principal="person:innocent"))
 
 
 def end_dropped(drawn: random.Random, log: Log) -> None:
-    """The last entries dropped, and the checkpoints over them."""
+    """Drop the last entries, and the checkpoints over them."""
     size = _place(drawn, log)
     del log.rows[size:]
     log.notes = [note for note in log.notes if note.size <= size] or log.notes[:1]
 
 
 def end_dropped_alone(drawn: random.Random, log: Log) -> None:
-    """The last entries dropped, and the checkpoints left."""
+    """Drop the last entries, but keep the checkpoints."""
     del log.rows[_place(drawn, log) :]
 
 
@@ -106,12 +106,12 @@ def reading_removed(drawn: random.Random, log: Log) -> None:
 
 
 def reading_removed_alone(drawn: random.Random, log: Log) -> None:
-    """A reading taken out, and the gap in the numbers left."""
+    """Remove a reading, and leave the gap in the numbers."""
     del log.rows[_with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)]
 
 
 def reading_added(drawn: random.Random, log: Log) -> None:
-    """A reading that never was, put between others."""
+    """Insert a reading that never happened."""
     place = _place(drawn, log)
     like = log.rows[_with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)]
     happening = replace(like.happening, principal="person:innocent")
@@ -126,7 +126,7 @@ def doubled(drawn: random.Random, log: Log) -> None:
 
 
 def swapped(drawn: random.Random, log: Log) -> None:
-    """Two entries swapped, each with the other's number."""
+    """Swap two entries and their numbers."""
     one, two = _place(drawn, log), _place(drawn, log)
     while log.rows[one].hash == log.rows[two].hash:
         two = _place(drawn, log)
@@ -145,21 +145,21 @@ def swapped_with_numbers(drawn: random.Random, log: Log) -> None:
 
 
 def moved_back(drawn: random.Random, log: Log) -> None:
-    """A reading moved six days back."""
+    """Change the time of a reading to six days earlier."""
     place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     row = log.rows[place]
     log.rows[place] = row.again(replace(row.happening, at=row.happening.at - timedelta(days=6)))
 
 
 def backdated(drawn: random.Random, log: Log) -> Log:
-    """A reading that was written with a time of six days before: every witness saw it so."""
+    """Write a reading with a time six days in the past, so that every witness sees it like that."""
     moved_back(drawn, log)
     _state_again(log, (LOG, ONE, TWO))
     return log.copy()
 
 
 def openings_and_readings_left_out(drawn: random.Random, log: Log) -> None:
-    """Of a part of the log, everything about who opened and read."""
+    """Remove all entries about openings and readings from a part of the log."""
     place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     end = drawn.randrange(place + 1, len(log.rows) + 1)
     kept = [row for row in log.rows[place:end] if row.retention not in (Retention.READING, Retention.ACCESS)]
@@ -168,7 +168,7 @@ def openings_and_readings_left_out(drawn: random.Random, log: Log) -> None:
 
 
 def put_back(drawn: random.Random, log: Log) -> None:
-    """Everything put back to a moment before, and other entries written since."""
+    """Restore an earlier state of the log, and write other entries after it."""
     size = _place(drawn, log)
     log.notes = [note for note in log.notes if note.size <= size] or log.notes[:1]
     for place in range(size, len(log.rows)):
@@ -177,13 +177,13 @@ def put_back(drawn: random.Random, log: Log) -> None:
 
 
 def disposed_in_part(drawn: random.Random, log: Log) -> None:
-    """Facts of one entry disposed of, without a decision."""
+    """Dispose of the facts of one entry without a decision."""
     place = _with_facts(drawn, log)
     log.rows[place] = without_facts(log.rows[place])
 
 
 def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
-    """A decision about a class, and entries that are gone although they are not in it."""
+    """Decide on the disposal of a class, and remove facts that the decision does not cover."""
     place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     at = log.rows[-1].happening.at
     log.dispose(Retention.READING, log.rows[place].number - 1, at)
@@ -194,7 +194,7 @@ def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
 
 
 def decision_forged(drawn: random.Random, log: Log) -> None:
-    """Facts disposed of, and an entry made a decision about them."""
+    """Dispose of facts, and turn an entry into a decision to do so."""
     reading = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     place = drawn.randrange(reading + 1, len(log.rows)) if reading + 1 < len(log.rows) else reading
     while log.rows[place].content is None:
@@ -212,14 +212,14 @@ def decision_forged(drawn: random.Random, log: Log) -> None:
 
 
 def class_changed(drawn: random.Random, log: Log) -> None:
-    """A transfer put into a class that is kept for a shorter time."""
+    """Move an entry to another retention class."""
     place = _with_facts(drawn, log)
     other = drawn.choice([each for each in Retention if each not in (log.rows[place].retention, 0)])
     log.rows[place] = replace(log.rows[place], retention=other)
 
 
 def salt_changed(drawn: random.Random, log: Log) -> None:
-    """The same facts with another salt."""
+    """Commit to the same facts with another salt."""
     place = _with_facts(drawn, log)
     row = log.rows[place]
     salt = drawn.randbytes(16)
@@ -227,7 +227,7 @@ def salt_changed(drawn: random.Random, log: Log) -> None:
 
 
 def key_changed(drawn: random.Random, log: Log) -> None:
-    """An entry changed, and the checkpoints since signed by a new key, which announces itself."""
+    """Change an entry, and sign the later checkpoints with a new key, which announces itself."""
     entry_changed(drawn, log)
     other = Signer(LOG.name, LOG.algorithm, "forged")
     log.keys.append((other.key, other.private.sign(announced(other.key))))
@@ -235,7 +235,7 @@ def key_changed(drawn: random.Random, log: Log) -> None:
 
 
 def checkpoint_replayed(drawn: random.Random, log: Log) -> None:
-    """An entry changed, and an earlier checkpoint shown again in place of those since."""
+    """Change an entry, and replace the later checkpoints by an earlier one."""
     entry_changed(drawn, log)
     size = drawn.choice(log.notes[:-1]).size if len(log.notes) > 1 else log.notes[0].size
     log.notes = [note for note in log.notes if note.size <= size]
@@ -243,7 +243,7 @@ def checkpoint_replayed(drawn: random.Random, log: Log) -> None:
 
 
 def cosignatures_pasted(drawn: random.Random, log: Log) -> None:
-    """An entry changed, and later checkpoints signed by the log, with the cosignatures that were there."""
+    """Change an entry, and sign later checkpoints with the log's key, keeping the old cosignatures."""
     before = list(log.notes)
     entry_changed(drawn, log)
     _state_again(log, (LOG,))
@@ -254,13 +254,13 @@ def cosignatures_pasted(drawn: random.Random, log: Log) -> None:
 
 
 def other_log(drawn: random.Random, log: Log) -> None:
-    """The log of another vault in place of this one, from its first entry on."""
+    """Replace the whole log by that of another vault, from its first entry on."""
     other = made(len(log.rows), each=40, seed=drawn.randrange(2, 10**9))
     log.rows, log.chain = other.rows, []
 
 
 def other_log_in_part(drawn: random.Random, log: Log) -> None:
-    """Entries of another vault's log in the place of some of this one's."""
+    """Replace some entries by those of another vault's log."""
     other = made(len(log.rows), each=40, seed=drawn.randrange(2, 10**9))
     first, start = log.rows[0].number, _place(drawn, log)
     end = drawn.randrange(start + 1, len(log.rows) + 1)
@@ -269,7 +269,7 @@ def other_log_in_part(drawn: random.Random, log: Log) -> None:
 
 
 def chain_changed(drawn: random.Random, log: Log) -> None:
-    """An entry of the first form changed, and the chain since then recomputed."""
+    """Change an entry of the first form, and recompute the chain from there on."""
     if not log.chain:
         entry_changed(drawn, log)
         return
@@ -295,11 +295,11 @@ KINDS: tuple[Forge, ...] = (
 
 
 SEEN_SO = (backdated, disposed_beyond_the_decision)
-"""Kinds of which a part is what witnesses saw, so that nothing may be forged before them."""
+"""Forgeries that witnesses partly saw, so that no other one may precede them."""
 
 
 def signed_again(log: Log) -> None:
-    """Sign each checkpoint that does not fit any more with the log's own key, which no witness does."""
+    """Sign each checkpoint that no longer matches with the log's own key; witnesses do not sign again."""
     _state_again(log, (LOG,))
 
 
@@ -321,8 +321,11 @@ def _state_again(log: Log, signers: tuple[Signer, ...]) -> None:
 
 
 def differences(before: Log, now: Log) -> tuple[int, list[int]]:
-    """Return the number of the first entry that is another one in the tree, or is missing or too many (one
-    more than there are where there is none), and the numbers of those whose facts alone are others.
+    """Return where two logs differ: in the tree, and in facts only.
+
+    The first result is the number of the first entry that is different, missing or superfluous in the tree,
+    or one more than the number of entries if there is none. The second lists entries that differ in facts
+    only.
     """
     one, two = [*before.chain, *before.rows], [*now.chain, *now.rows]
     tree, facts = max(len(one), len(two)) + 1, []

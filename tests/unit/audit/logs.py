@@ -1,4 +1,4 @@
-"""Logs in memory, as a vault keeps them, signed and witnessed: to export, to damage and to verify."""
+"""Logs in memory, as a vault stores them, signed and witnessed: for export, damage and verification."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def policy() -> Policy:
 
 @dataclass(frozen=True)
 class Row:
-    """An entry of the tree as its row has it."""
+    """An entry of the tree, with the values of its database row."""
 
     number: int
     retention: int
     salt: bytes
     content: bytes | None
-    """``None`` where it was disposed of."""
+    """``None`` if it was disposed of."""
     hash: bytes
 
     @classmethod
@@ -63,7 +63,7 @@ class Row:
         return cls(number, retention, salt, content, commitment(salt, content))
 
     def again(self, happening: Happening) -> Row:
-        """The row as the owner of the database would write it for other facts."""
+        """Return the row that the owner of the database would write for other facts."""
         return Row.of(self.number, happening, self.salt)
 
     @property
@@ -78,7 +78,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Stated:
-    """A checkpoint as it was stored."""
+    """A stored checkpoint."""
 
     size: int
     note: bytes
@@ -86,7 +86,7 @@ class Stated:
 
 @dataclass
 class Log:
-    """A log, and all that an export has of it."""
+    """A log, with everything that an export contains."""
 
     chain: list[LogEntry] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -94,9 +94,9 @@ class Log:
     begins: bytes = origin("log").hash
     keys: list[tuple[VerifierKey, bytes]] = field(default_factory=list)
     statements: dict[str, bytes] = field(default_factory=dict)
-    """Statements on keys, by the key."""
+    """Statements about keys, by key."""
     stamps: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """Notes that were time-stamped, each with its time stamp."""
+    """Checkpoints that were time-stamped, each with its time stamp."""
     name: str = "test"
 
     def copy(self) -> Log:
@@ -114,12 +114,12 @@ class Log:
     def sign(
         self, at: datetime, signers: tuple[Signer, ...] = (LOG, ONE, TWO), size: int | None = None
     ) -> None:
-        """State the log at ``size``, or as it is, as witnesses see it at a time."""
+        """Sign a checkpoint at ``size``, by default the current one, as witnesses see it at a given time."""
         size = len(self.rows) if size is None else size
         self.notes.append(Stated(size, stated(self, size, at, signers)))
 
     def dispose(self, retention: Retention, through: int, at: datetime) -> int:
-        """Dispose of a class up to a number by a decision, as the database does, and return of how many."""
+        """Dispose of a class up to a number by a decision, as the database does; return how many entries."""
         gone = 0
         for place, row in enumerate(self.rows):
             if row.retention == retention and row.number <= through and row.content is not None:
@@ -136,7 +136,7 @@ class Log:
 
 
 def stated(log: Log, size: int, at: datetime, signers: tuple[Signer, ...] = (LOG, ONE, TWO)) -> bytes:
-    """Return the signed checkpoint of a log at a size; a witness's name decides its second."""
+    """Return the signed checkpoint of a log at a size; witnesses sign at consecutive seconds."""
     checkpoint = Checkpoint(LOG.name, size, log.tree().root(size))
     lines = [
         signer.line(checkpoint.text, int(at.timestamp()) + place) for place, signer in enumerate(signers)
@@ -173,7 +173,7 @@ class _Source:
 
 
 def made(entries: int = 700, chained: int = 0, each: int = 40, seed: int = 1, disposed: bool = False) -> Log:
-    """Return a log with so many entries of the tree, a checkpoint every ``each`` of them."""
+    """Return a log with a number of entries in the tree, and a checkpoint for every ``each`` of them."""
     drawn = random.Random(seed)
     log, at = Log(), BEGUN
     head = origin("log")

@@ -1,4 +1,4 @@
-"""Logs and witnesses with keys of their own, for tests."""
+"""Logs and witnesses with their own keys, for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey
 
 @dataclass(frozen=True)
 class Signer:
-    """A key pair under a name; the same name has the same keys in every run."""
+    """A named key pair; the same name has the same keys in every run."""
 
     name: str
     algorithm: Algorithm
@@ -58,6 +58,6 @@ def tree(count: int) -> MemoryTree:
 def checkpoint(
     count: int, signers: Iterable[Signer] = (LOG,), origin: str = LOG.name, extension: tuple[str, ...] = ()
 ) -> bytes:
-    """Return the signed checkpoint of the tree of so many entries."""
+    """Return the signed checkpoint of the tree of ``count`` entries."""
     stated = Checkpoint(origin, count, tree(count).root(), extension)
     return stated.signed([signer.line(stated.text) for signer in signers])

@@ -1,4 +1,4 @@
-"""The chain of a log: whatever is changed, left out, doubled, moved or borrowed shows."""
+"""The chain of a log: any entry that is changed, left out, doubled, moved or borrowed is detected."""
 
 from __future__ import annotations
 

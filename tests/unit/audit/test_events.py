@@ -1,4 +1,4 @@
-"""Events of logs: declared by the package that writes them, each once, of a known class and documented."""
+"""Events of logs: each is declared once by the package that logs it, has a known class, and is documented."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _package(module: str) -> str:
 
 
 def _named() -> dict[tuple[str, str], set[str]]:
-    """Return the packages that name each event outside of its declaration, by class and member."""
+    """Return the packages that name each event outside its declaration, by class and member."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     kinds = {type(event).__name__ for event in declared()}
     for path in SOURCE.rglob("*.py"):

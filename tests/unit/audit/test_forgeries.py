@@ -1,4 +1,4 @@
-"""Forged logs: each kind, alone and with another, by the database's owner and by who has the log's key."""
+"""Forged logs: each kind, alone and combined, by the database's owner and by the holder of the log's key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORIGINALS = tuple(
 
 @dataclass(frozen=True)
 class Forged:
-    """A forged log, the one that it was made from, and a checkpoint that a witness remembers."""
+    """A forged log, the log from which it was made, and a checkpoint that a witness remembers."""
 
     kinds: tuple[Forge, ...]
     holder: bool
@@ -53,7 +53,7 @@ class Forged:
 
 
 def forged(drawn: random.Random, kinds: tuple[Forge, ...], *, holder: bool) -> Forged:
-    """Return a forgery at random places; what witnesses saw so is done before anything else."""
+    """Return a forgery at random places; the parts that witnesses saw are made first."""
     honest = original = drawn.choice(ORIGINALS)
     log = original.copy()
     for kind in sorted(kinds, key=lambda kind: SEEN_SO.index(kind) if kind in SEEN_SO else len(SEEN_SO)):
@@ -64,7 +64,7 @@ def forged(drawn: random.Random, kinds: tuple[Forge, ...], *, holder: bool) -> F
 
 
 def forged_logs(number: int, start: int | str) -> Iterator[Forged]:
-    """Yield so many forgeries: each kind alone, then pairs."""
+    """Yield a number of forgeries: each kind alone, then pairs."""
     drawn = random.Random(start)
     plans = [((kind,), holder) for kind in KINDS for holder in (False, True)]
     for kinds, holder in plans:
@@ -88,8 +88,8 @@ def judged(log: Log, known: bytes, path: Path) -> LogVerdict:
 def named(one: Forged, verdict: LogVerdict) -> bool:
     """Return whether the verdict names the first wrong entry, as exactly as it can be known.
 
-    Where the tree differs, that is one after the last checkpoint that is left before it; where facts are
-    gone, an entry without them or, in a class that was disposed of, one after those.
+    If the tree differs, that is an entry after the last remaining checkpoint before the difference; if facts
+    are missing, it is an entry without them or, in a class that was disposed of, an entry after those.
     """
     assert verdict.first_wrong is not None
     number, first = verdict.first_wrong.number, one.original.rows[0].number

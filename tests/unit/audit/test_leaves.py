@@ -1,4 +1,4 @@
-"""The second form of a log: leaves of a tree, against the tree as RFC 6962 2.1 defines it, in both forms."""
+"""The second form of a log: leaves of the tree that RFC 6962 2.1 defines, with and without a chain before."""
 
 from __future__ import annotations
 

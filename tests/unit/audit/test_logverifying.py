@@ -1,4 +1,4 @@
-"""An exported log in one pass: what holds, what cannot be read, and what only the whole log shows."""
+"""Verification of an exported log in one pass: valid logs, unreadable ones, and faults of the whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def parts_of(log: Log, folder: Path) -> Parts:
 
 
 def packed(parts: Parts, path: Path) -> Path:
-    """Return a file of these parts, with the headers that an export has."""
+    """Write these parts to a file with the headers of an export, and return its path."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in parts.items():
             info = tarfile.TarInfo(name)
@@ -90,7 +90,7 @@ def test_a_cosignature_of_the_future_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_two_checkpoints_of_one_size_bracket_the_next_entry(tmp_path: Path) -> None:
-    """An idle log is witnessed again and again: what is written next is younger than the last time."""
+    """An idle log is witnessed repeatedly: the next entry must be later than the last of these times."""
     log = made(40, each=40)
     log.sign(BEGUN + timedelta(hours=5))
     log.add(OrgEvent.KEYS_CREATED, BEGUN + timedelta(hours=1), bytes(16))
@@ -256,7 +256,7 @@ def test_the_state_of_another_file_is_not_taken_up(tmp_path: Path) -> None:
 
 
 def changes() -> dict[str, Callable[[Parts], None]]:
-    """Parts that cannot be read, each in its own way."""
+    """Return changes that make a part unreadable, each in a different way."""
     entries, facts, notes = "tile/entries/000.p/90", "facts/000.p/90", "checkpoints/000.p/90"
 
     def put(name: str, change: Callable[[bytes], bytes]) -> Callable[[Parts], None]:
@@ -318,7 +318,7 @@ def test_what_cannot_be_read_is_said_with_its_place(change: Callable[[Parts], No
 
 
 def test_a_damaged_file_is_refused_or_does_not_hold_and_never_ends_otherwise(tmp_path: Path) -> None:
-    """Bytes changed, put in, taken out and cut off; what nothing signs is a few bytes of the description."""
+    """Bytes are changed, inserted, removed and cut off; only a few bytes of the description are unsigned."""
     content = made(90, chained=5, each=30).write(tmp_path / "log").read_bytes()
     path, drawn, held = tmp_path / "damaged", random.Random(3), 0
     for _ in range(400):

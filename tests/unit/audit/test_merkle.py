@@ -1,6 +1,4 @@
-"""The tree against the published vectors of RFC 6962's reference implementation, and against its
-definition.
-"""
+"""The tree compared with vectors of RFC 6962's reference implementation, and with its definition."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ ROOTS = [
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
     )
 ]
-"""Roots of the trees of 0 to 8 entries."""
+"""Roots of the trees with 0 to 8 entries."""
 INCLUSION = {
     (0, 1): (),
     (0, 8): ("96a296d2", "5f083f0a", "6b47aaf2"),
@@ -67,7 +65,7 @@ CONSISTENCY = {
     (6, 8): ("0ebc5d34", "ca854ea1", "d37ee418"),
     (2, 5): ("5f083f0a", "bc1a0643"),
 }
-"""Published paths by the beginnings of their hashes."""
+"""Published consistency paths, by the beginnings of their hashes."""
 
 
 def beginnings(proof: list[bytes]) -> tuple[str, ...]:
@@ -154,14 +152,14 @@ def test_any_proof_of_any_size_is_judged_without_an_error(proof: list[bytes], on
 
 
 def test_a_leaf_is_not_taken_for_a_node() -> None:
-    """The two prefixes: an entry that consists of two hashes is not the subtree above them (RFC 9162 2.1)."""
+    """Prefixes differ, so an entry that consists of two hashes is not the node above them (RFC 9162 2.1)."""
     pair = LEAVES[0] + LEAVES[1]
     assert leaf_hash(pair) != node_hash(LEAVES[0], LEAVES[1])
     assert not includes(leaf_hash(pair), 0, 1, [], ROOTS[2])
 
 
 def test_a_proof_has_as_many_hashes_as_the_place_of_the_entry_demands() -> None:
-    """Also where the hashes themselves would fit: a subtree is not an entry of a larger or a smaller tree."""
+    """Even where the hashes would match, a subtree is not an entry of a larger or a smaller tree."""
     left, right = LEAVES[:2]
     assert includes(right, 1, 2, [left], node_hash(left, right))
     assert not includes(right, 0, 1, [left], node_hash(left, right))
@@ -219,7 +217,7 @@ def test_proofs_of_what_is_not_in_the_tree_are_not_made() -> None:
 
 
 def test_a_frontier_reports_each_tile_hash_once_however_the_leaves_come() -> None:
-    """Those of every eighth level are what a log keeps, so that no leaf is read again for a proof."""
+    """A log stores the hashes of every eighth level, so that proofs do not need to read leaves again."""
     leaves = [leaf_hash(str(number).encode()) for number in range(1300)]
     tree = MemoryTree(leaves)
     wanted = {(8, index): tree.node(8, index) for index in range(len(leaves) >> 8)}

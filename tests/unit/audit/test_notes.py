@@ -1,6 +1,4 @@
-"""Signed notes, checkpoints and cosignatures: the specifications' own examples, and everything that is not
-one.
-"""
+"""Signed notes, checkpoints and cosignatures: the specifications' own examples, and invalid ones."""
 
 from __future__ import annotations
 

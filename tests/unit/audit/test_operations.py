@@ -1,4 +1,4 @@
-"""Lines of the running program about what goes wrong: one for each outage, with its cause."""
+"""Log lines of the running program about failures: one for each outage, with its cause."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from samdrift.vault.errors import (
 
 
 def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever is woken reads what is gone, and not how many peers have asked meanwhile.
+    """The person on call reads what is unavailable, not how many peers have asked meanwhile.
 
-    What is gone warns by itself: that calls meet it is no second warning.
+    The dependency itself causes a warning, so that failing calls do not cause another one.
     """
     caplog.set_level("INFO", "samdrift")
     log = postponing("interface A")
@@ -38,7 +38,7 @@ def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytes
 
 
 def test_an_outage_that_no_dependency_tells_of_warns(caplog: pytest.LogCaptureFixture) -> None:
-    """Such as one of our logins that is refused, or a database that ends one kind of work."""
+    """Examples are a login that is refused, or a database that ends one kind of work."""
     log = postponing("interface A")
     for _ in range(2):
         log(EndedByDatabase("the database ended the work (SQLSTATE 57014)"))
@@ -51,7 +51,7 @@ def test_an_outage_that_no_dependency_tells_of_warns(caplog: pytest.LogCaptureFi
 
 
 def test_what_has_no_cause_is_told_each_time(caplog: pytest.LogCaptureFixture) -> None:
-    """It may be another one each time."""
+    """The reason may be a different one each time."""
     log = postponing("interface A")
     for _ in range(2):
         log(VaultDenied())
@@ -83,14 +83,14 @@ REFUSED = "connection refused at 192.0.2.1:5432"
 
 
 class Clock:
-    """A clock that goes when it is told."""
+    """A clock that advances only when a test says so."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         monkeypatch.setattr(operations.time, "monotonic", lambda: self.now)
 
     def pass_(self, seconds: int, met: Callable[[], None]) -> None:
-        """Have the time pass, with one failure in each second."""
+        """Let time pass, with one failure in each second."""
         for _ in range(seconds):
             met()
             self.now += 1
@@ -104,7 +104,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_work_that_waits_leaves_a_short_outage_to_the_line_of_its_dependency(
     caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
-    """With a process for each organisation, each would have lines of its own about one thing."""
+    """Otherwise each process of an organisation would have lines of its own about the same outage."""
     log = failing("access-point-outbound", Temporary)
     clock.pass_(300, lambda: log(VaultUnavailable(REFUSED)))
     clock.now += 150
@@ -115,7 +115,7 @@ def test_work_that_waits_leaves_a_short_outage_to_the_line_of_its_dependency(
 def test_work_that_waits_for_long_says_what_for_and_not_where_in_our_code(
     caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
-    """After five minutes and then once an hour, however often it is tried, and each cause apart."""
+    """A line is logged after five minutes and then once an hour, for each cause, whatever the attempts."""
     log = failing("access-point-outbound", Temporary)
 
     def met() -> None:
@@ -135,7 +135,7 @@ def test_work_that_waits_for_long_says_what_for_and_not_where_in_our_code(
 def test_work_that_is_tried_a_minute_after_it_has_failed_says_what_for_after_five(
     caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
-    """As the removal of messages is, which takes some time itself."""
+    """The removal of messages is tried like that, and takes some time itself."""
     log = failing("disposal", Temporary)
     for _ in range(6):
         log(VaultUnavailable(REFUSED))

@@ -1,4 +1,4 @@
-"""Policies: which witnesses suffice, and files that are none."""
+"""Policies: sufficient sets of witnesses, and files that are not policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises of a log: by its key alone, never a checkpoint, and kept, open or broken."""
+"""Promises of a log: signed by its key only, never valid as checkpoints, and kept, open or broken."""
 
 from __future__ import annotations
 

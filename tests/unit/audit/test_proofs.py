@@ -1,4 +1,4 @@
-"""Proofs of one entry, requests to a witness: written, read, verified; and what is malformed or wrong."""
+"""Proofs of one entry, and requests to a witness: written, read, verified, malformed, and wrong."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_malformed_request_is_refused_with_the_place(content: bytes, where: st
 
 
 def test_every_byte_of_a_proof_matters_but_those_of_the_extra_data() -> None:
-    """Each byte, once: another value there is refused, as malformed or as not holding."""
+    """Changing any single byte makes the proof malformed or invalid."""
     extra = range(WRITTEN.index(b"extra "), WRITTEN.index(b"index 13"))
     for place in range(len(WRITTEN)):
         changed = WRITTEN[:place] + bytes([WRITTEN[place] ^ 1]) + WRITTEN[place + 1 :]

@@ -1,4 +1,4 @@
-"""Tiles: paths, contents, which ones a tree has, and proofs made from them alone."""
+"""Tiles: paths, contents, the tiles of a tree, and proofs made from tiles only."""
 
 from __future__ import annotations
 

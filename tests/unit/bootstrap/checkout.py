@@ -1,4 +1,4 @@
-"""A checkout in small, for tests of the launcher: its own lock and package, nothing from the network."""
+"""A miniature checkout for tests of the launcher, with its own lock file and package, and no network."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Checkout:
         return self.root / ".venv"
 
     def lock(self, version: str, name: str = "requirements.lock") -> None:
-        """Make ``tiny`` in ``version`` to be had, and lock it."""
+        """Publish ``tiny`` in ``version`` in the package index, and lock it."""
         wheel = build_wheel(self.wheels, version)
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         (self.root / name).write_text(f"tiny=={version} \\\n    --hash=sha256:{digest}\n    # via samdrift\n")
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start ``./samdrift`` as a fresh machine would, in a session of its own."""
+        """Start ``./samdrift`` as on a fresh machine, in a session of its own."""
         settings = environment | {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root / "home"),
@@ -60,14 +60,14 @@ class Checkout:
         )
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error of ``./samdrift``."""
+        """Run ``./samdrift``; return its exit status, standard output and standard error."""
         process = self.start(*arguments, **environment)
         output, complaints = process.communicate(timeout=120)
         return process.returncode, output, complaints
 
 
 def make_checkout(root: Path, wheels: Path) -> Checkout:
-    """Lay out the launcher of this project over a command line that only tells what it was given."""
+    """Set up the launcher of this project with a command line that only prints its arguments."""
     wheels.mkdir(exist_ok=True)
     source = root / "src" / "samdrift"
     for name in (*_LAUNCHER, _COMMAND_LINE):
@@ -84,7 +84,7 @@ def make_checkout(root: Path, wheels: Path) -> Checkout:
 
 
 def build_wheel(folder: Path, version: str) -> Path:
-    """A wheel of the package ``tiny``, which says its version."""
+    """Build a wheel of the package ``tiny``, which reports its own version."""
     path = folder / f"tiny-{version}-py3-none-any.whl"
     info = f"tiny-{version}.dist-info"
     files = {

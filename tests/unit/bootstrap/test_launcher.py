@@ -1,4 +1,4 @@
-"""The launcher on a machine that has nothing yet, or something half done."""
+"""The launcher on a machine where nothing, or only half, has been set up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.bootstrap.checkout import INTERPRETER, PROJECT, Checkout, make_c
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout after its first use; tests take copies."""
+    """Return a checkout that has been used once; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("used")
     checkout = make_checkout(folder / "checkout", folder / "wheels")
     status, output, complaints = checkout.run("first", "use")
@@ -134,7 +134,7 @@ def test_an_installation_that_was_killed_is_made_anew(fresh: Checkout, moment: s
 
 
 def wait_for(checkout: Checkout, moment: str) -> None:
-    """Until the first use has come so far: the folder made, or pip at work."""
+    """Wait until the first run has reached a moment: the folder exists, or pip is at work."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if moment == "unfinished-install":

@@ -1,4 +1,4 @@
-"""Runs the command line as a person would: its status and what it printed."""
+"""Running the command line as a person would, with the status and output of each command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TURN = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """The outcome of a command."""
 
     status: int
     output: str
@@ -29,21 +29,21 @@ class Ended:
 
     @property
     def document(self) -> Any:
-        """The one JSON document on standard output."""
+        """Return the one JSON document on standard output."""
         return json.loads(self.output)
 
 
 def samdrift(*arguments: str | Path) -> Ended:
-    """Run a command to its end."""
+    """Run a command until it ends."""
     command = [sys.executable, "-P", "-m", "samdrift.cli.main", *map(str, arguments)]
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def in_process(*arguments: str | Path) -> Ended:
-    """Run a command that needs no process of its own, in a thread where it waits for what runs here.
+    """Run a command in a thread of this process, where it can wait for what runs here.
 
-    Most need none. One at a time has the standard output.
+    Most commands need no process of their own. Only one at a time can have the standard output.
     """
     output, complaints = io.StringIO(), io.StringIO()
     with (

@@ -1,4 +1,4 @@
-"""Every command of the command line, taken from the command line itself."""
+"""Every command of the command line, read from the command line itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def leaves(command: Any, path: Words) -> Iterator[tuple[Words, click.Command]]:
 
 @cache
 def commands() -> dict[Words, click.Command]:
-    """Every command that does something, by the words that call it."""
+    """Return every command that does something, by the words that call it."""
     return {
         path: command
         for name in COMMANDS

@@ -33,7 +33,7 @@ from tests.unit.wire.envelope.samples import HEADER, sealed
 from tests.vaults import settings_in
 
 KEYS = {"file", "kind", "signature", "reason", "unchecked", "signer", "ids", "errors", "further"}
-"""What scripts may rely on; more is there."""
+"""Members of the JSON document that scripts may rely on; it has others."""
 
 
 def inspect(*arguments: str | Path) -> Ended:
@@ -143,7 +143,7 @@ STEERING = "\u202e\u2066\u200f\x85\x9b"
 
 
 def test_nothing_that_a_peer_writes_reaches_a_terminal_raw(tmp_path: Path) -> None:
-    """Direction marks and C1 controls could show another verdict than the one that was found."""
+    """Direction marks and C1 controls could display a verdict other than the one that was reached."""
     header = replace(message(), conversation_id=f"c{STEERING}c", action=f"a{STEERING}\n  signature valid")
     error = EbmsError.of(EbmsErrorCode.OTHER, f"detail{STEERING}", "m-1@ap.example")
     signal = tmp_path / "error.xml"

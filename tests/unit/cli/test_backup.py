@@ -1,4 +1,4 @@
-"""`samdrift backup`: from a folder to an organisation that is put back, command by command."""
+"""`samdrift backup`: from an empty folder to a restored organisation, command by command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHY = ("--by", "anna", "--reason", "test")
 
 @dataclass
 class Ground:
-    """A configuration file, an organisation, a folder for backups and a key of age."""
+    """A configuration file, an organisation, a folder for backups and an age key."""
 
     config: Path
     organisation: ParticipantIdentifier

@@ -1,4 +1,4 @@
-"""The command that measures, and counts."""
+"""The command that measures and counts."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     asked: list[tuple[int, dict[str, Any]]] = []
 
     class Answering(bench.organisations._Installation):
-        """An installation whose figures are known beforehand."""
+        """An installation with known figures."""
 
         async def ask(self, **command: Any) -> dict[str, float]:
             number = self.found.number
@@ -158,7 +158,7 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
 
 
 async def test_what_is_timed_looks_as_it_does_without() -> None:
-    """A streamed answer whose client hangs up before it begins looks at its coroutine, and cancels it."""
+    """A streamed answer whose client hangs up before it begins inspects its coroutine, and cancels it."""
     with accounted() as seconds:
         task = asyncio.create_task(asyncio.sleep(0.01))
         assert getcoroutinestate(cast(Any, task.get_coro())) == CORO_CREATED
@@ -216,7 +216,7 @@ def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
 def test_what_looking_at_all_processes_takes_is_no_part_of_what_is_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An exchange would take a twentieth more on a machine with four hundred processes."""
+    """Counted, it would add a twentieth to an exchange on a machine with four hundred processes."""
     clock = [10.0]
 
     def look(*_: object, **__: object) -> list[psutil.Process]:

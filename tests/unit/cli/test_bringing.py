@@ -1,4 +1,4 @@
-"""Statements that others have signed: who of the operator's staff brought them is proven, and in the log."""
+"""Statements signed by others: the member of staff who brings one is proven, and recorded in the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KIM = Subject.parse("person:kim")
 
 
 def signed(staff: Staff, organisation: ParticipantIdentifier, file: Path, whose: str) -> str:
-    """Have a stranger sign a statement, which is refused when it is brought; returns its digest."""
+    """Write a statement signed by a stranger, which is refused when it is brought, and return its digest."""
     at = system_clock().replace(microsecond=0)
     act = Ended(subject=Subject.parse(f"person:{whose}"))
     statement = Statement(organisation.value, KIM, at, "words of the officer", act)
@@ -37,7 +37,7 @@ def signed(staff: Staff, organisation: ParticipantIdentifier, file: Path, whose:
 async def test_who_brings_a_statement_has_signed_that_and_the_log_has_it_with_its_digest(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Also of what is then refused; the words of a statement that does not hold are not in the log."""
+    """Refused statements too; the words of a statement that does not hold are not in the log."""
     organisation = await installation.organisation([Role.GOVERNANCE])
     digest = signed(staff, organisation, file := tmp_path / "decision.json", "dag")
     ended = await staff.run("gov", "statement", "append", organisation.value, file, "--by", "ola")

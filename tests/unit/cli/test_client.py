@@ -58,7 +58,7 @@ MESSAGE: dict[str, Any] = {
 
 @dataclass
 class Desk:
-    """A folder with the configuration of a client, and the service that it is for."""
+    """A folder with the configuration of a client, and the service that it uses."""
 
     folder: Path
     service: Service
@@ -153,7 +153,7 @@ async def test_get_shows_a_message_and_stores_its_files_in_the_folder_alone(tmp_
 
 
 async def test_json_too_shows_no_escape_sequence_and_no_text_that_turns_around(tmp_path: Path) -> None:
-    """A terminal may take U+009B for the beginning of one; a lone surrogate is not a character."""
+    """A terminal may read U+009B as the start of an escape sequence; a lone surrogate is not a character."""
     label = "Rubrik å 😀 \x9b31m \x7f \u202e \ud800 \U000e0001"
     message = {**MESSAGE, "attributes": {"label": label}}
     async with desk(tmp_path, Response(json.dumps({"data": message}))) as here:
@@ -164,7 +164,7 @@ async def test_json_too_shows_no_escape_sequence_and_no_text_that_turns_around(t
 
 
 async def test_files_with_the_longest_of_names_are_stored(tmp_path: Path) -> None:
-    """Names are the sender's, who counts characters; a file system counts bytes."""
+    """The sender chooses the names and counts characters; a file system counts bytes."""
     saved = tmp_path / "saved"
     saved.mkdir()
     file = {"fileName": "å" * 300 + ".pdf", "content": base64.b64encode(b"1").decode()}
@@ -273,13 +273,13 @@ def test_an_event_of_an_odd_shape_is_printed_as_a_text(data: str) -> None:
 
 
 class Enough(Exception):
-    """The test has seen what it wanted to."""
+    """Raised to end a loop when the test has seen enough."""
 
 
 async def test_a_stream_of_events_that_ends_at_once_is_followed_again_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """17 000 were asked for in 8 s."""
+    """Without the pause, the client asked 17 000 times in 8 s."""
     service = Service([Response(media_type="text/event-stream") for _ in range(1000)])
     asked_at_a_pause: list[int] = []
 

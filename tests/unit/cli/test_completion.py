@@ -1,4 +1,4 @@
-"""Completion by the shell: what it offers comes from the parser, and the shells themselves type it."""
+"""Completion by the shell: the candidates come from the parser, and real shells complete them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ identifier = "$(touch harmed)"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration without keys, secrets, or anything besides two organisations and a hostile one."""
+    """Return a configuration without keys or secrets, with two organisations and a hostile one."""
     file = tmp_path / "production.toml"
     file.write_text(CONFIG)
     return file
@@ -118,7 +118,7 @@ def test_a_configuration_that_cannot_be_read_offers_nothing_and_says_nothing(
 
 @pytest.fixture
 def program(tmp_path: Path) -> dict[str, str]:
-    """An environment in which `samdrift` is this program, without the launcher that prepares .venv."""
+    """Return an environment in which `samdrift` is this program, without the launcher that prepares .venv."""
     folder = tmp_path / "bin"
     folder.mkdir()
     file = folder / "samdrift"
@@ -147,7 +147,7 @@ done
 
 
 def test_bash_completes(tmp_path: Path, config: Path, program: dict[str, str]) -> None:
-    """What bash takes for several words, as an organisation with its colon, is not typed twice."""
+    """An organisation with its colon, which bash splits into several words, is not typed twice."""
     lines = [
         "samdrift que",
         f"samdrift org show --config {config} 0203:h",
@@ -176,7 +176,7 @@ def test_fish_completes(tmp_path: Path, config: Path, program: dict[str, str]) -
 @whole
 @requires("zsh", "zsh")
 def test_zsh_completes(tmp_path: Path, config: Path, program: dict[str, str]) -> None:
-    """At a terminal, as nothing else has zsh complete."""
+    """At a terminal, because zsh completes nowhere else."""
     with_script = script("zsh", tmp_path)
     terminal, end = pty.openpty()
     command = ["zsh", "-f", "-i"]
@@ -206,7 +206,7 @@ def type_at(terminal: int, text: str) -> None:
 
 
 def until_shown(terminal: int, text: str) -> None:
-    """Read until the terminal shows a text; an error when it does not within a minute."""
+    """Read until the terminal shows a text; fail when it does not within a minute."""
     shown, end = "", time.monotonic() + 60
     while text not in shown:
         ready, *_ = select.select([terminal], [], [], max(0, end - time.monotonic()))

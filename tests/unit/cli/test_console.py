@@ -1,4 +1,4 @@
-"""`samdrift console` as a process of its own: over TLS, until it is told to stop."""
+"""`samdrift console` as a process of its own: over TLS, until it is stopped."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_configuration_without_the_table_is_refused_with_where_it_is_exp
 
 
 def test_names_that_others_can_write_open_no_console(config: Path) -> None:
-    """Whoever can write the file could enter themselves as one of the staff who may act."""
+    """Anyone who can write the file could enter themselves as one of the staff."""
     staff = f'[[staff]]\nname = "anna-ap"\nkeys = ["{KEY}"]\n'
     config.write_text(config.read_text() + TABLE.replace("PORT", "1") + staff)
     secret_file(config.parent / "console.secret", "secret")

@@ -1,4 +1,4 @@
-"""`samdrift custodian`: a new custodian's fingerprint is on every screen, and in what is agreed to."""
+"""`samdrift custodian`: a new custodian's fingerprint is on every screen, and in the agreed request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CECILIA = "known to cecilia alone"
 
 
 def custodian(config: Path, *arguments: str) -> tuple[str, str]:
-    """Run the command; gives what it printed, and what it complained about."""
+    """Run the command; return its output and its error output."""
     ended = CliRunner().invoke(app, [*arguments, "--config", str(config)], standalone_mode=False)
     if ended.exception is not None:
         raise ended.exception
@@ -42,7 +42,7 @@ async def refused(config: Path, *arguments: str) -> str:
 async def test_both_screens_show_the_fingerprint_of_the_key_that_the_new_custodian_made(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    """Anna asks for cecilia, and cannot type a passphrase in her name."""
+    """Anna requests cecilia, and cannot enter a passphrase in her name."""
     two = test_org_commands.staff(installation, tmp_path)
     hers = str(secret_file(tmp_path / "cecilia", CECILIA))
     annas = str(secret_file(tmp_path / "annas", "typed by anna herself"))

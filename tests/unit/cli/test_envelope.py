@@ -1,4 +1,4 @@
-"""``samdrift envelope verify`` over the signed example, and over envelopes of a small authority."""
+"""``samdrift envelope verify`` on the signed example, and on envelopes of a small authority."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_another_kind_of_document_is_told_in_one_line() -> None:
 
 
 def test_a_name_in_a_certificate_cannot_overwrite_the_verdict(tmp_path: Path) -> None:
-    """A member signs with a certificate whose name moves the cursor up, and writes "verified" there."""
+    """A member signs with a certificate with a name that moves the cursor up and writes "verified" there."""
     hostile = "Habo kommun\x1b[5A\r\x1b[2Kenvelope.xml: verified\u202e\x9b5B"
     signer = ROOT.issue(pki.name(hostile), private_key=pki.key(5))
     file = tmp_path / "envelope.xml"

@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
 
 @dataclass
 class Town:
-    """An organisation with officers and a chain of agreements, and the file of its statements."""
+    """A municipality with officers and a chain of agreements, and the file of its statements."""
 
     house: House
     file: Path

@@ -1,4 +1,4 @@
-"""`samdrift gov party` and `agreement`: entered, countersigned and ended by people with keys of their own."""
+"""`samdrift gov party` and `agreement`: people enter, countersign and end agreements with their own keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on i
 
 
 def terms(desk: Desk, **changed: Any) -> Path:
-    """A file with an agreement, as a person writes it."""
+    """Write a file with an agreement, as a person would."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     whole = agreed(
         TOWN,
@@ -52,7 +52,7 @@ async def two_officers(
     folder: Path,
     roles: Collection[Role] = (Role.GOVERNANCE,),
 ) -> Desk:
-    """An organisation whose second officer a custodian has approved at the first one's request."""
+    """Return an organisation whose second officer was requested by the first and approved by a custodian."""
     desk = Desk(config, await installation.organisation(roles), folder)
     kim = ("--key", desk.key("kim"), "--name", "Kim", "--person", "kim")
     await desk.run("officer enrol", *kim, "--role", "administrator", *two)
@@ -67,7 +67,7 @@ async def two_officers(
 
 
 async def known(desk: Desk) -> None:
-    """Have both parties stated."""
+    """State both parties."""
     for party, name, more in (
         (TOWN, "Kommunen", ("--form", "municipality", "--participant", desk.organisation.value)),
         (OPERATOR, "Driften AB", ("--form", "company")),
@@ -191,11 +191,11 @@ async def test_a_joint_board_sees_members_with_an_agreement_and_is_in_the_log_of
 
 
 def in_use(rows: dict[str, Any]) -> list[str]:
-    """The duties that rest on the catalogue itself."""
+    """Return the duties whose evidence is the catalogue itself."""
     return [key for key, row in rows.items() if "catalogue.in-use" in str(row["evidence"])]
 
 
 def of_2020() -> str:
-    """The newest catalogue, as if nobody had replaced it since 2020."""
+    """Return the newest catalogue, dated 2020 as if it had not been replaced since."""
     newest = max(Path(catalogue.__file__).parent.glob("*.json"), key=lambda file: file.name)
     return json.dumps(json.loads(newest.read_text()) | {"version": "2020-01", "date": "2020-01-01"})

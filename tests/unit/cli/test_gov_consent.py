@@ -1,4 +1,4 @@
-"""`samdrift gov consent`, `emergency`, `grant settle` as people type them; the commands that need consent."""
+"""`samdrift gov consent`, `emergency` and `grant settle` as people type them; commands that need consent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ABOUT = ("--extent", f"message:{MESSAGE}", "--ground", "outage", "--ticket", "IN
 
 
 async def staffed(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
-    """An organisation with the officer Kim and, of the operator's staff, Ola and Pia."""
+    """Return an organisation with the officer Kim, and Ola and Pia of the operator's staff."""
     organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
     desk = Desk(config, organisation, folder)
     for person in ("operator:ola", "operator:pia", "kim"):
@@ -158,7 +158,7 @@ async def test_an_emergency_is_signed_by_two_and_answered_for(
 async def test_unsigned_rights_are_signed_over_and_the_rest_is_settled(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
-    """Kim signs over what a colleague has by an unsigned statement; a second officer approves the end."""
+    """Kim signs over a right that rested on an unsigned statement; a second officer approves the end."""
     desk = await staffed(installation, config, two, tmp_path)
     await unsigned_right(installation, desk)
     shown = json.loads(await desk.run("grant unsigned", "--reason", "test", "--json"))
@@ -180,7 +180,7 @@ async def test_unsigned_rights_are_signed_over_and_the_rest_is_settled(
 
 
 async def unsigned_right(installation: Installation, desk: Desk) -> None:
-    """Give, as was done on the pages before, a role and a right to a mailbox."""
+    """Grant a role and a right to a mailbox by unsigned statements, as the pages once did."""
     from samdrift.messageclient.permissions import Assignments
     from samdrift.net.clock import system_clock
     from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
@@ -204,7 +204,7 @@ async def unsigned_right(installation: Installation, desk: Desk) -> None:
 async def test_custodians_appoint_nobody_beside_officers(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
-    """A role in the message client that two of the operator's people gave would be a way to content."""
+    """A role in the message client appointed by two of the operator's people would be a way to content."""
     desk = await staffed(installation, config, two, tmp_path)
     served(config, desk.organisation)
     who = ("--subject", "mallory", "--name", "Mallory")

@@ -1,4 +1,4 @@
-"""`samdrift gov group`: officers enrol a directory and give its group a right, the command reads it."""
+"""`samdrift gov group`: officers enrol a directory and grant its group a right; the command reads it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Slapd]:
 
 
 def with_directory(desk: Desk, server: Slapd, folder: Path) -> Desk:
-    """The same, with a configuration that has the organisation and its directory."""
+    """Return the same desk with a configuration that has the organisation and its directory."""
     secret_file(folder / "ad.password", PASSWORD.encode())
     desk.key("ad-key")
     text = (

@@ -1,4 +1,4 @@
-"""`samdrift gov review`, as officers use it, and what the doctor says of it."""
+"""`samdrift gov review` as officers use it, and the doctor's findings about reviews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`samdrift gov officer`, `grant` and `statement`: people sign with `ssh-keygen`, anybody verifies that."""
+"""`samdrift gov officer`, `grant` and `statement`: people sign with `ssh-keygen`; anyone can verify it."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Desk:
     folder: Path
 
     def key(self, name: str) -> Path:
-        """Return the public key of a person, who makes one on their own machine."""
+        """Return the public key of a person, which is made on that person's own machine."""
         file = self.folder / name
         if not file.exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
         return file.with_suffix(".pub")
 
     async def run(self, *words: str | Path, whose: bool = True) -> str:
-        """Run a command while the installation runs in this loop; returns what it printed."""
+        """Run a command while the installation runs in this loop; return what it printed."""
         command, *rest = words
         both = str(command).split()
         organisation = [str(self.organisation)] if whose else []
@@ -75,7 +75,7 @@ class Desk:
         return ended.stdout
 
     async def signed(self, name: str, *words: str | Path) -> tuple[Path, str]:
-        """Have something written to be signed, and sign it by the command that is shown."""
+        """Write a statement to be signed, and sign it with the command that is shown."""
         file = self.folder / f"statement-{hashlib.sha256(repr((name, words)).encode()).hexdigest()[:8]}"
         shown = await self.run(*words, "--out", file, "--why", "beslut 12")
         (command,) = re.findall(r"^  (ssh-keygen .*)$", shown, re.MULTILINE)
@@ -84,13 +84,13 @@ class Desk:
         return file, shown
 
     async def state(self, name: str, *words: str | Path) -> dict[str, Any]:
-        """Have a statement signed and appended."""
+        """Sign a statement and append it."""
         file, _ = await self.signed(name, *words)
         return json.loads(await self.run("statement append", file, "--json"))  # type: ignore[no-any-return]
 
 
 class _Ahead(datetime):
-    """The time that commands read in the process of a test, which need not wait for the next second."""
+    """The time as commands in the test's process read it, so that they need not wait for the next second."""
 
     seconds = 0
 
@@ -100,25 +100,25 @@ class _Ahead(datetime):
 
 
 def in_days(days: int) -> str:
-    """A day to come, as options take it: a day that is written down here would pass."""
+    """Return a future day as options accept it; a fixed date in the test would pass."""
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def in_another_second() -> None:
-    """Have the next second begin, in which what was stated lends authority: statements have no fractions."""
+    """Move on to the next second, when new statements lend authority; they have no fractions of a second."""
     _Ahead.seconds += 1
 
 
 @pytest.fixture
 def two(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Two custodians, and a clock that :func:`in_another_second` moves on."""
+    """Return two custodians, and a clock that :func:`in_another_second` moves on."""
     monkeypatch.setattr(_Ahead, "seconds", 0)
     monkeypatch.setattr(clock, "datetime", _Ahead)
     return test_org_commands.staff(installation, tmp_path)
 
 
 async def opened(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
-    """An organisation whose first two officers were brought in by two custodians, a second ago."""
+    """Return an organisation whose first two officers were enrolled by two custodians a second ago."""
     organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
     desk = Desk(config, organisation, folder)
     for name, role in (("kim", "administrator"), ("alex", "security-officer")):
@@ -173,7 +173,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
 async def test_a_substitute_is_appointed_listed_and_ended_by_command(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
-    """Rights to content are the organisation's to give: a person signs, and the operator cannot."""
+    """Only the organisation can grant rights to content: a person signs, and the operator cannot."""
     desk = await opened(installation, config, two, tmp_path)
     end = datetime.now(UTC) + timedelta(days=30)
     where = ("--mailbox", "skola", "--until", f"{end:%Y-%m-%d}", "--by", "kim")
@@ -199,7 +199,7 @@ async def test_a_substitute_is_appointed_listed_and_ended_by_command(
 async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by_a_clock_set_back(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
-    """What is written to be signed is judged as it is when it is appended."""
+    """A statement is judged by the same time when it is written to be signed as when it is appended."""
     desk = await opened(installation, config, two, tmp_path)
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--by", "kim")
     await desk.signed("kim", *given, "--until", in_days(60))
@@ -282,7 +282,7 @@ async def test_a_code_on_paper_brings_a_lone_officer_back(
 
 
 def test_a_record_is_verified_without_an_installation(tmp_path: Path) -> None:
-    """By the command, and by a script that imports nothing of ours."""
+    """Both the command and a script that imports none of our code can verify it."""
     house = lived_in()
     house.enrolled(Authenticator(ALEX, 6, rsa=True), by=ANNA, approver=BO)
     house.given(Right.ADMINISTRATOR, ALEX, ANNA, KARIN)

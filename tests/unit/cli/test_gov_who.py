@@ -1,4 +1,4 @@
-"""`samdrift gov who-can`, `who-could` and `who-did`, as a person types them beside what runs."""
+"""`samdrift gov who-can`, `who-could` and `who-did`, as typed while the installation runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def asked(desk: Desk, question: str, *words: str | Path) -> dict[str, Any]
 
 
 async def given(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
-    """Kim has given Dag a right, whose sign-in the message client knows."""
+    """Kim has granted a right to Dag, whose sign-in the message client knows."""
     desk = await opened(installation, config, two, folder)
     await desk.state("kim", "grant give", "--to", "dag", *GIVEN, "--by", "kim")
     in_another_second()
@@ -52,7 +52,7 @@ async def given(installation: Installation, config: Path, two: list[str], folder
 
 
 async def consent(desk: Desk) -> None:
-    """Kim lets one of the operator's staff see metadata."""
+    """Consent, as Kim, to one of the operator's staff seeing metadata."""
     asked_for = ("--extent", "everything", "--ground", "security", "--ticket", "INC-1")
     await desk.state("kim", "consent request", *asked_for, "--to", "operator:ola", "--by", "kim")
 
@@ -110,7 +110,7 @@ async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_
         for one in await installation.provisioner.registrations()
         if one.role is Role.GOVERNANCE and one.state is RegistrationState.SUSPENDED
     }
-    """Those that other tests have suspended: their vaults open for nobody."""
+    """Organisations that other tests have suspended, whose vaults do not open."""
 
     def named(output: str) -> list[str]:
         return [line.partition(": ")[0] for line in output.splitlines()]

@@ -1,4 +1,4 @@
-"""The start of a process: what a command or a worker needs is imported, and nothing besides."""
+"""The start of a process imports the modules that the command or worker needs, and no others."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ LEFT_OUT = {
     "samdrift.processes.front": PAGES | {"samdrift.messageclient", "samdrift.governance"} | DEMONSTRATION,
     "samdrift.processes.worker": PAGES | DEMONSTRATION,
 }
-"""Modules of commands and processes, and packages that they start without."""
+"""Modules of commands and processes, and the packages that they start without."""
 OFTEN = ("samdrift.cli.main", "samdrift.cli.serve", "samdrift.processes.worker")
-"""What every command, and most processes of a host, begin with."""
+"""Modules that every command, and most processes of a host, begin with."""
 
 
 @pytest.mark.parametrize("name", sampled(LEFT_OUT, *OFTEN, every=3))

@@ -1,4 +1,4 @@
-"""The next step that `org keys install` names: with a former key beside the new one, and without."""
+"""The next step that `org keys install` names, with and without a former key in addition to the new one."""
 
 from __future__ import annotations
 

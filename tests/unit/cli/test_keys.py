@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def certified(request: str, config: Path, subject: str = PARTY) -> Path:
-    """The file with the certificate for a request, and its issuer's."""
+    """Write the certificate for a request, followed by its issuer's, to a file."""
     public = x509.load_pem_x509_csr(request.encode()).public_key()
     assert isinstance(public, rsa.RSAPublicKey)
     chain = ISSUER.certify(subject, public), ISSUER.certificate
@@ -43,7 +43,7 @@ def certified(request: str, config: Path, subject: str = PARTY) -> Path:
 
 
 def keys(config: Path, *arguments: str | Path) -> str:
-    """Run the command; gives what it printed."""
+    """Run the command; return its output."""
     ended = CliRunner().invoke(app, [*map(str, arguments), "--config", str(config)])
     if ended.exception is not None:
         raise ended.exception
@@ -51,7 +51,7 @@ def keys(config: Path, *arguments: str | Path) -> str:
 
 
 def refusal(config: Path, *arguments: str | Path) -> str:
-    """Run the command; gives why it cannot be done."""
+    """Run the command; return the reason that it is refused."""
     with pytest.raises(Unusable) as caught:
         keys(config, *arguments)
     return str(caught.value)
@@ -112,7 +112,7 @@ def test_a_request_for_a_server_names_its_hosts(config: Path) -> None:
 def test_the_first_key_of_an_installation_in_a_cluster_of_ones_own_makes_the_key_store(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the first organisation is added there is no log in it, and nothing to warn of."""
+    """Before the first organisation is added the key store holds no log, and there is nothing to warn of."""
     secret_file(tmp_path / "passphrase", "open sesame")
     with server_folder() as folder, cluster(folder / "server") as own:
         config = write(tmp_path, GOOD.replace("postgresql://db.example/samdrift", own.url))

@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def made(name: str = HOST, key: Any = None, valid: int = 3650) -> tuple[Any, x509.Certificate]:
-    """A key from elsewhere with its certificate, from `BETWEEN`."""
+    """Make a key elsewhere, with a certificate issued by `BETWEEN`."""
     key = key or rsa_key(key_size=2048)
     certificate = (
         x509.CertificateBuilder()
@@ -79,7 +79,7 @@ def listed(config: Path) -> list[tuple[str, int, str]]:
 
 
 def chain(config: Path) -> list[x509.Certificate]:
-    """What the server shows: the file loads as a TLS library needs it."""
+    """Return the chain that the server presents, after loading the file with a TLS library."""
     file, password = key_store(load(config)).tls_server(OPERATOR_KEYS)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file, password=password)
     return x509.load_pem_x509_certificates(file.read_bytes())
@@ -137,7 +137,7 @@ def test_the_key_is_kept_like_those_that_are_made_here(config: Path) -> None:
 
 
 def test_the_same_certificate_again_changes_nothing(config: Path) -> None:
-    """As a renewal hook that is run twice."""
+    """A renewal hook may run twice."""
     key, own = made()
     file = secret_file(config.with_name("server.pem"), pem(key, own))
     for _ in range(2):

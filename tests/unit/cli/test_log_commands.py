@@ -1,4 +1,4 @@
-"""`samdrift log status`, `checkpoint` and `resolve`, beside an installation that runs."""
+"""`samdrift log status`, `checkpoint` and `resolve` while the installation runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ KIM = Identity("https://login.example", "kim@habo.se", "Kim =Example")
 
 
 async def log(config: Path, *arguments: str | Path) -> tuple[int, str]:  # noqa: F811
-    """Run the command; returns its status and what it printed."""
+    """Run the command; return its status and what it printed."""
     why = ("--reason", "log control 7") if arguments[0] in ("status", "checkpoint", "retention") else ()
 
     def run() -> tuple[int, str]:
@@ -149,7 +149,7 @@ async def commands_of_the_operator(installation: Installation) -> list[dict[str,
 
 
 async def operators_key_is_stated(installation: Installation) -> None:
-    """The operator's certificate states the key of the operator's own log."""
+    """State the key of the operator's own log, signed with the operator's certificate."""
     keys = open_keys(installation.settings)
     certify_operator(keys)
     place = cast(Administration, SimpleNamespace(gate=installation.gate, keys=keys))
@@ -209,7 +209,7 @@ async def test_the_organisations_certificate_states_the_key_of_each_of_its_logs(
 
 
 def verified_by_openssh(folder: Path, public: str, message: bytes, signature: str) -> bool:
-    """Return what `ssh-keygen` says, which knows nothing of us."""
+    """Return whether `ssh-keygen`, which knows nothing of Samdrift, verifies the signature."""
     (folder / "signers").write_text(f"anna {public}\n")
     (folder / "signature").write_text(signature)
     command = [found("ssh-keygen") or "ssh-keygen", "-Y", "verify", "-f", folder / "signers", "-I", "anna"]
@@ -218,7 +218,7 @@ def verified_by_openssh(folder: Path, public: str, message: bytes, signature: st
 
 
 def custodians(installation: Installation, folder: Path) -> list[tuple[str, Path]]:
-    """Two custodians, each with a file with the passphrase."""
+    """Return two custodians, each with a file that holds the passphrase."""
     named = []
     for each in (PERSONS.first, PERSONS.second):
         assert each is not None
@@ -340,7 +340,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     organisation: ParticipantIdentifier,
     tmp_path: Path,
 ) -> None:
-    """Two persons agree, and the log says for whom; no name is in the export, nor in the table as it is."""
+    """Two people agree, and the log records for whom; neither the export nor the table shows a name."""
     async with installation.open(organisation, MK) as vault:
         mark = bytes(32)
         assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
@@ -379,7 +379,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
 
 
 def officer(folder: Path, name: str) -> tuple[Path, str]:
-    """A person's key as ssh-keygen makes it, and its line among the allowed signers."""
+    """Make a person's key with ssh-keygen; return it with its line for the allowed signers."""
     key = folder / name
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     kind, public, _ = key.with_suffix(".pub").read_text().split(" ", 2)
@@ -401,7 +401,7 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
     config: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    """With keys of their own: neither the operator nor its custodians, and no officer alone, can."""
+    """They use their own keys; neither the operator, nor its custodians, nor a single officer can do it."""
     organisation = await installation.organisation([AP])
     (kim, kims), (alex, alexs), (eve, _) = [officer(tmp_path, name) for name in ("kim", "alex", "eve")]
     allowed = tmp_path / "officers"
@@ -464,13 +464,13 @@ officers = "{allowed}"
 
 
 def give_officers(config: Path, organisation: ParticipantIdentifier, allowed: Path) -> None:  # noqa: F811
-    """Name the officers of an organisation in the configuration."""
+    """Set the officers of an organisation in the configuration."""
     text = config.read_text()
     config.write_text(f"{text}\n{ENTRY.format(organisation=organisation.value, allowed=allowed)}")
 
 
 def verified_by_ssh(folder: Path, allowed: Path, name: str, text: str, line: str) -> bool:
-    """Have ssh-keygen say whether a signature in the log is a person's under what the log says."""
+    """Return whether ssh-keygen verifies a signature from the log as a person's over the text in the log."""
     wrapped = [line[place : place + 70] for place in range(0, len(line), 70)]
     armoured = ["-----BEGIN SSH SIGNATURE-----", *wrapped, "-----END SSH SIGNATURE-----", ""]
     (folder / "signature").write_text("\n".join(armoured))

@@ -59,7 +59,7 @@ def test_the_copy_is_brought_up_to_date(served: Reached, policy: Path) -> None:
 
 
 def test_an_access_token_needs_no_other_means(policy: Path) -> None:
-    """Options that would be passed over are refused."""
+    """Options that would be ignored are refused."""
     ended = in_process(
         *("log", "follow", ADDRESS, policy.with_name("copy"), "--policy", policy),
         *("--client", policy, "--issuers", policy),

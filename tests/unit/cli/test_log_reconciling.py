@@ -1,4 +1,4 @@
-"""`samdrift log reconcile` over exported logs: three ends, each with what is wrong and where."""
+"""`samdrift log reconcile` on exported logs: three outcomes, each with the fault and its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.evidence.exchanges import BEGUN, HABO, MULLSJO, Pages, World, ex
 
 
 def in_tree(pages: Pages) -> Log:
-    """Return the log as a vault has it, with one checkpoint over all of it that witnesses have seen."""
+    """Return the log as a vault has it, with one checkpoint over all of it that witnesses have cosigned."""
     log = Log(name=pages.name, keys=[(LOG.key, b"")])
     for place, (at, event, ids) in enumerate(pages.entries):
         named = {"entries": "0", "head": log.begins.hex()} if event is LogEvent.LOG_TREE_BEGUN else ids
@@ -83,7 +83,7 @@ def test_a_log_that_does_not_hold_is_not_compared(tmp_path: Path) -> None:
 
 
 def test_what_no_checkpoint_covers_is_not_compared(tmp_path: Path) -> None:
-    """An entry that nothing proves neither shows a difference nor fills one."""
+    """An unproven entry neither shows a difference nor fills a gap."""
     world = exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1"))
     files = Files(tmp_path, world)
     log = in_tree(world.logs[HABO, "mt"])

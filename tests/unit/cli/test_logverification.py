@@ -1,4 +1,4 @@
-"""`samdrift log verify`: three ends, each with a place, and never a traceback."""
+"""`samdrift log verify`: three outcomes, each with a place, and never a traceback."""
 
 from __future__ import annotations
 

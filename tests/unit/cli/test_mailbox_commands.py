@@ -1,4 +1,4 @@
-"""`samdrift mailbox`: mailboxes, and the first roles by two custodians."""
+"""`samdrift mailbox`: mailboxes, and the first roles, which two custodians appoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ config = test_org_commands.config
 
 
 def served(config: Path, organisation: ParticipantIdentifier) -> None:
-    """Write an entry of the organisation, with a message client at which persons sign in."""
+    """Configure the organisation with a message client at which people sign in."""
     (config.parent / "secret").write_text("secret")
     config.write_text(
         config.read_text().replace("[malware]", '[message_client]\nlisten = "127.0.0.1:0"\n\n[malware]')
@@ -51,7 +51,7 @@ levels = ["loa3"]
 
 
 async def mailbox(config: Path, *arguments: str) -> str:
-    """Run the command while the installation runs in this loop; returns what it printed."""
+    """Run the command while the installation runs in this loop; return its output."""
     arguments = (*arguments, "--reason", "dnr 7", "--config", str(config))
     ended = await asyncio.to_thread(CliRunner().invoke, app, [*arguments], standalone_mode=False)
     if ended.exception is not None:
@@ -128,7 +128,7 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
 async def test_a_custodian_who_is_named_is_proven_by_the_passphrase_and_not_before(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    """The command's first entry is written before anybody looks at the passphrase, which may be another's."""
+    """The command's first entry is written before the passphrase, perhaps another person's, is checked."""
     organisation = await installation.organisation([MK])
     served(config, organisation)
     two = test_org_commands.staff(installation, tmp_path)

@@ -1,4 +1,4 @@
-"""`samdrift mailbox`: settings of mailboxes, each change in the log with who ran it and why."""
+"""`samdrift mailbox`: each change of a mailbox's settings is in the log with the person and the reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Desk:
     config: Path
 
     async def run(self, *words: str) -> str:
-        """Run a command, whose words before the first option or address are its name."""
+        """Run a command; the words before the first option or address are its name."""
         name, *more = words[0].split(" "), *words[1:]
         if "--reason" not in words:
             more += WHY
@@ -219,7 +219,7 @@ async def test_templates_and_distribution_lists_are_kept_changed_and_removed(
 
 async def test_a_rule_gives_a_handler_who_may_write_and_no_other(desk: Desk) -> None:
     ago = [60]
-    """Seconds that have passed since each statement: they count from the second on in which they are made."""
+    """Seconds since each statement, because a statement counts from the second in which it is made."""
 
     def clock() -> datetime:
         return system_clock() - timedelta(seconds=ago[0])

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, versions, and what happens with a wrong one."""
+"""The command line as a whole: help, versions, and the reaction to a wrong command."""
 
 from __future__ import annotations
 

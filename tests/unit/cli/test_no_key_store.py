@@ -1,4 +1,4 @@
-"""A command that only reads makes no key store where there is none: a mistyped path leaves nothing behind."""
+"""Read-only commands do not create a key store: a mistyped path leaves no trace."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "who-did"): (ORGANISATION, "--on", "2026-03-03", *WHY),
     ("gov", "declaration"): WHY,
 }
-"""Commands about what an installation has, and how they are called."""
+"""Commands that read from an installation, with the arguments that they are called with."""
 END_BEFORE: frozenset[Path_] = frozenset(
     {
         ("console",),
@@ -276,7 +276,7 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("gov", "statement", "append-all"),
     }
 )
-"""Those that end before they open a key store, since something else is not there either."""
+"""Commands that end before they open a key store, because something else is missing too."""
 MAKES: dict[Path_, str] = {
     ("serve",): "runs the installation",
     ("org", "add"): "adds the first organisation",
@@ -285,7 +285,7 @@ MAKES: dict[Path_, str] = {
     ("keys", "request"): "makes the operator's first key",
     ("keys", "import"): "brings the operator's first key",
 }
-"""Commands that put something into an installation, and so may be the first."""
+"""Commands that put something into an installation and may therefore be the first to run."""
 
 
 def test_every_command_with_an_installation_reads_or_makes() -> None:

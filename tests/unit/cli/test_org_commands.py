@@ -1,4 +1,4 @@
-"""`samdrift org`: an organisation added, looked at, suspended, resumed and closed, command by command."""
+"""`samdrift org`: an organisation is added, looked at, suspended, resumed and closed, command by command."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ part_of = "0203:nykommun.se"
 
 @pytest_asyncio.fixture
 async def config(installation: Installation, tmp_path: Path) -> AsyncIterator[Path]:
-    """The installation's configuration, for commands: they find no organisation of another test there."""
+    """Yield the installation's configuration for commands, without organisations of other tests."""
     async with installation.forgetting():
         yield config_of(installation, tmp_path)
 
 
 def config_of(installation: Installation, tmp_path: Path) -> Path:
-    """A configuration file for the installation that runs anyway."""
+    """Write a configuration file for the installation that runs already."""
     settings = installation.settings
     secret_file(tmp_path / "passphrase", settings.passphrase)
     without = GOOD.partition("[[organisations]]")[0]
@@ -73,7 +73,7 @@ def config_of(installation: Installation, tmp_path: Path) -> Path:
 
 
 def org(config: Path, *arguments: str | Path) -> tuple[int, str]:
-    """Run the command; gives its status and what it printed."""
+    """Run the command; return its status and output."""
     ended = CliRunner().invoke(app, [*map(str, arguments), "--config", str(config)], standalone_mode=False)
     if ended.exception is not None:
         raise ended.exception
@@ -81,7 +81,7 @@ def org(config: Path, *arguments: str | Path) -> tuple[int, str]:
 
 
 async def beside(config: Path, *arguments: str) -> tuple[int, str]:
-    """The same while the installation runs in this loop."""
+    """Run the command in a thread while the installation runs in this loop."""
     return await asyncio.to_thread(org, config, *arguments)
 
 
@@ -96,7 +96,7 @@ def refusal(config: Path, *arguments: str) -> str:
 
 
 async def refused(config: Path, *arguments: str) -> str:
-    """The same while the installation runs in this loop."""
+    """Run a command that is refused while the installation runs in this loop; return the reason."""
     return await asyncio.to_thread(refusal, config, *arguments)
 
 
@@ -122,7 +122,7 @@ def test_from_identifier_to_an_entry_that_can_be_appended(config: Path) -> None:
 
 
 def test_an_organisation_is_added_in_each_role_that_is_named_and_in_no_other(config: Path) -> None:
-    """Also where no entry names them yet; without a word, in those that run here."""
+    """The organisation needs no entry in the configuration yet; the default is every role that runs here."""
     another = "0203:annankommun.se"
     added = document(config, "add", another, "--role", "ap,mk,gov", "--offline")
     assert added["roles"] == {"ap": "active", "mk": "active", "gov": "active"}
@@ -150,7 +150,7 @@ def test_the_list_shows_under_organisations_below_theirs(config: Path) -> None:
 
 
 async def test_who_has_not_arrived_wholly_is_not_resumed(installation: Installation, config: Path) -> None:
-    """Half of what was under way would be gone on with here, and by the former supplier too."""
+    """Half of the unfinished work would continue here, and at the former supplier too."""
     organisation = await installation.organisation()
     by = (organisation.value, "--by", "anna", "--why", "flytten")
     await beside(config, "suspend", *by)
@@ -257,7 +257,7 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
 
 
 def staff(installation: Installation, folder: Path) -> list[str]:
-    """Two custodians; the options that name them and their passphrases' files."""
+    """Return two custodians, as the options that name them and the files with their passphrases."""
     options = []
     for person, option in ((PERSONS.first, "by"), (PERSONS.second, "with")):
         assert person is not None
@@ -279,7 +279,7 @@ def _lose_the_seals(installation: Installation, organisation: ParticipantIdentif
 async def test_only_a_backup_that_two_custodians_signed_is_restored(
     installation: Installation, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One who makes up two passphrases can wrap a file, too."""
+    """One person who makes up two passphrases can also wrap a file."""
     organisation = await installation.organisation()
     two = staff(installation, tmp_path)
     files = two[2:4] + two[6:8]
@@ -335,7 +335,7 @@ def _both() -> tuple[Person, Person]:
 async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs(
     installation: Installation, config: Path, tmp_path: Path, command: str
 ) -> None:
-    """A child of a worker that was taken over has the keys in its memory."""
+    """A child of a worker that was taken over has the keys in memory."""
     organisation = await installation.organisation()
     vault = installation.gate.registry.find(organisation, Role.MESSAGE_SERVICE)
     assert vault is not None
@@ -366,7 +366,7 @@ async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_super
 async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept_them(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    """Restoring an older backup says which marks are lost, or two custodians accept the risk."""
+    """An older backup shows the lost marks until two custodians accept the risk."""
     organisation = await installation.organisation()
     await sessionkeys.test_a_restored_database_says_which_marks_are_lost(installation, organisation)
     name, two = organisation.value, staff(installation, tmp_path)

@@ -1,4 +1,4 @@
-"""Rules that hold for every command: the whole parser is walked, so that a new command keeps them too."""
+"""Rules that hold for every command; the whole parser is walked, so that they hold for new commands too."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.unit.cli.commandline import in_process
 
 Path_ = tuple[str, ...]
 ONE_TEXT = ("--json", "--organisation")
-"""Options that mean the same wherever they are, and say so in the same words."""
+"""Options that mean the same everywhere, and have the same help text."""
 OTHER_WORDS = {
     ("gov", "incident", "shared", "open"): "the organisations that it concerns, more than one",
 }
-"""Commands of which an option with such a name is about something else."""
+"""Commands in which an option of such a name means something else."""
 ONE_KIND = ("--by", "--reason", "--config", "--limit", "--out", "--identity", "--with")
-"""Options that take a value of the same kind everywhere."""
+"""Options that accept the same kind of value everywhere."""
 CONFIGS = ("configuration file", "Configuration whose")
 NOT_A_LIST = {
     "gov": "signed decisions, which are shown as they are",
@@ -105,7 +105,7 @@ def test_every_configuration_is_named_in_the_same_way() -> None:
 
 
 def test_an_organisation_that_may_be_left_out_is_named_by_an_option() -> None:
-    """An argument is wanted always: one that may be left out is `--organisation`."""
+    """Arguments are always required, so an optional organisation is `--organisation`."""
     wrong = {
         path
         for path, each in PARAMETERS
@@ -125,7 +125,7 @@ def test_options_are_whole_words() -> None:
 
 
 def test_every_list_has_headers() -> None:
-    """Commands that list print a table, which has them."""
+    """Commands that list things print a table with headers."""
     wrong = []
     for path, found in LEAVES.items():
         if path[-1] in ("list", "refused", "kept") and path[0] not in NOT_A_LIST:
@@ -136,7 +136,7 @@ def test_every_list_has_headers() -> None:
 
 
 def test_the_former_spelling_of_an_organisation_works_with_a_warning() -> None:
-    """For one version: scripts go on, and say on standard error what to write."""
+    """It works for one version, so that scripts go on, and standard error shows the new spelling."""
     for command in (("org", "keys", "list"), ("log", "status"), ("log", "checkpoint"), ("log", "export")):
         (former,) = (each for each in LEAVES[command].params if each.name == "former")
         assert former.hidden
@@ -150,7 +150,7 @@ def test_the_former_spelling_of_an_organisation_works_with_a_warning() -> None:
 
 
 def test_an_identifier_is_read_before_anything_is_opened() -> None:
-    """A misspelt one ends with one line that says how one is spelt, whatever else is on the command line."""
+    """A misspelt identifier ends the command with one line about the spelling, whatever else was given."""
     ended = in_process("storage", "--organisation", "habo", "--config", "/nowhere/production.toml")
     assert (ended.status, ended.complaints.count("\n")) == (2, 1)
     assert "a participant identifier starts with 0203:" in ended.complaints
@@ -163,7 +163,7 @@ def test_a_group_without_a_command_says_which_there_are() -> None:
 
 
 def test_no_word_of_a_help_page_is_taken_for_markup() -> None:
-    """`[[staff]]` was shown as `[]` on most pages: what is in brackets is markup to what prints them."""
+    """Most pages showed `[[staff]]` as `[]`, because the printer reads brackets as markup."""
     texts = {(path, getattr(each, "help", None) or "") for path, each in PARAMETERS}
     texts |= {(" ".join(path), each.help or "") for path, each in LEAVES.items()}
     assert [(path, text) for path, text in sorted(texts) if render(text).plain != text] == []

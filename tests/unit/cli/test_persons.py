@@ -1,4 +1,4 @@
-"""Passphrases of persons: what somebody is told who runs a command where nobody can be asked."""
+"""Passphrases of people: the error when a command runs where no one can be asked for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements that the operator's staff prepare: whose work they are is proven, as with any other command."""
+"""Statements that the operator's staff prepare: the preparer is proven, as with any other command."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PREPARING = {
 
 
 def test_every_command_that_writes_what_another_person_signs_asks_who_prepares_it() -> None:
-    """Such a command has --out or --folder for what is signed, and --why, which the statement has."""
+    """Such a command has --out or --folder for the file to sign, and --why, which goes into the statement."""
     asking = {" ".join(words) for words, each in commands().items() if "prepared_by" in names(each)}
     writing = {" ".join(words) for words, each in commands().items() if names(each) >= {"by", "why", "out"}}
     assert asking == PREPARING
@@ -45,7 +45,7 @@ def test_every_command_that_writes_what_another_person_signs_asks_who_prepares_i
 async def test_who_prepares_a_statement_for_an_officer_has_signed_that_and_ssh_keygen_verifies_it(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Before the record is read, so also where it turns out that kim may not state that."""
+    """The proof comes before the record is read, even if kim turns out not to be allowed to state that."""
     organisation = await installation.organisation([GOV])
     ended = await prepared(staff, organisation, tmp_path / "statement", "--prepared-by", "ola")
     assert "this person may not state that" in ended
@@ -65,7 +65,7 @@ async def test_who_prepares_a_statement_for_an_officer_has_signed_that_and_ssh_k
 async def test_nobody_prepares_a_statement_in_the_name_of_another_or_without_one(
     installation: Installation, staff: Staff, tmp_path: Path, name: str | None
 ) -> None:
-    """Of pia no key is here; without a name it is the login, which is not entered."""
+    """The key of pia is not here; without a name the login is used, which is not one of the staff."""
     organisation = await installation.organisation([GOV])
     before = len(await refusals(installation))
     named = () if name is None else ("--prepared-by", name)
@@ -80,7 +80,7 @@ async def test_nobody_prepares_a_statement_in_the_name_of_another_or_without_one
 async def test_a_passkey_that_a_person_offers_is_looked_at_under_one_proof(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Its key is read before the statement is prepared: one run, which is signed once."""
+    """The passkey is read before the statement is prepared: it is one run, which is signed once."""
     organisation = await installation.organisation([GOV])
     offered = ("--offered", "kim", "--name", "Kim", "--by", "kim", "--out", tmp_path / "statement")
     ended = await staff.run("gov", "officer", "enrol", organisation.value, *offered, "--prepared-by", "pia")
@@ -94,7 +94,7 @@ async def test_a_passkey_that_a_person_offers_is_looked_at_under_one_proof(
 async def test_who_prepares_what_officers_decide_about_a_log_has_signed_that(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """And the content of their signatures, where these are carried out; custodians prove themselves."""
+    """Carrying out the decision also signs the content of their signatures; custodians prove themselves."""
     organisation = await installation.organisation([AP])
     (allowed := tmp_path / "officers").write_text(
         "".join(f"{name} {staff.public(key)}\n" for name, key in (("kim", staff.ola), ("alex", staff.timer)))
@@ -119,7 +119,7 @@ def names(command: object) -> set[str]:
 
 
 async def prepared(staff: Staff, organisation: ParticipantIdentifier, out: Path, *named: str) -> str:
-    """Have a statement about a party prepared; returns what was complained of."""
+    """Prepare a statement about a party; return the error output."""
     party = ("SE:212000-0142", "--name", "Driften", "--form", "company")
     signer = ("--by", "person:kim", "--why", "beslut 12", "--out", out)
     ended = await staff.run("gov", "party", "state", organisation.value, *party, *signer, *named)

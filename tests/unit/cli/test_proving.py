@@ -1,4 +1,4 @@
-"""Who of the operator's staff runs a command: proven by their own key, and verified later without us."""
+"""The member of staff who runs a command is proven by their own key, and can be verified later without us."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ WHY = ("--why", "incident 41")
 
 
 def names(command: Any) -> set[str]:
-    """The names of a command's parameters."""
+    """Return the names of a command's parameters."""
     return {each.name for each in command.params}
 
 
 class Staff:
-    """Two persons and a service, each with a key of their own."""
+    """Two people and a service, each with their own key."""
 
     def __init__(self, folder: Path, config: Path) -> None:
         self.config = config
@@ -86,7 +86,7 @@ class Staff:
         return await self.run("org", "suspend", organisation.value, "--by", by, *WHY)
 
     def verifies(self, entry: LogEntry, key: Path, folder: Path) -> bool:
-        """Return what OpenSSH says of an entry, without anything of ours."""
+        """Return whether OpenSSH verifies an entry, without any of our code."""
         (signers := folder / "allowed_signers").write_text(f"them {self.public(key)}\n")
         body = entry.ids["proof_signature"]
         begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
@@ -153,7 +153,7 @@ async def test_the_log_has_who_suspended_an_organisation_and_ssh_keygen_verifies
 async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
     installation: Installation, staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that a person's key never comes to the machine: the agent is elsewhere."""
+    """The agent is elsewhere, so a person's key never comes to the machine."""
     organisation = await installation.organisation([AP])
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, sender=organisation)
@@ -172,7 +172,7 @@ async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
 async def test_a_transfer_and_why_it_was_looked_for_is_in_its_own_organisations_log_alone(
     installation: Installation, staff: Staff, tmp_path: Path, command: str
 ) -> None:
-    """Without --organisation each is asked: what is signed names a transfer, which others know nothing of."""
+    """Without --organisation each is asked, but only its owner may learn of the transfer in the signature."""
     two = [await installation.organisation([AP]) for _ in range(2)]
     other, owner = [each for each in installation.gate.registry.organisations(AP) if each in two]
     async with installation.open(owner, AP) as vault:
@@ -260,7 +260,7 @@ async def test_where_no_signature_is_made_here_the_terminal_is_asked_for_one(
     monkeypatch: pytest.MonkeyPatch,
     missing: str,
 ) -> None:
-    """A home has the public half alone, or the container has no OpenSSH: the key is elsewhere."""
+    """A home has only the public half, or the container has no OpenSSH: the key is elsewhere."""
     organisation = await installation.organisation([AP])
     elsewhere = staff.ola.rename(tmp_path / "elsewhere")
     if missing == "OpenSSH":
@@ -292,7 +292,7 @@ async def test_a_machine_without_openssh_says_what_to_install(
 async def test_a_service_proves_its_own_commands_and_no_other(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Nobody is there to be asked: the key of a timer lies in a file, which opens little."""
+    """A timer cannot be asked for a signature: its key is in a file, and allows few commands."""
     organisation = await installation.organisation([AP])
     only = ("--organisation", organisation.value)
     assert (await staff.run("queue", "list", "--by", "timer", *only)).status == 0
@@ -370,7 +370,7 @@ async def test_who_retires_a_key_of_the_operators_own_is_in_its_log_and_nothing_
 async def test_a_key_is_replaced_also_while_the_log_cannot_have_who_did_it(
     staff: Staff, unused_tcp_port: int
 ) -> None:
-    """The certificate that has ended may be why nothing runs."""
+    """An expired certificate may be the reason that nothing runs."""
     url = f"postgresql://a@127.0.0.1:{unused_tcp_port}/b"
     text = re.sub(r'(?m)^database = ".*"', f'database = "{url}"', staff.config.read_text())
     staff.config.write_text(text)
@@ -382,7 +382,7 @@ async def test_a_key_is_replaced_also_while_the_log_cannot_have_who_did_it(
 async def test_who_has_the_isolation_check_run_is_proven_also_where_it_is_a_timer(
     staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its result is in every organisation's log, with who had it made: a service that is named for it."""
+    """The result in every organisation's log names who ran the check, which may be an authorised service."""
     made: list[Mapping[str, str]] = []
 
     async def checked(config: object, who: Mapping[str, str]) -> Any:
@@ -455,7 +455,7 @@ async def test_nobody_is_proven_by_names_that_others_can_write(
 async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     installation: Installation, tmp_path: Path
 ) -> None:
-    """As at the first set-up: it goes on, and what was done before anybody had a key can be told later."""
+    """The first set-up goes on, and the log shows later which acts preceded the first key."""
     organisation = await installation.organisation([AP])
     config = config_of(installation, tmp_path)
     text = config.read_text().replace('environment = "test"', 'environment = "production"')
@@ -470,7 +470,7 @@ async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
 
 
 def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
-    """A fact of a log has a thousand characters: more would be cut, and prove nothing later."""
+    """A fact of a log has at most a thousand characters; a cut text would prove nothing later."""
     many = {f"one-{number}": "x" * 70 for number in range(20)}
     for parameters in (many, {"why": "a name with a hidden \u202e turn"}):
         with pytest.raises(NotOfTheStaff, match="the command cannot be signed"):
@@ -478,7 +478,7 @@ def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
 
 
 def test_what_is_long_or_of_persons_is_signed_by_its_digest_with_the_nonce(staff: Staff) -> None:
-    """Who has the value compares; the logs, which have the text, have neither names nor words of messages."""
+    """Anyone who has the value can compare it; the logs contain neither names nor words of messages."""
     values = {"why": "because " * MAX_TEXT, "subject": "Kim Karlsson", "organisation": "0203:habo.se"}
     act = act_of(staff, values)
     text = json.loads(act.text())
@@ -490,14 +490,14 @@ def test_what_is_long_or_of_persons_is_signed_by_its_digest_with_the_nonce(staff
 
 
 def test_no_two_runs_of_a_command_have_the_same_text(staff: Staff) -> None:
-    """A signature of another run, even within the same second, is not this one's."""
+    """A signature for another run is not valid for this one, even within the same second."""
     assert act_of(staff, {}).text() != act_of(staff, {}).text()
 
 
 async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Where the other has another key under that name, or nobody of it, this proves nothing there."""
+    """The other installation may have another key, or no one, under that name; the proof fails there."""
     organisation = await installation.organisation([AP])
     other = tmp_path / "other.toml"
     why = ("--reason", "test", "--by", "ola", "--config", staff.config, "--config", other)
@@ -522,7 +522,7 @@ async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
 async def test_a_member_of_the_staff_has_a_log_signed_and_a_custodian_states_its_key(
     installation: Installation, staff: Staff, tmp_path: Path
 ) -> None:
-    """Two persons, each proven in their own way: who runs the command need not be a custodian."""
+    """Two people, each proven in their own way: the one who runs the command need not be a custodian."""
     organisation = await installation.organisation([AP])
     _, anna, _, secret, *_ = custodians(installation, tmp_path)
     stating = ("--custodian", anna, "--custodian-passphrase-file", secret)
@@ -554,10 +554,11 @@ def act_of(staff: Staff, parameters: Mapping[str, str]) -> Act:
     "words", [words for words, command in commands().items() if names(command) >= {"by"}], ids=" ".join
 )
 def test_each_parameter_that_decides_what_is_done_is_signed(words: tuple[str, ...]) -> None:
-    """But for the form of an answer, passphrases, codes on paper, the configuration, and the name, which has
-    a place.
+    """Every parameter is signed except those that do not decide what is done, or have another place.
 
-    Where a statement is prepared, the name is of its preparer; by whom it is stated is signed as all else.
+    Left out are the format of an answer, passphrases, codes on paper, the configuration, and the name
+    of the person who runs the command. Where a statement is prepared, that name is the preparer's, and
+    the person who states it is signed like everything else.
     """
     command = commands()[words]
     given = {name: f"something of {name}" for name in names(command)}
@@ -598,7 +599,7 @@ def test_keys_that_would_prove_too_much_or_nothing_are_refused(
 
 
 class Elsewhere(io.StringIO):
-    """A terminal at which a person types what the command asks for into another one, where the key is."""
+    """A terminal at which a person copies what the command asks for to another one, where the key is."""
 
     def __init__(
         self, key: Path, *, namespace: str = NAMESPACE, text: str | None = None, answer: str | None = None
@@ -626,7 +627,7 @@ class Elsewhere(io.StringIO):
 
 @contextlib.contextmanager
 def agent(folder: Path, key: Path) -> Iterator[str]:
-    """An agent of OpenSSH that has one key."""
+    """Yield an OpenSSH agent that has one key."""
     socket = str(folder / "agent")
     running = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:

@@ -1,4 +1,4 @@
-"""`samdrift org sign-in`: keys for a SAML service made, handed over, replaced and destroyed."""
+"""`samdrift org sign-in`: keys for a SAML service are made, handed over, replaced and destroyed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def organisation(installation: Installation) -> ParticipantIdentifier:
 
 @pytest.fixture
 def config(installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path) -> Path:
-    """The installation's configuration, with pages of the organisation."""
+    """Return the installation's configuration, with pages of the organisation."""
     file = config_of(installation, tmp_path)
     file.write_text(
         file.read_text().replace("[malware]", '[message_client]\nlisten = "127.0.0.1:443"\n\n[malware]')
@@ -47,7 +47,7 @@ async def listed(config: Path, name: str) -> tuple[int, list[tuple[Any, ...]]]:
 
 
 async def published(config: Path, name: str) -> dict[str, int]:
-    """How many certificates the metadata have for each use."""
+    """Return the number of certificates in the metadata for each use."""
     _, printed = await beside(config, "sign-in", "metadata", name)
     root = etree.fromstring(printed.encode())
     assert root.get("entityID") == "https://habo.test/sign-in/metadata"

@@ -1,4 +1,4 @@
-"""Files that a command reads: who signs the command signs their content, and another one is refused."""
+"""Files that a command reads: the command's signature covers their content, and a changed file is refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PREPARED = ("--by", "person:anna", "--why", "test", "--prepared-by", "ola", "--o
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 OTHERS = "0203:kommun.se"
-"""Nothing of it is looked at: what is refused here is refused before."""
+"""Another organisation, which is never looked at because the command is refused before."""
 CATALOGUE = next(Path(catalogue.__file__).parent.glob("*.json")).read_text()
 STATEMENT = founding()[0].content.decode()
 CERTIFICATE = root("Issuer", 1).certificate.public_bytes(Encoding.PEM).decode()
@@ -60,7 +60,7 @@ U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg/axPRPBvbgFSSX+inqlnQFIX2x
 HEFIk+jDVmLxJNJ1kAAAAQc2FtZHJpZnQtY29tbWFuZAAAAAAAAAAGc2hhNTEyAAAAUwAA
 AAtzc2gtZWQyNTUxOQAAAECmZ/APJrfRDyktq+GIVIREX6VdTjE5Ih9O9Xfj3YNe2dt0Vp
 yFggVKxVQwid3gZTL7lhB4iqFCcb0jPlWk8SYN"""
-"""As a log has it of an earlier version; made with `ssh-keygen -Y sign -n samdrift-command`."""
+"""A signature as a log has it from an earlier version, made with `ssh-keygen -Y sign -n samdrift-command`."""
 
 READ_ONCE: dict[tuple[str, ...], tuple[str, Callable[[str], tuple[str, ...]]]] = {
     ("backup", "create", "to_file"): (RECIPIENT, lambda file: (".", "--to-file", file, *WHO)),
@@ -101,19 +101,19 @@ READ_ONCE: dict[tuple[str, ...], tuple[str, Callable[[str], tuple[str, ...]]]] =
         lambda file: ("{organisation}", file, "--by", "ola"),
     ),
 }
-"""Files that are read once, by command and parameter: content that can be used, and the run."""
+"""Files that are read once, by command and parameter, with usable content and the command's arguments."""
 READ_FOR_OFFICERS = {
     ("log", "resolve", "signed"),
     *((("gov", "statement", "append", each)) for each in ("file", "signature")),
     ("gov", "statement", "append-all", "statements"),
 }
-"""What an organisation's own officers signed, read once, too (test_preparing.py, test_bringing.py)."""
+"""Files signed by an organisation's own officers, also read once (test_preparing.py, test_bringing.py)."""
 READ_LATER = {
     ("backup", "drill", "backup"),
     ("backup", "restore", "backup"),
     ("org", "import", "file"),
 }
-"""What is read as it is needed, and compared then."""
+"""Files that are read as needed, and compared then."""
 BY_OTHERS = {
     ("gov", "coverage", "statements"),
     ("log", "names", "to_file"),
@@ -123,11 +123,11 @@ BY_OTHERS = {
     ("testbed", "run", "against"),
     ("testbed", "run", "participants"),
 }
-"""Files of commands that nobody of the staff signs: custodians' passphrases prove them, or nothing does."""
+"""Files of commands that the staff do not sign, proven by custodians' passphrases or not at all."""
 
 
 def test_every_file_that_a_command_is_given_is_written_secret_or_covered_by_a_signature_here() -> None:
-    """A new one is in one of these, or fails: nobody would see that its content was exchanged."""
+    """A new parameter must be added to one of these lists; otherwise an exchanged file would go unnoticed."""
     left_out = UNSIGNED | WRITTEN | KEYS
     given = {
         (*words, each.name)
@@ -157,7 +157,7 @@ async def test_a_file_that_is_exchanged_while_its_signature_is_made_is_refused(
     what: tuple[str, ...],
     how: str,
 ) -> None:
-    """While a person signs elsewhere there are minutes: nothing is done, not even with what was signed."""
+    """A person who signs elsewhere takes minutes; after a swap nothing is done, whatever was signed."""
     monkeypatch.chdir(tmp_path)
     content, words = READ_ONCE[what]
     (tmp_path / "own").write_text(content)
@@ -180,7 +180,7 @@ async def test_a_file_that_is_exchanged_while_its_signature_is_made_is_refused(
 async def test_a_backup_that_is_exchanged_for_an_older_one_after_signing_is_not_put_back(
     ground: Ground, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are whole and signed by this installation; the signature of a person is for one of them."""
+    """Both are whole and signed by this installation, but the person's signature is for one of them."""
     only = ("--organisation", ground.organisation.value)
     to = ("--to", ground.recipient, *only, *WHO, "--json")
     made = []
@@ -207,7 +207,7 @@ async def test_a_backup_that_is_exchanged_for_an_older_one_after_signing_is_not_
 async def test_an_export_is_taken_in_as_the_file_that_was_signed_for(
     staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is large and read as it comes: its digest goes along, and is compared before anything is stored."""
+    """The export is large and read as a stream; its digest is compared before anything is stored."""
     identity = secret_file(tmp_path / "identity", str(pyrage.x25519.Identity.generate()))
     (file := tmp_path / "export.age").write_bytes(b"as it was")
     orders: list[Any] = []
@@ -225,7 +225,7 @@ async def test_an_export_is_taken_in_as_the_file_that_was_signed_for(
 
 
 async def test_a_file_that_is_decrypted_is_the_one_whose_digest_is_named(tmp_path: Path) -> None:
-    """Also where nobody reads it to its end: another file of the same content, for the same key, is not."""
+    """Even if it is not read to its end, another file with the same content for the same key is refused."""
     key = pyrage.x25519.Identity.generate()
     file, content = tmp_path / "file.age", b"content" * 100_000
     for ended_early in (False, True):
@@ -240,7 +240,7 @@ async def test_a_file_that_is_decrypted_is_the_one_whose_digest_is_named(tmp_pat
 
 
 def test_what_can_be_read_once_alone_is_signed_as_it_was_read(tmp_path: Path) -> None:
-    """Such as `<(gpg --decrypt …)`: it is not opened again, which would wait for ever."""
+    """A pipe such as `<(gpg --decrypt …)` is not opened again, which would wait for ever."""
     os.mkfifo(pipe := tmp_path / "pipe")
     writing = threading.Thread(target=pipe.write_bytes, args=(b"once",))
     with typer.Context(TyperCommand("any")).scope():
@@ -280,7 +280,7 @@ def test_a_proof_that_was_made_before_contents_were_signed_still_verifies() -> N
 
 
 def exchanging(monkeypatch: pytest.MonkeyPatch, exchange: Callable[[], object]) -> list[bytes]:
-    """Have something happen while a signature is made; returns the texts that are signed."""
+    """Call ``exchange`` while a signature is made; return the texts that are signed."""
     texts: list[bytes] = []
     sign = proving._signature
 

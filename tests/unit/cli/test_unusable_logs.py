@@ -1,6 +1,7 @@
-"""Files that cannot be used, at every command that reads a log, a policy, promises or evidence.
+"""Unusable files, at every command that reads a log, a policy, promises or evidence.
 
-Each ends with status 2 and one line that says where, whatever the bytes are: no traceback and no verdict.
+Each command ends with status 2 and one line with the place, whatever the bytes: no traceback and no
+verdict.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ BYTES: dict[str, bytes] = {
     "an archive that ends early": archive(("log.json", b"{}" * 400))[:700],
     "an archive that leads elsewhere": archive(("../../etc/passwd", b"x")),
 }
-"""Contents of a file that is no log, no policy, no copy, no promises and no evidence."""
+"""Contents of files that are not a log, a policy, a copy, promises or evidence."""
 POLICIES: dict[str, bytes] = {
     "a quorum that cannot be met": POLICY.replace(b"quorum", b"group g 2 %b\nquorum" % b"one"),
     "a key twice": b"log %b\nlog %b\nquorum none\n" % ((str(LOG.key).encode(),) * 2),
@@ -103,7 +104,7 @@ def test_what_is_no_list_of_promises_ends_with_2_and_one_line(content: bytes, tm
 
 
 def test_promises_are_not_compared_with_a_copy_that_is_not_there(tmp_path: Path) -> None:
-    """Nor is one begun: every promise would be open, then broken, by a name that was mistyped."""
+    """A copy is not created either: with a mistyped name every promise would be open, and then broken."""
     (tmp_path / "policy").write_bytes(POLICY)
     (tmp_path / "promises").write_text("")
     copy = tmp_path / "copy"

@@ -125,7 +125,7 @@ async def opened(config: Path) -> Gate:
 
 
 async def signed_with(config: Path, organisation: ParticipantIdentifier) -> str:
-    """Sign the logs, as the process that serves them does; gives the key of the access point's."""
+    """Sign the logs as the process that serves them does; return the key of the access point's log."""
     gate, found = await opened(config), []
     try:
         for role in (Role.ACCESS_POINT, Role.MESSAGE_SERVICE):
@@ -143,7 +143,7 @@ async def signed_with(config: Path, organisation: ParticipantIdentifier) -> str:
 
 
 async def doctors(config: Path, name: str) -> set[tuple[State, str]]:
-    """What the doctor says of the keys of the organisation's logs."""
+    """Return the doctor's findings about the keys of the organisation's logs."""
 
     async def look() -> set[tuple[State, str]]:
         async with administering(load(config)) as place:

@@ -1,4 +1,4 @@
-"""``samdrift validate`` over DIGG's published files, and over files that are something else."""
+"""``samdrift validate`` on DIGG's published files, and on files of other kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`samdrift watch`: a trial by a real mail server, and a process that watches until it is told to stop."""
+"""`samdrift watch`: a trial with a real mail server, and a process that watches until it is stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``samdrift witness serve``: begun, killed, begun again; and folders and files that it refuses."""
+"""``samdrift witness serve``: started, killed, started again; and folders and files that it refuses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Running:
         self._process.stdout.close()
 
     def ask(self, old: int, new: int, made: MemoryTree) -> tuple[int, bytes]:
-        """Return status and body; 0 where the process is gone."""
+        """Return status and body; the status is 0 if the process has ended."""
         stated = Checkpoint(LOG.name, new, made.root(new))
         proof = consistency_proof(old, new, made.node) if old <= new else []
         body = bytes(WitnessRequest(old, tuple(proof), stated.signed([LOG.line(stated.text)])))
@@ -102,7 +102,7 @@ def test_it_goes_on_with_its_key_and_its_memory(tmp_path: Path, logs: Path) -> N
 
 @soak
 def test_killed_at_any_moment_it_has_cosigned_one_history(tmp_path: Path, logs: Path) -> None:
-    """Two histories are offered while it is killed: whatever cosignature came out is on one of them."""
+    """Two histories are offered while it is killed; every cosignature that it gave is on the same one."""
     drawn = random.Random(seed(19))
     trees = (tree(60), forked(60, 3))
     cosigned: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""Files that no command can use, and what each is told about them."""
+"""Files that no command can use, and the error that each causes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OUTSIDE = """<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]><x>&fil
 
 
 def make_unusable(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Name of the case: the path, and words that its complaint must have."""
+    """Make the files; return each path by the name of its case, with words that the error must contain."""
     contents = {
         "empty": (b"", "is empty"),
         "not-xml": (b"%PDF-1.7 \xff\xfe", "not an XML document"),

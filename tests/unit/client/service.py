@@ -1,4 +1,4 @@
-"""A message service and its authorisation server, as small as a test of their client needs."""
+"""A message service and its authorisation server, reduced to what a test of their client needs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from samdrift.net.server import listening_socket, serving
 
 @dataclass
 class Service:
-    """What it answers, and what it was asked."""
+    """A message service with prepared answers, and the requests that it received."""
 
     answers: list[Response] = field(default_factory=list)
-    """In turn, over all operations."""
+    """Answers in turn, over all operations."""
     grant: Response = field(
         default_factory=lambda: JSONResponse(
             {"access_token": "token", "token_type": "Bearer", "expires_in": 600}
@@ -67,7 +67,7 @@ class Service:
 
 @asynccontextmanager
 async def client_of(service: Service) -> AsyncIterator[Mailbox]:
-    """A client of a running service."""
+    """Yield a client of a running service."""
     async with service.running() as url, http_client(public_only=False, seconds=5.0) as http:
         tokens = Tokens(http, f"{url}/token", "journal", ClientKey.new(), system_clock)
         yield Mailbox(http, f"{url}/v1", tokens)

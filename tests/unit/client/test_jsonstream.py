@@ -1,4 +1,4 @@
-"""Reading an answer as it arrives: the values that a parser of the whole finds, whatever the pieces are."""
+"""Reading an answer as it arrives yields the values that a parser of the whole finds, however it is cut."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=4)
 
 
 def read(document: bytes, size: int, stream: JsonStream) -> tuple[Any, dict[FilePlace, bytes], list[Any]]:
-    """Read ``document`` in pieces of ``size`` bytes: what is left of it, its files, and its items."""
+    """Read ``document`` in pieces of ``size`` bytes; return the rest, its files, and its items."""
     files: dict[FilePlace, bytes] = {}
     items: list[Any] = []
     for at in range(0, len(document), size):

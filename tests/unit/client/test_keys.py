@@ -1,4 +1,4 @@
-"""Keys of message clients: made in place, shown in public halves, signing assertions (RFC 7523)."""
+"""Keys of message clients: made in place, shown as public halves only, used to sign assertions (RFC 7523)."""
 
 from __future__ import annotations
 

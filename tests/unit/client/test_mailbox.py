@@ -145,7 +145,7 @@ async def test_a_source_that_fails_is_not_taken_for_a_message_service_that_is_do
 
 
 class Sink:
-    """Keeps the files of a message, and the longest piece that came."""
+    """A sink that keeps the files of a message, and the size of the longest piece."""
 
     def __init__(self) -> None:
         self.files: dict[FilePlace, bytes] = {}
@@ -188,7 +188,7 @@ async def test_a_message_is_read_with_its_files_beside_it() -> None:
 
 
 async def test_a_list_without_pages_is_read_item_by_item() -> None:
-    """12 000 messages of a service that has no pages are more than 16 MiB."""
+    """A service without pages answers with 12 000 messages, which is more than 16 MiB."""
     one = {"attributes": {"messageId": "m", "label": "x" * 1800}}
     service = Service([page(*[one] * 12_000)])
     async with client_of(service) as mailbox:
@@ -196,7 +196,7 @@ async def test_a_list_without_pages_is_read_item_by_item() -> None:
 
 
 async def test_a_service_that_has_no_message_that_matches_may_answer_404() -> None:
-    """With a problem document, or with nothing at all, as the published file has it."""
+    """The answer has a problem document, or an empty body as in the published file."""
     nothing = JSONResponse({"title": "Not Found", "status": 404}, status_code=404)
     bare = Response(status_code=404)
     elsewhere = Response(b"<html>no such page</html>", status_code=404)
@@ -377,7 +377,7 @@ class Endless(Service):
 
 
 async def test_pages_that_are_empty_without_an_end_are_given_up() -> None:
-    """17 000 were asked for in 8 s."""
+    """Without the limit, the client asked for 17 000 pages in 8 s."""
     service = Endless()
     async with client_of(service) as mailbox:
         with pytest.raises(Unreachable, match="do not end"):

@@ -1,4 +1,4 @@
-"""Calls with an access token to what is no mailbox, such as a log."""
+"""Calls with an access token to something other than a mailbox, such as a log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def bearing(service: Service) -> AsyncIterator[Bearing]:
 
 
 async def test_one_token_serves_until_it_is_not_accepted() -> None:
-    """Which happens when the server's key was replaced: the call is made again with another one, once."""
+    """A token is refused when the server's key was replaced: the call is repeated once, with a new token."""
     refused = Response(status_code=401)
     service = Service([Response(b"1"), Response(b"2"), refused, Response(b"3"), refused, refused])
     async with bearing(service) as caller:
@@ -52,7 +52,7 @@ async def test_without_a_token_nothing_is_asked() -> None:
 async def test_many_that_begin_together_ask_a_few_at_a_time_and_none_waits_for_one_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Three hundred at once made an authorisation server with other work answer none of them in time."""
+    """Three hundred simultaneous requests made a busy authorisation server answer none of them in time."""
     under_way, most, answered = 0, 0, dict[str, float]()
 
     async def fetch(http: object, url: str, *given: object, **named: object) -> Fetched:

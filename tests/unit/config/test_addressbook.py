@@ -1,4 +1,4 @@
-"""``samdrift addressbook``: the copy of the address book, and how old it is."""
+"""``samdrift addressbook``: the copy of the address book, and its age."""
 
 from __future__ import annotations
 

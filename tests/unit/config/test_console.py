@@ -1,4 +1,4 @@
-"""The table of the console: named persons with a secret, a host that is no organisation's, TLS."""
+"""The console's table: named people with a secret, a host that no organisation uses, and TLS."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_console_without_staff_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_organisations_host_is_not_the_consoles(tmp_path: Path) -> None:
-    """Cookies are a host's, whatever its port."""
+    """Cookies belong to a host, whatever the port."""
     pages = """
 [message_client]
 listen = "127.0.0.1:8446"

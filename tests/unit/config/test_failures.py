@@ -1,4 +1,4 @@
-"""An installation that cannot run says why in one line."""
+"""An installation that cannot run reports the reason in one line."""
 
 from __future__ import annotations
 

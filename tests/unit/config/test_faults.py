@@ -1,4 +1,4 @@
-"""All faults of a file at once, each with its line; names of the version before."""
+"""All faults of a file in one pass, each with its line; names of the version before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.config.test_reader import GOOD, REAL, write
 
 
 def faults(folder: Path, text: str) -> list[tuple[str, str]]:
-    """The text of the line that each fault is at, and where it is; only its table's, if it is missing."""
+    """Return, for each fault, the text of its line (its table's, if the key is missing) and its place."""
     lines = text.split("\n")
     _, found = examine(write(folder, text))
     return [(lines[each.line - 1] if each.line else "", each.where) for each in found.faults]
@@ -37,7 +37,7 @@ WRONG = (
 
 
 def test_all_faults_of_a_file_are_found_in_one_pass_each_with_its_line(tmp_path: Path) -> None:
-    """Single keys first, in the order of the file; then what does not fit together, with invariant 12."""
+    """Single keys come first, in the order of the file, then conflicts between keys, with invariant 12."""
     assert faults(tmp_path, WRONG) == [
         ("[federation]", "federation.sml_zone"),
         ('sml_zon = "sml.example"', "federation.sml_zon"),
@@ -101,7 +101,7 @@ def test_a_misspelt_key_is_met_with_the_one_that_was_meant(
 
 
 def test_a_rule_that_needs_a_faulty_value_is_not_decided_and_the_others_are(tmp_path: Path) -> None:
-    """Two faulty passphrases are not also a missing one; a faulty party hides no rule about tokens."""
+    """A faulty passphrase is not reported as missing too; a faulty party does not hide rules about tokens."""
     both = 'passphrase_file = 1\npassphrase_credential = "../x"'
     text = GOOD.replace('passphrase_file = "passphrase"', both).replace('"AP0001-SDK-TEST"', "1") + TOKEN
     assert [where for _, where in faults(tmp_path, text)] == [

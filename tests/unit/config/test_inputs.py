@@ -1,4 +1,4 @@
-"""What people write on a command line, read in one way everywhere."""
+"""Values that people type on a command line, read in the same way everywhere."""
 
 from __future__ import annotations
 

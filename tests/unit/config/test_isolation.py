@@ -1,4 +1,4 @@
-"""The table ``isolation``, and what several processes tell of themselves put together."""
+"""The table ``isolation``, and reports of several processes put together."""
 
 from __future__ import annotations
 

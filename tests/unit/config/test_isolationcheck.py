@@ -1,4 +1,4 @@
-"""The canaries of the check of isolation: two different organisations that are hosted here."""
+"""The canaries of the isolation check: two different organisations that are hosted here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line of each key, which tomllib does not tell: judged by tomllib itself."""
+"""The line of each key, which tomllib does not report, checked with tomllib itself."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ y = 0
 
 
 def places(value: Any, where: str = "") -> Iterator[str]:
-    """Every table, key and item that tomllib finds."""
+    """Yield every table, key and item that tomllib finds."""
     if isinstance(value, dict):
         for name, each in value.items():
             place = f"{where}.{name}" if where else name
@@ -80,7 +80,7 @@ def test_every_key_that_tomllib_finds_has_a_line_and_nothing_else_has(document: 
 
 @pytest.mark.parametrize("document", [GOOD, AT_DOMIBUS, ODD, *BLOCKS])
 def test_without_its_line_a_key_is_not_there_yet_and_with_it_begins(document: str) -> None:
-    """What stands above a key's line has no such key, wherever that much is TOML by itself."""
+    """The text above a key's line does not contain the key, wherever that text is valid TOML."""
     lines = document.split("\n")
     for place, line in lines_of(document).items():
         try:

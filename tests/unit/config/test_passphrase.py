@@ -1,4 +1,4 @@
-"""Where the passphrase of the key store comes from, and what is said when it does not come."""
+"""Sources of the passphrase of the key store, and the error when there is none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it_stands_in_a_file_or_is_handed_over_by_systemd(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
 def test_a_file_that_others_can_read_or_write_opens_nothing(tmp_path: Path, mode: int) -> None:
-    """Whoever has a login on the host has the passphrase, or puts another in its place."""
+    """Anyone with a login on the host would have the passphrase, or could replace it."""
     file = secret_file(tmp_path / "it", "open sesame")
     file.chmod(mode)
     with pytest.raises(Unusable, match="users other than its owner can read or write it"):
@@ -57,7 +57,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 
 
 def test_a_secret_for_another_service_is_its_owners_alone(tmp_path: Path) -> None:
-    """Such as the one that a sign-in service knows the installation by."""
+    """One example is the secret with which the installation authenticates to a sign-in service."""
     file = secret_file(tmp_path / "login.secret", " words\n")
     assert read_secret(file, "sign_in.secret_file") == "words"
 

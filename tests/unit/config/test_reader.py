@@ -1,4 +1,4 @@
-"""A configuration that is not understood whole is not used at all."""
+"""A configuration that is not understood completely is not used at all."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_settings_that_are_left_out_are_the_defaults_of_their_type(tmp_path: Pat
 
 
 def test_the_values_of_a_transport_profile_can_be_set(tmp_path: Path) -> None:
-    """The text of 1.2 could not be had: what third parties say of it may be wrong."""
+    """The text of 1.2 was not available, and third parties' accounts of it may be wrong."""
     told = GOOD.replace(
         "[message_service]",
         f"""[access_point.transport_profiles.{AS4_1_2.identifier}]

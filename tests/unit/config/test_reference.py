@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the reader reads, and every key is declared in full."""
+"""docs/configuration.md describes what the reader reads, and every key is declared in full."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_page_is_the_one_that_the_model_gives() -> None:
 
 @pytest.mark.parametrize("own", ALL, ids=lambda own: own.type.__name__)
 def test_every_attribute_is_a_key(own: Tables) -> None:
-    """An attribute without one could not be set, and would stand on no page."""
+    """An attribute without a key could not be set, and would not be documented."""
     keys = own.keys if own.keys is not None else annotated(own.type)
     missing = {f"{own.type.__name__}.{each.name}" for each in fields(own.type) if each.name not in keys}
     assert missing <= NOT_IN_THE_FILE
@@ -64,7 +64,7 @@ def test_every_example_is_read(section: Section) -> None:
 
 
 def test_the_examples_together_are_a_configuration() -> None:
-    """But for what excludes each other, and for the names that are made up."""
+    """Except for examples that exclude each other, and for made-up names."""
     document = tomllib.loads(
         "\n".join(each.example for each in sections()).replace("NAME", "digg-transport-as4-v1_0")
     )

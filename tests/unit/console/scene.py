@@ -1,4 +1,4 @@
-"""The console over an installation for tests: one of the staff, and processes that report as told."""
+"""The console over an installation for tests, with a member of staff and processes with set reports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def person(subject: str = "anna", name: str = "Anna Andersson") -> Person:
 
 @dataclass
 class Scene:
-    """The console, what the running processes report, and what failed."""
+    """The console, the reports of running processes, and errors that occurred."""
 
     installation: Installation
     config: Config
@@ -58,9 +58,9 @@ class Scene:
     running: tuple[Running, ...] = ()
     reached: bool = True
     holds: Holds | None = None
-    """Set where persons sign in by certificate."""
+    """Certificate sign-in, where people sign in that way."""
     service: SignInService | None = None
-    """Set where persons do not sign in by OpenID Connect."""
+    """Sign-in service, where people do not sign in with OpenID Connect."""
     away: bool = False
     """True while the installation's database cannot be reached."""
     signed_in: list[str] = field(default_factory=list)
@@ -95,14 +95,14 @@ class Scene:
         return Administration(self.config, gate._keys, self.installation.provisioner, gate)
 
     async def session(self, who: Person | None = None) -> str:
-        """Begin a session, as sign-in would; returns the cookie's value."""
+        """Begin a session as sign-in would; return the cookie's value."""
         value = await self.sessions.begin(who or person(), secrets.token_bytes(16))
         assert value is not None
         return value
 
     @asynccontextmanager
     async def visit(self, *, signed_in: bool = True) -> AsyncIterator[Visitor]:
-        """A browser, of one of the staff or of a stranger."""
+        """Open a browser for one of the staff, or for a stranger."""
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
         headers = {"accept-language": "sv"}
         async with httpx.AsyncClient(transport=transport, base_url=self.origin, headers=headers) as browser:
@@ -145,7 +145,7 @@ class Visitor:
 
 
 def config_of(folder: Path, organisations: Sequence[ParticipantIdentifier] = ()) -> Config:
-    """A configuration with an access point, whose organisations are these."""
+    """Return a configuration with an access point and these organisations."""
     nowhere = SocketAddress("127.0.0.1", 0)
     return Config(
         Environment.TEST,
@@ -161,7 +161,7 @@ def config_of(folder: Path, organisations: Sequence[ParticipantIdentifier] = ())
 
 
 def report(since: datetime | None = None) -> Running:
-    """A process that serves, with a dependency that is gone, one that came back, and something that waits."""
+    """Return a report with a dependency that is gone, one that came back, and something that waits."""
     now = (since or datetime.now(UTC)).replace(microsecond=0)
     return Running(
         now - timedelta(days=12),
@@ -182,7 +182,7 @@ def report(since: datetime | None = None) -> Running:
 
 
 async def stuck(installation: Installation, organisation: ParticipantIdentifier) -> Transfer:
-    """A transfer that was attempted once and waits."""
+    """Return a transfer that waits for its next attempt after one failure."""
     now = datetime.now(UTC)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault, lease=timedelta(minutes=1))
@@ -197,7 +197,7 @@ async def stuck(installation: Installation, organisation: ParticipantIdentifier)
 
 
 async def refused(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """An envelope of an approved peer that was refused."""
+    """Record that an envelope of an approved peer was refused."""
     facts = {"peer": PEER, "certificate": CERTIFICATE, "as4": "a@b", "reason": "EBMS:0004: NOT_SERVICED"}
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         vault.record(APEvent.AP_ENVELOPE_REFUSED, **facts)

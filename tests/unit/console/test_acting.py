@@ -1,4 +1,4 @@
-"""Who acts at the console: each entry says how the person is known; others than the staff do nothing."""
+"""Acts at the console: each entry records how the person is known, and only the staff can act."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def scene(
 
 
 def with_staff(scene: Scene, *staff: StaffKeysConfig) -> Scene:
-    """The console of an installation whose configuration names the staff with their keys."""
+    """Return the console of an installation whose configuration names the staff with their keys."""
     return Scene(scene.installation, replace(scene.config, staff=staff), ORIGIN)
 
 
@@ -58,7 +58,7 @@ def outage(organisation: ParticipantIdentifier) -> dict[str, str]:
 async def test_each_act_names_the_person_and_the_sign_in_that_they_are_known_by(
     scene: Scene, organisation: ParticipantIdentifier
 ) -> None:
-    """As the name at --by has its proof: attempted, given up, announced, withdrawn, and who looked."""
+    """Each entry has the sign-in as the proof of the name, for acts as well as for looking."""
     transfer = await stuck(scene.installation, organisation)
     at = f"/queues/{organisation}/{transfer.id}"
     before = datetime.now(UTC).replace(microsecond=0)
@@ -131,7 +131,7 @@ async def test_one_who_is_named_with_a_key_acts_under_that_name(
 async def test_a_refusal_that_cannot_be_noted_is_asked_to_come_again(
     scene: Scene, organisation: ParticipantIdentifier
 ) -> None:
-    """Nothing is done in silence: while the database is away there is no page that says it was refused."""
+    """While the database is away, a refusal cannot be recorded, so the answer asks to try again instead."""
     named = with_staff(scene, StaffKeysConfig("ola", (KEY,)))
     async with named.visit() as visitor:
         named.away = True

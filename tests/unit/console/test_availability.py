@@ -1,4 +1,4 @@
-"""Availability as DIGG's guidance counts it: a month without planned outages, silences of ten seconds."""
+"""Availability as DIGG's guidance counts it: a month less planned outages, in silences of ten seconds."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def some_spans() -> st.SearchStrategy[list[Span]]:
 def test_shares_are_shares_whatever_overlaps(
     seen: list[Span], silent: list[Span], planned: list[Span]
 ) -> None:
-    """Compared with a count by the hour."""
+    """The result is compared with a count by the hour."""
     watched = [Watched(each, tuple(silent)) for each in seen]
     month: Month = month_of(MONTH, watched, planned)
 

@@ -47,14 +47,14 @@ class Served:
     folder: Path
     installation: Installation
     begun_at: int
-    """Last entry of the operator's log before it."""
+    """Number of the last entry of the operator's log before the test."""
     files: int = field(default=0)
 
     @asynccontextmanager
     async def browser(
         self, shown: pki.Certified | None, cookie: str = ""
     ) -> AsyncIterator[httpx.AsyncClient]:
-        """A browser with a certificate, or without one, which trusts whatever the console shows."""
+        """Open a browser, with or without a certificate, that trusts whatever the console presents."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if shown is not None:
@@ -73,7 +73,7 @@ class Served:
     async def sign_in(
         self, browser: httpx.AsyncClient, headers: dict[str, str] | None = None
     ) -> tuple[httpx.Response, str]:
-        """Follow the button of the sign-in page; returns where it ends, and the session's cookie."""
+        """Follow the button of the sign-in page; return the final answer, and the session's cookie."""
         browser.cookies.clear()
         begun = await browser.get("/sign-in/start?back=/queues", headers=headers)
         assert begun.status_code == 303
@@ -85,20 +85,20 @@ class Served:
         return answer, value
 
     def revocation(self, *, lasts: timedelta = pki.DAY, by: pki.Authority = STAFF) -> None:
-        """Put the issuer's current revocation list in its place."""
+        """Publish a current revocation list of the issuer."""
         (self.folder / "staff.crl").write_bytes(
             by.crl(at=datetime.now(UTC) - timedelta(hours=1), lasts=lasts, revoked_at=datetime.now(UTC))
         )
 
     async def told(self) -> list[tuple[str, dict[str, str]]]:
-        """What the operator's log says of sign-ins to this console."""
+        """Return the entries of the operator's log about sign-ins to this console."""
         entries = await self.installation.gate.read_operator_log(self.begun_at, 1000)
         found = [(str(each.event), dict(each.ids)) for each in entries]
         return [each for each in found if each[0].startswith("org:console:")]
 
 
 def with_certificates(config: Config, folder: Path, **changed: object) -> Config:
-    """A configuration whose staff are Anna, by her certificate's digest, and Jill, by its subject."""
+    """Return a configuration whose staff are Anna, by her certificate's digest, and Jill, by its subject."""
     (folder / "staff.pem").write_bytes(STAFF.certificate.public_bytes(Encoding.PEM))
     settings = ConsoleCertificatesConfig(folder / "staff.pem", folder / "staff.crl")
     staff = (
@@ -131,7 +131,7 @@ async def served(config: Config, tmp_path: Path, installation: Installation) -> 
 
 
 def certified(installation: Installation) -> None:
-    """Give the installation a certificate as a TLS server, for the console's host."""
+    """Give the installation a TLS server certificate for the console's host."""
     issuer, keys = pki.root("CA", 3), installation.gate._keys
     request = keys.create_key(OPERATOR_KEYS, KeyName.TLS_SERVER, pki.name(HOST), 2048)
     public = x509.load_pem_x509_csr(request).public_key()
@@ -222,7 +222,7 @@ async def test_a_certificate_that_is_not_named_or_not_shown_is_told_what_to_do(s
 
 
 async def test_a_certificate_of_another_issuer_ends_the_handshake(served: Served) -> None:
-    """Though its subject is that of one of the staff."""
+    """Its subject is that of one of the staff, but that does not help."""
     async with served.browser(FOREIGN) as browser:
         with pytest.raises((httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError)):
             await browser.get("/sign-in")
@@ -230,7 +230,7 @@ async def test_a_certificate_of_another_issuer_ends_the_handshake(served: Served
 
 
 async def test_a_certificate_in_a_field_of_a_request_is_believed_of_nobody(served: Served) -> None:
-    """A proxy that ends TLS in front of the console cannot hand certificates on, nor can a liar."""
+    """A proxy that ends TLS in front of the console cannot hand certificates on, and neither can a liar."""
     pem = ANNA.certificate.public_bytes(Encoding.PEM).decode().replace("\n", " ").strip()
     names = (
         "x-ssl-client-cert",
@@ -245,7 +245,7 @@ async def test_a_certificate_in_a_field_of_a_request_is_believed_of_nobody(serve
 
 
 async def test_a_sign_in_of_another_browser_is_not_completed(served: Served) -> None:
-    """Nobody is signed in by a link, though their browser would show its certificate."""
+    """A link signs no one in, although the browser would present its certificate."""
     async with served.browser(ANNA) as browser:
         begun = await browser.get("/sign-in/start")
         way = begun.headers["location"].partition(f"{HOST}:{served.port}")[2]

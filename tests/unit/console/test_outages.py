@@ -1,4 +1,4 @@
-"""Planned outages: working days in Sweden, announced in time or late, withdrawn before or within."""
+"""Planned outages: Swedish working days, announced in time or late, withdrawn before or during the outage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_whole_working_days_between_are_counted(announced: str, starts: str, day
 
 
 def test_days_are_those_of_sweden() -> None:
-    """23:30 in UTC is the next day there."""
+    """23:30 in UTC is the next day in Sweden."""
     late = datetime(2026, 11, 2, 23, 30, tzinfo=UTC)
     assert working_days(late, day("2026-11-10")) == 4
 

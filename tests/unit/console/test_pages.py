@@ -1,4 +1,4 @@
-"""The console's pages: what they show, what is done on them, and that they also show outages."""
+"""The console's pages: their content, the acts that they offer, and that they also show outages."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def scene(
 
 
 def words(page: str) -> str:
-    """The text of a page, as a person reads it."""
+    """Return the text of a page as a person reads it."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
@@ -88,7 +88,7 @@ async def test_now_shows_that_nothing_runs_and_what_to_type(scene: Scene) -> Non
 
 
 async def test_a_suspended_organisation_is_not_among_those_that_are_all_served(scene: Scene) -> None:
-    """Its processes run as ever, and refuse what they are asked."""
+    """Its processes run as before, but refuse requests."""
     (one, *_) = scene.config.organisations
     async with scene.visit() as visitor:
         assert "organisationer, alla i drift" in words((await visitor.get("/")).text)
@@ -317,7 +317,7 @@ async def test_an_incident_is_shown_with_its_clocks(
 async def test_of_the_operators_log_the_incidents_read_again_what_is_new_alone(
     scene: Scene, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log has an entry of each command for years, and the page is opened again and again."""
+    """The log has an entry for each command over years, and the page is opened again and again."""
     read: list[tuple[int, int]] = []
     whole = Gate.read_operator_log
 
@@ -352,7 +352,7 @@ def fields_of(organisation: ParticipantIdentifier, days: int, hours: int = 2) ->
 
 
 def outage_of(page: str, organisation: ParticipantIdentifier) -> str:
-    """The one planned outage that concerns the organisation, among those that the page lists."""
+    """Return the one planned outage on the page that concerns the organisation."""
     (one,) = [
         each for each in re.findall(r"<article.*?</article>", page, re.DOTALL) if str(organisation) in each
     ]
@@ -418,7 +418,7 @@ async def test_what_is_wrong_with_an_announcement_is_said_and_nothing_is_announc
 
 
 async def test_availability_is_counted_from_what_was_recorded_and_what_is_watched_now(scene: Scene) -> None:
-    """What was recorded lies in a month of its own, in which nothing else was."""
+    """The recorded silences are in a month of their own, in which nothing else was recorded."""
     await scene.watch.look()
     scene.reached = False
     async with scene.visit() as visitor:

@@ -1,4 +1,4 @@
-"""The console as its command serves it: a listener of its own, also while nothing else runs."""
+"""The console as its command serves it, on its own listener, even while nothing else runs."""
 
 from __future__ import annotations
 

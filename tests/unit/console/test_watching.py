@@ -1,4 +1,4 @@
-"""The watch over the access point: silences, recorded each hour, kept while the log cannot be written."""
+"""The watch over the access point: silences, recorded hourly, and kept while the log cannot be written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
 @dataclass
 class Ground:
-    """A watch with a clock and answers as a test sets them, and the entries that it writes."""
+    """A watch with a clock and answers that a test sets, and the entries that it writes."""
 
     now: datetime = START
     answers: bool = True
@@ -120,7 +120,7 @@ async def test_the_end_of_the_watch_is_recorded() -> None:
 
 @dataclass(frozen=True)
 class Listener:
-    """An access point's listener with TLS that nobody has to trust, and a configuration that names it."""
+    """An access point's listener with an untrusted TLS certificate, and a configuration that names it."""
 
     config: Config
     server: asyncio.Server

@@ -1,4 +1,4 @@
-"""The folder of the demonstration: what is there and is not its own stays."""
+"""The folder of the demonstration: files in it that are not its own are left alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_this_version_made_is_used_again(tmp_path: Path) -> None:
 
 
 def test_where_a_demonstration_runs_no_other_one_begins(tmp_path: Path) -> None:
-    """Both would run the same servers, and one could throw away what the other has just made."""
+    """Both would run the same servers, and one could delete what the other has just made."""
     folder = tmp_path / "demo"
     with _alone(folder):
         (folder / "layout").write_text("0")

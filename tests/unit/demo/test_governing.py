@@ -1,4 +1,4 @@
-"""Governance of the demonstration: officers whose keys lie there, and agreements that cover every role."""
+"""Governance of the demonstration: officers with keys in the folder, and agreements for every role."""
 
 from __future__ import annotations
 

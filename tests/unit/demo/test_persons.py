@@ -1,4 +1,4 @@
-"""Persons, mailboxes and rights of the demonstration, and the file that says where they are."""
+"""People, mailboxes and rights of the demonstration, and the file that describes them."""
 
 from __future__ import annotations
 

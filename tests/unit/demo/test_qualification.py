@@ -1,4 +1,4 @@
-"""The protocol of a session with the test bed of DIGG: what logs decide, what persons may, what it shows."""
+"""The protocol of a session with DIGG's test bed: cases decided by logs or by people, and its page."""
 
 from __future__ import annotations
 

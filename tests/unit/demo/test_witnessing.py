@@ -1,4 +1,4 @@
-"""The demonstration's witnesses: each log is verified with the other operator's, and a changed one is not."""
+"""The demonstration's witnesses: each log verifies with the other operator's, and a changed one does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.vaults import Installation
 
 
 class OperatorsAlone:
-    """A gate through which no organisation is seen, only the operator's own log."""
+    """A gate that shows only the operator's own log, and no organisations."""
 
     def __init__(self, gate: Gate) -> None:
         self.operator_tree = gate.operator_tree
@@ -55,7 +55,7 @@ async def test_a_log_is_verified_as_the_witness_saw_it_and_not_with_another_entr
         assert verified.entries == (await gate.operator_tree().state()).signed
 
         async def changed(after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
-            """The first entry of another log in place of one's own, well-formed in itself."""
+            """Replace the hash of the first entry, which stays well-formed in itself."""
             page = list(await installation.gate.read_operator_log(after, limit))
             if after == 0:
                 document: dict[str, Any] = json.loads(json.dumps(page[0].document()))

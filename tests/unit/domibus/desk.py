@@ -1,4 +1,4 @@
-"""An adapter in front of a stand-in for Domibus, with the vault of a message service that a test fills."""
+"""An adapter connected to a stand-in for Domibus, with a message service's vault that a test fills."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def standin(**changes: Any) -> Domibus:
 def envelope(
     envelope_id: str, sender: ParticipantIdentifier = US, payload: bytes = b'<a xmlns="urn:x"/>'
 ) -> bytes:
-    """An envelope to the others."""
+    """Return an envelope to the other organisation."""
     header = EnvelopeHeader(
         id=envelope_id,
         created=datetime.now(UTC),
@@ -50,7 +50,7 @@ def envelope(
 
 
 def incoming(message_id: str = "", recipient: ParticipantIdentifier = US, data: bytes = b"<xhe/>") -> Waiting:
-    """A message that came in at the Domibus."""
+    """Return a message that has arrived at the Domibus."""
     return Waiting(
         message_id or f"{uuid4()}@peer.example",
         "c-1",
@@ -64,15 +64,15 @@ def incoming(message_id: str = "", recipient: ParticipantIdentifier = US, data: 
 
 @dataclass
 class Desk:
-    """The adapter, and what stands around it."""
+    """The adapter and its surroundings."""
 
     access_point: DomibusAccessPoint
     domibus: Domibus
     password_file: Path
     known: list[UnderWay] = field(default_factory=list)
-    """What the vault has as being under way."""
+    """Transfers that are under way according to the vault."""
     asked: int = 0
-    """How often the vault was asked."""
+    """Number of times that the vault was asked."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def under_way(self) -> Sequence[UnderWay]:
@@ -80,7 +80,7 @@ class Desk:
         return list(self.known)
 
     async def submits(self, envelope_id: str = "") -> str:
-        """Submit an envelope; gives its id in Domibus."""
+        """Submit an envelope; return its id in Domibus."""
         envelope_id = envelope_id or str(uuid4())
         submission = await self.access_point.submit(envelope_id, "c-1", envelope(envelope_id))
         self.known.append(UnderWay(envelope_id, wait_told=False))
@@ -92,7 +92,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk(folder: Path, domibus: Any = None, seconds: float = 10.0) -> AsyncIterator[Desk]:
-    """Serve the stand-in, or any other application, and connect the adapter with it."""
+    """Serve the stand-in, or any other application, and connect the adapter to it."""
     domibus = domibus or standin()
     password_file = folder / "password"
     password_file.write_text(f"{_PASSWORD}\n", "utf-8")

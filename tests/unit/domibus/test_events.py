@@ -1,4 +1,4 @@
-"""What becomes of a transfer at a Domibus, as events, although Domibus tells none."""
+"""Outcomes of a transfer at a Domibus, as events, although Domibus sends none."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_that_another_attempt_follows_is_told_once(tmp_path: Path, status:
 
 @pytest.mark.parametrize("status", ["DELETED", "NOT_FOUND"])
 async def test_what_domibus_has_forgotten_has_failed(tmp_path: Path, status: str) -> None:
-    """It can never tell any more that it was delivered (invariant 8)."""
+    """Domibus can no longer report that it was delivered (invariant 8)."""
     async with desk(tmp_path) as at:
         at.domibus.sent[await at.submits()].status = status
         state, reason, detail = await told(at)
@@ -87,7 +87,7 @@ async def test_what_domibus_has_forgotten_has_failed(tmp_path: Path, status: str
 
 
 async def test_a_message_that_is_there_twice_is_asked_for_as_its_sender(tmp_path: Path) -> None:
-    """Between two organisations at one Domibus it has been sent and received under one id."""
+    """Between two organisations at one Domibus, the message is sent and received under one id."""
     async with desk(tmp_path) as at:
         sent = at.domibus.sent[await at.submits()]
         at.domibus.receive(incoming(sent.message_id, THEM))
@@ -123,7 +123,7 @@ async def test_what_is_not_yet_in_the_vault_is_told_all_the_same(tmp_path: Path)
 
 
 async def test_that_another_attempt_follows_is_told_when_it_can_be_noted(tmp_path: Path) -> None:
-    """Else it would be told again and again."""
+    """Otherwise the same attempt would be reported again and again."""
     async with desk(tmp_path) as at:
         await events(at)
         message_id = await at.submits()
@@ -162,7 +162,7 @@ async def test_a_transfer_that_domibus_will_not_speak_of_holds_up_no_other(tmp_p
 async def test_a_word_that_is_not_known_holds_up_no_other_transfer_and_nothing_that_waits(
     tmp_path: Path,
 ) -> None:
-    """Also where the other access point's words make the errors unreadable."""
+    """This holds even if the other access point's words make the errors unreadable."""
     async with desk(tmp_path) as at:
         at.domibus.sent[await at.submits()].status = "PUT_ON_A_SHELF"
         failed = at.domibus.sent[await at.submits()]

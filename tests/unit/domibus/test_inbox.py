@@ -1,4 +1,4 @@
-"""What waits at a Domibus: handed to whom it names, and marked when it is durable there."""
+"""Messages that wait at a Domibus: handed to the recipient they name, and marked once durable there."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_a_message_is_told_of_fetched_and_marked_when_it_is_taken(tmp_path
 
 
 async def test_a_plugin_user_asks_for_what_waits_without_a_recipient(tmp_path: Path) -> None:
-    """A Domibus writes a warning at each poll of a plugin user that names one."""
+    """Domibus writes a warning at each poll of a plugin user that names a recipient."""
     async with desk(tmp_path) as at:
         at.domibus.receive(incoming("m@p"))
         at.domibus.receive(incoming("other@p", OTHERS))
@@ -106,7 +106,7 @@ async def test_what_cannot_be_marked_holds_up_nothing_and_is_told_of_again_later
 
 
 async def test_a_message_that_is_listed_twice_is_told_of_once(tmp_path: Path) -> None:
-    """Two that take it at the same time would be in each other's way."""
+    """Two workers that take the same message would get in each other's way."""
     async with desk(tmp_path) as at:
         at.domibus.receive(incoming("m-1@p"))
         at.domibus.receive(incoming("m-2@p"))
@@ -139,14 +139,14 @@ async def test_the_inbox_begins_after_what_cannot_be_taken_now(tmp_path: Path) -
 
 
 class Misled(Domibus):
-    """A Domibus that hands an organisation what is for another one."""
+    """A Domibus that hands an organisation a message for another one."""
 
     def header(self, message: Waiting) -> str:
         return super().header(replace(message, recipient=OTHERS.value))
 
 
 class Confused(Domibus):
-    """A Domibus that gives another message than was asked for."""
+    """A Domibus that returns a message other than the requested one."""
 
     def header(self, message: Waiting) -> str:
         return super().header(replace(message, message_id="other@p"))
@@ -197,7 +197,7 @@ async def test_a_message_that_cannot_be_used_stays_and_hides_no_other(
 
 @pytest.mark.parametrize("mtom", [True, False])
 async def test_thirty_megabytes_come_in_in_bounded_memory(tmp_path: Path, mtom: bool) -> None:
-    """Told of without being read, then read as they come."""
+    """The message is announced without being read, then read as it arrives."""
     header = standin().header(incoming("m@p"))
     piece = bytes(48 << 10)
     text = soap.inline(piece).encode()
@@ -282,7 +282,7 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
 
 
 def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) -> Callable[..., Any]:
-    """What lists one message, and answers everything else without an end."""
+    """Return an application that lists one message, and answers everything else without an end."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if b"listPending" in await Request(scope, receive).body():
@@ -301,14 +301,14 @@ def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) ->
 
 
 def before_payload() -> tuple[str, bytes]:
-    """Content type, and everything before a payload that has no end."""
+    """Return the content type, and everything before a payload that has no end."""
     header = standin().header(incoming("m@p"))
     content_type, body = soap.mime(soap.retrieved(header, "{payload}"), b"PAYLOAD")
     return content_type, body.partition(b"PAYLOAD")[0]
 
 
 async def test_a_part_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2.5 GB were read in 8 s."""
+    """Without the limit, 2.5 GB were read in 8 s."""
     monkeypatch.setattr(plugin, "_LARGEST_MESSAGE", 4 * MIB)
     async with asyncio.timeout(60), desk(tmp_path, endless(*before_payload(), bytes(64 << 10))) as at:
         with pytest.raises(TransferUnavailable, match="more than 4194304 bytes"):

@@ -1,4 +1,4 @@
-"""Handing envelopes to a Domibus: once, whatever becomes of the answer."""
+"""Handing envelopes to a Domibus exactly once, whatever happens to the answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_what_domibus_has_already_is_not_sent_twice(tmp_path: Path) -> Non
 
 
 async def test_a_message_that_got_another_id_is_not_sent_again(tmp_path: Path) -> None:
-    """It is on its way, and nobody can tell what becomes of it."""
+    """It is on its way, and its outcome cannot be known."""
 
     class Stubborn(Domibus):
         async def _does(self, asked: Any, organisation: str) -> tuple[str, bytes | None]:
@@ -92,7 +92,7 @@ async def test_a_fault_that_every_attempt_would_meet_is_final(tmp_path: Path, co
     ids=lambda fault: fault.code,
 )
 async def test_any_other_fault_may_pass_and_is_told_in_its_own_words(tmp_path: Path, refusal: Fault) -> None:
-    """That a message is there is for the status to tell, not for the words of a fault."""
+    """Only the status, not the words of a fault, can show that a message is there."""
     async with desk(tmp_path, standin(refuse=refusal)) as at:
         with pytest.raises(TransferUnavailable, match=refusal.text or refusal.reason):
             await at.access_point.submit(ID, "c", envelope(ID))

@@ -1,4 +1,4 @@
-"""Logs of two organisations that exchange messages, as their parts write them, to be compared."""
+"""Logs of two organisations that exchange messages, written as each of their parts would, for comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPE = "messagePayload##3.0"
 
 @dataclass
 class Pages:
-    """The log of one organisation in one role, before it is in a tree."""
+    """The log of one organisation in one role, before it is put in a tree."""
 
     organisation: str
     source: str
@@ -63,7 +63,7 @@ class World:
         self.logs[organisation, source].entries.append((self.now, event, ids))
 
     def transfer(self, sender: str, recipient: str, envelope: str, conversation: str) -> None:
-        """Have an envelope go from one access point to the other."""
+        """Record that an envelope goes from one access point to the other."""
         as4 = f"{envelope}@{sender}"
         ids = {"envelope": envelope, "as4": as4, "conversation": conversation, "recipient": recipient}
         more = ids | {"sender": sender, "message_type": TYPE}
@@ -72,7 +72,7 @@ class World:
         self.add(sender, APEvent.AP_TRANSFER_DELIVERED, **more)
 
     def exchange(self, sender: str, recipient: str, message: str, *, accepted: bool = True) -> None:
-        """Have a person send a message, and its receipt come back; the receiver's person reads it."""
+        """Record that a person sends a message, its receipt returns, and the receiver's person reads it."""
         receipt = f"{message}-receipt"
         self.add(sender, MKEvent.MK_MESSAGE_SUBMITTED, message=message)
         self.add(sender, MTEvent.MT_MESSAGE_SCHEDULED, message=message)
@@ -108,7 +108,7 @@ class World:
     def without(
         self, organisation: str, event: AuditEvent, about: str, change: dict[str, str] | None = None
     ) -> None:
-        """Take entries about something out of a log, or change facts in them."""
+        """Remove entries about something from a log, or change facts in them."""
         pages = self.logs[organisation, event.value.partition(":")[0]]
         before = list(pages.entries)
         pages.entries.clear()

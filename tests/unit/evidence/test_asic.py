@@ -1,4 +1,4 @@
-"""Containers with a time stamp (ASiC-S): as the standard has them, and verified by OpenSSL, too."""
+"""Containers with a time stamp (ASiC-S): as the standard requires them, and verified by OpenSSL too."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_time_stamp_over_something_else_or_by_another_does_not_hold(
 def test_every_changed_byte_of_what_is_stamped_and_of_the_container_is_found(
     authority: TimeStamps, made: bytes, tmp_path: Path
 ) -> None:
-    """The token's own bytes are tried with the time stamps."""
+    """The tests of time stamps change the bytes of the token itself."""
     path, trusted = tmp_path / "changed", Trusted((authority.root,))
     path.write_bytes(made)
     stamp = read_container(path).token

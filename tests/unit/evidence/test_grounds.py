@@ -1,4 +1,4 @@
-"""Certificates in evidence are judged once more, as of their time, with what the evidence has alone."""
+"""Certificates in evidence are judged again, as of their time, with nothing but the evidence."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GOOD = judged_by((ISSUER.ocsp(PEER),), (ROOT.crl(),))
 
 
 def files_of(grounds: Grounds) -> Files:
-    """The folder as an export writes it."""
+    """Return the folder as an export writes it."""
     named = Named.read(grounds.document)
     digests = {sha256(piece).hexdigest(): piece for piece in grounds.pieces}
     return {document_file(grounds.name): grounds.document} | {
@@ -118,7 +118,7 @@ def test_a_list_that_is_too_long_to_be_kept_is_not_missed_where_an_answer_is_eno
 
 
 def test_what_took_long_is_judged_while_the_answers_held() -> None:
-    """A large message comes in after the answer about its sender has ended; a day later is too late."""
+    """A large message may arrive after the OCSP answer about its sender has ended, but not a day later."""
     short = judged_by((ISSUER.ocsp(PEER, lasts=timedelta(minutes=10)),), (ROOT.crl(),))
     assert judged(short, at=NOW + timedelta(minutes=50))[0].holds
     assert not judged(short, at=NOW + DAY)[0].holds
@@ -197,7 +197,7 @@ def test_a_document_that_is_none_is_one_finding(document: bytes) -> None:
 
 @pytest.mark.parametrize("ending", [".der", ".ocsp", ".crl"])
 def test_pieces_that_cannot_be_read_are_one_finding(ending: str) -> None:
-    """Under their own digests, so that only what they are is wrong."""
+    """The pieces are named by their own digests, so that only their content is wrong."""
     parts = {".der": [b"no", b"certificate"], ".ocsp": [b"no"], ".crl": [b"no"]}
     chain = parts[".der"] if ending == ".der" else [der(PEER), der(ISSUER.certificate), der(ROOT.certificate)]
     answers = parts[".ocsp"] if ending == ".ocsp" else []
@@ -208,7 +208,7 @@ def test_pieces_that_cannot_be_read_are_one_finding(ending: str) -> None:
 
 @requires("openssl", "openssl")
 def test_openssl_comes_to_the_same_with_the_commands_of_the_instructions(tmp_path: Path) -> None:
-    """With the root alone trusted."""
+    """OpenSSL trusts only the root."""
     answer, crl = ISSUER.ocsp(PEER), ISSUER.crl()
     (tmp_path / "grounds").mkdir()
     for name, data in files_of(judged_by((answer,), (crl, ROOT.crl()))).items():
@@ -225,7 +225,7 @@ def test_openssl_comes_to_the_same_with_the_commands_of_the_instructions(tmp_pat
 
 
 def instructions() -> list[str]:
-    """The commands of the instructions about grounds, one a line."""
+    """Return the commands of the instructions about grounds, one per line."""
     readme = (files_in("samdrift.evidence") / "readme.txt").read_text()
     section = readme.partition("\n6. ")[2].partition("\n7. ")[0].replace("\\\n", " ")
     return [line.strip() for line in section.splitlines() if line.startswith("   openssl ")]

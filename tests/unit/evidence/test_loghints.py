@@ -1,4 +1,4 @@
-"""Hints of log control: readings that stand out, by each rule, and none where nothing does."""
+"""Hints for log control: readings that stand out under each rule, and none where nothing stands out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_same_readings_on_two_days_are_not_many() -> None:
 
 
 def test_nights_and_weekends_are_those_of_the_organisations_own_time() -> None:
-    """17:30 in UTC is evening there in summer and in winter; 05:30 is morning in summer alone."""
+    """17:30 in UTC is evening there in summer and in winter; 05:30 is morning only in summer."""
     winter = [datetime(2026, 1, 13, *at, tzinfo=UTC) for at in ((5, 30), (6, 0), (16, 59), (17, 0))]
     summer = [datetime(2026, 6, 16, *at, tzinfo=UTC) for at in ((4, 59), (5, 0), (15, 59), (16, 0))]
     saturday = datetime(2026, 3, 7, 11, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Log control over a file: everything that names something, and a sample that can be drawn again."""
+"""Log control on a file: everything that names something, and a sample that can be drawn again."""
 
 from __future__ import annotations
 

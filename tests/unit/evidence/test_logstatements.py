@@ -1,4 +1,4 @@
-"""Whose log a key signs is stated by somebody, and `log verify` says who, or why that does not hold."""
+"""Statements about the key of a log: `log verify` reports who made one, or why it does not hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proofs and sections in evidence, and the file as a whole: each fault is found, and named."""
+"""Proofs and sections in evidence, and the file as a whole: each fault is found and named."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_by_a_policy_the_checkpoint_is_signed_and_its_witnesses_saw_the_entry() 
 
 
 def test_what_needs_no_proof_hides_nothing_that_comes_after_it() -> None:
-    """Logs of before a move, and entries of before the tree."""
+    """Logs from before a move, and entries from before the tree, need no proof."""
     before = verifying._entry(entry(1, bytes(32)))
     found = verifying._Said(entries={"log/mt-former.jsonl": [before], "log/mt.jsonl": [before, ENTRY]})
     assert [one.what for one in verifying._proofs(found, verifying.VERSION, policy())] == [FILE]
@@ -134,7 +134,7 @@ def test_a_tree_before_a_section_has_the_size_that_it_says(document: dict[str, o
 def section(
     *lines: bytes, about: Sequence[int] = (), name: str = "section/mt-000001.jsonl"
 ) -> dict[str, bool]:
-    """The findings about a section of these entries; the log's file has those at the places ``about``."""
+    """Return findings about a section of these entries; the log's file has those at the places ``about``."""
     said = verifying._Said(entries={"log/mt.jsonl": [verifying._entry(lines[place]) for place in about]})
     verifying._look(said, name, b"\n".join(lines))
     assert said.findings == []
@@ -239,7 +239,7 @@ async def test_the_signer_is_the_one_that_was_named() -> None:
 
 
 def transport_receipt(*, covered: bool) -> bytes:
-    """A receipt of a peer; its signature may leave out what says so."""
+    """Return a receipt of a peer; its signature may leave out the part that makes it a receipt."""
     sent = packed()
     received = read_message(sent.content_type, sent.body, decryption(receiver()))
     soap = build_receipt(

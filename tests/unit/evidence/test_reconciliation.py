@@ -71,7 +71,7 @@ OWN: list[tuple[Kind, str, Plant]] = [
         changed(MTEvent.MT_MESSAGE_RETRIEVED, "from-1", sender="0203:other.se"),
     ),
 ]
-"""Faults in the logs of one organisation: how each is called, about what, and how it is planted."""
+"""Faults in the logs of one organisation: the name of each, its subject, and the way it is planted."""
 
 BETWEEN: list[tuple[Kind, str, Plant]] = [
     (Kind.DELIVERED_NOT_ARRIVED, "to-1", without(APEvent.AP_ENVELOPE_RECEIVED, "to-1", MULLSJO)),
@@ -85,7 +85,7 @@ BETWEEN: list[tuple[Kind, str, Plant]] = [
     (Kind.VERDICT_DIFFERS, "refused", without(MTEvent.MT_MESSAGE_REFUSED, "refused", MULLSJO)),
     (Kind.RECEIPT_NOT_GIVEN, "to-1-receipt", without(MTEvent.MT_RECEIPT_QUEUED, "to-1-receipt", MULLSJO)),
 ]
-"""Faults that the other side's logs show."""
+"""Faults that only the other side's logs show."""
 
 
 def named(case: object) -> str | None:
@@ -133,7 +133,7 @@ def test_a_difference_between_two_organisations_is_named_whoever_asks(
 
 @pytest.mark.parametrize(("kind", "about", "plant"), OWN, ids=named)
 def test_what_happened_just_now_is_under_way_and_no_difference(kind: Kind, about: str, plant: Plant) -> None:
-    """The last entry of the other log is too early to tell; twice and other ids are wrong at any time."""
+    """The other log ends too early for a verdict; duplicates and differing ids are wrong at any time."""
     world = World.begun()
     world.exchange(HABO, MULLSJO, "to-1")
     world.exchange(MULLSJO, HABO, "from-1")
@@ -167,7 +167,7 @@ def test_an_organisation_with_some_of_the_roles_here_is_compared_as_far_as_that_
 
 
 def test_facts_that_were_disposed_of_are_not_missed() -> None:
-    """The message service has lost what is older than some day by a decision, the access point has not."""
+    """The message service has disposed of its older facts by a decision, and the access point has not."""
     world = exchanged()
     world.exchange(HABO, MULLSJO, "late")
     world.go_on()

@@ -1,4 +1,4 @@
-"""Signatures of others in evidence hold without the envelopes that they are on, for us and for OpenSSL."""
+"""Other organisations' signatures in evidence hold without their envelopes, for us and for OpenSSL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ JUDGED = {grounds.certificate_file(sha256(DER).hexdigest()): DER}
 
 
 def files_of(signed: SignedPart) -> Files:
-    """The folder as an export writes it."""
+    """Return the folder as an export writes it."""
     kept = {sha256(each).hexdigest(): each for each in (signed.info, signed.value)}
     return {file: kept[digest] for digest, file in signatures.files(signed.facts).items()}
 
@@ -78,7 +78,7 @@ def test_what_was_left_out_or_changed_is_found(change: str) -> None:
 
 
 def test_a_signature_by_another_key_does_not_hold() -> None:
-    """Also where the log itself names it: the key decides."""
+    """The signer's key decides, even where the log itself names the signature."""
     assert SIGNED is not None
     forged = SignedPart(SIGNED.info, RECIPIENT.private_key.sign(SIGNED.info, PKCS1v15(), SHA256()))
     (finding,) = found(forged)
@@ -93,7 +93,7 @@ def test_a_certificate_that_is_not_there_or_another_one_is_found() -> None:
 
 
 def test_what_is_signed_is_a_whole_envelope() -> None:
-    """A part of something, or anything else that the same key has signed, shows nothing about an envelope."""
+    """A part of an envelope, or anything else signed with the same key, proves nothing about an envelope."""
     assert SIGNED is not None
     for info in (
         SIGNED.info.replace(b'URI=""', b'URI="#part"'),
@@ -136,7 +136,7 @@ def test_openssl_comes_to_the_same_with_the_commands_of_the_instructions(tmp_pat
 
 
 def instructions() -> list[str]:
-    """The commands of the instructions about signatures."""
+    """Return the commands of the instructions about signatures."""
     readme = (files_in("samdrift.evidence") / "readme.txt").read_text()
     section = readme.partition("\n7. ")[2].partition("\n8. ")[0]
     return [line.strip() for line in section.splitlines() if line.startswith("   openssl ")]

@@ -1,4 +1,4 @@
-"""The way of a message in words, as a picture and as a page: what the logs show, and no more."""
+"""The path of a message as text, picture and page, showing only what the logs show."""
 
 from __future__ import annotations
 

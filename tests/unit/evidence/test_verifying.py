@@ -1,4 +1,4 @@
-"""What evidence shows, judged file by file: nothing passes for something else."""
+"""Findings about evidence, file by file: nothing passes for something else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MESSAGE = "9b3f4a52-7f0e-4c63-8d42-8d3c6a9cf0a1"
 
 
 def entry(number: int, previous: bytes, event: AuditEvent = MTEvent.MT_MESSAGE_READ, **ids: str) -> bytes:
-    """A line of a log, about the message by default, that gives its own hash."""
+    """Return a line of a log with its own hash, about the message by default."""
     happening = Happening(
         NOW + timedelta(seconds=number % 86400), event, "worker:test", "read", ids or {"message": MESSAGE}
     )
@@ -58,7 +58,7 @@ def order(*lines: bytes) -> bool:
 
 
 def test_neighbours_in_a_log_are_linked() -> None:
-    """An entry that was put in the place of another one gives its hash, too."""
+    """An entry put in the place of another one also states its hash."""
     first = entry(1, bytes(32))
     second = entry(2, hash_of(first))
     assert order(first, second)
@@ -78,7 +78,7 @@ def test_a_broken_link_in_a_section_is_found() -> None:
 
 @pytest.mark.parametrize("signer", [None, KEY], ids=["unsigned", "signed"])
 def test_an_error_of_a_peer_is_no_transport_receipt(signer: SoftwareSigningKey | None) -> None:
-    """Also one that the peer has signed: it says that the message was not taken."""
+    """Even one that the peer has signed says that the message was not accepted."""
     error = EbmsError.of(EbmsErrorCode.OTHER, "NOT_SERVICED", "m@own.test")
     answer = build_error(error, message_id="e@peer.test", now=NOW, signer=signer)
     said = verifying._Said()
@@ -138,7 +138,7 @@ def test_a_finding_cannot_be_changed_afterwards() -> None:
 
 
 def said(*lines: bytes, **files: bytes) -> verifying._Said:
-    """Evidence with these entries in one log, and with digests of its files."""
+    """Return evidence with these entries in one log, and with digests of its files."""
     found = verifying._Said(entries={"log/mt.jsonl": [verifying._entry(line) for line in lines]})
     found.digests = {name: sha256(data).hexdigest() for name, data in files.items()}
     return found

@@ -1,4 +1,4 @@
-"""Why a message did not arrive: the first place that it has not passed, and what is wrong there."""
+"""Reasons that a message did not arrive: the first place that it has not passed, and the fault there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JUDGED = (*READ, MTEvent.MT_MESSAGE_RETRIEVED, MTEvent.MT_MESSAGE_NEW)
 
 
 def ended(events: tuple[AuditEvent, ...], organisation: str, *more: AuditEvent) -> Callable[[World], None]:
-    """Return a world in which those events have not happened, and ``more`` have instead."""
+    """Return a change of a world in which those events have not happened, and ``more`` have instead."""
 
     def change(world: World) -> None:
         without(*events)(world)

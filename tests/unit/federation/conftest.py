@@ -1,4 +1,4 @@
-"""One set of keys for all tests of the federation: making them takes seconds."""
+"""One set of keys for all tests of the federation, because making keys takes seconds."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation, running
 
 URL = "http://127.0.0.1:1"
-"""Where no responder is: for tests that ask an authority without HTTP."""
+"""Address without a responder, for tests that ask an authority without HTTP."""
 
 
 def no_key(*_: object, **__: object) -> rsa.RSAPrivateKey:
-    """Fail: making keys is what would take long."""
+    """Fail, because making keys would take long."""
     raise AssertionError("a key is made")
 
 
 @pytest.fixture(scope="session")
 def key() -> rsa.RSAPrivateKey:
-    """A key for whoever needs a certificate; smaller than the federation's own, for speed."""
+    """Return a key for certificates, smaller than the federation's own for speed."""
     return rsa.generate_private_key(65537, 2048)
 
 
 @pytest.fixture(scope="session")
 def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an environment's keys."""
+    """Return a folder with an environment's keys."""
     folder = tmp_path_factory.mktemp("environment") / "authority"
     Authority(folder, URL)
     return folder
@@ -39,27 +39,27 @@ def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment_keys(authority_folder: Path, tmp_path: Path) -> Path:
-    """A folder that holds only the keys, so that each test certifies and revokes on its own."""
+    """Return a folder that holds only the keys, so that each test certifies and revokes on its own."""
     return copy_keys(authority_folder, tmp_path / "authority")
 
 
 @pytest.fixture
 def federation_folder(authority_folder: Path, tmp_path: Path) -> Path:
-    """The folder of a federation that has keys and nothing else."""
+    """Return the folder of a federation that has keys and nothing else."""
     copy_keys(authority_folder, tmp_path / "federation" / "authority")
     return tmp_path / "federation"
 
 
 @pytest_asyncio.fixture
 async def federation(federation_folder: Path) -> AsyncIterator[LocalFederation]:
-    """A federation that runs, with nobody in it."""
+    """Yield a federation that runs, without participants."""
     async with running(federation_folder) as local:
         yield local
 
 
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that follows no redirects."""
+    """Yield a client that follows no redirects."""
     async with httpx.AsyncClient(timeout=10) as client:
         yield client
 

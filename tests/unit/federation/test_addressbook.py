@@ -43,7 +43,7 @@ def directory(tmp_path: Path) -> Directory:
 
 @pytest_asyncio.fixture
 async def http(directory: Directory) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the address book, without a network between them."""
+    """Yield a client of the address book, without a network in between."""
     transport = httpx.ASGITransport(address_book(directory, URL))
     async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
         yield client

@@ -1,4 +1,4 @@
-"""The copy of the address book against a federation that runs, and stops running."""
+"""The copy of the address book against a federation that runs, and then stops."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_what_is_not_in_the_copy_is_asked_of_the_address_book(
 async def test_the_copy_follows_the_address_book_in_the_background(
     federation: LocalFederation, client: HttpClient, tmp_path: Path
 ) -> None:
-    """Also after an outage: an entry that was removed meanwhile goes."""
+    """After an outage too: an entry that was removed in the meantime disappears."""
     entered(federation.directory)
     failures: list[Exception] = []
     local = book(client, federation.address_book_url, tmp_path / "copy", every=timedelta(0))

@@ -1,4 +1,4 @@
-"""The federation's authorities issue certificates of DIGG's shape (component-pki 2.7.1)."""
+"""The federation's authorities issue certificates as DIGG specifies them (component-pki 2.7.1)."""
 
 from __future__ import annotations
 

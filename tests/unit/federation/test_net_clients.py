@@ -46,7 +46,7 @@ AT_ONCE = timedelta(0)
 
 @dataclass
 class Clients:
-    """What an access point or a message service has towards the federation; nothing is kept."""
+    """The clients of an access point or a message service for the federation, without a cache."""
 
     discovery: SmpDiscovery
     checks: FederationCertificates
@@ -67,7 +67,7 @@ async def clients(federation: LocalFederation, tmp_path: Path) -> AsyncIterator[
 
 @pytest.fixture
 def access_point(federation: LocalFederation, key: rsa.RSAPrivateKey) -> x509.Certificate:
-    """The certificate of the access point that Håbo is registered with."""
+    """Return the certificate of the access point that Håbo is registered with."""
     public = key.public_key()
     certificate = federation.authority.issue_access_point("AP0001-SDK-DEMO", public)
     signing = federation.authority.issue_organisation(HABO, "Håbo kommun", public, Use.SIGNING)

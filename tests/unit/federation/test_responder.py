@@ -27,7 +27,7 @@ def certificate(federation: LocalFederation, key: rsa.RSAPrivateKey) -> x509.Cer
 
 
 def pointers(certificate: x509.Certificate) -> tuple[str, str]:
-    """Where the certificate itself says that its revocation is told: list and OCSP."""
+    """Return the addresses of the revocation list and of OCSP that the certificate itself states."""
     points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     names = points[0].full_name

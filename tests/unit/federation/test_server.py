@@ -1,4 +1,4 @@
-"""A whole federation that runs: from a name to an access point, restart, and what it refuses to do."""
+"""A whole federation that runs: from a name to an access point, restart, and refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HABO = ParticipantIdentifier.parse("0203:habo.se")
 async def test_from_participant_to_access_point(
     federation: LocalFederation, key: rsa.RSAPrivateKey, http: httpx.AsyncClient
 ) -> None:
-    """transport-profile-as4 2.10: SML, SMP and certificate, and the address book beside them."""
+    """transport-profile-as4 2.10: SML, SMP and certificate, and the address book in addition."""
     certificate = federation.authority.issue_access_point("AP0001-SDK-DEMO", key.public_key())
     address = FunctionalAddress("SE2120001611-0001", "Registrator")
     federation.register_participant(
@@ -105,7 +105,7 @@ async def test_taken_port_is_an_error(federation_folder: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "localhost.example"])
 async def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
-    """Invariant 12: meant for demonstration, it cannot be reached from outside."""
+    """Invariant 12: a federation for demonstration cannot be reached from outside."""
     with pytest.raises(FederationError, match="loopback"):
         async with running(tmp_path, host):
             pass
@@ -132,7 +132,7 @@ async def test_trust_folder_is_read_as_the_federations_policies(
 async def test_other_environment_shares_no_authority(
     federation: LocalFederation, key: rsa.RSAPrivateKey
 ) -> None:
-    """accesspoint-test-cases TF-03: a sender whose certificate is another environment's."""
+    """accesspoint-test-cases TF-03: the sender's certificate belongs to another environment."""
     other = federation.other_environment()
     certificate = other.issue_access_point("AP0005-SDK-ELSEWHERE", key.public_key())
     certificate.verify_directly_issued_by(other.certificate(Ca.ACCESS_POINT))
@@ -160,7 +160,7 @@ async def test_damaged_folder_is_told_by_file(federation_folder: Path, file: str
 
 
 def test_a_port_for_later_is_none_that_an_outgoing_connection_is_given() -> None:
-    """So that it is still free when an installation starts again at it."""
+    """The port is still free when an installation starts again on it."""
     start = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     found = {free_port("127.0.0.1") for _ in range(20)}
     assert len(found) > 1
@@ -171,7 +171,7 @@ def test_a_port_for_later_is_none_that_an_outgoing_connection_is_given() -> None
 
 
 def test_no_port_is_given_twice() -> None:
-    """Several are found before anything listens at the first of them."""
+    """Several ports are found before anything listens on the first."""
     found = [free_port("127.0.0.1") for _ in range(1000)]
     assert len(set(found)) == len(found)
 

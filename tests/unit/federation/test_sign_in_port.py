@@ -1,4 +1,4 @@
-"""The invented sign-in service is at the same address in each run, or its persons would be new ones."""
+"""The mock sign-in service keeps its address between runs, or its persons would be new ones."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ async def test_unreachable_address_refuses_connections(
 async def test_metadata_of_a_strange_signer_can_be_published(
     federation: LocalFederation, key: rsa.RSAPrivateKey, http: httpx.AsyncClient
 ) -> None:
-    """transport-profile-as4 2.10 f: for the test bed, metadata that nobody may trust."""
+    """transport-profile-as4 2.10 f: metadata for the test bed that must not be trusted."""
     register(federation, key)
     certificate = federation.authority.issue_tls_client("not an SMP", key.public_key())
     (service, *_) = federation.smp.services(HABO)

@@ -1,4 +1,4 @@
-"""The role of governance over a vault: officers who have keys, and sessions without a sign-in service."""
+"""Role gov over a vault: officers who have keys, and sessions without a sign-in service."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ PERSONS = {
     AUDITOR: ("rut", "Rut Ros"),
     CILLA: ("cilla", "Cilla Dahl"),
 }
-"""Persons who sign in: administrator, security officer, auditor, and one without a role."""
+"""People who sign in: administrator, security officer, auditor, and one without a role."""
 
 
 @dataclass
 class OfficeClock:
-    """The time, which a test may put forward in place of waiting for it."""
+    """A clock that a test may put forward instead of waiting."""
 
     ahead: timedelta = timedelta()
 
@@ -59,7 +59,7 @@ class OfficeClock:
 
 @dataclass
 class Office:
-    """One organisation's governance, its record and its persons."""
+    """The governance of one organisation, with its record and its people."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -71,25 +71,25 @@ class Office:
     failures: list[BaseException] = field(default_factory=list)
 
     async def state(self, by: Subject, act: Act, at: datetime | None = None) -> Statement:
-        """Append a statement of somebody who has a key, of now or of a moment that the act names."""
+        """Append a statement of a person who has a key, made now or at ``at``."""
         self.house.now = at or self.second()
         signed = self.house.signers[by].sign(self.house.stated(by, act))
         await self.append(signed)
         return signed.statement
 
     async def appoint(self, who: Subject, role: Right) -> None:
-        """Give a role in the organisation: Anna asks, and a custodian approves."""
+        """Appoint a person to a role in the organisation: Anna asks, and a custodian approves."""
         start = self.second()
         what = Rights(who, ORGANISATION, frozenset({role}))
         asked = await self.state(ANNA, Given(what, start, start + YEAR, asked=True), start)
         await self.state(KURT, Approved(asked.digest))
 
     def second(self) -> datetime:
-        """The second that it is, as statements have moments."""
+        """Return the current second, since statements are dated in whole seconds."""
         return self.clock().replace(microsecond=0)
 
     def in_another_second(self) -> None:
-        """Have what was stated last count: within a second nothing lends authority to another act."""
+        """Move on until the last statement counts: within a second, none lends authority to another act."""
         if self.second() <= self.house.now:
             self.clock.ahead += self.house.now.replace(microsecond=0) + timedelta(seconds=1) - self.clock()
 
@@ -111,7 +111,7 @@ class Office:
     async def session(
         self, who: Subject, known: Mapping[Subject, tuple[str, str]] = PERSONS
     ) -> tuple[str, Any]:
-        """Begin a session; returns its cookie, and what makes tokens for its forms."""
+        """Begin a session; return its cookie, and a function that makes tokens for its forms."""
         site = await self.sites.find(self.origin.partition("://")[2])
         assert site is not None
         subject, name = known.get(who, (who.id, who.id.capitalize()))
@@ -155,7 +155,7 @@ class Visitor:
         return await self._browser.post(path, files=parts, headers=headers)
 
     async def signs(self, page: httpx.Response, signer: Any, back: str = "/") -> httpx.Response:
-        """Sign the statement that a page shows, as a browser does, and bring it."""
+        """Sign the statement that a page shows, as a browser does, and post it."""
         statement = statement_on(page)
         signed = signer.sign(statement)
         return await self.brings(statement.content.decode(), signed, back)
@@ -173,7 +173,7 @@ class Visitor:
 
 
 def statement_on(page: httpx.Response) -> Statement:
-    """Return the statement that stands on a page to be signed."""
+    """Return the statement that a page shows for signing."""
     assert page.status_code in (200, 422), page.text[-3000:]
     found = re.search(r'<pre class="exactly" id="statement-text"[^>]*>(.*?)</pre>', page.text, re.DOTALL)
     assert found is not None, page.text[-3000:]

@@ -1,4 +1,4 @@
-"""The report for a joint board: statuses side by side, of members that have an agreement with it."""
+"""The report for a joint board: statuses of the members that have an agreement with it, side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def book(form: PartyKind, end: datetime = MOMENT + timedelta(days=300)) -> Book:
 
 
 def reported(*without: str) -> dict[str, Any]:
-    """A report as it is kept, with good evidence but for some collectors."""
+    """Return a report as it is stored, with good evidence except from some collectors."""
     found = {name: Collected(MOMENT, True, SECRET) for name in COLLECTORS if name not in without}
     kept: dict[str, Any] = json.loads(json.dumps(own_document(made(found))))
     return kept
@@ -86,7 +86,7 @@ def test_a_duty_that_a_members_catalogue_lacks_is_neither_held_nor_a_gap() -> No
 
 
 class _Cells(HTMLParser):
-    """Counts the rows and cells of a page's table."""
+    """A counter of the rows and cells of a page's table."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sessions within a consent, over vaults: refused without one, logged first, cut short within a second."""
+"""Sessions within a consent, over vaults: refused without one, logged first, ended within a second."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Served:
         self.house = house
         self.records = Records(installation.gate, self.clock)
         self.moment: datetime | None = None
-        """The time, where it is another one than the statements go by."""
+        """The time, if it differs from that of the statements."""
         self._stored = 0
         self.ticked = 0.0
 
@@ -63,7 +63,7 @@ class Served:
         return self.moment or self.house.now
 
     async def store(self) -> None:
-        """Append what was stated since."""
+        """Append everything stated since the last call."""
         entries = self.house.record.entries[self._stored :]
         for _, day in groupby(entries, lambda entry: entry.statement.at.date()):
             of_a_day = list(day)
@@ -245,7 +245,7 @@ async def test_a_clock_that_is_set_back_prolongs_nothing(installation: Installat
 async def test_what_a_witness_has_put_under_the_log_counts_for_the_end_of_a_consent(
     installation: Installation,
 ) -> None:
-    """Nothing was stated since: with the clock set back, the record alone would say that it goes on."""
+    """Without later statements and with the clock set back, the record alone would let the consent go on."""
     town = await served(installation)
     asked = await town.state(OLA, asking())
     await town.state(BO, Approved(asked.digest))
@@ -297,7 +297,7 @@ async def test_a_demonstration_is_read_and_its_log_says_so(installation: Install
 async def test_the_record_counts_where_governance_is_no_longer_hosted(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To take role gov from an organisation is no way around its officers: other roles have copies."""
+    """Taking role gov from an organisation does not bypass its officers: other roles have copies."""
     town = await served(installation)
     find = installation.gate.registry.find
     monkeypatch.setattr(
@@ -313,7 +313,7 @@ async def test_the_record_counts_where_governance_is_no_longer_hosted(
 async def test_the_record_counts_where_the_vault_of_governance_is_a_new_one(
     installation: Installation,
 ) -> None:
-    """An empty vault of role gov in place of the one that was there is no way around the officers."""
+    """Replacing the vault of role gov with an empty one does not bypass the officers."""
     organisation = await installation.organisation()
     town = Served(installation, organisation, staffed(organisation.value, NOW))
     kept = [NumberedStatement(each.number, each.signed.content) for each in town.house.record.entries]
@@ -382,7 +382,7 @@ async def test_a_consent_is_used_before_an_emergency(installation: Installation)
 async def test_every_forged_consent_is_in_the_log_and_opens_nothing(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """60, and 34 times as many by `--soak`: each is refused with an entry, and nothing is stored."""
+    """60 forgeries, and 34 times as many by `--soak`: each refusal is an entry, and nothing is stored."""
     monkeypatch.setattr(test_record, "good_act", forging.good_act)
     monkeypatch.setattr(test_record, "DAG", GONE)
     town, chance = await served(installation), random.Random(seed(16))
@@ -419,7 +419,7 @@ async def refused(town: Served, signed: Signed, now: datetime) -> None:
 
 
 async def test_the_operator_that_makes_up_a_consent_breaks_the_record(installation: Installation) -> None:
-    """Written to the database past every check, it is found where it is read next: nothing is opened."""
+    """Written directly to the database, it is found at the next reading, and nothing is opened."""
     from samdrift.contracts.statements import NumberedStatement
     from samdrift.governance.records import RecordBroken
 
@@ -436,7 +436,7 @@ async def test_the_operator_that_makes_up_a_consent_breaks_the_record(installati
 
 
 async def test_what_an_officer_was_shown_is_what_was_approved(installation: Installation) -> None:
-    """A request that is swapped after the officer has signed: the approval names another digest."""
+    """After a request is swapped, the officer's signed approval still has the digest of the original."""
     town = await served(installation)
     shown = town.house.stated(OLA, asking())
     approval = town.house.sign(BO, Approved(shown.digest))

@@ -1,4 +1,4 @@
-"""Authenticators that count less than before: whose key may have a copy is shown until it is stated lost."""
+"""Authenticators with a counter that went back: a key that may have a copy is shown until stated lost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_s
 
 
 async def test_a_key_that_counted_less_by_an_entry_of_before_is_shown_still(open_office: Office) -> None:
-    """Such an entry names the key as ``item``."""
+    """An old entry names the key as ``item``."""
     own = open_office.house.signers[ANNA].key.fingerprint
     async with open_office.installation.open(open_office.organisation, GOV) as vault:
         vault.record(GovEvent.STATEMENT_REFUSED, reason="counter", item=own, by=str(ANNA))

@@ -1,5 +1,7 @@
-"""Coverage by agreements: the named gap, whatever is taken out of whichever agreement; circles and strays
-that cover nothing; ends of which people are warned, and what goes on after them.
+"""Coverage by agreements: gaps, circles, ends and their warnings.
+
+The gap is named, whatever duty is taken out of whichever agreement; circles and strays cover
+nothing; people are warned of ends, and some functions go on after them.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ def _basis(book: Book, catalogues: Sequence[Catalogue] = CATALOGUES) -> Basis:
 
 
 def _chain(without: str = "", in_link: int = 0) -> Book:
-    """A chain of four agreements, one of which lacks a duty."""
+    """Return a chain of four agreements, one of which may lack a duty."""
     book = Book(*CHAIN)
     for place, (principal, performer) in enumerate(pairwise(CHAIN)):
         duties = [each for each in PASSED_ON if not (place == in_link and each == without)]
@@ -288,7 +290,7 @@ def test_two_officers_extend_what_has_ended_and_the_days_between_stay_uncovered(
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """The moments of which coverage is computed from now on."""
+    """Return a list to which each moment is added for which coverage is computed from now on."""
     computed: list[datetime] = []
 
     def counting(register: Register, duties: Mapping[str, Duty], performers: object) -> Coverage:
@@ -314,7 +316,7 @@ def test_whoever_only_enters_agreements_makes_no_decision_longer(monkeypatch: py
 def test_a_decision_after_one_more_statement_computes_what_that_can_have_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cover has ended, and somebody states a notice every minute: each is another moment of the past."""
+    """Cover has ended, and notices come every minute: each adds another moment in the past."""
     book, past = Book(*CHAIN), Past()
     entered = book.enter(agreed(duties=PASSED_ON))
     book.end(entered)
@@ -348,7 +350,7 @@ def test_a_statement_of_the_past_that_arrives_late_changes_what_was_computed_bef
 
 
 def test_notices_of_one_party_are_one_moment_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A party that the chain reaches is named again and again: nothing of cover changes at any of them."""
+    """A party that the chain reaches is named 500 times, and cover changes at none of these moments."""
     book = _chain()
     of = book.agreements.at(MOMENT).agreements[0].digest
     few = counted(monkeypatch)
@@ -389,7 +391,7 @@ def test_new_duties_are_announced_before_they_count_and_vanished_ones_stay_until
 def _ways(
     agreements: Sequence[Agreed], function: Function, party_: Party, seen: tuple[Party, ...]
 ) -> Iterator[Agreed]:
-    """Every agreement that some way without a repetition leads through, by trying all ways."""
+    """Yield every agreement on any path without repetition, by trying all paths."""
     for each in agreements:
         if each.principal == party_ and function in each.functions and each.performer not in seen:
             yield each

@@ -1,4 +1,4 @@
-"""DIGG's declaration: answered with yes where every report holds, blank everywhere else."""
+"""DIGG's declaration: answered with yes where every report holds, and left blank everywhere else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The catalogue of duties: complete against the raw material, its references found in DIGG's texts, refused
-where it is malformed, and never losing a duty by itself.
+"""The catalogue of duties: complete, with references that exist, and checked strictly.
+
+It covers the whole raw material, its references are found in DIGG's texts, a malformed one is
+refused, and no duty disappears unnoticed.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ def _section(duty: Duty) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a copy of one of DIGG's texts, to be changed."""
+    """Return a folder with a copy of one of DIGG's texts that tests may change."""
     if not DIGG.is_dir():
         pytest.skip("DIGG's published files are not at ../shared/digg")
     place = tmp_path_factory.mktemp("texts")
@@ -155,7 +157,7 @@ def test_a_malformed_catalogue_is_refused_with_the_place(where: str, content: by
 
 
 def test_the_replaced_rulebook_and_its_successor_are_both_in_and_linked() -> None:
-    """Regelverk v1.2, which the recommendation quotes, and DIGG's A1.2 v1.5."""
+    """The two are regelverk v1.2, which the recommendation quotes, and DIGG's A1.2 v1.5."""
     assert set(CURRENT.duties["sdk-5.1-spar"].source.replaced_by) == {"a1.2", "a1.3.2"}
     for duty in CURRENT.duties.values():
         for successor in duty.replaced_by:
@@ -163,7 +165,7 @@ def test_the_replaced_rulebook_and_its_successor_are_both_in_and_linked() -> Non
 
 
 def _later(day: date = date(2027, 3, 1)) -> Catalogue:
-    """A later catalogue: one duty vanished, one is new, one is worded otherwise."""
+    """Return a later catalogue: one duty is gone, one is new, and one has other words."""
     duties = dict(CURRENT.duties)
     duties["sdk-sep"] = replace(duties["sdk-sep"], level="måste")
     duties["new-1"] = replace(duties["apr-3.3.b"], id="new-1", functions=frozenset({Function.AP}))

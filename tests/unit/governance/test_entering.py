@@ -1,4 +1,4 @@
-"""Reviews, parties and agreements that officers enter from pages."""
+"""Reviews, parties and agreements that officers enter on pages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def review(opened: Office, **changed: str) -> dict[str, str]:
 
 
 async def stated(opened: Office, who: Subject, path: str, fields: dict[str, Any]) -> object:
-    """Fill a form in and sign what it leads to; returns what is in the record then."""
+    """Fill in a form and sign the statement that it leads to; return the act that is in the record then."""
     opened.in_another_second()
     visitor = await opened.visit(who)
     signed = opened.house.signers[who].sign(statement_on(await visitor.post(path, fields)))
@@ -153,7 +153,7 @@ async def test_parties_and_an_agreement_are_entered_and_another_officer_counters
 
 
 async def countersigned(opened: Office) -> Agreed:
-    """An agreement that Anna has entered and Bo has countersigned; it is the last but one statement."""
+    """Return an agreement that Anna has entered and Bo has countersigned, the last but one statement."""
     parties = (TOWN, "Håbo kommun", PartyKind.MUNICIPALITY), (OPERATOR, "Driften AB", PartyKind.COMPANY)
     for party, name, kind in parties:
         participant = opened.organisation.value if party == TOWN else ""
@@ -343,7 +343,7 @@ async def test_only_officers_see_the_forms_and_post_them(open_office: Office, pa
 
 
 def without(*gone: str) -> Sequence[Catalogue]:
-    """The catalogues when a new one that applies already lacks some duties."""
+    """Return the catalogues when the newest one lacks some duties and already applies."""
     current = shipped()[-1]
     duties = {key: duty for key, duty in current.duties.items() if key not in gone}
     return (*shipped(), replace(current, version="2026.12", duties=duties))

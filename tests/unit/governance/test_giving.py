@@ -1,4 +1,4 @@
-"""Rights to a mailbox that officers give from the page to a system, and to all with a claim."""
+"""Rights to a mailbox that officers grant on the page to a system, and to everyone with a claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of a directory frozen into the record: who comes, who goes, and what removes nobody."""
+"""Groups of a directory frozen into the record: members who come and go, and lists that remove no one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NIGHT_NAME = f"cn=Nattskiftet,{GROUPS}"
 
 @dataclass
 class Listed:
-    """A directory that answers what a test says, or fails."""
+    """A directory that answers as a test sets it, or fails."""
 
     groups: dict[str, GroupListing | Exception] = field(default_factory=dict)
     asked: list[Collection[str]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Listed:
 
 @dataclass
 class World:
-    """An organisation whose officers have enrolled its directory, and given a group a right."""
+    """An organisation whose officers have enrolled its directory, and granted a group a right."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -98,13 +98,13 @@ class World:
         return done
 
     async def follow(self) -> None:
-        """Have the house know what the directory has stated."""
+        """Add the directory's statements to the house's record."""
         record = await self.records.read(self.organisation)
         for entry in record.entries[self.house.record.number :]:
             self.house.record.append(entry.signed)
 
     async def may(self, subject: str, right: Right = Right.READ) -> bool:
-        """Whether the message client lets somebody in who signs in so."""
+        """Return whether the message client admits a person with this sign-in."""
         vaults = self.installation.gate.worker("pages", Role.MESSAGE_CLIENT)
         assigned = Assignments(vaults, lambda: self.house.now)
         person = await assigned.of(self.organisation, IDP, subject, {})
@@ -131,7 +131,7 @@ async def founded_world(
     reader: Listed | LdapDirectory | None = None,
     roles: Collection[Role] = (Role.GOVERNANCE, Role.MESSAGE_CLIENT),
 ) -> World:
-    """An organisation whose officers have been brought in."""
+    """Return an organisation whose first officers have been enrolled."""
     organisation = await installation.organisation(roles)
     house = founded(organisation.value, NOW)
     records = Records(installation.gate, lambda: house.now)
@@ -239,7 +239,7 @@ async def test_a_person_who_has_looked_lets_a_group_shrink_but_never_to_nobody(
 async def test_a_group_that_has_got_another_groups_name_lets_nobody_in_before_a_person_has_looked(
     installation: Installation,
 ) -> None:
-    """What the directory lists under the name are other people altogether, as many as before."""
+    """The directory lists entirely different people under the name, as many as before."""
     world = await made(installation)
     own, others = ([f"{of}{number}" for number in range(MANY + 1)] for of in "pq")
     world.listed.say(*own)
@@ -254,7 +254,7 @@ async def test_a_group_that_has_got_another_groups_name_lets_nobody_in_before_a_
 
 
 async def test_nobody_is_entered_whom_only_a_list_names_that_is_not_taken(installation: Installation) -> None:
-    """A directory that lists others each time would otherwise fill the message client's vault."""
+    """Otherwise a directory with a different list each time would fill the message client's vault."""
     world = await made(installation)
     world.listed.say(*(f"p{number}" for number in range(MANY + 1)))
     await world.synchronise()
@@ -359,7 +359,7 @@ async def test_two_who_read_at_once_state_the_same_once(installation: Installati
 
 
 async def test_another_organisations_directory_states_nothing_here(installation: Installation) -> None:
-    """The same name, group and server: the key is the other's, and so is each statement."""
+    """Name, group and server are the same, but the key and each statement are the other organisation's."""
     mine, theirs = await made(installation), await made(installation)
     theirs.listed.say("cilla")
     await theirs.synchronise()
@@ -377,7 +377,7 @@ async def test_another_organisations_directory_states_nothing_here(installation:
 async def test_without_the_message_client_nobody_has_an_id_and_nothing_changes(
     installation: Installation,
 ) -> None:
-    """As in a process that does not open its vault."""
+    """The organisation does not have the message client's role, so there is no vault with ids."""
     world = await founded_world(installation, roles=(Role.GOVERNANCE,))
     await enrol(world)
     await give(world)
@@ -400,7 +400,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Slapd]:
 
 @requires_slapd
 async def test_a_real_directory_through_its_life(installation: Installation, server: Slapd) -> None:
-    """Filled, a member removed, the group gone, all members gone, late, and back again."""
+    """The group is filled, loses a member, is gone, loses all members, is late, and is back again."""
     people = [person(each) for each in ("anna", "bo", "cilla")]
     dn = {each: f"uid={each},{PEOPLE}" for each in ("anna", "bo", "cilla")}
     server.fill(*people, group("Nattskiftet", *dn.values()))

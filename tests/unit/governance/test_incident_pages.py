@@ -1,4 +1,4 @@
-"""Pages of incidents: officers keep them without a command of the operator's, and see the operator's own."""
+"""Pages of incidents: officers keep them without an operator's command, and see the operator's own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fields(**others: object) -> dict[str, object]:
 
 
 async def opened_by_form(opened: Office) -> str:
-    """An incident that an officer opens by form and passkey; returns the address of its page."""
+    """Open an incident as an officer, by form and passkey; return the address of its page."""
     anna = await opened.visit(ANNA)
     answer = await anna.signs(await anna.post("/incidents/open", fields()), opened.house.signers[ANNA])
     assert answer.status_code == 303
@@ -161,7 +161,7 @@ async def test_a_draft_is_a_file_with_what_is_known_and_blanks(open_office: Offi
 
 
 async def told_by_operator(opened: Office) -> str:
-    """An incident of the operator's, in the log as its command writes it; returns its id."""
+    """Write an incident of the operator's to the log as its command does; return its id."""
     at = datetime.now(UTC).replace(microsecond=0) - 7 * HOUR
     act = IncidentOpened("Avbrott i driften", at, at, frozenset({Clock.CONCERNED}))
     identifier = id_of(act, at)

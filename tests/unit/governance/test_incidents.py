@@ -1,4 +1,4 @@
-"""Incidents: clocks that run from awareness, who may state what, and what each organisation sees."""
+"""Incidents: clocks that run from awareness, permitted statements, and the view of each organisation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALL = frozenset(Clock)
 
 
 def house() -> House:
-    """Anna and Bo decide for the organisation; Eva is one of the operator's staff, and Dag nobody's."""
+    """Anna and Bo decide for the organisation, Eva is of the operator's staff, and Dag is of neither."""
     made = founded()
     contents = [each.signed.content for each in made.record.entries]
     made.record = Record.of(HABO, contents, FOLDS)

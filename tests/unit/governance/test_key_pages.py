@@ -1,4 +1,4 @@
-"""Keys that come to pages as text: of OpenSSH, of a directory, of a code on paper."""
+"""Keys that are entered on pages as text: an OpenSSH key, a directory's key, or a code on paper."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def in_force(opened: Office, who: Subject) -> list[str]:
 
 
 async def signed_by_text(opened: Office, who: Subject, path: str, fields: dict[str, str]) -> Enrolled:
-    """Fill a form in and sign what it leads to, by passkey or by OpenSSH; returns what was stated."""
+    """Fill in a form and sign its statement by passkey or OpenSSH; return the resulting act."""
     opened.in_another_second()
     visitor, signer = await opened.visit(who), opened.house.signers[who]
     page = await visitor.post(path, fields)

@@ -1,7 +1,7 @@
-"""The list of what operating sees has a line for everything that there is to use or to look at.
+"""The list of what operating reveals has a line for everything that can be used or looked at.
 
-What there is is taken from the code: commands from the command line, listeners and routes from the
-installation, metrics from every call that makes one, events from every vocabulary.
+The code is the source: commands from the command line, listeners and routes from the installation,
+metrics from every call that makes one, events from every vocabulary.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_every_command_has_a_line_and_no_line_is_left_over() -> None:
 
 
 def test_a_command_that_is_known_to_open_no_vault_is_not_said_to() -> None:
-    """The tables of the separation suite know who opens none; who names another's records opens one."""
+    """The separation suite's tables list commands that open no vault; one that names records opens one."""
     said = of(Kind.COMMAND)
     none = {" ".join(path) for path, why in NO_RECORDS.items() if why == OF_NO_VAULT}
     assert [name for name in none if said[name].opens] == []
@@ -127,7 +127,7 @@ def test_metadata_and_content_are_shown_by_consent_or_for_another_reason_that_is
 
 
 def test_what_is_said_to_run_within_a_consent_takes_one() -> None:
-    """Every command with such a line can name a consent; of others those that show more within one."""
+    """All commands with such a line can name a consent; the others that can show more within one."""
     said = {name for name, each in of(Kind.COMMAND).items() if each.leave is Leave.CONSENT}
     able = {
         " ".join(path)
@@ -153,7 +153,7 @@ MAKERS = re.compile(r"(Gauge|Counter|Histogram|Summary|Info|Enum|Untyped|StateSe
 
 
 def made_in(module: ast.Module) -> Iterator[ast.expr]:
-    """Yield the name that each call for a metric gives it, as it is written."""
+    """Yield the name in each call that creates a metric, as it is written."""
     imported = {
         name.asname or name.name
         for node in ast.walk(module)
@@ -167,7 +167,7 @@ def made_in(module: ast.Module) -> Iterator[ast.expr]:
 
 
 def named_in(module: ast.Module, wanted: ast.expr) -> str | None:
-    """Return the metric's name, from where its constant is defined; ``None`` where it is put together."""
+    """Return the metric's name, found by its constant; ``None`` where it is composed."""
     if isinstance(wanted, ast.Constant):
         return str(wanted.value)
     if not isinstance(wanted, ast.Name):
@@ -181,12 +181,12 @@ def named_in(module: ast.Module, wanted: ast.expr) -> str | None:
 
 
 def families() -> dict[str, frozenset[str]]:
-    """Every metric with its labels, from what makes them, with all that can be named."""
+    """Return every metric with its labels, from the code that makes them, with every optional label."""
     return {name: labels for name, (_, labels) in exported().items()}
 
 
 def exported() -> dict[str, tuple[str, frozenset[str]]]:
-    """Every metric with its kind, such as counter, and its labels."""
+    """Return every metric with its kind, such as counter, and its labels."""
     queue = cast(NotifyQueue, SimpleNamespace(usage=0.0, ended=0, others={"another"}))
     whose = SimpleNamespace(kind="ap", organisation="0203:habo.se")
     collected = [
@@ -273,11 +273,11 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         VaultEvent.MK_SESSION_ENDED,
     }
 )
-"""Events that organisations' own logs alone have."""
+"""Events that only organisations' own logs have."""
 
 
 def vocabularies() -> Iterable[type[AuditEvent]]:
-    """Every vocabulary of events, found in the source."""
+    """Return every vocabulary of events, found in the source."""
     for path, module in modules().items():
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef) and "AuditEvent" in {ast.unparse(base) for base in node.bases}:
@@ -294,7 +294,7 @@ def test_every_event_has_a_line_or_is_known_to_be_in_organisations_logs_alone() 
 
 
 def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> None:
-    """Calls that name an event: those that pass one on are in the lines by the vocabularies."""
+    """The calls are those that name an event; events that are passed on are covered by the vocabularies."""
     by_name = {
         f"{type(event).__name__}.{event.name}": event for vocabulary in vocabularies() for event in vocabulary
     }
@@ -308,7 +308,7 @@ def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> No
 
 
 def writes_to_the_journal(module: ast.Module) -> bool:
-    """Return whether a module has a logger, which is how all of them write to the journal."""
+    """Return whether a module has a logger, through which all modules write to the journal."""
     return any(
         isinstance(node, ast.Call)
         and last_name(node.func) == "getLogger"
@@ -331,7 +331,7 @@ def test_every_module_that_writes_to_the_journal_has_a_line() -> None:
 
 
 def test_the_page_is_the_one_in_the_documents() -> None:
-    """Run ``./samdrift gov operator-view > docs/operator-view.md`` when it is not."""
+    """After a change, run ``./samdrift gov operator-view > docs/operator-view.md``."""
     assert (ROOT / "docs" / "operator-view.md").read_text() == page("en")
 
 

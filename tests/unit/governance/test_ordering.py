@@ -1,4 +1,4 @@
-"""Orders: officers have the operator's staff look at something; and all of somebody's rights end together."""
+"""Orders: officers ask the operator's staff to look at something; all rights of a person end together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def bare(installation: Installation) -> AsyncIterator[Office]:
 
 @pytest_asyncio.fixture
 async def open_office(bare: Office) -> Office:
-    """An office whose record has a key of one of the operator's staff."""
+    """Return an office whose record has the key of one of the operator's staff."""
     bare.house.signers[OLLE] = own = Ssh(OLLE, "olle")
     asked = await bare.state(KARIN, Enrolled(OLLE, "Olle Ohm", own.key, bare.house.now + YEAR))
     await bare.state(KURT, Approved(asked.digest))

@@ -1,4 +1,4 @@
-"""Pages of governance over a vault: who sees what, and what is stated from them."""
+"""Pages of governance over a vault: access for each role, and statements made on them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def open_office(installation: Installation) -> AsyncIterator[Office]:
 
 
 async def asked(opened: Office, by: Subject, to: Subject = CILLA) -> Statement:
-    """A role that is asked for and waits."""
+    """Ask for a role, which waits for approval."""
     now = (await opened.role.records.read(opened.organisation)).last
     assert now is not None
     start = now + timedelta(hours=1)
@@ -124,7 +124,7 @@ async def test_an_officer_refuses_what_is_asked_for(open_office: Office) -> None
 
 
 async def test_an_officer_decides_about_the_operators_request_and_revokes_it(open_office: Office) -> None:
-    """From the pages alone: who asks, for what and why; while it lasts it stands on every page."""
+    """The pages suffice: they show person, purpose and reason, and a notice while the consent lasts."""
     olle = Subject.parse("operator:olle")
     own = Ssh(olle, "olle")
     act = Enrolled(olle, "Olle Ohm", own.key, open_office.house.now + YEAR)
@@ -160,7 +160,7 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     "ticket", ["person: Anna A", "claim:x y", "2026-99-99T00:00:00Z", "0001-01-01T00:00:00Z", "metadata"]
 )
 async def test_what_the_operator_writes_itself_is_shown_as_it_is(open_office: Office, ticket: str) -> None:
-    """A ticket that looks like something else neither hides a request nor says what it is not."""
+    """A ticket that imitates something else neither hides a request nor misrepresents it."""
     olle = Subject.parse("operator:olle")
     own = Ssh(olle, "olle")
     key = await open_office.state(KARIN, Enrolled(olle, "Olle", own.key, open_office.house.now + YEAR))
@@ -268,7 +268,7 @@ async def test_what_an_authenticator_must_not_sign_so_is_refused_and_logged(
 
 
 async def test_nobody_brings_a_statement_of_somebody_else(open_office: Office) -> None:
-    """Not even one that its author has signed: it is brought by its author."""
+    """Even a statement that its author has signed must be brought by the author."""
     record = await open_office.role.records.read(open_office.organisation)
     of = record.entries[-2].statement.digest
     statement = Statement(
@@ -312,7 +312,7 @@ async def test_a_reason_that_cannot_be_stated_is_refused_in_the_persons_language
 async def test_a_reason_of_marks_without_end_is_refused_before_they_are_put_in_order(
     open_office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That takes the square of their number: eleven minutes for a form, in which no other thread runs."""
+    """Normalising grows with the square of their number: eleven minutes, in which no other thread runs."""
     normalized: list[int] = []
 
     def noted(form: Literal["NFC"], text: str) -> str:
@@ -351,7 +351,7 @@ async def test_a_key_that_was_offered_since_the_officer_looked_is_not_asked_for(
 
 
 async def test_what_is_refused_has_nobody_verify_the_whole_record_again(open_office: Office) -> None:
-    """Anybody who signs in can bring something that is refused, as often as they like."""
+    """Anyone who signs in can bring a statement that is refused, as often as they like."""
     records, cilla = open_office.role.records, await open_office.visit(CILLA)
     before = await records.read(open_office.organisation)
     statement = Statement(
@@ -363,7 +363,7 @@ async def test_what_is_refused_has_nobody_verify_the_whole_record_again(open_off
 
 
 async def test_a_name_is_written_without_what_nobody_sees(open_office: Office) -> None:
-    """As the sign-in service gives it, with marks of direction or letters of two parts: it can be stated."""
+    """Names from the sign-in service with direction marks or decomposed letters can still be stated."""
     disa = Subject.parse("person:disa")
     async with open_office.installation.open(open_office.organisation, GOV) as vault:
         await vault.adopt_person(Identity(ISSUER, "disa", " \u202eDisa A\u030aberg" + "g" * 200), disa.id)
@@ -397,7 +397,7 @@ async def test_an_auditor_changes_nothing(open_office: Office) -> None:
 
 
 async def test_an_auditor_has_no_part_in_a_decision(open_office: Office) -> None:
-    """Neither by a signature, with a key of their own."""
+    """Not even by signing it with a key of their own."""
     own = Authenticator(AUDITOR, 31)
     act = Enrolled(AUDITOR, "Rut Ros", own.key, open_office.house.now + YEAR)
     key = await open_office.state(ANNA, act)
@@ -424,7 +424,7 @@ async def test_the_key_of_another_is_not_there_for_whoever_has_no_role(open_offi
 
 
 async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> None:
-    """Cilla makes a passkey; Anna asks that it is enrolled, Bo approves; then it is Cilla's."""
+    """Cilla makes a passkey, Anna asks for its enrolment, and Bo approves; then it is Cilla's."""
     made = Authenticator(CILLA, 9)
     cilla = await open_office.visit(CILLA)
     fields = {"why": "Nyckelring", "public": made.key.public, "credential": made.key.credential}
@@ -507,7 +507,7 @@ async def test_a_lone_officer_who_lost_the_key_comes_back_by_the_code_on_paper(
 
 
 async def test_a_sign_in_is_the_person_whose_key_has_signed_so(open_office: Office) -> None:
-    """Somebody whom the record knows by an SSH key signs in for the first time, under an id of the vault."""
+    """The record knows a person's SSH key, but the first sign-in creates another id in the vault."""
     key = Ssh(BO, "bo")
     async with open_office.installation.open(open_office.organisation, GOV) as vault:
         assert await vault.rename_person(BO.id, "another")

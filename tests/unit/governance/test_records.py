@@ -41,7 +41,7 @@ def records(installation: Installation, house: House) -> Records:
 
 
 async def begun(installation: Installation) -> tuple[ParticipantIdentifier, House, Records]:
-    """An organisation whose officers have been brought in."""
+    """Return an organisation whose first officers have been enrolled."""
     organisation = await installation.organisation()
     house = founded(organisation.value, NOW)
     kept = records(installation, house)
@@ -226,7 +226,7 @@ async def test_signed_statements_have_numbers_without_a_gap_in_every_role(instal
 
 
 class Overtaken(Records):
-    """Records of a process that another one overtakes, so many times, between reading and appending."""
+    """Records of a process that another overtakes ``times`` times between reading and appending."""
 
     times = 1
     other: Records
@@ -243,7 +243,7 @@ class Overtaken(Records):
 async def test_what_is_signed_at_the_same_moment_at_two_processes_is_all_appended(
     installation: Installation,
 ) -> None:
-    """The second's number is taken by then; neither has to sign again."""
+    """The number of the second is already used, but neither person has to sign again."""
     organisation, house, kept = await begun(installation)
     here = Overtaken(installation.gate, lambda: house.now)
     here.other = kept

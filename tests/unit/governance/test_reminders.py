@@ -1,4 +1,4 @@
-"""What waits for an organisation's people, and the steps at which they hear of it."""
+"""Matters that wait for an organisation's people, and the steps at which they are reminded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def of_the_operator(now: datetime, *clocks: Clock) -> Incident:
-    """An incident that the operator has opened, as its entry in a log has it."""
+    """Return an incident that the operator has opened, as its entry in a log has it."""
     act = IncidentOpened("Avbrott", now, now, frozenset(clocks))
     known: dict[str, Incident] = {}
     fold_incident(known, "e" * 64, act, now, "operator:ola", "INC-7")
@@ -34,7 +34,7 @@ def waits(house: House, after: timedelta = timedelta()) -> list[Pending]:
 
 
 def heard(one: Pending, moments: list[datetime]) -> list[timedelta]:
-    """The steps of which somebody hears who looks at these moments, each once."""
+    """Return the steps of which a person is reminded who looks at these moments, each once."""
     steps = [step for each in moments if (step := one.reached(each)) is not None]
     return [each.ahead for each in {step.name: step for step in steps}.values()]
 

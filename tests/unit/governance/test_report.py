@@ -1,4 +1,4 @@
-"""The compliance report: never green without evidence, and saying so in each of its forms."""
+"""The compliance report: never green without evidence, and clear about it in each of its forms."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_collector_that_finds_nothing_something_bad_old_or_of_the_future_turns
 def test_a_catalogue_that_is_too_old_or_of_a_day_to_come_turns_the_rows_that_rest_on_it(
     days: int, status: Status
 ) -> None:
-    """The catalogue itself breaks: it is used for longer than its limit, or before its day."""
+    """The catalogue is used for longer than its limit, or before its day."""
     rows = [duty for duty in DUTIES.values() if any(each.collector == IN_USE for each in duty.collectors)]
     assert rows
     for duty in rows:
@@ -162,7 +162,7 @@ def test_the_document_says_status_age_and_limit() -> None:
 
 
 class _Texts(HTMLParser):
-    """Texts and open elements of a page."""
+    """A collector of the texts and open elements of a page."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ def test_oscal_has_every_duty_and_the_same_bytes_each_time() -> None:
 
 
 def test_grants_and_their_reviews_are_seen_from_signed_statements() -> None:
-    """The right that nobody has looked at for longest counts."""
+    """The right whose last review is the oldest determines the date."""
     given = [*founding(), grant(ANNA, 1, rights(BO, SCHOOL, Right.READ), start=30)]
     first = given[-1]
     later = at(100)

@@ -1,4 +1,4 @@
-"""The compliance report as a PDF: every duty is in it, and it says who signed it."""
+"""The compliance report as a PDF: it contains every duty, and states who signed it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_process_of_its_own_sets_it() -> None:
 
 
 async def test_the_signature_covers_all_of_it_and_is_by_the_key() -> None:
-    """Judged by the library's own verifier, which reads the file anew."""
+    """The library's own verifier judges it, and reads the file again."""
     from pyhanko.pdf_utils.reader import PdfFileReader
     from pyhanko.sign.validation import async_validate_pdf_signature
     from pyhanko_certvalidator import ValidationContext

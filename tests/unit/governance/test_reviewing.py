@@ -1,4 +1,4 @@
-"""A review on its page: use beside names, an answer for each right, and the end."""
+"""A review on its page: use next to names, an answer for each right, and the end."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def given(opened: Office, to: Subject, scope: Scope = SOC, right: Right = 
 
 
 async def review(opened: Office, *items: Statement, reviewer: Subject = ANNA, stand_in: Subject = BO) -> int:
-    """Have a review opened, a second after what it is about; returns its number."""
+    """Open a review, a second after the statements that it is about; return its number."""
     opened.in_another_second()
     digests = tuple(sorted(each.digest for each in items))
     about = f"mailbox:{SOC.mailbox}"
@@ -68,7 +68,7 @@ async def review(opened: Office, *items: Statement, reviewer: Subject = ANNA, st
 
 
 async def read(opened: Office, who: Subject, mailbox: str = "soc") -> None:
-    """Have a person read in a mailbox, as the log of the message client has it."""
+    """Record a reading in a mailbox, as the message client's log has it."""
     reader = Principal(PrincipalKind.USER, who.id, opened.organisation.value)
     async with opened.installation.gate.open(
         reader, opened.organisation, Role.MESSAGE_CLIENT, Purpose.READ
@@ -79,7 +79,7 @@ async def read(opened: Office, who: Subject, mailbox: str = "soc") -> None:
 async def answered(
     opened: Office, visitor: Visitor, number: int, answer: str, of: Statement | None = None
 ) -> None:
-    """Answer on the page, sign, and come back to the review."""
+    """Answer on the page, sign, and return to the review."""
     fields = {"answer": answer, "why": "talat med chefen"} | ({} if of is None else {"of": of.digest})
     page = await visitor.post(f"/reviews/{number}", fields)
     signed = await visitor.signs(page, opened.house.signers[ANNA], f"/reviews/{number}")
@@ -152,7 +152,7 @@ async def test_a_review_is_not_closed_while_something_in_it_waits(open_office: O
 
 
 def locked(locked_role: Role) -> Any:
-    """Return a way to open vaults when that of one role waits for its officer."""
+    """Return a way to open vaults while the vault of one role waits for its officer."""
     opens: Any = Gate.open
 
     def open_vault(
@@ -225,7 +225,7 @@ async def test_nobody_answers_for_a_right_of_their_own(open_office: Office) -> N
 
 
 async def test_nobody_is_offered_an_answer_for_a_group_that_they_are_in(open_office: Office) -> None:
-    """It would be signed and count for nothing, and the right would end by silence."""
+    """The answer would be signed without counting, and the right would end by silence."""
     key = Ssh(AD, "ad")
     asked = await open_office.state(ANNA, open_office.house.enrolment(key))
     await open_office.state(BO, Approved(asked.digest))

@@ -1,4 +1,4 @@
-"""The page of who can read where an organisation has given thousands of rights: parts with links."""
+"""The page of people who can read, when an organisation has granted thousands of rights: parts with links."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ async def open_office(installation: Installation) -> AsyncIterator[Office]:
 
 
 async def give(opened: Office, count: int) -> Sequence[str]:
-    """Give so many persons a right to one of 25 mailboxes, all in one second, as who signs over unsigned ones
-    does; return who they are.
+    """Grant ``count`` persons a right to one of 25 mailboxes; return the persons.
+
+    All statements have the same second, as when an officer signs over unsigned ones.
     """
     opened.in_another_second()
     house = opened.house
@@ -53,7 +54,7 @@ def shown(page: str) -> list[str]:
 
 
 async def follow(visitor: Visitor, path: str, label: str) -> list[str]:
-    """Return the pages from one on, by the link with that label."""
+    """Return the page and those that follow it by the link with that label."""
     pages = []
     while path:
         pages.append((await visitor.get(path)).text)

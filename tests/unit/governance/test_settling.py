@@ -1,4 +1,4 @@
-"""The page of rights that nobody signed: each is shown, signed over or left; two officers end the rest."""
+"""The page of unsigned rights: each is shown, signed over or left, and two officers end the rest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def assignments(opened: Office) -> Assignments:
 
 
 async def unsigned(opened: Office, by: Subject, to: Subject, scope: Scope, right: Right) -> Statement:
-    """Give a right on the pages of the message client, as was done before statements were signed."""
+    """Grant a right on the pages of the message client, as before statements were signed."""
     opened.clock.ahead += timedelta(seconds=1)
 
     def act(at: datetime) -> Act:
@@ -52,7 +52,7 @@ async def unsigned(opened: Office, by: Subject, to: Subject, scope: Scope, right
 
 
 async def two(opened: Office) -> tuple[Statement, Statement]:
-    """Rights that nobody signed: one of Eva's, one of Anna's own, and the role of Dag, who gave it."""
+    """Make unsigned rights: one of Eva's, one of Anna's own, and the role of Dag, who granted it."""
     of_eva = await unsigned(opened, ANNA, EVA, Scope("skola"), Right.READ)
     await unsigned(opened, KARIN, DAG, ORGANISATION, Right.ADMINISTRATOR)
     return of_eva, await unsigned(opened, DAG, ANNA, Scope("skola"), Right.WRITE)
@@ -169,7 +169,7 @@ async def test_a_reason_that_is_missing_is_asked_for_at_its_right(open_office: O
 async def test_where_the_message_clients_vault_is_closed_the_page_says_so_and_ends_nothing(
     open_office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As at isolation level process, where another process has its keys."""
+    """At isolation level process, another process has the keys of that vault."""
     await two(open_office)
     gate, opened = open_office.installation.gate, type(open_office.installation.gate).open
 

@@ -1,4 +1,4 @@
-"""An organisation's webhook: it hears of an emergency soon, once, by a token that anybody verifies."""
+"""An organisation's webhook is notified of an emergency soon and once, with a verifiable token."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ GOV = Role.GOVERNANCE
 
 @dataclass
 class Receiver:
-    """The organisation's server, and what was posted there."""
+    """The organisation's server, with the notifications that it received."""
 
     posted: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
     answers: list[int | HttpFault] = field(default_factory=list)
-    """The next answers; afterwards all is accepted."""
+    """The next answers; after them, everything is accepted."""
 
     async def fetch(
         self,
@@ -68,7 +68,7 @@ class House:
         self.begin()
 
     def begin(self) -> None:
-        """A process begins, which remembers nothing."""
+        """Start another process, which remembers nothing."""
         gate, clock = self.town.installation.gate, self.town.clock
         targets = {self.town.organisation: TARGET}
         note = lambda host, why: self.noted.append((host, why))  # noqa: E731
@@ -216,7 +216,7 @@ async def test_an_emergency_is_heard_of_and_nobody_is_looked_at_in_each_round(
 async def test_a_webhook_that_does_not_answer_holds_up_no_other(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An attempt lasts twenty seconds: so much later every other organisation heard of emergencies."""
+    """An attempt lasts twenty seconds, and every other organisation was notified that much later."""
     monkeypatch.setattr(webhooks, "_EVERY", timedelta(seconds=0.01))
     slow, other = house.town.organisation, await house.town.installation.organisation()
     monkeypatch.setattr(house.webhooks, "_targets", {slow: TARGET, other: TARGET})

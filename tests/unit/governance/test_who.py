@@ -1,4 +1,4 @@
-"""Who can, who could and who did, computed from statements, counts of doors and logs."""
+"""People who can, could and did, computed from statements, counts of doors and logs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def member(person: Subject, group_grant: Statement) -> Door:
 
 
 def reach(found: Sequence[Path]) -> set[tuple[str, str, str]]:
-    """Everything that paths say can be done: by whom, what, where."""
+    """Return everything that the paths allow: by whom, what and where."""
     kinds = {PathKind.PERSON, PathKind.MEMBER, PathKind.SYSTEM}
     return {(each.who, can, each.where) for each in found if each.kind in kinds for can in each.can}
 
@@ -88,7 +88,7 @@ def reach(found: Sequence[Path]) -> set[tuple[str, str, str]]:
 def is_so(
     copy: Copy, moment: datetime, claims: dict[Subject, frozenset[Subject]]
 ) -> set[tuple[str, str, str]]:
-    """The same, by trying every door as everybody: what is decided when somebody comes."""
+    """Return the same by trying every door as everyone, with the decision made when a person comes."""
     everybody = (ANNA, BO, CILLA, DAG, ROBOT)
     doors = [(right, scope) for right in Right for scope in (*MAILBOXES, ORGANISATION)]
     return {
@@ -145,7 +145,7 @@ def test_a_substitute_has_what_the_absent_person_was_given_and_rests_on_both() -
 
 @pytest.mark.parametrize("seed", sampled(range(30)))
 def test_who_can_is_what_is_so_at_any_moment(seed: int) -> None:
-    """Whoever gets through is in the report, and each path of the report gets through."""
+    """Everyone who gets through is in the report, and each path of the report gets through."""
     drawn, statements, hour = random.Random(seed), founding(), 1.0
     groups: list[Statement] = []
     for _ in range(60):
@@ -352,7 +352,7 @@ def test_a_substitute_of_a_time_in_which_the_absent_person_had_nothing_could_not
 
 
 def test_a_substitute_could_only_what_both_rights_gave_at_the_same_moment() -> None:
-    """The absent person's right counts while the substitute is held back, and never together with it."""
+    """The absent person's right counts while the substitute is held back, but never together with it."""
     lent = grant(ANNA, 10, rights(BO, SCHOOL, Right.READ), start=30, end=40)
     substitute = grant(ANNA, 10, Substitution(CILLA, SCHOOL, BO), start=20, end=100)
     objected = objection(DAG, 25, substitute)
@@ -368,7 +368,7 @@ def test_one_who_came_to_a_group_when_its_right_was_over_never_had_that() -> Non
 
 
 def signed_basis(statements: Sequence[Statement], last: float = 10_000) -> Basis:
-    """A basis whose statements are signed ones, as readings of groups always are."""
+    """Return a basis of signed statements, as readings of groups always are."""
     copy = Copy.of(HABO)
     copy.include(statements)
     return Basis(copy, Record(HABO), Doors.of([]), Uses(at(last) - timedelta(days=90), at(last)))
@@ -405,7 +405,7 @@ def test_a_person_in_a_group_of_a_directory_has_a_path_by_it_as_it_was_read() ->
 
 @pytest.mark.parametrize("seed", sampled(range(20)))
 def test_who_can_by_groups_is_whoever_would_get_in(seed: int) -> None:
-    """Both ways: each path gets in at that moment, and whoever gets in has a path."""
+    """Each path gets in at that moment, and everyone who gets in has a path."""
     chance = random.Random(f"groups {seed}")
     people = [ANNA, BO, CILLA, DAG]
     world, inside = founding(), set[Subject]()

@@ -1,7 +1,7 @@
-"""Processes that add to a log, sign it and have it witnessed, each to be killed at a moment that is chosen.
+"""Processes that keep a log, sign it and request cosignatures, each killed at a chosen moment.
 
-One process has imported everything and forks the others, each with an event loop and connections of its
-own: so a kill costs what the process does, and not what starting Python takes.
+One process has imported everything and forks the others, each with its own event loop and
+connections, so that a kill costs only the process's work, and not the start of Python.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ _STATEMENTS = {
     "append_log": "entries",
     "COMMIT": "commit",
 }
-"""What a round trip to the database is about, by the first of these in it; tiles come with checkpoints."""
+"""Subject of a database round trip, by the first of these in its statement; a checkpoint brings tiles."""
 POINTS = (
     *(f"{moment} {what}" for what in _STATEMENTS.values() for moment in ("before", "sent", "after")),
     "before question",
     "after question",
 )
-"""The moments at which a process can kill itself. "Sent" is when no answer has come from the database."""
+"""Moments at which a process can kill itself. "Sent" means that the database has not answered yet."""
 
 
 @dataclass
 class Aim:
-    """A point, and how often the process passes it before it kills itself there."""
+    """A point, and the number of times that the process passes it before it kills itself there."""
 
     point: str
     passes: int
 
     def at(self, point: str) -> None:
-        """Kill this process when that is the chosen moment."""
+        """Kill this process if this is the chosen moment."""
         if point == self.point:
             self.passes -= 1
             if self.passes < 0:
@@ -66,7 +66,7 @@ class Aim:
 
 
 class AimedSession(Session):
-    """A connection at which the process may die before, in and after a round trip."""
+    """A connection on which the process may die before, during and after a round trip."""
 
     aim: Aim
     what = ""
@@ -85,7 +85,7 @@ class AimedSession(Session):
 
 
 class AimedClient(EnteredAddressClient):
-    """A client at whose questions to the witness the process may die."""
+    """A client with which the process may die before or after a request to the witness."""
 
     aim: Aim
 
@@ -106,7 +106,7 @@ class AimedClient(EnteredAddressClient):
 async def keep(
     settings: VaultSettings, organisation: ParticipantIdentifier, address: str, aim: Aim, ready: int
 ) -> None:
-    """Add to the log and keep it, without end; ``ready`` is told when that begins."""
+    """Add to the log and keep it, without end; signal ``ready`` at the start."""
     AimedSession.aim = AimedClient.aim = aim
     setattr(gates, "Session", AimedSession)  # noqa: B010
     gate = await Gate.start(settings)
@@ -123,9 +123,10 @@ async def keep(
 
 
 def forked(given: tuple[VaultSettings, ParticipantIdentifier, str], point: str, number: float) -> int:
-    """Fork a process that keeps the log, see it killed, and return its status.
+    """Fork a process that keeps the log, wait until it is killed, and return its status.
 
-    At a point that it passes for the ``number``-th time; or, without one, that many seconds after it began.
+    It dies when it passes ``point`` for the ``number``-th time or, without a point, ``number`` seconds
+    after it began.
     """
     heard, ready = os.pipe()
     child = os.fork()
@@ -142,7 +143,7 @@ def forked(given: tuple[VaultSettings, ParticipantIdentifier, str], point: str, 
 
 
 def main(file: Path) -> None:
-    """Fork as each line of the standard input says, and print how each process ended."""
+    """Fork as each line of the standard input asks, and print the outcome of each process."""
     given = pickle.loads(file.read_bytes())
     for line in sys.stdin:
         number, _, point = line.strip().partition(" ")

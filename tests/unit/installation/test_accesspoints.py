@@ -1,4 +1,4 @@
-"""The message service's way to an access point: made when it is first needed, and not before."""
+"""The message service's way to an access point, which is made when it is first needed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Made:
 
 
 class Connecting:
-    """Fails as long as there is something to fail with; counts."""
+    """A connection that fails as long as it has errors left, and counts the attempts."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -99,7 +99,7 @@ async def test_it_is_connected_with_once_however_many_ask_at_once() -> None:
 
 
 async def test_our_own_access_point_that_waits_for_its_database_is_there() -> None:
-    """In an outage of the database its own line says so; another's access point has no such line here."""
+    """The database reports its own outage; another installation's access point has no such line here."""
 
     class Waiting(Made):
         def __init__(self, *errors: TransferUnavailable) -> None:
@@ -134,7 +134,7 @@ async def test_our_own_access_point_that_waits_for_its_database_is_there() -> No
 def test_only_the_access_point_of_this_installation_is_called_by_another_name_than_its_address(
     tmp_path: Path,
 ) -> None:
-    """A certificate for a loopback address is to be had from nobody; elsewhere the address has to match."""
+    """No authority certifies a loopback address; elsewhere the address has to match."""
     address = 'address = "https://sdk.example.se/as4"\nlease_seconds = 20'
     config = load(write(tmp_path, GOOD.replace("lease_seconds = 20", address)))
     assert name_of_own(config, "https://[::1]:8444") == "sdk.example.se"
@@ -154,7 +154,7 @@ def test_an_access_point_is_ours_where_ours_listens(tmp_path: Path) -> None:
 
 
 def test_only_where_this_installation_listens_is_its_own_access_point(tmp_path: Path) -> None:
-    """Another supplier's is reached over the network, and so is our own by another name."""
+    """Another supplier's is reached over the network, and so is our own under another name."""
     config = load(write(tmp_path, GOOD))
     assert is_own_listener(config, "https://[::1]:8444")
     for other in (
@@ -187,7 +187,7 @@ class OneVault:
 
 
 async def test_the_access_point_of_this_process_is_called_directly_and_no_other(tmp_path: Path) -> None:
-    """Nothing listens at either address: what is answered has not gone over the network."""
+    """The addresses have no listeners, so the answer has not gone over the network."""
     asked = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,7 +222,7 @@ async def test_the_access_point_of_this_process_is_called_directly_and_no_other(
 
 
 def test_interface_c_is_called_directly_but_behind_a_front(tmp_path: Path) -> None:
-    """Each of several workers has all of interface C, and is in charge of the organisation in both roles."""
+    """Each of several workers has all of interface C, and serves the organisation in both roles."""
     way = Way(HERE, tmp_path)
     config = replace(load(write(tmp_path, GOOD)), inner_issuers=way.trust)
     doors = PublicDoors(config, way.identity("server"))

@@ -1,4 +1,4 @@
-"""The database's superuser rewrites a log, with right salts and hashes, and is found: by what, and where."""
+"""The database's superuser rewrites a log with correct salts and hashes, and each change is found."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.unit.installation.test_logkeeping import AP, MEMBER, Scene, scene
 
 __all__ = ["scene"]
 FIRST, SECOND, LATER = 6, 9, 4
-"""Entries up to the first and between it and the second checkpoint that a witness saw, and after them."""
+"""Numbers of entries up to the first witnessed checkpoint, from it to the second, and after that."""
 
 
 def changed(log: str, at: int) -> str:
-    """Another fact in an entry, with its commitment."""
+    """Change a fact in an entry, and its commitment."""
     return rewritten(log, at, "replace(convert_from(content, 'UTF8'), 'envelope', 'envelopf')")
 
 
 def backdated(log: str, at: int) -> str:
-    """Six days earlier, with its commitment."""
+    """Set the date of an entry back six days, and change its commitment."""
     year = "substring(convert_from(content, 'UTF8') FOR 11)"
     return rewritten(log, at, f"replace(convert_from(content, 'UTF8'), {year}, '{{\"at\":\"2025-')")
 
@@ -46,7 +46,7 @@ def rewritten(log: str, at: int, content: str) -> str:
 
 
 def dropped(log: str, at: int) -> str:
-    """All from an entry on, and the head set back."""
+    """Remove an entry and all after it, and set the head back."""
     return (
         f"DELETE FROM {log} WHERE sequence >= {at};"
         f" UPDATE {log}_head SET sequence = (SELECT max(sequence) FROM {log});"
@@ -54,7 +54,7 @@ def dropped(log: str, at: int) -> str:
 
 
 def taken_out(log: str, at: int) -> str:
-    """One from the middle; those after it move up."""
+    """Remove one entry from the middle; the later ones move up."""
     return (
         f"DELETE FROM {log} WHERE sequence = {at};"
         f" UPDATE {log} SET sequence = -sequence WHERE sequence > {at};"
@@ -64,7 +64,7 @@ def taken_out(log: str, at: int) -> str:
 
 
 def put_in(log: str, at: int) -> str:
-    """One by somebody innocent in the middle; those after it move down."""
+    """Insert a copied entry in the middle; the later ones move down."""
     columns = "content, previous, hash, traces, retention, salt"
     return (
         f"UPDATE {log} SET sequence = -sequence WHERE sequence >= {at};"
@@ -95,7 +95,7 @@ async def rewrite(scene: Scene, attack: Callable[[str, int], str], at: int) -> N
 
 
 async def verified(scene: Scene, folder: Path, known: SignedCheckpoint) -> LogVerdict:
-    """Verify an export as the organisation does, which has kept the last checkpoint that it saw."""
+    """Verify an export as the organisation does, with the last checkpoint that it saw."""
     async with scene.installation.open(scene.organisation, AP) as vault:
         await write_tree(vault.tree, vault.log_origin.hash, "log", folder / "log")
     (keys,) = scene.logs.values()
@@ -110,8 +110,10 @@ async def test_a_log_that_its_database_s_superuser_rewrote_is_found_by_an_export
     tmp_path: Path,
     attack: Callable[[str, int], str],
 ) -> None:
-    """Found by `log verify` and a witnessed checkpoint: the first wrong entry is at the attack or before it,
-    and after the last checkpoint that still holds. Also when the log has grown since and was signed again.
+    """`log verify` with a witnessed checkpoint places the first wrong entry at or before the attack.
+
+    It is after the last checkpoint that still holds, even if the log has since grown and been signed
+    again.
     """
     scene.now = datetime.now(UTC)
     await scene.known()
@@ -139,7 +141,7 @@ async def test_an_append_log_that_keeps_nothing_is_found_by_promises(
     scene: Scene,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """No answer has a promise from then on, and none has that of an entry of before; an alarm says so."""
+    """Answers then have no promise, not even that of an earlier entry, and there is an alarm."""
     await scene.known()
     await scene.log(3)
     login = await vault_login(scene.installation, scene.organisation, AP)

@@ -1,4 +1,4 @@
-"""Installations that would share anything do not run beside each other (transport-profile-as4 2.10 e)."""
+"""Installations that would share anything do not run side by side (transport-profile-as4 2.10 e)."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ roles = ["{role}"]
 
 @dataclass
 class Place:
-    """A folder with configuration files and what they name."""
+    """A folder with configuration files and the files that they name."""
 
     folder: Path
 
     def file(self, name: str, change: tuple[str, str] = ("", ""), issuer: str = "") -> Path:
-        """A configuration that is apart from every other one, but for ``change``."""
+        """Write a configuration that shares nothing with any other, except for ``change``."""
         environment = {"a": "test", "b": "demonstration"}[name]
         text = TEXT.format(name=name, environment=environment, port={"a": 900, "b": 901}[name])
         assert change[0] in text
@@ -117,7 +117,7 @@ class Place:
         file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def key(self, name: str, issuer: str) -> Path:
-        """An access point's key in the key store of one of them."""
+        """Make an access point's key in one configuration's key store."""
         secrets = self.folder / name / "secrets"
         store = key_store(secrets)
         request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, x509.Name([]), bits=2048)
@@ -134,7 +134,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def shared(*files: Path) -> str:
-    """The setting by which they are not apart; empty when they are."""
+    """Return the setting that the configurations share; empty if they share none."""
     try:
         require_apart([claims_of(load(file), file) for file in files])
     except NotApart as error:
@@ -392,7 +392,7 @@ def test_a_file_that_is_not_there_is_named_once(place: Place) -> None:
 
 
 def test_one_credential_is_not_for_two(place: Place) -> None:
-    """A supervisor hands on the credentials that it was given, all to all."""
+    """A supervisor passes all of its credentials on to all of its processes."""
     changes = [
         (f'passphrase_file = "{name}/passphrase"', 'passphrase_credential = "passphrase"') for name in "ab"
     ]

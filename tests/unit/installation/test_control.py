@@ -1,4 +1,4 @@
-"""Running processes are told things by whoever runs them, and by nobody else."""
+"""Running processes accept commands only from the user who runs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMANDS = {"greet": greet}
 
 
 async def said(folder: Path, line: bytes) -> Any:
-    """The answer to a line as it is."""
+    """Send a raw line, and return the answer."""
     (path,) = folder.iterdir()
     with control._short(path) as name:
         reader, writer = await asyncio.open_unix_connection(name)

@@ -1,5 +1,6 @@
-"""Cover by agreements where roles ask for it: what opens, what is sent, what happens at the end, and what
-logs, metrics and health say of it.
+"""Cover by agreements as roles require it: opening, sending, the end, and its traces.
+
+The traces are those in logs, metrics and health.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ MT, AP, GOV = Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.GOVERNANCE
 
 @dataclass
 class Covered:
-    """An organisation with officers, a gate of its own that asks for cover, and a clock."""
+    """An organisation with officers, its own gate that asks for cover, and a clock."""
 
     installation: Installation
     gate: Gate
@@ -76,12 +77,12 @@ class Covered:
         return self
 
     def ask_again(self) -> None:
-        """Another process begins, which remembers nothing."""
+        """Start another process, which remembers nothing."""
         self.keeper = CoverKeeper(self.gate, lambda: self.now, COVERED_ROLES, self.health.note)
         self.gate.covered_by(self.keeper)
 
     def write_through(self, gate: Gate) -> None:
-        """Have what is stated from now on written by the process of ``gate``."""
+        """Let the process of ``gate`` append statements from now on."""
         self._records = Records(gate, lambda: self._house.now)
 
     async def state(self, by: Subject, *acts: Act) -> Statement:
@@ -94,7 +95,7 @@ class Covered:
         return made[-1]
 
     async def agree(self, end: datetime, choice: AtEnd = AtEnd.STOP) -> str:
-        """Enter and countersign an agreement that carries every duty; returns its name."""
+        """Enter and countersign an agreement for every duty; return its name."""
         mine = (self.organisation.value,)
         await self.state(ANNA, named(TOWN, mine[0]), named(OPERATOR), Chosen(choice))
         whole = agreed(duties=PASSED_ON, start=self.now, end=end, organisations=mine)
@@ -282,7 +283,7 @@ async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
 
 @pytest.mark.parametrize("by", ["this process", "another"])
 async def test_without_traffic_what_is_stated_is_seen_too(house: Covered, by: str) -> None:
-    """The records of the house are written through another process's gate than the one that keeps cover."""
+    """The house writes its records through the gate of another process than the one that keeps cover."""
     keeper = CoverKeeper(house.gate, lambda: house.now, COVERED_ROLES, per_organisation=True)
     mine = house.organisation.value, MT.value
     if by == "this process":
@@ -417,7 +418,7 @@ async def _away() -> AsyncIterator[None]:
 async def test_what_one_organisation_takes_to_be_decided_holds_up_no_other(
     house: Covered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its officers may state thousands of agreements: the process goes on meanwhile."""
+    """Its officers may state thousands of agreements, and the process goes on meanwhile."""
     decided, meanwhile = cover.standing, threading.Event()
 
     def slowly(*given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Maintenance of the database as its administrator, and a start while it is not there."""
+"""Maintenance of the database as its administrator, and a start while it is unavailable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MEMORY = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name = 
 async def test_what_an_installation_saw_of_its_vaults_is_not_kept_in_memory(
     installation: Installation,
 ) -> None:
-    """One session that has been in 600 vaults takes 34 MB for as long as it lasts."""
+    """A session that has visited 600 vaults occupies 34 MB for as long as it lasts."""
     for _ in range(4):
         await installation.organisation()
     settings = installation.settings

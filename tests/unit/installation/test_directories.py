@@ -1,4 +1,4 @@
-"""Directories while governance is served: read when it is time, and each has a state with its reason."""
+"""Directories while governance is served: read when due, and each with a state and its reason."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ANNA_DN = f"uid=anna,{PEOPLE}"
 
 @dataclass
 class Ground:
-    """A directory in a configuration, the organisation, and what its health says."""
+    """A directory in a configuration, the organisation, and its health."""
 
     world: World
     server: Slapd
@@ -52,7 +52,7 @@ class Ground:
     keeper: DirectoryKeeper
 
     def state(self) -> str:
-        """Why the directory is gone; empty while it is there."""
+        """Return the reason that the directory is gone; empty while it is there."""
         (condition,) = self.health.conditions()
         assert (condition.dependency, condition.at) == ("directory", "localhost")
         return condition.reason
@@ -142,7 +142,7 @@ async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_ti
 async def test_a_directory_that_is_gone_is_asked_each_minute_until_it_is_back(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has mended it would have waited for a quarter of an hour to see that."""
+    """The person who repaired it would otherwise wait a quarter of an hour to see the result."""
     for name in ("_PAUSE", "_SOON"):
         monkeypatch.setattr(directories, name, timedelta(milliseconds=20))
     await enrol(ground.world)
@@ -162,7 +162,7 @@ async def test_a_directory_that_is_gone_is_asked_each_minute_until_it_is_back(
 
 
 class Laborious:
-    """A directory that is read for a while, and then is not fit."""
+    """A directory that takes long to read, and is then refused."""
 
     def __init__(self, world: World, takes: timedelta) -> None:
         self.world, self.takes = world, takes
@@ -176,7 +176,7 @@ class Laborious:
 async def test_a_directory_that_is_laborious_is_asked_less_often_than_one_that_is_gone(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, takes: int, again: int
 ) -> None:
-    """Decoding what it sends takes the processor of a process that all organisations share."""
+    """Decoding its answer uses the processor of a process that all organisations share."""
     world = ground.world
     source = replace(world.source, reader=Laborious(world, timedelta(seconds=takes)))
     monkeypatch.setattr(directories, "source_of", lambda place: source)
@@ -203,7 +203,7 @@ class Silent:
 async def test_a_directory_that_never_answers_holds_up_no_other_organisations(
     ground: Ground, installation: Installation, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Else people who are gone from another one's group would go on reading (invariant 17)."""
+    """Otherwise people who left another organisation's group would go on reading (invariant 17)."""
     held, other, silent = ground.world, await founded_world(installation), Silent()
     places = [ground.place, replace(ground.place, organisation=other.organisation)]
     sources = {places[0]: replace(held.source, reader=silent), places[1]: other.source}
@@ -235,7 +235,7 @@ async def test_a_directory_that_never_answers_holds_up_no_other_organisations(
 
 
 async def got_in(world: World, who: str) -> bool:
-    """Wait until a person may read, and for a minute at most."""
+    """Wait a minute at most until a person may read; return whether that happened."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(60):
             while not await world.may(who):
@@ -292,7 +292,7 @@ async def test_a_file_that_cannot_be_used_is_named(
 async def test_a_secret_that_others_than_its_owner_can_read_or_write_is_not_used(
     ground: Ground, name: str, mode: int
 ) -> None:
-    """Who has the key of a directory says who is in its groups: a worker that was taken over, too."""
+    """The key's holder, even a worker that was taken over, decides who is in the directory's groups."""
     await enrol(ground.world)
     await give(ground.world)
     getattr(ground.place.own, name).chmod(mode)
@@ -316,7 +316,7 @@ async def test_a_key_of_another_kind_or_with_a_passphrase_signs_no_readings(
 async def test_where_a_timer_reads_the_directory_it_is_gone_once_the_list_is_out_of_date(
     ground: Ground, installation: Installation
 ) -> None:
-    """As at isolation level process, where this process does not open the message client's vault."""
+    """At isolation level process, this process does not open the message client's vault."""
     world = await founded_world(installation, roles=(Role.GOVERNANCE,))
     await enrol(world)
     await give(world)
@@ -342,7 +342,7 @@ async def test_whatever_goes_wrong_a_directory_is_read_again_when_its_time_comes
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where what nobody foresaw ended the work, no directory of any organisation was read from then on."""
+    """An unforeseen error used to end the work, and no organisation's directories were read from then on."""
     monkeypatch.setattr(directories, "_PAUSE", timedelta(milliseconds=10))
     monkeypatch.setattr(directories, "_SOON", timedelta(milliseconds=10))
     world = await founded_world(installation, roles=(Role.GOVERNANCE,))

@@ -1,4 +1,4 @@
-"""What the log of the service says of certificates that end."""
+"""The service's log lines about certificates that end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Keys:
 
 
 class Registry:
-    """Nobody is hosted."""
+    """A registry without organisations."""
 
     def all(self) -> tuple[()]:
         return ()

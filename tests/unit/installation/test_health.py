@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def usual_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the one of the product, which tests of whole operators in the same process do without."""
+    """Use the product's window, which is not in force in tests of whole operators in the same process."""
     monkeypatch.setattr(module, "_WINDOW", timedelta(seconds=60))
 
 
@@ -51,7 +51,7 @@ def usual_window(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_clock_that_is_set_right_alters_no_length_of_an_outage(
     clock: Clock, caplog: pytest.LogCaptureFixture, hours: int
 ) -> None:
-    """It was back after -10757 s."""
+    """The length used to be -10757 s."""
     seconds = 0.0
     health = Health(clock, elapsed=lambda: seconds)
     clock.now += timedelta(hours=hours)
@@ -103,7 +103,7 @@ def test_one_call_of_many_that_got_no_answer_is_no_outage_while_a_later_one_did(
 def test_a_service_that_answers_a_part_of_the_calls_is_gone_and_not_again_and_again(
     clock: Clock, caplog: pytest.LogCaptureFixture, answered_later: bool
 ) -> None:
-    """Each third call fails, for five minutes: whoever is woken reads it once, and not a hundred times."""
+    """Every third call fails for five minutes; the person on call is alerted once, not a hundred times."""
     health, reason = Health(clock), "it answers 503"
     for call in range(150):
         began = clock.now
@@ -141,7 +141,7 @@ def test_a_service_that_answered_in_part_and_then_not_at_all_is_gone_for_that_re
 def test_what_is_tried_by_itself_is_there_with_its_next_answer_however_often_it_was_gone(
     clock: Clock,
 ) -> None:
-    """Since an installation is ready again then."""
+    """The installation is ready again after that answer."""
     health = Health(clock)
     for _ in range(9):
         for reason in ("connection refused", ""):
@@ -183,7 +183,7 @@ def test_a_few_calls_of_hundreds_that_get_no_answer_are_no_outage(
 
 
 def test_an_outage_is_known_also_after_the_clock_was_set_back(clock: Clock) -> None:
-    """An answer that lies in the future says nothing of a call that began since."""
+    """An answer from the future says nothing about a call that has begun since."""
     health = Health(clock)
     health.note("smp", "smp.example.se", began=clock.now)
     clock.now -= timedelta(hours=1)
@@ -224,7 +224,7 @@ def test_a_service_that_many_call_is_one_line_and_back_for_the_last_of_them(
 def test_a_service_that_is_not_called_any_more_is_forgotten_and_not_before_that(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process that lost its work for a moment had a second line about the same outage."""
+    """A process that lost its work for a moment used to write a second line about the same outage."""
     now = [0.0]
     health = Health(clock, elapsed=lambda: 0)
     shared = SharedServices(Dependency.LOG, health.note, timedelta(minutes=5), elapsed=lambda: now[0])
@@ -348,7 +348,7 @@ async def _unreachable() -> None:
 async def test_metrics_say_that_the_database_is_gone_while_it_is(
     measure: Callable[[], Awaitable[None]], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A watcher that got no answer would take the whole installation for gone."""
+    """Without an answer, monitoring would conclude that the whole installation is gone."""
     monkeypatch.setattr(metrics, "_PATIENCE", 0.01)
     health, registry = Health(clock), CollectorRegistry()
     registry.register(health)

@@ -1,7 +1,7 @@
-"""What an idle installation does again and again, it does without going through its organisations.
+"""An idle installation does its repeated work without going through its organisations.
 
-Memory that was not touched for a moment is far away: on an idle machine a walk over scattered objects takes
-many times what it takes in a loop.
+Memory that has not been touched for a moment is far away: on an idle machine, a walk over scattered
+objects takes many times as long as in a loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MANY = tuple(ParticipantIdentifier(f"0203:kommun{number}.se") for number in rang
 
 @contextmanager
 def lookups() -> Iterator[list[ParticipantIdentifier]]:
-    """Note each organisation that is looked up in a set or mapping while the context lasts."""
+    """Record each organisation that is looked up in a set or mapping while the context lasts."""
     found, hashed = list[ParticipantIdentifier](), ParticipantIdentifier.__hash__
 
     def noted(organisation: ParticipantIdentifier) -> int:
@@ -95,7 +95,7 @@ async def test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_serve
 
 
 class Listed(tuple[Any, ...]):
-    """Organisations of a configuration that count how often they are gone through."""
+    """Organisations of a configuration that count the iterations over them."""
 
     passes = 0
 

@@ -1,4 +1,4 @@
-"""How the keys of an organisation stand, who is warned of what, and what is handed in to be published."""
+"""The state of an organisation's keys, warnings about them, and the keys to be published."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Store:
 
 
 class Looking:
-    """What looks at the certificates, at a time of one's own."""
+    """A check of certificates at a time that a test chooses."""
 
     def __init__(self, *keys: HeldKey, named: bool = False) -> None:
         registration = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Processes that keep a log are killed, and no history of it is ever stated beside another."""
+"""Processes that keep a log are killed, and never state two histories of it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ AP = Role.ACCESS_POINT
 COMMAND = (sys.executable, "-m", "tests.unit.installation.logkeeper")
 ROOT = Path(__file__).parents[3]
 _SECONDS = 0.3
-"""Longest time that a process works before it is killed; in it, it signs some ten checkpoints."""
+"""Longest time in seconds before a process is killed, in which it signs some ten checkpoints."""
 
 
 @dataclass
 class Watching:
-    """A witness over HTTP that remembers every root it was shown, also where nobody heard its answer."""
+    """A witness over HTTP that remembers every root it was shown, even if its answer was lost."""
 
     witness: Witness
     shown: dict[int, set[bytes]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ async def killed(given: Path, moments: Iterable[tuple[str, float]]) -> None:
 
 
 def moments(drawn: random.Random, kills: int) -> list[tuple[str, float]]:
-    """Draw the moments: one half at the points in turn, one half some time after the beginning."""
+    """Draw the moments: half at the points in turn, and half some time after the start."""
     named = [(POINTS[number % len(POINTS)], drawn.randrange(4)) for number in range(kills // 2)]
     timed = [("", drawn.random() * _SECONDS) for _ in range(kills - len(named))]
     found = [*named, *timed]
@@ -91,7 +91,7 @@ def moments(drawn: random.Random, kills: int) -> list[tuple[str, float]]:
 async def test_a_kill_at_any_moment_leaves_one_root_for_one_size(
     installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path
 ) -> None:
-    """Between entry, tile, checkpoint and cosignature: what comes next continues all that was ever shown."""
+    """At entry, tile, checkpoint or cosignature, the log goes on consistently with everything ever shown."""
     drawn = random.Random(seed(41))
     async with installation.open(organisation, AP) as vault:
         await vault.tree.sign(NOW)

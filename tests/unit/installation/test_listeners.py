@@ -1,4 +1,4 @@
-"""Addresses that processes of one configuration file listen at: those of metrics differ by role."""
+"""Listening addresses of processes with one configuration file; those of metrics differ by role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process lives as long as it holds its file: whoever starts later knows who has ended, and nobody else."""
+"""A process lives as long as it holds its file, so that a later process knows which ones have ended."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def inherited(life: Life) -> subprocess.Popen[bytes]:
-    """A process that has the file open; ours is closed."""
+    """Start a process that has the file open; ours is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLDS], stdin=subprocess.PIPE, pass_fds=(life.fileno(),)
     )
@@ -58,7 +58,7 @@ def test_one_that_ends_by_itself_has_ended_too(config: Config) -> None:
 
 
 def test_those_who_look_at_the_same_time_find_the_same(config: Config) -> None:
-    """One that looks keeps no other from seeing that nobody lives there."""
+    """One process that looks does not hide from another that the owner has ended."""
     lives = Lives(config)
     life = lives.begin()
     life.close()

@@ -1,4 +1,4 @@
-"""Logs handed over to their organisations' log systems: all of it, at least once, and only their own."""
+"""Logs handed over to their organisations' log systems: completely, at least once, and only their own."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ AP = Role.ACCESS_POINT
 
 
 def system(connect: Connect) -> LogSystemClient:
-    """A log system that is reached in another way."""
+    """Return a log system that is reached through ``connect``."""
     return cast(LogSystemClient, SimpleNamespace(connect=connect, place="logs.example.se:6514"))
 
 
 @dataclass
 class Scene:
-    """Two organisations; the log system of one of them, and of the other none that is there."""
+    """Two organisations, one with a log system, and one with a system that does not exist."""
 
     installation: Installation
     own: ParticipantIdentifier
@@ -47,7 +47,7 @@ class Scene:
     files: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     def keeper(self, settle: float = 0.01) -> LogHandOver:
-        """As another process would begin."""
+        """Return a keeper as another process would start it."""
         systems = {
             self.own: LogSystemClient(self.system.config, any_address, self.files),
             self.other: LogSystemClient(
@@ -158,7 +158,7 @@ async def test_what_was_disposed_of_is_handed_over_as_that(scene: Scene) -> None
 async def test_an_organisation_whose_log_system_takes_its_time_has_one_place(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It had one for each of its logs, as long as they grew: four organisations had all that there are."""
+    """It used to occupy one per log, as long as they grew, so that four organisations occupied all."""
     roles = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT)
     slow, other = await installation.organisation(roles), await installation.organisation(roles[2:])
     begun, reached = list[None](), asyncio.Event()

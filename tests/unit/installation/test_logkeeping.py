@@ -1,4 +1,4 @@
-"""Checkpoints of the logs of a process: witnessed, refused, and each by itself."""
+"""Checkpoints of the logs of a process: witnessed, refused, and each on its own."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ class Scene:
     asked: list[WitnessRequest] = field(default_factory=list)
     away: bool = False
     ahead: timedelta = timedelta()
-    """How far the witness's clock is ahead."""
+    """Time by which the witness's clock is ahead."""
     meanwhile: Callable[[], Awaitable[None]] | None = None
-    """What happens while the witness is asked."""
+    """A function that runs while the witness is asked."""
     noted: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """As another process would begin."""
+        """Begin again as another process would."""
         gate = self.installation.gate
         self.keeper = LogKeeper(
             gate,
@@ -119,7 +119,7 @@ class Scene:
         return self.place.organisation
 
     async def known(self) -> None:
-        """Enter the log at the witness, with the key that it announces."""
+        """Register the log with the witness, with the key that it announces."""
         self.members = ()
         state = await self.keeper.round(self.place)
         state = await self.keeper.round(self.place)
@@ -137,7 +137,7 @@ class Scene:
             return await vault.tree.state(), await vault.tree.witnesses()
 
     async def shown_elsewhere(self, size: int) -> None:
-        """Have the witness see another history, signed with the log's own key: an earlier life of the log."""
+        """Show the witness another history, signed with the log's own key: an earlier life of the log."""
         async with self.installation.open(self.organisation, AP) as vault:
             (key,) = vault._room.keys.log_keys(vault._room.vault)
             origin = (await vault.tree.state()).origin
@@ -183,7 +183,7 @@ async def test_a_log_is_cosigned_as_it_grows_and_while_it_is_silent(scene: Scene
 async def test_a_witness_whose_address_is_none_or_has_a_password_keeps_no_other_from_cosigning(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The policy is the organisation's own, and the operator reads the reason."""
+    """The policy is the organisation's own, and the operator sees the reason."""
     asked = scene.fetch
 
     async def fetch(url: str, limits: FetchLimits, **more: Any) -> Fetched:
@@ -258,7 +258,7 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
 async def test_a_witness_that_is_away_is_noted_once_for_all_logs(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str, words: str
 ) -> None:
-    """With 300 organisations it was a line for each of their logs."""
+    """With 300 organisations, there was a line for each of their logs."""
     other = LogPlace(await scene.installation.organisation([AP]), AP)
     first, places = scene.place, (scene.place, other)
     for scene.place in places:
@@ -320,7 +320,7 @@ async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene
 async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing_else(
     scene: Scene, size: int, reason: str, seen: int | None
 ) -> None:
-    """As after a backup that was put back: the witness has what the log has lost."""
+    """After a backup was restored, the witness knows the entries that the log has lost."""
     await scene.known()
     await scene.shown_elsewhere(size)
     with pytest.raises(SigningStopped):
@@ -352,9 +352,9 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
 async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(
     scene: Scene, tmp_path: Path, grows: bool
 ) -> None:
-    """Every table of its schema as it was before, as a backup has it: nothing inside can show it.
+    """All tables of its schema are as in a backup, so nothing inside can show it.
 
-    Where it has grown since beyond what the witness has seen, it is the history that differs.
+    If it has since grown beyond what the witness has seen, the histories differ.
     """
     scene.now = datetime.now(UTC)  # Entries have the time of the machine, to which the witness's belongs.
     await scene.known()
@@ -390,7 +390,7 @@ async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(
 
 
 async def goes_on_under_another_name(scene: Scene, folder: Path, lost: TreeState) -> None:
-    """Take the documented way out; whoever knows what was lost sees that it is, and nobody else."""
+    """Follow the documented way out; only a verifier that knows what was lost can see the loss."""
     async with scene.installation.open(scene.organisation, AP) as vault:
         renamed = await vault.tree.resolve("the backup of 3 May was restored", "Kim", "Alex", NOW)
     await scene.known()
@@ -440,7 +440,7 @@ async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own
 
 
 async def test_a_log_that_another_process_signs_from_now_on_has_no_state_here(scene: Scene) -> None:
-    """Whoever signs it notes who refuses it; nobody here would ever note that it is accepted again."""
+    """The other process reports refusals; this one would never report that the log is accepted again."""
     await scene.known()
     turns = LogTurns(MINUTE)
     scene.keeper._follow(turns, [scene.place], 0)
@@ -493,7 +493,7 @@ async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(
 async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that_wrote_to_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An idle organisation's vault is logged in to once for what happens in it, and not again to sign it."""
+    """An idle organisation's vault is logged in to once for an event, and not again to sign it."""
     monkeypatch.setattr("samdrift.installation.logkeeping._BURST_SECONDS", 0.05)
     monkeypatch.setattr("samdrift.installation.logkeeping._LOOK_SECONDS", 0.05)
     scene.members, logins = (), 0
@@ -532,7 +532,7 @@ async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that
 async def test_a_log_is_looked_at_once_an_hour_over_a_connection_that_something_else_has_opened(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """News of an entry may have been lost: here nobody ever tells of one."""
+    """The notification of an entry may have been lost, and here none is ever sent."""
     gate = scene.installation.gate
     monkeypatch.setattr("samdrift.installation.logkeeping._LOOK_SECONDS", 0.02)
     monkeypatch.setattr(gate.growth, "committed", lambda _: None)
@@ -589,7 +589,7 @@ async def test_a_log_is_signed_early_only_when_a_burst_has_passed(scene: Scene) 
 
 
 async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Scene) -> None:
-    """As a command writes one, in a process that signs nothing."""
+    """A command writes such an entry, in a process that signs nothing."""
     scene.members = ()
     clock = asyncio.get_running_loop().time
     keeper = LogKeeper(
@@ -639,7 +639,7 @@ async def test_a_log_whose_round_failed_is_looked_at_again(
 async def test_a_turn_that_comes_while_a_round_goes_on_waits_for_the_next(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two rounds would sign the same entries, and the database refuses whichever comes second."""
+    """Two rounds would sign the same entries, and the database refuses the second."""
     await scene.known()
     scene.members = ()
     sign, begun, may_end = LogTree.sign, asyncio.Event(), asyncio.Event()
@@ -686,7 +686,7 @@ async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene
 async def test_a_locked_vault_signs_nothing_and_that_is_no_failure(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its database may still be open here from before it was locked; its keys are not."""
+    """Its database may still be open here from before it was locked, but its keys are not."""
     faults = iter((KeyFault.LOCKED, KeyFault.UNAVAILABLE, KeyFault.MISSING))
 
     def log_keys(_: object, vault: str) -> None:
@@ -771,7 +771,7 @@ def test_a_policy_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> 
 
 
 async def test_a_witness_sees_what_is_committed_and_no_connection_waits_for_it(scene: Scene) -> None:
-    """Both where a checkpoint is new, and where it is that of the round before."""
+    """This holds both for a new checkpoint and for that of the round before."""
     await scene.known()
     await scene.log(3)
     gate = scene.installation.gate

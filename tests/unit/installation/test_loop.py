@@ -41,7 +41,7 @@ def test_commands_run_on_uvloop() -> None:
 def test_what_the_loop_meets_is_one_line_without_its_text(
     caplog: pytest.LogCaptureFixture, error: Exception | None, lines: list[str]
 ) -> None:
-    """uvloop writes to a connection that its peer has reset: a traceback, and no fault of anybody here."""
+    """uvloop writes to a connection that its peer has reset: a traceback, though no fault of ours."""
 
     async def met() -> None:
         context = {"message": "Fatal error on transport"} | ({"exception": error} if error else {})
@@ -64,7 +64,7 @@ def test_a_thread_with_long_work_gives_way_to_the_loop_within_a_millisecond() ->
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 async def test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opened_later(tls: bool) -> None:
-    """As of a balancer that has no host which is ready; the number is another organisation's soon."""
+    """A balancer without a ready host resets connections; another organisation soon has the file number."""
 
     async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""Message clients in the configuration: read strictly, watched, and nobody's mail forgotten."""
+"""Message clients in the configuration: read strictly, watched, and no one's mail forgotten."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class Watched:
         return [key.kid for key in keys]  # type: ignore[union-attr]
 
     def _touched(self, file: Path) -> None:
-        """Seen to have changed however coarse the file system's clock is."""
+        """Change the file so that the change is seen, however coarse the file system's clock is."""
         later = file.stat().st_mtime_ns + 1_000_000
         os.utime(file, ns=(later, later))
 

@@ -1,4 +1,4 @@
-"""Presence over several workers: who is at another is seen here, and forgotten when it says nothing more."""
+"""Presence over several workers: people at another are seen here, and forgotten when it falls silent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAY = Stay(Person("1", "Anna Andersson"), "box", "conversation", writing=True)
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock that a test sets."""
 
     now = NOW
 
@@ -75,7 +75,7 @@ async def test_all_is_told_again_while_somebody_is_there_and_once_more_when_nobo
 
 @pytest.mark.parametrize("name", ["Å" * 60, "Å" * 256, "\U0001f600" * 256])
 async def test_what_is_told_at_once_is_bounded(name: str) -> None:
-    """A line of a control socket is 64 KiB at most; a sign-in service calls its people what it likes."""
+    """A control socket's line is 64 KiB at most, and a sign-in service can send any name."""
     presence = Presence(Clock())
     async with AsyncExitStack() as stack:
         for number in range(300):
@@ -90,7 +90,7 @@ async def test_what_is_told_at_once_is_bounded(name: str) -> None:
 async def test_workers_tell_each_other_over_their_sockets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two in one process the other's answers are ours: each has an id of its own."""
+    """Two in one process would otherwise see their own answers as the other's, so each has its own id."""
     there, here = Presence(Clock()), Presence(Clock())
     told = list[dict[str, str]]()
 

@@ -1,4 +1,4 @@
-"""The service that compares an organisation's logs each night: what it finds, records and notes."""
+"""The service that compares an organisation's logs each night: its findings, entries and notes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ROLES = (AP, MT)
 
 @dataclass
 class Scene:
-    """An organisation whose vaults have a world's logs, and the service as it looks at them afterwards."""
+    """An organisation whose vaults have a world's logs, and the service that examines them afterwards."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -163,7 +163,7 @@ async def test_an_organisation_without_traffic_gets_no_entry(scene: Scene) -> No
 async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is older is neither read nor missed."""
+    """Older entries are neither read nor missed."""
     await scene.fill(exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1")))
     read = list[int]()
 
@@ -241,7 +241,7 @@ async def test_a_vault_that_does_not_open_is_compared_an_hour_later_and_holds_up
 async def test_nothing_is_compared_while_the_clock_is_wrong_and_all_soon_after_it_is_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a clock three hours ahead, what was under way was an alarm: `delivery-not-known`."""
+    """With a clock three hours ahead, transfers under way raised an alarm: `delivery-not-known`."""
     organisation, times = ParticipantIdentifier("0203:a.se"), list[timedelta]()
     comparing(monkeypatch, lambda one: times.append(virtualtime.now() - virtualtime.BEGAN))
 
@@ -261,7 +261,7 @@ async def test_nothing_is_compared_while_the_clock_is_wrong_and_all_soon_after_i
 async def test_what_another_process_compares_from_now_on_has_no_state_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other one finds a difference itself; nobody here would ever find that it is over."""
+    """The other process finds differences itself; this one would never find that a difference is over."""
     organisation, noted = ParticipantIdentifier("0203:a.se"), list[tuple[object, ...]]()
 
     async def compare(self: Reconciler, one: ParticipantIdentifier) -> None:

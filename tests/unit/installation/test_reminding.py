@@ -1,4 +1,4 @@
-"""Reminders over vaults: an entry once for each step, mail to officers who want it, metrics, no content."""
+"""Reminders over vaults: one entry for each step, mail to officers who want it, metrics, no content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class NoCover(CoverKeeper):
-    """No function here has an end."""
+    """Cover in which no function has an end."""
 
     def __init__(self) -> None:
         self.known: dict[str, datetime] = {}
@@ -45,7 +45,7 @@ class NoCover(CoverKeeper):
 
 @dataclass
 class Office:
-    """An organisation with officers, and who reminds them, at any moment."""
+    """An organisation with officers, and the service that reminds them at any moment."""
 
     town: Served
     now: datetime = field(init=False)
@@ -57,7 +57,7 @@ class Office:
         self.begin()
 
     def begin(self) -> None:
-        """A process begins, which remembers nothing."""
+        """Start another process, which remembers nothing."""
         gate = self.town.installation.gate
         self.reminders = Reminders(gate, lambda: self.now, (GOV, MK), self.cover, per_organisation=True)
 
@@ -67,7 +67,7 @@ class Office:
             await self.reminders.look(self.town.organisation, role)
 
     async def told(self, act: IncidentAct, incident: str = "") -> None:
-        """Have the operator tell the organisation of an incident of its own."""
+        """Inform the organisation of an incident at the operator."""
         named = {"incident": incident} if incident else {}
         async with self.town.installation.open(self.town.organisation, GOV) as vault:
             vault.record(EVENTS[type(act)], **facts_of(act, "INC-7"), **named)
@@ -131,7 +131,7 @@ async def test_a_step_is_reached_by_what_a_witness_signed_although_the_clock_was
 async def test_a_consent_that_is_over_is_summed_up_once_with_all_that_was_opened_within_it(
     office: Office,
 ) -> None:
-    """By its end as by a revocation; some seconds later, when what was cut short has said how far it came."""
+    """It ends by time or by revocation; the sum comes seconds later, after sessions that were cut short."""
     town, summed = office.town, ConsentEvent.SUMMED
     used, revoked = [await town.state(OLA, asking()) for _ in range(2)]
     await town.state(BO, Approved(used.digest))
@@ -227,7 +227,7 @@ async def test_metrics_count_what_waits_once_and_say_how_long_is_left(office: Of
 async def test_a_clock_of_the_operators_incident_is_in_the_metrics_and_the_log_until_somebody_is_told(
     office: Office,
 ) -> None:
-    """The organisation's log has the incident, by which the operator is reminded; no officer gets mail."""
+    """The operator is reminded by the entry in the organisation's log; no officer gets mail."""
     await office.choose(ANNA.id)
     aware = office.town.house.now = datetime.now(UTC).replace(microsecond=0)  # Entries have the clock's time.
     opened = IncidentOpened("Avbrott", aware, aware, frozenset({Clock.CONCERNED}))

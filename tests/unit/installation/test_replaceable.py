@@ -1,4 +1,4 @@
-"""Keys of the operator that are replaced while an installation runs."""
+"""Operator's keys that are replaced while an installation runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> SoftwareKeyStore:
 
 
 def install(store: SoftwareKeyStore, name: KeyName, subject: str = PARTY) -> x509.Certificate:
-    """A new key with its certificate."""
+    """Install a new key with its certificate."""
     request = x509.load_pem_x509_csr(store.create_key(OPERATOR_KEYS, name, x509.Name([]), bits=2048))
     public = request.public_key()
     assert isinstance(public, rsa.RSAPublicKey)
@@ -72,7 +72,7 @@ def test_peers_are_shown_the_certificate_for_clients_if_there_is_one(store: Soft
 
 
 def test_a_key_without_a_certificate_is_named_with_what_to_do(store: SoftwareKeyStore) -> None:
-    """`serve` ended with the words that the vault has no key of that name in use."""
+    """`serve` used to end with the message that the vault has no key of that name in use."""
     for name in (KeyName.ACCESS_POINT, KeyName.TLS_SERVER):
         store.create_key(OPERATOR_KEYS, name, x509.Name([]), bits=2048)
     with pytest.raises(KeyStoreError, match="the key access-point waits for its certificate: "):

@@ -1,4 +1,4 @@
-"""Reports of processes: where each organisation has its own, the metrics have the numbers of what waits."""
+"""Reports of processes: where each organisation has its own, the metrics count what waits."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_without_metrics_the_report_is_as_it_was(client: HttpClient) -> No
 async def test_what_the_organisations_processes_find_is_in_the_report_by_kind_and_moment(
     client: HttpClient,
 ) -> None:
-    """No word of the front is shown: it talks to strangers."""
+    """The front's own words are not shown, because it talks to strangers."""
     reported: list[Condition] = []
 
     async def found() -> Iterable[Condition]:
@@ -93,7 +93,7 @@ async def test_what_the_organisations_processes_find_is_in_the_report_by_kind_an
 async def test_the_doctor_tells_what_the_organisations_processes_find(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It said nothing of an SMP, a token or an address book that was away while health and status did."""
+    """It used to omit an SMP, a token or an address book that was away, while health and status showed it."""
 
     async def found() -> Iterable[Condition]:
         return [Condition("smp", "", SINCE, FOUND_BY_WORKERS), Condition("revocation")]

@@ -1,4 +1,4 @@
-"""This machine's clock, against the database's that all hosts of an installation have."""
+"""This machine's clock compared with the database's, which all hosts of an installation share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_clock_that_is_not_the_databases_is_named_with_how_far_it_is_off
 
 
 async def slowly() -> float:
-    """A database whose answer takes a minute, by a clock that is right."""
+    """Return the right time, as a database that takes a minute to answer."""
     return 130.0
 
 

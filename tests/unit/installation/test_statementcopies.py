@@ -1,4 +1,4 @@
-"""Signed statements that a worker of governance appends, copied by the process that has all keys."""
+"""Signed statements that a governance worker appends, copied by the process that has all keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROLES = (GOV, MK)
 
 
 async def test_what_a_worker_appends_reaches_the_other_roles(installation: Installation) -> None:
-    """The worker knows its own vault alone, as at isolation level `process`."""
+    """At isolation level `process`, the worker knows only its own vault."""
     organisation = await installation.organisation(ROLES)
     registration = installation.gate.registry.find(organisation, GOV)
     assert registration is not None

@@ -1,4 +1,4 @@
-"""Time stamps of a log: once a day, kept and exported, verified by us and by OpenSSL, and carried on."""
+"""Time stamps of a log: daily, kept and exported, verified by us and by OpenSSL, and carried on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Scene:
-    """The log of a vault, and the service that has it stamped."""
+    """The log of a vault, and the service that stamps it."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -56,7 +56,7 @@ class Scene:
         )
 
     async def stamp(self, entries: int = 1) -> bool:
-        """Let something happen, sign it, and let the service look at it."""
+        """Add entries, sign them, and let the service look at the log."""
         async with self.installation.open(self.organisation, AP) as vault:
             for number in range(entries):
                 vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
@@ -119,7 +119,7 @@ async def test_a_log_is_stamped_once_a_day_and_not_while_it_is_silent(
 
 
 async def test_an_authority_that_is_away_is_noted_and_asked_again(scene: Scene) -> None:
-    """In the next turn of that log: an outage of seconds was said to last three minutes."""
+    """The next turn of that log asks; an outage of seconds used to be reported as three minutes."""
     present = scene.now
     scene.now = present - timedelta(seconds=31)
     scene.authority.away = True
@@ -162,7 +162,7 @@ async def test_stamps_of_another_authority_or_over_another_tree_do_not_hold(
 
 
 async def test_entries_that_are_younger_than_a_stamp_over_them_are_named(scene: Scene) -> None:
-    """The operator's own key signs any checkpoint, but no other time stamp is had for the past."""
+    """The operator's key can sign any checkpoint, but no authority issues a time stamp for the past."""
     assert await scene.stamp(5)
     path = await scene.export("log")
     trusted = Trusted((scene.authority.root,))
@@ -195,7 +195,7 @@ NOW = datetime(2036, 1, 1, tzinfo=UTC)
 
 
 def made(size: int, at: int, until: int, digest: str) -> LogStamp:
-    """Return a stamp of the first day of a year, whose certificates end with another."""
+    """Return a stamp of the first day of year ``at``, with certificates that end on that of ``until``."""
     checkpoint = cast(Any, SimpleNamespace(size=size))
     times = datetime(at, 1, 1, tzinfo=UTC), datetime(until, 1, 1, tzinfo=UTC)
     return LogStamp(1, size, checkpoint, *times, "CN=TSA", digest, True)

@@ -1,4 +1,4 @@
-"""Unlocking in a running process: what was stated while a vault was locked reaches it with the passphrase."""
+"""Unlocking in a running process: statements made while a vault was locked reach it after the passphrase."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.vaults import Installation
 
 
 class Locked:
-    """A key store in which each vault waits for its officer, once."""
+    """A key store in which each vault waits for its officer once."""
 
     def __init__(self) -> None:
         self.opened: set[str] = set()
         self.with_another = False
-        """True when all vaults but the first one have another passphrase."""
+        """True if all vaults but the first have another passphrase."""
 
     def locked(self, vault: str) -> bool:
         return vault not in self.opened
@@ -68,7 +68,7 @@ async def test_an_organisation_without_governance_has_nothing_to_copy(installati
 
 
 async def test_the_log_has_who_unlocked_and_what_proves_it(installation: Installation) -> None:
-    """The officer's passphrase opens; who of the operator's staff typed it in is another matter."""
+    """The officer's passphrase opens it; the member of staff who typed it in is a separate matter."""
     organisation = await installation.organisation((Role.ACCESS_POINT,))
     keys = Locked()
     command = unlocking(installation.gate, cast(KeyStore, keys))

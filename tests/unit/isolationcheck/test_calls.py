@@ -1,4 +1,4 @@
-"""What counts as a difference between the answer about another's record and that about nobody's."""
+"""Differences between an answer about another organisation's record and one about a nonexistent record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every organisation is told of a check; one that cannot be told is named to the operator."""
+"""Every organisation is informed of a check; one that cannot be is named to the operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULT = {"attempts": 1, "denied": 1, "leaks": [], "untried": [], "passed": True
 
 
 class Gate:
-    """Three organisations; the vault of one is locked, that of another cannot be reached."""
+    """Three organisations: one is informed, one vault is locked, and one cannot be reached."""
 
     def __init__(self) -> None:
         each = (TOLD, LOCKED, OUT_OF_REACH)

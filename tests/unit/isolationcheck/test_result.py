@@ -1,4 +1,4 @@
-"""The result of a check of isolation: what counts as passed, and a signature that shows every change."""
+"""The result of an isolation check: the conditions for passing, and a signature that shows every change."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_leak_is_counted_and_told() -> None:
 
 @pytest.mark.parametrize("expected", [True, False])
 def test_what_was_not_tried_is_never_counted(expected: bool) -> None:
-    """It is told, and only what the installation is meant not to have is no fault."""
+    """It is reported, and does not fail the check only where the installation is meant to lack it."""
     found = result(ledger(untried="does not answer", expected=expected))
     assert (found["attempts"], found["denied"], found["passed"]) == (1, 1, expected)
     assert [(one["interface"], one["expected"]) for one in found["untried"]] == [("interface D", expected)]
@@ -70,7 +70,7 @@ def test_what_was_not_tried_is_never_counted(expected: bool) -> None:
     ids=str,
 )
 def test_whoever_signs_something_else_has_signed_no_result(wrong: dict[str, object]) -> None:
-    """Anybody has a key: what is shown is a result, or nothing is."""
+    """Anyone may have a key, so a document that is not a result is not shown at all."""
     said = document(ledger(), CANARIES, "urn:test", datetime(2026, 3, 2, tzinfo=UTC))
     with pytest.raises(NoResult):
         verify(json.dumps(sign({**said, **wrong}, KEY)).encode())
@@ -82,7 +82,7 @@ def test_whoever_signs_something_else_has_signed_no_result(wrong: dict[str, obje
     ids=["leak", "untried", "none"],
 )
 def test_whoever_signs_that_it_passed_beside_what_says_otherwise_has_signed_no_result(found: Ledger) -> None:
-    """An operator signs with its own key: what a reader is shown must not contradict itself."""
+    """An operator signs with its own key, so a result must not contradict itself."""
     said = document(found, CANARIES, "urn:test", datetime(2026, 3, 2, tzinfo=UTC))
     signed, _ = verify(json.dumps(sign(said, KEY)).encode())
     assert signed["passed"] is False

@@ -1,4 +1,4 @@
-"""Keys of the software store from the day that they are used to the day that they are not."""
+"""Keys of the software store, from the first day of their use to the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrapped backups: what two custodians open together brings back what was lost, and nothing else does."""
+"""Wrapped backups: only two custodians together can open one, and it restores everything lost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLEAR = {"format": FORMAT, "number": "1", "organisation": "0203:habo.se", "at": 
 
 @dataclass(frozen=True)
 class Place:
-    """A key store with its seals, and content that was sealed by it."""
+    """A key store with its seals, and content that was sealed with it."""
 
     folder: Path
 
@@ -194,7 +194,7 @@ def test_no_secret_stands_in_the_clear(place: Place) -> None:
 
 
 def test_no_secret_can_be_read_from_a_printed_object(place: Place) -> None:
-    """Objects end in tracebacks and log lines."""
+    """Objects end up in tracebacks and log lines."""
     backup = place.open().back_up("a1")
     printed = f"{backup!r} {Secret('anna', WORDS['anna'])!r} {place.open().data_keys('a1')!r}"
     secrets = [WORDS["anna"], backup.root_share, backup.seal, *backup.files.values(), *backup.beside.values()]
@@ -212,7 +212,7 @@ def custodians_with_keys(folder: Path) -> tuple[Custodians, tuple[Custodian, Cus
 
 
 def test_a_backup_is_signed_by_both_custodians(place: Place, tmp_path: Path) -> None:
-    """Two passphrases can be made up by one person, signatures of two custodians cannot."""
+    """One person can make up two passphrases, but not the signatures of two custodians."""
     custodians, (anna, bo) = custodians_with_keys(tmp_path / "persons")
     vaults = [place.open().back_up("a1")]
     data = wrap_backup(HEADER, vaults, SECRETS, (anna, bo), CHEAP)

@@ -1,4 +1,4 @@
-"""Attacks by whoever could write in a vault's folder: nothing there leads to another vault, or stops root."""
+"""Attacks by a writer in a vault's folder: nothing there leads to another vault, or stops root."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Plant = Callable[[Path, Path], None]
 
 @pytest.fixture
 def store(tmp_path: Path) -> SoftwareKeyStore:
-    """Two vaults: the attacker's, ``mine``, and ``other``."""
+    """Return a store with two vaults, the attacker's ``mine`` and ``other``."""
     store = key_store(tmp_path / "keys")
     for vault in ("mine", "other"):
         add_key(store, vault, KeyName.SIGNING)
@@ -78,7 +78,7 @@ LEADS: dict[str, Plant] = {
 def test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to(
     store: SoftwareKeyStore, plant: Plant
 ) -> None:
-    """``org keys backup`` and ``restore`` had given a worker another organisation's data key."""
+    """``org keys backup`` and ``restore`` once gave a worker another organisation's data key."""
     mine, other = numbered(store, "mine"), numbered(store, "other")
     foreign = [path.read_bytes() for path in other.iterdir()]
     plant(mine, other)
@@ -263,7 +263,7 @@ def test_what_root_makes_is_readable_for_the_group_of_the_vault_and_written_by_r
 def test_a_folder_that_holds_a_link_gives_nobody_what_it_leads_to(
     store: SoftwareKeyStore, plant: Plant
 ) -> None:
-    """As root gives the vault's folder to its user's group, as it starts."""
+    """Root gives the vault's folder to its user's group at its start."""
     mine, other = numbered(store, "mine"), numbered(store, "other")
     plant(mine, other)
     with contextlib.suppress(KeyStoreError):
@@ -303,7 +303,7 @@ def test_the_key_store_may_be_reached_over_a_link_of_the_operators(tmp_path: Pat
 
 
 def test_what_lies_beside_the_files_is_restored_in_its_own_vault_alone(store: SoftwareKeyStore) -> None:
-    """A backup that somebody made up names a decision about another vault's key."""
+    """A forged backup names a decision about another vault's key."""
     backup = store.back_up("mine")
     store.destroy("mine")
     beside = {"../other/states/signing-0001.revoked": b"{}", "states/of-mine": b"{}"}

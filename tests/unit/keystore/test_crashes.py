@@ -1,4 +1,4 @@
-"""A process that is killed while it changes a vault's keys leaves them whole, old or new."""
+"""A process killed while it changes a vault's keys leaves them whole, either old or new."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key store with a vault that has a key of each kind, and one that has a data key."""
+    """Return a key store with one vault that has a key of each kind, and one that has a data key."""
     folder = tmp_path_factory.mktemp("made")
     store = key_store(folder / "keys")
     add_key(store, "a1", KeyName.SIGNING)
@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh(made: Path, tmp_path: Path) -> Callable[[], Path]:
-    """Copies of it, one after the other."""
+    """Return a function that makes copies of the key store, one after the other."""
 
     def fresh() -> Path:
         shutil.rmtree(tmp_path)
@@ -58,13 +58,13 @@ def fresh(made: Path, tmp_path: Path) -> Callable[[], Path]:
 
 
 def store_of_installation(folder: Path) -> SoftwareKeyStore:
-    """The key store as an installation has it, in which no organisation has an HSM."""
+    """Return the key store as an installation without HSMs has it."""
     seals, tokens = folder.with_name(f"{folder.name}-seals"), Hsm(None)
     return HsmKeyStore(folder, HsmUnlocker(folder, seals, b"open sesame", tokens, cost=CHEAP), tokens)
 
 
 def held(store: SoftwareKeyStore) -> list[object]:
-    """Everything that the vault's secret opens."""
+    """Return everything that the vault's secret opens."""
     return [
         store.data_keys("a1"),
         [key.certificate for key in store.signing_keys("a1")],
@@ -75,12 +75,12 @@ def held(store: SoftwareKeyStore) -> list[object]:
 
 
 def seals(folder: Path, vault: str) -> list[Path]:
-    """The vault's seals, and what looks like one."""
+    """Return the vault's seals, and anything that looks like one."""
     return [path for path in folder.with_name("keys-seals").iterdir() if vault in path.name]
 
 
 def killed(folder: Path, change: Callable[[SoftwareKeyStore], object], moment: int) -> bool:
-    """Do it in a process that dies before its change number ``moment``; false when it came to its end."""
+    """Run the change in a process that dies before write number ``moment``; return whether it died."""
     process = os.fork()
     if process == 0:
         try:
@@ -105,7 +105,7 @@ def killed(folder: Path, change: Callable[[SoftwareKeyStore], object], moment: i
 
 
 def moments(fresh: Callable[[], Path], change: Callable[[SoftwareKeyStore], object]) -> Iterator[Path]:
-    """The key store as a process leaves it that was killed at each moment of the change."""
+    """Yield the key store as a process leaves it that is killed at each moment of the change."""
     for moment in range(1, 200):
         folder = fresh()
         if not killed(folder, change, moment):
@@ -211,7 +211,7 @@ def test_others_read_and_write_while_everything_is_wrapped_anew(fresh: Callable[
 
 
 def test_a_process_sees_each_change_of_another_however_soon_it_comes(fresh: Callable[[], Path]) -> None:
-    """Also a change in the same tick of the system's clock as the look before it."""
+    """A change is seen even in the same tick of the system's clock as the look before it."""
     folder = fresh()
     running, other = key_store(folder), key_store(folder)
     for _ in range(20):
@@ -250,7 +250,7 @@ def test_a_vaults_folders_are_listed_again_only_when_they_have_changed(
 def test_keys_are_looked_for_again_only_when_the_vaults_folders_have_changed(
     fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, store: Callable[[Path], SoftwareKeyStore]
 ) -> None:
-    """Also when nothing had been decided about any key: the first decision makes the folder of these."""
+    """The first decision about a key creates the folder of decisions, which is noticed too."""
     folder = fresh()
     running, other = store(folder), key_store(folder)
     listed: list[int] = []
@@ -359,7 +359,7 @@ def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(fresh:
 def test_a_link_in_a_vaults_folder_leads_to_no_other_vault(
     fresh: Callable[[], Path], link: str, to: str
 ) -> None:
-    """The folder belongs to the process of its organisation, which somebody may have broken into."""
+    """The folder belongs to the process of its organisation, which may have been broken into."""
     folder = fresh()
     store = key_store(folder)
     add_key(store, "b2", KeyName.SIGNING)

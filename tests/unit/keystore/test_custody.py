@@ -1,4 +1,4 @@
-"""Custodians and their requests: two different persons agree, each by passphrase, to the same words, once."""
+"""Custodians and their requests: two different people agree, by passphrase, to the same words, once."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_asking_again_is_the_same_request(custodians: Custodians, requests: Requ
 def test_what_was_not_signed_by_its_person_is_nothing(
     custodians: Custodians, requests: Requests, tmp_path: Path
 ) -> None:
-    """As somebody could write it who can write in the folder, and is no custodian."""
+    """A forger may be able to write in the folder, without being a custodian."""
     anna, folder = person(custodians, "anna"), tmp_path / FOLDER / "requests"
     request = requests.ask(CLOSE, anna, NOW)
     forged = ["bo", anna.key.sign(b"approved " + request.content()).hex()]
@@ -196,7 +196,7 @@ for line in sys.stdin:
 
 
 def test_two_processes_that_remove_at_once_leave_two(tmp_path: Path) -> None:
-    """Two removals at once left fewer than two in 19 of 300."""
+    """Simultaneous removals left fewer than two in 19 of 300 runs."""
     command = [sys.executable, "-c", _REMOVES]
     removers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
@@ -223,7 +223,7 @@ def test_two_processes_that_remove_at_once_leave_two(tmp_path: Path) -> None:
 
 
 def test_a_removal_waits_while_another_one_is_judged(custodians: Custodians, tmp_path: Path) -> None:
-    """The same, with the judging of the first one as long as one likes."""
+    """The first removal may take any time to be judged."""
     with subprocess.Popen(
         [sys.executable, "-c", _REMOVES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -295,7 +295,7 @@ def test_a_sentence_of_ones_own_is_taken(custodians: Custodians, passphrase: str
 
 @pytest.mark.usefixtures("product_keys")
 def test_a_new_key_costs_more_and_an_old_one_keeps_its_own(custodians: Custodians, tmp_path: Path) -> None:
-    """At least 128 MiB and two passes; what was made by an earlier version still opens."""
+    """Keys cost at least 128 MiB and two passes, and those of an earlier version still open."""
     new = Custodians(tmp_path)
     new.add("david", b"yet another long row")
     cost = json.loads((tmp_path / FOLDER / "david.json").read_text())
@@ -333,14 +333,14 @@ def test_a_key_waits_for_a_day_and_is_a_custodians_afterwards(custodians: Custod
 
 
 def test_another_custodians_key_makes_no_second_person(custodians: Custodians) -> None:
-    """Whoever may write in the folder copies the file of bo as the key of david: bo would be two."""
+    """A writer in the folder copies the file of bo as the key of david, and bo would count twice."""
     with pytest.raises(CustodyError) as caught, custodians.writing():
         custodians.admit(replace(custodians.key("bo"), name="david"))
     assert caught.value.fault is CustodyFault.SAME_PERSON
 
 
 def signed_by(custodians: Custodians, name: str, request: Request, folder: Path) -> Path:
-    """A request that its custodian has signed, past the command, in a file of its own."""
+    """Write a request that its custodian has signed without the command, in a file of its own."""
     matter = request.matter
     document = [request.id, matter.action, matter.organisation, matter.text, name, request.at.isoformat()]
     signature = person(custodians, name).key.sign(request.content()).hex()
@@ -363,7 +363,7 @@ def signed_by(custodians: Custodians, name: str, request: Request, folder: Path)
 def test_a_request_from_the_future_or_older_than_a_day_is_none(
     custodians: Custodians, requests: Requests, tmp_path: Path, at: datetime
 ) -> None:
-    """Its custodian has signed it with a date of his or her choice, so that it lasts for years."""
+    """A custodian could sign a request with a chosen date, so that it lasts for years."""
     anna, folder = person(custodians, "anna"), tmp_path / FOLDER / "requests"
     asked = requests.ask(CLOSE, anna, NOW)
     signed_by(custodians, "anna", Request("0badcafe", CLOSE, "anna", at), folder)

@@ -1,4 +1,4 @@
-"""A key store whose folder is gone, as one that is not mounted: nobody who writes makes it anew."""
+"""A key store whose folder is gone, such as one that is not mounted: no writer creates it again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.keystore.witness import MARK_BYTES, Witness, marks_folder, read_wi
 
 
 def test_a_vaults_folder_is_not_made_in_a_key_store_that_is_gone(tmp_path: Path) -> None:
-    """What was written there would be hidden, and lost, when the key store is back: it is tried later."""
+    """Files in a new folder would be hidden and lost once the key store is back; the write is tried later."""
     store = tmp_path / "secrets"
     with pytest.raises(KeyStoreAway) as caught, vaultfolder.writing(store / "vault"):
         pass

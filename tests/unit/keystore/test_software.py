@@ -280,7 +280,7 @@ def test_every_key_of_a_server_that_is_used_is_there_for_the_hosts_that_it_names
 def test_a_key_that_is_installed_while_the_others_are_read_is_used_the_next_time(
     store: SoftwareKeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a rotation: what was read is chosen from, and nothing that came since."""
+    """During a rotation, the choice is made among the keys that were read, without any that came since."""
     add_key(store, "a1", KeyName.TLS_SERVER)
     (first,) = store.tls_servers("a1")
     read = confined.read

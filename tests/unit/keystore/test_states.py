@@ -1,4 +1,4 @@
-"""From when keys are used, and which are revoked: told by names of files, decided by the time."""
+"""Start of use and revocation of keys, stored as names of files and decided by the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who opens a vault's keys: passphrase, seal, officer, and what a process is handed."""
+"""Opening a vault's keys with passphrase, seal, officer, or a key that a process was handed."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def seals(folder: Path) -> list[Path]:
 
 
 def copied(folder: Path, to: str) -> Path:
-    """The key store as a backup has it, without the seals."""
+    """Return the key store as a backup has it, without the seals."""
     return Path(shutil.copytree(folder, folder.with_name(to)))
 
 
 def restored(backup: Path, folder: Path) -> SoftwareKeyStore:
-    """The key store of a backup with every seal that remains now."""
+    """Return the key store of a backup with the seals that remain now."""
     seals = folder.with_name("keys-seals")
     return SoftwareKeyStore(backup, RootUnlocker(backup, seals, b"open sesame", cost=CHEAP))
 
@@ -172,7 +172,7 @@ def test_what_opened_a_vault_is_forgotten_when_that_is_asked_for(folder: Path) -
 
 
 def test_a_process_makes_no_keys_that_access_tokens_are_signed_with(tmp_path: Path) -> None:
-    """It could not write them where root reads; who handed the vault's key to it makes them."""
+    """It could not write them where root reads; the process that handed it the vault's key makes them."""
     store = key_store(tmp_path / "keys")
     store.begin("a1")
     child = SoftwareKeyStore(tmp_path / "keys", HandedUnlocker({"a1": store.unlock_key("a1")}))
@@ -200,7 +200,7 @@ def test_a_process_makes_no_keys_that_its_log_is_signed_with(tmp_path: Path) -> 
 
 
 def test_a_vault_that_is_locked_anew_has_a_new_key_of_its_log_beside_the_former(tmp_path: Path) -> None:
-    """The former one announces the new one; a copy of the key store from before has the former alone."""
+    """The former key announces the new one; an earlier copy of the key store has only the former."""
     store = key_store(tmp_path / "keys")
     store.begin("a1")
     (before,) = store.log_keys("a1")

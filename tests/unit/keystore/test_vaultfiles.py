@@ -1,4 +1,4 @@
-"""The files of one vault: each opens as what it is, and as nothing else."""
+"""The files of one vault: each opens only as what it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST = date(2026, 3, 2)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a vault's files, with three generations of its data key."""
+    """Return the folder of a vault's files, with three generations of its data key."""
     store = key_store(tmp_path / "keys")
     store.begin(VAULT)
     for _ in range(2):
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("one", "another"), [(1, 2), (2, 3), (1, 3), (3, 1)])
 def test_a_data_key_opens_under_no_other_number(folder: Path, one: int, another: int) -> None:
-    """Whoever knows an old data key puts it in the place of the newest, which seals what comes."""
+    """An attacker who knows an old data key could put it in place of the newest, which seals new content."""
     known, place = (folder / f"data-key-{number:04d}" for number in (one, another))
     place.write_bytes(known.read_bytes())
     with pytest.raises(KeyStoreError) as caught:
@@ -37,7 +37,7 @@ def test_a_data_key_opens_under_no_other_number(folder: Path, one: int, another:
 
 
 def test_an_older_token_key_stays_two_days_after_the_newest_was_made(tmp_path: Path) -> None:
-    """Another process may still sign with it, and what it signed has to be verified."""
+    """Another process may still sign with it, and its signatures have to be verified."""
     store = key_store(tmp_path / "keys")
     store.begin(VAULT)
     (old,) = store.token_keys(VAULT, FIRST)

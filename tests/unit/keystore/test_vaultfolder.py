@@ -1,4 +1,4 @@
-"""The numbered folders of a vault, whose own Unix user may put there what it likes."""
+"""The numbered folders of a vault, in which its own Unix user may put anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from samdrift.keystore.vaultfolder import SECRET, current, writing
 
 @pytest.fixture
 def vaults(tmp_path: Path) -> tuple[Path, Path]:
-    """Two vaults, the first one with its second number."""
+    """Return two vaults, of which the first has its second number."""
     mine, other = tmp_path / "mine", tmp_path / "other"
     for folder in (mine / "0002", other / "0001"):
         folder.mkdir(parents=True)

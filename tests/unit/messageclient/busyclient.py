@@ -1,4 +1,4 @@
-"""A message client in a process of its own that fetches, writes and sends without end, to be killed."""
+"""A message client in its own process that fetches, writes and sends without end, until it is killed."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from tests.vaults import settings_in
 
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
 LATER = timedelta(hours=12)
-"""How far the clock of the desk is ahead whose undo windows are still open when the test looks."""
+"""Time by which one desk's clock is ahead; its undo windows are still open when the test looks."""
 _LEFT, _WITHIN_WINDOW = 0, 1
-"""Places, of every five drafts, of the one that is not sent and of the one whose window stays open."""
+"""Positions, of every five drafts, of the unsent one and of the one with an open undo window."""
 _SERVER = get_context("forkserver")
 _PAUSE = 0.05
-"""Seconds between two looks: one that never waits takes the machine from the work that is to be killed."""
+"""Seconds between two looks, so that polling leaves the machine to the process that is to be killed."""
 Told = tuple[str, str, str]
-"""Something that was acknowledged: what, of which draft, with which text."""
+"""An acknowledged act: its kind, its draft, and the text."""
 
 
 class Client:
-    """The process, and what it was told is done."""
+    """The process, and the acts that it has acknowledged."""
 
     def __init__(self, process: BaseProcess, out: asyncio.StreamReader) -> None:
         self._process = process
@@ -54,7 +54,7 @@ class Client:
 
     @classmethod
     async def start(cls, folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> Client:
-        """Start it from a process that has imported everything, which is most of what a short life costs."""
+        """Start it from a process that has imported everything, which is most of the cost of a short life."""
         # In the folder of the run, which goes as a whole: multiprocessing would look for its own at the end.
         current_process()._config.setdefault("tempdir", tempfile.gettempdir())  # type: ignore[attr-defined]
         _SERVER.set_forkserver_preload([__name__])
@@ -68,7 +68,7 @@ class Client:
         return cls(process, out)
 
     async def told(self) -> Told | None:
-        """Return the next thing that was acknowledged; ``None`` once the process is dead."""
+        """Return the next acknowledged act; ``None`` once the process is dead."""
         line = await self._out.readline()
         return tuple(json.loads(line)) if line.endswith(b"\n") else None
 
@@ -77,14 +77,14 @@ class Client:
         self._process.kill()
 
     async def ended(self) -> int | None:
-        """Wait for its end and return the exit code."""
+        """Wait until it ends and return the exit code."""
         await asyncio.to_thread(self._process.join)
         return self._process.exitcode
 
 
 @contextlib.contextmanager
 def killed_at_the_end(clients: list[Client]) -> Iterator[None]:
-    """Leave no process behind."""
+    """Kill the clients at the end, so that no process remains."""
     try:
         yield
     finally:
@@ -93,7 +93,7 @@ def killed_at_the_end(clients: list[Client]) -> Iterator[None]:
 
 
 def desk_at(gate: Gate, organisation: ParticipantIdentifier, ahead: timedelta = timedelta()) -> Desk:
-    """Return Anna's desk, at a clock that is ahead of the machine's."""
+    """Return Anna's desk, with a clock that is ahead of the machine's."""
 
     async def names(vault: MessageClientVault) -> dict[str, str]:
         return {}
@@ -129,7 +129,7 @@ async def _send(sending: Sending) -> None:
 
 
 async def _submitted(desk: Desk, draft: str, version: int) -> Submitted:
-    """Submit until that is answered, as a person does: a database that is busy for too long says no."""
+    """Submit until it succeeds, as a person does: a database that is busy for too long refuses."""
     while True:
         with contextlib.suppress(Temporary):
             return await desk.submit(draft, version)

@@ -1,4 +1,4 @@
-"""Desks of persons over a real vault, with rights that a test chooses and changes."""
+"""Desks of people over a real vault, with rights that a test sets and changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL = frozenset(Right)
 
 
 class EmptyBook:
-    """An address book that lists everything but addresses in ``vanished``."""
+    """An address book that lists every address except those in ``vanished``."""
 
     copy: AddressBookCopy | None = None
 
@@ -41,12 +41,12 @@ class EmptyBook:
 
 @dataclass
 class GivenRights:
-    """Permissions of one person, looked up in what all have."""
+    """Permissions of one person, looked up in the rights of all."""
 
     person: str
     given: dict[tuple[str, str], frozenset[Right]]
     absent: list[tuple[str, str, str]] = field(default_factory=list)
-    """Who is absent, in which mailbox, and who works in their place."""
+    """Absent people, each with a mailbox and a substitute."""
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         return right in self.given.get((self.person, mailbox or ""), frozenset())
@@ -63,7 +63,7 @@ class GivenRights:
 
 @dataclass
 class Office:
-    """An organisation with two mailboxes, ``box`` and ``other``, at a clock that a test moves."""
+    """An organisation with two mailboxes, ``box`` and ``other``, and a clock that a test moves."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -107,7 +107,7 @@ class Office:
         self.now += timedelta(seconds=seconds)
 
     async def receives(self, **message: object) -> None:
-        """Have a message come in and be fetched."""
+        """Let a message arrive and be fetched."""
         self.service.receives(**message)
         vaults = self.installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
         async with self.service.running() as client:

@@ -1,4 +1,4 @@
-"""The mail pages over a desk in memory, on the real application: one organisation, several persons."""
+"""The mail pages over a desk in memory, on the real application: one organisation and several people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Mailroom:
     """An office and its pages."""
 
     def __init__(self, scene: Scene | None = None, beside: object = None) -> None:
-        """``beside`` are sites of which these pages know nothing."""
+        """Open an office and its pages; ``beside`` are sites that these pages know nothing of."""
         self.scene = scene or Scene()
         self.office: Office = day.office(self.scene.clock)
         self.pages = Pages(TEXTS, Assets(), self.scene.clock, FOLDERS)

@@ -1,4 +1,4 @@
-"""A desk in memory for tests of the pages: one organisation's mailboxes, with the rules that a desk has."""
+"""A desk in memory for tests of the pages: one organisation's mailboxes, with the rules of a real desk."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ class Office:
     boxes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name and address of each mailbox."""
     rights: dict[tuple[str, str], frozenset[Right]] = field(default_factory=dict)
-    """By person and mailbox."""
+    """Rights by person and mailbox."""
     conversations: dict[str, Conversation] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
     room: int = 1 << 20
-    """Most bytes that a file may have."""
+    """Maximum size of a file in bytes."""
     contents: dict[str, bytes] = field(default_factory=dict)
     readings: list[tuple[str, Reading]] = field(default_factory=list)
     searches: dict[str, Search] = field(default_factory=dict)
@@ -105,10 +105,10 @@ class Office:
     undo_seconds: int = 10
     away_since: datetime | None = None
     news: asyncio.Event | None = None
-    """Set for a stream of an open page to say so; without one there is no room for streams."""
+    """Set when there is news for the stream of an open page; ``None`` if streams are not possible."""
     present: dict[str, tuple[Present, ...]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
-    """What was shown, as an organisation's log would have it."""
+    """Everything that was shown, as an organisation's log would have it."""
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     def id(self, kind: str) -> str:
@@ -139,7 +139,7 @@ class Office:
 
 @dataclass
 class InMemory:
-    """Content that can be read as often as one likes."""
+    """Content that can be read any number of times."""
 
     content: bytes
 
@@ -756,7 +756,7 @@ class MemoryDesk:
 
 
 class MemoryUpload:
-    """A file on its way into a draft; only PDF is of a type that is sent."""
+    """A file on its way into a draft; only PDF counts as a type that can be sent."""
 
     def __init__(self, desk: MemoryDesk, office: Office, draft: str, name: str, media_type: str) -> None:
         self._desk, self._office, self._draft = desk, office, draft
@@ -809,7 +809,7 @@ def message(
     dated_at: datetime | None = None,
     confidential: bool = True,
 ) -> Message:
-    """Return a message; one with an author was sent from here."""
+    """Return a message; one with an author was sent by this organisation."""
     out = author is not None
     stage = stage or (Stage.HANDED_OVER if out else Stage.ARRIVED)
     number = office.id("m")

@@ -1,4 +1,4 @@
-"""A message service with what the published OpenAPI file makes mandatory, and nothing more.
+"""A message service with only what the published OpenAPI file makes mandatory.
 
 Four statuses, no events, no pages, an id that is not the messageId, 404 for an empty list, ``event`` for
 ``events``, a relative Location.
@@ -31,29 +31,29 @@ ROOT = "urn:riv:infrastructure:messaging:functionalAddress"
 
 @dataclass
 class SparseService:
-    """Messages by the service's own id, and what it was asked for."""
+    """Messages by the service's own id, and the requests that it received."""
 
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, bytes] = field(default_factory=dict)
-    """Answers that are given instead, as they are."""
+    """Raw answers that are given instead."""
     failing: dict[str, int] = field(default_factory=dict)
-    """Statuses with which messages are answered that are listed all the same."""
+    """Error statuses for messages that are listed nevertheless."""
     asked: list[str] = field(default_factory=list)
     posted: list[dict[str, Any]] = field(default_factory=list)
     down: bool = False
     deaf: int = 0
-    """Posts that are taken and never answered."""
+    """Number of posts that are accepted but never answered."""
     refuse: str = ""
     careless: bool = False
-    """Takes a message again under an id that it has."""
+    """True to accept a message again under an id that it already has."""
     lost: int = 0
-    """Deletions that are done and never answered."""
+    """Number of deletions that are carried out but never answered."""
     keeps: int = 0
-    """Status with which deletions are refused."""
+    """Status with which deletions are refused; zero if they are not."""
     url: str = ""
 
     def receives(self, **changes: Any) -> str:
-        """Have a new message come in; returns the service's id of it."""
+        """Let a new message arrive; return the service's id of it."""
         attributes = incoming(**changes)
         service_id = f"resource-{len(self.messages) + 1}"
         self.messages[service_id] = {key: value for key, value in attributes.items() if value is not None}
@@ -140,7 +140,7 @@ class SparseService:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Mailbox]:
-        """Serve, and give a client of it."""
+        """Serve, and yield a client of it."""
         sock = listening_socket("127.0.0.1")
         async with (
             serving(Starlette(routes=self.routes()), sock),
@@ -167,7 +167,7 @@ def incoming(
     files: tuple[tuple[str, str, bytes], ...] = (),
     **more: Any,
 ) -> dict[str, Any]:
-    """Attributes of a message that came in."""
+    """Return the attributes of a message that arrived."""
     identity = message_id or str(uuid4())
     content = [
         {"fileName": name, "contentType": kind, "content": base64.b64encode(data).decode()}

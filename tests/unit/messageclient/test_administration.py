@@ -284,7 +284,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
 async def test_a_long_log_is_read_for_a_time_and_then_from_where_that_ended(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it is found by going on, however little one page may look through."""
+    """Going on finds all of it, however little one page may look through."""
     await whole.appoint("siv", Right.SECURITY_OFFICER)
     anna, siv = await whole.visit("anna"), await whole.visit("siv")
     await whole.give("anna", SOC, *READS)
@@ -338,7 +338,7 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
 )
 @pytest.mark.parametrize("delimiter", [",", ";", "|"])
 def test_no_cell_is_a_formula_where_a_spreadsheet_parts_lines_elsewhere(text: str, delimiter: str) -> None:
-    """Excel in Swedish parts at semicolons: a person's name, or a reason, made a formula in the officer's."""
+    """Swedish Excel splits at semicolons, so a person's name or a reason became a formula for the officer."""
     table = csv_lines([["before", text, "after"]]).decode()
     for row in csv.reader(io.StringIO(table, newline=""), delimiter=delimiter):
         assert not any(cell.strip(' \t"').startswith(tuple("=+-@＝")) for cell in row), row

@@ -1,4 +1,4 @@
-"""Consents on the pages of a message client: a line on each, while they last and no longer."""
+"""Consents on the pages of a message client: a line on each page, for exactly as long as they last."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOLDERS = (OWN, LOCALE)
 
 
 class Pages:
-    """An organisation whose person looks at the pages."""
+    """An organisation with a person who looks at the pages."""
 
     def __init__(self, installation: Installation, organisation: ParticipantIdentifier, house: House) -> None:
         self.installation = installation
@@ -124,8 +124,9 @@ async def test_every_level_and_extent_has_its_words(
 async def test_who_can_read_names_the_operator_while_content_can_be_seen(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list does not say that the operator has no way while it has one; of another mailbox it does, and
-    where data about messages alone can be seen.
+    """The list no longer states that the operator has no access, while it has.
+
+    It still does for another mailbox, and if only data about messages can be seen.
     """
     shown = await pages(installation)
     content = [Extent.mailbox(SOC), Extent.mailbox("another")]

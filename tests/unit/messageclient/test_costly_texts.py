@@ -1,6 +1,7 @@
-"""Texts that took minutes or days of a process that serves all organisations; now each is read once.
+"""Texts that occupied a process, which serves all organisations, for minutes or days.
 
-What is counted is how often something is read, and how long it is where the work grows with the square.
+Each is now read once. The tests count the readings, and the length wherever the work grows with its
+square.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from tests.vaults import Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
 ABOVE, BELOW = "\u0301", "\u0316"
-"""Accents of which the second is put before the first, over as many of those as there are."""
+"""Accents, of which normalisation moves the second before any number of the first."""
 
 
 @pytest_asyncio.fixture
@@ -58,7 +59,7 @@ def marks_in_a_row(text: str) -> int:
 
 
 class Noted:
-    """What is called, and how many marks stood in a row in what it was called with."""
+    """A recorder of calls, and of the longest row of marks in their arguments."""
 
     def __init__(self, work: Any) -> None:
         self.work = work
@@ -72,7 +73,7 @@ class Noted:
 
 
 class Normalized:
-    """The module ``unicodedata``, whose ``normalize`` is noted."""
+    """The module ``unicodedata`` with a recorded ``normalize``."""
 
     def __init__(self) -> None:
         self.normalize = Noted(unicodedata.normalize)
@@ -118,7 +119,7 @@ def test_a_text_of_every_accent_is_read_once_and_not_once_for_each(monkeypatch: 
 async def test_the_other_side_of_a_conversation_is_folded_once_for_all_words_of_a_selection(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A form has 4 MB of words: for each of them each conversation was folded again, for minutes."""
+    """A form has 4 MB of words, and each conversation was folded again for every word, for minutes."""
     for number in range(3):
         await office.receives(label=f"Nummer {number}")
     anna = office.desk("anna")
@@ -132,7 +133,7 @@ async def test_the_other_side_of_a_conversation_is_folded_once_for_all_words_of_
 async def test_others_go_on_between_two_messages_of_a_search_and_beside_a_large_one(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing waits in a batch whose texts have come: a search took all of its two seconds at a stretch."""
+    """A batch with its texts loaded contains no waits, so a search took its two seconds without a pause."""
     for number in range(3):
         await office.receives(label=f"Nummer {number}", text="hej")
     await office.receives(label="Lång", text="å" * finding._LARGE + " slutet")
@@ -166,7 +167,7 @@ async def test_others_go_on_between_two_messages_of_a_search_and_beside_a_large_
 async def test_large_searches_take_one_thread_of_those_that_are_shared(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the others files are read and certificates judged, of all organisations."""
+    """The other threads read files and judge certificates of all organisations."""
     await office.receives(label="Lång", text="å" * finding._LARGE)
     begun, goes_on = list[None](), threading.Event()
 
@@ -189,7 +190,7 @@ async def test_large_searches_take_one_thread_of_those_that_are_shared(
 
 
 async def test_what_is_looked_for_and_kept_has_an_end(whole: Whole) -> None:
-    """A view is read with every page of everybody who reads its mailbox."""
+    """A view is read with every page of everyone who reads its mailbox."""
     await whole.give("anna", SOC, Right.READ, Right.WRITE)
     anna = await whole.visit("anna")
     fields = {"mailbox": SOC, "state": "open", "handler": "", "quiet_days": ""}
@@ -218,7 +219,7 @@ def test_a_subject_is_folded_once_for_all_words_of_a_rule(monkeypatch: pytest.Mo
 
 
 def noted_periods(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note each line in which days are looked for."""
+    """Record each line that is searched for days."""
     read: list[str] = []
     period = routes._PERIOD
 
@@ -252,7 +253,7 @@ def test_blanks_between_two_days_are_read_once(monkeypatch: pytest.MonkeyPatch) 
 def test_more_lines_than_days_are_kept_are_refused_before_they_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same year on each of 100 000 lines is one year, and its days were counted 100 000 times."""
+    """The same year on 100 000 lines is one year, but its days were counted 100 000 times."""
     read = noted_periods(monkeypatch)
     line = "2026-01-01 – 2026-12-31"
     form = Form((("closed", "\n".join([line] * (routes.MAX_CLOSED + 1))),))
@@ -275,7 +276,7 @@ def test_a_name_without_end_is_read_at_its_ends(monkeypatch: pytest.MonkeyPatch)
 def test_a_character_is_looked_up_once_however_often_it_stands_in_a_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A million pictures took a page a second and a half, each time that it was shown."""
+    """A million emoji cost a page a second and a half each time it was shown."""
 
     class Categories:
         asked = 0
@@ -300,7 +301,7 @@ def named(count: int, value: str = "SN 2026-1") -> dict[str, Any]:
 
 
 def test_a_message_that_names_thousands_is_kept_as_it_came() -> None:
-    """A list of such messages took as long as reading all that each of them names, for everybody."""
+    """A list of such messages took as long as reading everything that each of them names, for everyone."""
     most = content._MAX_IDENTIFIERS
     assert len(content.documents({"attributes": named(most)})) == 1
     assert len(content.head({"attributes": named(most)}).sender.references) == most
@@ -319,7 +320,7 @@ def test_a_message_that_names_thousands_is_kept_as_it_came() -> None:
 
 
 def test_a_message_of_millions_of_characters_is_kept_as_it_came() -> None:
-    """A page cleans, packs and sends all of it, each time that it is shown."""
+    """A page cleans, packs and sends all of it each time it is shown."""
     most = content._MAX_SHOWN
     for texts, fits in ((["x" * most], True), (["x" * most, "y"], False), (["x"] * 500, True)):
         attributes = {"digitalDocument": [{"contentTextBody": texts[:1]}, {"contentTextBody": texts[1:]}]}
@@ -377,7 +378,7 @@ async def test_of_drafts_without_end_so_much_is_read_and_the_page_says_so(whole:
 
 
 async def test_a_page_of_a_conversation_ends_and_leads_to_what_came_before(whole: Whole) -> None:
-    """A peer could have a page be as long as it liked; what is not shown has nobody read."""
+    """A peer could make a page as long as it liked; a part that is not shown does not count as read."""
     await whole.give("anna", SOC, Right.READ, Right.WRITE)
     for number in range(5):
         body = [f"Nummer {number} " + "x" * 900_000]
@@ -429,7 +430,7 @@ async def test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_th
 
 
 class Referring:
-    """A message as its place in a conversation is found, and how often that was asked."""
+    """A message with a place in a conversation, and a count of the questions about it."""
 
     asked = 0
 
@@ -445,7 +446,7 @@ class Referring:
 
 @pytest.mark.parametrize("end", [299, 150, 0])
 def test_the_way_into_a_circle_is_gone_once(end: int) -> None:
-    """A sender lets each message refer to the next one, and the last to one of them."""
+    """A sender lets each message refer to the next one, and the last to one of the others."""
     Referring.asked = 0
     messages: Any = [Referring(number, number + 1) for number in range(299)] + [Referring(299, end)]
     assert [one.id for one in in_thread(messages)] == [str(number) for number in range(300)]

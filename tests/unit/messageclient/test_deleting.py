@@ -1,4 +1,4 @@
-"""Deleting at the message service: what may go there, when, and that it goes once (api-mt-mk 4.1, 4.2)."""
+"""Deleting at the message service: permitted deletions, their time, and each once (api-mt-mk 4.1, 4.2)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def nobody(address: str) -> Sequence[str]:
 
 
 class Deletes(Archive):
-    """An office whose message service is our own, with nobody else at it, unless a test says otherwise."""
+    """An office with our own message service and no other reader there, unless a test changes that."""
 
     rule = DeletionRule(timedelta(days=DAYS), SERVICE, nobody)
 
@@ -52,7 +52,7 @@ class Deletes(Archive):
             return await Deleting(vaults, self.organisation, client, self.rule, self.clock).turn()
 
     async def read(self, **message: object) -> str:
-        """A message that somebody has opened; returns its conversation."""
+        """Let a message arrive and be opened; return its conversation."""
         await self.receives(**message)
         (line,) = (await self.desk().lines(Folder.UNREAD, "box")).lines
         await self.desk().conversation(line.id)
@@ -63,7 +63,7 @@ class Deletes(Archive):
             return await vault.deletion_counts()
 
     async def deletions(self) -> list[str]:
-        """Events of deletion in the log, in order."""
+        """Return the events of deletion in the log, in order."""
         found = ("mk:message:delet", "mk:message:undeleted")
         return [event for event, _ in await self.events() if event.startswith(found)]
 
@@ -242,7 +242,7 @@ async def test_what_is_deleted_there_is_disposed_of_here_by_the_rules_of_here(of
 
 
 async def disposed(office: Deletes, **message: object) -> str:
-    """Have a conversation be disposed of here, whose message the message service still has."""
+    """Dispose of a conversation here, whose message the message service still has."""
     conversation = await office.old(**message)
     await office.agreed()
     await dispose_agreed(office.installation.gate.worker("disposal", MK), office.organisation, office.clock)
@@ -344,7 +344,7 @@ async def test_more_than_a_batch_goes_in_one_turn(office: Deletes) -> None:
 async def test_a_message_service_that_takes_its_time_holds_up_no_other_organisation(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An organisation's own service may answer each of a thousand deletions just before its time is over."""
+    """An organisation's own service may answer each of a thousand deletions just before the time-out."""
     monkeypatch.setattr(working, "_DELETE_APART", 0.0)
     monkeypatch.setattr(working, "_DELETE_EVERY", 0.01)
     slow, other = await installation.organisation(), await installation.organisation()

@@ -1,4 +1,4 @@
-"""Delivery in words: no stage, status, event or code of a receipt is without its own."""
+"""Delivery in words: every stage, status, event and code of a receipt has its own."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_message_whose_time_to_undo_is_over_waits_to_be_sent() -> None:
 
 
 def test_a_message_that_waits_beyond_its_deadline_is_not_said_to_be_tried_again() -> None:
-    """The message service is gone still: whether it came there is not known, and that is said."""
+    """The message service is still gone, and the words state that the arrival is uncertain."""
     waiting = replace(SENT, stage=Stage.OUTBOX, status=None, until=NOW + timedelta(hours=1))
     assert "Ett nytt försök" in words(waiting, SWEDISH)[1]
     tag, beside = words(replace(waiting, until=NOW), SWEDISH)

@@ -1,4 +1,4 @@
-"""The desk of a person: lists, conversations, files, drafts, submitting and undoing, over a real vault."""
+"""A person's desk: lists, conversations, files, drafts, submitting and undoing, over a real vault."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def received(office: Office, **message: object) -> str:
-    """Have a message come in; returns its conversation."""
+    """Let a message arrive; return its conversation."""
     await office.receives(**message)
     return (await office.desk("bo").lines(Folder.OPEN, "box")).lines[0].id
 
@@ -82,7 +82,7 @@ async def content_of(desk: Desk, message: str, file: str) -> bytes:
 
 
 async def test_a_conversation_is_listed_opened_and_counts_as_read_by_each(office: Office) -> None:
-    """What is shown is in the log of the organisation, and who has read it can be seen.
+    """The organisation's log has everything that is shown, and the readers can be seen.
 
     content-specification 4.3.2 sentence 9, 4.3.3.2 sentence 2
     """
@@ -111,7 +111,7 @@ async def test_a_conversation_is_listed_opened_and_counts_as_read_by_each(office
 
 
 async def test_an_answer_that_came_first_follows_what_it_answers(office: Office) -> None:
-    """By ``refToMessageId``; one that is unknown, and a circle, leave messages in their places by time.
+    """The order is by ``refToMessageId``; if it is unknown or circular, messages stay in order of time.
 
     content-specification 4.3.2 sentence 7, sentence 8
     """
@@ -125,7 +125,7 @@ async def test_an_answer_that_came_first_follows_what_it_answers(office: Office)
 async def test_what_has_lain_unread_for_longer_than_the_mailbox_allows_is_over_its_list(
     office: Office,
 ) -> None:
-    """Until somebody opens it; not in what is done, nor for another mailbox, nor without a limit."""
+    """The notice ends once a person opens it, and never covers done conversations or other mailboxes."""
     anna = office.desk("anna")
     oldest = await received(office, label="nr 1")
     await received(office, label="nr 2")
@@ -191,7 +191,7 @@ async def test_pages_of_a_list_follow_each_other(office: Office) -> None:
 async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
     office: Office, installation: Installation
 ) -> None:
-    """Every method that takes an id: the same answer as for what exists nowhere, and it is in the log."""
+    """Every method that accepts an id answers as if it existed nowhere, and the attempt is in the log."""
     conversation = await received(office, files=(("a.txt", "text/plain", b"a"),))
     anna = office.desk("anna")
     (message,) = (await anna.conversation(conversation)).messages
@@ -321,7 +321,7 @@ async def test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_wh
 async def test_an_answer_names_the_organisation_that_it_goes_to_as_the_address_book_does(
     office: Office,
 ) -> None:
-    """A message carries no name of an organisation; a person who answers sees whom it goes to."""
+    """A message does not name the organisation; a person who answers must see the recipient's name."""
     conversation = await received(office)
     anna = office.desk("anna")
     (message,) = (await anna.conversation(conversation)).messages
@@ -386,7 +386,7 @@ async def test_files_of_a_draft_are_kept_as_they_are_and_judged_by_their_content
 async def test_a_recipient_that_has_vanished_since_the_review_is_refused_at_the_send_by_name(
     office: Office,
 ) -> None:
-    """Nothing is sent to any of them, the draft is as it was, and what was sent before stays sent."""
+    """None of the recipients is sent anything, the draft is unchanged, and earlier messages stay sent."""
     anna = office.desk()
     other = Recipient("0203:jonkoping.se", "x:0203:jonkoping.se", "Jönköpings kommun", "X")
     draft, version = await written(anna, DraftContent((TO, other), "Svar", "text"))
@@ -427,7 +427,7 @@ async def test_what_is_in_the_way_of_sending_is_named(office: Office) -> None:
 async def test_only_a_first_message_that_answers_nothing_is_to_an_address_to_look_at_twice(
     office: Office,
 ) -> None:
-    """Who has written to us from an address is known at it; another recipient of the same answer is not."""
+    """An address that has written to us is known; another recipient of the same answer is not."""
     conversation = await received(office)
     anna = office.desk("anna")
     (message,) = (await anna.conversation(conversation)).messages
@@ -442,7 +442,7 @@ async def test_only_a_first_message_that_answers_nothing_is_to_an_address_to_loo
 
 
 async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) -> None:
-    """A second tab, or a second click, sends nothing twice; what is in its window does not change."""
+    """A second tab or click does not send twice, and a message in its undo window does not change."""
     anna = office.desk()
     draft, version = await written(anna)
     sent = await anna.submit(draft, version)
@@ -478,7 +478,7 @@ async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) ->
 
 
 async def test_who_looks_at_who_has_read_a_message_or_at_its_way_has_not_read_it(office: Office) -> None:
-    """It stays unread for everyone, nobody is among its readers, and nothing that it says was shown."""
+    """It stays unread for everyone, that person is not among its readers, and no content was shown."""
     conversation = await received(office, files=(("a.txt", "text/plain", b"a"),))
     bo = office.desk("bo")
     async with office.vault() as vault:
@@ -494,7 +494,7 @@ async def test_who_looks_at_who_has_read_a_message_or_at_its_way_has_not_read_it
 
 
 async def test_who_saw_a_line_of_the_outbox_has_not_read_the_message(office: Office) -> None:
-    """Neither the list of who has read it nor its number says so."""
+    """The person is neither in the list of readers nor in their number."""
     anna, bo = office.desk(), office.desk("bo")
     draft, version = await written(anna)
     (message,) = (await anna.submit(draft, version)).messages
@@ -549,7 +549,7 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
 async def test_what_another_client_answered_meanwhile_is_the_news_though_its_time_is_earlier(
     office: Office,
 ) -> None:
-    """A colleague who answers by another system is seen before the same is answered twice."""
+    """A colleague's answer from another system is shown before the same message is answered twice."""
     conversation = await received(office, message_id="m-1", conversation="c")
     office.pass_by(60)
     await received(office, message_id="m-2", conversation="c", label="Sist")
@@ -575,7 +575,7 @@ async def test_what_another_client_answered_meanwhile_is_the_news_though_its_tim
 
 
 async def test_what_comes_in_place_of_an_answer_that_was_undone_is_news(office: Office) -> None:
-    """There are as many messages as before, and another one among them."""
+    """The number of messages is the same as before, but one of them is another."""
     conversation = await received(office, message_id="m-1", conversation="c")
     anna, bo = office.desk(), office.desk("bo")
     (first,) = (await anna.conversation(conversation)).messages
@@ -734,7 +734,7 @@ async def test_addresses_that_are_liked_come_first(office: Office) -> None:
 async def test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A form may have 4 MB of words: each by itself takes a large book some tenths of a second."""
+    """A form may have 4 MB of words, and a large book takes some tenths of a second for each."""
     looked: list[tuple[str, threading.Thread]] = []
     nearly = finding._nearly
 
@@ -777,7 +777,7 @@ async def test_looking_for_an_address_takes_no_more_however_much_is_written_and_
 async def test_an_address_is_found_by_a_name_that_is_nearly_right(
     office: Office, written: str, fits: bool
 ) -> None:
-    """Only where none is as was written, and it says so: nobody writes to a neighbour of the one meant."""
+    """Only without an exact match, and marked as such, so that no one writes to a neighbouring address."""
     anna = office.desk()
     await anna.set_favourite(TO, favourite=True)
     other = replace(TO, address="socialtjanst:0203:mullsjo.se", address_name="Socialtjänst")

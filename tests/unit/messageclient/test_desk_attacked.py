@@ -1,4 +1,4 @@
-"""Attacks on the desk and on what fills it: two tabs, a detour through another mailbox, hostile messages."""
+"""Attacks on the desk and its input: two tabs, a detour through another mailbox, hostile messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def test_a_file_that_a_second_tab_adds_or_removes_is_not_sent_unseen(office: Office) -> None:
-    """What is approved or sent is what was looked at: a file is a change of the draft like any other."""
+    """Only what was looked at is approved or sent: a file changes the draft as anything else does."""
     anna, bo = office.desk("anna"), office.desk("bo")
     draft, version = await written(anna)
     upload = await anna.upload(draft, "a.txt", "text/plain")
@@ -51,7 +51,7 @@ async def test_a_file_that_a_second_tab_adds_or_removes_is_not_sent_unseen(offic
 async def test_a_conversation_that_was_moved_needs_the_approval_that_its_address_asks_for(
     office: Office,
 ) -> None:
-    """The message leaves from the first mailbox's address: another mailbox is no way around its rule."""
+    """The message leaves from the first mailbox's address, so another mailbox does not bypass its rule."""
     conversation = await received(office)
     bo = office.desk("bo")
     opened = await bo.conversation(conversation)
@@ -65,7 +65,7 @@ async def test_a_conversation_that_was_moved_needs_the_approval_that_its_address
 
 
 async def test_an_id_that_a_sender_chose_hides_no_message_of_the_message_service(office: Office) -> None:
-    """A sender who guesses the message service's next id keeps no other message out."""
+    """A sender who guesses the message service's next id does not keep another message out."""
     await office.receives(messageId="resource-2", label="Den första")
     await office.receives(label="Den andra")
     lines = (await office.desk("bo").lines(Folder.OPEN, "box")).lines
@@ -80,7 +80,7 @@ def test_a_time_stamp_at_an_end_of_the_calendar_can_be_shown(moment: str) -> Non
 
 
 def test_a_message_of_many_long_texts_is_not_read_as_markdown() -> None:
-    """A text within the limits of one, a thousand times, would hold up all organisations for minutes."""
+    """A text within the limits, a thousand times over, would keep all organisations waiting for minutes."""
     one = {"digitalDocument": [{"contentTextBody": ["# a\n"] * 5}] * 200}
     found = content.documents({"attributes": one})
     assert not content.is_laborious(found[:1])
@@ -91,7 +91,7 @@ def test_a_message_of_many_long_texts_is_not_read_as_markdown() -> None:
 
 
 async def test_an_id_that_is_none_is_not_here_alike(office: Office) -> None:
-    """An id with a sign that no text of the database may have is as unknown as any other."""
+    """An id with a character that the database cannot store is as unknown as any other."""
     bo = office.desk("bo")
     draft, _ = await written(bo)
     attempts = (
@@ -113,7 +113,7 @@ async def test_an_id_that_is_none_is_not_here_alike(office: Office) -> None:
 async def test_an_organisation_that_knows_the_id_of_a_conversation_gets_one_of_its_own(
     office: Office,
 ) -> None:
-    """Nothing that it sends appears among another organisation's messages."""
+    """Its messages do not appear among another organisation's."""
     await office.receives(conversation="c-1", label="Från Mullsjö")
     await office.receives(
         conversation="c-1", label="Från en annan", sender="0203:annan.se", from_="a:0203:annan.se"

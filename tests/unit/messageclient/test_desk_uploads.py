@@ -1,4 +1,4 @@
-"""Files on their way into a draft: sealed as they come, judged at their end."""
+"""Files on their way into a draft: sealed as they arrive, judged at the end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def added(desk: Desk, draft: str, name: str, data: bytes, piece: int = PIE
 
 
 def stored(office: Office) -> list[Path]:
-    """Everything in the object store, also what is not whole yet."""
+    """Return everything in the object store, including incomplete objects."""
     return [each for each in office.installation.objects(office.organisation) if each.is_file()]
 
 

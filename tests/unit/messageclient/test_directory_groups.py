@@ -1,4 +1,4 @@
-"""Groups of a directory in the message client: whom they let in, and what the page says of them."""
+"""Groups of a directory in the message client: the people they admit, and their display on the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = Subject.group("ad", "cn=Natt\\, norr,ou=Grupper,dc=habo,dc=se")
 
 
 async def listed(house: House, *people: str, age: timedelta = timedelta()) -> None:
-    """Let a group read a mailbox, and freeze who was in it some time ago."""
+    """Let a group read a mailbox, and freeze its members of some time ago."""
     now = (datetime.now(UTC) - age - timedelta(hours=1)).replace(microsecond=0)
     record = signers.founded(house.organisation.value, now - timedelta(hours=1))
     record.now = now

@@ -1,4 +1,4 @@
-"""Disposal: what may go, who decides, that it goes for real, and what is left of it."""
+"""Disposal: eligible conversations, deciders, actual removal, and the remains."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RECIPIENT = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se")
 
 
 class Archive(Office):
-    """An office whose persons dispose of what is old; ``later`` is after the database's own time."""
+    """An office whose people dispose of old mail; ``later`` is after the database's own time."""
 
     def disposal(self, person: str = "anna") -> DisposalDesk:
         desk = self.desk(person)
@@ -47,11 +47,11 @@ class Archive(Office):
         return DisposalDesk(scope)
 
     def later(self) -> None:
-        """Have more than a year pass since what the database has noted."""
+        """Let more than a year pass since the times recorded in the database."""
         self.now = max(self.now, datetime.now(UTC)) + timedelta(days=YEAR + 2)
 
     async def old(self, label: str = "Gammalt", **message: object) -> str:
-        """A conversation that was read and is done."""
+        """Make a conversation that was read and is done."""
         await self.receives(label=label, **message)
         line = (await self.desk().lines(Folder.OPEN, "box")).lines[0]
         version = (await self.desk().conversation(line.id)).version
@@ -59,7 +59,7 @@ class Archive(Office):
         return line.id
 
     async def agreed(self) -> str:
-        """A disposal of all that is due, which two have agreed to and nobody has done."""
+        """Agree to a disposal of everything that is due, which is not carried out yet."""
         await self.disposal().set_rule("box", "done", YEAR, "KS 2026/9")
         self.later()
         disposal = await self.disposal().propose("box")
@@ -83,7 +83,7 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def test_what_two_agreed_to_goes_for_real_and_leaves_ids_and_digests(office: Archive) -> None:
-    """Rows and objects: the file is large enough to lie in the object store."""
+    """This covers rows and objects: the file is large enough for the object store."""
     conversation = await office.old(
         label="Planterat", text="Planterad text", files=(("p.pdf", "application/pdf", PDF),)
     )
@@ -125,7 +125,7 @@ async def test_what_went_is_not_fetched_again_from_a_service_that_still_has_it(o
 
 
 async def unread(office: Archive) -> str:
-    """Done, and then something came that nobody has opened: it is open again, and registered."""
+    """Make a done conversation with a later unread message, which is open again, and registered."""
     thread = "11111111-1111-4111-8111-111111111111"
     conversation = await office.old(conversation=thread)
     await office.receives(label="Mer", conversation=thread)
@@ -156,7 +156,7 @@ async def with_a_draft(office: Archive) -> str:
 
 
 async def not_final(office: Archive) -> str:
-    """What was sent waits in its window or outbox."""
+    """Make a conversation whose sent message waits in its window or the outbox."""
     desk = office.desk()
     draft = await desk.new_draft("box", DraftContent((RECIPIENT,), "Hej", "Text"))
     await desk.submit(draft.id, draft.version)
@@ -205,7 +205,7 @@ async def test_the_time_may_be_counted_from_the_registration(office: Archive) ->
 
 @pytest.mark.parametrize("prepared", ["held", "new message", "draft", "moved"])
 async def test_what_comes_in_between_keeps_a_conversation(office: Archive, prepared: str) -> None:
-    """A hold placed while the proposal waits, or after it was agreed to, wins; so does anything new."""
+    """A hold wins, placed while the proposal waits or after it was agreed to; so does anything new."""
     thread = "11111111-1111-4111-8111-111111111111"
     conversation = await office.old(conversation=thread)
     disposal = await office.agreed()
@@ -248,7 +248,7 @@ async def test_a_hold_ends_and_its_reason_is_not_in_the_log(office: Archive) -> 
 
 
 async def test_files_that_were_sent_to_several_stay_with_the_message_that_is_left(office: Archive) -> None:
-    """One draft became two messages in two conversations; one of these goes."""
+    """One draft became two messages in two conversations, and one of these is disposed of."""
     desk = office.desk()
     other = replace(RECIPIENT, address="annan:0203:mullsjo.se")
     draft = await desk.new_draft("box", DraftContent((RECIPIENT, other), "Hej", "Text"))
@@ -317,7 +317,7 @@ async def test_a_dropped_proposal_takes_nothing_and_another_can_follow(office: A
 async def test_without_the_right_to_manage_nothing_is_seen_or_done(
     office: Archive, installation: Installation
 ) -> None:
-    """Another mailbox, other rights and another organisation answer alike, and it is in the log."""
+    """Another mailbox, other rights and another organisation get the same answer, and it is in the log."""
     await office.old()
     disposal = await office.agreed()
     elsewhere = Archive(installation, await installation.organisation(ROLES))
@@ -408,7 +408,7 @@ async def test_the_worker_does_what_was_agreed_to_before_it_started(office: Arch
 async def test_what_was_agreed_to_is_done_soon_after_a_vault_was_unlocked(
     office: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A vault that is locked or suspended when its turn comes is looked at again, and not reported."""
+    """A vault that is locked or suspended at its turn is looked at again, and not reported."""
     monkeypatch.setattr(running, "_RETRY", timedelta(seconds=0.2))
     conversation = await office.old()
     await office.agreed()
@@ -435,7 +435,7 @@ async def test_what_was_agreed_to_is_done_soon_after_a_vault_was_unlocked(
 
 
 async def test_a_disposal_that_nobody_agreed_to_removes_nothing(office: Archive) -> None:
-    """By the database itself, whatever a worker asks."""
+    """The database itself prevents it, whatever a worker asks."""
     conversation = await office.old()
     await office.disposal().set_rule("box", "done", YEAR, "KS 2026/9")
     office.later()
@@ -468,7 +468,7 @@ async def test_the_record_is_a_table_in_which_nothing_is_a_formula(office: Archi
 
 
 async def prepared_role(whole: Whole) -> None:
-    """Two managers of a mailbox in which a conversation was done more than a day ago."""
+    """Prepare two managers of a mailbox with a conversation that was done more than a day ago."""
     for name in ("anna", "bo"):
         await whole.give(name, SOC, Right.READ, Right.WRITE, Right.MANAGE)
     await whole.receives(label="Gammalt ärende")
@@ -485,7 +485,7 @@ async def prepared_role(whole: Whole) -> None:
 async def test_a_rule_is_set_proposed_by_one_agreed_to_by_another_and_done(
     installation: Installation,
 ) -> None:
-    """Through the whole role: pages, rights, and the worker that does it."""
+    """The test goes through the whole role: pages, rights, and the worker that carries it out."""
     async with whole_role(installation) as whole:
         await prepared_role(whole)
         anna, bo, place = (

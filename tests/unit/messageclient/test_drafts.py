@@ -1,4 +1,4 @@
-"""A draft as the vault keeps it says what it was begun as."""
+"""A draft in the vault records how it was begun."""
 
 from __future__ import annotations
 

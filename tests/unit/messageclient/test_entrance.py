@@ -73,9 +73,9 @@ YEAR = timedelta(days=300)
 
 @dataclass
 class Clock:
-    """The time, which a test puts forward between two decisions: nothing is decided within a second.
+    """A clock that a test moves on between two decisions, since none takes effect within a second.
 
-    It begins behind that of the sign-in service, which is the machine's.
+    It starts behind that of the sign-in service, which is the machine's.
     """
 
     ahead: timedelta = timedelta(seconds=-30)
@@ -89,7 +89,7 @@ class Clock:
 
 @dataclass
 class House:
-    """One organisation with two mailboxes and an administrator, as it is reached over HTTP."""
+    """One organisation with two mailboxes and an administrator, reached over HTTP."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -107,7 +107,7 @@ class House:
         return self.origin.partition("://")[2]
 
     def browser(self) -> httpx.AsyncClient:
-        """A browser with cookies of its own; as browsers do on this machine, it keeps them without TLS."""
+        """Open a browser with its own cookies; as on this machine, it keeps them without TLS."""
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url=f"https://{self.host}")
 
@@ -123,7 +123,7 @@ class House:
         return await browser.get(back)
 
     def persons(self, *those: SignInPerson) -> None:
-        """Have the sign-in service know its persons otherwise from now on."""
+        """Replace the people that the sign-in service knows."""
         self.service.add(replace(self.client, persons=those))
 
     async def person(self, name: str) -> str:
@@ -133,7 +133,7 @@ class House:
             return known or await vault.know_person(identity)
 
     async def give(self, by: Subject, what: Rights | Substitution, *, asked: bool = False) -> str:
-        """Give something for less than a year; returns the statement's digest."""
+        """Grant something for less than a year; return the statement's digest."""
         self.clock.forward()
         given = await self.role.assignments.state(
             self.organisation, by, "test", lambda at: Given(what, at, at + YEAR, asked)
@@ -147,12 +147,12 @@ class House:
         return [entry.ids.get("reason", "") for entry in entries if entry.event == event]
 
     async def drafts(self) -> list[dict[str, Any]]:
-        """What is in the drafts of the social services' mailbox."""
+        """Return the drafts of the social services' mailbox."""
         async with self.installation.open(self.organisation, MK) as vault:
             return [dict(each.content) for each in await vault.drafts([SOC])]
 
     async def administrator(self) -> Subject:
-        """Eva, by the decision of two custodians."""
+        """Make Eva administrator by the decision of two custodians."""
         eva = person_subject(await self.person("eva"))
         first, second = (Subject(SubjectKind.CUSTODIAN, name) for name in ("kim", "lo"))
         asked = await self.give(
@@ -163,7 +163,7 @@ class House:
         return eva
 
     async def reader(self, name: str, mailbox: str = SOC, *rights: Right) -> str:
-        """Give a person rights to a mailbox; returns the statement's digest."""
+        """Grant a person rights to a mailbox; return the statement's digest."""
         what = Rights(
             person_subject(await self.person(name)), Scope(mailbox), frozenset(rights or {Right.READ})
         )
@@ -178,7 +178,7 @@ async def service() -> AsyncIterator[SignInService]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def house(installation: Installation, service: SignInService) -> AsyncIterator[House]:
-    """A new organisation each time: each test has a log of its own."""
+    """Yield a new organisation for each test, with a log of its own."""
     organisation = await installation.organisation([MK])
     clock, failures = Clock(), list[BaseException]()
     name = organisation.value.partition(":")[2].removesuffix(".se")
@@ -261,7 +261,7 @@ async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> No
 
 
 async def test_who_loses_one_mailbox_while_writing_reads_so_and_has_what_was_typed(house: House) -> None:
-    """Who works in another mailbox is not sent away; to who never had access, the same address is nowhere."""
+    """A person with another mailbox stays signed in; for one who never had access, there is no such page."""
     eva = await house.administrator()
     given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
     for name in ("anna", "bo"):
@@ -298,7 +298,7 @@ async def test_who_loses_one_mailbox_while_writing_reads_so_and_has_what_was_typ
 
 @pytest.mark.parametrize("ended", ["session", "right"])
 async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: House, ended: str) -> None:
-    """What was typed beside it comes back, also where there is nothing that the person may see any more."""
+    """The text of the form is shown again, even to a person who may no longer see anything."""
     eva = await house.administrator()
     given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
     async with house.browser() as browser:
@@ -335,7 +335,7 @@ async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: Ho
 async def test_who_loses_the_last_right_while_writing_has_the_text_back_and_it_is_saved_nowhere(
     house: House, sent: str
 ) -> None:
-    """Of what is in the vault the page has nothing; what no page of the session sent is not on it."""
+    """The page shows nothing from the vault, and nothing that no page of the session has sent."""
     eva = await house.administrator()
     given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
     typed = {"version": "1", "subject": "Om Kim", "text": "Skrivet nyss\n<script>x</script>", "find": "Mu"}
@@ -418,7 +418,7 @@ async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: Hous
 
 
 async def test_who_left_a_group_has_nothing_by_it_in_an_older_session_either(house: House) -> None:
-    """Whoever is not in the list of readers reads nothing, in whichever browser they signed in before."""
+    """A person who is not among the readers reads nothing, even in a browser with an earlier sign-in."""
     eva = await house.administrator()
     issuer = house.service.issuer(house.name)
     group = Subject.claim(issuer, "groups", "soc")
@@ -505,7 +505,7 @@ async def test_an_answer_that_is_used_again_begins_nothing_and_is_in_the_log(hou
 
 
 async def test_a_request_that_another_site_makes_in_a_persons_name_is_in_the_log(house: House) -> None:
-    """Answered like an address that is not there; nothing is done. Without a session there is no entry."""
+    """The answer is that of an unknown address, and nothing is done; without a session there is no entry."""
     await house.administrator()
     await house.reader("anna", SOC, Right.READ, Right.WRITE)
     anna = await house.person("anna")
@@ -575,7 +575,7 @@ async def test_a_host_that_is_not_served_gets_a_bare_answer(house: House) -> Non
 async def test_a_cookie_of_one_organisation_opens_nothing_at_another(
     house: House, installation: Installation
 ) -> None:
-    """The marks of two organisations have different keys, so that the same value is another session."""
+    """Two organisations use different keys for their marks, so the same value is another session."""
     await house.administrator()
     await house.reader("anna")
     async with house.browser() as browser:
@@ -590,14 +590,14 @@ async def test_a_cookie_of_one_organisation_opens_nothing_at_another(
 
 
 def inputs(page: str) -> str:
-    """The token of a page's forms."""
+    """Return the token of a page's forms."""
     found = re.search(r'name="form-token" content="([^"]+)"', page)
     assert found is not None
     return found[1]
 
 
 async def post(house: House, browser: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    """Fill in a form of a page and send it."""
+    """Submit a form of a page."""
     token = inputs((await browser.get("/rights")).text)
     headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
     answer = await browser.post(path, data={"form-token": token, **fields}, headers=headers)
@@ -690,7 +690,7 @@ async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
 
 @contextlib.asynccontextmanager
 async def through_the_front(house: House, folder: Path) -> AsyncIterator[str]:
-    """The pages behind the front, as at the isolation level of processes; yields where the front is."""
+    """Serve the pages behind the front, as at isolation level process; yield the front's address."""
     place = folder / "worker"
     forwarder = Forwarder()
 
@@ -710,7 +710,7 @@ async def through_the_front(house: House, folder: Path) -> AsyncIterator[str]:
 async def test_a_stream_through_the_front_ends_with_the_session_and_with_the_right(
     house: House, tmp_path: Path
 ) -> None:
-    """Whoever signs out or takes the right away: what follows is not shown."""
+    """After sign-out or the end of the right, nothing more is shown."""
     eva, given = await house.administrator(), await house.reader("anna")
 
     async def sign_out(browser: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Messages of a message service into the organisation's own store (api-mt-mk 4.2), from a sparse service."""
+"""Messages of a sparse message service, fetched into the organisation's own store (api-mt-mk 4.2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
 
 @dataclass
 class Moment:
-    """A clock that a test puts forward."""
+    """A clock that a test moves on."""
 
     now: datetime = NOW
 
@@ -96,7 +96,7 @@ async def test_a_message_is_stored_whole_once_and_its_conversation_is_unread(
 async def test_what_is_known_is_looked_for_in_the_vault_once(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that stays new at the message service opens no vault at each of many looks."""
+    """A message that stays new at the message service does not open a vault at each look."""
     await with_mailbox(installation, organisation)
     service = SparseService()
     service.receives()
@@ -125,7 +125,7 @@ async def test_what_is_known_is_looked_for_in_the_vault_once(
 async def test_a_list_is_read_in_batches_and_to_its_end_only_when_asked(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a short look passes by, since newer messages are known, the next whole one finds."""
+    """A short look stops at known messages; the next whole one finds the older messages that it missed."""
     monkeypatch.setattr(fetching, "_BATCH", 2)
     await with_mailbox(installation, organisation)
     service = SparseService()
@@ -143,7 +143,7 @@ async def test_a_list_is_read_in_batches_and_to_its_end_only_when_asked(
 async def test_a_message_that_cannot_be_read_is_kept_as_it_came_and_never_fetched_again(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Others go on; sender and time are those of the list."""
+    """Other messages are fetched; sender and time of this one are those of the list."""
     await with_mailbox(installation, organisation)
     service = SparseService()
     for _ in range(4):
@@ -178,7 +178,7 @@ async def test_a_message_that_cannot_be_read_is_kept_as_it_came_and_never_fetche
 async def test_a_message_that_is_too_large_is_listed_as_such_and_asked_for_once(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where it cannot be read in the part that is had; others go on, and nothing of it is kept."""
+    """The part that arrived may be unreadable; other messages are fetched, and nothing of it is stored."""
     monkeypatch.setattr("samdrift.client.mailbox._LARGE", 20_000)
     await with_mailbox(installation, organisation)
     service = SparseService()
@@ -209,7 +209,7 @@ async def test_a_message_that_is_too_large_is_listed_as_such_and_asked_for_once(
 async def test_what_is_no_message_at_all_is_asked_for_again_and_kept_as_it_came_in_the_end(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Something between may have answered in its place; after ten minutes it is what there is."""
+    """An intermediary may have answered instead; after ten minutes the answer counts as the message."""
     await with_mailbox(installation, organisation)
     service, moment = SparseService(), Moment()
     for _ in range(3):
@@ -246,7 +246,7 @@ async def test_what_is_no_message_at_all_is_asked_for_again_and_kept_as_it_came_
 async def test_many_that_are_not_handed_out_hold_up_no_other_and_are_asked_for_ever_more_rarely(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The oldest are asked for first; a few of them that always fail are not what all others wait for."""
+    """The oldest are requested first, but a few that always fail do not keep all others waiting."""
     await with_mailbox(installation, organisation)
     service, moment = SparseService(), Moment()
     for _ in range(5):
@@ -281,7 +281,7 @@ async def test_many_that_are_not_handed_out_hold_up_no_other_and_are_asked_for_e
 async def test_a_look_that_has_taken_its_time_goes_on_at_the_next(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """One message at least in each, so that it comes to an end."""
+    """Each look fetches one message at least, so that it comes to an end."""
     await with_mailbox(installation, organisation)
     service = SparseService()
     for _ in range(3):
@@ -311,7 +311,7 @@ async def test_a_message_to_an_address_without_a_mailbox_is_kept_and_nobody_has_
 async def test_one_conversation_of_one_address(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A new message opens one that was done; another address with the same id is another conversation.
+    """A new message reopens a done conversation; another address with the same id is another conversation.
 
     content-specification 4.3.2 sentence 5
     """

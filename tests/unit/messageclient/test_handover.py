@@ -1,4 +1,4 @@
-"""Hand-over: what leaves in a package, that it is logged before it leaves, and numbers of registrations."""
+"""Hand-over: the content of a package, its entry in the log before it leaves, and registration numbers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def room() -> Mailroom:
 
 @dataclass
 class Service:
-    """A message service that has evidence, or says why it has not."""
+    """A message service that has evidence, or a reason for having none."""
 
     failure: Exception | None = None
     asked: list[tuple[str, bool]] = field(default_factory=list)
@@ -102,7 +102,7 @@ async def unpacked(pieces: AsyncIterator[bytes]) -> dict[str, bytes]:
 
 
 async def begun(office: Office, **message: object) -> str:
-    """A conversation with two messages that came in, the first of them with a file."""
+    """Make a conversation with two messages that arrived, the first with a file; return it."""
     thread = {"conversation": "11111111-1111-4111-8111-111111111111"}
     await office.receives(label="Orosanmälan", files=(("a b.pdf", "application/pdf", PDF),), **thread)
     await office.receives(label="Mer om det", text="Andra texten", **thread)
@@ -170,7 +170,7 @@ async def test_notes_go_along_only_where_they_are_asked_for(office: Office) -> N
 
 
 async def test_what_another_message_service_lacks_is_said_in_words(office: Office) -> None:
-    """The original as JSON is what such a service has."""
+    """Such a service only has the original as JSON."""
     conversation = await begun(office)
     office.proofs = Service(NotOffered())
     handover = await office.desk().handed_over(conversation, (), ALL)
@@ -201,7 +201,7 @@ async def test_a_message_that_cannot_be_shown_goes_along_as_it_came(office: Offi
 
 
 class Endless:
-    """A file of 30 MB that is nowhere as a whole."""
+    """A file of 30 MB that is never in one piece."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for _ in range(480):
@@ -292,7 +292,7 @@ def fields_of(handover: HandOver) -> dict[str, Any]:
 
 
 def invented(text: str = "Hej", subject: str = "Ärende", files: tuple[File, ...] = ()) -> HandOver:
-    """A hand-over of one message without a vault."""
+    """Make up a hand-over of one message without a vault."""
     sender = Party("0203:mullsjo.se", "x:0203:mullsjo.se", "Mullsjö kommun", "Registrator")
     document = MailDocument("SDK", (str(message_text(text)),), (text,), files)
     message = Message(
@@ -363,13 +363,13 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_what_people_wrote_is_never_markup_and_always_a_pdf(text: str) -> None:
-    """Were any of it read as markup, the document could not be set, or would ask for a file."""
+    """If any of it were read as markup, typesetting would fail, or ask for a file."""
     document = json.dumps(written(invented(text, subject=text)), ensure_ascii=False)
     assert typeset(document).startswith(b"%PDF-1.7")
 
 
 async def test_a_process_of_its_own_without_keys_sets_the_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no environment of ours, and is told of nothing but what it sets."""
+    """The process has none of our environment, and receives only the document to set."""
     monkeypatch.setenv("SAMDRIFT_SECRET", "x")
     started: list[dict[str, Any]] = []
     real = pdf_module.asyncio.create_subprocess_exec
@@ -420,7 +420,7 @@ async def test_without_the_optional_part_it_is_said_that_there_is_no_pdf(
 
 
 async def test_an_organisation_waits_for_its_own_documents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text can be such that it takes its two minutes: a person had all others wait by asking ten times."""
+    """A text can take the full two minutes, so one person could make all others wait by asking ten times."""
     running: list[bytes] = []
     goes_on = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The message client killed at random moments: nothing is lost, shown twice, or sent twice."""
+"""The message client killed at random moments: no message is lost, shown twice, or sent twice."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ MK = Role.MESSAGE_CLIENT
 _WORKERS = 2
 _LARGE = b"%PDF-1.7\n" + bytes(200_000)
 _SOON = timedelta(hours=1)
-"""Time after which what a killed process had claimed is anybody's, and every pause is over."""
+"""Time after which a killed process's claims are free, and every pause is over."""
 _MOMENTS = 12
-"""Requests at the message service, at most, between the start of a process and its end."""
+"""Maximum number of requests at the message service between the start of a process and its end."""
 
 
 @dataclass
 class DeadlyService(SparseService):
-    """A message service at which a client dies while it asks, before or after it was heard.
+    """A message service at which a client dies during a request, before or after it was received.
 
-    It takes a message again under an id that it knows, so that whoever sends twice is seen.
+    It accepts a message again under an id that it knows, so that sending twice is noticed.
     """
 
     random: random.Random = field(default_factory=random.Random)
@@ -53,7 +53,7 @@ class DeadlyService(SparseService):
     left: int = 0
 
     def aim(self, client: Client) -> None:
-        """Kill that client at one of its next requests, or of another's that works beside it."""
+        """Kill that client at one of its next requests, or at one of another client's."""
         self.client, self.left = client, self.random.randrange(1, _MOMENTS)
 
     async def send(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class DeadlyService(SparseService):
 
 @pytest_asyncio.fixture
 async def own() -> AsyncIterator[Installation]:
-    """An installation whose processes may be killed."""
+    """Yield an installation whose processes may be killed."""
     with server_folder() as folder:
         async with installed(settings_in(folder)) as running:
             yield running
@@ -90,8 +90,9 @@ async def own() -> AsyncIterator[Installation]:
 async def test_a_client_that_is_killed_at_any_moment_loses_nothing_and_sends_nothing_twice(
     own: Installation, turn: int
 ) -> None:
-    """In a soak ten times, each with an organisation of its own: a service without pages lists all that was
-    ever sent, again and again.
+    """A soak run repeats it ten times, each with its own organisation.
+
+    A service without pages lists everything ever sent, again and again.
     """
     wanted = count(5, 50)
     organisation = await own.organisation([MK])
@@ -113,9 +114,9 @@ async def test_a_client_that_is_killed_at_any_moment_loses_nothing_and_sends_not
 async def _worked(
     own: Installation, organisation: ParticipantIdentifier, service: DeadlyService, wanted: int
 ) -> tuple[list[Told], int]:
-    """Let two processes work, and one after the other die, until so many messages were sent and fetched.
+    """Run two processes, each killed and replaced in turn, until enough messages were sent and fetched.
 
-    Returns what they were told is done, and how many have died.
+    Return the acts that they acknowledged, and the number of deaths.
     """
     told: list[Told] = []
     names, folder, clients = numbers(), own.settings.secrets.parent, list[Client]()
@@ -155,7 +156,7 @@ async def _settled(
     told: list[Told],
     came: set[str],
 ) -> None:
-    """Do what is left of the work, much later, and look at all of it."""
+    """Finish the remaining work, much later, and check the result."""
     vaults = own.gate.worker("settling", MK)
     await Fetching(vaults, organisation, client, lambda: datetime.now(UTC)).look()
     await _send_all(own, organisation, client, _SOON)
@@ -190,7 +191,7 @@ async def _settled(
 async def _send_all(
     own: Installation, organisation: ParticipantIdentifier, client: Mailbox, ahead: timedelta
 ) -> None:
-    """Send what is due until then; what a killed process had claimed is free again."""
+    """Send everything that is due by then; the claims of a killed process are free again."""
     sending = Sending(
         own.gate.worker("settling", MK), organisation, client, lambda: datetime.now(UTC) + ahead
     )

@@ -1,4 +1,4 @@
-"""Open pages: what they are told of, who is there, and that it ends with session and right."""
+"""Open pages: their notifications, the people present, and their end with session and right."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Room(OverVault):
-    """The pages of an office, with what a process has of those that are open."""
+    """The pages of an office, with the process's state of the open ones."""
 
     def __init__(self, vaults: Office, live: Live) -> None:
         super().__init__(vaults)
@@ -51,7 +51,7 @@ class Room(OverVault):
 
 @dataclass
 class Pages:
-    """Open pages of an office: desks that share what a process has of them."""
+    """Open pages of an office: desks that share the process's state of them."""
 
     office: Office
     live: Live
@@ -68,7 +68,7 @@ class Pages:
         return mark
 
     async def follow(self, view: OpenPage, person: str = "anna") -> AsyncGenerator[Change]:
-        """Open a page in the state of now."""
+        """Open a page in the current state."""
         desk = self.desk(person)
         watch = await desk.watch(view)
         return await desk.follow(view, (watch.list_state, watch.conversation_state), SESSION)
@@ -87,7 +87,7 @@ async def pages(installation: Installation, organisation: ParticipantIdentifier)
 
 
 async def told(stream: AsyncIterator[Change]) -> list[Change]:
-    """What a page is told until its stream ends."""
+    """Return the notifications of a page until its stream ends."""
     async with asyncio.timeout(60):
         return [change async for change in stream if change is not Change.ALIVE]
 
@@ -169,7 +169,7 @@ async def test_a_stream_ends_with_its_session_whoever_ends_it(pages: Pages) -> N
 
 
 async def test_another_process_that_ends_a_session_or_states_a_right_wakes_this_one(pages: Pages) -> None:
-    """A command is a process of its own: the transaction asks for a notification."""
+    """A command runs in its own process, so the transaction sends a notification."""
     statement = NumberedStatement(1, b"{}")
     acts: list[Callable[[MessageClientVault], Awaitable[object]]] = [
         lambda vault: vault.end_session(SESSION),

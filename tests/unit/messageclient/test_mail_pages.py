@@ -1,4 +1,4 @@
-"""The mail pages over a desk in memory: reading, writing, sending, handling, finding, what is not here."""
+"""The mail pages over a desk in memory: reading, writing, sending, handling, finding, and not found."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ async def test_persons_whom_a_message_names_stand_at_its_side_by_name_and_by_wha
 async def test_a_conversation_names_their_function_and_reference_and_each_of_several_documents(
     room: Mailroom,
 ) -> None:
-    """By the texts that came with them; a function without one by its address.
+    """They are named by their labels; a function without a label by its address.
 
     content-specification 4.3.2.3 sentence 3, sentence 5, sentence 6, 4.3.3.1 sentence 2
     """
@@ -185,7 +185,7 @@ async def test_a_conversation_names_their_function_and_reference_and_each_of_sev
 async def test_whether_it_is_marked_as_confidential_is_said_of_each_conversation_and_by_whom(
     room: Mailroom,
 ) -> None:
-    """In one with both kinds, of each message: who takes one out must know which; on paper, too.
+    """In a mixed conversation each message is marked, on paper too, since a person who copies one must know.
 
     content-specification 4.3.2 sentence 11
     """
@@ -215,7 +215,7 @@ async def test_whether_it_is_marked_as_confidential_is_said_of_each_conversation
 
 
 async def test_the_senders_own_time_stands_beside_that_of_arrival_where_they_differ(room: Mailroom) -> None:
-    """A time stamp of another year moves nothing in a list or conversation."""
+    """A time stamp of another year does not move a message in a list or conversation."""
     anna, office = await room.visit(), room.office
     future = NOW.replace(year=NOW.year + 5)
     dated = [
@@ -313,7 +313,7 @@ async def test_hostile_text_in_every_field_of_a_message_is_text(room: Mailroom) 
 
 
 async def test_a_message_is_written_answered_checked_sent_and_undone(room: Mailroom) -> None:
-    """From the conversation to the undo window and back, each page leading to the next."""
+    """The pages lead from the conversation to the undo window and back."""
     anna = await room.visit()
     one = room.office.conversations[the_sip(room)]
     begun = await anna.post(f"/message/{one.messages[-1].id}/reply")
@@ -357,7 +357,7 @@ async def test_it_is_said_when_undoing_comes_too_late(room: Mailroom) -> None:
 
 
 async def ready(room: Mailroom) -> str:
-    """A draft of Anna's that could be sent, at version 2."""
+    """Make a complete draft of Anna's, at version 2."""
     desk = MemoryDesk(room.office, ANNA)
     draft = await desk.new_draft("soc")
     content = replace(
@@ -480,7 +480,7 @@ async def test_an_older_tab_overwrites_nothing_and_shows_both_texts(room: Mailro
 
 
 async def test_an_older_tab_shows_references_person_and_mark_that_were_typed_there(room: Mailroom) -> None:
-    """Nothing that was typed is to be remembered, whether the draft is open or being sent by now."""
+    """A person need not remember what was typed, even if the draft has since been opened or sent."""
     anna = await room.visit()
     draft = await ready(room)
     await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Nyare", later="yes")
@@ -544,7 +544,7 @@ async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room:
 
 
 async def test_reasons_to_look_twice_at_a_recipient_stand_out_before_sending(room: Mailroom) -> None:
-    """As warnings, not as small print; one who is written to often gets none."""
+    """They appear as warnings, not as small print; a frequent recipient gets none."""
     anna = await room.visit()
     draft = await ready(room)
 
@@ -612,13 +612,13 @@ def version_in(page: str) -> str:
 
 
 def posted_again(page: str, **typed: str) -> dict[str, str | list[str]]:
-    """Return the fields of a draft's form as a browser posts them, with what is typed into them now."""
+    """Return the fields of a draft's form as a browser posts them, with these values typed into them."""
     earlier = [html.unescape(each) for each in re.findall(r'name="earlier" value="([^"]*)"', page)]
     return {"version": version_in(page), "earlier": earlier, **typed}
 
 
 async def test_what_was_typed_stays_when_a_draft_is_taken_over_again(room: Mailroom) -> None:
-    """The page of a draft that a colleague has taken over has fields; what was typed into them vanished."""
+    """The page of a draft that a colleague has taken over has fields, and their content used to vanish."""
     anna, bo = await room.visit(), await room.visit(BO)
     draft = await ready(room)
     await bo.post(f"/draft/{draft}/take-over")
@@ -680,7 +680,7 @@ async def test_files_that_were_chosen_for_a_draft_of_a_colleague_are_to_be_chose
 
 
 async def test_an_answer_that_another_tab_changed_begins_with_what_happened(room: Mailroom) -> None:
-    """The field of the text took the focus, and the page began below the text that was not saved."""
+    """The text field took the focus, so that the page began below the unsaved text."""
     anna, sip = await room.visit(), room.office.conversations[the_sip(room)]
     draft = (await anna.post(f"/message/{sip.messages[-1].id}/reply")).headers["location"]
     assert re.findall(r"<(\w+)[^>]* autofocus", (await anna.get(draft)).text) == ["textarea"]
@@ -850,7 +850,7 @@ async def test_a_note_is_kept_with_the_conversation_and_an_empty_one_is_not(room
 
 
 async def test_a_step_that_is_proved_by_a_later_one_is_not_said_to_be_missing(room: Mailroom) -> None:
-    """A message service need not report each: its time is not known, and it is done all the same."""
+    """A message service need not report each step: its time is unknown, but it is done."""
     office = room.office
     sent = message(
         office, SOC, MULLSJO, "Svar", "Hej", NOW, author=ANNA, status=MessageStatus.WAITING_FOR_RECEIPT
@@ -894,7 +894,7 @@ async def test_the_address_book_is_searched_and_a_favourite_kept(room: Mailroom)
 
 
 async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) -> None:
-    """What does not exist, and what lies in a mailbox of others, differ in nothing but the token."""
+    """Pages for nonexistent addresses and for those in other people's mailboxes differ only in the token."""
     room.office.rights[EVA.id, "elev"] = ALL
     hidden = conversation(room.office, "elev", message(room.office, MULLSJO, SOC, "Dold", "Dold text", NOW))
     draft = await MemoryDesk(room.office, EVA).new_draft("elev")

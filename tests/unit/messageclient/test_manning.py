@@ -1,4 +1,4 @@
-"""Hours in which a mailbox is manned, public holidays, and when a message has lain unread too long."""
+"""Hours in which a mailbox is manned, public holidays, and messages that have been unread too long."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_public_holidays_of_a_year() -> None:
     ],
 )
 def test_manned_hours_count_and_no_others(since: str, hours: int, until: str) -> None:
-    """Over night, weekend, Christmas and the change to summer time."""
+    """The period includes nights, a weekend, Christmas and the change to summer time."""
     assert Manning(escalate_after=hours).lain_unread(at(since)) == at(until)
 
 
@@ -61,7 +61,7 @@ def test_a_mailbox_that_is_manned_never_or_has_no_limit_is_never_too_late() -> N
 
 
 def test_day_and_night() -> None:
-    """Hours of the clock: the night in which it is set back has one more."""
+    """Hours are those of the clock: the night in which it is set back has one more."""
     around = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=24)
     assert around.lain_unread(at("2026-10-24T12:00")) == at("2026-10-25T11:00")
 
@@ -76,7 +76,7 @@ def test_day_and_night() -> None:
     ],
 )
 def test_looked_at_from_behind_the_same_messages_have_lain_too_long(manning: Manning) -> None:
-    """Over nights, a weekend, Christmas, and the night in which the clock is set back."""
+    """The period includes nights, a weekend, Christmas, and the night in which the clock is set back."""
     for start in ("2026-11-26T00:00", "2026-12-22T00:00", "2026-10-23T00:00"):
         moments = [at(start) + timedelta(minutes=37 * number) for number in range(300)]
         for now in moments[::23]:

@@ -1,4 +1,4 @@
-"""Notices by mail: to whom, when, once, without a word of what it is about; mailboxes that lie unread."""
+"""Notices by mail: recipients, times, each once, without content; and mailboxes that stay unread."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Post:
 
 @dataclass
 class House:
-    """An office, a mail server and the worker between them."""
+    """An office, a mail server, and the worker between them."""
 
     office: Office
     post: Post
@@ -83,7 +83,7 @@ class House:
             vault.keep_manning("box", manning.content(), now=self.office.now)
 
     async def read_all(self) -> None:
-        """Have Anna read everything."""
+        """Let Anna read everything."""
         desk = self.office.desk(self.anna)
         for line in (await desk.lines(Folder.OPEN, "box")).lines:
             await desk.conversation(line.id)
@@ -109,7 +109,7 @@ class House:
 
 @pytest_asyncio.fixture
 async def house(installation: Installation, organisation: ParticipantIdentifier) -> House:
-    """Anna reads a mailbox by a right that an administrator gave."""
+    """Return a house where Anna reads a mailbox by a right that an administrator granted."""
     office = await Office(installation, organisation).opened()
     assignments = Assignments(installation.gate.worker("rights", Role.MESSAGE_CLIENT), office.clock)
     opened = House(office, Post(), assignments)
@@ -155,7 +155,7 @@ async def test_a_person_is_told_once_of_all_that_is_new_and_of_nothing_that_it_s
 
 
 async def test_one_who_chose_so_is_told_once_a_day_at_their_hour(house: House) -> None:
-    """The office opens at ten Swedish time: the next eight o'clock is tomorrow."""
+    """The office opens at ten Swedish time, so the next eight o'clock is tomorrow."""
     await house.choose("daily")
     await house.office.receives()
     await house.office.receives()
@@ -186,7 +186,7 @@ async def test_what_was_read_meanwhile_and_what_may_not_be_read_any_more_is_told
 
 
 async def test_one_who_may_not_read_a_mailbox_is_not_told_of_it(house: House) -> None:
-    """A choice that was made while the person might: nothing waits, not even for a while."""
+    """The choice was made while the person had access; no notice is queued, not even for a while."""
     await house.choose("daily", "other")
     await house.office.receives(to="miljo:0203:habo.se")
     assert await house.worker().turn(house.office.organisation) is None
@@ -282,7 +282,7 @@ async def test_without_a_mail_server_nothing_waits_and_the_log_says_what_lies_un
 
 
 async def test_the_registry_knows_when_something_is_due(house: House) -> None:
-    """No vault is opened to find nothing."""
+    """A vault is not opened in vain."""
     gate, organisation = house.office.installation.gate, house.office.organisation
     far = house.office.now + timedelta(days=300)
     await house.man(Manning(escalate_after=3))
@@ -299,7 +299,7 @@ TEXT = "Vi läser **vardagar** 8–17."
 
 
 async def answers(house: House) -> list[MailRecord]:
-    """Messages that were sent by nobody, the oldest first."""
+    """Return the automatic messages that were sent, the oldest first."""
     async with house.office.vault() as vault:
         found = await vault.conversations(["box", "other"], ConversationFilter(), limit=100)
         mail = [one for each in found for one in await vault.mail_of(each.id)]
@@ -349,7 +349,7 @@ async def test_what_is_automatic_an_answer_or_our_own_is_not_answered(
 
 
 async def test_two_machines_that_do_not_know_each_other_come_to_an_end(house: House) -> None:
-    """One that begins a new conversation with each answer, and does not say what it is, gets one a day."""
+    """A machine that answers in a new conversation each time, without saying what it is, gets one a day."""
     await house.man(Manning(acknowledge=TEXT))
     for _ in range(5):
         await house.office.receives(label="Tack för ert meddelande")
@@ -371,7 +371,7 @@ async def test_a_mailbox_without_a_text_answers_nothing(house: House) -> None:
 
 
 async def test_officers_hear_of_an_emergency_by_mail_without_a_name_or_a_reason(house: House) -> None:
-    """Governance leaves the notice, as it does when the second of the operator's staff has signed."""
+    """Governance leaves the notice, as when the second of the operator's staff has signed."""
     await house.choose(box="another")
     officer, now = person_subject(house.anna), house.office.now
     gate, organisation = house.office.installation.gate, house.office.organisation

@@ -1,4 +1,4 @@
-"""Limits of what one person keeps, and pages of long conversations that lead to their other parts."""
+"""Limits on each person's drafts and notes, and pages of long conversations with links to other parts."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_a_draft_has_no_more_files_than_so_many_and_says_which_are_not_in_
 async def test_a_person_makes_no_more_notes_than_so_many_and_keeps_what_was_written(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them stand on the page of the conversation; those of colleagues are counted apart."""
+    """All notes are on the page of the conversation; each person's are counted separately."""
     monkeypatch.setattr(handling, "MAX_NOTES", 2)
     anna, conversation, _ = await a_message(whole)
     for _ in range(2):
@@ -133,9 +133,9 @@ async def test_a_person_makes_no_more_notes_than_so_many_and_keeps_what_was_writ
 async def within(
     monkeypatch: pytest.MonkeyPatch, writing_it: str, begin: Callable[[], Awaitable[object]]
 ) -> list[object]:
-    """Begin again just before the first writes; returns what became of both.
+    """Begin a second time just before the first writes; return the results of both.
 
-    The second has half a second to end meanwhile, in which one that waits for the first is not done.
+    The second has half a second to end meanwhile; if it waits for the first, it is not done by then.
     """
     write, others = getattr(MessageClientVault, writing_it), list[asyncio.Future[object]]()
 
@@ -190,7 +190,7 @@ async def test_files_that_are_added_at_the_same_moment_are_no_more_than_so_many(
 async def test_news_come_part_by_part_and_only_what_was_shown_is_read(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came since an answer was begun was shown whole, as long as its sender liked."""
+    """Messages that arrived since an answer was begun were shown whole, at whatever length."""
     monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
     await office.receives(label="Hej", conversationId="one")
     anna = office.desk("anna")
@@ -238,7 +238,7 @@ async def test_news_of_a_draft_are_no_longer_than_a_page_of_a_conversation(whole
 
 
 async def whole_thread(whole: Whole, conversation: str) -> str:
-    """Return the ``conversationId`` of what came in a conversation."""
+    """Return the ``conversationId`` of a received conversation."""
     async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
         (mail,) = await vault.mail_of(conversation.rpartition("/")[2])
     return str(mail.content["conversation_id"])

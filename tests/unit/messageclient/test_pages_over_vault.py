@@ -1,4 +1,4 @@
-"""The mail pages over a desk in a real vault: a message comes in, is read, answered, sent and undone."""
+"""The mail pages over a desk in a real vault: a message arrives, is read, answered, sent and undone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PDF = b"%PDF-1.7\n" + b"x" * 100_000
 
 
 class OverVault(Mailroom):
-    """The pages with desks over a vault."""
+    """The mail pages with desks over a vault."""
 
     def __init__(self, vaults: Office) -> None:
         super().__init__(Scene(Clock(vaults.now)))
@@ -121,7 +121,7 @@ async def test_every_page_of_a_mailbox_of_others_is_nowhere_and_the_attempt_is_l
 
 
 async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault) -> None:
-    """A conversation of own messages alone goes on under its id, and refers to the latest that left."""
+    """A conversation of only own messages continues under its id, and refers to the last one sent."""
     message = await sent(room.vaults)
     anna, office = await room.visit(ANNA), room.vaults
     case = (await office.desk().way(message)).conversation

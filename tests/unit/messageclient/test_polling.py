@@ -1,4 +1,4 @@
-"""New messages as events say so and by questions in turn; a message service that is gone (api-mt-mk 4.2)."""
+"""New messages by events and by polling in turn, and a message service that is gone (api-mt-mk 4.2)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ ROLES = [Role.MESSAGE_CLIENT]
 
 @dataclass
 class EventfulService(SparseService):
-    """A sparse service that has events, too."""
+    """A sparse service that also has events."""
 
     events: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """Events to come; an empty text ends the stream."""
     begun: list[str] = field(default_factory=list)
-    """Place from which each stream was asked for."""
+    """Position from which each stream was requested."""
 
     def routes(self) -> list[BaseRoute]:
         return [*super().routes(), Route("/v1/sdk/events", self.stream)]
@@ -70,7 +70,7 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
 
 @dataclass
 class Run:
-    """What a worker noted of the message service, and its failures."""
+    """A worker's notes about the message service, and its failures."""
 
     noted: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
@@ -88,12 +88,12 @@ class Run:
 
 
 def incoming(service: EventfulService) -> list[str]:
-    """What was asked of what came in; the first look at what others sent takes its time."""
+    """Return the requests about incoming messages; the first look at sent ones takes its time."""
     return [one for one in service.asked if "senderAttention" not in one]
 
 
 async def lines(office: Office, number: int) -> None:
-    """Wait until so many conversations are here."""
+    """Wait until there are ``number`` conversations."""
     async with asyncio.timeout(60):
         while len((await office.desk().lines(Folder.OPEN, "box")).lines) < number:
             await asyncio.sleep(0.05)
@@ -102,7 +102,7 @@ async def lines(office: Office, number: int) -> None:
 async def test_a_message_is_fetched_when_an_event_says_so_and_streams_are_resumed(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rounds are an hour apart: what comes, comes by events."""
+    """The rounds are an hour apart, so new messages arrive by events."""
     monkeypatch.setattr(polling, "_AGAIN_AFTER", 0.05)
     service = office.service = EventfulService()
     service.receives()
@@ -147,7 +147,7 @@ async def test_what_an_event_names_is_fetched_without_a_list_of_all_that_lies_th
 
 
 def sent_by_another(service: EventfulService, status: str) -> str:
-    """Have another client of the organisation send a message now; returns the service's id of it."""
+    """Let another client of the organisation send a message now; return the service's id of it."""
     return service.receives(
         sender="0203:habo.se",
         from_=ADDRESS,
@@ -158,7 +158,7 @@ def sent_by_another(service: EventfulService, status: str) -> str:
 
 
 async def sent(office: Office, *words: str) -> None:
-    """Wait until what was sent from the mailbox is listed with a delivery of these words."""
+    """Wait until the mailbox lists a sent message with a delivery of these words."""
     async with asyncio.timeout(60):
         while True:
             found = (await office.desk().lines(Folder.SENT, "box")).lines
@@ -170,7 +170,7 @@ async def sent(office: Office, *words: str) -> None:
 async def test_what_another_client_sends_shows_as_sent_when_an_event_says_so_and_is_followed_to_its_end(
     office: Office, tmp_path: Path
 ) -> None:
-    """What was sent before the stream was open, too; no list of all that was ever sent is read for it."""
+    """Messages sent before the stream was open are found too, without reading a list of all sent ones."""
     service = office.service = EventfulService()
     first = sent_by_another(service, "WAITING_FOR_RECEIPT")
     run = Run()
@@ -188,7 +188,7 @@ async def test_what_another_client_sends_shows_as_sent_when_an_event_says_so_and
 
 
 async def test_a_step_of_what_others_wrote_is_no_message_of_ours(office: Office, tmp_path: Path) -> None:
-    """A message service that says of what came in that it has moved on makes nothing that was sent of it."""
+    """An event about progress of an incoming message does not turn it into a sent one."""
     service = office.service = EventfulService()
     run = Run()
     async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
@@ -236,7 +236,7 @@ async def test_a_service_without_events_is_asked_in_rounds(office: Office, tmp_p
 
 @dataclass
 class Asked:
-    """A message service without events that several organisations ask."""
+    """A message service without events that several organisations poll."""
 
     seconds: float = 1.0
     failure: Exception | None = None
@@ -272,7 +272,7 @@ def client(name: str, at: str, asked: Asked) -> Client:
 
 
 async def rounds(clients: list[Client], states: ServiceStates, time: float, pause: float = 30) -> None:
-    """Work for some time."""
+    """Run the polling for ``time`` seconds."""
 
     async def addresses(organisation: ParticipantIdentifier) -> list[str]:
         return []
@@ -295,12 +295,12 @@ async def rounds(clients: list[Client], states: ServiceStates, time: float, paus
 
 
 def nobody(*_: Any) -> None:
-    """Hear nothing."""
+    """Ignore the call."""
 
 
 @in_virtual_time
 async def test_organisations_of_one_service_ask_it_in_turn_over_the_time_of_a_round() -> None:
-    """Three hundred do not ask at a time, and what their answers take makes the round no longer."""
+    """Three hundred do not ask at the same time, and slow answers do not lengthen the round."""
     asked = Asked(seconds=0.01)
     many = [client(f"o{number}", "mt.example.se", asked) for number in range(300)]
     await rounds(many, ServiceStates(lambda: NOW, nobody), 120)
@@ -311,7 +311,7 @@ async def test_organisations_of_one_service_ask_it_in_turn_over_the_time_of_a_ro
 
 @dataclass
 class Backlog(Asked):
-    """One with a thousand messages for an organisation, each of which takes a second."""
+    """A service with a thousand messages for an organisation, each of which takes a second."""
 
     left: int = 1000
     whole: list[bool] = field(default_factory=list)
@@ -328,7 +328,7 @@ class Backlog(Asked):
 
 @in_virtual_time
 async def test_an_organisation_with_much_to_fetch_holds_up_no_other_at_its_service() -> None:
-    """It goes on at each of its turns, with a whole list, until all is here; alone it goes on at once."""
+    """It continues at each turn, with a whole list, until all are here; alone it continues immediately."""
     much, little = Backlog(), Asked(seconds=0.1)
     clients = [client("a", "mt.example.se", much), client("b", "mt.example.se", little)]
     await rounds(clients, ServiceStates(lambda: NOW, nobody), 300)
@@ -393,7 +393,7 @@ class Streams(Asked):
 
     silent: float = 100.0
     good: bool = True
-    """The token is good when a stream ends."""
+    """True if the token is still good when a stream ends."""
     begun: list[tuple[str, int | None]] = field(default_factory=list)
 
     async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
@@ -417,7 +417,7 @@ class Renewing(Asked):
 
     until: float = 0.0
     issued: list[float] = field(default_factory=list)
-    """Moments at which tokens were asked for."""
+    """Moments at which tokens were requested."""
     places: list[str] = field(default_factory=list)
 
     async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
@@ -443,7 +443,7 @@ class Renewing(Asked):
 
 @in_virtual_time
 async def test_tokens_that_all_begin_with_the_start_are_renewed_one_after_the_other() -> None:
-    """Each is as long as it may be but for the first, and no stream begins but where the last one ended."""
+    """All but the first last as long as possible, and each stream begins where the last one ended."""
     services = [Renewing(seconds=0) for _ in range(300)]
     clients = [client(f"o{number}", "mt.example.se", each) for number, each in enumerate(services)]
     await rounds(clients, ServiceStates(lambda: NOW, nobody), 3 * 3600)
@@ -466,7 +466,7 @@ async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list()
 
 @dataclass
 class Busy(Streams):
-    """One that fails to answer for some time, while its stream goes on."""
+    """A service that fails to answer for some time, while its stream goes on."""
 
     failing: int = 0
 
@@ -501,7 +501,7 @@ async def test_what_could_not_be_fetched_is_looked_for_again_although_the_stream
 
 @dataclass
 class Elsewhere(Streams):
-    """One at which another client sends something, and that fails to hand it out for some time."""
+    """A service at which another client sends something, and which fails to hand it out for some time."""
 
     failing: int = 2
     taken: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
@@ -523,12 +523,12 @@ class Elsewhere(Streams):
 
 @in_virtual_time
 async def test_what_another_client_sent_is_asked_for_again_until_it_can_be_had() -> None:
-    """Only what is sent: a step of what came in is none of it."""
+    """Only sent messages count, not progress of an incoming one."""
     service = Elsewhere()
     one = client("a", "mt.example.se", service)
 
     async def hurry(ids: object) -> None:
-        """Nothing was sent from here."""
+        """Accept the call, which must not carry anything sent from here."""
 
     one.hurry = hurry
     await rounds([one], ServiceStates(lambda: NOW, nobody), 600, pause=3600)
@@ -537,7 +537,7 @@ async def test_what_another_client_sent_is_asked_for_again_until_it_can_be_had()
 
 @in_virtual_time
 async def test_a_message_that_is_not_handed_out_is_no_outage_of_the_service() -> None:
-    """Nobody is told that the message service is gone: it answers, and everything else is fetched."""
+    """The service is not reported as gone: it answers, and everything else is fetched."""
     noted: list[str] = []
     states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
     one = client("a", "mt.example.se", Asked(failure=NotHandedOut()))
@@ -551,7 +551,7 @@ async def test_a_message_that_is_not_handed_out_is_no_outage_of_the_service() ->
 async def test_a_service_of_ours_that_waits_for_its_database_or_object_store_is_there_for_the_operator(
     ours: bool,
 ) -> None:
-    """What is gone has a state of its own; of another one nobody here would know. Persons wait for both."""
+    """The dependency reports its own outage; another supplier's is unknown here. People wait for both."""
     noted: list[str] = []
     states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
     one = client("a", "mt.example.se", Asked(failure=Unreachable("HTTP status 503", "database")))
@@ -563,7 +563,7 @@ async def test_a_service_of_ours_that_waits_for_its_database_or_object_store_is_
 
 @in_virtual_time
 async def test_what_cuts_off_silent_streams_gets_signs_of_life() -> None:
-    """The token was good, so it did not end with that."""
+    """The token was still good, so something else had ended the stream."""
     service = Streams(silent=60)
     await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 200)
     assert service.begun[:3] == [("", 300), ("17", None), ("17", None)]
@@ -578,7 +578,7 @@ async def test_who_hears_events_is_asked_once_an_hour_all_the_same() -> None:
 
 @in_virtual_time
 async def test_a_round_does_not_wake_for_each_one_that_hears_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does it ask together those that do not: it wakes once a second for all that it passes over."""
+    """Clients without events are not asked all together; the round wakes once a second for those it skips."""
     pauses, sleep = list[float](), asyncio.sleep
 
     async def noted(pause: float) -> None:
@@ -613,7 +613,7 @@ async def test_a_service_whose_tokens_are_over_when_they_are_issued_is_not_asked
 
 @in_virtual_time
 async def test_the_hourly_question_follows_a_new_token_where_it_is_soon_due() -> None:
-    """The message service has its vault open then. Tokens of a quarter of an hour: three of them."""
+    """The message service's vault is open then; tokens last a quarter of an hour, so three at most go by."""
     service = Streams(seconds=0, silent=900, good=False)
     states = ServiceStates(lambda: NOW, nobody)
     await rounds([client("a", "mt.example.se", service)], states, 4 * 3600)

@@ -1,4 +1,4 @@
-"""Selections, views and distribution lists over a vault: what is found, and whose they are."""
+"""Selections, views and distribution lists over a vault: their results, and their owners."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_there_is_an_end_to_what_one_person_keeps(
 
 
 async def _removed_when_asked(visitor: Visitor, place: str, question: str) -> None:
-    """Remove something by its page, which asks first: nothing is removed by one press."""
+    """Remove something on its page, which asks for confirmation first."""
     asked = await visitor.post(f"{place}/remove")
     assert (asked.status_code, question in asked.text) == (200, True)
     assert (await visitor.get(place)).status_code == 200

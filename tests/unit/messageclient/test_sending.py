@@ -61,7 +61,7 @@ def sending(office: Office, service: Mailbox, hears: Callable[[], bool] = lambda
 
 
 async def sent(office: Office, files: tuple[tuple[str, bytes], ...] = ()) -> str:
-    """Have a person send something; returns the message, whose undo window is over."""
+    """Let a person send something; return the message after its undo window."""
     anna = office.desk()
     draft = await anna.new_draft("box", DraftContent((TO,), "Beslut", "**Hej**", references=(DNR,)))
     for name, data in files:
@@ -78,7 +78,7 @@ async def stage(office: Office, message: str) -> Stage:
 
 
 async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end(office: Office) -> None:
-    """api-mt-mk 4.1 step 3, step 6: under our id, with references and files; its status shows."""
+    """api-mt-mk 4.1 step 3, step 6: it has our id, references and files, and its status is shown."""
     data = b"%PDF-1.7\n" + b"y" * 300_000
     message = await sent(office, (("beslut.pdf", data),))
     async with office.service.running() as client:
@@ -117,7 +117,7 @@ async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end
 async def test_a_conversation_that_is_done_is_opened_again_when_its_answer_did_not_arrive(
     office: Office, end: str
 ) -> None:
-    """Who answered and put it away learns it: the conversation is in the lists again, and says why."""
+    """A person who answered and closed it is informed: it is in the lists again, with the reason."""
     desk, service = office.desk(), office.service
     message = await sent(office)
     case = (await desk.way(message)).conversation
@@ -145,7 +145,7 @@ async def test_a_conversation_that_is_done_is_opened_again_when_its_answer_did_n
 
 
 async def test_an_address_whose_last_messages_got_no_receipt_is_to_be_looked_at_twice(office: Office) -> None:
-    """Until one comes: what it is about is whether anything arrives there now."""
+    """The caution ends with the next receipt, since it is about whether anything arrives there now."""
     anna = office.desk()
 
     async def cautions() -> frozenset[Caution]:
@@ -167,7 +167,7 @@ async def test_an_address_whose_last_messages_got_no_receipt_is_to_be_looked_at_
 
 
 async def test_what_another_client_sent_is_followed_to_its_end(office: Office) -> None:
-    """Also at a service without events: nobody reads for ever that no receipt has come."""
+    """A service without events is covered too, so that a missing receipt is not shown for ever."""
     office.service.receives(
         sender=office.organisation.value,
         from_=ADDRESS,
@@ -191,7 +191,7 @@ async def test_what_another_client_sent_is_followed_to_its_end(office: Office) -
 
 
 async def test_undoing_and_sending_at_the_same_moment_do_one_of_both(office: Office) -> None:
-    """The moment at which the window ends, with a person and a worker at it; and two persons who undo."""
+    """At the end of the window, a worker and two people who undo compete."""
     anna, bo = office.desk(), office.desk("bo")
     async with office.service.running() as client:
         for number in range(8):
@@ -238,7 +238,7 @@ async def test_an_answer_that_never_came_sends_nothing_twice(office: Office) -> 
 async def test_who_is_killed_after_the_post_leaves_a_message_that_is_found_and_not_sent_again(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process ends between the answer and its storing; another one goes on when the lease is over."""
+    """The process ends between the answer and storing it; another continues when the lease is over."""
     message = await sent(office)
 
     class Killed(BaseException):
@@ -284,7 +284,7 @@ async def test_what_is_not_taken_by_its_deadline_ends_with_the_reason(office: Of
 
 
 async def test_one_that_is_refused_since_it_is_there_already_is_there(office: Office) -> None:
-    """Another process posted it while this one looked for it."""
+    """Another process posted it while this one was looking for it."""
     message = await sent(office)
     shown = await office.desk().way(message)
     office.pass_by(11)
@@ -312,7 +312,7 @@ async def test_a_refused_message_ends_with_what_the_message_service_says(office:
 async def test_what_the_message_service_says_of_a_message_is_in_no_log(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another supplier's words may quote the message: the person sees them, the logs have the status."""
+    """Another supplier's words may quote the message: the person sees them, and the logs have the status."""
     await sent(office)
     office.service.refuse = '"**Hej**" is not allowed'
     async with office.service.running() as client:
@@ -336,7 +336,7 @@ async def test_what_was_sent_from_here_is_not_fetched_as_anothers(office: Office
 
 
 async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, tmp_path: Path) -> None:
-    """At the real clock, since the registry knows what is due: an undo window of no time ends by itself."""
+    """The clock is real, because the registry knows when work is due; an undo window of 0 seconds is over."""
     async with office.vault() as vault:
         await vault.keep_mailbox(MailboxRecord("box", ADDRESS, "Socialtjänst", undo_seconds=0))
     office.now = system_clock()
@@ -367,7 +367,7 @@ async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, 
 async def test_without_events_a_receipt_is_seen_within_half_a_minute_however_late_it_comes(
     office: Office,
 ) -> None:
-    """By asking for what waits, which is a short list whatever was sent after it."""
+    """It asks for messages that wait, which is a short list whatever was sent later."""
     message = await sent(office)
     async with office.service.running() as client:
         sender = sending(office, client)
@@ -392,7 +392,7 @@ async def test_without_events_a_receipt_is_seen_within_half_a_minute_however_lat
 async def test_what_is_to_be_handed_over_comes_before_what_is_asked_about(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many that wait for receipts hold up no message that nobody has sent yet."""
+    """Many messages that wait for receipts do not delay one that has not been sent yet."""
     monkeypatch.setattr("samdrift.messageclient.sending._BATCH", 1)
     await sent(office)
     async with office.service.running() as client:
@@ -405,7 +405,7 @@ async def test_what_is_to_be_handed_over_comes_before_what_is_asked_about(
 
 
 async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(office: Office) -> None:
-    """Else it would be minutes until the next question."""
+    """Otherwise the next question would be minutes away."""
     message = await sent(office)
     async with office.service.running() as client:
         sender = sending(office, client, hears=lambda: True)
@@ -429,7 +429,7 @@ async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(of
 async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once_and_looked_for_first(
     office: Office,
 ) -> None:
-    """It would wait for a quarter of an hour. The message may be there, so that it is looked for first."""
+    """It would otherwise wait a quarter of an hour, and it may already be at the message service."""
     message = await sent(office)
     office.pass_by(11)
     settings = office.installation.settings
@@ -449,7 +449,7 @@ async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once
 
 
 class Away(WorkerGate[MessageClientVault]):
-    """Vaults whose database goes away at the opening that records what was done."""
+    """Vaults whose database goes away when the result is to be recorded."""
 
     def __init__(self, office: Office, after: int) -> None:
         self._gate = office.installation.gate.worker("sending", Role.MESSAGE_CLIENT)
@@ -471,7 +471,7 @@ class Away(WorkerGate[MessageClientVault]):
 async def test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_for_first(
     office: Office, after: int, posted: int
 ) -> None:
-    """It would wait for a quarter of an hour. The message service may have it by then."""
+    """It would otherwise wait a quarter of an hour; the message service may have it by then."""
     message = await sent(office)
     office.pass_by(11)
     async with office.service.running() as client:
@@ -492,7 +492,7 @@ async def test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_
 
 
 class Broken(Away):
-    """Vaults in which the body of a message is lost: by an outage, or altered."""
+    """Vaults in which a message's body cannot be read, because of an outage or an alteration."""
 
     def __init__(self, office: Office, failure: Exception) -> None:
         super().__init__(office, 0)
@@ -522,7 +522,7 @@ class Broken(Away):
 async def test_one_message_that_cannot_be_read_holds_up_the_others_a_few_times_at_most(
     office: Office, failure: Exception, times: int
 ) -> None:
-    """It waits for its lease then, and the next turns are the others'."""
+    """It then waits for its lease to end, and the next turns go to the others."""
     await sent(office)
     office.pass_by(11)
     async with office.service.running() as client:

@@ -1,4 +1,4 @@
-"""The trial of a message service: each thing that can be wrong ends it at its step, in words of its own."""
+"""The trial of a message service: each fault ends it at its step, with its own explanation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PEM = key(1).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 @dataclass
 class Service:
-    """A message service with its authorisation server, whose answers a test chooses."""
+    """A message service with its authorisation server, with answers that a test sets."""
 
     token: tuple[int, object] = (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 60})
     listing: tuple[int, object] = (200, {"data": []})
@@ -51,7 +51,7 @@ class Service:
 
 
 class Book:
-    """An address book that answers alike for every address."""
+    """An address book with the same answer for every address."""
 
     copy: AddressBookCopy | None = None
 
@@ -141,7 +141,7 @@ async def test_an_address_that_nobody_else_finds_is_said(
 
 
 async def test_a_certificate_that_is_not_trusted_is_told_from_silence(service: Service) -> None:
-    """A service without TLS where TLS is expected, too: either way the certificate is what to look at."""
+    """A service without TLS where TLS is expected counts too: either way the certificate needs attention."""
     async with served(service) as settings:
         https = settings.interface.replace("http:", "https:")
         *_, last = await tried(replace(settings, interface=https))

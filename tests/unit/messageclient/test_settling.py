@@ -1,4 +1,4 @@
-"""The end of rights that nobody signed: two officers decide, and from then on signed ones alone count."""
+"""The end of unsigned rights: two officers decide, and from then on only signed ones count."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_not_approved_in_a_day_or_was_withdrawn_settles_nothing(how: str
 
 
 def unsigned(house: House, count: int) -> list[tuple[int, bytes]]:
-    """Statements of the pages: Karin and Kurt make Anna administrator, who gives Cilla rights."""
+    """Return statements of the pages: Karin and Kurt make Anna administrator, who grants Cilla rights."""
     at = house.record.entries[-1].statement.at
     role = Given(Rights(ANNA, ORGANISATION, frozenset({Right.ADMINISTRATOR})), at, at + YEAR, asked=True)
     asked = Statement(HABO, KARIN, at, "beslut 1", role)

@@ -1,4 +1,4 @@
-"""Rights by signed statements in a message client: verified there, had at once, and gone with their end."""
+"""Rights by signed statements in a message client: verified there, effective immediately, and ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KIM = Identity(ISSUER, "kim", "Kim")
 async def begun(
     installation: Installation,
 ) -> tuple[ParticipantIdentifier, House, Records, Assignments, Subject]:
-    """An organisation with officers, and a person in its message client."""
+    """Return an organisation with officers, and a person in its message client."""
     organisation = await installation.organisation([MK, GOV])
     house = founded(organisation.value, NOW)
     records = Records(installation.gate, lambda: house.now)
@@ -81,7 +81,7 @@ async def test_what_was_assigned_before_goes_on_and_an_officer_ends_it(installat
 async def test_a_copy_with_a_statement_that_nobody_signed_decides_nothing(
     installation: Installation,
 ) -> None:
-    """Somebody with the keys and the database makes up a grant: it gives nothing, and the role says so."""
+    """A grant forged with keys and database has no effect, and the role reports the forged statement."""
     organisation, house, _, assignments, kim = await begun(installation)
     made_up = Ssh(ANNA, "made up").sign(house.stated(ANNA, grant(house, kim, SCHOOL)))
     number = house.record.number + 1
@@ -95,7 +95,7 @@ async def test_a_copy_with_a_statement_that_nobody_signed_decides_nothing(
 async def test_a_right_that_has_ended_by_what_a_witness_signed_is_not_had_again_by_a_clock_set_back(
     installation: Installation,
 ) -> None:
-    """Neither to read nor to give rights: nothing was stated since that would show how late it is."""
+    """Neither reading nor granting is possible, although no later statement shows how late it is."""
     organisation, house, records, assignments, kim = await begun(installation)
     given = house.sign(ANNA, grant(house, kim, SCHOOL))
     await records.append(organisation, [given], roots)

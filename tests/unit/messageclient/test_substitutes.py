@@ -1,4 +1,4 @@
-"""Conversations of a handler who is absent: shown as such to all, and among those of the substitute."""
+"""Conversations of an absent handler: marked as such for all, and listed among the substitute's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def house(installation: Installation) -> AsyncIterator[Whole]:
 
 
 async def taken(house: Whole, name: str, label: str) -> str:
-    """Have a message come in and a person take the conversation; returns where it is."""
+    """Let a message arrive and a person take the conversation; return its address."""
     await house.receives(label=label)
     browser = await house.visit(name)
     (href,) = set(hrefs(await browser.get(f"/mailbox/{SOC}/unhandled"), r"/conversation/[^\"]+"))
@@ -37,7 +37,7 @@ async def taken(house: Whole, name: str, label: str) -> str:
 
 
 async def substitute(house: Whole, absent: str, name: str, mailbox: str = SOC) -> None:
-    """Have a person work in the place of another for a week, in one mailbox."""
+    """Let a person work in the place of another for a week, in one mailbox."""
     who, of = [person_subject(await house.person(each)) for each in (name, absent)]
     eva = person_subject(await house.person("eva"))
     what = Substitution(who, Scope(mailbox), of)

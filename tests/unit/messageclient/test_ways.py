@@ -1,4 +1,4 @@
-"""Ways through the pages: for each kind of person no link leads to a page that is not there for them."""
+"""Paths through the pages: no person meets a link to a page that they cannot see."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _links(page: str) -> list[str]:
 
 
 async def _walk(visitor: Visitor) -> dict[str, int]:
-    """Follow each link of each page once; links that differ in an id alone are one."""
+    """Follow each link of each page once; links that differ only in an id count as one."""
     found: dict[str, int] = {}
     ways, seen = ["/"], set[str]()
     while ways:
@@ -73,7 +73,7 @@ async def test_every_link_leads_to_a_page_that_is_there_for_the_person(whole: Wh
 
 
 async def test_who_works_with_no_mailbox_begins_at_the_administration(whole: Whole) -> None:
-    """What there is for them is all that they see: no list of messages, address book or search."""
+    """They see only their own pages: no list of messages, address book or search."""
     for name, first in (("eva", "/administration/mailboxes"), ("sten", "/administration/log")):
         visitor = await whole.visit(name)
         page = await visitor.get("/")

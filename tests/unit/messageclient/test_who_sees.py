@@ -1,4 +1,4 @@
-"""Who sees, and that it is seen: every route leaves its entry, reasons are asked for, readers are listed."""
+"""Every route that shows something leaves an entry, reasons are required, and readers are listed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def day(days: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Sight:
-    """A request to a route, and the events that it must leave in the log, by the person who asked."""
+    """A request to a route, and the entries that it must leave in the log for the person who asked."""
 
     path: str
     events: frozenset[str]
@@ -236,8 +236,8 @@ WALK: tuple[Sight, ...] = (
 )
 """Every route of the role, in an order in which each has something to show or do.
 
-A new route gets its row here: what it shows of mail or of the organisation, and what it changes, is in the
-log, by the person, before it is shown.
+A new route gets its row here. Everything that it shows of mail or of the organisation, or changes,
+is in the log for that person before it is shown.
 """
 LATER: tuple[Sight, ...] = (
     sees("/administration/disposal", OPENED),
@@ -254,9 +254,9 @@ LATER: tuple[Sight, ...] = (
     sees("/administration/disposal/{mailbox}/{disposal}/record", MKEvent.MK_DISPOSAL_SHOWN),
     does("/administration/disposal/{mailbox}/{disposal}", MKEvent.MK_DISPOSAL_DROPPED, act="drop"),
 )
-"""Routes of what takes days: they are walked two days after the others, with a conversation that is done."""
+"""Routes of slow processes, which are walked two days after the others, with a done conversation."""
 SHOWS_NOTHING = frozenset({"/accessibility", "/jwks", "/live/news", "/live/events"})
-"""Routes that show nothing of the organisation's but that something has changed, and who else is there."""
+"""Routes that show only that something has changed, and who else is there."""
 FOUND_IN_ANSWERS = {
     "draft": "/message/{message}/reply",
     "search": "/search",
@@ -265,13 +265,13 @@ FOUND_IN_ANSWERS = {
     "list": "/lists",
     "disposal": "/administration/disposal/{mailbox}/propose",
 }
-"""Ids that the redirection of a posted form names."""
+"""Ids that the redirection of a posted form contains."""
 NAMES = {"other": "mailbox", "unreadable": "message", "none": "file"}
-"""Names of ids in :data:`WALK` for a second one of a kind."""
+"""Names in :data:`WALK` of a second id of a kind."""
 
 
 async def prepared(whole: Whole) -> dict[str, str]:
-    """Give everyone rights, have messages come in, and return the ids that the walk begins with."""
+    """Grant everyone rights, let messages arrive, and return the ids that the walk begins with."""
     for person in ("anna", "bo"):
         await whole.give(person, SOC, *ALL)
         await whole.give(person, ENVIRONMENT, *ALL)
@@ -294,8 +294,9 @@ async def prepared(whole: Whole) -> dict[str, str]:
 
 
 async def test_every_route_leaves_entries_of_what_is_seen_and_done(whole: Whole) -> None:
-    """The table of routes against the log: each request leaves its entries, by the person, and no route is
-    left out. A sight that left none would fail here.
+    """The table of routes is compared with the log: no route is left out, and each leaves its entries.
+
+    The entries name the person; a sight that left none would fail here.
     """
     ids = await prepared(whole)
     missing = await walked(whole, WALK, ids)
@@ -320,7 +321,7 @@ async def test_every_route_leaves_entries_of_what_is_seen_and_done(whole: Whole)
 
 
 async def walked(whole: Whole, walk: Sequence[Sight], ids: dict[str, str]) -> list[tuple[str, str, set[str]]]:
-    """Make the requests; returns those that left less than they must, or were refused."""
+    """Make the requests; return those that left too few entries, or were refused."""
     visitors, missing = dict[str, Visitor](), []
     for one in walk:
         visitor = visitors.setdefault(one.by, await whole.visit(one.by))
@@ -345,7 +346,7 @@ async def walked(whole: Whole, walk: Sequence[Sight], ids: dict[str, str]) -> li
 
 
 def named(path: str) -> str:
-    """Return a path as its route has it."""
+    """Return a path in the form that its route has."""
     return (
         re.sub(r"{(\w+)}", lambda found: f"{{{NAMES.get(found[1], found[1])}}}", path)
         .replace("{search}", "{token}")
@@ -361,7 +362,7 @@ async def asked(visitor: Visitor, one: Sight, ids: Ids) -> httpx.Response:
 
 
 def learn(one: Sight, answer: httpx.Response, ids: dict[str, str]) -> None:
-    """Keep the ids that an answer names."""
+    """Store the ids that an answer contains."""
     for name, path in FOUND_IN_ANSWERS.items():
         if path == one.path and one.method == "POST":
             ids[name] = answer.headers["location"].rpartition("/")[2]
@@ -384,7 +385,7 @@ async def version_of(visitor: Visitor, path: str) -> str:
 
 
 async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_shown(whole: Whole) -> None:
-    """Asked of each way to the content; the answer is in the log, and on the message's list of readers."""
+    """Every way to the content asks; the reason is in the log, and on the message's list of readers."""
     await whole.give("bo", SOC, Right.READ)
     await whole.give("anna", SOC, *READS)
     files = (("a.pdf", "application/pdf", b"%PDF-1.7\n" + b"x" * 100),)

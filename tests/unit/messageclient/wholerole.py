@@ -1,6 +1,4 @@
-"""The whole role over a vault, with sessions that are begun without a sign-in service, and rights that are
-stated.
-"""
+"""The whole role over a vault, with sessions without a sign-in service and rights by statements."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ YEAR = timedelta(days=300)
 
 @dataclass
 class Clock:
-    """The time, which a test puts forward between two decisions: nothing is decided within a second."""
+    """A clock that a test moves on between two decisions, since none takes effect within a second."""
 
     ahead: timedelta = timedelta(seconds=-60)
 
@@ -61,7 +59,7 @@ class Clock:
 
 
 class NoFetches:
-    """A client that nothing calls."""
+    """A client that is never called."""
 
     async def get(self, url: str, limits: FetchLimits) -> Fetched:
         raise AssertionError(url)
@@ -69,7 +67,7 @@ class NoFetches:
 
 @dataclass
 class Whole:
-    """One organisation with two mailboxes, its role and the persons in it."""
+    """One organisation with two mailboxes, its role, and its people."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -82,18 +80,18 @@ class Whole:
     failures: list[BaseException] = field(default_factory=list)
 
     async def person(self, name: str) -> str:
-        """Return the id of a person, who is made known."""
+        """Register a person, and return the id."""
         async with self.installation.open(self.organisation, MK) as vault:
             return await vault.know_person(Identity(ISSUER, name, name.capitalize()))
 
     async def give(self, name: str, mailbox: str, *rights: Right) -> None:
-        """Give rights to a mailbox, as its administrator does."""
+        """Grant rights to a mailbox, as its administrator does."""
         what = Rights(person_subject(await self.person(name)), Scope(mailbox), frozenset(rights))
         eva = person_subject(await self.person("eva"))
         await self._state(eva, lambda at: Given(what, at, at + YEAR, asked=False))
 
     async def appoint(self, name: str, role: Right) -> None:
-        """Give a role in the organisation, as two custodians do."""
+        """Appoint to a role in the organisation, as two custodians do."""
         what = Rights(person_subject(await self.person(name)), ORGANISATION, frozenset({role}))
         first, second = (Subject(SubjectKind.CUSTODIAN, each) for each in ("kim", "lo"))
         asked = await self._state(first, lambda at: Given(what, at, at + YEAR, asked=True))
@@ -121,7 +119,7 @@ class Whole:
         return Visitor(browser, self.origin, token)
 
     async def session(self, name: str) -> tuple[str, Any]:
-        """Begin a session; returns its cookie, and what makes tokens for its forms."""
+        """Begin a session; return its cookie, and a function that makes tokens for its forms."""
         site = await self.sites.find(self.origin.partition("://")[2])
         assert site is not None
         person = Person(ISSUER, name, name.capitalize(), LEVEL, self.clock())
@@ -130,7 +128,7 @@ class Whole:
         return value, lambda: site.sessions.form_token(value)
 
     async def receives(self, **message: object) -> None:
-        """Have a message come in and be fetched."""
+        """Let a message arrive and be fetched."""
         self.service.receives(**message)
         vaults = self.installation.gate.worker("fetching", MK)
         async with self.service.running() as client:
@@ -158,7 +156,7 @@ class Visitor:
         return await self._browser.get(path)
 
     async def post(self, path: str, **fields: str | list[str]) -> httpx.Response:
-        """Post a form of a page; underscores in names of fields that have hyphens are given as such."""
+        """Post a form of a page; underscores in field names stand for hyphens."""
         headers = {"sec-fetch-site": "same-origin", "origin": self._origin}
         return await self._browser.post(path, data={"form-token": self._token(), **fields}, headers=headers)
 
@@ -178,12 +176,15 @@ class Visitor:
 
 
 def hrefs(page: httpx.Response, pattern: str) -> list[str]:
-    """Return the addresses in a page that fit a pattern, once each."""
+    """Return the addresses in a page that match a pattern, once each."""
     return list(dict.fromkeys(re.findall(rf'(?:href|action)="({pattern})"', page.text)))
 
 
 def deleting_service(days: int = 90, others: Others | None = None) -> ServiceSettings:
-    """A message service of another supplier's, unless it is said who else reads there; nobody answers."""
+    """Return a message service with a deletion rule, whose other readers are unknown by default.
+
+    Its address does not answer.
+    """
     place = "https://127.0.0.1:1"
     key = throwaway.key(1).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     rule = DeletionRule(timedelta(days=days), f"{place}/v1", others)

@@ -52,7 +52,7 @@ def test_a_client_without_addresses_has_no_mailbox() -> None:
 
 
 def test_a_renewed_token_opens_the_same() -> None:
-    """The end of a token is no part of what it opens."""
+    """The end of a token is not part of what it opens."""
     habo = ParticipantIdentifier.parse("0203:habo.se")
     old, new = (
         Access(habo, "journal", frozenset(Scope), patterns(["*"]), until=datetime(2026, 11, day, tzinfo=UTC))
@@ -62,6 +62,6 @@ def test_a_renewed_token_opens_the_same() -> None:
 
 
 def test_what_a_token_opens_and_who_is_registered_cannot_be_changed() -> None:
-    """Only notes of work under way can: of a reading, of a check, of how long to wait and for whom."""
+    """Only notes of work under way can change: a reading, a check, the time to wait, and the person."""
     notes = {"_Reading", "_Check", "_State", "Patience", "Limits", "_Limit"}
     assert changeable("samdrift.messageservice") == notes

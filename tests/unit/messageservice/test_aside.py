@@ -1,4 +1,4 @@
-"""What would keep other organisations waiting is done aside."""
+"""Work that would keep other organisations waiting is done in another thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list of messages shows of each: kept sealed with its record, in the form of interface D."""
+"""Attributes of messages in a list, sealed with their record, in the form of interface D."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_label_of_a_functional_address_is_shown_where_the_message_has_one(la
 
 
 def test_texts_are_kept_as_they_are_read() -> None:
-    """A Swedish letter takes two bytes of the vault and of every list, and not six; nothing is padded."""
+    """A Swedish letter takes two bytes in the vault and in lists, not six, and there is no padding."""
     kept = attributes(FULL)
     assert f'"label":"{FULL.label}"' in kept
     assert "Socialtjänsten" in kept

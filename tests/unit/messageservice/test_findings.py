@@ -1,4 +1,4 @@
-"""content-specification 5.3: findings that need to know sender, keys, addresses."""
+"""content-specification 5.3: findings that depend on sender, keys or addresses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def item(sender: str = "0203:a.se", recipient: str = "0203:b.se") -> InboxItem:
 
 
 def around(message: SdkMessage) -> EnvelopeHeader:
-    """The envelope that the message belongs in."""
+    """Return the envelope that belongs to the message."""
     return header(
         SENDER.organisation, RECIPIENT.organisation, id=message.message_id, handling_service_id="sdk.b"
     )
@@ -92,7 +92,7 @@ def test_row_9_an_address_of_nobody() -> None:
 
 
 def answers(**changes: Any) -> list[tuple[Reason, str, str]]:
-    """The answer to a message that is right, in an envelope that is not."""
+    """Return the answer to a correct message in an incorrect envelope."""
     found = findings.of_message(letter_as_sent, replace(around(letter_as_sent), **changes), PROFILE)
     return [(finding.reason, finding.detail, finding.path.rpartition("/")[2]) for finding in found]
 
@@ -165,7 +165,7 @@ def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
     "content", [PNG, PE, PDF + ZIP, HTML, b""], ids=["png", "program", "two", "html", "empty"]
 )
 def test_row_8_a_file_that_is_not_what_it_is_said_to_be(content: bytes) -> None:
-    """Decided by the content, not by the name: neither its type nor its ending is believed."""
+    """The content decides, not the stated type or the ending of the name."""
     draft = replace(DRAFT, attachments=(Attachment("avtal.pdf", "application/pdf", content),))
     message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
     assert codes(message) == [(Reason.RULE, Detail.NOT_SUPPORTED)]
@@ -246,7 +246,7 @@ LABEL = "/messagePayload/message/messageHeader/label"
 
 @pytest.mark.parametrize(("label", "found"), [("å" * 256, []), ("😀" * 128, []), ("😀" * 128 + "a", [LABEL])])
 def test_4_3_2_a_label_that_is_sent_has_at_most_256_units_of_utf_16(label: str, found: list[str]) -> None:
-    """An emoji is one character to us and two to a recipient in Java: 256 of them would be rejected there.
+    """An emoji is one character here and two to a recipient in Java, which would reject 256 of them.
 
     Clauses: content-specification 4.3.2 answer 7.
     """
@@ -279,7 +279,7 @@ def test_4_3_2_labels_of_persons_and_references_are_counted_each(kind: str, elem
 
 
 def test_row_8_names_the_document_that_the_file_is_in() -> None:
-    """Documents are counted from one, as XPath counts: the sender looks there."""
+    """Documents are counted from one, as in XPath, and the sender looks there."""
     png = replace(DRAFT, attachments=(Attachment("a", "image/png", PNG),))
     (document,) = letter(SENDER, RECIPIENT, png).documents
     message = replace(letter_as_sent, documents=(*letter_as_sent.documents, document))

@@ -1,4 +1,4 @@
-"""What happens to messages and receipts whatever the order in which it is told (invariant 8)."""
+"""Progress of messages and receipts, whatever the order of the reports (invariant 8)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_that_it_was_submitted_does_not_undo_that_it_was_delivered(
 async def test_events_of_which_one_comes_too_late_are_applied_all_the_same(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Together, in one transaction, although what was supposed of them all does not hold of one."""
+    """They share one transaction, and the assumption made for all does not hold for one."""
     async with installation.open(organisation, MT) as vault:
         late, other = await sent(vault), await sent(vault)
         await pass_deadline(vault, late.id, NOW)
@@ -99,7 +99,7 @@ async def test_events_of_which_one_comes_too_late_are_applied_all_the_same(
 
 
 async def stolen_id(vault: MessageServiceVault, message_id: str, other_id: str) -> None:
-    """A receipt for one message under an envelope id that is the other message's."""
+    """Store a receipt for one message under an envelope id that belongs to the other."""
     fields: dict[str, Any] = {"id": message_id, "state": ReceiptState.RECEIVED}
     answer = receipt(other_id, Direction.IN)
     kept = {name: getattr(answer, name) for name in ReceiptRecord.__slots__} | fields
@@ -129,7 +129,7 @@ async def test_a_receipt_that_came_in_with_the_id_of_our_message_takes_no_deadli
 async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The time-out for the message receipt, and a receipt that comes late."""
+    """The time-out of the message receipt comes first, and the receipt later."""
     async with installation.open(organisation, MT) as vault:
         record = await sent(vault)
     await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
@@ -153,7 +153,7 @@ async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
 
 
 def accepting(record: MessageRecord, **changes: Any) -> NewReceipt:
-    """The receipt that the recipient of a message should send, or one with changes made to it."""
+    """Return the receipt that the recipient of a message should send, or a changed one."""
     parties = changes.pop("sender", record.recipient), record.sender
     answer = MessageReceipt(str(uuid4()), NOW, *parties, record.id, ReceiptStatus.ACCEPTED)
     answer = replace(answer, **changes)
@@ -206,7 +206,7 @@ async def test_a_message_has_a_deadline_from_its_birth(
 
 
 class _Sender(Sender):
-    """Notes what is to be sent."""
+    """A sender that records what is to be sent."""
 
     def __init__(self, installation: Installation, settings: MessageServiceSettings) -> None:
         nothing = cast(Any, None)

@@ -1,4 +1,4 @@
-"""transport-model-extended 3.3.1: which lookups are made, and which published certificates are used."""
+"""transport-model-extended 3.3.1: the required lookups, and the published certificates that are used."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Lookup = tuple[ParticipantIdentifier, DocumentIdentifier]
 
 
 class Services:
-    """SMP with certificate publishing, and revocation: everything is trusted but what ``verdicts`` names."""
+    """SMP, certificate publishing and revocation: everything is trusted except as ``verdicts`` states."""
 
     def __init__(self, *encryption: x509.Certificate) -> None:
         self.looked_up: list[Lookup] = []
@@ -63,7 +63,7 @@ class Services:
         self.verdicts: dict[x509.Certificate, TrustReason] = {}
         self.published = PublishedCertificates((SIGNING.certificate,), encryption)
         self.receives = True
-        """Whether the sender is registered with a place where it receives."""
+        """True if the sender is registered with an endpoint."""
 
     async def service(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
@@ -229,7 +229,7 @@ async def test_step_18_without_word_of_revocation_the_message_waits() -> None:
 
 
 async def test_a_message_between_well_known_parties_has_no_findings_of_anothers_key() -> None:
-    """Compared with what is published, not only trusted."""
+    """The certificate is compared with the published ones, not only trusted."""
     services = Services()
     services.published = PublishedCertificates((OLD.certificate,))
     judgement = await judged(

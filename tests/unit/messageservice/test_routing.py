@@ -1,4 +1,4 @@
-"""No message lies where nobody looks: which message clients a functional address belongs to."""
+"""Routing of functional addresses to message clients, so that no message is left unseen."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _PATTERNS = st.from_regex(r"[ab.]{0,3}\*[ab.]{0,3}|[ab.]{1,4}", fullmatch=True)
 def test_what_a_client_may_see_is_what_is_routed_to_it(
     owned: list[list[str]], default: int, address: str
 ) -> None:
-    """The access that a token opens agrees with the routing, for every address."""
+    """The access that a token opens agrees with the routing for every address."""
     shares = [share(str(number), *each, default=number == default) for number, each in enumerate(owned)]
     routing = Routing(shares)
     for each in shares:
@@ -80,7 +80,7 @@ def test_a_client_is_the_default_by_its_name_and_not_by_where_that_was_read() ->
 
 @pytest.mark.parametrize("scope", Scope)
 def test_readers_of_an_address_are_the_clients_that_may_list_read_or_delete(scope: Scope) -> None:
-    """What a client may only send or follow in the log, it does not take from those that read."""
+    """A client that may only send or follow the log does not take addresses from those that read."""
     clients = {
         "one": MessageClient("one", patterns(["*"]), frozenset({scope})),
         "rest": MessageClient("rest", (), frozenset({Scope.READ}), default=True),

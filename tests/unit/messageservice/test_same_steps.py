@@ -1,4 +1,4 @@
-"""What went wrong with an encrypted payload shows neither in the answer nor in the steps (invariant 13)."""
+"""The kind of error in an encrypted payload shows neither in the answer nor in the steps (invariant 13)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.messageservice.test_screening import Scanner
 
 
 class Steps:
-    """Everything that is done with a session key and what it decrypts, in order."""
+    """Every step with a session key and the content that it decrypts, in order."""
 
     def __init__(self, claim: Claim, *, doubted: bool = False) -> None:
         self.done: list[str] = []
@@ -60,7 +60,7 @@ class _Key:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Steps]:
-    """Adds decryption and parsing to the steps of the one that is under way."""
+    """Record decryption and parsing as steps of the current attempt."""
     under_way: list[Steps] = []
     decrypt, parse = LockedPayload.decrypt, xml.parse
 
@@ -83,7 +83,7 @@ def envelope(payload: bytes | None = None) -> Envelope:
 
 
 def changed(change: str) -> Envelope:
-    """An envelope that fails in one way, of the same size as the others."""
+    """Return an envelope that fails in one way, of the same size as the others."""
     own = envelope()
     captured = capture(own)
     wrapped, ciphertext = captured.wrapped, captured.ciphertext
@@ -115,7 +115,7 @@ FAILURES = ["no such key", "padding does not fit", "not well-formed", "another e
 
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_every_failure_takes_the_same_steps(counted: list[Steps], failure: str) -> None:
-    """envelope-profile-xhe 3.4.1: the envelope is read; unwrapping, mark, decryption, reading."""
+    """envelope-profile-xhe 3.4.1: reading the envelope, unwrapping, mark, decryption, reading."""
     steps = Steps(Claim.USED if failure == "another envelope's key" else Claim.TAKEN)
     counted.append(steps)
     given = changed(failure)
@@ -134,7 +134,7 @@ async def test_nothing_is_decrypted_with_a_key_that_opens_another_envelope(count
 
 
 async def test_without_marks_only_what_is_plainly_its_senders_is_answered(counted: list[Steps]) -> None:
-    """After a restore: a payload that names neither id nor sender is as one that cannot be decrypted."""
+    """After a restore, a payload without id and sender is treated as one that cannot be decrypted."""
     for doubted, answered in ((False, True), (True, False)):
         steps = Steps(Claim.TAKEN, doubted=doubted)
         counted.append(steps)

@@ -1,4 +1,4 @@
-"""content-specification 5.3 row 3: nothing is sent or taken that was not scanned."""
+"""content-specification 5.3 row 3: only scanned content is sent or accepted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MEGABYTE = 1 << 20
 
 
 class Scanner:
-    """Finds ``malicious`` in files, and remembers what it was given; can be away."""
+    """A scanner that finds ``malicious`` in files, records its input, and can be away."""
 
     def __init__(self, *, away: bool = False) -> None:
         self.away = away
@@ -87,7 +87,7 @@ async def test_the_finding_names_the_place_and_not_what_was_found(found_in: SdkM
 
 @pytest.mark.parametrize("named", ["file", "document", "index", "id", "label"])
 async def test_what_is_malicious_in_a_name_is_found(named: str) -> None:
-    """What a recipient's system shows or stores under a name is read there, as much as a text is."""
+    """A recipient's system reads a name to show or store it, as much as it reads a text."""
     clean = with_files(b"one")
     (document,) = clean.documents
     bad = "malicious"
@@ -105,7 +105,7 @@ async def test_what_is_malicious_in_a_name_is_found(named: str) -> None:
 
 
 async def test_four_files_are_scanned_at_the_same_time_and_a_fifth_waits() -> None:
-    """The scanner has only so many threads for everybody."""
+    """The scanner has a limited number of threads for everyone."""
     going, done = 0, asyncio.Event()
 
     class Slow(Scanner):
@@ -128,7 +128,7 @@ async def test_four_files_are_scanned_at_the_same_time_and_a_fifth_waits() -> No
 
 @requires_clamd
 async def test_the_largest_message_is_scanned_in_pieces() -> None:
-    """Its files are neither decoded whole nor held whole a second time."""
+    """Its files are neither decoded nor copied whole."""
     attachment = archive({"large": os.urandom(22 * MEGABYTE), "last": eicar()})
     largest = with_files(attachment)
     assert len(sdkmessage.build(largest)) > 29 * MEGABYTE
@@ -162,7 +162,7 @@ class AccessPoint:
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vaults of the tests have none, and nothing is signed here."""
+    """Leave out the keys: the tests' vaults have none, and nothing is signed here."""
     monkeypatch.setattr(MessageServiceVault, "keys", lambda vault: KeySet(cast(Any, None)))
 
 

@@ -13,7 +13,7 @@ from tests.unit.net.servers import Asked, Talk, asked
 
 MIB = 1 << 20
 KEPT = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-"""An answer after which the connection stays."""
+"""An answer after which the connection stays open."""
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
@@ -35,7 +35,7 @@ async def pieces(*sizes: int, pause: float = 0) -> AsyncIterator[bytes]:
 
 
 def remembering(requests: list[Asked]) -> Talk:
-    """Answers every request of a connection, and keeps it."""
+    """Return a server that answers every request of a connection, and keeps it open."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
         while True:

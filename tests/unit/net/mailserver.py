@@ -1,4 +1,4 @@
-"""A mail server for tests: real SMTP over TLS (RFC 5321, 3207, 4954), with faults that a test chooses."""
+"""A mail server for tests: real SMTP over TLS (RFC 5321, 3207, 4954), with faults that a test sets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from email.message import EmailMessage
 
 @dataclass
 class TestMailServer:
-    """What came, and how it answers."""
+    """The messages that came, and the way in which the server answers."""
 
     __test__ = False
 
     tls: ssl.SSLContext
     implicit: bool = False
-    """TLS from the beginning; else STARTTLS."""
+    """True for TLS from the beginning, false for STARTTLS."""
     offers_tls: bool = True
     login: tuple[str, str] | None = None
     refuse: bytes = b""
-    """Answer to the recipient, in place of accepting."""
+    """Answer to the recipient, instead of accepting."""
     mails: list[tuple[str, EmailMessage]] = field(default_factory=list)
     plain: list[bytes] = field(default_factory=list)
     """Lines that came before TLS."""

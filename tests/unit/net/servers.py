@@ -1,4 +1,4 @@
-"""Small servers on loopback that answer as a test tells them, also wrongly."""
+"""Small servers on loopback that answer as a test sets them, including wrong answers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dnslib import NAPTR, QTYPE, RCODE, RR, DNSRecord
 from samdrift.wire.bdxl import Naptr
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""What a server does with a connection."""
+"""Function that serves a connection."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An HTTP request as it came."""
+    """An HTTP request as it arrived."""
 
     method: str
     target: str
@@ -29,7 +29,7 @@ class Asked:
 
 
 def reply(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """A whole HTTP response."""
+    """Return a whole HTTP response."""
     head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", ""]
     return "\r\n".join(head).encode() + body
 
@@ -38,7 +38,7 @@ def reply(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 async def answering(
     answer: Callable[[Asked], Awaitable[bytes]], context: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
-    """Serve ``answer`` over HTTP, or HTTPS with ``context``, once per connection; gives the address."""
+    """Serve ``answer`` over HTTP, or HTTPS with ``context``, once per connection; yield the address."""
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await answer(await asked(reader)))
@@ -51,7 +51,7 @@ async def answering(
 async def talking(
     talk: Talk, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[str]:
-    """Run ``talk`` for each connection; gives the address."""
+    """Run ``talk`` for each connection; yield the address."""
     conversations = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ async def talking(
 
 
 async def asked(reader: asyncio.StreamReader) -> Asked:
-    """One request."""
+    """Read and return one request."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
@@ -94,7 +94,7 @@ class NameServer:
     silent: bool = False
     questions: int = 0
     authenticated: bool = False
-    """Whether it says that DNSSEC vouches for its answers (``AD``)."""
+    """True if answers claim that DNSSEC vouches for them (``AD``)."""
 
     def answer(self, message: bytes) -> bytes | None:
         self.questions += 1
@@ -115,7 +115,7 @@ class NameServer:
 
 @asynccontextmanager
 async def name_server(server: NameServer, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Serve over UDP; gives the port."""
+    """Serve over UDP; yield the port."""
 
     class Datagrams(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,4 +1,4 @@
-"""Silent connections, from the side of whoever makes them: they take no one else's place."""
+"""Silent connections, seen from the side that makes them: they do not take other clients' places."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def listener(**limits: Any) -> AsyncIterator[tuple[str, int]]:
 async def silent(
     address: tuple[str, int], count: int, source: str = STRANGER
 ) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """Connections that say nothing."""
+    """Open connections that send nothing."""
     made = [await asyncio.open_connection(*address, local_addr=(source, 0)) for _ in range(count)]
     try:
         yield [reader for reader, _ in made]
@@ -99,14 +99,14 @@ async def test_a_connection_that_has_ended_makes_room_for_another() -> None:
 
 
 async def test_without_a_limit_an_address_may_have_as_many_as_there_are() -> None:
-    """Behind a proxy that all come through."""
+    """Behind a proxy, all connections come from its address."""
     async with listener(per_address=0) as address, silent(address, 300):
         assert await answered(address, STRANGER)
 
 
 @pytest.fixture
 def few_descriptors() -> Iterator[int]:
-    """A soft limit like that of most systems."""
+    """Set a soft limit like that of most systems."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     yield 1024
@@ -145,7 +145,7 @@ async def test_who_does_not_shake_hands_is_hung_up_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("beginning", [b"", b"GET / HTTP/1.1\r\n"])
 async def test_who_never_ends_the_head_of_a_request_is_hung_up_on(beginning: bytes) -> None:
-    """Also one who goes on sending a byte now and then."""
+    """This includes a client that goes on sending a byte now and then."""
     async with listener(patience=0.3) as address:
         reader, writer = await asyncio.open_connection(*address)
         ending = asyncio.create_task(ended(reader))

@@ -1,4 +1,4 @@
-"""Interface C as a message service calls it, against access points that do and do not answer as agreed."""
+"""Interface C as a message service calls it, on access points that answer as agreed or not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Answer = Callable[[Asked], Awaitable[bytes]]
 
 @asynccontextmanager
 async def calling(way: Way, answer: Answer) -> AsyncIterator[HttpAccessPoint]:
-    """The message service's side of interface C, against whatever ``answer`` says."""
+    """Open the message service's side of interface C, against ``answer``."""
     if way.name == NETWORK:
         async with answering(answer) as url, http_client(public_only=False, seconds=2.0) as client:
             yield HttpAccessPoint(client, f"{url}/")
@@ -51,7 +51,7 @@ async def calling(way: Way, answer: Answer) -> AsyncIterator[HttpAccessPoint]:
 
 
 def application(answer: Answer) -> ASGIApp:
-    """An application that answers with an HTTP response, which may be cut off, or none at all."""
+    """Return an application that answers with an HTTP response, which may be cut off, or not at all."""
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         body = (await receive())["body"]
@@ -70,7 +70,7 @@ def application(answer: Answer) -> ASGIApp:
 
 
 async def answered(way: Way, answer: bytes, call: str) -> object:
-    """What ``call`` makes of ``answer``."""
+    """Return the result of ``call`` when the access point sends ``answer``."""
 
     async def always(asked: Asked) -> bytes:
         return answer
@@ -114,7 +114,7 @@ async def test_an_envelope_that_was_there_before_is_not_new(way: Way) -> None:
 async def test_an_access_point_that_says_nothing_is_said_to_in_words(
     way: Way, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """`PUT: timeout` was the reason for which it was gone."""
+    """The reason used to be `PUT: timeout`."""
 
     def exchange(*_: object, **__: object) -> NoReturn:
         raise NoAnswer(HttpFault.TIMEOUT)

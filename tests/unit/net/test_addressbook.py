@@ -105,7 +105,7 @@ async def test_no_usable_answer_is_a_typed_error(client: HttpClient, answered: b
 def test_two_roles_of_one_process_keep_their_copies_in_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Message service and message client refresh at the same moment, each after the start."""
+    """Message service and message client refresh at the same moment, soon after the start."""
     file, sync = tmp_path / "addressbook.json", os.fsync
 
     def meanwhile(descriptor: int) -> None:

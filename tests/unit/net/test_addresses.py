@@ -1,4 +1,4 @@
-"""Which addresses are connected to."""
+"""Addresses that may be connected to."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_fo
 async def test_of_several_addresses_only_the_permitted_ones_are_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A permitted address that cannot be reached is a fault that may pass, whatever stands beside it."""
+    """A permitted address that cannot be reached is a temporary fault, whatever other addresses there are."""
 
     async def resolve(
         self: ThreadedResolver, host: str, port: int = 0, family: int = socket.AF_INET

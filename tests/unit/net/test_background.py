@@ -1,4 +1,4 @@
-"""Work beside a context: it ends with the context, and neither hides the other's failure."""
+"""Background work in a context: it ends with the context, and neither hides the other's failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of certificates over the network: evidence, what is kept, and responders that fail."""
+"""Checks of certificates over the network: evidence, caching, and responders that fail."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass
 class Place:
-    """Authorities like DIGG's, their responder, and the checks of one access point, under one clock."""
+    """Authorities like DIGG's, their responder, and the checks of one access point, with one clock."""
 
     url: str
     now: datetime = NOW
@@ -39,9 +39,9 @@ class Place:
     lasts: timedelta = 7 * DAY
     crl_only: bool = False
     replayed: bytes | None = None
-    """An answer of the responder that comes whatever is asked."""
+    """An answer that the responder gives to every request."""
     told: list[str] = field(default_factory=list)
-    """What was noted of each call."""
+    """Notes about each call."""
 
     def __post_init__(self) -> None:
         at = self.url
@@ -79,7 +79,7 @@ class Place:
         return [self.access_point]
 
     def take(self) -> list[str]:
-        """What was asked for since the last time, in order of name."""
+        """Return the requests since the last time, sorted by name."""
         taken, self.asked[:] = sorted(self.asked), []
         return taken
 
@@ -133,7 +133,7 @@ async def test_lists_take_over_for_a_responder_that_is_down() -> None:
 
 
 async def test_a_list_that_was_fetched_before_is_believed_rather_than_an_older_answer() -> None:
-    """The responder was down and its list revoked; then an old answer comes, replayed on the way."""
+    """The list revoked while the responder was down; then an attacker replays an old answer."""
     async with place() as (there, checks):
         old = there.issuer.ocsp(there.access_point, at=there.now, lasts=timedelta(hours=2))
         there.issuer.revoke(there.access_point)
@@ -275,7 +275,7 @@ async def test_forged_evidence_does_not_take_the_place_of_good_one() -> None:
 
 
 async def test_a_service_whose_evidence_counts_for_nothing_is_gone_with_the_reason() -> None:
-    """Peers are asked to come again for as long as that lasts, and no other line would warn of it."""
+    """Peers are asked to try again for as long as that lasts, and no other line would warn of it."""
     async with place() as (there, checks):
         assert await reason(there, checks) is TrustReason.TRUSTED
         assert there.told == ["", ""]
@@ -312,7 +312,7 @@ async def grounds(there: Place, checks: FederationCertificates) -> Grounds:
 
 
 async def test_what_made_a_certificate_trusted_goes_with_the_verdict() -> None:
-    """The chain to the anchor, the responder's answer, the list for what it does not answer about."""
+    """It holds the chain to the anchor, the responder's answer, and the list for the other certificates."""
     async with place() as (there, checks):
         found = await grounds(there, checks)
         chain = [there.access_point, there.issuer.certificate, there.root.certificate]
@@ -328,7 +328,7 @@ async def test_what_made_a_certificate_trusted_goes_with_the_verdict() -> None:
 
 
 async def test_grounds_are_the_same_all_day_while_they_hold() -> None:
-    """However often the answers are fetched anew, so that one set is stored for a peer and day."""
+    """Fetching the answers again does not change them, so that one set is stored per peer and day."""
     async with place() as (there, checks):
         first = await grounds(there, checks)
         there.now += timedelta(minutes=90)

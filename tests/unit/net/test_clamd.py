@@ -1,4 +1,4 @@
-"""clamd's answers, a real one's and those of servers that do not keep to its protocol."""
+"""Answers of a real clamd, and of servers that do not keep to its protocol."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_more_than_it_takes_is_not_clean() -> None:
 
 @requires_clamd
 async def test_what_it_does_not_look_into_has_a_name_too(daemon: Clamd) -> None:
-    """An archive that is too deep is not scanned, so it is not clean."""
+    """A too deeply nested archive is not scanned, so it is not clean."""
     verdict = await scanner(daemon).scan([nested(100)])
     assert verdict.signature.startswith("Heuristics.Limits.Exceeded")
 
@@ -118,7 +118,7 @@ async def test_there_is_no_scanner(tmp_path: Path) -> None:
 
 
 async def answered(said: bytes) -> ScanVerdict:
-    """The verdict when a server reads the file and answers with ``said``."""
+    """Return the verdict when a server reads the file and answers with ``said``."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readuntil(b"\0") == b"zINSTREAM\0"
@@ -180,7 +180,7 @@ async def test_an_answer_before_the_end_of_the_file_is_heard() -> None:
 async def test_an_answer_is_read_though_the_scanner_hung_up_before_it_was(
     family: socket.AddressFamily,
 ) -> None:
-    """clamd answers and closes while the file is being sent: sending fails before the answer is read."""
+    """clamd answers and closes while the file is being sent, so sending fails before the answer is read."""
     hung_up = threading.Event()
     with server_folder() as folder, socket.socket(family) as listener:
         listener.bind(str(folder / "clamd") if family == socket.AF_UNIX else ("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Bodies as they are sent and read, also with peers that do not behave."""
+"""Bodies as they are sent and read, also with peers that misbehave."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_peer_that_takes_nothing_more_is_waited_for_so_long_and_sent_no_
 async def test_a_slow_exchange_goes_on_as_long_as_something_moves(
     client: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each piece that gets away or comes has the whole patience again."""
+    """Each piece that is sent or received restarts the whole time limit."""
     renewed, begun = defaultdict[asyncio.Timeout, list[float]](list), list[float | None]()
     reschedule, timeout = asyncio.Timeout.reschedule, asyncio.timeout
 

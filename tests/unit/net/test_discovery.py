@@ -58,7 +58,7 @@ SIGNED = build_signed_service_metadata(METADATA, SMP.signing_key())
 
 @dataclass
 class Judge:
-    """Checks of certificates that say what they are told to, and remember what they were asked."""
+    """Checks of certificates with verdicts that a test sets, and a record of the questions."""
 
     verdict: CertificateVerdict = TRUSTED
     asked: list[tuple[x509.Certificate, CertificatePurpose]] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Judge:
 
 @dataclass
 class Place:
-    """An SML, an SMP and a discovery that uses them."""
+    """An SML, an SMP, and a discovery that uses them."""
 
     dns: NameServer
     judge: Judge

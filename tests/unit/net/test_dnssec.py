@@ -1,4 +1,4 @@
-"""BDXL and DNSSEC: whose word on an answer's signatures counts, and what a resolver that lies changes."""
+"""BDXL and DNSSEC: the resolvers that vouch for an answer's signatures, and the effect of a lying one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOBODY = ParticipantIdentifier.parse("0203:ingen.se")
 
 
 def own_address() -> str:
-    """An address of this machine that is not loopback; nothing is sent to find it."""
+    """Return an address of this machine that is not loopback, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("192.0.2.1", 9))
@@ -90,7 +90,7 @@ async def test_a_resolver_on_loopback_that_vouches_is_believed() -> None:
 async def test_a_resolver_that_strips_the_bit_changes_the_verdict(
     participant: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also of a denial: a forged one would make a recipient unknown."""
+    """This includes denials: a forged one would make a recipient unknown."""
     async with there() as place:
         place.dns.authenticated = False
         assert await place.outcome(participant) is DiscoveryUntrusted
@@ -103,7 +103,7 @@ async def test_a_resolver_that_strips_the_bit_changes_the_verdict(
 async def test_a_resolver_elsewhere_that_forges_the_bit_changes_nothing(
     participant: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever is between it and us could have set the bit."""
+    """An attacker on the way to it could have set the bit."""
     async with there(own_address()) as place:
         assert await place.outcome(participant) is DiscoveryUntrusted
         assert any("DNSSEC status of SML's answers: not known" in each for each in caplog.messages)
@@ -137,14 +137,14 @@ async def test_where_dnssec_is_not_required_the_word_is_logged_and_changes_nothi
 
 
 async def test_one_resolver_that_is_not_trusted_is_one_too_many() -> None:
-    """Any of them may have answered."""
+    """Any of the resolvers may have answered."""
     resolver = NaptrResolver([("127.0.0.1", 53), ("192.0.2.53", 53)])
     assert not resolver._trusted
     assert NaptrResolver([("127.0.0.1", 53), ("::1", 53)])._trusted
 
 
 async def test_a_machine_that_names_no_server_has_nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there is no /etc/resolv.conf: nothing ends, and each question can be asked again later."""
+    """Without /etc/resolv.conf, each question fails but can be asked again later, and nothing crashes."""
 
     def names_none(self: object, path: str) -> None:
         raise dns.resolver.NoResolverConfiguration(f"cannot open {path}")
@@ -156,7 +156,7 @@ async def test_a_machine_that_names_no_server_has_nobody_to_ask(monkeypatch: pyt
 
 
 async def test_an_answer_that_is_kept_does_not_show_that_a_name_server_answers() -> None:
-    """Health says that DNS is back when a server has answered, and not when a name was asked for before."""
+    """Health reports DNS as back only when a server has answered, not when a cached name is asked for."""
     async with there() as place:
         name = bdxl.host(HABO, ZONE)
         assert (await place.resolver.naptr(name)).fresh
@@ -175,7 +175,7 @@ async def test_a_name_server_that_says_nothing_is_told_of_in_words() -> None:
 
 
 async def test_a_lookup_that_got_no_answer_says_when_it_began() -> None:
-    """Others may have been answered since: what began before then says nothing about the service now."""
+    """Other lookups may have succeeded since, so an earlier start says nothing about the current state."""
     told: list[tuple[object, ...]] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Addresses that a person entered: which are connected to, whatever the name in them leads to."""
+"""Addresses that a person entered: permitted connections, wherever the name in them leads."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_name_that_leads_to_this_machine_is_not_asked() -> None:
 async def test_a_name_that_resolves_to_another_address_at_the_second_time_gains_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first answer of DNS is public and the second is not: what is connected to is what was checked."""
+    """DNS answers first with a public address and then with another: only the checked one is connected to."""
     answers = iter(["192.0.2.1", "127.0.0.1"])
     asked_for: list[str] = []
 
@@ -174,7 +174,7 @@ async def test_an_address_without_tls_is_not_called(scheme: str) -> None:
     "address", ["https://[", "https://[:::]/", "https://[127.0.0.1]/", "https://a\u2100b/"]
 )
 async def test_an_address_that_parsers_refuse_is_one_that_is_not_called(address: str) -> None:
-    """A person may enter anything; whoever calls it for several expects no other error."""
+    """A person may enter anything, and a caller of several addresses expects no other error."""
     async with EnteredAddressClient(any_address) as client:
         assert await fault(client, address) is HttpFault.FORBIDDEN
 

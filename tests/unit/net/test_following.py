@@ -1,4 +1,4 @@
-"""Values that files give, while the files are replaced."""
+"""Values read from files, while the files are replaced."""
 
 from __future__ import annotations
 

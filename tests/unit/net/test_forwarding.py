@@ -1,4 +1,4 @@
-"""Requests that are handed on over a Unix socket: what goes through, what does not, what ends with whom."""
+"""Requests forwarded over a Unix socket: fields that pass or are dropped, and ends on either side."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def later(scope: Any) -> Response:
 async def fronted(
     folder: Path, worker: Any, *, tls: Any = None, broken: list[str] | None = None, patience: float = 60
 ) -> AsyncIterator[tuple[str, int]]:
-    """A front on loopback with ``worker`` behind it; gives host and port."""
+    """Serve a front on loopback with ``worker`` behind it; yield host and port."""
     place = folder / "worker"
     async with contextlib.AsyncExitStack() as stack:
         if worker is not None:
@@ -75,7 +75,7 @@ async def fronted(
 
 
 async def asked(address: tuple[str, int], request: bytes) -> bytes:
-    """The answer to raw bytes, to the end of the connection."""
+    """Send raw bytes; return the answer, to the end of the connection."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(request)
     got = await reader.read()
@@ -113,7 +113,7 @@ async def test_method_path_query_fields_and_status_go_through_as_they_are(tmp_pa
 
 
 async def test_blanks_around_a_value_are_no_part_of_it(tmp_path: Path) -> None:
-    """RFC 9110 5.5: also not around a length."""
+    """RFC 9110 5.5: this applies around a length too."""
 
     async def worker(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"".join([piece async for piece in reading(receive)]))
@@ -220,7 +220,7 @@ async def _stands_still(count: Any) -> None:
 
 
 async def test_a_client_that_leaves_ends_what_is_done_for_it(tmp_path: Path) -> None:
-    """Before its body has come whole, and while it waits for the answer."""
+    """This happens before its body is complete, and while it waits for the answer."""
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def worker(scope: Any, receive: Any, send: Any) -> None:
@@ -245,7 +245,7 @@ async def test_a_client_that_leaves_ends_what_is_done_for_it(tmp_path: Path) -> 
 
 
 async def test_a_process_that_hangs_keeps_no_request_for_ever(tmp_path: Path) -> None:
-    """Whoever has left meanwhile is not heard to: nothing is read from there before all was taken."""
+    """The client's departure is not noticed yet: nothing is read from it until everything was forwarded."""
 
     woken = asyncio.Event()
 
@@ -312,7 +312,7 @@ async def test_an_answer_before_the_end_of_the_request_is_passed_on(tmp_path: Pa
 
 @asynccontextmanager
 async def two_behind(folder: Path, judging: Any, answering: Any, may: str) -> AsyncIterator[tuple[str, int]]:
-    """A front with a process that judges, and another one that answers in each of ``may``."""
+    """Serve a front with a process that judges, and another that answers for the role ``may``."""
     first, second = folder / "first", folder / "second"
     async with contextlib.AsyncExitStack() as stack:
         for place, worker in ((first, judging), (second, answering)):

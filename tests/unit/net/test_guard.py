@@ -1,4 +1,4 @@
-"""The last line of an application: what a caller gets, and the log, whatever happens inside."""
+"""The last guard of an application: the caller's answer, and the log, whatever happens inside."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from samdrift.net.guard import guarded
 from samdrift.net.server import listening_socket, serving
 
 _ENDS = "Task cancelled, timeout graceful shutdown exceeded"
-"""What uvicorn says, word for word."""
+"""uvicorn's message, word for word."""
 
 
 async def cancelled(words: str, *, begun: bool) -> tuple[list[Message], list[BaseException], bool]:
-    """Cancel a request that waits; returns what was sent and reported, and whether it was cancelled."""
+    """Cancel a waiting request; return the sent messages, the reports, and whether it was cancelled."""
     sent: list[Message] = []
     reported: list[BaseException] = []
     waits = asyncio.Event()
@@ -47,7 +47,7 @@ async def cancelled(words: str, *, begun: bool) -> tuple[list[Message], list[Bas
 
 
 async def test_who_still_waits_when_the_server_ends_is_asked_to_come_again() -> None:
-    """An access point takes that for a restart, and counts no attempt; 500 it would count."""
+    """An access point treats that as a restart and does not count an attempt, as it would for 500."""
     (start, body), reported, out = await cancelled(_ENDS, begun=False)
     assert (start["status"], dict(start["headers"])) == (503, {b"retry-after": b"30"})
     assert (body["body"], reported, out) == (b"", [], False)
@@ -71,9 +71,9 @@ class Ended(Temporary):
 async def test_an_answer_that_an_outage_broke_off_is_reported_by_what_is_away_alone(
     caplog: pytest.LogCaptureFixture, outage: type[Temporary], lines: int
 ) -> None:
-    """Starlette makes a RuntimeError of it: the lines about that said nothing to whoever was woken.
+    """Starlette turns it into a RuntimeError, whose lines meant nothing to the person on call.
 
-    One that nothing else reports is reported here.
+    An outage that nothing else reports is reported here.
     """
     caplog.set_level(logging.INFO)
 

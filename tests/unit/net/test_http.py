@@ -1,4 +1,4 @@
-"""What is read of an HTTP answer, and in which time."""
+"""Reading of an HTTP answer, and its time limits."""
 
 import asyncio
 import gzip

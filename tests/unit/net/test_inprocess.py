@@ -1,4 +1,4 @@
-"""An application that its own process calls sees and answers what it would over the network."""
+"""An application called by its own process sees and answers the same as over the network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def answer(send: Send, body: bytes = b"", status: int = 200, *fields: tupl
 
 
 async def told(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what it sees of a request."""
+    """Answer with the visible facts about a request."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -95,7 +95,7 @@ async def test_a_request_is_what_it_would_be_over_the_network(tmp_path: Path) ->
 
 
 async def test_nothing_in_a_request_names_another_caller(way: Way) -> None:
-    """Not by the fields in which a front tells of a certificate, nor by one that is named as in the scope."""
+    """Neither the fields in which a front names a certificate do so, nor one with the name in the scope."""
     async with way.reached(told, way.caller("one"), way.caller("other")) as (url, (one, other)):
         theirs = (await seen(other, url))["certificate"]
         claims = {"client-cert": theirs, "samdrift-vouched": theirs, CLIENT_CERTIFICATE: theirs}
@@ -120,7 +120,7 @@ async def test_who_is_not_trusted_gets_no_answer(way: Way) -> None:
 
 
 async def test_a_listener_that_is_not_trusted_is_told_nothing(way: Way) -> None:
-    """Neither one of another issuer nor one of another name."""
+    """It is not trusted if its issuer or its name is another one."""
 
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         pytest.fail("it was called")
@@ -142,7 +142,7 @@ async def test_a_certificate_that_is_replaced_is_the_one_that_is_shown(way: Way)
 
 
 async def test_an_issuer_that_is_removed_is_trusted_no_more_at_the_next_call(here: Way) -> None:
-    """Over the network a connection that is there goes on; here there is none."""
+    """Over the network an existing connection goes on; here there is none."""
     async with here.reached(told, here.caller()) as (url, (client,)):
         await seen(client, url)
         write(here.issuers, SECOND.certificate)
@@ -285,7 +285,7 @@ async def test_half_an_answer_is_none(way: Way, application: ASGIApp) -> None:
 
 
 async def test_no_answer_is_not_waited_for(here: Way) -> None:
-    """A server says 500 then, which is no answer of the application's either."""
+    """A server then answers 500, which is not the application's own answer either."""
     async with here.reached(nothing, here.caller()) as (url, (client,)):
         assert await fault(client, url) is HttpFault.UNREACHABLE
 
@@ -314,7 +314,7 @@ async def test_an_application_hears_that_its_caller_has_left(way: Way, how: str)
 
 
 async def test_work_whose_caller_has_left_goes_on_to_its_end(way: Way) -> None:
-    """What is stored is stored, whether anybody waits for the answer or not."""
+    """Stored data stay stored, even if the caller no longer waits for the answer."""
     began, go_on, stored = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def stores(scope: Scope, receive: Receive, send: Send) -> None:
@@ -400,7 +400,7 @@ async def test_a_caller_that_closes_breaks_off_what_it_has_under_way(here: Way) 
 
 
 async def test_an_application_does_not_see_its_callers_context(way: Way) -> None:
-    """What an opening of one vault has set is not to be found in another one's."""
+    """Context of one vault's opening must not be visible in another's."""
     mine: ContextVar[str] = ContextVar("mine", default="")
 
     async def looks(scope: Scope, receive: Receive, send: Send) -> None:

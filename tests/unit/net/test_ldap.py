@@ -1,4 +1,4 @@
-"""Groups of a directory, read from a real slapd; and what is no whole answer is no list at all."""
+"""Groups of a directory, read from a real slapd; an incomplete answer counts as no list."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def running(server: Slapd) -> AsyncIterator[Slapd]:
 
 @pytest.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Slapd]:
-    """A directory with some groups, by TLS too; tests leave it as it is."""
+    """Yield a directory with some groups, also over TLS, which tests leave unchanged."""
     folder = tmp_path_factory.mktemp("slapd")
     certificate = identity(folder / "server.pem", localhost(FIRST)).certificate
     made = Slapd(folder, certificate)
@@ -89,13 +89,13 @@ async def test_a_name_that_is_written_in_another_way_is_the_same_person(server: 
 
 
 async def test_members_who_are_no_people_of_use_are_counted_and_are_not_in_the_group(server: Slapd) -> None:
-    """Without a subject, with a hidden character in it, outside the base, another group, one who is gone."""
+    """They lack a subject, hide a character in it, are outside the base or groups, or no longer exist."""
     found = await read(server, f"cn=Okända,{GROUPS}")
     assert (subjects(found), found.unknown) == ({"sub-anna"}, 5)
 
 
 async def test_members_named_by_uid_are_exactly_those_and_no_pattern(server: Slapd) -> None:
-    """A star is a star, parentheses are a name, and a uid that two have is nobody's."""
+    """A star is a star, parentheses are part of a name, and a uid of two people belongs to neither."""
     found = await read(server, f"cn=posix,{GROUPS}", member="memberUid", uid="uid")
     assert (subjects(found), found.unknown) == ({"sub-anna", "sub-star"}, 3)
 
@@ -197,7 +197,7 @@ async def test_an_answer_that_does_not_come_in_time_is_no_answer(tmp_path: Path)
 
 
 async def test_a_reading_has_its_time_over_all_answers() -> None:
-    """A byte at a time comes in time each, and the answer never: the library bounds a byte alone."""
+    """A byte at a time is each in time, but the answer never comes: the library limits each byte only."""
     gone = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -242,7 +242,7 @@ def reading_threads() -> list[str]:
 
 
 async def test_directories_that_do_not_answer_keep_no_thread_from_other_work(tmp_path: Path) -> None:
-    """As many of them as there are threads for all the work of a process, and more."""
+    """The test uses more of them than a process has threads for all its work."""
     paused = Slapd(tmp_path)
     paused.fill(person("anna"))
     async with running(paused):
@@ -329,7 +329,7 @@ def test_a_distinguished_name_has_one_key_for_all_ways_of_writing_it() -> None:
 
 
 def test_a_distinguished_name_is_read_as_the_library_reads_it() -> None:
-    """Whose parser goes over the rest of a name again for each of its parts."""
+    """Its parser goes over the rest of a name again for each part."""
     drawn, keys = random.Random(seed(14)), Counter[bool]()
     pieces = [
         "cn",

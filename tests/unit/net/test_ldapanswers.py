@@ -1,4 +1,4 @@
-"""Answers of a directory, framed and counted before they are decoded: no lie costs more than is counted."""
+"""Answers of a directory, framed and counted before decoding: no lie costs more than is counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGED = b"1.2.840.113556.1.4.319"
 _PRE_READ = b"1.3.6.1.1.13.1"
 NUMBER = ber(0x02, b"\x07")
 LARGE = ber(0x02, b"\x7f\xff\xff\xff")
-"""A number in place of text, for which the library would make as many bytes."""
+"""A number in place of text, for which the library would create as many bytes."""
 PERSON = entry("uid=a,dc=se", {"cn": ["A"], "employeeNumber": ["1"]})
 DONE = ber(0x65, ber(0x0A, b"\x00"), ber(0x04), ber(0x04))
 
@@ -125,7 +125,7 @@ def test_elements_are_counted_over_a_whole_reading(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_library_looks_at_no_more_elements_than_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a directory sends: answers with bytes changed, cut out, doubled and put in."""
+    """The answers have bytes changed, cut out, doubled and inserted."""
     looked = 0
 
     def counted(data: bytes) -> tuple[int, int]:

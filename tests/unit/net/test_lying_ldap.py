@@ -1,4 +1,4 @@
-"""A directory that lies: half a list is no list, and a name that two people have is nobody's."""
+"""A directory that lies: half a list is not a list, and a name of two people belongs to neither."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def person(uid: str, name: str = "") -> bytes:
 
 
 def says(group: Says, *people: bytes) -> Says:
-    """A directory with these people, whose group answers so."""
+    """Return a directory with these people, and a group that answers so."""
 
     def said(asked: Asked) -> Said:
         return Said(people) if asked.base == PEOPLE else group(asked)
@@ -31,7 +31,7 @@ def says(group: Says, *people: bytes) -> Says:
 
 
 def members(**ranges: Said) -> Says:
-    """A group that answers each range so, by where it begins; ``of0`` is the first answer."""
+    """Return a group's answers to each range, by its start; ``of0`` is the first."""
 
     def said(asked: Asked) -> Said:
         assert asked.base == NIGHT
@@ -43,7 +43,7 @@ def members(**ranges: Said) -> Says:
 
 
 def part(option: str, *uids: str) -> Said:
-    """A range of members, as Active Directory hands it out."""
+    """Return a range of members as Active Directory sends it."""
     return Said((entry(NIGHT, {"member": [], f"member;range={option}": [dn(each) for each in uids]}),))
 
 
@@ -60,7 +60,7 @@ FOUR = tuple(person(each) for each in ("a", "b", "c", "d"))
 
 
 async def test_members_that_come_in_ranges_are_all_read() -> None:
-    """As Active Directory hands out more than 1500 of them."""
+    """Active Directory sends more than 1500 members in ranges."""
     found = await read(says(members(of0=part("0-1", "a", "b"), of2=part("2-*", "c", "d")), *FOUR))
     assert subjects(found) == {"sub-a", "sub-b", "sub-c", "sub-d"}
     repeated = entry(NIGHT, {"member;range=2-*": [], "member;range=2-2": [dn("c")]})
@@ -90,7 +90,7 @@ async def test_members_that_come_in_ranges_are_all_read() -> None:
     ],
 )
 async def test_a_range_that_does_not_come_is_no_end_of_the_list(second: Said) -> None:
-    """Whoever is in the part that is missing would be taken out of the group."""
+    """Members in the missing part would be removed from the group."""
     with pytest.raises(DirectoryUnavailable):
         await read(says(members(of0=part("0-1", "a", "b"), of2=second), *FOUR))
 
@@ -111,7 +111,7 @@ async def test_ranges_without_end_are_a_group_with_too_many_members() -> None:
 
 
 async def test_two_whose_names_are_the_same_in_other_ways_of_writing_are_nobody() -> None:
-    """A name that the directory takes for another one than we do makes nobody somebody else."""
+    """The directory may compare names differently than we do, which must not turn one person into another."""
     people = (person("one", f"cn=Å  B,{PEOPLE}"), person("two", f"cn=\\C3\\85 b,{PEOPLE}"))
     group = Said((entry(NIGHT, {"member": [f"CN=å B,{PEOPLE.upper()}"]}),))
     found = await read(says(members(of0=group), *people))
@@ -220,7 +220,7 @@ async def test_pages_and_ranges_that_lead_on_without_end_are_no_list() -> None:
 
 
 async def test_a_group_within_a_group_is_not_asked_about() -> None:
-    """A member that is a group, also the group itself, costs nothing but its name."""
+    """A member that is a group, even the group itself, costs only its name."""
     asked = list[Asked]()
     inner = f"cn=Chefer,{GROUPS}"
     group = members(of0=Said((entry(NIGHT, {"member": [dn("a"), inner, NIGHT]}),)))

@@ -1,4 +1,4 @@
-"""Applications by the name of the host: one for each organisation, and the bare answer everywhere else."""
+"""Applications by host name: one for each organisation, and a bare answer everywhere else."""
 
 from __future__ import annotations
 

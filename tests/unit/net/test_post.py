@@ -1,4 +1,4 @@
-"""Posting to a peer: what comes back, and what is said when nothing does."""
+"""Posting to a peer: its answer, and the error when there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scanner is believed after it has found what it must find."""
+"""A scanner is believed only after it has found the test sample."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_settings_of_clamd_that_would_pass_what_was_not_scanned(
 
 
 class Scanner:
-    """Finds the sample, or nothing at all; can be away; counts the files that it was given."""
+    """A scanner that finds the sample or nothing, can be away, and counts its files."""
 
     def __init__(self) -> None:
         self.blind = self.away = False
@@ -74,7 +74,7 @@ async def test_a_scanner_that_finds_nothing_calls_nothing_clean() -> None:
 
 
 async def test_after_it_was_away_it_is_asked_again() -> None:
-    """It may be another one, without signatures."""
+    """After an outage it may be another scanner, without signatures."""
     inner = Scanner()
     scanner = ProvenScanner(inner, lambda: NOW, SMALL)
     assert (await scanner.scan([b"hello"])).clean
@@ -88,7 +88,7 @@ async def test_after_it_was_away_it_is_asked_again() -> None:
 
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_a_scanner_that_was_replaced_in_a_quiet_moment_is_found_out(hours: int) -> None:
-    """It was never away: nobody asked while it was. The clock may have been set, either way."""
+    """No request came while it was away, so the outage was not noticed. The clock may have been set, too."""
     inner, now = Scanner(), NOW
     scanner = ProvenScanner(inner, lambda: now, SMALL)
     assert (await scanner.scan([b"hello"])).clean

@@ -1,4 +1,4 @@
-"""What an application is told about whoever calls it."""
+"""The server's information for an application about its caller, and the handling of its connections."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIMITS = FetchLimits(10_000, 5.0)
 
 @asynccontextmanager
 async def telling(tls: Callable[[], SSLContext] | None = None) -> AsyncIterator[str]:
-    """An application that answers with what its scope says of the caller; gives its address."""
+    """Serve an application that answers with its scope's facts about the caller; yield its address."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         told = [scope["scheme"], scope["client"][0], scope[CLIENT_CERTIFICATE]]
@@ -48,7 +48,7 @@ async def telling(tls: Callable[[], SSLContext] | None = None) -> AsyncIterator[
 
 @asynccontextmanager
 async def reading(patience: float = 60) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to an application that reads the whole request and answers with its size."""
+    """Connect to an application that reads the whole request and answers with its size."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         size, more = 0, True
@@ -72,7 +72,7 @@ _CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r
 
 
 async def until_hung_up_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, piece: bytes) -> bytes:
-    """Send the piece again and again until the other side ends it; gives what it said."""
+    """Send the piece again and again until the other side hangs up; return its answer."""
     with contextlib.suppress(ConnectionError):
         for _ in range(10_000):
             writer.write(piece)
@@ -109,7 +109,7 @@ async def test_whoever_sends_too_large_a_head_is_told_so() -> None:
     "head", [b"GET /\r\n\r\n", b"GET / HTTP/0.9\r\nhost: x\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n"]
 )
 async def test_only_http_1_is_spoken(head: bytes) -> None:
-    """Also as the second request of a connection, which a proxy may have taken for part of the first."""
+    """This includes the second request of a connection, which a proxy may have read as part of the first."""
     for before in (b"", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"):
         async with reading() as (reader, writer):
             if before:
@@ -123,7 +123,7 @@ async def test_only_http_1_is_spoken(head: bytes) -> None:
 
 _OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n"
 _OFFERS = b"POST / HTTP/1.1\r\nhost: x\r\n" + _OFFER
-"""The head with which Java's own client begins on a connection without TLS."""
+"""The head with which Java's own client starts on a connection without TLS."""
 _WITHIN = b"GET /within HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -139,7 +139,7 @@ _WITHIN = b"GET /within HTTP/1.1\r\nhost: x\r\n\r\n"
 async def test_an_offer_of_another_protocol_leaves_body_and_end_of_a_request_where_they_are(
     rest: bytes, split: int
 ) -> None:
-    """RFC 9110 7.8. The body is lost otherwise, and what comes of it later is read as another request."""
+    """RFC 9110 7.8. Otherwise the body is lost, and its later part is read as another request."""
     head, end, body = (_OFFERS + rest).partition(b"\r\n\r\n")
     pieces = [[head + end + body], [head + end, body], [head[:30], head[30:] + end + body[:9], body[9:]]][
         split
@@ -208,7 +208,7 @@ async def test_who_waits_for_an_answer_is_not_hung_up_on() -> None:
 async def test_a_connection_is_left_alone_while_an_answer_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And looked at again as soon as something comes: who goes silent in a later request is hung up on."""
+    """It is watched again as soon as something arrives: a client silent in a later request is hung up on."""
     answering, looks = asyncio.Event(), list[bool]()
     look = ClientCertificateProtocol._look_again
 
@@ -306,7 +306,7 @@ def test_answers_are_sent_without_delay_on_asyncios_own_loop_too() -> None:
 
 
 async def test_a_server_that_ends_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Each address of each process would: the line is the process's own."""
+    """Each address of each process would write a line, but the process has its own."""
     caplog.set_level(logging.INFO)
     async with telling():
         pass
@@ -324,7 +324,7 @@ async def test_a_server_that_ends_says_nothing(caplog: pytest.LogCaptureFixture)
 def test_that_a_connection_was_closed_is_no_line_without_a_name(
     caplog: pytest.LogCaptureFixture, logger: str, line: str
 ) -> None:
-    """What used the connection has its own line, with whom and why."""
+    """The user of the connection writes its own line, with name and reason."""
     logging.getLogger(logger).error(line)
     logging.getLogger(logger).error("another line")
     assert caplog.messages == ["another line"]
@@ -333,7 +333,7 @@ def test_that_a_connection_was_closed_is_no_line_without_a_name(
 async def test_junk_fills_no_journal(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody on the network can send what is no request, or ask for a tunnel, over and over."""
+    """Anyone on the network can send junk or ask for a tunnel, over and over."""
     monkeypatch.setattr(server, "_journal", Journal(lambda: 0.0))
     caplog.set_level(logging.WARNING, "uvicorn.error")
     for junk in [b"junk\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n"] * 5:

@@ -1,4 +1,4 @@
-"""Mail through a mail server, over TLS that is verified: against a server that speaks SMTP."""
+"""Mail through a mail server over verified TLS, against a server that speaks SMTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock against a time server: one that is off, one that does not know, one that says something else."""
+"""The clock against a time server: one that is off, one that is unsynchronised, and nonsense."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Server(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def serving(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
-    """A time server on loopback; gives its port."""
+    """Run a time server on loopback; yield its port."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: Server(answer), local_addr=("127.0.0.1", 0))
     try:
@@ -41,7 +41,7 @@ async def serving(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
 
 
 def ahead(seconds: float, stratum: int = 2, leap: int = 0) -> Callable[[bytes], bytes]:
-    """The answer of a server whose clock is that far ahead of ours (RFC 4330 4)."""
+    """Return the answer of a server whose clock is that far ahead of ours (RFC 4330 4)."""
 
     def answer(question: bytes) -> bytes:
         now = time.time() + seconds

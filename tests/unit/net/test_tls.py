@@ -54,7 +54,7 @@ def certified(authority: pki.Authority, name: str, names: Sequence[x509.GeneralN
 
 
 def write(file: Path, *certificates: x509.Certificate, key: pki.Certified | None = None) -> Path:
-    """Write, or write anew so that it is seen to have changed."""
+    """Write the file, so that it is seen to have changed if it existed."""
     data = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
     if key is not None:
         data += key.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -117,7 +117,7 @@ async def test_the_name_of_the_server_is_checked(place: Place) -> None:
 
 
 async def test_why_the_certificate_of_a_server_is_refused_is_in_words(place: Place) -> None:
-    """Whoever is woken reads what is wrong with it, and not the name of a class."""
+    """The person on call reads the fault of the certificate, not the name of a class."""
 
     async def refused(trust: Path) -> str:
         async with (
@@ -261,7 +261,7 @@ async def test_a_kept_connection_is_not_used_under_another_identity(place: Place
 async def test_a_server_of_several_hosts_shows_the_certificate_of_the_one_that_is_asked_for(
     place: Place,
 ) -> None:
-    """The newest that names the host, or else the newest; also when one is taken away."""
+    """It is the newest that names the host, or else the newest, even after one is removed."""
     pages = [x509.DNSName("*.pages.example.se"), x509.DNSName("PAGES.example.se")]
     other = identity(place.folder / "other.pem", certified(SECOND, "pages", pages))
     older = identity(place.folder / "older.pem", certified(FIRST, "older", pages))
@@ -292,7 +292,7 @@ async def test_mutual_tls_stays_so_whichever_certificate_is_chosen(place: Place)
 
 
 async def shown_to(url: str, host: str | None) -> str | None:
-    """The name of the certificate that a client is shown which asks for that host, and is answered."""
+    """Return the name in the certificate that a client is shown for that host, after an answer."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""Handshakes with those who know only old versions or weak suites (transport-profile-as4 2.4.1 a).
+"""Handshakes with peers that support only old versions or weak suites (transport-profile-as4 2.4.1 a).
 
-Each is tried with a partner that takes it too, so that a refusal is ours and
-not that of the library.
+Each is tried with a partner that accepts it too, to show that the refusal is ours and not the
+library's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def only(context: ssl.SSLContext, kind: str) -> TlsContext:
-    """The context, which now knows nothing but what is refused."""
+    """Return the context, which now supports only what is refused."""
     version, ciphers = REFUSED[kind]
     context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version

@@ -1,4 +1,4 @@
-"""Chain policies out of folders, also of folders that are changed meanwhile."""
+"""Chain policies read from folders, also while the folders are changed."""
 
 import logging
 import shutil
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_certificate_is_refused_and_other_files_are_passed_ove
 
 
 def put(folder: Path, purpose: str, *authorities: pki.Authority) -> None:
-    """Add certificates, each in a file of its own."""
+    """Add certificates, each in its own file."""
     (folder / purpose).mkdir(parents=True, exist_ok=True)
     for each in authorities:
         file = folder / purpose / f"{common_name(each.certificate)}.pem"
@@ -74,7 +74,7 @@ def put(folder: Path, purpose: str, *authorities: pki.Authority) -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A folder with authorities of our own."""
+    """Return a folder with our own authorities."""
     put(tmp_path, "access-point", FIRST, ISSUER)
     put(tmp_path, "smp", FIRST)
     put(tmp_path, "organisation", FIRST)
@@ -82,7 +82,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def names(policies: Policies) -> tuple[list[str | None], list[str | None]]:
-    """Anchors and issuers of access points."""
+    """Return anchors and issuers of access points."""
     policy = policies[CertificatePurpose.ACCESS_POINT]
     return [common_name(each) for each in policy.anchors], [common_name(each) for each in policy.issuers]
 

@@ -1,4 +1,4 @@
-"""An application reached over the network and from its own process: the same is to be seen by both ways."""
+"""An application reached over the network and from its own process, with the same result both ways."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAYS = NETWORK, HERE
 
 @dataclass(frozen=True)
 class Way:
-    """One of the ways, with the files of the listener and of callers."""
+    """One of the two ways, with the files of the listener and of callers."""
 
     name: str
     folder: Path
@@ -33,19 +33,19 @@ class Way:
 
     @property
     def issuers(self) -> Path:
-        """The issuers of callers' certificates."""
+        """Return the issuers of callers' certificates."""
         return self.folder / "clients.pem"
 
     @property
     def trust(self) -> Path:
-        """The issuers of the listener's certificate."""
+        """Return the issuers of the listener's certificate."""
         return self.folder / "trust.pem"
 
     def listener(self) -> TlsContext:
         return server_tls(identity(self.folder / "server.pem", localhost(FIRST)), self.issuers)
 
     def identity(self, name: str, issuer: pki.Authority = CLIENTS, *, days: int = 3650) -> TlsIdentity:
-        """A caller's key and certificate, which ends after so many days."""
+        """Return a caller's key and certificate, which ends after ``days`` days."""
         issued = issuer.issue(name, not_before=pki.NOW - 3650 * pki.DAY, not_after=pki.NOW + days * pki.DAY)
         return identity(self.folder / f"{name}.pem", issued)
 
@@ -63,7 +63,7 @@ class Way:
         connections: int = 16,
         host: str = "localhost",
     ) -> AsyncIterator[tuple[str, list[HttpClient]]]:
-        """The address of the application, and a client for each caller."""
+        """Serve the application; yield its address, and a client for each caller."""
         listener = self.listener()
         if self.name == NETWORK:
             sock = listening_socket("127.0.0.1")

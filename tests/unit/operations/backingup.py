@@ -1,4 +1,4 @@
-"""An installation that is backed up, restored and tried."""
+"""An installation that is backed up, restored, and tried in a drill."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DATABASES = "SELECT datname FROM pg_database ORDER BY datname"
 
 @dataclass
 class Ground:
-    """An installation that is backed up, one organisation in it, and the key of age."""
+    """An installation that is backed up, one organisation in it, and an age key."""
 
     installation: Installation
     administration: Administration
@@ -63,7 +63,7 @@ class Ground:
 
 
 def administration_of(installation: Installation) -> Administration:
-    """What commands have of an installation that runs anyway."""
+    """Return the administration as commands have it, for an installation that runs already."""
     vaults = SimpleNamespace(objects=installation.settings.objects, s3=None)
     config = cast(Any, SimpleNamespace(vaults=vaults))
     keys = open_keys(installation.settings)
@@ -71,7 +71,7 @@ def administration_of(installation: Installation) -> Administration:
 
 
 async def grounded(installation: Installation, folder: Path) -> Ground:
-    """An organisation with something of everything, and a folder for its backups."""
+    """Make an organisation with some of everything, and a folder for its backups."""
     organisation = await installation.organisation()
     await fill(installation, organisation)
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""The doctor on agreements: covered, soon not any more, not any more, and nothing where none are kept."""
+"""The doctor on agreements: covered, covered not much longer, not covered, and silence without any."""
 
 from __future__ import annotations
 

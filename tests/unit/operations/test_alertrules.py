@@ -1,4 +1,4 @@
-"""Rules of mails to the operator: the same as those for Prometheus, judged by the same cases."""
+"""Rules of mails to the operator are the same as those for Prometheus, and pass the same cases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RUN = re.compile(r"(-?[\d.]+)(?:([+-][\d.]+))?x(\d+)")
 
 
 def span(text: str) -> timedelta:
-    """A time as Prometheus writes it, such as ``3h35m``."""
+    """Parse a duration in Prometheus notation, such as ``3h35m``."""
     parts = re.findall(r"(\d+)([hms])", text)
     return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
 
@@ -39,7 +39,7 @@ def series(text: str) -> Series:
 
 
 def values(text: str) -> Iterator[float | None]:
-    """Samples as promtool has them, such as ``0x9``, ``0+1x60`` and ``_x3``; none after the last one."""
+    """Yield samples in promtool's notation, such as ``0x9``, ``0+1x60`` and ``_x3``, and then ``None``."""
     for word in text.split():
         if word.startswith("_"):
             yield from repeat(None, int(word.partition("x")[2] or 1))
@@ -51,7 +51,7 @@ def values(text: str) -> Iterator[float | None]:
 
 
 def raised(case: Mapping[str, Any], until: timedelta) -> Iterator[tuple[timedelta, set[str]]]:
-    """Yield minute by minute what is raised while a case of promtool's goes on."""
+    """Yield, minute by minute, the alerts raised while a case of promtool's goes on."""
     told = [
         (series(each["series"]), chain(values(each["values"]), repeat(None))) for each in case["input_series"]
     ]
@@ -111,7 +111,7 @@ def test_no_rule_is_missing_and_what_is_here_alone_is_about_the_machine() -> Non
 
 
 def test_every_metric_that_a_rule_looks_at_is_exported() -> None:
-    """But for those that the watch measures itself."""
+    """Exceptions are those that the watch measures itself."""
     suffixes = {"counter": "_total", "gauge": ""}
     known = {name + suffixes.get(kind, "") for name, (kind, _) in exported().items()}
     assert NAMES - known == {UP, "samdrift_watched_disk"}

@@ -1,4 +1,4 @@
-"""Backups: of one moment while messages flow, refused where a byte differs, and tried by a drill."""
+"""Backups: of one moment while messages flow, refused if a byte differs, and tried by a drill."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_backup_of_everything_is_whole_and_can_be_restored(ground: Groun
 
 
 async def test_every_row_of_the_restored_database_is_that_of_the_running_one(ground: Ground) -> None:
-    """By the database's own digests, of a vault that nobody uses meanwhile."""
+    """The comparison uses the database's own digests, on a vault that is not used meanwhile."""
     made = await ground.create(ground.organisation)
     administrator = await superuser(ground.installation)
     found: dict[Role, tuple[dict[str, Any], dict[str, Any]]] = {}
@@ -93,7 +93,7 @@ async def test_every_row_of_the_restored_database_is_that_of_the_running_one(gro
         patch.setattr(drill, "_compare_logs", look)
         assert (await ground.drill(made)).passed
     changed = {"log", "log_head", "log_tree", "log_nodes", "log_pauses"}
-    """What entries about the backup itself have changed since."""
+    """Tables that entries about the backup itself have changed since."""
     for role, (here, there) in found.items():
         assert here.keys() == there.keys()
         assert len(here) > 10
@@ -101,14 +101,14 @@ async def test_every_row_of_the_restored_database_is_that_of_the_running_one(gro
 
 
 def content_of(address: str, database: str, schema: str) -> dict[str, Any]:
-    """What each table has in a database that is of no vault on record, as count and digest."""
+    """Return the content of each table, as count and digest, in a database of no recorded vault."""
     with psycopg.connect(address, dbname=database, autocommit=True) as connection:
         return _content(connection, schema)
 
 
 @contextlib.asynccontextmanager
 async def traffic(ground: Ground) -> AsyncIterator[list[int]]:
-    """Messages with large bodies that come and go as fast as they can, until the context ends."""
+    """Let messages with large bodies come and go as fast as possible until the context ends."""
     done = [0]
 
     async def go() -> None:
@@ -135,7 +135,7 @@ async def traffic(ground: Ground) -> AsyncIterator[list[int]]:
 
 
 async def test_it_is_of_one_moment_while_messages_come_and_go(ground: Ground) -> None:
-    """Each body that a restored row names is there, however many were removed while they were copied."""
+    """Each body named by a restored row is there, however many were removed during the copying."""
     async with traffic(ground) as done:
         while done[0] < 3:
             await asyncio.sleep(0.01)
@@ -151,7 +151,7 @@ async def test_it_is_of_one_moment_while_messages_come_and_go(ground: Ground) ->
 async def test_a_body_that_goes_while_it_is_copied_goes_with_its_row(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its transfer is delivered after the snapshot that names it, before its turn: another one is taken."""
+    """Its transfer is delivered between the snapshot and the copying, so another snapshot is taken."""
     async with ground.installation.open(ground.organisation, AP) as vault:
         transfer = await submitted(vault, LARGE, sender=ground.organisation)
         envelope = (await vault.outgoing_body(transfer.id)).id
@@ -185,7 +185,7 @@ async def test_a_body_that_is_lost_already_is_counted_and_holds_up_nothing(groun
 
 
 def places(size: int) -> Iterator[int]:
-    """Bytes to be changed: the first, the last, and some between."""
+    """Yield positions of bytes to change: the first, the last, and some between."""
     yield from {0, 1, size // 7, size // 3, size // 2, size - 17, size - 1}
 
 
@@ -220,7 +220,7 @@ async def test_one_changed_byte_anywhere_is_refused(ground: Ground) -> None:
 
 
 async def test_what_is_changed_inside_is_refused_without_the_list_as_well(ground: Ground) -> None:
-    """As one who has the recipient's key could: a row less, a table less, parts in another order."""
+    """A holder of the recipient's key could remove a row or a table, or reorder the parts."""
     made = await ground.create(ground.organisation)
     clear = pyrage.decrypt((made.folder / "organisation-0001.age").read_bytes(), [ground.key])
     for changed in hostile(clear):
@@ -253,7 +253,7 @@ async def read_clear(clear: bytes) -> None:
 
 
 async def test_a_backup_that_another_installation_signed_is_refused(ground: Ground) -> None:
-    """Whoever has the recipient's public key can encrypt for it: that alone makes no backup."""
+    """Anyone who has the recipient's public key can encrypt for it, but that alone is not a backup."""
     made = await ground.create(ground.organisation)
     keys = ground.administration.keys
     keys.begin("vother")
@@ -276,7 +276,7 @@ async def test_a_file_of_another_backup_in_its_place_is_refused(ground: Ground) 
 
 
 async def test_a_file_that_somebody_has_encrypted_again_is_refused(ground: Ground) -> None:
-    """Everything in it is as it was: nothing but the signed digest says that it is another file."""
+    """The content is unchanged, and only the signed digest shows that it is another file."""
     made = await ground.create(ground.organisation)
     file = made.folder / "organisation-0001.age"
     content = pyrage.decrypt(file.read_bytes(), [ground.key])
@@ -319,7 +319,7 @@ async def test_an_organisation_that_cannot_be_read_is_named_and_the_others_are_t
 
 
 async def lose_the_database(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the server end the sessions in the organisation's database once a body is being read."""
+    """Make the server end the sessions in the organisation's database once a body is being read."""
     login = await vault_login(ground.installation, ground.organisation, AP)
     administrator = await superuser(ground.installation)
     was = Objects.pieces

@@ -1,6 +1,4 @@
-"""Collectors of the compliance report: each sees the thing when it breaks, and says nothing where there is
-nothing to see.
-"""
+"""Collectors of the compliance report: each reports a fault, and is silent if nothing can be seen."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ LEAKED = PASSED | {"denied": "89", "leaks": "1", "passed": "false"}
 async def seen(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> dict[str, Collected | None]:
-    """What the organisation's logs show."""
+    """Return the evidence in the organisation's logs."""
     here = cast(Administration, installation)
     now = datetime.now(UTC)
     last = await compliance._last_entries(here, organisation, now)
@@ -234,7 +232,7 @@ def test_a_scanner_is_as_old_as_its_signatures() -> None:
 async def test_what_all_organisations_have_in_common_is_looked_at_once_for_all_reports(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Reports of 300 organisations would otherwise read keys and try listeners 90 000 times."""
+    """Otherwise the reports of 300 organisations would read keys and try listeners 90 000 times."""
     read: list[str] = []
     vaults = {f"0203:kommun{number}.se": f"vault-{number}" for number in range(20)}
 

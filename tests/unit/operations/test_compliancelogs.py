@@ -1,4 +1,4 @@
-"""Evidence in logs and records: for each collector the thing is broken, and what it says turns."""
+"""Evidence in logs and records: for each collector something is broken, and its finding changes."""
 
 from __future__ import annotations
 

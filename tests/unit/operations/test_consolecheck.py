@@ -1,4 +1,4 @@
-"""The doctor's look at the operator's console: its listener, and what certificates of staff rest on."""
+"""The doctor's check of the operator's console: its listener, and the basis of staff certificates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAFF = pki.root("Driftens utfärdare", 21)
 
 
 def with_console(folder: Path, port: int, *, issuer: pki.Authority = FIRST, plain: bool = False) -> Config:
-    """A configuration with a console at ``localhost``, whose staff show certificates."""
+    """Return a configuration with a console at ``localhost`` whose staff present certificates."""
     config = config_of(folder)
     trusted = write(folder / "tls.pem", issuer.certificate)
     (folder / "staff.pem").write_bytes(STAFF.certificate.public_bytes(Encoding.PEM))

@@ -1,4 +1,4 @@
-"""Limits of processes: those of one that runs with few descriptors, and of a control group that is full."""
+"""Limits of processes: one that has few descriptors left, and a control group that is full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from samdrift.operations.machine import check_group, check_processes, descriptor
 
 @pytest.fixture
 def limited() -> Iterator[int]:
-    """A process that may have sixteen descriptors."""
+    """Run a process that may have sixteen descriptors."""
     with subprocess.Popen(["sleep", "600"]) as process:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (16, 16))
         try:

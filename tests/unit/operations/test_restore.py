@@ -1,4 +1,4 @@
-"""A restore: of one organisation while others go on, and of all; nothing that waited is sent twice."""
+"""A restore of one organisation while others go on, or of all; no waiting message is sent twice."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ from tests.vaults import (
 AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
 _EVER = datetime(2200, 1, 1, tzinfo=UTC)
 _GOES_ON = {"log", "log_head", "log_tree", "log_nodes", "log_pauses"}
-"""Tables that entries about the backup and the restore go into."""
+"""Tables that receive entries about the backup and the restore."""
 _SENT = {
     AP: {"transfers", "attempts", "events", "bodies", "moment", "moments"},
     MT: {"work", "moment"},
     MK: {"messages", "drafts", "notices", "moment"},
     Role.GOVERNANCE: {"moment"},
 }
-"""Tables in which what waited to be sent is ended."""
+"""Tables in which work that waited to be sent is ended."""
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def ground(installation: Installation, tmp_path: Path) -> Ground:
 
 
 async def contents(ground: Ground) -> dict[Role, dict[str, Any]]:
-    """Count and digest of each table of the organisation, as the database has them."""
+    """Return count and digest of each of the organisation's tables, as in the database."""
     administrator = await superuser(ground.installation)
     found = {}
     for role in Role:
@@ -85,7 +85,7 @@ async def suspended(ground: Ground) -> None:
 
 
 async def changes(ground: Ground) -> None:
-    """Something that happens after the backup: more comes in and goes out."""
+    """Let more come in and go out after the backup."""
     async with ground.installation.open(ground.organisation, AP) as vault:
         await submitted(vault, LARGE, sender=ground.organisation)
         await vault.accept(incoming(), await body(vault, LARGE), b"<given/>", now=NOW)
@@ -133,7 +133,7 @@ async def test_one_organisation_is_as_it_was_and_another_goes_on_meanwhile(groun
 async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_closed_as_ever(
     ground: Ground,
 ) -> None:
-    """The former database holds on to no login and no owner, and goes with the organisation."""
+    """The former database keeps no login and no owner, and is removed with the organisation."""
     made = await ground.create(ground.organisation)
     restored = await ground.restore(made)
     await suspended(ground)
@@ -167,7 +167,7 @@ async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:
 
 
 async def test_what_waited_is_not_sent_again_and_each_is_listed(ground: Ground) -> None:
-    """What was due at the backup may have been sent since: after it was put back, it waits no more."""
+    """Work that was due at the backup may have been sent since, so it no longer waits after the restore."""
     async with ground.installation.open(ground.organisation, AP) as vault:
         waited = {each.envelope_id for each in await vault.waiting(100)}
         receipt = outgoing(ground.organisation)
@@ -257,7 +257,7 @@ async def test_a_restore_that_fails_changes_nothing(ground: Ground, how: str) ->
 async def test_a_switch_that_is_cut_short_leaves_the_organisation_as_it_was(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its logins are shut out, before the names have changed."""
+    """The interruption is after its logins are shut out and before the names have changed."""
     made = await ground.create(ground.organisation)
     databases = await ground.databases()
 
@@ -279,7 +279,7 @@ async def test_a_switch_that_is_cut_short_leaves_the_organisation_as_it_was(
 
 
 async def test_a_backup_of_other_vaults_is_refused(ground: Ground) -> None:
-    """The organisation was closed and added again: what a backup has of it opens for nobody."""
+    """The organisation was closed and added again, so a backup of it opens for nobody."""
     made = await ground.create(ground.organisation)
     for role in Role:
         await ground.installation.provisioner.drop(ground.organisation, role)
@@ -303,7 +303,7 @@ async def test_an_organisation_whose_database_is_gone_is_put_back(ground: Ground
 
 
 async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path) -> None:
-    """The host is lost: there are the backup, and the key store with its seals by their own rules."""
+    """The host is lost; only the backup and the key store with its seals, backed up separately, remain."""
     with server_folder() as folder:
         settings = settings_in(folder)
         async with installed(settings) as installation:
@@ -347,7 +347,7 @@ async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path)
 async def test_one_that_its_officer_has_locked_is_put_back_into_a_new_cluster_with_the_officer(
     tmp_path: Path,
 ) -> None:
-    """The passwords of its logins lie sealed with keys that the officer alone opens."""
+    """The passwords of its logins are sealed with keys that only the officer opens."""
     officer, another = b"the officer's own row of words", b"another row of words, of somebody else"
     with server_folder() as folder:
         settings = settings_in(folder)
@@ -393,9 +393,9 @@ async def test_one_that_its_officer_has_locked_is_put_back_into_a_new_cluster_wi
 
 
 async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:
-    """In a cluster of the operator's own, with the rights that docs/database.md gives and no others.
+    """In the operator's own cluster, the rights given in docs/database.md suffice.
 
-    Hardened from the beginning, as the script of `samdrift init` leaves it.
+    The cluster is hardened from the beginning, as the script of `samdrift init` leaves it.
     """
     with server_folder() as folder, cluster(folder / "cluster") as theirs:
         theirs.superuser(f"CREATE DATABASE samdrift_template OWNER {ADMINISTRATOR}", "postgres")

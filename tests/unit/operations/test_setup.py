@@ -1,4 +1,4 @@
-"""`samdrift init`: from a few answers to an installation whose files can be used as they are."""
+"""`samdrift init`: from a few answers to an installation whose files work unchanged."""
 
 from __future__ import annotations
 

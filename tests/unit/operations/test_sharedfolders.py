@@ -1,4 +1,4 @@
-"""The doctor looks at what folders of several hosts are mounted as."""
+"""The doctor checks the mount types of folders shared by several hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each organisation uses, and why: counts of its own vaults and backups, and nothing of another's."""
+"""The storage of each organisation, explained by counts of its own vaults and backups."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_backups_are_counted_where_they_lie_and_known_from_the_operators_l
 
 
 def test_what_could_not_be_asked_is_not_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever reads the line sees that a suspended organisation uses more than what was counted."""
+    """The line shows that a suspended organisation uses more than was counted."""
     suspended = "the organisation is suspended here"
     show(Stored("0203:habo.se", (), ((AP, suspended), (Role.MESSAGE_SERVICE, suspended))))
     printed = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""TLS of a listener judged by rules: servers that break one each, beside one that breaks none."""
+"""TLS of a listener judged by rules: servers that each break one, and a server that breaks none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def server(place: Place, ciphers: str, oldest: ssl.TLSVersion, newest: ssl.TLSVe
 async def examined(
     context: ssl.SSLContext | None, issuers: Path | None, name: str = "localhost"
 ) -> AsyncIterator[dict[str, State]]:
-    """The states of the rules, for a listener with that context."""
+    """Yield the states of the rules for a listener with that context."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example.se ESMTP\r\n")

@@ -1,4 +1,4 @@
-"""Mails to the operator: a real mail server, metrics and disks as a test has them, and a clock of its own."""
+"""Mails to the operator: a real mail server, metrics and disks that a test sets, and its own clock."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ async def test_an_address_that_is_refused_keeps_no_other_from_its_mail_and_is_no
 
 
 async def test_no_mail_says_anything_but_what_rules_are_about(ground: Ground) -> None:
-    """Whatever a label may hold: what is held names a planted word as its role and its reason."""
+    """A metric of waiting items has a planted word as its role and reason, which must not be mailed."""
     ground.held = [HeldNumber(WORD, WORD, 4), HeldNumber(WORD, "lock", 2)]
     ground.gone |= set(Dependency)
     await ground.minutes(90)

@@ -1,4 +1,4 @@
-"""An organisation that leaves, and comes back to vaults that are new."""
+"""An organisation that leaves, and comes back to new vaults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Files = dict[str, bytes]
 
 @dataclass
 class Move:
-    """What a test moves, and with whose key of age."""
+    """An organisation to move, with an age key."""
 
     installation: Installation
     administration: Administration
@@ -47,7 +47,7 @@ class Move:
         await asyncio.to_thread(certify, self.administration.keys, vault.vault)
 
     async def sign(self) -> None:
-        """Have a checkpoint of each log, and one witness's cosignature of it."""
+        """Sign a checkpoint of each log, with one witness's cosignature."""
         for role in Role:
             async with self.installation.open(self.organisation, role) as vault:
                 await vault.tree.sign(NOW)
@@ -61,7 +61,7 @@ class Move:
         return await export(self.administration, self.organisation, PERSONS, to, self.folder / name)
 
     async def leave(self) -> None:
-        """The former supplier has nothing of it any more."""
+        """Remove the organisation from the former supplier."""
         for role in Role:
             await self.installation.provisioner.drop(self.organisation, role)
         registry = self.installation.gate.registry
@@ -90,14 +90,14 @@ class Move:
         return await take_in(self.administration, order)
 
     def clear(self, name: str = "export.age") -> bytes:
-        """The tar file."""
+        """Return the tar file in clear text."""
         return pyrage.decrypt((self.folder / name).read_bytes(), [self.key])
 
     def files(self, name: str = "export.age") -> Files:
         return untarred(self.clear(name))
 
     def pack(self, tar: bytes, name: str = "export.age") -> None:
-        """Replace the export by another tar file, encrypted."""
+        """Replace the export with another tar file, encrypted."""
         (self.folder / name).write_bytes(pyrage.encrypt(tar, [self.key.to_public()]))
 
 
@@ -107,7 +107,7 @@ def untarred(tar: bytes) -> Files:
 
 
 async def moving(installation: Installation, folder: Path) -> Move:
-    """A new organisation with something of everything, in vaults that are served."""
+    """Make a new organisation with some of everything, in vaults that are served."""
     organisation = await installation.organisation()
     keys = open_keys(installation.settings)
     config = cast(Any, SimpleNamespace(organisations=()))

@@ -1,4 +1,4 @@
-"""An export that is not what it should be is refused before anything of it is stored."""
+"""A faulty export is refused before any of it is stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PAGE, TEXT, CHAIN = "mt/messages/000001.jsonl", "mt/receipts/receipt", "mt/log/0
 
 
 class Memory:
-    """A file in memory, as an archive is written to it and read from it."""
+    """A file in memory, which an archive is written to and read from."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data = io.BytesIO(data)
@@ -59,7 +59,7 @@ def listed(tar: bytes) -> Files:
 
 
 async def packed(files: Files) -> bytes:
-    """An archive of these files, whose lists of digests are right, with the signature as it was."""
+    """Return an archive of these files with correct lists of digests, and the signature as it was."""
     into = Memory()
     writer, sums, top = ArchiveWriter(into, 0), list[str](), list[str]()
     for name, data in files:
@@ -88,7 +88,7 @@ def _about(manifest: bytes, top: list[str], files: Files) -> bytes:
 
 
 def changed(name: str, change: Callable[[bytes], bytes]) -> Callable[[Files], Files]:
-    """The first file whose name begins so has something else in it."""
+    """Return a change of the first file whose name has this prefix."""
 
     def apply(files: Files) -> Files:
         first = next(each for each, _ in files if each.startswith(name))
@@ -106,7 +106,7 @@ def without(name: str) -> Callable[[Files], Files]:
 
 
 def line(change: Callable[[dict[str, object]], object]) -> Callable[[bytes], bytes]:
-    """The first record of a page says something else."""
+    """Return a change of the first record of a page."""
 
     def apply(data: bytes) -> bytes:
         first, *rest = data.splitlines()
@@ -136,7 +136,7 @@ async def gone(installation: Installation, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def move(gone: Gone) -> Move:
-    """The organisation, with its export as it was."""
+    """Restore the export to its original state; return the organisation."""
     gone.move.pack(gone.clear)
     return gone.move
 
@@ -147,11 +147,11 @@ def exported(gone: Gone) -> Exported:
 
 
 JUNK = b"[" + b"[]," * (1 << 20) + b"[]]\n"
-"""Three megabytes of small values, which would be a hundred in memory."""
+"""Three megabytes of small values, which would occupy a hundred in memory."""
 
 
 def test_a_line_of_many_values_is_refused_before_it_is_parsed() -> None:
-    """63 MB of them took 1.8 GB."""
+    """Parsing 63 MB of them occupied 1.8 GB."""
     tracemalloc.start()
     try:
         with pytest.raises(MoveError, match="is longer than the limit of a line"):
@@ -163,13 +163,13 @@ def test_a_line_of_many_values_is_refused_before_it_is_parsed() -> None:
 
 @pytest.mark.parametrize("text", ["x" * (2 << 20), '\\"[],' * (1 << 19)], ids=["plain", "with quotes"])
 def test_a_line_of_one_long_text_is_read(text: str) -> None:
-    """A peer's message may have one: the organisation could never move again."""
+    """A peer's message may contain one, and the organisation could otherwise never move again."""
     with pytest.raises(MoveError, match="a record has unexpected facts"):
         layout.read_page(MESSAGES, "page", json.dumps({"files": {}, "text": text}).encode())
 
 
 def stanzas(data: bytes, number: int) -> bytes:
-    """An encrypted file with that many recipients in its header."""
+    """Return an encrypted file with that many recipients in its header."""
     end = data.index(b"\n--- ") + 1
     stanza = data[data.index(b"-> ") : end]
     return data[: data.index(b"-> ")] + stanza * number + data[end:]
@@ -189,7 +189,7 @@ def stanzas(data: bytes, number: int) -> bytes:
 async def test_a_header_of_many_recipients_is_refused_before_any_of_them_is_tried(
     move: Move, exported: Exported, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
 ) -> None:
-    """60 000 took minutes, and nobody had to have signed."""
+    """60 000 took minutes, and no signature was needed."""
     file = move.folder / "export.age"
     file.write_bytes(change(file.read_bytes()))
     tried: list[object] = []
@@ -200,7 +200,7 @@ async def test_a_header_of_many_recipients_is_refused_before_any_of_them_is_trie
 
 
 async def test_a_file_as_text_and_for_twenty_recipients_is_read(move: Move, exported: Exported) -> None:
-    """The twentieth stanza is one for nobody, which the library adds to each header."""
+    """The twentieth stanza has no recipient; the library adds it to each header."""
     to = [pyrage.x25519.Identity.generate().to_public() for _ in range(18)]
     data = pyrage.encrypt(move.clear(), [*to, move.key.to_public()])
     (move.folder / "export.age").write_bytes(_armored(data))
@@ -216,7 +216,7 @@ def _armored(data: bytes) -> bytes:
 
 
 async def test_an_older_export_is_not_taken_over(move: Move, exported: Exported) -> None:
-    """Its signer is the right one and its logs are whole: what was sent since would be sent again."""
+    """The signer is right and the logs are whole, but later messages would be sent again."""
     for digest, said in ((None, "--manifest"), ("0" * 64, exported.manifest_sha256)):
         order = move.order(exported.signer, take_over=True, digest=digest)
         with pytest.raises(MoveError) as caught:
@@ -230,7 +230,7 @@ async def test_an_older_export_is_not_taken_over(move: Move, exported: Exported)
 async def test_an_export_that_is_not_the_file_that_was_signed_for_is_not_taken_in(
     move: Move, exported: Exported, gone: Gone
 ) -> None:
-    """Another file with the same content, encrypted once more: nobody has signed for that one."""
+    """The content is the same but encrypted again, and that file was not signed for."""
     digest = sha256((move.folder / "export.age").read_bytes()).hexdigest()
     move.pack(gone.clear)
     with pytest.raises(MoveError, match="was changed after its SHA-256 was computed; nothing was done"):
@@ -240,7 +240,7 @@ async def test_an_export_that_is_not_the_file_that_was_signed_for_is_not_taken_i
 
 
 async def refused(move: Move, exported: Exported) -> MoveError:
-    """Why it is; nothing is stored, and the organisation is still unknown here."""
+    """Return the error of a refused import, which stores nothing and leaves the organisation unknown."""
     with pytest.raises(MoveError) as caught:
         await move.take_in(exported)
     registry = move.installation.gate.registry
@@ -296,7 +296,7 @@ async def refused(move: Move, exported: Exported) -> MoveError:
 async def test_what_was_changed_is_refused(
     move: Move, exported: Exported, change: Callable[[Files], Files], fault: MoveFault, said: str
 ) -> None:
-    """Also when all digests fit, so that only what they are of is wrong."""
+    """This holds even if all digests match, so that only the content is wrong."""
     move.pack(await packed(change(listed(move.clear()))))
     error = await refused(move, exported)
     assert said in str(error)
@@ -305,7 +305,7 @@ async def test_what_was_changed_is_refused(
 
 @pytest.mark.parametrize("page", ["ap/grounds/000001.jsonl", "mt/grounds/000001.jsonl"])
 async def test_grounds_under_another_digest_are_refused(move: Move, exported: Exported, page: str) -> None:
-    """An answer of another time in the place of the one that the log names, with all digests put right."""
+    """An answer of another time replaces the one that the log names, with all digests corrected."""
     answer = from_bytes(b"answer").encode()
     change = changed(page, lambda data: data.replace(answer, from_bytes(b"answe2").encode()))
     move.pack(await packed(change(listed(move.clear()))))
@@ -380,14 +380,14 @@ async def test_an_export_for_somebody_else_does_not_open(move: Move, exported: E
 
 
 async def test_an_export_that_another_key_has_signed_is_refused(move: Move, exported: Exported) -> None:
-    """Whoever makes an export in an organisation's name has not got its key."""
+    """An attacker who makes an export in an organisation's name does not have its key."""
     assert (await refused(move, replace(exported, signer="00" * 32))).fault is MoveFault.OTHER_SIGNER
 
 
 async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
     gone: Gone, tmp_path: Path
 ) -> None:
-    """A key signs for its organisation alone, whatever it signs; nothing was sent that would tell."""
+    """A key signs only for its organisation, and nothing else would reveal the mix-up."""
     installation = gone.move.installation
     move = replace(gone.move, organisation=await installation.organisation(), folder=tmp_path)
     other = await installation.organisation()
@@ -402,7 +402,7 @@ async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
 
 
 async def test_a_former_log_begins_where_its_name_says() -> None:
-    """Also one without a name, which could begin anywhere else."""
+    """A log without a name is refused too, since it could begin anywhere."""
     content = Happening(NOW, "e", "p", "", {}).content()
     previous = bytes(32)
     entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
@@ -416,7 +416,7 @@ async def test_a_former_log_begins_where_its_name_says() -> None:
 async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(
     move: Move, exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who may write the file cannot have something stored that was not checked."""
+    """A person who can write the file cannot get unchecked content stored."""
     other = await packed(changed(TEXT, bytes.swapcase)(listed(move.clear())))
 
     async def checked(*arguments: object) -> object:
@@ -430,7 +430,7 @@ async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(
 
 
 def test_a_certificate_whose_key_nobody_knows_has_signed_nothing() -> None:
-    """Of a curve that there is not."""
+    """Its key is on a curve that does not exist."""
     key, who = ec.generate_private_key(ec.SECP256R1()), pki.name("Anybody")
     builder = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + MINUTE)
@@ -458,7 +458,7 @@ def test_a_file_of_recipients_and_one_of_keys_are_read_as_age_writes_them(tmp_pa
 
 
 async def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
-    """Through the archive and age, both ways, with far more than is ever held."""
+    """The file passes through the archive and age, both ways, and is far larger than what is ever held."""
     key, size = pyrage.x25519.Identity.generate(), 64 << 20
     path = tmp_path / "large"
     path.touch()

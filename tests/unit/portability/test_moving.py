@@ -1,4 +1,4 @@
-"""What an organisation takes from one supplier is at the next one what it was."""
+"""An organisation's data are the same at the next supplier as at the former one."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ DIFFERS = {
     "manifest.json.sig": True,
     "certificate.pem": True,
 }
-"""Whether what an export says of itself is another thing at another supplier: its keys and its log are."""
+"""Files with the export's own description; true where it differs at another supplier (keys and log)."""
 OWN_TO_A_SUPPLIER = (
     *(f"{role}/{log}/" for role in Role for log in ("log", "former-log", "log_keys", "checkpoints")),
     *(f"mt/{marks}/" for marks in ("session_keys", "mark_keys")),
 )
-"""Folders of an export to which each supplier adds something of its own."""
+"""Folders of an export to which each supplier adds something."""
 
 
 def records(files: Files) -> Files:
-    """Return everything but what the export says of itself and what its supplier added."""
+    """Return all files except the export's own description and the supplier's additions."""
     return {
         name: data
         for name, data in files.items()
@@ -59,7 +59,7 @@ def records(files: Files) -> Files:
 
 
 def require_marks_of(before: Files, after: Files) -> None:
-    """Require that no mark of a session key was lost: a supplier adds its key, and a mark of no envelope."""
+    """Require that no session key mark was lost; a supplier adds its key, and a mark without an envelope."""
     for part in ("session_keys", "mark_keys"):
         was, now = (files[f"mt/{part}/000001.jsonl"].splitlines() for files in (before, after))
         assert was
@@ -134,7 +134,7 @@ async def test_the_export_says_what_is_in_it_and_holds_no_private_key(move: Move
 
 
 async def test_a_third_party_opens_it_with_age_tar_and_openssl_alone(move: Move) -> None:
-    """The commands of docs/moving.md, and the text in the export, by the programs themselves."""
+    """The programs run the commands of docs/moving.md and of the text in the export."""
     await move.export()
     (move.folder / "opened").mkdir()
     (move.folder / "habo.key").write_text(f"{move.key}\n")
@@ -198,7 +198,7 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
 async def test_an_export_of_an_earlier_version_is_taken_in(
     move: Move, monkeypatch: pytest.MonkeyPatch, version: int, unknown: set[Part]
 ) -> None:
-    """As an earlier version wrote it: of the roles and parts that it knew."""
+    """The earlier version wrote only the roles and parts that it knew."""
     for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
         await move.installation.provisioner.drop(move.organisation, role)
     registry = move.installation.gate.registry
@@ -238,7 +238,7 @@ async def test_a_duty_to_hand_over_moves_along_until_it_is_fulfilled(move: Move)
 async def test_an_import_that_was_cut_short_is_taken_up_again(
     move: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut short after each page: nothing comes twice, and nothing is missing."""
+    """After an interruption at any page, nothing is duplicated, and nothing is missing."""
     await move.set_state(RegistrationState.SUSPENDED)
     exported = await move.export()
     await move.leave()
@@ -272,7 +272,7 @@ async def test_an_import_that_was_cut_short_is_taken_up_again(
 async def test_a_message_that_is_deleted_while_the_export_is_made_is_one_that_was_deleted(
     move: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its body lies in the object store, which has no snapshots."""
+    """Its body is in the object store, which has no snapshots."""
     read_page = exporting.read_page
 
     async def deleted_then(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:

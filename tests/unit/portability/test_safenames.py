@@ -1,4 +1,4 @@
-"""Whatever an attachment or a label is called, its file and its cell are harmless."""
+"""The file and the cell of an attachment or a label are harmless, whatever it is called."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_plain_name_stays(name: str) -> None:
 
 
 def test_a_name_without_end_is_read_at_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sender may call a file by 30 MB of accents; to put them in order took days, in one call."""
+    """A sender may name a file with 30 MB of accents, and normalising them took days in one call."""
     read: list[int] = []
 
     class Unicode:
@@ -72,7 +72,7 @@ def test_no_cell_is_a_formula_also_when_a_spreadsheet_parts_lines_elsewhere(
 
 
 class Held:
-    """Takes what a message has, in memory."""
+    """A memory that receives the parts of a message."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []

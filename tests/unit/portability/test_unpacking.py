@@ -1,4 +1,4 @@
-"""An organisation reads its export without any installation, whatever others have sent it."""
+"""An organisation reads its export without any installation, whatever it has received."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EVIL = {
     "BESLUT.pdf": "BESLUT (2).pdf",
     "å" * 190 + ".docx": "å" * 57 + ".docx",
 }
-"""Names of attachments, and of the files that they are unpacked into."""
+"""Names of attachments, and of the files that they are unpacked to."""
 CONTENT = bytes(range(256)) * 5
 TEXT = "Hej\u009b2J <&>\n10\u00a0000 kr 😀"
 FORMULA = '=HYPERLINK("http://evil";"se här")'
@@ -66,12 +66,12 @@ HOSTILE = replace(
     ),
 )
 BROKEN = b"!</tns:content>".join(build(HOSTILE).rsplit(b"</tns:content>", 1))
-"""Whose last attachment is not base64."""
+"""A message whose last attachment is not base64."""
 
 
 @dataclass(frozen=True)
 class Left:
-    """An organisation's export, the clear text of it, and what it was unpacked into."""
+    """An organisation's export, its clear text, and the unpacked result."""
 
     move: Move
     exported: Exported
@@ -87,7 +87,7 @@ class Left:
 
     @property
     def folder(self) -> Path:
-        """Of the hostile message."""
+        """Return the folder of the hostile message."""
         return self.out / "messages" / f"in-{self.hostile.id}"
 
 
@@ -176,7 +176,7 @@ async def test_every_message_is_in_the_table_and_no_cell_is_a_formula(left: Left
 
 
 async def test_a_message_that_cannot_be_read_is_there_as_it_is(left: Left) -> None:
-    """Its content came from elsewhere, and keeps nobody from what else there is."""
+    """Its content came from outside, and must not block access to the rest."""
     assert left.unpacked.unreadable == 4
     bodies = [path.read_bytes() for path in left.out.glob("messages/*/message.xml")]
     assert sorted(bodies) == sorted([b"<m/>", LARGE, left.xml, BROKEN, b"<xhe/>"])
@@ -228,7 +228,7 @@ async def test_what_was_changed_is_refused_and_leaves_nothing(
     change: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]],
     fault: MoveFault,
 ) -> None:
-    """Also without --signer: the signature must hold with the certificate in the file."""
+    """Without --signer too, the signature must hold with the certificate in the file."""
     file = tmp_path / "export.age"
     tar = await packed(change(listed(left.clear)))
     file.write_bytes(pyrage.encrypt(tar, [left.move.key.to_public()]))
@@ -245,7 +245,7 @@ def another_end(manifest: bytes) -> bytes:
 
 
 async def test_a_log_that_ends_elsewhere_than_was_signed_is_refused(left: Left, tmp_path: Path) -> None:
-    """Whoever signed it: what was cut off at the end of a log leaves a chain that is whole."""
+    """The signer does not matter: a log that was cut off at the end is still a whole chain."""
     files = dict(listed(await packed(changed("manifest.json", another_end)(listed(left.clear)))))
     files["manifest.json.sig"] = key(0).sign(files["manifest.json"], PKCS1v15(), SHA256())
     files["certificate.pem"] = root("Somebody", 0).certificate.public_bytes(Encoding.PEM)
@@ -307,7 +307,7 @@ async def test_the_command_needs_the_file_and_its_key_alone(left: Left, tmp_path
 
 
 async def xml_in_pieces(message: SdkMessage, attachment: int) -> AsyncIterator[bytes]:
-    """A message whose attachment is far larger than what is ever held."""
+    """Yield a message whose attachment is far larger than what is ever held."""
     mark = b64encode(b"%PDF-1.4").decode().encode()
     before, after = build(message).split(mark)
     yield before

@@ -1,4 +1,4 @@
-"""Calls that hang or fail, and whoever would have waited for them."""
+"""Calls that hang or fail, and the work that would have waited for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.processes.blocking import Looks, within
 
 @pytest.fixture
 def hangs() -> Iterator[threading.Event]:
-    """Set in the end, so that no thread is left."""
+    """Yield an event that is set at the end, so that no thread is left."""
     event = threading.Event()
     yield event
     event.set()

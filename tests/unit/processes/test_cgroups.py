@@ -1,6 +1,6 @@
-"""Control groups: what a worker that was taken over starts ends with it, whatever user it is.
+"""Control groups: processes started by a worker that was taken over end with it, as any user.
 
-Real ones, where the kernel has a hierarchy of version 2 in which the tests may make groups.
+The groups are real, wherever the kernel has a version 2 hierarchy in which the tests may make some.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if os.fork() == 0:
         time.sleep(0.05)
     os._exit(0)
 """
-"""Waits for what it is handed, and leaves something behind that starts others again and again."""
+"""A program that waits for its hand-over, and leaves behind a process that starts others repeatedly."""
 SERVES = "import socket\nsocket.socket(fileno=0).send(b'serves\\n')\ntime.sleep(600)"
 
 
@@ -52,7 +52,7 @@ def script() -> list[str]:
 
 
 def left(folder: Path) -> list[int]:
-    """Numbers of what was left behind and still runs."""
+    """Return the numbers of processes that were left behind and still run."""
     return [number for number in (int(file.name) for file in folder.iterdir()) if runs(number)]
 
 

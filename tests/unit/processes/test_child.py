@@ -1,4 +1,4 @@
-"""Processes that are started, watched, started again and stopped; each is a few lines of Python here."""
+"""Processes that are started, watched, restarted and stopped; each is a few lines of Python here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WAITS = (
 
 
 class Scene:
-    """Processes that leave a file with their number each time that they serve, or are about to fail."""
+    """Processes that leave a file with their number each time they serve, or are about to fail."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -168,7 +168,7 @@ async def test_what_is_handed_over_comes_as_a_line_and_sockets_that_are_ours_no_
 async def test_one_whose_start_is_cut_short_leaves_no_socket_in_the_place_of_the_next_ones(
     scene: Scene,
 ) -> None:
-    """What is handed over is made in a thread, which goes on after its process is not wanted any more."""
+    """The hand-over is made in a thread, which goes on after its process is no longer wanted."""
     place, begun, may_go_on = scene.folder / "socket", threading.Event(), threading.Event()
     made = []
 
@@ -193,7 +193,7 @@ async def test_one_whose_start_is_cut_short_leaves_no_socket_in_the_place_of_the
 
 
 async def test_one_whose_keys_cannot_be_opened_just_then_is_tried_again(scene: Scene) -> None:
-    """A file that is being replaced, a token that is away: nobody else hears of it."""
+    """A file is being replaced or a token is away, and no other process is affected."""
     hands = iter([KeyStoreError(KeyFault.UNAVAILABLE, "the token is not there"), None])
 
     def hand() -> Handed:
@@ -238,7 +238,7 @@ async def test_processes_end_when_their_supervisor_is_gone(scene: Scene) -> None
 async def test_an_address_that_may_not_be_taken_is_named_with_the_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As port 443 under a unit that takes away ports below 1024."""
+    """One example is port 443 under a unit that forbids ports below 1024."""
 
     def refused() -> Handed:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), "0.0.0.0:443")

@@ -1,4 +1,4 @@
-"""Files that several workers of an organisation read: each has a copy of its own, which it cannot change."""
+"""Files that several workers of an organisation read: each has its own copy, which it cannot change."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
 def test_secrets_for_services_are_read_by_their_workers_and_by_nobody_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those for the sign-in service and the mail server need be readable for root alone."""
+    """The secrets for the sign-in service and the mail server need only be readable for root."""
     text = PAGES.replace("[[organisations]]", MAIL + "[[organisations]]", 1)
     config = load(write(tmp_path, text + f'[isolation]\nlevel = "process"\nfirst_user = {FIRST}\n'))
     (own,) = config.organisations

@@ -1,4 +1,4 @@
-"""Which worker the front hands a request to, by the host at which persons reach a role."""
+"""The front chooses a worker for each request by the host at which people reach a role."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_log_is_asked_for_at_the_worker_whose_it_is(directory: Directory, path
 def test_a_message_service_hands_on_its_own_organisations_logs_alone(
     directory: Directory, judged: str, role: str, changed: dict[str, str], place: str | None
 ) -> None:
-    """And only what was asked for: one that was taken over reaches nothing of another organisation."""
+    """It passes on only the requested log; one that was taken over reaches no other organisation's."""
     named = "ap" if role == "mk" else role
     asked = {**request(), "method": "GET", "path": f"/v1/logs/{named}/checkpoint", **changed}
     expected = None if place is None else Path("/run") / place

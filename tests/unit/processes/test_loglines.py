@@ -1,4 +1,4 @@
-"""Lines of the journal: UTC with zone, the same fields as text and JSON, one line each as JSON."""
+"""Lines of the journal: UTC with zone, the same fields in text and JSON, one line each in JSON."""
 
 from __future__ import annotations
 

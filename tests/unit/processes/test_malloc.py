@@ -1,4 +1,4 @@
-"""Large pieces of memory go back to the system."""
+"""Large pieces of memory are returned to the system."""
 
 from __future__ import annotations
 

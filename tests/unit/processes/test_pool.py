@@ -1,4 +1,4 @@
-"""Workers of one installation are seen from outside as one."""
+"""Workers of one installation look like one process from outside."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CALM: dict[str, Any] = {"dependencies": [], "held": []}
 
 @dataclass
 class Worker:
-    """Answers the parent, and is a child of its to the extent that it can be asked and killed."""
+    """A worker that answers its parent, as a child that can be called and killed."""
 
     name: str
     pid: int
@@ -46,7 +46,7 @@ class Worker:
     locked: bool = True
     heard: list[Mapping[str, Any]] = field(default_factory=list)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while it does."""
+    """Set while the worker answers."""
     health: dict[str, Any] = field(default_factory=lambda: CALM)
     kills: int = 0
 
@@ -70,7 +70,7 @@ class Worker:
 
 @dataclass
 class Scene:
-    """A parent whose workers are played here."""
+    """A parent with simulated workers."""
 
     pool: pool._Pool
     workers: list[Worker]
@@ -79,7 +79,7 @@ class Scene:
         return await self.pool.unlock({"organisation": ORGANISATION, "passphrase": passphrase})
 
     def handed(self) -> Mapping[str, str]:
-        """What a worker that starts now is given."""
+        """Return the hand-over to a worker that starts now."""
         handed = self.pool._hand(1)
         for sock in handed.sockets:
             sock.close()
@@ -178,7 +178,7 @@ async def test_a_worker_that_refuses_is_named_in_the_answer_and_in_the_log(
 async def test_a_worker_that_did_not_answer_in_time_is_told_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have opened one of two vaults by then."""
+    """It may have opened one of its two vaults by then."""
     monkeypatch.setattr(pool, "_LOOK_SECONDS", 0.0)
     first, second, _ = scene.workers
     first.answers.clear()
@@ -242,7 +242,7 @@ async def test_a_worker_that_hangs_counts_as_not_serving_and_then_as_serving_aga
 async def test_a_worker_that_is_ending_is_not_taken_for_one_that_hangs(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It listens no more, and gives back what it has under way."""
+    """It no longer listens, and gives back its work in progress."""
     monkeypatch.setattr(pool, "_LONGEST_SILENCE", 0.0)
     ending = scene.workers[0]
     control._socket_of(scene.pool._control, ending.pid).unlink()

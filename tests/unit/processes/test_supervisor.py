@@ -1,4 +1,4 @@
-"""Which workers run, as keys come and go; each is a few lines of Python here."""
+"""The set of running workers as keys come and go; each is a few lines of Python here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WAITS = "\nwhile channel.recv(1): pass"
 
 
 class Scene:
-    """A house without front, whose vaults are opened by what stands in ``openings``."""
+    """A house without a front, whose vaults open with the keys in ``openings``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.openings: dict[str, bytes | None] = {}
@@ -46,7 +46,7 @@ class Scene:
         )
         beta = SimpleNamespace(identifier=ParticipantIdentifier("0203:beta.se"), roles=(Role.MESSAGE_CLIENT,))
         self.named = [beta]
-        """The organisations that the configuration names now."""
+        """Organisations that the configuration names now."""
         hands = SimpleNamespace(
             users=nonexistent,
             opening=self.openings.get,
@@ -71,7 +71,7 @@ class Scene:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
 
     async def starts_front(self) -> None:
-        """The front, and who answers for nobody."""
+        """Start the front, and the process that answers for nonexistent organisations."""
         for child in (self.house._nobody, self.house._front):
             await supervisor.first_start(child)
             self.house._keeping[child] = asyncio.create_task(supervisor.keep(child))
@@ -143,7 +143,7 @@ async def test_a_worker_goes_on_while_the_token_is_away_and_ends_with_what_opene
 async def test_a_worker_runs_for_a_role_that_the_configuration_names_for_its_organisation(
     scene: Scene, role: Role, served: set[str]
 ) -> None:
-    """But for the access point, which needs no entry. An organisation with a vault alone costs no process."""
+    """The access point needs no entry. An organisation with only a vault does not cost a process."""
     scene.role = role
     scene.openings |= {"alfa": b"key", "beta": b"key"}
     assert {one.vault for one in scene.house._hosted()} == served
@@ -166,7 +166,7 @@ async def test_an_organisation_that_the_configuration_has_gained_is_served_witho
 
 
 def noting(file: Path) -> str:
-    """A process that notes in ``file`` that it serves, and that it was told to end."""
+    """Return a program that notes in ``file`` that it serves, and that it was asked to end."""
     return (
         f"import os, signal, sys; file = open({str(file)!r}, 'a', buffering=1)\n"
         "def end(*_):\n    file.write('ended\\n'); os._exit(0)\n"
@@ -203,7 +203,7 @@ async def test_a_rolling_restart_ends_at_the_first_that_does_not_serve_again(
 
 
 async def test_a_rolling_restart_leaves_alone_whoever_could_not_begin_again(scene: Scene) -> None:
-    """Its organisation's token is away: whoever has opened the vault can go on, and nobody else could."""
+    """Its organisation's token is away: a process with an open vault can go on, but no new one could."""
     scene.openings |= {"alfa": b"key", "beta": b"key"}
     await scene.starts_front()
     alfa, beta = await scene.serves("alfa"), await scene.serves("beta")
@@ -243,7 +243,7 @@ def test_a_token_that_is_away_is_told_from_keys_that_are_not_there(
 
 
 def test_a_new_pin_counts_as_a_new_key() -> None:
-    """Whoever was handed the former one cannot log in with it again."""
+    """A process that was handed the former PIN cannot log in with it again."""
     pins = iter(["1", "2", "2"])
     hands = Hands.__new__(Hands)
     hands._keys = cast(
@@ -262,9 +262,9 @@ def test_a_new_pin_counts_as_a_new_key() -> None:
 async def test_a_supervisor_that_cannot_follow_changes_says_so_once_and_why(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It looks each second: an outage of an hour is two lines, and not 3600.
+    """It looks each second, but an outage of an hour is two lines, not 3600.
 
-    That the database is away its own line says, which warns; what comes on top of that warns here.
+    The database reports its own outage with a warning; any other fault gets its warning here.
     """
     faults: list[Exception] = [
         VaultUnavailable("connection refused at 192.0.2.1:5432"),
@@ -300,7 +300,7 @@ async def test_a_supervisor_that_cannot_follow_changes_says_so_once_and_why(
 
 
 async def test_the_front_hears_what_is_gone_also_while_keys_cannot_be_looked_at(scene: Scene) -> None:
-    """It answers /health: the supervisor itself listens to nobody but the operator's commands."""
+    """The front answers /health, because the supervisor itself listens only to the operator's commands."""
     told = list[bytes]()
 
     def refresh() -> None:

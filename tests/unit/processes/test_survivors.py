@@ -1,4 +1,4 @@
-"""What a worker that was taken over starts so that it outlives the worker."""
+"""Processes that a worker that was taken over starts to outlive it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from samdrift.processes.survivors import end_all_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes as others")
 USER = 150_000_000 + os.getpid() * 2
-"""Of this run alone."""
+"""A user number of this run alone."""
 LEAVES_ITS_SESSION = """
 import os, signal, time
 if os.fork():

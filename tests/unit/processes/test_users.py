@@ -1,4 +1,4 @@
-"""What belongs to the Unix users of processes, and what they cannot have root give them."""
+"""Files of the Unix users of processes, and tricks that must not make root give them more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give fi
 
 
 class Place:
-    """A key store with a vault, and something beside it that is root's."""
+    """A key store with a vault, and a neighbouring file of root's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class Place:
         self.users = self.started()
 
     def made(self, name: str) -> Path:
-        """A vault as ``org add`` makes it."""
+        """Make a vault as ``org add`` does."""
         inner = self.secrets / name / "0001"
         inner.mkdir(parents=True, mode=0o700)
         (inner / "secret").write_bytes(b"its own")
@@ -56,7 +56,7 @@ class Place:
         return user
 
     def lead_elsewhere(self) -> None:
-        """Do what the vault's own user could, when its folder was still its own."""
+        """Do what the vault's own user could while its folder was still its own."""
         self.inner.rename(self.vault / "away")
         self.inner.symlink_to(self.elsewhere)
 
@@ -77,7 +77,7 @@ def test_the_user_of_a_vault_reads_its_keys_writes_none_and_owns_its_objects(tmp
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
-    """As one of a file system that is not mounted any more: whoever looks has to find that it is gone."""
+    """Its file system may not be mounted, and every reader must find that it is gone."""
     place = Place(tmp_path)
     place.user()
     place.users.let_in(place.made("operator"))
@@ -93,7 +93,7 @@ def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
 
 
 def test_keys_that_were_a_users_own_are_taken_from_it(tmp_path: Path) -> None:
-    """As an earlier version gave them; the number stays."""
+    """An earlier version gave the user its keys; the number stays."""
     place = Place(tmp_path)
     for path in (place.vault, place.inner, place.inner / "secret"):
         os.chown(path, FIRST + 7, FIRST + 7)
@@ -106,7 +106,7 @@ def test_keys_that_were_a_users_own_are_taken_from_it(tmp_path: Path) -> None:
 def test_a_link_that_is_put_in_the_way_leads_root_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in the middle of it: who has been taken over may still have a process that runs."""
+    """This holds in the middle of the work too, since a worker that was taken over may still run."""
     place = Place(tmp_path)
     chown = os.chown
 
@@ -132,7 +132,7 @@ def test_a_link_in_place_of_keys_is_an_error_of_that_vault(tmp_path: Path) -> No
 
 
 def test_the_objects_of_a_vault_are_given_once_whatever_its_user_puts_there(tmp_path: Path) -> None:
-    """Nested folders by the thousand, and links, are not looked at again."""
+    """Thousands of nested folders and links are not looked at again."""
     place = Place(tmp_path)
     user, objects = place.user(), tmp_path / "objects" / "vault"
     (objects / "link").symlink_to(place.secret)
@@ -148,7 +148,7 @@ def test_the_objects_of_a_vault_are_given_once_whatever_its_user_puts_there(tmp_
 
 
 def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
-    """Of a closed organisation something may be left that still runs, or lies somewhere."""
+    """A closed organisation may have left files, or processes that still run."""
     place = Place(tmp_path)
     first = place.user().user
     shutil.rmtree(place.vault)
@@ -159,7 +159,7 @@ def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
 
 
 def test_the_users_of_closed_vaults_are_known(tmp_path: Path) -> None:
-    """So that what they left running can be ended."""
+    """It must be possible to end processes that they left running."""
     place = Place(tmp_path)
     closed = place.user()
     place.made("next")

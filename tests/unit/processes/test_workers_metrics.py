@@ -1,4 +1,4 @@
-"""What a worker that was taken over can answer when it is asked for metrics, and what others notice."""
+"""Metrics from a worker that was taken over, and the effect on others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORKER = Worker(Path("alfa.metrics"), "ap", ALFA.value)
 
 
 def honest(worker: Worker, *, named: bool) -> bytes:
-    """Everything that a worker measures, with every reason that there is."""
+    """Return everything that a worker measures, with every possible reason."""
     registry = CollectorRegistry()
     registry.register(MemoryMetrics(worker, named=named))
     registry.register(NotificationMetrics(lambda: 3))
@@ -98,7 +98,7 @@ def test_words_and_types_are_ours() -> None:
 
 
 class Answers:
-    """A way to workers that answers what stands in a table."""
+    """A way to workers with answers from a table."""
 
     def __init__(self, **answers: bytes) -> None:
         self.answers = answers
@@ -113,7 +113,7 @@ class Answers:
 async def test_one_workers_answer_stops_neither_the_front_nor_the_metrics_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """1.7 MB of metrics had stopped the front for a minute; what is taken is little, and read elsewhere."""
+    """1.7 MB of metrics once stopped the front for a minute; now little is accepted, and read elsewhere."""
     other = Worker(Path("beta"), "ap", BETA.value)
     read_by = set[int]()
 
@@ -147,7 +147,7 @@ async def test_one_workers_answer_stops_neither_the_front_nor_the_metrics_of_oth
 
 
 async def test_what_workers_find_gone_is_told_by_kind_and_never_in_their_words() -> None:
-    """And of what readiness depends on, or the supervisor knows, its word alone counts."""
+    """The supervisor alone reports dependencies that readiness needs, or that it checks itself."""
 
     def says(**numbers: int) -> bytes:
         kinds = (f'{GONE}{{dependency="{kind}"}} {number}\n' for kind, number in numbers.items())

@@ -1,4 +1,4 @@
-"""Agreements for tests: a municipality, its suppliers, and people who enter and countersign."""
+"""Agreements for tests: a municipality, its suppliers, and people who enter and countersign them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.unit.rights.building import ANNA, DAG, DAY, HABO, KARIN
 
 OFFICERS = {ANNA, DAG}
 STAFF = KARIN
-"""One of the operator's people, who enters what officers countersign."""
+"""One of the operator's people, who enters agreements that officers countersign."""
 
 
 def number(count: int) -> str:
-    """A Swedish organisation number with its check digit."""
+    """Return a Swedish organisation number with its check digit."""
     digits = f"2120{count:05d}"
     doubled = (sum(divmod(int(each) * (2 - place % 2), 10)) for place, each in enumerate(digits))
     return f"{digits[:6]}-{digits[6:]}{-sum(doubled) % 10}"
@@ -77,7 +77,7 @@ def named(who: Party, participant: str = "") -> PartyNamed:
 
 
 class Book:
-    """Statements about agreements, as they are stated."""
+    """A list of statements about agreements, in the order in which they are made."""
 
     def __init__(self, *parties: Party, organisation: str = HABO) -> None:
         self.organisation = organisation
@@ -92,7 +92,7 @@ class Book:
     def state(
         self, by: Subject, act: Act, effect: Effect = Effect.TAKEN, hour: float | None = None
     ) -> Statement:
-        """State something that has this effect, a second after the last."""
+        """Make a statement with this effect, a second after the last."""
         self.second = self.second + 1 if hour is None else round(hour * 3600)
         statement = self.statement(by, act)
         judged = self.agreements.judge(statement)

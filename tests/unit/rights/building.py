@@ -1,4 +1,4 @@
-"""Statements for tests: a small organisation, and times counted in hours."""
+"""Statements for tests: a small organisation, with times counted in hours."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def listed(
     after: Iterable[Subject] = (),
     group: Subject = LISTED,
 ) -> Statement:
-    """A reading of a group, after which ``after`` are in it; by default those who came."""
+    """Return a reading of a group, after which ``after``, by default ``joined``, are in it."""
     came, went = (tuple(sorted(each.id for each in those)) for those in (joined, left))
     now = [each.id for each in after] or list(came)
     by = Subject(SubjectKind.DIRECTORY, directory_of(group))
@@ -91,7 +91,7 @@ def listed(
 
 
 def founding(hour: float = 0) -> list[Statement]:
-    """Anna is made administrator and Dag security officer by two custodians."""
+    """Return statements by which two custodians appoint Anna administrator and Dag security officer."""
     administrator = ask(KARIN, hour, rights(ANNA, ORGANISATION, Right.ADMINISTRATOR))
     officer = ask(KURT, hour, rights(DAG, ORGANISATION, Right.SECURITY_OFFICER))
     return [administrator, approve(KURT, hour, administrator), officer, approve(KARIN, hour, officer)]

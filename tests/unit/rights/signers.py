@@ -1,4 +1,4 @@
-"""Persons who sign statements in tests: by an SSH key, a security key, an authenticator, a code on paper."""
+"""People who sign in tests: by SSH key, security key, authenticator, or code on paper."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.rights.building import ANNA, BO, DAY, HABO, KARIN, KURT
 SITE = "styrning.habo.se"
 YEAR = timedelta(days=300)
 NAMES = {ANNA: "Anna Andersson", BO: "Bo Berg"}
-"""Names in enrolments; everybody else is called Kim Åberg."""
+"""Names in enrolments; all others are called Kim Åberg."""
 
 
 def text(data: bytes) -> bytes:
@@ -48,7 +48,7 @@ class Signer(ABC):
 
 @dataclass
 class Ssh(Signer):
-    """An Ed25519 key in a file, or a code on paper."""
+    """An Ed25519 key in a file or as a code on paper."""
 
     subject: Subject
     seed: str
@@ -66,7 +66,7 @@ class Ssh(Signer):
 
 @dataclass
 class SecurityKey(Signer):
-    """An ECDSA or Ed25519 key on a security key, which counts."""
+    """An ECDSA or Ed25519 key on a security key, which has a counter."""
 
     subject: Subject
     seed: int
@@ -110,7 +110,7 @@ class SecurityKey(Signer):
 
 @dataclass
 class Authenticator(Signer):
-    """An authenticator in a browser; every value of an assertion can be another one than it should be."""
+    """An authenticator in a browser; a test can replace every value of an assertion."""
 
     subject: Subject
     seed: int
@@ -120,7 +120,7 @@ class Authenticator(Signer):
     flags: int = 5
     kind: str = "webauthn.get"
     rsa: bool = False
-    """True for one that makes keys of RSA alone, as Windows Hello on some computers."""
+    """True for an authenticator that makes only RSA keys, as Windows Hello does on some computers."""
 
     def __post_init__(self) -> None:
         self.private = ec.derive_private_key(self.seed + 1, ec.SECP256R1())
@@ -152,7 +152,7 @@ class Authenticator(Signer):
 
 @dataclass
 class House:
-    """An organisation with its record, whose statements are a minute apart."""
+    """An organisation with its record; its statements are a minute apart."""
 
     organisation: str = HABO
     now: datetime = DAY
@@ -192,7 +192,7 @@ class House:
 
 
 def founded(organisation: str = HABO, now: datetime = DAY) -> House:
-    """Karin and Kurt, custodians, have brought in Anna and Bo, who are administrator and security officer."""
+    """Return a house whose custodians Karin and Kurt appointed Anna administrator and Bo security officer."""
     house = House(organisation, now)
     for custodian in (KARIN, KURT):
         own = Ssh(custodian, f"{custodian}")

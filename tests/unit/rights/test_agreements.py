@@ -1,6 +1,4 @@
-"""Statements about agreements: read back as they were written, refused with the field where malformed, and
-of effect by the authority of the moment.
-"""
+"""Statements about agreements: round trip, refusal of malformed fields, and authority at the time."""
 
 from __future__ import annotations
 
@@ -72,7 +70,7 @@ def test_a_statement_about_agreements_survives_its_bytes(statement: Statement) -
 
 
 def changed(statement: Statement, **fields: Any) -> bytes:
-    """The canonical bytes with some fields otherwise; ``None`` takes one out."""
+    """Return the canonical bytes with some fields changed; ``None`` removes one."""
     was = json.loads(statement.content) | {name.rstrip("_"): value for name, value in fields.items()}
     return encode({name: value for name, value in was.items() if value is not None})
 
@@ -325,7 +323,7 @@ def test_the_register_of_a_moment_is_the_same_whatever_is_stated_later() -> None
 
 
 def test_agreements_are_folded_from_a_signed_record() -> None:
-    """Entered by an officer and countersigned by another with their own key, as the record verifies it."""
+    """An officer enters one and another countersigns it with their own key, and the record verifies it."""
     house = founded()
     contents = [each.signed.content for each in house.record.entries]
     house.record, agreements = read_record(HABO, contents)

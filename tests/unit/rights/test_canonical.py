@@ -1,4 +1,4 @@
-"""Canonical JSON: one sequence of bytes for a value, and no other is read."""
+"""Canonical JSON: each value has one sequence of bytes, and no other is read."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_what_has_no_canonical_form_is_not_written(value: object) -> None:
 
 
 def test_no_character_that_cannot_be_seen_is_visible() -> None:
-    """Of all that Unicode has, alone and among others."""
+    """All characters of Unicode are tried, alone and among others."""
     kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
     unseen = [each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(each) in kinds]
     assert len(unseen) > 2000

@@ -1,4 +1,4 @@
-"""A second opinion on rights by Cedar's own engine: whatever is asked, it says what `decide` says."""
+"""A second opinion on rights by Cedar's own engine, which answers every question as `decide` does."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def disagreements(world: list[Statement]) -> list[tuple[Request, float, bool]]:
 
 
 def state_of(world: list[Statement]) -> list[Statement]:
-    """The statements, each once: the same one again means nothing."""
+    """Return the statements without duplicates, since repeating one means nothing."""
     return list({each.digest: each for each in world}.values())
 
 
 @settings(max_examples=20)
 @given(worlds())
 def test_cedar_answers_as_decide_does(world: list[Statement]) -> None:
-    """In a soak 400 worlds, each with 616 questions."""
+    """A soak run has 400 worlds, each with 616 questions."""
     assert len(REQUESTS) * len(EDGES) > 600
     assert disagreements(world) == []
 

@@ -1,4 +1,4 @@
-"""Consents to see what the operator may not see alone: who approves, how long, and 2 000 that are refused."""
+"""Consents to see what the operator may not see alone: approvers, limits, and 2 000 refused ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REFUSED = 2000
 
 
 def staffed(organisation: str = HABO, now: datetime | None = None) -> House:
-    """An organisation with the officers Anna, Bo and Dag, the member Cilla, and Ola and Pia, who operate."""
+    """Return a house with the officers Anna, Bo and Dag, the member Cilla, and the staff Ola and Pia."""
     house = founded(organisation) if now is None else founded(organisation, now)
     for staff in (OLA, PIA):
         house.enrolled(Ssh(staff, f"{staff}"), by=KARIN, approver=KURT)
@@ -271,7 +271,7 @@ def test_consents_survive_their_bytes() -> None:
 
 
 def good_act(house: House, chance: random.Random) -> tuple[Subject, Act]:
-    """Return an act about consents that would be accepted, signed by the one who may do it."""
+    """Return an act about consents that would be accepted, with a person who may sign it."""
     waiting = house.state(OLA, asking(minutes=1 + chance.randrange(480)))
     acts: list[tuple[Subject, Act]] = [
         (ANNA, Approved(waiting.digest)),
@@ -285,7 +285,7 @@ def good_act(house: House, chance: random.Random) -> tuple[Subject, Act]:
 
 
 def self_made(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Approve for oneself, as an officer of the same name, or alone for content."""
+    """Approve a request of the same person, directly or as an officer of that name, or alone for content."""
     content = house.state(OLA, asking(level=Level.CONTENT))
     own = house.state(BO, asking(to=BO))
     house.state(BO, Approved(content.digest))
@@ -302,7 +302,7 @@ def self_made(house: House, chance: random.Random) -> tuple[Signed, datetime]:
 
 
 def out_of_scope(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Approve, end or ask without authority; approve what is over, or an emergency as an officer."""
+    """Approve, end or ask without authority; approve an expired one, or an emergency as an officer."""
     waiting = house.state(OLA, asking())
     stated = house.state(OLA, emergency())
     acts: list[tuple[Subject, Act]] = [
@@ -320,7 +320,7 @@ def out_of_scope(house: House, chance: random.Random) -> tuple[Signed, datetime]
 
 
 def over(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Approve what was ended, has lapsed, or was approved before."""
+    """Approve one that was ended, has lapsed, or was approved before."""
     waiting = house.state(OLA, asking())
     ending = chance.randrange(3)
     if ending == 0:
@@ -339,13 +339,13 @@ KINDS: tuple[Callable[[House, random.Random], tuple[Signed, datetime]], ...] = (
 
 
 def refused(house: House, chance: random.Random, number: int) -> tuple[str, Signed, datetime]:
-    """Return the kind of a forgery, what is appended, and when."""
+    """Return the kind of a forgery, the statement to append, and the time."""
     kind = KINDS[number % len(KINDS)]
     return kind.__name__, *kind(house, chance)
 
 
 def copied(house: House) -> list[Consent]:
-    """Consents as they stand now; of their parts the list alone can change."""
+    """Return the current consents; only their list of parts can change."""
     return [replace(each, approvals=[*each.approvals]) for each in consents_of(house.record).all()]
 
 

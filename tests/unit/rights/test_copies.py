@@ -1,4 +1,4 @@
-"""Copies of statements: in order, without a gap, never contradicted; and a role that is behind says so."""
+"""Copies of statements: in order, without a gap, never contradicted; a role that is behind reports it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_copy_that_has_the_number_asked_for_decides() -> None:
 
 
 def test_a_copy_that_lacks_the_number_asked_for_says_how_far_it_is() -> None:
-    """An end that has been stated is not decided without, even where the copy would have said yes."""
+    """A stated end is not ignored, even if the copy would have allowed the request."""
     copy = Copy.of(HABO, NUMBERED[:5])
     with pytest.raises(Behind) as behind:
         copy.decide(REQUEST, at(3), wanted=6)
@@ -118,7 +118,7 @@ def test_what_is_malformed_is_refused() -> None:
 
 @pytest.mark.parametrize("fields", [{"version": 2}, {"kind": "no such kind"}])
 def test_a_statement_that_is_not_understood_stops_the_copy_and_its_answers(fields: dict[str, object]) -> None:
-    """It may end the right that is asked about: an older program does not guess."""
+    """It may end the right in question, so an older program does not guess."""
     copy = Copy.of(HABO, [*NUMBERED[:5], (6, changed(STATED[5], **fields)), (7, STATED[5].content)])
     assert (copy.number, copy.not_understood) == (5, 6)
     with pytest.raises(Behind) as behind:

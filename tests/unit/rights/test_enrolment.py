@@ -1,4 +1,4 @@
-"""Keys: who enrols and ends them, and how far the operator's custodians get."""
+"""Keys: the people who enrol and end them, and the limits of the operator's custodians."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def verdict(house: House, by: Subject, act: object) -> object:
-    """Return what becomes of an act, which is not appended."""
+    """Return the effect of an act without appending it."""
     return house.record.judge(house.sign(by, act), house.now)  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ def test_one_officer_and_a_custodian_enrol_where_there_is_no_second_officer() ->
 
 
 def test_a_key_that_custodians_enrol_begins_a_week_later_and_an_officer_ends_it_before() -> None:
-    """A malicious operator makes up an officer: the organisation's own people see it and end it."""
+    """A malicious operator invents an officer; the organisation's own people see it and end it."""
     house = founded()
     forged = Ssh(CILLA, "the operator's")
     asked = house.state(KARIN, house.enrolment(forged))
@@ -116,7 +116,7 @@ def test_what_custodians_asked_for_before_is_approved_by_them_within_a_day_or_no
 
 @pytest.mark.parametrize("of", ["key", "role", "all"])
 def test_custodians_end_nothing_that_a_person_has(of: str) -> None:
-    """Otherwise they would end all keys, and then bring in others without the week."""
+    """Otherwise they could end all keys, and then enrol others without the week."""
     house = founded()
     role = next(each for each in house.record.statements() if isinstance(each.act, Given))
     act = {
@@ -140,7 +140,7 @@ def test_custodians_open_no_review_while_a_person_has_a_key() -> None:
 
 @pytest.mark.parametrize("asks", ["custodian", "officer"])
 def test_one_who_is_custodian_and_officer_is_not_two(asks: str) -> None:
-    """A small municipality's custodian may be its officer: it still takes another person."""
+    """A small municipality's custodian may be its officer, but a second person is still needed."""
     house = founded()
     both = Subject.parse("person:Karin")
     house.enrolled(Ssh(both, "karin"), by=ANNA, approver=BO)

@@ -1,4 +1,4 @@
-"""Folding and deciding: an example for each rule, and a second opinion computed in another way."""
+"""Folding and deciding: an example for each rule, and a second opinion computed differently."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ CONTENT = (Right.READ, Right.WRITE, Right.APPROVE)
 
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 14) -> list[Statement]:
-    """Statements of a founded organisation, in an order that means nothing."""
+    """Draw statements of a founded organisation, in an order without meaning."""
     statements = founding()
     hours = st.integers(0, 8)
     for _ in range(draw(st.integers(0, most))):
@@ -395,7 +395,7 @@ def past(statement: Statement, moment: datetime, inclusive: bool) -> bool:
 
 
 class SecondOpinion:
-    """The rules once more, by recursion from the question back to the founding, without tables or steps."""
+    """The same rules by recursion from the question back to the founding, without tables or steps."""
 
     def __init__(self, statements: Iterable[Statement]) -> None:
         self.all = {each.digest: each for each in statements}
@@ -461,7 +461,7 @@ class SecondOpinion:
         raise AssertionError
 
     def _approvals(self, digest: str, moment: datetime, inclusive: bool) -> list[str]:
-        """Return the first approval that counts, if there is one until then."""
+        """Return the first approval that counts up to then, if there is one."""
         found = [
             e
             for e in self.all.values()
@@ -503,7 +503,7 @@ class SecondOpinion:
         )
 
     def in_force(self, digest: str, moment: datetime, begun: bool, ended: bool) -> bool:
-        """Return whether something given goes on; what begins or ends in the moment counts or not."""
+        """Return whether a grant is in force; the flags set whether a start or end at the moment counts."""
         gift = self._gift(digest)
         if gift is None or not gift.start <= moment < gift.end:
             return False
@@ -521,7 +521,7 @@ class SecondOpinion:
         )
 
     def _listed(self, person: Subject, moment: datetime) -> bool:
-        """Return whether the last reading that names a person lets them in; to go wins over to come."""
+        """Return whether the last reading that names a person lets them in; leaving wins over joining."""
         turns = [
             (e.at, person.id in e.act.left)
             for e in self.all.values()
@@ -630,7 +630,7 @@ def test_judging_leaves_the_state_as_it_is_and_says_what_folding_says(
 def test_an_end_never_widens_but_by_lifting_an_objection_or_what_the_ended_one_did_later(
     world: list[Statement],
 ) -> None:
-    """After the last moment nothing follows, so that an end there can only take away."""
+    """The end comes after the last moment, so that it can only take rights away."""
     state = fold(HABO, world)
     for named in world:
         if not isinstance(named.act, Objected):
@@ -645,7 +645,7 @@ def test_an_end_never_widens_but_by_lifting_an_objection_or_what_the_ended_one_d
 def test_who_has_no_authority_widens_nothing(
     world: list[Statement], by: Subject, gift: Given, data: st.DataObject
 ) -> None:
-    """And who has, widens what was named alone: that subject, those rights, that scope, never themselves."""
+    """A person with authority widens only the named subject, rights and scope, and never themselves."""
     state = fold(HABO, world)
     act = data.draw(st.sampled_from([gift, *(Approved(each.digest) for each in world)]))
     statement = stated(by, 9, act)
@@ -684,7 +684,7 @@ def test_every_permission_rests_on_statements_that_suffice_for_it(world: list[St
 
 
 def test_many_statements_are_decided_on_by_what_concerns_the_subject() -> None:
-    """A count of rows looked at, not a time: ten thousand statements, of which one person has three."""
+    """Rows are counted, not time: ten thousand statements, of which one person has three."""
     others = [Subject.parse(f"person:{number}") for number in range(3000)]
     state = fold(HABO, founding())
     state.extend(grant(ANNA, 1, rights(each, SCHOOL, Right.READ)) for each in others)
@@ -696,7 +696,7 @@ def test_many_statements_are_decided_on_by_what_concerns_the_subject() -> None:
 
 
 def test_grants_of_one_moment_are_folded_once_each_and_answer_as_if_they_had_come_together() -> None:
-    """Signing over thousands of rights states them in one second: a count of steps, not a time."""
+    """Signing over thousands of rights states them in one second; steps are counted, not time."""
     persons = [Subject.parse(f"person:{number}") for number in range(300)]
     many = [grant(ANNA, 1, rights(each, SCHOOL, Right.READ)) for each in persons]
     many += [grant(ANNA, 1, rights(persons[0], SCHOOL, right)) for right in (Right.WRITE, Right.APPROVE)]
@@ -728,7 +728,7 @@ def test_what_was_stated_in_pieces_keeps_its_order_when_another_moment_has_come(
 
 
 def test_ends_and_grants_of_one_moment_amount_to_the_same_in_whatever_order_they_come() -> None:
-    """Also one by one: a grant that came before the end of its giver's role counts for nothing, too."""
+    """Appended one by one, a grant before the end of its giver's role counts for nothing too."""
     given, other = grant(ANNA, 2, READ), grant(ANNA, 2, rights(CILLA, CARE, Right.READ))
     asked = ask(BO, 2, rights(BO, CARE, Right.READ))
     for many in (

@@ -1,4 +1,4 @@
-"""Groups of directories: a right is given by a signature, and who is in the group is frozen by a reading."""
+"""Groups of directories: a signature grants the right, and a reading freezes the members."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_who_is_in_a_group_is_never_taken_from_a_statement_that_nobody_signed() 
 
 
 def house(*, enrolled: bool = True) -> House:
-    """An organisation whose two officers have enrolled the key of its directory."""
+    """Return a house whose two officers have enrolled the key of its directory."""
     made = founded()
     made.now += timedelta(hours=1)
     directory = Ssh(AD, "ad")
@@ -341,7 +341,7 @@ SOME = st.frozensets(st.sampled_from("abcdefgh"), max_size=6)
 def test_after_each_reading_those_are_in_the_group_whom_it_found(
     readings: list[frozenset[str]], chance: random.Random
 ) -> None:
-    """Whatever was found: whoever came, is in from then on, and an empty answer changes nothing."""
+    """Found members are in from then on, and an empty answer changes nothing."""
     made, wanted = house(), frozenset[str]()
     grants = made.state(
         ANNA,

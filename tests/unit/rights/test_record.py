@@ -1,4 +1,4 @@
-"""The record of signed statements: 2 000 forgeries of nine kinds are refused, and what holds holds again."""
+"""The record of signed statements: 2 000 forgeries of nine kinds are refused; valid ones verify again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DAG, EVA = (Subject.parse(f"person:{name}") for name in ("dag", "eva"))
 
 
 def lived_in() -> House:
-    """An organisation with five people who sign in four ways, with grants, requests and ends."""
+    """Return a house with five people who sign in four ways, with grants, requests and ends."""
     house = founded()
     house.enrolled(SecurityKey(CILLA, 3), by=ANNA, approver=BO)
     house.enrolled(SecurityKey(DAG, 4, ecdsa=True), by=BO, approver=ANNA)
@@ -65,7 +65,7 @@ def asking(house: House, to: Subject, scope: Scope, right: Right) -> Given:
 
 
 def good_act(house: House, chance: random.Random) -> tuple[Subject, Act]:
-    """Return an act that would be accepted, signed by whoever may do it."""
+    """Return an act that would be accepted, with a person who may sign it."""
     statements = house.record.statements()
     waiting = next(each for each in reversed(statements) if isinstance(each.act, Given) and each.act.asked)
     given = next(each for each in reversed(statements) if isinstance(each.act, Given) and not each.act.asked)
@@ -106,7 +106,7 @@ def forged(house: House, chance: random.Random) -> tuple[Signed, datetime]:
 
 
 def reused(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Append what is there once more, or under a newer statement of the same person."""
+    """Append an existing statement once more, or its signature under the person's newer statement."""
     entry = chance.choice(house.record.entries[-9:])
     if chance.random() < 0.5:
         return _now(house, entry.signed)
@@ -119,14 +119,14 @@ def reused(house: House, chance: random.Random) -> tuple[Signed, datetime]:
 
 
 def expired(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Append a good statement too late, or one of a time to come."""
+    """Append a good statement too late, or one with a future time."""
     signed = house.sign(*good_act(house, chance))
     late = timedelta(hours=25 + chance.randrange(1000))
     return signed, house.now + late if chance.random() < 0.5 else house.now - timedelta(minutes=6)
 
 
 def self_made(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Give something to oneself, approve one's own, or enrol one's own key alone."""
+    """Grant rights to the signer, approve the signer's own request, or enrol the signer's own key alone."""
     kind = chance.randrange(3)
     if kind == 0:
         return _now(house, house.sign(ANNA, grant(house, ANNA, chance.choice([SCHOOL, CARE]))))
@@ -142,7 +142,7 @@ def self_made(house: House, chance: random.Random) -> tuple[Signed, datetime]:
 
 
 def other_organisation(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Append what was signed for another organisation with the same key."""
+    """Append a statement that was signed for another organisation with the same key."""
     by, act = good_act(house, chance)
     house.now += MINUTE
     return _now(house, house.signers[by].sign(house.stated(by, act, "0203:jonkoping.se")))
@@ -173,7 +173,7 @@ def out_of_scope(house: House, chance: random.Random) -> tuple[Signed, datetime]
 
 
 def re_ordered(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Append a statement of an earlier moment than the last: backdate it."""
+    """Append a statement backdated to a moment before the last one."""
     by, act = good_act(house, chance)
     back = house.record.last
     assert back is not None
@@ -195,7 +195,7 @@ def wrong_challenge(house: House, chance: random.Random) -> tuple[Signed, dateti
 
 
 def wrong_key(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Sign with a key that is another's, lost, not enrolled, or of another site."""
+    """Sign with another person's key, or one that is lost, not enrolled, or of another site."""
     by, act = good_act(house, chance)
     house.now += MINUTE
     statement = house.stated(by, act)
@@ -222,7 +222,7 @@ def authenticator(house: House) -> Authenticator:
 
 
 def counted_back(house: House, chance: random.Random) -> tuple[Signed, datetime]:
-    """Sign with a copy of an authenticator, which counts from an earlier number."""
+    """Sign with a copied authenticator, which counts from an earlier number."""
     house.now += MINUTE
     known = house.record.keys.of_key(authenticator(house).key.fingerprint)[-1].counter
     copy = replace(authenticator(house), counter=chance.randrange(known))
@@ -236,7 +236,7 @@ KINDS: tuple[Forgery, ...] = (
 
 
 def test_every_forgery_is_refused() -> None:
-    """Of each kind as many, drawn anew; a good act between them shows that it is not all refused."""
+    """Each kind has as many new draws; good acts between them show that not everything is refused."""
     house, chance = lived_in(), random.Random(14)
     refused: dict[str, Counter[str]] = {each.__name__: Counter() for each in KINDS}
     for number in range(FORGERIES):
@@ -274,7 +274,7 @@ def test_a_record_is_read_again_from_its_bytes() -> None:
 
 
 def test_a_page_that_is_read_twice_changes_nothing() -> None:
-    """Two requests read at the same time what was appended: the second finds it there."""
+    """Two requests read the same new statements; the second finds them already there."""
     contents = [each.signed.content for each in founded().record.entries]
     record = Record.of(HABO, contents[:4])
     for _ in range(2):
@@ -357,13 +357,13 @@ def test_a_signature_of_a_grant_opens_nothing_else() -> None:
 
 
 def test_a_second_has_room_for_so_many_and_for_any_number_of_grants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A member could else have each reading of the record take minutes, for which all others wait."""
+    """Otherwise a member could make each reading of the record take minutes, for which everyone waits."""
     monkeypatch.setattr("samdrift.rights.record.MAX_A_SECOND", 3)
     house = lived_in()
     people = [Subject.parse(f"person:p{number}") for number in range(5)]
 
     def stated(act: Act) -> Effect | Refusal:
-        """State it in the second that it is."""
+        """Make the statement in the current second."""
         signed = house.signers[ANNA].sign(house.stated(ANNA, act))
         verdict = house.record.judge(signed, house.now)
         return house.record.append(signed) if verdict in GOOD else verdict
@@ -382,7 +382,7 @@ def test_a_second_has_room_for_so_many_and_for_any_number_of_grants(monkeypatch:
 def test_one_states_so_much_about_agreements_in_a_day_and_the_next_day_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each makes decisions about cover a little longer; others, and other things, are not held up by it."""
+    """Each statement makes decisions about cover a little slower; other people and acts are unaffected."""
     monkeypatch.setattr("samdrift.rights.record.MAX_A_DAY", 3)
     house = lived_in()
     for _ in range(3):

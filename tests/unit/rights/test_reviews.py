@@ -1,4 +1,4 @@
-"""Reviews: no removes at once, silence removes at the end, and the last administrator stays."""
+"""Reviews: a no removes immediately, silence removes at the end, and the last administrator stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of statements: what is read survives, what is malformed is refused with the field."""
+"""The form of statements: valid ones survive a round trip, malformed ones are refused with the field."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_statement_survives_its_bytes(statement: Statement) -> None:
 
 
 def test_the_bytes_of_a_grant_are_these() -> None:
-    """Kept for ever: a digest of today is asked for in ten years."""
+    """The bytes never change, because a digest of today is asked for in ten years."""
     assert GRANT.content.decode() == (
         '{"at":"2026-03-02T01:00:00Z","by":"person:anna","from":"2026-03-02T01:00:00Z","kind":"grant",'
         '"organisation":"0203:habo.se","rights":["read","write"],"scope":"mailbox:school","to":"person:bo",'
@@ -75,7 +75,7 @@ def test_the_bytes_of_a_grant_are_these() -> None:
 
 
 def changed(statement: Statement = GRANT, **fields: Any) -> bytes:
-    """The canonical bytes with some fields otherwise; ``None`` takes one out."""
+    """Return the canonical bytes with some fields changed; ``None`` removes one."""
     was = json.loads(statement.content) | {name.rstrip("_"): value for name, value in fields.items()}
     return encode({name: value for name, value in was.items() if value is not None})
 
@@ -199,7 +199,7 @@ def test_any_bytes_are_read_or_refused_and_what_is_read_has_those_bytes(
 
 
 def test_the_subject_of_a_claim_is_told_from_every_other() -> None:
-    """No issuer can name its claims so that they are another issuer's."""
+    """An issuer cannot name its claims so that they pass for another issuer's."""
     assert Subject.claim("https://a", "groups", "x=y").id == "https://a#groups=x=y"
     for issuer, name in (("https://a#groups", "g"), ("https://a", "g#x"), ("https://a", "g=x")):
         with pytest.raises(ValueError, match="an issuer has no #"):

@@ -1,4 +1,4 @@
-"""What is due is found in order, and what is not due is not looked at."""
+"""Due work is found in order, and other work is not looked at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ended processes have left is looked for once in each vault that may have it, and in no other."""
+"""Work that ended processes have left is looked for once in each vault that may have some, and no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOMENTS = {A: NOW - LEASE, B: NOW + LEASE, C: NOW + 2 * LEASE}
 
 
 async def due(until: datetime) -> Iterable[tuple[ParticipantIdentifier, datetime]]:
-    """A registry that knows when something is due in three vaults."""
+    """Return the answer of a registry in which something is due in three vaults."""
     return [(organisation, when) for organisation, when in MOMENTS.items() if when <= until]
 
 

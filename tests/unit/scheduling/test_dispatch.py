@@ -1,4 +1,4 @@
-"""Turns are fair and none is forgotten."""
+"""Turns are fair, and none is forgotten."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_who_has_work_now_or_later_is_known() -> None:
 
 @in_virtual_time
 async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
-    """asyncio.wait_for of Python 3.11 would take the news and drop the cancellation."""
+    """asyncio.wait_for of Python 3.11 would return the news and drop the cancellation."""
 
     async def turn(organisation: ParticipantIdentifier) -> datetime | None:
         return None
@@ -153,7 +153,7 @@ async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
 
 @in_virtual_time
 async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_one_turn_of_each() -> None:
-    """Counted in turns: B has work all the time, A has a backlog that never ends."""
+    """Turns are counted: B always has work, and A has an endless backlog."""
     turns: list[ParticipantIdentifier] = []
     others = [ParticipantIdentifier(f"0203:b{number}.se") for number in range(20)]
     over = asyncio.Event()
@@ -180,17 +180,17 @@ async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_o
 
 
 class _Outage(Temporary):
-    """An outage that nobody caused."""
+    """An outage that no person caused."""
 
 
 class _Asked(Temporary):
-    """One that a person caused, and that ends without word."""
+    """An outage that a person caused, and that ends without notice."""
 
     expected = True
 
 
 class _Announced(_Asked):
-    """One whose end is announced."""
+    """An outage with an announced end."""
 
     announced = True
 
@@ -238,7 +238,7 @@ async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_anno
 
 
 class Slow(InFlight):
-    """Claims a job for as long as a database takes."""
+    """A queue that takes as long to claim a job as a database does."""
 
     def __init__(self) -> None:
         super().__init__(now, parallel=1, lease=timedelta(seconds=60), on_failure=lambda _: None)
@@ -262,7 +262,7 @@ class Slow(InFlight):
 @in_virtual_time
 @pytest.mark.parametrize(("stopped_after", "begun"), [(2, 1), (0.5, 0)])
 async def test_nothing_is_begun_after_the_end(stopped_after: float, begun: int) -> None:
-    """A turn was claiming when the work was ended, and its job ran into a client that was closed."""
+    """A turn was claiming when the work ended, and its job met a client that was closed."""
     work = Slow()
     task = asyncio.create_task(work.dispatcher.run(due_now(A), 300))
     await asyncio.sleep(stopped_after)
@@ -274,7 +274,7 @@ async def test_nothing_is_begun_after_the_end(stopped_after: float, begun: int) 
 
 
 class Cut(InFlight):
-    """Has a job of A in flight that does not end, and notes what is given back."""
+    """A queue with a job of A that does not end, which records the jobs that are given back."""
 
     def __init__(self, *failures: Exception) -> None:
         super().__init__(now, parallel=1, lease=timedelta(seconds=60), on_failure=lambda _: None)
@@ -300,7 +300,7 @@ class Cut(InFlight):
 @in_virtual_time
 @pytest.mark.parametrize("failures", [(), (_Outage(),), (NotServed(),)])
 async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Exception, ...]) -> None:
-    """Also where that cannot be done for one: the next start takes it up."""
+    """One job may fail to be given back, and the next start takes it up."""
     work = Cut(*failures)
     task = asyncio.create_task(work.run(due_now(A, B)))
     await asyncio.sleep(1)
@@ -313,12 +313,12 @@ async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Except
 
 @pytest.fixture
 def five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time after a failure as it is, which tests with a clock of the world make shorter."""
+    """Use the real time after a failure, which tests with a real clock shorten."""
     monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(seconds=5))
 
 
 class Breaks(InFlight):
-    """Has one thing to do, whose lease is an hour, and whose job breaks in a number of ways first."""
+    """A queue with one job, with a lease of an hour, that first breaks in several ways."""
 
     def __init__(self, failures: Sequence[Exception], leases: Leases | None = None) -> None:
         super().__init__(
@@ -355,7 +355,7 @@ class Breaks(InFlight):
 
 
 async def broken(work: Breaks, seconds: float) -> list[float]:
-    """Run for so long; returns the seconds from the start at which its thing was claimed."""
+    """Run for ``seconds``; return the seconds from the start at which the job was claimed."""
     start = now()
     task = asyncio.create_task(work.run(due_now()))
     work.dispatcher.wake(A)
@@ -383,7 +383,7 @@ async def test_what_is_cut_off_time_and_again_or_by_a_fault_waits_for_its_lease(
 @pytest.mark.usefixtures("five_seconds")
 @in_virtual_time
 async def test_what_was_cut_off_before_another_process_was_in_charge_is_not_given_back() -> None:
-    """It may be at it: what this process had claimed is taken up by whoever gains the lease."""
+    """The other may be working on it: the process that gains the lease takes up this one's claims."""
     work = Breaks([_Outage()], leases := Leases(lambda: asyncio.get_running_loop().time()))
     leases.begin()
     leases.renewed({partition_of(A, Role.ACCESS_POINT): None}, math.inf)

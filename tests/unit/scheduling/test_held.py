@@ -1,4 +1,4 @@
-"""Counts of what waits: by role and reason, once for each, until it is done or its time is over."""
+"""Counts of waiting items by role and reason: each once, until it is done or its time is over."""
 
 from __future__ import annotations
 

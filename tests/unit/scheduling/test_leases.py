@@ -1,4 +1,4 @@
-"""Work that comes by itself is done under a lease, and stops before the lease can be another process's."""
+"""Work that comes by itself runs under a lease, and stops before another process can have the lease."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERYTHING = {partition_of(A, AP), partition_of(B, AP)}
 
 
 def leased(*partitions: Partition, until: float = 100.0) -> Leases:
-    """Leases of a process that has these until then, by the running loop's clock."""
+    """Return the leases of a process with these partitions until then, by the running loop's clock."""
     leases = Leases(seconds)
     leases.begin()
     leases.renewed(dict.fromkeys(partitions or EVERYTHING), until)

@@ -1,4 +1,4 @@
-"""An organisation with a backlog does not make another one wait for each of its jobs."""
+"""An organisation's backlog does not make another organisation wait for each of its jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STEP = 0.005
 
 
 class Loop:
-    """A process in which each step takes its time, by a clock that the test knows."""
+    """A process in which each step takes time, by a clock that the test knows."""
 
     def __init__(self) -> None:
         self.worked = 0.0
@@ -28,7 +28,7 @@ class Loop:
         return seconds() + self.worked
 
     async def steps(self, organisation: ParticipantIdentifier, number: int, pause: float = 0) -> int:
-        """Do steps with ``pause`` seconds between them, as one that waits for an answer."""
+        """Make steps ``pause`` seconds apart, as work that waits for answers does."""
         for _ in range(number):
             self.worked += _STEP
             self.order.append(organisation)
@@ -42,7 +42,7 @@ class Loop:
 
 
 def most_between(order: list[ParticipantIdentifier], organisation: ParticipantIdentifier) -> int:
-    """The most steps of others between two of the organisation's."""
+    """Return the largest number of others' steps between two of the organisation's."""
     places = [place for place, each in enumerate(order) if each == organisation]
     return max(after - before - 1 for before, after in pairwise(places))
 

@@ -1,4 +1,4 @@
-"""What organisations share is shared fairly, whatever one of them asks for."""
+"""Shared places are divided fairly among organisations, whatever one of them asks for."""
 
 from __future__ import annotations
 

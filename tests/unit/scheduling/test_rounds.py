@@ -1,4 +1,4 @@
-"""Rounds name who has something due, and everybody else once in a while, spread over time."""
+"""Rounds name the organisations with due work, and all others occasionally, spread over time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY = [ParticipantIdentifier(f"0203:a{number}.se") for number in range(120)]
 
 
 class Clock:
-    """One that is moved by hand."""
+    """A clock that is moved by hand."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Registry:
-    """Moments of vaults."""
+    """A registry of the moments of vaults."""
 
     def __init__(self, **moments: datetime) -> None:
         self.moments = {ParticipantIdentifier(f"0203:{name}.se"): when for name, when in moments.items()}
@@ -87,7 +87,7 @@ async def test_who_joins_gets_its_turn_and_who_leaves_has_none() -> None:
 
 
 async def test_a_look_that_is_half_due_goes_along_with_whatever_opened_the_vault() -> None:
-    """The next one is a whole round away then, and no sooner."""
+    """The next look is a whole round later, and no sooner."""
     clock = Clock()
     rounds = Rounds(Registry().due, lambda: MANY[:1], clock)
     await rounds.due(clock.now)

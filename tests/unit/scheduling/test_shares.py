@@ -1,4 +1,4 @@
-"""An organisation has its share of the time, and what it uses beyond that is not taken from others."""
+"""An organisation has its share of the time, and any more that it uses is not taken from others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_burst_waits_for_nothing_and_time_that_was_not_used_does_not_add
 
 @in_virtual_time
 async def test_steps_are_charged_and_leave_others_room_between_them() -> None:
-    """A step takes 5 ms by this clock, of which an organisation has half the time."""
+    """A step takes 5 ms by this clock, and an organisation has half of the time."""
     worked = 0.0
     shares, passed = Shares(0.5, 0.001, lambda: seconds() + worked), 0
 

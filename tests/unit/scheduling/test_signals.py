@@ -1,4 +1,4 @@
-"""Long polls wake when something may be new, and only then."""
+"""Long polls wake when there may be news, and only then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loops of a process wake it together; the processes of a machine do not wake together."""
+"""A process's loops wake it together, but the processes of a machine do not wake together."""
 
 from __future__ import annotations
 

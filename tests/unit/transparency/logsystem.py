@@ -1,4 +1,4 @@
-"""An organisation's log system as small as a test needs: syslog over mutual TLS, in memory."""
+"""An organisation's log system, reduced to what tests need: syslog over mutual TLS, in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MESSAGE = re.compile(
     r" (?P<event>[!-~]{1,32}) \[origin software=\"Samdrift\"\]"
     r"\[meta sequenceId=\"(?P<number>[1-9]\d{0,9})\"\] (?P<facts>\{[ -~]*\})"
 )
-"""RFC 5424 6, as far as our messages go."""
+"""RFC 5424 6, as far as our messages use it."""
 
 
 def messages(stream: bytes) -> list[dict[str, Any]]:
@@ -45,14 +45,14 @@ def messages(stream: bytes) -> list[dict[str, Any]]:
 
 @dataclass
 class LogSystem:
-    """What came, a stream for each connection, and how the next connections go."""
+    """The received streams, one per connection, and the behaviour of the next connections."""
 
     folder: Path
     streams: list[bytes] = field(default_factory=list)
     leaves_after: int | None = None
-    """Bytes after which it goes away, as if it were killed."""
+    """Number of bytes after which it disappears, as if it were killed."""
     hangs: bool = False
-    """Reads nothing."""
+    """True to read nothing."""
     config: LogSystemConfig = field(init=False)
 
     @property
@@ -73,7 +73,7 @@ class LogSystem:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[LogSystemConfig]:
-        """Serve over TLS, for those who show a certificate of our issuer."""
+        """Serve over TLS to clients with a certificate of our issuer."""
         own = identity(self.folder / "log-system.pem", localhost(FIRST))
         clients = write(self.folder / "log-clients.pem", CLIENTS.certificate)
         context = server_tls(own, clients).current()

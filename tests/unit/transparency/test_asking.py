@@ -1,4 +1,4 @@
-"""The client of witnesses: a cosignature, a refusal, or no answer, and which is which."""
+"""The client of witnesses distinguishes a cosignature, a refusal, and no answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Answer = Callable[[bytes], Fetched | HttpFault]
 
 @dataclass
 class Caller:
-    """Answers requests to one address, and keeps them."""
+    """A client that answers requests to one address, and records them."""
 
     answer: Answer
     asked: list[WitnessRequest] = field(default_factory=list)
@@ -102,7 +102,7 @@ async def test_a_witness_that_was_asked_before_is_asked_from_there(witness: Witn
 
 
 async def test_a_witness_that_names_another_size_is_asked_from_there_at_once(witness: Witness) -> None:
-    """It was asked by a process that was killed before it wrote that down."""
+    """A process asked it, and was killed before it stored the answer."""
     caller = Caller(served(witness))
     witness.add_checkpoint(bytes(WitnessRequest(0, (), checkpoint(8))))
     await asked(caller)
@@ -119,7 +119,7 @@ async def test_a_size_beyond_the_checkpoint_is_not_asked_about(witness: Witness)
 
 
 async def test_a_witness_that_has_seen_more_refuses(witness: Witness) -> None:
-    """As after a backup that was put back: the log has fewer entries than others have seen."""
+    """After a backup was restored, the log has fewer entries than others have seen."""
     witness.add_checkpoint(bytes(WitnessRequest(0, (), checkpoint(SIZE + 3))))
     with pytest.raises((WitnessRefused, WitnessUnanswered)) as refused:
         await asked(Caller(served(witness)))

@@ -1,4 +1,4 @@
-"""The follower: only what is new is fetched, and only what a checkpoint proves is kept."""
+"""The follower fetches only new entries, and keeps only those that a checkpoint proves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TIME = 1_772_000_000
 
 @dataclass
 class Served:
-    """A log's files, as its address serves them, and what was asked for."""
+    """A log's files, as served at its address, and the requests for them."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ def numbered(*numbers: int) -> list[bytes]:
 async def test_a_gap_is_found_although_the_log_has_signed_it(
     file: Path, numbers: tuple[int, ...], wrong: int | None
 ) -> None:
-    """Taken out, put in, or in another order: by whoever holds the log's key and has no witness yet."""
+    """Entries are removed, inserted or reordered by a holder of the log's key, without a witness so far."""
     served = Served()
     served.publish(numbered(*numbers))
     if wrong is None:
@@ -171,7 +171,7 @@ async def test_a_log_that_was_rolled_back_is_told_with_both_checkpoints(file: Pa
 @pytest.mark.parametrize("size", [21, 22, 300])
 @pytest.mark.parametrize("place", [0, 7, 20])
 async def test_a_log_that_was_written_again_is_found(file: Path, size: int, place: int) -> None:
-    """Changed, left out, put in, swapped: before what was followed, all of it leads to another root."""
+    """Entries already followed are changed, left out, inserted or swapped, which gives another root."""
     served = Served()
     served.publish(entries(21))
     await followed(served, file)

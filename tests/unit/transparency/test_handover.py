@@ -1,4 +1,4 @@
-"""Entries of a log as syslog messages, and when they count as taken (RFC 5424, RFC 5425)."""
+"""Entries of a log as syslog messages, and the moment they count as accepted (RFC 5424, RFC 5425)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def connecting(system: LogSystem) -> AsyncIterator[Connect]:
 
 @given(st.text(), st.text(max_size=60), st.integers(1, 2**31 - 1))
 def test_whatever_a_fact_says_it_stays_within_one_message(fact: str, event: str, number: int) -> None:
-    """Line ends, quotes, brackets and characters that show nothing come from peers."""
+    """Peers may send line ends, quotes, brackets and invisible characters."""
     (found,) = messages(frame(LOG, entry(number, event, message=fact)))
     assert found["log"] == LOG.origin
     assert found["organisation"] == LOG.organisation
@@ -56,7 +56,7 @@ def test_an_entry_whose_facts_were_disposed_of_says_so() -> None:
 
 
 def test_a_number_beyond_what_sequence_ids_hold_is_whole_in_the_facts() -> None:
-    """RFC 5424 7.3.1: they begin again at 1 after 2147483647."""
+    """RFC 5424 7.3.1: sequence ids start again at 1 after 2147483647."""
     framed = frame(LOG, entry(2**31))
     assert b'sequenceId="1"' in framed
     assert b'"number": 2147483648' in framed
@@ -80,7 +80,7 @@ async def test_what_a_log_system_does_not_stay_for_is_not_taken(tmp_path: Path, 
 async def test_a_log_system_that_reads_nothing_has_taken_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It accepts the connection, and its machine what is sent; only reading answers the end."""
+    """Its machine accepts connection and data, but only a reader answers the end."""
     monkeypatch.setattr(handover, "_SECONDS", 0.3)
     system = LogSystem(tmp_path, hangs=True)
     async with connecting(system) as connect:
@@ -97,7 +97,7 @@ async def test_one_that_cannot_be_reached_is_named_without_its_address() -> None
 
 
 async def test_a_log_system_that_takes_little_at_a_time_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A little each minute was progress: a connection kept its place for twenty minutes and more."""
+    """A little each minute counted as progress, and a connection kept its place for over twenty minutes."""
 
     class Slow:
         written = 0

@@ -1,4 +1,4 @@
-"""The client of witnesses over real connections: late, endless or forbidden ones are no answer."""
+"""The client of witnesses over real connections: late, endless or forbidden answers count as none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def prove(old: int, new: int) -> list[bytes]:
 
 @asynccontextmanager
 async def speaking(speak: Speak) -> AsyncIterator[str]:
-    """A server that reads a request's head and then speaks."""
+    """Run a server that reads a request's head and then calls ``speak``."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

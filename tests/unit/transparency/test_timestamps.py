@@ -1,4 +1,4 @@
-"""Time stamps of OpenSSL as an authority: one that holds is taken, and nothing else."""
+"""Time stamps of OpenSSL as an authority: only a valid one is accepted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_is_no_stamp_is_malformed(
 def test_a_changed_byte_is_refused_but_for_those_that_nothing_is_said_by(
     authority: TimeStamps, stamp: bytes
 ) -> None:
-    """Every byte is changed. What passes is in fields that nobody signs, such as versions."""
+    """Every byte is changed. Changes pass only in fields that are not signed, such as versions."""
     trusted, passed = Trusted((authority.root,)), list[int]()
     for place in range(0, len(stamp)):
         changed = bytearray(stamp)

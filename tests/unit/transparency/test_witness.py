@@ -31,7 +31,7 @@ OTHER = log("log.example/other")
 
 @dataclass
 class Watch:
-    """A clock that is set."""
+    """A clock that a test sets."""
 
     now: datetime = NOW
 
@@ -214,7 +214,7 @@ def test_nothing_is_cosigned_where_it_cannot_be_remembered(
 
 
 def test_of_many_requests_at_once_one_history_is_cosigned(scene: Scene) -> None:
-    """Two histories, asked for by many: whatever was cosigned is one history."""
+    """Many callers ask for two histories, and all cosignatures are on one of them."""
     assert scene.ask(0, 5) == 200
     trees = (tree(40), forked(40, 5))
     cosigned: list[tuple[int, MemoryTree]] = []

@@ -99,7 +99,7 @@ def test_answer_of_the_responder_alone_is_enough_for_the_certificate_it_is_about
 
 
 def test_a_good_answer_never_wins_over_a_list_that_revokes() -> None:
-    """Whoever kept an old answer, from before the revocation, replays it."""
+    """An attacker replays an old answer from before the revocation."""
     issuer = ROOT.subordinate("Accesspunkt CA-SDK", 2, ocsp_url="http://responder.example/ocsp")
     certificate = issuer.issue("AP0009-SDK").certificate
     policy = replace(POLICY, issuers=(issuer.certificate,))
@@ -162,7 +162,7 @@ def test_a_responder_whose_clock_is_half_a_minute_ahead_is_believed() -> None:
 
 
 def test_a_list_of_another_issuer_with_the_same_key_revokes_nothing_of_this_one() -> None:
-    """Serial numbers are an issuer's own: the same number is another certificate there."""
+    """Serial numbers belong to an issuer, and the same number is another certificate there."""
     namesake = ROOT.subordinate("Accesspunkt CA-SDK 2", 2)
     namesake.revoke(AP)
     assert reason(AP, evidence=Evidence((*EVIDENCE.crls, namesake.crl()))) is TrustReason.TRUSTED
@@ -279,7 +279,7 @@ def _builder() -> x509.CertificateBuilder:
 
 
 def _with_dsa_key() -> x509.Certificate:
-    """A key as large as one of RSA has to be, of an algorithm that nobody in the federation uses."""
+    """Return a certificate with a DSA key as large as RSA keys must be; the federation does not use DSA."""
     public: Any = dsa.generate_private_key(2048).public_key()
     return ISSUER.certify("AP0001-SDK", public)
 
@@ -290,7 +290,7 @@ def _with_elliptic_key() -> x509.Certificate:
 
 
 def _signed_over_sha1() -> x509.Certificate:
-    """Put together by hand, since the library does not sign this way any more."""
+    """Return a certificate made by hand, since the library no longer signs this way."""
     certificate = asn1.Certificate.load(AP.public_bytes(Encoding.DER))
     for algorithm in (certificate["tbs_certificate"]["signature"], certificate["signature_algorithm"]):
         algorithm["algorithm"] = "sha1_rsa"
@@ -310,7 +310,7 @@ def _signed_over_sha1() -> x509.Certificate:
 def test_a_certificate_is_good_until_the_moment_from_which_it_is_revoked(
     revoked_at: datetime, expected: TrustReason
 ) -> None:
-    """A list may announce it; what was signed before is judged at its own time."""
+    """A list may announce it; earlier signatures are judged at their own time."""
     evidence = Evidence((ROOT.crl(), ISSUER.crl(revoked_at=revoked_at)))
     assert reason(REVOKED, evidence=evidence) is expected
 

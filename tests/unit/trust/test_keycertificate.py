@@ -1,4 +1,4 @@
-"""A certificate for a key of an organisation: used only when it is one, and every reason against it told."""
+"""A certificate for an organisation's key: used only if it fits, with every objection reported."""
 
 from __future__ import annotations
 

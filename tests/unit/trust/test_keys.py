@@ -1,4 +1,4 @@
-"""Keys and certificates out of files."""
+"""Keys and certificates read from files."""
 
 import pytest
 from cryptography.hazmat.primitives import hashes

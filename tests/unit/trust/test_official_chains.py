@@ -1,4 +1,4 @@
-"""DIGG's certificate chains under policies as an operator would write them from DIGG's folders."""
+"""DIGG's certificate chains under policies that an operator would write from DIGG's folders."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_an_smp_root_does_not_vouch_for_access_points(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", ACCESS_POINT_CHAINS)
 def test_issuers_of_organisations_serve_as_anchors_also_without_their_roots(environment: str) -> None:
-    """The Social Insurance Agency's issuer is published without the root above it."""
+    """The Social Insurance Agency's issuer is published without its root."""
     published = tuple(load(path) for path in sorted((FOLDER / environment / "o2o").iterdir()))
     policy = ChainPolicy(published, revocation=RevocationMode.NONE)
     for issuer in published:

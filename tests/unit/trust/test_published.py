@@ -1,4 +1,4 @@
-"""What certificates say about where revocation is told, and what comes from there."""
+"""Sources of revocation that certificates name, and the answers from them."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ def test_an_answer_is_one_about_the_certificate() -> None:
 
 
 def test_an_answer_that_the_issuer_does_not_vouch_for_is_not_kept() -> None:
-    """RFC 6960 4.2.2.2: whoever sits on the way could fill the cache with answers of its own."""
+    """RFC 6960 4.2.2.2: an attacker on the network could fill the cache with answers."""
     answer = bytearray(ROOT.ocsp(AP))
     signed_by_a_peer = ROOT.ocsp(AP, responder=ROOT.issue("AP2", private_key=pki.key(5)))
     signed_by_another_root = OTHER.ocsp(AP)
@@ -69,7 +69,7 @@ def test_an_answer_that_the_issuer_does_not_vouch_for_is_not_kept() -> None:
 
 
 def test_an_issuer_with_another_kind_of_key_answers_through_a_delegate_with_rsa_alone() -> None:
-    """Its own signature is one of an algorithm that is not listed; its delegate's is taken for what it is."""
+    """Its own signature uses an algorithm that is not listed; its delegate's is accepted."""
     own = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         x509.CertificateBuilder()

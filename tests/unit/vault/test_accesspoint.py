@@ -212,7 +212,7 @@ async def test_a_body_stays_when_the_end_is_rolled_back(
 async def test_events_come_in_the_order_of_commit_without_gaps_for_a_reader(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A reader that remembers the last sequence misses nothing, however many write at once."""
+    """A reader that remembers the last sequence misses nothing, however many write at the same time."""
     async with installation.open(organisation, AP) as vault:
         transfers = [await submitted(vault, lease=MINUTE) for _ in range(24)]
     seen: list[int] = []
@@ -241,7 +241,7 @@ async def test_events_come_in_the_order_of_commit_without_gaps_for_a_reader(
 async def test_openings_never_wait_for_each_other_in_a_circle(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Who has something to tell locks the log's head last, and holds no transfer up by it."""
+    """An opening with an entry to write locks the log's head last, and does not delay transfers by it."""
     async with installation.open(organisation, AP) as vault:
         one, other = [(await submitted(vault, lease=MINUTE)).id for _ in range(2)]
     both_have_one = asyncio.Barrier(2)

@@ -1,4 +1,4 @@
-"""News of work for other processes: sent later where that fails, and told once if nothing else tells it."""
+"""News of work for other processes: retried after a failure, and sent once if nothing else brings it."""
 
 from __future__ import annotations
 

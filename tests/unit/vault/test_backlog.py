@@ -1,4 +1,4 @@
-"""A long queue costs no more than a short one: counted in pages that the database touches, not in time."""
+"""A long queue costs no more than a short one, counted in pages that the database touches, not time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUESTIONS = {
 
 
 def pages(connection: psycopg.Connection[Row], question: str) -> int:
-    """Pages that answering ``question`` touches, those in functions included."""
+    """Return the number of pages that answering ``question`` touches, including those in functions."""
     ((plan,),) = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question}".encode()).fetchall()
     (top,) = plan if isinstance(plan, list) else json.loads(plan)
     return int(top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"])
@@ -53,7 +53,7 @@ def most_pages(connection: psycopg.Connection[Row], question: str) -> int:
 
 @pytest.mark.parametrize("role", sampled(FILL), ids=str)
 async def test_claims_touch_as_few_pages_with_100_000_waiting(installation: Installation, role: Role) -> None:
-    """Also in a session that has planned its claims while the queue was empty, before any statistics."""
+    """So does a session that planned its claims while the queue was empty, before any statistics."""
     organisation = await installation.organisation([role])
     login = await vault_login(installation, organisation, role)
     administrator = await superuser(installation)

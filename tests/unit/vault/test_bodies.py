@@ -1,4 +1,4 @@
-"""Bodies: any size in any pieces comes back; nothing that was altered, moved or cut does."""
+"""Bodies: any size in any pieces is restored; altered, moved or cut ones are not."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def test_memory_does_not_grow_with_the_body(shelf: Shelf) -> None:
 
 
 async def test_a_body_has_no_digest_that_nobody_asked_for(shelf: Shelf) -> None:
-    """It would stand in the clear, and tell that a guess at the content is right."""
+    """The digest would be in clear text, and confirm a guess at the content."""
     writer = BodyWriter(shelf)
     await writer.write(b"Orosanmalan om Kim Svensson")
     assert (await writer.finish()).sha256 is None

@@ -1,4 +1,4 @@
-"""Claims carry the name of their process, so that those of one that has ended are taken up at once."""
+"""Claims carry the name of their process, so that those of an ended one are taken up immediately."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARDONED = 5
 
 @contextlib.asynccontextmanager
 async def process(installation: Installation, name: str) -> AsyncIterator[Gate]:
-    """Another process of the installation, as its claims name it."""
+    """Open another process of the installation, as its claims name it."""
     gate = await Gate.start(installation.settings, claimant=Claimant(name))
     try:
         yield gate
@@ -238,7 +238,7 @@ async def test_a_message_service_gives_back_its_own_claims(
 async def test_a_worker_that_is_started_again_knows_that_something_is_due_although_nobody_was_told(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its predecessor was killed between the commit and the news of it: the vault itself is asked."""
+    """Its predecessor was killed between the commit and the news, so the vault itself is asked."""
     registered = installation.gate.registry.find(organisation, AP)
     assert registered is not None
     async with process(installation, "killed") as killed:
@@ -256,7 +256,7 @@ async def test_a_worker_that_is_started_again_knows_that_something_is_due_althou
 async def test_what_nobody_has_claimed_while_a_clock_was_ahead_is_due_when_it_is_right_again(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A minute with a clock three hours ahead left ten transfers that waited for that hour."""
+    """After a minute with the clock three hours ahead, ten transfers waited for that hour."""
     right = system_clock()
     ahead = right + timedelta(hours=3)
     async with installation.open(organisation, AP) as vault:

@@ -1,4 +1,4 @@
-"""What is expected of an opening: committed in one round trip where it is so, undone where it is not."""
+"""Expected results of an opening: committed in one round trip if they hold, otherwise undone."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ Sent = list[Sequence[Statement]]
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    """What is sent to databases, one item for each round trip, without the registry's.
+    """Record the statements sent to databases, one item per round trip, without the registry's.
 
-    An earlier test cuts a commit short: the vault's moment is read for that in the background, at any time.
+    An earlier test cuts a commit short, and the vault's moment is therefore read in the background at
+    any time.
     """
     trips: Sent = []
     run = Session.run
@@ -57,7 +58,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 async def take(
     installation: Installation, organisation: ParticipantIdentifier, item: IncomingEnvelope, data: bytes
 ) -> bool:
-    """As interface A does: expected to be new, and noted as a duplicate where it is not."""
+    """Accept as interface A does: expected to be new, and otherwise recorded as a duplicate."""
     async with installation.open(organisation, AP) as vault:
         stored = await body(vault, data)
         vault.expect()
@@ -78,7 +79,7 @@ async def logged(
 
 
 async def waiting(installation: Installation, organisation: ParticipantIdentifier) -> list[bytes]:
-    """The envelopes that wait, each read in whole; nothing of one whose object is gone."""
+    """Return the waiting envelopes, each read in whole, without those whose object is gone."""
     async with installation.open(organisation, AP) as vault:
         bodies = [await vault.incoming_body(item.id) for item in await vault.inbox(100)]
     found: list[bytes] = []
@@ -165,7 +166,7 @@ async def test_an_opening_that_ended_as_expected_takes_nothing_more(
 async def test_what_comes_about_at_the_second_look_has_what_was_to_go_with_it(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another opening took away meanwhile what was in the way."""
+    """In the meantime another opening removed the obstacle."""
     run = Session.run
 
     async def not_so_at_first(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -220,7 +221,7 @@ async def test_a_body_whose_commit_is_not_known_stays(
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    """The answer to the commit is lost, or nobody waits for it any more; the caller repeats what it did."""
+    """The answer to the commit is lost, or its reader is gone; the caller repeats the work."""
     run, committed = Session.run, asyncio.Event()
 
     async def then_lost(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -276,7 +277,7 @@ async def sent_messages(installation: Installation, organisation: ParticipantIde
 
 
 async def end(vault: MessageServiceVault, message_id: str) -> bool:
-    """Give a message its final status, once."""
+    """Set a message's final status, once."""
     moved = await vault.set_status(message_id, DONE, [], now=NOW, deadline=None, direction=OUT)
     vault.record(MTEvent.MT_MESSAGE_ACCEPTED if moved else MTEvent.MT_MESSAGE_LATE, message=message_id)
     return moved
@@ -285,7 +286,7 @@ async def end(vault: MessageServiceVault, message_id: str) -> bool:
 async def ended(
     installation: Installation, organisation: ParticipantIdentifier, *ids: str
 ) -> tuple[list[bool], list[str]]:
-    """Which of the messages have ended, and what the log tells of their ends."""
+    """Return whether each message has ended, and the log's events about their ends."""
     async with installation.open(organisation, MT) as vault:
         records = [await vault.message(each, OUT) for each in ids]
         told = [entry.event for entry in await vault.log(1)]
@@ -355,7 +356,7 @@ async def test_the_body_of_what_was_supposed_and_is_not_so_goes_with_its_opening
 async def test_what_was_to_be_remembered_of_what_was_supposed_is_forgotten_where_it_is_not_so(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Else a certificate that an entry of the log names would count as stored, and nobody would have it."""
+    """Otherwise a certificate that the log names would count as stored without existing anywhere."""
     item, certificate = incoming(), os.urandom(64)
     assert await take(installation, organisation, item, b"<xhe/>")
     async with installation.open(organisation, AP) as vault:

@@ -1,4 +1,4 @@
-"""Versions of the program beside each other: one that knows fewer migrations goes on, or is refused first."""
+"""Program versions side by side: one that knows fewer migrations goes on, or is refused first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def administrator(installation: Installation) -> AsyncIterator[Superuser]:
 
 
 def everything(administrator: Superuser) -> list[Row]:
-    """What the registry has of versions, functions and rights."""
+    """Return the registry's versions, functions and rights."""
     return [
         *administrator.rows("SELECT part, version FROM registry.versions ORDER BY 1"),
         *administrator.rows(
@@ -49,7 +49,7 @@ def everything(administrator: Superuser) -> list[Row]:
 async def test_a_program_that_knows_fewer_migrations_changes_nothing_of_a_newer_schema(
     installation: Installation, administrator: Superuser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host that is not upgraded yet may start again, beside one that is: each goes on."""
+    """A host that is not upgraded yet may start again next to one that is, and both go on."""
     organisation = await installation.organisation()
     login = await vault_login(installation, organisation, AP)
 

@@ -1,4 +1,4 @@
-"""The gate: who may open what, one transaction and one log entry per opening, denials that leave a trace."""
+"""The gate: permissions to open, one transaction and one log entry per opening, denials with a trace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRANTED, DENIED = VaultEvent.VAULT_OPENING_GRANTED, VaultEvent.VAULT_OPENING_DEN
 async def log_of(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> list[LogEntry]:
-    """What was logged so far since the log began, without the opening that reads it."""
+    """Return the entries since the log began, without the opening that reads it."""
     async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
         first, *entries = await vault.log()
         assert verify_chain([first, *entries], vault.log_origin).intact
@@ -93,7 +93,7 @@ async def test_an_opening_in_which_nothing_is_done_leaves_no_trace(
 async def test_a_worker_that_finds_nothing_to_do_leaves_no_entry(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """And a message service that asks for what waits and finds nothing; any other client leaves one."""
+    """Nor does a message service that polls and finds nothing; any other client leaves an entry."""
     async with installation.open(organisation, AP) as vault:
         assert await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1) == ()
         assert await vault.next_due() is None

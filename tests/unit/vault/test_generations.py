@@ -1,4 +1,4 @@
-"""A vault's data key has generations and its keys a lock: a running gate goes along with both."""
+"""A vault's data key has generations and its keys have a lock; a running gate follows both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def vault_id(installation: Installation, organisation: ParticipantIdentifier, ro
 
 
 async def stored(installation: Installation, organisation: ParticipantIdentifier, data: bytes) -> str:
-    """A new message with that body; gives its id."""
+    """Store a new message with that body; return its id."""
     record = message(label=f"{len(data)} bytes")
     async with installation.open(organisation, MT) as vault:
         assert await vault.create_outgoing(record, await body(vault, data), now=NOW, lease=MINUTE)
@@ -43,7 +43,7 @@ async def stored(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def read(gate: Gate, organisation: ParticipantIdentifier, message_id: str) -> tuple[str, bytes]:
-    """Label and body."""
+    """Return the message's label and body."""
     async with gate.open(WORKER, organisation, MT, Purpose.READ) as vault:
         record = await vault.message(message_id, Direction.OUT)
         assert record is not None

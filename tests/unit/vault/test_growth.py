@@ -1,4 +1,4 @@
-"""Whoever signs a log hears that it has grown, without being woken for each entry."""
+"""The signer of a log is notified that it has grown, without being woken for each entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids that a vault makes: unique, growing with time, in the form of a UUID of version 7."""
+"""Ids made by a vault: unique, growing with time, and in the form of a UUID of version 7."""
 
 from __future__ import annotations
 

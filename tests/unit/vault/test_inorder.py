@@ -1,4 +1,4 @@
-"""A start leaves alone what is in order, and finds whatever is not."""
+"""A start leaves alone what is in order, and finds everything that is not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ HARM = {
     "a migration was not made": "DELETE FROM {schema}.versions WHERE part LIKE 'wakeups%'",
 }
 NOT_MENDED = ("a migration was not made",)
-"""Findings that a start cannot set right: the part is there."""
+"""Findings that a start cannot repair, because the part exists."""
 
 
 async def test_what_is_in_order_is_left_alone(
@@ -97,7 +97,7 @@ async def test_what_is_not_in_order_is_found(
 async def test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starting(
     installation: Installation, organisation: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after a restore of some databases and not of others."""
+    """Only some databases may have been restored."""
     login, administrator = await vault_login(installation, organisation, AP), await superuser(installation)
     away, back = (f"ALTER DATABASE {login.database} ALLOW_CONNECTIONS {may}" for may in ("false", "true"))
     administrator.rows(away)
@@ -117,7 +117,10 @@ async def test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starti
 async def out_of_place(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """A vault that lacks a right, while a process serves that has put everything in order."""
+    """Remove a right from a vault, while a process serves that has put everything in order.
+
+    Yields a check that finds the vault.
+    """
     login, administrator = await vault_login(installation, organisation, AP), await superuser(installation)
     provisioner = installation.provisioner
     await provisioner.install()
@@ -137,7 +140,7 @@ async def out_of_place(
 async def test_a_command_looks_into_no_vault_beside_a_process_that_has(
     installation: Installation, out_of_place: Callable[[], Awaitable[bool]]
 ) -> None:
-    """With hundreds of organisations each command would else take seconds before it begins."""
+    """With hundreds of organisations, each command would otherwise take seconds to start."""
     await installation.provisioner.install(beside_others=True)
     assert await out_of_place()
 
@@ -183,7 +186,7 @@ async def test_what_a_restored_database_lets_everybody_do_is_taken_away(
 async def test_a_migration_that_traffic_gets_in_the_way_of_is_begun_anew(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each holds a table that the other one wants: the database ends the migration's transaction."""
+    """Each holds a table that the other wants, and the database ends the migration's transaction."""
     provisioner = installation.provisioner
     login = await vault_login(installation, organisation, AP)
     traffic = await provisioner.database.administrators_connection(login.database)
@@ -223,7 +226,7 @@ async def test_a_migration_that_traffic_gets_in_the_way_of_is_begun_anew(
 
 
 async def _waits(inside: Connection) -> None:
-    """Wait until somebody waits for a lock."""
+    """Wait until a session waits for a lock."""
     async with asyncio.timeout(120):
         while not await (await inside.execute("SELECT FROM pg_locks WHERE NOT granted")).fetchall():
             await asyncio.sleep(0.01)

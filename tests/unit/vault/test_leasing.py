@@ -1,4 +1,4 @@
-"""Of each partition one process at a time is in charge, whatever becomes of the processes."""
+"""One process at a time is in charge of each partition, whatever happens to the processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ A = ParticipantIdentifier("0203:a.se")
 
 
 class Registry:
-    """The registry of an installation, as the keepers of several processes reach it."""
+    """The registry of an installation, as the keepers of several processes use it."""
 
     def __init__(self, installation: Installation, administrator: Superuser) -> None:
         self._installation = installation
@@ -46,13 +46,13 @@ class Registry:
             session.close()
 
     def process(self, name: str, roles: Sequence[Role] = BOTH, ended: Sequence[str] = ()) -> LeaseKeeper:
-        """The keeper of a process that has just begun, and renews when it is told to."""
+        """Return the keeper of a process that has just begun, and renews on request."""
         leases = Leases()
         leases.begin()
         return LeaseKeeper(self.ask, leases, Claimant(name, frozenset(ended)), roles)
 
     def lapse(self, name: str) -> None:
-        """Have the time of a process's leases come to its end, on the database's clock."""
+        """Let a process's leases expire, on the database's clock."""
         self._administrator.rows("UPDATE registry.lessees SET until = now() WHERE process = %s", name)
 
     def clear(self) -> None:
@@ -62,7 +62,7 @@ class Registry:
 
 @pytest_asyncio.fixture
 async def registry(installation: Installation) -> AsyncIterator[Registry]:
-    """A registry of which no process has leases."""
+    """Yield a registry without leases."""
     found = Registry(installation, await superuser(installation))
     found.clear()
     yield found
@@ -70,7 +70,7 @@ async def registry(installation: Installation) -> AsyncIterator[Registry]:
 
 
 async def settled(*processes: LeaseKeeper) -> None:
-    """Have all of them renew until each has its part: what is more is left, given back and taken."""
+    """Let all of them renew until each has its part, with the rest given back and taken."""
     for _ in range(3):
         for each in processes:
             await each.renew()
@@ -148,7 +148,7 @@ async def test_leases_of_a_process_that_is_known_to_have_ended_are_taken_over_im
 async def test_one_process_finds_that_another_is_gone_without_having_ended_in_order(
     registry: Registry,
 ) -> None:
-    """It may have told nobody of its last commits; the first to find it has everything looked into."""
+    """It may not have announced its last commits; the first to find it has everything examined."""
     one, two, three = (registry.process(name) for name in ("one", "two", "three"))
     found: list[str] = []
     for each in (one, two, three):
@@ -169,7 +169,7 @@ async def test_one_process_finds_that_another_is_gone_without_having_ended_in_or
 
 @in_virtual_time
 async def test_what_was_claimed_before_a_lapse_is_taken_up_also_where_nobody_had_it_meanwhile() -> None:
-    """It could not be given back while the registry was away."""
+    """The claim could not be given back while the registry was away."""
     registry = Answers()
     keeper = kept(registry)
     await keeper.start()
@@ -185,7 +185,7 @@ async def test_what_was_claimed_before_a_lapse_is_taken_up_also_where_nobody_had
 async def test_what_a_killed_process_has_told_nobody_of_is_found_by_another(
     installation: Installation,
 ) -> None:
-    """Between a commit and what tells of it lie some moments; requests come to every process."""
+    """Some moments pass between a commit and its announcement, and requests come to every process."""
     organisation = await installation.organisation([AP])
     killed, other = await Gate.start(installation.settings), await Gate.start(installation.settings)
     heard: set[tuple[ParticipantIdentifier, Role]] = set()
@@ -284,7 +284,7 @@ HOUR = timedelta(hours=1)
 
 
 def of_day(ahead: timedelta) -> Callable[[], datetime]:
-    """A clock that is so far ahead of the database's."""
+    """Return a clock that is that far ahead of the database's."""
     return lambda: datetime.now(UTC) + ahead
 
 
@@ -292,7 +292,7 @@ def of_day(ahead: timedelta) -> Callable[[], datetime]:
 async def test_a_process_whose_clock_is_wrong_leaves_its_work_to_one_whose_clock_is_right(
     registry: Registry, ahead: timedelta
 ) -> None:
-    """What it puts off would wait by its clock; it hears of it once, and again when its clock is right."""
+    """Deferred work would wait by its clock; it learns of the error once, and again when it is over."""
     right, wrong = registry.process("right"), registry.process("wrong")
     heard = list[bool]()
     wrong.set_aside = heard.append
@@ -406,14 +406,14 @@ async def test_a_process_of_the_version_before_renews_without_saying_what_its_cl
 
 
 def kept(ask: Callable[..., Any], times: LeaseTimes | None = None) -> LeaseKeeper:
-    """A keeper whose clock is the running loop's."""
+    """Return a keeper that uses the running loop's clock."""
     return LeaseKeeper(
         ask, Leases(seconds), Claimant("this"), [AP], times=times or LeaseTimes(), clock=seconds
     )
 
 
 class Answers:
-    """A registry that leases everything, when it can be reached."""
+    """A registry that leases everything whenever it can be reached."""
 
     def __init__(self) -> None:
         self.there = True
@@ -449,7 +449,7 @@ async def test_leases_are_renewed_long_before_their_end() -> None:
 def test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin(
     cut: str, cause: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the database is away, that has a line of its own, which warns."""
+    """If the database is away, that has its own line, which warns."""
 
     @in_virtual_time
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""What is looked for in a log is found by an index, however long the log is."""
+"""Searches in a log use an index, however long the log is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords of the vaults' logins change while everything runs, whole or not at all."""
+"""Passwords of the vaults' logins change while everything runs, completely or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_the_old_password_opens_nothing_more_and_the_new_one_does(
 async def test_what_was_opened_before_connects_with_the_password_of_now(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The news that a password has changed come later than the change."""
+    """The news that a password has changed comes later than the change."""
     async with installation.open(organisation, AP) as vault:
         await installation.provisioner.rotate_login(organisation, AP)
         await submitted(vault)
@@ -57,9 +57,9 @@ async def test_what_was_opened_before_connects_with_the_password_of_now(
 async def test_openings_come_again_and_lose_nothing_while_passwords_change(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """In a process that keeps no connection, so that every opening needs the password.
+    """The process keeps no connection, so that every opening needs the password.
 
-    Sessions are ended with each change, so that what is under way may have to be done again.
+    Each change ends the sessions, so that work in progress may have to be repeated.
     """
     gate = await Gate.start(replace(installation.settings, idle=timedelta(0)))
     over = asyncio.Event()
@@ -138,13 +138,13 @@ async def test_a_change_is_in_the_log_with_it_also_of_one_who_stands_still(
 
 
 async def told(installation: Installation, organisation: ParticipantIdentifier) -> int:
-    """How often the organisation's log says that its login has a new password."""
+    """Return the number of entries in the organisation's log about a new password of its login."""
     async with installation.open(organisation, AP, Purpose.EXPORT) as vault:
         return [entry.event for entry in await vault.log()].count(OrgEvent.VAULT_LOGIN_ROTATED)
 
 
 async def test_two_that_replace_logins_at_once_do_not_disturb_each_other(installation: Installation) -> None:
-    """The command, and the supervisor that gives workers their next login."""
+    """One is the command, the other the supervisor that gives workers their next login."""
     organisations = [await installation.organisation([AP]) for _ in range(3)]
     vaults = [one.vault for one in installation.gate.registry.all() if one.organisation in organisations]
     other = await Provisioner.connect(installation.settings)

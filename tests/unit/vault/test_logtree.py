@@ -1,4 +1,4 @@
-"""The signed tree of a log in the database: one root for one size, and nothing read that was read before."""
+"""The signed tree of a log in the database: one root for each size, and no row read twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WITNESS = VerifierKey("witness.test/1", Algorithm.COSIGNATURE, bytes(range(32)))
 
 @dataclass
 class Asked:
-    """Counts the rows that a tree reads, and ends a unit of work at a chosen question, as a kill would."""
+    """A session that counts the rows a tree reads, and can end at a chosen query, as a kill would."""
 
     tree: LogTree
     rows: int = 0
@@ -63,7 +63,7 @@ class Asked:
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """Raised where the process ends."""
 
 
 async def signed(installation: Installation, organisation: ParticipantIdentifier) -> TreeState:
@@ -79,7 +79,7 @@ async def log(installation: Installation, organisation: ParticipantIdentifier, e
 
 
 async def keep(tree: LogTree, origin: str, size: int, root: bytes) -> None:
-    """Have the database keep a checkpoint, as whoever has the vault's login could."""
+    """Let the database keep a checkpoint, as anyone with the vault's login could."""
     await tree._write(
         "SELECT keep_checkpoint($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9::bytea[])",
         *(origin, size, root, b"", NOW, b"", [], [], []),
@@ -87,7 +87,7 @@ async def keep(tree: LogTree, origin: str, size: int, root: bytes) -> None:
 
 
 async def leaves(vault: Vault) -> list[Leaf]:
-    """The leaves as the entries themselves give them."""
+    """Return the leaves that the entries themselves determine."""
     found, after = [], 0
     while page := await vault.log(after):
         found += [one.leaf for one in page if one.leaf is not None]
@@ -354,9 +354,9 @@ async def test_the_operators_own_log_is_signed_in_the_same_way(installation: Ins
 async def test_a_kill_at_any_step_never_leaves_two_roots_for_one_size(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Two processes sign while entries come in, and each is killed at steps that are drawn by lot.
+    """Two processes sign while entries arrive, and each is killed at random steps.
 
-    What leaves a process is what it has committed; a witness sees the checkpoints of both.
+    Only committed checkpoints leave a process; a witness sees those of both.
     """
     draw = random.Random(seed("kills"))
     seen: dict[int, set[bytes]] = defaultdict(set)

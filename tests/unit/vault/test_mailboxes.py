@@ -1,4 +1,4 @@
-"""What lies in the organisation's mailboxes, and what became of it since: as message clients ask for it."""
+"""Content of the organisation's mailboxes, and changes since, as message clients ask for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OUT, IN = Direction.OUT, Direction.IN
 
 
 async def store(vault: MessageServiceVault, record: MessageRecord, content: bytes | None = b"<sdk/>") -> str:
-    """A message that is there; without content, one that was refused."""
+    """Store a message; without content, one that was refused."""
     stored = None if content is None else await body(vault, content)
     if record.direction is OUT:
         assert stored is not None
@@ -70,7 +70,7 @@ async def test_a_mailbox_holds_what_was_sent_from_it_and_what_came_in_to_it(
 async def test_mailboxes_are_listed_without_reading_what_lies_in_them(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A sender decides how many persons and references a message names, and how long an address is."""
+    """A sender decides the number of persons and references in a message, and the length of an address."""
     async with installation.open(organisation, MT) as vault:
         await store(vault, replace(came("a"), attributes="x" * 100_000))
         await store(vault, came("ä" * messagerows.LONGEST_ADDRESS))
@@ -122,7 +122,7 @@ async def test_facts_of_what_was_refused_lie_in_no_mailbox(
 async def test_a_message_stays_where_it_is_when_its_content_goes(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Its sender is to learn why: it held malicious code."""
+    """Its sender must be able to learn that it held malicious code."""
     record = sent("a")
     async with installation.open(organisation, MT) as vault:
         await store(vault, record)
@@ -158,7 +158,7 @@ async def test_a_page_goes_on_after_the_last_message_also_when_all_are_of_one_mo
 async def test_messages_that_say_much_come_a_few_at_a_time(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A sender decides how many persons and references a message names: a list of such fits in memory."""
+    """A sender decides their number of persons and references, but a list of them must fit in memory."""
     large = "x" * (messagerows.MOST_BYTES // 2)
     async with installation.open(organisation, MT) as vault:
         ids = [await store(vault, replace(came("a", number), attributes=large)) for number in range(5)]
@@ -329,7 +329,7 @@ async def test_who_waits_in_the_process_is_told_after_the_commit(
 async def test_steps_are_known_although_the_log_has_disposed_of_them(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """What interface D answers of a message lives in rows of the message's own."""
+    """Interface D answers about a message from the message's own rows."""
     one = sent("a")
     async with installation.open(organisation, MT) as vault:
         await store(vault, one)

@@ -29,7 +29,7 @@ SUBMITTED = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over", "de
 
 
 async def sent(vault: MessageServiceVault, lease: timedelta | None = MINUTE, **fields: Any) -> MessageRecord:
-    """A stored outgoing message."""
+    """Store an outgoing message."""
     record = message(**fields)
     assert await vault.create_outgoing(record, await body(vault, b"<sdk/>"), now=NOW, lease=lease)
     return record
@@ -38,7 +38,7 @@ async def sent(vault: MessageServiceVault, lease: timedelta | None = MINUTE, **f
 async def came_in(
     vault: MessageServiceVault, record: MessageRecord, item_id: str = "item"
 ) -> tuple[Received, ReceiptRecord]:
-    """An incoming message with its receipt."""
+    """Store an incoming message with its receipt."""
     answer = receipt(record.id)
     received = await vault.receive(
         record, await body(vault, b"<sdk/>"), answer, b"<ar/>", item_id=item_id, now=NOW, lease=MINUTE
@@ -393,7 +393,7 @@ async def test_a_deleted_message_is_gone_but_its_id_and_its_proof_stay(
 async def test_a_digest_is_kept_sealed_under_its_commitment(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Equal digests have commitments that differ: the log tells nobody that a guess is right."""
+    """Equal digests have different commitments, so that the log does not confirm a guess."""
     value = sha256(b"content").digest()
     async with installation.open(organisation, MT) as vault:
         first, second = vault.keep_digest(value), vault.keep_digest(value)
@@ -410,7 +410,7 @@ async def test_a_digest_is_kept_sealed_under_its_commitment(
 async def test_what_came_in_from_oneself_is_deleted_and_what_was_sent_still_has_its_deadline(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Both are known by the same id: whoever deletes the one does not keep the other from its end."""
+    """Both have the same id, and deleting one does not keep the other from its end."""
     record = message()
     async with installation.open(organisation, MT) as vault:
         await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
@@ -500,7 +500,7 @@ async def test_a_mailbox_is_stored_once_a_day_by_a_process(
 async def test_a_mailbox_of_a_message_that_was_not_stored_is_stored_with_the_next_one(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Else nobody would know its address: details of this length are not read to find it."""
+    """Otherwise the address would be unknown, because details of this length are not read to find it."""
     async with installation.open(organisation, MT) as vault:
         record = await sent(vault)
     other = replace(record, sender_address="sdk.never@0203:habo.se")

@@ -1,4 +1,4 @@
-"""The registry knows exactly when something becomes due in a vault, whoever changes it or crashes."""
+"""The registry knows exactly when something becomes due in a vault, despite other writers and crashes."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ TABLES = {AP: "transfers WHERE due_at IS NOT NULL", MT: "work"}
 async def moment(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> datetime | None:
-    """What the registry says of a vault."""
+    """Return the registry's moment for a vault."""
     return dict(await installation.gate.due(role, EVER)).get(organisation)
 
 
 async def truth(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> datetime | None:
-    """What is due in the vault itself, as the database's superuser sees it."""
+    """Return what is due in the vault itself, as the database's superuser sees it."""
     login = await vault_login(installation, organisation, role)
     administrator = await superuser(installation)
     ((due,),) = administrator.rows(f"SELECT min(due_at) FROM {login.schema}.{TABLES[role]}")
@@ -57,7 +57,7 @@ async def truth(
 
 
 async def kept(installation: Installation, organisation: ParticipantIdentifier) -> datetime | None:
-    """The moment that the message service's vault has itself."""
+    """Return the moment that the message service's vault itself stores."""
     login = await vault_login(installation, organisation, MT)
     ((due,),) = (await superuser(installation)).rows(f"SELECT due_at FROM {login.schema}.moment")
     return due if due is None else due.astimezone(NOW.tzinfo)
@@ -215,7 +215,7 @@ async def test_the_moment_of_a_vault_that_is_dropped_goes_with_it(installation: 
 
 
 async def test_nothing_can_become_due_in_a_vault_without_a_moment(installation: Installation) -> None:
-    """Nothing is stored rather than stored and forgotten."""
+    """The change is refused rather than stored and forgotten."""
     organisation = await installation.organisation([AP])
     login = await vault_login(installation, organisation, AP)
     administrator = await superuser(installation)
@@ -231,7 +231,7 @@ async def test_nothing_can_become_due_in_a_vault_without_a_moment(installation: 
 async def test_who_commits_last_sees_what_the_other_has_stored(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """One transaction ends the only work while another, begun before, stores some that is due sooner."""
+    """One transaction ends the only work, while an earlier one stores some that is due sooner."""
     async with installation.open(organisation, AP) as vault:
         old = await submitted(vault, lease=2 * MINUTE)
     stored, ended = asyncio.Event(), asyncio.Event()
@@ -255,7 +255,7 @@ async def test_who_commits_last_sees_what_the_other_has_stored(
 async def test_of_two_moments_the_later_one_stays_whichever_comes_last(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Two processes commit one after the other, and what the first one sends comes late."""
+    """Two processes commit one after the other, and the first one's news arrives late."""
     login = await vault_login(installation, organisation, AP)
     late, early = Moment(8, (NOW + MINUTE).isoformat()), Moment(7, NOW.isoformat())
     for each in (late, early):
@@ -266,7 +266,7 @@ async def test_of_two_moments_the_later_one_stays_whichever_comes_last(
 async def test_a_start_reads_from_the_vault_what_was_not_sent(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also of a worker alone, whose login to the registry is another with each start."""
+    """So does a lone worker, whose login to the registry is another at each start."""
     gate = installation.gate
     vault = (await vault_login(installation, organisation, AP)).vault
     starts = (installation.provisioner.install, lambda: installation.provisioner.new_reader(vault))
@@ -284,7 +284,7 @@ async def test_a_start_reads_from_the_vault_what_was_not_sent(
 async def test_a_vault_that_was_put_back_from_a_copy_has_its_moment_read(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Its numbers are those of then: the registry has seen higher ones."""
+    """Its numbers are old, and the registry has seen higher ones."""
     login = await vault_login(installation, organisation, AP)
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, lease=MINUTE)
@@ -380,7 +380,7 @@ async def test_while_the_database_is_away_its_own_line_says_so_and_moments_are_s
 
 
 async def test_moments_travel_with_a_notification_and_by_themselves_where_that_is_refused() -> None:
-    """Whoever may log in can fill the queue of notifications: that keeps no moment from the registry."""
+    """Any login can fill the queue of notifications, but that keeps no moment from the registry."""
     sent: list[list[str]] = []
     refused = True
 
@@ -434,7 +434,7 @@ STEP = st.one_of(
 async def test_a_moment_is_what_the_vault_holds_whatever_happened(
     installation: Installation, transactions: list[tuple[list[tuple[str, WorkKind, int, datetime]], bool]]
 ) -> None:
-    """Several transactions at once, some of them rolled back."""
+    """Several transactions run at the same time, some of them rolled back."""
     organisation = await installation.organisation([MT])
 
     async def run(steps: list[tuple[str, WorkKind, int, datetime]], kept: bool) -> None:
@@ -485,7 +485,7 @@ async def test_a_backend_that_is_killed_before_the_commit_leaves_both_or_neither
 async def test_who_commits_at_the_same_time_waits_and_then_looks(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """One ends the only work while the other, which is just committing, has stored some."""
+    """One ends the only work, while the other, about to commit, has stored some."""
     async with installation.open(organisation, MT) as vault:
         await vault.schedule(WorkKind.MESSAGE, "old", NOW)
     login = await vault_login(installation, organisation, MT)
@@ -509,7 +509,7 @@ async def test_who_commits_at_the_same_time_waits_and_then_looks(
 async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Until then nobody has locked its row: two that both have more to do never wait in a circle."""
+    """Its row is not locked until then, so two transactions with more to do never deadlock."""
     login = await vault_login(installation, organisation, MT)
     plan = "SELECT plan_work('message', %s, %s, 0)"
     with login.connect() as one, login.connect() as other:

@@ -1,4 +1,4 @@
-"""What is said when the administrator cannot look after the queue of notifications."""
+"""Reports when the administrator cannot look after the queue of notifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samdrift.vault.notifyqueue import NotifyQueue
 
 
 class Database:
-    """One whose administrator meets an error."""
+    """A database whose administrator's connection fails."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -42,7 +42,7 @@ async def looked(queue: NotifyQueue, times: int) -> None:
 async def test_a_database_that_is_away_for_long_is_said_once_with_its_cause(
     caplog: pytest.LogCaptureFixture, error: Exception, why: str
 ) -> None:
-    """Until then its own line says all there is to say."""
+    """Before that, the database's own line is enough."""
     queue = NotifyQueue(cast(Any, Database(error)))
     await looked(queue, 60)
     assert caplog.messages == []

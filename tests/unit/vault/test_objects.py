@@ -1,4 +1,4 @@
-"""The object store: whole or absent, in a folder or elsewhere."""
+"""The object store: objects are whole or absent, in a folder or elsewhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 
 
 def in_folder(tmp_path: Path) -> Objects:
-    """A store in a folder as a new installation has it."""
+    """Return a store in a folder, as a new installation has it."""
     make_place(tmp_path / "objects")
     return Objects(tmp_path / "objects")
 
@@ -60,7 +60,7 @@ async def test_a_listing_holds_one_vault_alone(objects: Objects) -> None:
 
 
 async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path: Path) -> None:
-    """As one of a file system that is not mounted: what was written there would be hidden when it is back."""
+    """Its file system may not be mounted, and new files would be hidden when it is back."""
     objects = in_folder(tmp_path)
     (tmp_path / "objects").rename(tmp_path / "aside")
     with pytest.raises(VaultUnavailable) as caught:
@@ -74,7 +74,7 @@ async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path
 async def test_no_process_that_starts_meanwhile_makes_a_folder_anew_that_is_gone(
     installation: Installation,
 ) -> None:
-    """The doctor did, and what ran beside it wrote messages there, which what came back would have hidden."""
+    """The doctor did, and processes next to it stored messages there that would have been hidden."""
     await installation.organisation()
     folder = installation.settings.objects
     assert isinstance(folder, Path)
@@ -94,7 +94,7 @@ async def test_no_process_that_starts_meanwhile_makes_a_folder_anew_that_is_gone
 async def test_a_folder_that_goes_while_a_body_comes_is_not_made_anew_either(
     tmp_path: Path, size: int
 ) -> None:
-    """A message that was on its way made it, was accepted, and would have been hidden by what came back."""
+    """A message on its way made it, was accepted, and would have been hidden when the store came back."""
     objects = in_folder(tmp_path)
     writer = objects.writer("v1/one")
     (tmp_path / "objects").rename(tmp_path / "aside")
@@ -120,7 +120,7 @@ async def test_a_folder_that_goes_while_a_body_comes_is_not_made_anew_either(
 async def test_a_disk_that_is_nearly_full_is_known_before_each_message_finds_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, cause: str
 ) -> None:
-    """Some messages fit and others do not: callers were asked to come again, and nothing said why."""
+    """Some messages fitted and others did not: callers were asked to try again, without a reason."""
     objects, room = in_folder(tmp_path), {"free": 4096}
 
     def statvfs(_: Path) -> SimpleNamespace:
@@ -138,7 +138,7 @@ async def test_a_disk_that_is_nearly_full_is_known_before_each_message_finds_out
 async def test_that_a_body_finds_no_room_is_a_warning_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one large body the store does not tell, as long as it has room for others."""
+    """The store itself reports nothing about one large body, as long as it has room for others."""
     writer = in_folder(tmp_path).writer("v1/one")
 
     async def full(data: bytes) -> None:
@@ -154,7 +154,7 @@ async def test_that_a_body_finds_no_room_is_a_warning_of_its_own(
 async def test_a_body_that_finds_no_room_where_that_is_known_is_no_warning_a_second_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A minute of a full disk was seven lines, of which two said so."""
+    """A minute of a full disk caused seven lines, of which two gave the reason."""
     objects, room = in_folder(tmp_path), {"free": 0}
 
     def statvfs(_: Path) -> SimpleNamespace:
@@ -180,7 +180,7 @@ async def test_a_body_that_finds_no_room_where_that_is_known_is_no_warning_a_sec
 
 
 async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: Path) -> None:
-    """It waits for the object store, and is not looked at as something that was altered."""
+    """It waits for the object store, and does not count as altered."""
     objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"1")
     (tmp_path / "objects").rename(tmp_path / "aside")
@@ -199,7 +199,7 @@ async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
 async def test_what_root_brings_in_belongs_to_the_user_of_the_vault(tmp_path: Path) -> None:
-    """Who could not read it else, when root's files are root's alone."""
+    """The user could not read it otherwise, when root's files are root's alone."""
     (tmp_path / "objects" / "v1").mkdir(parents=True)
     os.chown(tmp_path / "objects" / "v1", 320_001, 320_002)
     former = os.umask(0o077)
@@ -242,7 +242,7 @@ async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> 
 
 
 async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: Path) -> None:
-    """Its folder belongs to the process of its organisation, which somebody may have broken into."""
+    """Its folder belongs to the process of its organisation, which may have been broken into."""
     objects = in_folder(tmp_path)
     await put(objects, "v1/one", b"1")
     await put(objects, "v2/two", b"2")
@@ -256,7 +256,7 @@ async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: P
 async def test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for(
     tmp_path: Path,
 ) -> None:
-    """Export and isolation check read objects as root, from a folder that is the worker's."""
+    """Export and isolation check read objects as root, from a folder that belongs to the worker."""
     objects, victim = in_folder(tmp_path), tmp_path / "victim"
     await put(objects, "v1/whole", b"content")
     await put(objects, "v2/other", b"another's")
@@ -286,7 +286,7 @@ async def test_what_a_vaults_process_planted_among_its_objects_is_neither_follow
 async def test_who_stops_reading_takes_nothing_from_what_is_opened_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
 ) -> None:
-    """A thread cannot be cancelled: the number of a file that is closed meanwhile is another's by then."""
+    """A thread cannot be cancelled, and the number of a closed file may soon be another's."""
     objects, other = in_folder(tmp_path), tmp_path / "other"
     await put(objects, "v1/one", b"one")
     other.write_bytes(b"another organisation's")
@@ -324,7 +324,7 @@ async def test_who_stops_reading_takes_nothing_from_what_is_opened_next(
 
 
 def descriptors() -> int:
-    """How many this process has open, without the one that this takes."""
+    """Return the number of open descriptors of this process, without the one used for counting."""
     return len(os.listdir("/proc/self/fd")) - 1
 
 
@@ -342,7 +342,7 @@ async def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path) -> 
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    """A file elsewhere, from long ago, to which the user of a vault's folder has put links."""
+    """Return an old file elsewhere, to which the user of a vault's folder has made links."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     file = elsewhere / "passwd"
@@ -362,7 +362,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 async def test_nothing_is_listed_or_removed_over_a_link(tmp_path: Path, planted: Path) -> None:
-    """Root lists and sweeps there once an installation changes from level ``process`` to ``shared``."""
+    """Root lists and sweeps there after an installation changes from level ``process`` to ``shared``."""
     objects = in_folder(tmp_path)
     await put(objects, "v1/own", b"1")
     assert [stored.name for stored in await objects.under("v1")] == ["v1/own"]
@@ -402,11 +402,11 @@ async def main(folder):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""A thread of the store's client that is still in the interpreter when nothing more is to be done."""
+"""A program with a client thread of the store still in the interpreter at its end."""
 
 
 def test_a_process_that_ends_right_after_its_last_object_ends_well(tmp_path: Path) -> None:
-    """It was aborted, status 134, with all done that it was started for: one command in a hundred."""
+    """One command in a hundred was aborted, status 134, after all its work was done."""
     (tmp_path / "objects").mkdir()
     command = [sys.executable, "-c", _HANDED_OVER_AND_ENDED, tmp_path / "objects"]
     assert {subprocess.run(command, check=False, capture_output=True).returncode for _ in range(5)} == {0}

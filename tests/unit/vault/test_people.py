@@ -1,4 +1,4 @@
-"""Persons, sessions and statements in the vault of a message client."""
+"""People, sessions and statements in the vault of a message client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def begun(installation: Installation, whose: ParticipantIdentifier, *sessi
 
 
 async def marks(installation: Installation, whose: ParticipantIdentifier, *numbers: int) -> list[int]:
-    """Of these sessions, those that have not ended."""
+    """Return the sessions among these that have not ended."""
     async with installation.open(whose, MK) as vault:
         return [number for number in numbers if await vault.session(number.to_bytes(32)) is not None]
 
@@ -153,7 +153,7 @@ async def test_all_sessions_end_of_one_person_or_of_everybody(
 async def test_no_session_outlives_a_suspension(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A notice of logout could not be heeded meanwhile."""
+    """A notice of logout could not be processed during it."""
     await begun(installation, organisation, session(1))
     registry = installation.gate.registry
     for state in (RegistrationState.SUSPENDED, RegistrationState.ACTIVE):
@@ -165,7 +165,7 @@ async def test_no_session_outlives_a_suspension(
 
 
 async def test_no_session_of_an_officer_outlives_a_suspension(installation: Installation) -> None:
-    """Nor at the pages of governance."""
+    """Nor does one at the pages of governance."""
     whose = await installation.organisation([GOV])
     one = session(1)
     async with installation.open(whose, GOV) as vault:
@@ -179,7 +179,7 @@ async def test_no_session_of_an_officer_outlives_a_suspension(installation: Inst
 
 
 async def test_an_officer_takes_nobodys_id(installation: Installation) -> None:
-    """Who is known by another id in the record gets it, unless somebody else has it."""
+    """A person who has another id in the record gets that one, unless it is taken."""
     whose = await installation.organisation([GOV])
     async with installation.open(whose, GOV) as vault:
         anna, bo = await vault.know_person(ANNA), await vault.know_person(BO)
@@ -195,7 +195,7 @@ async def test_an_officer_takes_nobodys_id(installation: Installation) -> None:
 
 
 async def test_a_key_that_was_moved_to_another_person_is_not_read(installation: Installation) -> None:
-    """Whoever can write to the database gives nobody another's key."""
+    """Write access to the database does not suffice to give a person another's key."""
     whose = await installation.organisation([GOV])
     async with installation.open(whose, GOV) as vault:
         anna, bo = await vault.know_person(ANNA), await vault.know_person(BO)

@@ -1,4 +1,4 @@
-"""Provisioning: repeatable, whole or not done, random names, and nothing left after a vault is dropped."""
+"""Provisioning: repeatable, atomic, with random names, and no traces after a vault is dropped."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 @pytest_asyncio.fixture
 async def administrator(installation: Installation) -> AsyncIterator[Session]:
-    """A session of the database's administrator."""
+    """Yield a session of the database's administrator."""
     database = await Database.start(installation.settings)
     session = await Session.connect(database.administrator())
     yield session
@@ -172,7 +172,7 @@ async def test_a_dropped_vault_leaves_nothing_and_others_stay(
 async def test_a_process_keeps_no_key_of_a_vault_that_is_dropped(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Those of another vault stay where they are."""
+    """Keys of other vaults are kept."""
     keys = cast(SoftwareKeyStore, open_keys(installation.settings))
     gate = await Gate.start(installation.settings, keys=keys)
     try:

@@ -1,4 +1,4 @@
-"""The registry's login, which every process has, gets another password, and nobody notices."""
+"""The registry's login, which every process has, gets another password without disturbance."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROLES = (AP,)
 async def test_whoever_logs_in_as_the_registry_comes_again_while_its_password_changes(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The operator's log, the registry read anew, the check of isolation, processes that start."""
+    """Examples are the operator's log, reading the registry, the isolation check, and starting processes."""
     before = await registry_login(installation)
     settings = replace(installation.settings, idle=timedelta(0))
     keys = open_keys(settings)
@@ -121,7 +121,7 @@ async def test_an_interrupted_change_of_the_registrys_password_locks_nobody_out(
 
 
 class Changing:
-    """A key store and a server whose passwords change after so many attempts to log in."""
+    """A key store and a server whose passwords change after a number of attempts to log in."""
 
     def __init__(self, *changes: tuple[int, tuple[str, ...], str]) -> None:
         self._changes = list(changes)

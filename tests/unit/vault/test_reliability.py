@@ -1,4 +1,4 @@
-"""What survives: a killed process leaves nothing half done, a restarted server is come back to by itself."""
+"""Survival: a killed process leaves nothing half done, and a restarted server is reconnected to."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
 
 @pytest_asyncio.fixture(scope="module")
 async def own() -> AsyncIterator[Installation]:
-    """An installation whose server may be stopped."""
+    """Yield an installation whose server may be stopped."""
     with server_folder() as folder:
         async with installed(settings_in(folder)) as running:
             yield running
 
 
 async def hosted(own: Installation) -> ParticipantIdentifier:
-    """A new organisation, made with a connection that no earlier restart has cut."""
+    """Add a new organisation, over a connection that no earlier restart has cut."""
     provisioner = await Provisioner.connect(own.settings)
     try:
         return await replace(own, provisioner=provisioner).organisation([AP])
@@ -111,7 +111,7 @@ async def line(process: asyncio.subprocess.Process) -> str:
 async def stored(
     own: Installation, organisation: ParticipantIdentifier, now: datetime = NOW + 10 * MINUTE
 ) -> tuple[set[str], set[str]]:
-    """Envelopes that the vault holds with a readable body, and those that its unbroken log tells of."""
+    """Return the envelopes with a readable body in the vault, and those in its unbroken log."""
     async with own.open(organisation, AP) as vault:
         transfers = await vault.claim_transfers(now=now, lease=MINUTE, limit=10_000)
         log = await vault.log(limit=10_000)
@@ -124,7 +124,7 @@ async def stored(
 
 
 async def settled(own: Installation, organisation: ParticipantIdentifier) -> tuple[set[str], set[str]]:
-    """The same, once the server has ended what a killed process had asked for, between the two looks."""
+    """Return the same, after the server has ended a killed process's requests between two looks."""
     transfers, log = await stored(own, organisation)
     for look in range(2, 600):
         if transfers == log:
@@ -135,7 +135,7 @@ async def settled(own: Installation, organisation: ParticipantIdentifier) -> tup
 
 
 async def test_the_next_start_knows_what_became_due_just_before_a_kill(own: Installation) -> None:
-    """It is stored, and the registry has not heard of it."""
+    """The work is stored, but the registry has not been informed."""
     organisation = await hosted(own)
     process = await child(own, organisation, "10", "unheard")
     stored = {await line(process)}
@@ -179,7 +179,7 @@ async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installati
 async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_stored(
     own: Installation, how: str, size: str
 ) -> None:
-    """In openings of several round trips, and of the one that stores, logs and commits."""
+    """The openings have several round trips, or one that stores, logs and commits."""
     organisation = await hosted(own)
     chance = random.Random(seed(7))
     told: set[str] = set()
@@ -285,7 +285,7 @@ async def test_wakeups_come_back_after_a_restart(own: Installation) -> None:
 async def test_the_commit_of_a_cut_connection_is_reported_as_unknown(
     own: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that breaks with the COMMIT under way: the caller hears that it failed, and repeats."""
+    """A connection breaks during the COMMIT; the caller gets an error, and repeats the work."""
     organisation = await hosted(own)
     run = Session.run
 
@@ -321,9 +321,9 @@ THEN_WORKS = ("DO $$ BEGIN PERFORM 1 FROM generate_series(1, 1e9); END $$", ())
 
 
 async def killed_while_asked(own: Installation, unread: int, *, deaf: bool) -> None:
-    """Ask for two things; the server is killed after the first, with so many bytes of the question unread.
+    """Send two requests; kill the server after the first, with ``unread`` bytes of the second left.
 
-    ``deaf`` is whether the answer so far and the end of the connection are noticed at once.
+    With ``deaf``, the answer so far and the end of the connection are noticed at the same moment.
     """
     session, witness = await connected(own), await connected(own)
     asked = asyncio.create_task(session.run([ANSWERED, THEN_WORKS, ("SELECT $1::bytea", (bytes(unread),))]))
@@ -352,7 +352,7 @@ async def test_a_killed_server_process_is_noticed_whatever_it_left_unread(
 
 
 async def test_connections_after_one_that_was_cut_while_it_was_written_to(own: Installation) -> None:
-    """Nothing of it is left with the event loop, which would take the next one with its number for it."""
+    """The event loop must not keep anything that it could mistake for the next one with its number."""
     await killed_while_asked(own, 5_000_000, deaf=False)
     async with asyncio.timeout(60):
         await answers(own)
@@ -362,7 +362,7 @@ async def test_connections_after_one_that_was_cut_while_it_was_written_to(own: I
 
 
 async def connected(own: Installation) -> Session:
-    """A connection, as soon as the server has come to itself after the last kill."""
+    """Return a connection, as soon as the server has recovered from the last kill."""
     while True:
         with contextlib.suppress(VaultUnavailable):
             return await Session.connect(own.gate._operator.address)
@@ -370,7 +370,7 @@ async def connected(own: Installation) -> Session:
 
 
 async def ended(session: Session) -> None:
-    """Return when the server has ended the connection."""
+    """Wait until the server has ended the connection."""
     with contextlib.suppress(VaultUnavailable):
         while True:
             await session.run([("SELECT 1", ())])

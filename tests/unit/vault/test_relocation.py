@@ -1,4 +1,4 @@
-"""Vaults move into a database of their organisation, and back, whole or not at all."""
+"""Vaults move into a database of their organisation and back, completely or not at all."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ BACK = [step for step in STEPS if not step.startswith("the database")]
 
 
 class Killed(BaseException):
-    """What no code expects, and nothing puts right."""
+    """Raised as an error that no code expects or repairs."""
 
 
 @pytest_asyncio.fixture(scope="module")
 async def own() -> AsyncIterator[Installation]:
-    """An installation with two organisations that have content."""
+    """Yield an installation with two organisations that have content."""
     with server_folder() as folder:
         async with installed(settings_in(folder)) as running:
             for _ in range(2):
@@ -79,7 +79,7 @@ async def filled(own: Installation) -> ParticipantIdentifier:
 
 
 async def content(own: Installation) -> Content:
-    """What every table of every vault holds."""
+    """Return the content of every table of every vault."""
     administrator = seen_by(own)
     schemas = administrator.rows("SELECT schema FROM registry.registrations")
     return administrator.snapshots([schema for (schema,) in schemas])
@@ -94,7 +94,7 @@ async def provisioned(own: Installation, what: Callable[[Provisioner], Any]) -> 
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """Have a step raise what a killed process would leave to the server: open transactions, and no more."""
+    """Make a step raise, which leaves to the server only open transactions, as a killed process would."""
     module, name, moment = STEPS[step]
     really = getattr(module, name)
 
@@ -107,7 +107,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
 
 
 def places(administrator: Superuser) -> list[str]:
-    """Databases of organisations."""
+    """Return the databases of organisations."""
     return [
         name
         for (name,) in administrator.rows("SELECT datname FROM pg_database WHERE datname ~ '^d[0-9a-f]{32}$'")
@@ -115,7 +115,7 @@ def places(administrator: Superuser) -> list[str]:
 
 
 async def assert_apart(own: Installation, before: Content) -> None:
-    """Each organisation in a database of its own, with all that it had, and it works."""
+    """Check that each organisation has its own database, with everything it had, and works."""
     administrator = seen_by(own)
     assert await content(own) == before
     kept = administrator.rows("SELECT DISTINCT organisation, database FROM registry.registrations")
@@ -149,7 +149,7 @@ async def test_a_move_back_and_out_again_changes_nothing(own: Installation) -> N
 
 
 async def operator_log(own: Installation) -> list[LogEntry]:
-    """Entries of the operator's log about moves."""
+    """Return the operator's log entries about moves."""
     return [one for one in await own.gate.read_operator_log() if one.event.startswith("org:database:")]
 
 
@@ -172,7 +172,7 @@ async def test_each_move_is_in_the_operators_log_with_its_organisation(own: Inst
 
 @whole
 async def test_a_process_that_runs_follows_a_vault_into_the_other_database(own: Installation) -> None:
-    """It holds sessions in the one that the vault leaves, and knows its login there."""
+    """It holds sessions in the database that the vault leaves, and knows its login there."""
     (organisation, *_) = own.gate.registry.organisations(AP)
     for move in (Provisioner.move_back, Provisioner.install):
         async with own.open(organisation, AP) as vault:
@@ -271,7 +271,7 @@ async def test_what_does_not_arrive_as_it_was_is_not_moved(
     pieces = 0
 
     async def lossy(copy: psycopg.AsyncCopy, data: Any) -> None:
-        """The second row of each table is lost."""
+        """Drop the second row of each table."""
         nonlocal pieces
         pieces = 0 if bytes(data).startswith(b"PGCOPY") else pieces + 1
         if pieces != 2:

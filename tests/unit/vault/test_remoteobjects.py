@@ -1,4 +1,4 @@
-"""An object store over the network that fails: one clear cause, nothing told of keys and names."""
+"""A failing object store over the network: one clear cause, without keys and names."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def objects_by(way: Way) -> Objects:
 
 
 async def failed(attempt: Attempt, objects: Objects) -> str:
-    """Return the cause; the error is one that is tried again, and tells nothing but that."""
+    """Return the cause of the error, which is temporary and reveals nothing else."""
     with pytest.raises(VaultUnavailable) as caught:
         await attempt(objects)
     told = "".join(traceback.format_exception(caught.value))
@@ -95,7 +95,7 @@ async def failed(attempt: Attempt, objects: Objects) -> str:
 
 @pytest.mark.parametrize("answer", list(CAUSES), ids=lambda one: f"{one.status} {one.code}")
 async def test_what_a_store_answers_instead_is_said_in_its_own_word(way: Way, answer: Answer) -> None:
-    """A bucket that is gone says nothing of what was in it: nothing is taken for altered or lost."""
+    """A missing bucket says nothing about its objects, which do not count as altered or lost."""
     way.answer = answer
     objects = objects_by(way)
     found = {name: await failed(attempt, objects) for name, attempt in ATTEMPTS.items()}
@@ -124,7 +124,7 @@ async def test_a_store_that_is_down_silent_or_breaks_off_is_said_so(way: Way) ->
 async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_altered(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked for its size, and then for its content: the bucket can go in between."""
+    """Size and content are two requests, and the bucket can disappear between them."""
 
     class Vanishing:
         async def read(self, _: int) -> bytes:
@@ -138,7 +138,7 @@ async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_a
     assert await failed(read, objects_by(way)) == "it answers 404 NoSuchBucket"
 
     async def there(*_: object) -> None:
-        """It is back by the time that it is looked for again."""
+        """Succeed, as a store that is back by the next attempt."""
 
     async def not_there(*_: object) -> None:
         raise FileNotFoundError
@@ -154,7 +154,7 @@ async def test_what_vanishes_with_its_bucket_while_it_is_read_is_not_taken_for_a
 async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each would wait as long as a request may last, and whoever brought it longer than they do."""
+    """Each message would wait for the whole time limit, longer than its sender does."""
     monkeypatch.setattr(remoteobjects, "LOOK", timedelta(seconds=0.2))
     monkeypatch.setattr(remoteobjects, "ANSWER", timedelta(minutes=5))
     objects, way.silent = objects_by(way), True
@@ -169,7 +169,7 @@ async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
 
 
 async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -> None:
-    """One that is read only or full answers a listing: its health is not told by that."""
+    """A store that is read-only or full still answers a listing, so that does not show its health."""
     objects = objects_by(way)
     listing = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
     way.answer = Answer(507, "QuotaExceeded")
@@ -185,7 +185,7 @@ async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -
 
 
 async def test_what_a_store_lists_elsewhere_is_none_of_the_vaults(way: Way) -> None:
-    """What is listed is removed, at the end of an organisation and in a sweep: it would be all of others'."""
+    """A sweep, or the end of an organisation, removes the listed objects, which could be other vaults'."""
     names = ("v2/two", "v10/ten", "v1", "v1/one")
     listed = "".join(
         f"<Contents><Key>here/{name}</Key><LastModified>2026-01-01T00:00:00Z</LastModified>"
@@ -210,7 +210,7 @@ def test_issuers_that_are_named_vouch_for_a_store() -> None:
 
 
 def test_a_store_that_is_reached_by_tls_sends_nobody_to_where_there_is_none() -> None:
-    """A redirection would."""
+    """A redirection could otherwise do so."""
     for endpoint, allowed in ((None, False), ("https://s3.example.se", False), ("http://127.0.0.1", True)):
         store = remoteobjects.remote_store(replace(SETTINGS, endpoint=endpoint))
         assert isinstance(store, S3Store)
@@ -218,7 +218,7 @@ def test_a_store_that_is_reached_by_tls_sends_nobody_to_where_there_is_none() ->
 
 
 class _Listing(Answer):
-    """Lists, and takes nothing."""
+    """A store that lists, but accepts nothing."""
 
     __slots__ = ("listing",)
 

@@ -1,4 +1,4 @@
-"""Nothing grows for ever without a rule: every table has one, and what goes by time goes in small steps."""
+"""Every table has a rule against endless growth, and expired rows are removed in small steps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.vaults import MINUTE, Installation, body, incoming, message, receipt,
 AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
 DAY = timedelta(days=1)
 PRESENT = datetime.now(UTC)
-"""The database's own clock guards what is young: what is old here is so by that clock."""
+"""The current time; the database's own clock protects young rows and decides which are old."""
 OLD, YOUNG = PRESENT - 200 * DAY, PRESENT - 170 * DAY
 VERY_OLD = PRESENT - 500 * DAY
 
@@ -79,7 +79,7 @@ def access_point(attempts: int, interval: int) -> AccessPointConfig:
 
 
 def test_no_sender_can_be_told_to_repeat_for_longer_than_duplicates_are_found() -> None:
-    """An attempt that a restart has cut short counts for nothing, so that there may be twice as many."""
+    """Attempts cut short by a restart do not count, so that there may be twice as many."""
     table = cast(Table, None)
     assert list(check_attempts(access_point(30, 86400), table)) == []
     ((where, text),) = check_attempts(access_point(31, 86400), table)
@@ -161,7 +161,7 @@ async def test_it_goes_in_small_steps_that_another_opening_can_come_between(
 async def test_the_database_refuses_to_forget_what_a_sender_may_still_repeat(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> None:
-    """However a process's clock goes: the vault's own login cannot have it forget."""
+    """The vault's own login cannot make the database forget, even if a process's clock is wrong."""
     login = await vault_login(installation, organisation, role)
     connection = login.connect()
     try:
@@ -178,7 +178,7 @@ async def test_the_database_refuses_to_forget_what_a_sender_may_still_repeat(
 async def test_the_database_forgets_searches_and_notices_when_their_rules_say(
     installation: Installation,
 ) -> None:
-    """The rules are stated here and in the database's own functions: both must mean the same moment."""
+    """The rules are in the code and in the database's functions, and must mean the same moment."""
     organisation = await installation.organisation([MK])
     login = await vault_login(installation, organisation, MK)
     connection = login.connect()
@@ -205,7 +205,7 @@ async def test_the_database_forgets_searches_and_notices_when_their_rules_say(
 async def test_an_envelope_whose_message_is_forgotten_does_not_open_again(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A recording that is played back after the window: its key is marked for as long as the vault."""
+    """A recording may be replayed after the window, so its key stays marked as long as the vault lives."""
 
     async def take(now: datetime) -> Claim:
         async with installation.open(organisation, MT) as vault:

@@ -1,4 +1,4 @@
-"""The second form of a log in the database: who chooses what, in old logs and new, under an upgrade too."""
+"""The second form of a log in the database: choices in old and new logs, also during an upgrade."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def connected(provisioner: Provisioner, schema: str) -> AsyncIterator[Conn
 
 @asynccontextmanager
 async def log_of_0_1(provisioner: Provisioner, schema: str, entries: int) -> AsyncIterator[Connection]:
-    """A log as version 0.1 made it, with some entries."""
+    """Make a log with some entries as version 0.1 did."""
     async with connected(provisioner, schema) as connection:
         await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         for name in _BEFORE:
@@ -111,7 +111,7 @@ async def test_salts_are_random_and_commitments_are_to_salt_and_facts(provisione
 
 
 async def test_an_append_that_waited_for_the_upgrade_is_in_the_second_form(provisioner: Provisioner) -> None:
-    """It was begun with the former function's text, which the upgrade does not change under it."""
+    """It began with the former function's text, which the upgrade does not change during the call."""
     async with (
         log_of_0_1(provisioner, "waited", 3) as administrator,
         connected(provisioner, "waited") as first,
@@ -134,7 +134,7 @@ async def test_an_append_that_waited_for_the_upgrade_is_in_the_second_form(provi
 
 
 async def _blocked(connection: Connection, number: int) -> None:
-    """Wait until so many sessions wait for a lock."""
+    """Wait until ``number`` sessions wait for a lock."""
     async with asyncio.timeout(60):
         while True:
             found = await connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -173,7 +173,7 @@ async def test_facts_and_salts_can_be_disposed_of_and_the_tree_stays(provisioner
 
 
 async def test_the_database_gives_each_event_its_class(provisioner: Provisioner) -> None:
-    """Whatever the facts say; what is no entry at all is kept like a decision."""
+    """The facts do not matter, and anything that is not an entry is kept like a decision."""
     async with log_of_0_1(provisioner, "classes", 0) as connection:
         await upgrade(connection)
         for event in declared():
@@ -192,7 +192,7 @@ async def test_the_database_gives_each_event_its_class(provisioner: Provisioner)
 async def test_the_vaults_own_login_chooses_nothing_of_an_entry(
     installation: Installation, role: Role
 ) -> None:
-    """Neither its number, class, salt and commitment, nor that there is another entry."""
+    """It chooses neither number, class, salt and commitment, nor the existence of another entry."""
     organisation = await installation.organisation([role])
     login = await vault_login(installation, organisation, role)
     content = happening(1).content()

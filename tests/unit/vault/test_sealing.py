@@ -1,4 +1,4 @@
-"""Sealed values: bound to vault and place, unreadable without the key, and findable by a keyed mark."""
+"""Sealed values: bound to vault and place, unreadable without the key, and found by a keyed mark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One session key opens one envelope: what is marked, when it is durable, and what is known to be lost."""
+"""One session key opens one envelope: marks, their durability, and marks known to be lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def take(
 
 
 async def taken(installation: Installation, whose: ParticipantIdentifier, *given: bytes) -> Claim:
-    """What becomes of a session key and an envelope in an opening of their own."""
+    """Return the claim of a session key and an envelope in an opening of their own."""
     async with installation.open(whose, MT) as vault:
         try:
             return (await take(vault, *given)).claim
@@ -59,7 +59,7 @@ async def test_a_session_key_opens_its_own_envelope_as_often_as_it_comes_and_no_
 async def test_a_mark_stays_whatever_becomes_of_the_opening(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """An envelope that makes the processing fail cannot have its mark undone."""
+    """An envelope that makes the processing fail cannot undo its mark."""
 
     async def crash() -> None:
         async with installation.open(organisation, MT) as vault:
@@ -84,7 +84,7 @@ async def test_of_two_envelopes_at_the_same_moment_one_is_opened(
 async def test_a_mark_is_made_before_anything_else_of_the_opening(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Else one session of the database would be held while another is waited for."""
+    """Otherwise a database session would be held while waiting for another."""
     async with installation.open(organisation, MT) as vault:
         await vault.log()
         with pytest.raises(RuntimeError):
@@ -103,7 +103,7 @@ async def test_marks_hold_over_a_new_data_key_and_a_new_process(
 async def test_the_session_key_itself_is_nowhere(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A mark can be checked against no guess without the vault's key, and not in another vault."""
+    """A mark cannot confirm a guess without the vault's key, or in another vault."""
     other = await installation.organisation([MT])
     found = []
     for whose in (organisation, other):
@@ -138,7 +138,7 @@ async def test_refusals_are_counted_for_each_sender_within_a_window(
 async def test_marks_go_along_when_the_organisation_moves(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Its private key may be in a token that goes along too; also over a second move."""
+    """Its private key may be in a token that moves too; a second move is tested as well."""
     assert await taken(installation, organisation, KEY, b"one") is Claim.TAKEN
     for _ in range(2):
         brought = await everything(installation, organisation, MessageServiceDeparture)
@@ -162,7 +162,7 @@ async def key_of(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def restored(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """Bring the table of marks back as it was before the last one, as an older backup has it."""
+    """Restore the table of marks to its state before the last one, as an older backup has it."""
     schema = (await vault_login(installation, organisation, MT)).schema
     last = f"SELECT mark FROM {schema}.session_keys ORDER BY at DESC LIMIT 1"
     (await superuser(installation)).rows(f"DELETE FROM {schema}.session_keys WHERE mark = ({last})")
@@ -220,7 +220,7 @@ async def test_two_custodians_can_accept_that_marks_are_lost(
 async def test_a_key_store_that_came_back_without_its_witness_is_no_excuse(
     installation: Installation, organisation: ParticipantIdentifier, witness: Witness | None
 ) -> None:
-    """Database and keys both from backups: nobody knows what came in since."""
+    """If database and keys are both from backups, it is unknown which messages came since."""
     await key_of(installation, organisation)
     await taken(installation, organisation)
     vault_id = (await vault_login(installation, organisation, MT)).vault
@@ -234,7 +234,7 @@ async def test_a_key_store_that_came_back_without_its_witness_is_no_excuse(
 async def test_envelopes_from_before_marks_were_kept_are_lost_marks_but_nothing_under_way_is_refused(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """An installation that is brought up to date."""
+    """The case is an installation that is upgraded."""
     certificate = await key_of(installation, organisation)
     async with installation.open(organisation, MT) as vault:
         await vault.mark_processed("item", now=NOW)

@@ -1,4 +1,4 @@
-"""What a vault holds for access tokens: keys that replace themselves, and assertions that are used once."""
+"""A vault's data for access tokens: keys that replace themselves, and assertions used only once."""
 
 from __future__ import annotations
 

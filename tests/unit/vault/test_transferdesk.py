@@ -1,4 +1,4 @@
-"""The operator's staff act on transfers, never on content, and under their name (invariant 10)."""
+"""The operator's staff act on transfers, never on content, and in their own name (invariant 10)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def objects_of(installation: Installation) -> set[Path]:
 
 
 async def postponed(installation: Installation, organisation: ParticipantIdentifier) -> Transfer:
-    """A transfer that waits after a first attempt."""
+    """Return a transfer that waits after its first attempt."""
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault, lease=MINUTE)
         assert await vault.postpone(

@@ -1,4 +1,4 @@
-"""What crashes left behind goes away by itself."""
+"""Leftovers of crashes disappear without help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.vaults import Installation, installed, server_folder, settings_in, su
 
 @pytest_asyncio.fixture
 async def own() -> AsyncIterator[Installation]:
-    """An installation with no vaults that other tests have damaged."""
+    """Yield an installation without vaults that other tests have damaged."""
     with server_folder() as folder:
         async with installed(settings_in(folder)) as running:
             yield running
@@ -35,7 +35,7 @@ async def test_what_nobody_knows_is_removed_from_every_vault(own: Installation) 
 
 
 async def with_something_lost(installation: Installation) -> Path:
-    """An organisation with a transfer, and with an old object that belongs to none."""
+    """Make an organisation with a transfer, and with an old object that belongs to none."""
     organisation: ParticipantIdentifier = await installation.organisation()
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         await submitted(vault, os.urandom(300_000))

@@ -42,7 +42,7 @@ def test_requests_are_signed_as_in_amazons_own_examples(query: str, signature: s
 
 
 class Store(Answer):
-    """Lists all uploads that there are, two at a time, whatever was asked for; one is over already."""
+    """A store that lists all uploads, two at a time, whatever was asked for; one is over already."""
 
     __slots__ = ("uploads",)
 
@@ -78,7 +78,7 @@ class Store(Answer):
 
 
 class Said(Answer):
-    """Answers every request with a text that is no listing."""
+    """A store that answers every request with a text that is not a listing."""
 
     __slots__ = ("text",)
 
@@ -91,7 +91,7 @@ class Said(Answer):
 
 
 class Endless(Answer):
-    """Lists the same upload again and again, each time with another place to go on from."""
+    """A store that lists the same upload again and again, each time with another place to continue."""
 
     __slots__ = ()
 

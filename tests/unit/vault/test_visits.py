@@ -1,4 +1,4 @@
-"""Visits: whoever looks into vaults now and then hears of a login that somebody else's work has taken."""
+"""Visits: occasional readers of vaults learn of a login that other work has made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wake-ups: what another process stored is heard, what this one stored is not, nothing is lost by a break."""
+"""Wake-ups: changes by other processes are heard, one's own are not, and a break loses none."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ROLES = (AP, MT)
 
 @pytest_asyncio.fixture
 async def other(installation: Installation) -> AsyncIterator[Gate]:
-    """A second gate on the same database, as in another process."""
+    """Open a second gate on the same database, as in another process."""
     gate = await Gate.start(installation.settings)
     yield gate
     await gate.close()
 
 
 class Ear:
-    """Collects wake-ups in the background."""
+    """A collector of wake-ups in the background."""
 
     def __init__(self, gate: Gate) -> None:
         self.heard: list[Hosted] = []
@@ -44,7 +44,7 @@ class Ear:
             self.heard.append(hosted)
 
     async def hears(self, *expected: Hosted) -> None:
-        """Exactly these, in this order."""
+        """Check that exactly these are heard, in this order."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(60):
                 while len(self.heard) < len(expected):

@@ -1,4 +1,4 @@
-"""A sign-in service for tests, which does everything right until it is told to do one thing wrong."""
+"""A sign-in service for tests, which is correct until it is set to do one thing wrong."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Change = Callable[[dict[str, Any]], None]
 
 @dataclass
 class SignInService:
-    """OpenID Connect as RFCs and specifications have it, over function calls."""
+    """An OpenID Connect service as in RFCs and specifications, over function calls."""
 
     clock: Callable[[], datetime]
     issuer: str = ISSUER
@@ -35,9 +35,9 @@ class SignInService:
     down: set[str] = field(default_factory=set)
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
-    """Claims of the next ID token in place of the right ones; ``None`` leaves one out."""
+    """Claims that replace those of the next ID token; ``None`` removes one."""
     answer: dict[str, Any] = field(default_factory=dict)
-    """Parameters of the next answer in place of the right ones."""
+    """Parameters that replace those of the next answer."""
     id_token: str | None = None
     called: list[str] = field(default_factory=list)
     slow: float = 0.0
@@ -69,7 +69,7 @@ class SignInService:
         return Fetched(404, "text/plain", b"")
 
     def visit(self, url: str) -> dict[str, list[str]]:
-        """Sign the person in who came by ``url``; returns the parameters of the answer."""
+        """Sign in the person who came by ``url``; return the parameters of the answer."""
         assert url.startswith(f"{self.issuer}/authorize?"), url
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         code = f"code-{len(self._codes)}"
@@ -82,7 +82,7 @@ class SignInService:
         }
 
     def logout_token(self, **changed: Any) -> str:
-        """A notice of logout (Back-Channel Logout 2.4)."""
+        """Return a notice of logout (Back-Channel Logout 2.4)."""
         now = int(self.clock().timestamp())
         claims = {
             "iss": self.issuer,

@@ -1,4 +1,4 @@
-"""A SAML sign-in service for tests, which says whatever it is told: signed by signxml, encrypted by hand."""
+"""A SAML sign-in service for tests with arbitrary answers, signed by signxml, encrypted by hand."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ Change = Callable[[Element], object]
 
 
 def nothing(element: Element) -> None:
-    """Change nothing."""
+    """Make no change."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Everything that an answer says; by default what is right."""
+    """All parts of an answer, which is correct by default."""
 
     request: str
     at: datetime
@@ -124,9 +124,9 @@ class Answer:
     before_signing: Change = nothing
     after_signing: Change = nothing
     plain: Callable[[bytes], bytes] = lambda text: text
-    """Changes the assertion's text before it is encrypted."""
+    """Change of the assertion's text before it is encrypted."""
     last: Change = nothing
-    """Changes the whole response, signed and encrypted."""
+    """Change of the whole response, signed and encrypted."""
 
     def _place(self, value: str | None) -> str | None:
         return {"acs": self.acs, "request": self.request, "service": self.service}.get(value or "", value)
@@ -135,7 +135,7 @@ class Answer:
         return None if after is None else (self.at + after).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def assertion(self) -> Element:
-        """The assertion, signed if it is."""
+        """Return the assertion, signed or not."""
         root = etree.fromstring(
             f'<saml:Assertion xmlns:saml="{SAML}" xmlns:xs="http://www.w3.org/2001/XMLSchema"'
             ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -184,7 +184,7 @@ class Answer:
         )
 
     def response(self) -> Element:
-        """The whole answer."""
+        """Return the whole answer."""
         issuer = "" if self.issuer is None else f"<saml:Issuer>{self.issuer}</saml:Issuer>"
         root = etree.fromstring(
             f'<samlp:Response xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="_response"'
@@ -205,7 +205,7 @@ class Answer:
         return root
 
     def encoded(self) -> str:
-        """As the browser posts it."""
+        """Return the answer as the browser posts it."""
         return base64.b64encode(etree.tostring(self.response())).decode()
 
     def _signed(self, root: Element, owner: pki.Certified | None) -> Element:
@@ -242,7 +242,7 @@ def signed(
     method: SignatureMethod = SignatureMethod.RSA_SHA256,
     digest: DigestAlgorithm = DigestAlgorithm.SHA256,
 ) -> Element:
-    """The element with a signature of signxml's over it, as its last child."""
+    """Return the element with a signature by signxml as its last child."""
     signer = _LaxSigner(
         method=methods.enveloped,
         signature_algorithm=method,
@@ -261,7 +261,7 @@ def signed(
 
 
 class _LaxSigner(XMLSigner):
-    """Signs by SHA-1 as well, which signxml itself refuses."""
+    """A signer that also uses SHA-1, which signxml itself refuses."""
 
     def check_deprecated_methods(self) -> None:
         return
@@ -280,12 +280,12 @@ class SamlService:
     changed: dict[str, Any] = field(default_factory=dict)
 
     async def metadata(self) -> bytes:
-        """What :mod:`samdrift.web.signin.saml.provider` reads."""
+        """Return metadata as :mod:`samdrift.web.signin.saml.provider` reads them."""
         self.read += 1
         return self.document() if self.document is not None else described(self.signers)
 
     def visit(self, url: str) -> Answer:
-        """Sign the person in whom a request of ours sends; returns the answer."""
+        """Sign in the person whom our request sends; return the answer."""
         request = asked(url)
         answer = Answer(
             str(request.get("ID")),
@@ -297,7 +297,7 @@ class SamlService:
 
 
 def asked(url: str) -> Element:
-    """The request in an address, its signature verified."""
+    """Return the request in an address, after verifying its signature."""
     query = urlsplit(url).query
     fields = parse_qs(query)
     covered, _, _ = query.partition("&Signature=")
@@ -320,7 +320,7 @@ def described(
     protocols: str = SAMLP,
     around: bool = False,
 ) -> bytes:
-    """Metadata, signed or not, alone or in a federation's."""
+    """Return metadata, signed or not, alone or within a federation's."""
     keys = "".join(
         f'<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>'
         f"{_base64(each.certificate.public_bytes(pki.Encoding.DER))}"

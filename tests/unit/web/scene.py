@@ -1,4 +1,4 @@
-"""An organisation's site without a vault: sessions in memory, a clock to set, no sign-in service yet."""
+"""An organisation's site without a vault: sessions in memory, a settable clock, no sign-in service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SAME_ORIGIN = {"sec-fetch-site": "same-origin", "origin": ORIGIN}
 
 @dataclass
 class Clock:
-    """The time, as a test sets it."""
+    """A clock that a test sets."""
 
     now: datetime = NOW
 
@@ -48,7 +48,7 @@ class Clock:
 
 @dataclass
 class MemoryStore:
-    """A :class:`~samdrift.web.sessions.SessionStore`, and what is in it for a test to see."""
+    """A :class:`~samdrift.web.sessions.SessionStore` with content that a test can see."""
 
     sessions: dict[bytes, Session] = field(default_factory=dict)
     sign_ins: set[bytes] = field(default_factory=set)
@@ -136,12 +136,12 @@ class Scene:
         return self.site if host == self.host else None
 
     def pages(self) -> Pages:
-        """The pages, which take long to make, at this scene's time."""
+        """Return the pages, which are slow to make, with this scene's clock."""
         _CLOCKS[:] = [self.clock]
         return _shared_pages()
 
     def browser(self, *routes: BaseRoute) -> httpx.AsyncClient:
-        """A client that keeps cookies like a browser; redirects are shown, not followed."""
+        """Return a client that keeps cookies like a browser, and does not follow redirects."""
         served = application(
             self.find, self.pages(), routes, self.failures.append, on_outage=self.outages.append
         )
@@ -149,12 +149,12 @@ class Scene:
         return httpx.AsyncClient(transport=transport, base_url=self.origin)
 
     async def signed_in(self, browser: httpx.AsyncClient, person: Person = ANNA) -> str:
-        """Begin a session at the browser; returns the cookie's value."""
+        """Begin a session in the browser; return the cookie's value."""
         value = await self.sessions.begin(person, self.sessions.mark("test", str(len(self.store.sign_ins))))
         assert value is not None
         browser.cookies.set(SESSION, value)
         return value
 
     def form(self, value: str, fields: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-        """A form of a page for that session."""
+        """Return a page's form for that session."""
         return {TOKEN_FIELD: self.sessions.form_token(value), **dict(fields)}

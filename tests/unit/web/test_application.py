@@ -1,4 +1,4 @@
-"""Policy, hosts, ends: what every answer has, and what strangers, closed vaults and faults get."""
+"""Policy, hosts, ends: the headers of every answer, and answers to strangers, closed vaults and faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def scene() -> Scene:
 @pytest.fixture
 async def browser(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     async def lax(request: Request) -> Response:
-        """Say otherwise, in vain."""
+        """Try to relax the policy, in vain."""
         headers = dict.fromkeys(POLICY, "otherwise")
         return PlainTextResponse("lax", headers=headers)
 
@@ -160,7 +160,7 @@ async def test_a_fault_is_shown_without_what_failed(scene: Scene, browser: httpx
 async def test_an_address_with_a_slash_too_many_is_not_there(
     scene: Scene, browser: httpx.AsyncClient, method: str
 ) -> None:
-    """No redirect is made of what the ``Host`` field says."""
+    """A redirect would repeat the ``Host`` field, so none is made."""
     answer = await browser.request(method, "/lax/", headers=SAME_ORIGIN)
     assert (answer.status_code, scene.failures) == (404, [])
 

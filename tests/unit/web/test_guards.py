@@ -1,4 +1,4 @@
-"""Requests that change something: each guard refuses alone, and what is refused reaches no handler."""
+"""Requests that change something: each guard refuses on its own, and a refusal reaches no handler."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scene() -> Scene:
 
 @pytest.fixture
 def done() -> list[str]:
-    """What handlers have done."""
+    """Return a record of the handlers' work."""
     return []
 
 
@@ -122,7 +122,7 @@ async def test_a_form_without_the_sessions_token_is_refused(
 async def test_a_token_without_its_session_is_refused(
     scene: Scene, browser: httpx.AsyncClient, done: list[str], kind: str
 ) -> None:
-    """The session ended, and the browser still has the page."""
+    """The session has ended, but the browser still has the page."""
     value = await scene.signed_in(browser)
     form = scene.form(value)
     scene.clock.forward(timedelta(hours=1))
@@ -211,7 +211,7 @@ async def test_a_refusal_is_logged_without_content(
 async def test_a_stranger_fills_no_journal(
     scene: Scene, browser: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each kind of refusal that takes no session is a line, however often it is met in a minute."""
+    """Each kind of refusal that needs no session is one line a minute, however often it occurs."""
     for _ in range(20):
         await post(browser, {}, {"sec-fetch-site": "cross-site"})
         await browser.get("/sign-in/answer?state=x")

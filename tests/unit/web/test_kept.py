@@ -1,4 +1,4 @@
-"""What a sign-in service publishes is fetched again and again while it is down, and one line says why."""
+"""A sign-in service's published data are fetched repeatedly while it is down, with one line about why."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_service_that_is_down_is_one_line_for_each_reason_and_outage(
 async def test_an_outage_has_its_dependency_s_line_alone_and_anything_else_its_own(
     caplog: pytest.LogCaptureFixture, answer: Fetched | NoAnswer, lines: int
 ) -> None:
-    """A minute without a sign-in service was four lines more, which did not say which it was."""
+    """A minute without a sign-in service used to be four more lines, which did not name it."""
 
     class Client:
         metadata: Fetched | None = None

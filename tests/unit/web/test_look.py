@@ -1,4 +1,4 @@
-"""The style sheet and scripts: contrast of every pair, sizes over the wire, hashes in addresses."""
+"""The style sheet and scripts: contrast of every pair, sizes in transfer, hashes in addresses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAIRS = (
 
 
 def tokens(scheme: str, accent: str) -> dict[str, str]:
-    """The colours of a scheme with an accent."""
+    """Return the colours of a scheme with an accent."""
     found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", scheme.partition("}")[0]))
     for name, block in re.findall(r'\[data-accent="(\w+)"\] \{([^}]+)\}', scheme):
         if name == accent:
@@ -32,7 +32,7 @@ def tokens(scheme: str, accent: str) -> dict[str, str]:
 
 
 def luminance(colour: str) -> float:
-    """WCAG 2.2, relative luminance."""
+    """Return the relative luminance by WCAG 2.2."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
@@ -61,7 +61,7 @@ def test_every_accent_is_in_both_schemes() -> None:
 
 
 def test_colours_are_tokens() -> None:
-    """A colour that stands elsewhere would not follow light, dark or an accent."""
+    """A colour defined elsewhere would not follow light, dark or an accent."""
     rest = STYLE.partition("/* Ground */")[2].partition("@media print")[0]
     assert re.findall(r"#[0-9a-f]{3,8}\b", rest) == []
 
@@ -84,7 +84,7 @@ def test_scripts_are_small() -> None:
 
 
 def test_scripts_make_no_html_of_text() -> None:
-    """Trusted Types would stop it in the browser; so it is not there."""
+    """Trusted Types would stop it in the browser."""
     for file in STATIC.glob("*.js"):
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", file.read_text()

@@ -1,4 +1,4 @@
-"""Sign-in by SAML: the way there and back, and every check broken by a sign-in service or on the way."""
+"""Sign-in by SAML: the way there and back, and every check broken by the service or an attacker."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Visit:
     keys: OurKeys
 
     def settle(self, settings: SamlSettings) -> None:
-        """Have the organisation other settings."""
+        """Replace the organisation's settings."""
         provider = SamlProvider(settings, self.service.metadata, self.scene.clock)
         site = Site(self.scene.origin, "Håbo kommun")
         sign_in = SamlSignIn(
@@ -77,13 +77,13 @@ class Visit:
         self.scene.site = replace(self.scene.site, sign_in=sign_in)
 
     async def start(self) -> str:
-        """Follow the link to the sign-in service; returns its address."""
+        """Follow the link to the sign-in service; return its address."""
         answer = await self.browser.get("/sign-in/start?back=/list")
         assert answer.status_code == 303, answer.text
         return answer.headers["location"]
 
     async def finish(self, encoded: str) -> httpx.Response:
-        """Come back as a browser does: posted from elsewhere without cookies, then from the page of ours."""
+        """Return as a browser does: a cross-site post without cookies, then a post from our page."""
         kept = httpx.Cookies(self.browser.cookies)
         self.browser.cookies.clear()
         fields = {"SAMLResponse": encoded}
@@ -98,7 +98,7 @@ class Visit:
         return await self.browser.post(action, data={"SAMLResponse": value}, headers=SAME_ORIGIN)
 
     async def answered(self, **changed: Any) -> httpx.Response:
-        """Sign in with a service that answers so."""
+        """Sign in with a service that sends such an answer."""
         return await self.finish(replace(self.service.visit(await self.start()), **changed).encoded())
 
     @property
@@ -117,7 +117,7 @@ async def visit() -> AsyncIterator[Visit]:
 
 
 def refused(visit: Visit, answer: httpx.Response, *faults: Fault) -> None:
-    """No session, a page that says nothing of the fault, and the fault in the organisation's log."""
+    """Check that there is no session, the page hides the fault, and the organisation's log has it."""
     assert (answer.status_code, visit.subjects) == (403, [])
     assert SESSION not in answer.headers.get("set-cookie", "")
     assert tuple(visit.scene.faults) == faults
@@ -236,7 +236,7 @@ async def test_an_assertion_need_not_be_encrypted_where_the_organisation_says_so
 
 
 async def test_an_assertion_in_the_namespaces_of_the_response_around_it(visit: Visit) -> None:
-    """xmlsec encrypts an element as it stands, with prefixes that its ancestors declare."""
+    """xmlsec encrypts an element as it is, with prefixes that its ancestors declare."""
 
     def as_it_stands(text: bytes) -> bytes:
         return text.replace(b' xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"', b"", 1)
@@ -246,7 +246,7 @@ async def test_an_assertion_in_the_namespaces_of_the_response_around_it(visit: V
 
 
 async def test_a_comment_in_a_name_does_not_cut_it_short(visit: Visit) -> None:
-    """CVE-2017-11427 and its kin: a comment is no part of what was signed, and the name is whole."""
+    """CVE-2017-11427 and similar: comments are not part of the signed text, and the name stays whole."""
 
     def comment(assertion: Element) -> None:
         (name,) = assertion.iterfind(".//saml:NameID", NAMES)
@@ -359,7 +359,7 @@ async def test_how_long_ago_a_person_showed_who_they_are_is_checked(visit: Visit
 
 
 async def test_an_answer_that_was_not_asked_for_in_this_browser_begins_nothing(visit: Visit) -> None:
-    """Somebody else's answer, planted in a person's browser."""
+    """An attacker plants another person's answer in a browser."""
     encoded = visit.service.visit(await visit.start()).encoded()
     visit.browser.cookies.clear()
     refused(visit, await visit.finish(encoded), Fault.UNSOLICITED)
@@ -388,7 +388,7 @@ async def test_an_answer_that_comes_too_late_begins_nothing(visit: Visit) -> Non
 
 
 async def test_an_answer_counts_at_the_organisation_that_asked(visit: Visit) -> None:
-    """The same browser secret at another organisation is another request."""
+    """The same browser secret at another organisation belongs to another request."""
     encoded = visit.service.visit(await visit.start()).encoded()
     other = Scene(visit.scene.clock, key=b"o" * 32)
     async with other.browser() as browser:
@@ -428,7 +428,7 @@ async def test_what_is_posted_and_is_no_answer_is_not_shown(visit: Visit, body: 
 
 @dataclass
 class Wrapping:
-    """A genuine answer of Anna's, in which somebody puts Eva (Somorovsky and others, On Breaking SAML)."""
+    """Anna's genuine answer with Eva inserted by an attacker (Somorovsky and others, On Breaking SAML)."""
 
     root: Element
 
@@ -444,7 +444,7 @@ class Wrapping:
         return found
 
     def unsigned(self, element: Element) -> Element:
-        """A copy without signature."""
+        """Return a copy of the element without its signature."""
         copy = deepcopy(element)
         for found in copy.findall("ds:Signature", NAMES):
             copy.remove(found)
@@ -506,7 +506,7 @@ def xsw8(one: Wrapping) -> None:
 
 
 def same_identifier(one: Wrapping) -> None:
-    """Eva's assertion has the identifier of Anna's, and her signature."""
+    """Give Eva's assertion the identifier of Anna's, and her signature."""
     genuine = one.assertion
     evil = one.named(deepcopy(genuine))
     evil.append(one.unsigned(genuine))
@@ -514,7 +514,7 @@ def same_identifier(one: Wrapping) -> None:
 
 
 def second_signature(one: Wrapping) -> None:
-    """A signature of the attacker's own beside the genuine one."""
+    """Add the attacker's own signature next to the genuine one."""
     evil = one.named(one.unsigned(one.assertion))
     evil.set("ID", "_evil")
     own = signed(evil, STRANGER)
@@ -546,7 +546,7 @@ ON_ASSERTION: list[Callable[[Wrapping], None]] = [
     *(same_identifier, second_signature, reference_to_everything, no_reference),
 ]
 ANNA_COMES_IN = {xsw7}
-"""What is put where nothing is read changes nothing."""
+"""Changes that succeed for Anna, because the insertion is at a place that is not read."""
 
 
 @pytest.mark.parametrize("attack", ON_RESPONSE, ids=lambda each: each.__name__)
@@ -573,7 +573,7 @@ async def test_wrapping_of_a_signed_assertion(visit: Visit, attack: Callable[[Wr
 
 
 async def test_a_genuine_assertion_beside_which_another_is_encrypted_begins_nothing(visit: Visit) -> None:
-    """Everybody has our public key: an encrypted assertion is nobody's until its signature says so."""
+    """Everyone has our public key, so only its signature shows whose an encrypted assertion is."""
     visit.settle(replace(SETTINGS, encrypted=False))
     url = await visit.start()
     genuine = replace(visit.service.visit(url), encrypted_for=None)
@@ -584,7 +584,7 @@ async def test_a_genuine_assertion_beside_which_another_is_encrypted_begins_noth
 
 
 async def test_a_signature_over_the_whole_document_is_not_one_of_saml(visit: Visit) -> None:
-    """Core 5.4.2: a reference names the element that the signature is in."""
+    """Core 5.4.2: a reference names the element that contains the signature."""
     answer = replace(visit.service.visit(await visit.start()), assertion_key=None).response()
     sign_enveloped(answer, SERVICE.signing_key())
     whole = base64.b64encode(etree.tostring(answer)).decode()
@@ -654,7 +654,7 @@ async def test_what_is_decrypted_and_is_no_assertion_begins_nothing(
 
 
 async def test_a_namespace_without_canonical_form_begins_nothing(visit: Visit) -> None:
-    """A relative namespace has no canonical form, and an empty one must not count as what was signed."""
+    """A relative namespace has no canonical form, and an empty form must not count as the signed text."""
 
     def relative(root: Element) -> None:
         etree.SubElement(root, "{relative}r", nsmap={"x": "relative"})
@@ -732,7 +732,7 @@ async def test_metadata_that_run_out_while_they_are_kept_are_not_used(visit: Vis
 
 @dataclass
 class Publisher:
-    """An address with metadata: its answer, or none."""
+    """An address with metadata, and its answer if it has one."""
 
     answer: Fetched | None
     asked: list[str] = field(default_factory=list)

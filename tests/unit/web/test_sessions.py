@@ -1,4 +1,4 @@
-"""Sessions: found by a mark alone, over after idle and whole time, ended from everywhere."""
+"""Sessions: found only by a mark, ended by idle and total time, and ended from everywhere."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_what_the_store_holds_opens_no_session(sessions: Sessions, store: 
 async def test_a_cookie_means_nothing_to_another_organisation(
     sessions: Sessions, store: MemoryStore, clock: Clock
 ) -> None:
-    """Even over one and the same store: the key of the marks is the organisation's."""
+    """This holds even in a shared store, because the key of the marks is the organisation's."""
     value = await begun(sessions)
     assert await Sessions(store, b"o" * 32, clock).find(value) is None
 
@@ -155,7 +155,7 @@ async def test_what_is_no_form_token_is_refused(sessions: Sessions, token: str) 
 
 
 async def test_a_form_token_never_looks_the_same(sessions: Sessions) -> None:
-    """A compressed answer would otherwise give it away piece by piece."""
+    """Otherwise a compressed answer would reveal it piece by piece."""
     value = await begun(sessions)
     tokens = {sessions.form_token(value) for _ in range(100)}
     assert len(tokens) == 100

@@ -1,4 +1,4 @@
-"""Texts of others as they are shown: hidden characters, markdown, times and numbers."""
+"""Other people's texts as they are shown: hidden characters, markdown, times and numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_nothing_that_is_shown_is_hidden_or_turns_the_direction(text: str) -> No
 
 
 def counted(show: Callable[[str], str], text: str) -> tuple[int, str]:
-    """Show a text, and count the functions that are called and left meanwhile."""
+    """Show a text; return the number of function calls and returns for it."""
     calls = 0
 
     def count(*_: object) -> None:
@@ -73,7 +73,7 @@ def counted(show: Callable[[str], str], text: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("text", ["å" * 500_000, "ب" * 500_000, "e\u0301" * 100_000, "\u0301" * 100_000])
 def test_long_text_of_any_script_is_looked_through_quickly(text: str) -> None:
-    """Counted in calls for a character, which neither the machine nor the length changes."""
+    """Calls are counted per character, which neither the machine nor the length changes."""
     calls, _ = counted(visible, text)
     assert calls < 10 * len(text)
 
@@ -176,7 +176,7 @@ def test_what_was_kept_and_changed_since_is_cleaned(html: str) -> None:
     ids=lambda text: f"{text[:6]!r}",
 )
 def test_a_text_that_is_built_to_take_long_does_not(text: str) -> None:
-    """Five times the calls for each character of an ordinary text, or shown as plain text at once."""
+    """It costs at most five times the calls per character of an ordinary text, or is shown as plain text."""
     ordinary = ("Ett stycke med **fetstil** och text.\n\n" * 2_000)[:30_000]
     expected, _ = counted(message_text, ordinary)
     calls, html = counted(message_text, text)
@@ -186,9 +186,9 @@ def test_a_text_that_is_built_to_take_long_does_not(text: str) -> None:
 
 
 def test_only_the_named_helpers_make_html_of_text() -> None:
-    """``messagetext.message_text`` makes HTML, ``hostile.visible`` keeps it; no template says ``safe``.
+    """``messagetext.message_text`` makes HTML, ``hostile.visible`` keeps it; no template uses ``safe``.
 
-    A page that stands alone carries our own style sheet, which is no text of anybody's.
+    A standalone page contains our own style sheet, which is not user text.
     """
     for template in WEB.rglob("*.html"):
         text = template.read_text()
@@ -204,7 +204,7 @@ def test_only_the_named_helpers_make_html_of_text() -> None:
 
 
 def test_pages_carry_no_style_or_script_of_their_own() -> None:
-    """The policy would stop them: no attribute of style or event, no script but the modules."""
+    """The policy would block them: no style or event attributes, and no scripts except the modules."""
     folders = (WEB, Path(__file__).parents[2] / "browser")
     for template in (file for folder in folders for file in folder.rglob("*.html")):
         assert not re.search(

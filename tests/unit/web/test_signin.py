@@ -35,13 +35,13 @@ class Visit:
     browser: httpx.AsyncClient
 
     async def start(self, back: str = "/list") -> str:
-        """Follow the link to the sign-in service; returns its address."""
+        """Follow the link to the sign-in service; return its address."""
         answer = await self.browser.get(f"/sign-in/start?{urlencode({'back': back})}")
         assert answer.status_code == 303, answer.status_code
         return answer.headers["location"]
 
     async def finish(self, parameters: dict[str, list[str]]) -> httpx.Response:
-        """Come back from it."""
+        """Return from the sign-in service."""
         return await self.browser.get(f"/sign-in/answer?{urlencode(parameters, doseq=True)}")
 
     async def sign_in(self) -> httpx.Response:
@@ -58,14 +58,14 @@ async def visit() -> AsyncIterator[Visit]:
 
 
 async def settled(visit: Visit, **changed: Any) -> Visit:
-    """The same visit with other settings of the organisation."""
+    """Return the same visit with other settings of the organisation."""
     settings = replace(visit.scene.settings, **changed)
     scene = Scene(visit.scene.clock, outgoing=visit.service, settings=settings)
     return Visit(scene, visit.service, scene.browser())
 
 
 def refused(visit: Visit, answer: httpx.Response, *faults: Fault) -> None:
-    """No session, a page that says nothing of the fault, and the fault in the organisation's log."""
+    """Check that there is no session, the page hides the fault, and the organisation's log has it."""
     assert (answer.status_code, visit.scene.store.sessions) == (403, {})
     assert SESSION not in answer.headers.get("set-cookie", "")
     assert tuple(visit.scene.faults) == faults
@@ -128,7 +128,7 @@ async def test_signing_in_again_ends_the_session_of_before(visit: Visit) -> None
 
 
 async def test_an_answer_that_was_not_asked_for_begins_nothing(visit: Visit) -> None:
-    """Somebody else's answer, planted in a person's browser."""
+    """An attacker plants another person's answer in a browser."""
     other = await settled(visit)
     parameters = other.service.visit(await other.start())
     refused(visit, await visit.finish(parameters), Fault.UNSOLICITED)
@@ -171,7 +171,7 @@ async def test_time_and_page_in_the_cookie_cannot_be_changed(visit: Visit) -> No
 
 
 async def test_an_answer_counts_at_the_organisation_that_asked(visit: Visit) -> None:
-    """The same browser secret at another organisation is another state."""
+    """The same browser secret at another organisation belongs to another state."""
     parameters = visit.service.visit(await visit.start())
     other = Scene(visit.scene.clock, outgoing=visit.service, key=b"o" * 32)
     async with other.browser() as browser:

@@ -1,4 +1,4 @@
-"""Client certificates of persons: what is refused though TLS let it through, and lists that are none."""
+"""Client certificates of people: refusals although TLS accepted one, and invalid revocation lists."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pem(revocations: bytes) -> bytes:
 
 
 def fault(certificates: ClientCertificates, shown: bytes | None) -> Fault:
-    """Return why a certificate is refused; the person reads what to do about it."""
+    """Return the reason that a certificate is refused; the person reads what to do about it."""
     with pytest.raises(SignInFailed) as failed:
         certificates.person(shown)
     assert failed.value.advice is not None
@@ -46,7 +46,7 @@ def fault(certificates: ClientCertificates, shown: bytes | None) -> Fault:
 
 
 def test_what_an_issuer_below_has_issued_is_not_accepted(tmp_path: Path) -> None:
-    """TLS takes a path over any issuer below; what that one revokes would not be known here."""
+    """TLS accepts a path over any subordinate issuer, whose revocations would not be known here."""
     below = ISSUER.subordinate("Under", 24)
     issued = below.issue(pki.name("Anna"), private_key=pki.key(25))
     assert fault(judged(tmp_path), der(issued.certificate)) is Fault.CERTIFICATE_ISSUER
@@ -63,7 +63,7 @@ def test_a_certificate_is_of_its_issuer_by_its_signature_and_not_by_a_name(tmp_p
     "change", [{"not_after": pki.NOW - timedelta(1)}, {"not_before": pki.NOW + timedelta(1)}]
 )
 def test_a_certificate_that_is_not_valid_now(tmp_path: Path, change: dict[str, object]) -> None:
-    """A connection that was made while it was valid goes on."""
+    """A connection made while it was valid goes on."""
     times = {"not_before": pki.NOW - timedelta(3), "not_after": pki.NOW + timedelta(3), **change}
     ended = ISSUER.issue(pki.name("Anna"), private_key=pki.key(23), **times)
     assert fault(judged(tmp_path), der(ended.certificate)) is Fault.CERTIFICATE_PERIOD
@@ -105,7 +105,7 @@ def test_a_list_that_does_not_have_all_that_the_issuer_has_revoked_is_none(tmp_p
 
 
 def critical(extension: x509.ExtensionType) -> bytes:
-    """A list of the issuer with a critical extension."""
+    """Return a list of the issuer with a critical extension."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ISSUER.certificate.subject)

@@ -1,4 +1,4 @@
-"""Texts in two languages: none is missing, none is left over, and Swedish leads."""
+"""Texts in two languages: none is missing, none is unused, and Swedish is the source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%(?!\()")
 
 
 def used(package: Path) -> set[str]:
-    """The texts in the code and templates of a package."""
+    """Return the texts in the code and templates of a package."""
     found = extract_from_dir(
         str(package),
         method_map=[("**.py", "python"), ("**.html", "jinja2")],
@@ -69,9 +69,9 @@ def test_both_languages_have_the_same_values_in_a_text(file: Path) -> None:
 
 @pytest.mark.parametrize("file", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_texts_are_calm(file: Path) -> None:
-    """Sentences, not exclamations; typographic apostrophes; no capitals for emphasis.
+    """They use sentences, not exclamations, typographic apostrophes, and no capitals for emphasis.
 
-    In English an agency has its name in capitals, and in Swedish not even that.
+    An agency has its name in capitals in English, and not even that in Swedish.
     """
     for english, swedish in translated(file):
         assert "Digg" not in english
@@ -83,7 +83,7 @@ def test_texts_are_calm(file: Path) -> None:
 
 
 def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
-    """A role's pages read all catalogues as one: a text with two meanings would be shown wrongly."""
+    """A role's pages read all catalogues as one, so a text with two meanings would be shown wrongly."""
     together = [file for file in CATALOGUES if {"web", "messageclient"} & set(file.parts)]
     meanings: dict[str, set[str]] = {}
     for file in together:
@@ -94,7 +94,7 @@ def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
 
 @pytest.mark.parametrize("guide", ["anvandarguide", "administratorsguide"])
 def test_guides_name_buttons_and_headings_as_the_pages_do(guide: str) -> None:
-    """What is bold is a whole text of a page; what ends with a colon is the guide's own."""
+    """Bold text is a whole text of a page, and text that ends with a colon is the guide's own."""
     text = " ".join((DOCS / f"{guide}.md").read_text().split())
     named = {one for one in re.findall(r"\*\*(.+?)\*\*", text) if not one.endswith(":")}
     assert len(named) >= 10

@@ -1,4 +1,4 @@
-"""Posted forms and files: read as they arrive, within limits, and never to disk in the clear."""
+"""Posted forms and files: read as they arrive, within limits, and never written to disk in the clear."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMITS = FormLimits(fields=5, text_bytes=2000, files=2, file_bytes=1 << 20)
 
 @dataclass
 class Sink:
-    """A file as it came, piece by piece."""
+    """A file as it arrived, piece by piece."""
 
     part: FilePart
     pieces: list[bytes] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Sink:
 
 @dataclass
 class Posting:
-    """A form's way to a handler."""
+    """The path of a form to a handler."""
 
     scene: Scene
     browser: httpx.AsyncClient
@@ -108,7 +108,7 @@ async def test_fields_and_files_arrive_as_they_were_sent(posting: Posting) -> No
 
 
 async def test_no_piece_of_a_file_waits_for_the_next(posting: Posting) -> None:
-    """A sink has what came before the rest of the request was there."""
+    """A sink has the first pieces before the rest of the request has arrived."""
     token = await posting.token()
     whole = encoded(token, ("files", "a.pdf", b"x" * 1000))
     seen: list[int] = []

@@ -1,8 +1,7 @@
-"""Documents spoilt in every way that we could think of, from a seed.
+"""Documents with faults of every kind that we could think of, made from a seed.
 
-Works on trees of any format: a :class:`Format` says how a valid document is
-made and which values are worth trying where. The same seed gives the same
-documents everywhere.
+This works on trees of any format: a :class:`Format` says how a valid document is made, and which values are
+worth trying in which place. The same seed makes the same documents everywhere.
 """
 
 from __future__ import annotations
@@ -41,21 +40,21 @@ ODD_TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What the mutations need to know of a format."""
+    """The knowledge about a format that the mutations need."""
 
     namespace: str
     make: Callable[[Random], etree._Element]
-    """A valid document."""
+    """Makes a valid document."""
     values: Mapping[str, tuple[str, ...]]
-    """By local name: values near the border between right and wrong."""
+    """Values near the border between valid and invalid, by local name."""
     attributes: tuple[tuple[str, tuple[str, ...]], ...]
     """Expanded names and values of attributes that may or may not be allowed."""
     fragments: tuple[str, ...]
-    """XML of elements to put where they may not belong."""
+    """XML of elements to insert where they may not belong."""
 
 
 def document(rng: Random, format_: Format) -> bytes:
-    """A document with none to three faults, as bytes; one in twenty is also damaged as bytes."""
+    """Return a document with up to three faults, as bytes; one in twenty is also damaged as bytes."""
     root = format_.make(rng)
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         root = changed(rng, root, format_)
@@ -64,7 +63,7 @@ def document(rng: Random, format_: Format) -> bytes:
 
 
 def changed(rng: Random, root: etree._Element, format_: Format) -> etree._Element:
-    """The document after one change, made in it or in another one that takes it in."""
+    """Return the document after one change, which may include wrapping it in another document."""
     return rng.choice(_MUTATIONS)(rng, root, format_)
 
 
@@ -156,7 +155,7 @@ def _wrap(rng: Random, root: etree._Element, format_: Format) -> etree._Element:
 
 
 def _nest(rng: Random, root: etree._Element, format_: Format) -> etree._Element:
-    """A whole document inside an element of another namespace, deep down."""
+    """Nest a whole document inside elements of another namespace."""
     inner = root if rng.random() < 0.3 else format_.make(rng)
     for _ in range(rng.choice((1, 2, 5))):
         wrapper = etree.Element(f"{{{FOREIGN}}}level")
@@ -188,7 +187,7 @@ def _remove_attribute(rng: Random, root: etree._Element, format_: Format) -> etr
 
 
 def _comment(rng: Random, root: etree._Element, format_: Format) -> etree._Element:
-    """A comment or processing instruction, between elements or in the middle of a text."""
+    """Insert a comment or processing instruction, between elements or in the middle of a text."""
     element = rng.choice(_elements(root))
     node = rng.choice((etree.Comment(" note "), etree.ProcessingInstruction("note", "x")))
     text = element.text or ""

@@ -1,4 +1,4 @@
-"""The copy of the address book: lookups, search, and the form that it is kept in."""
+"""The copy of the address book: lookups, search, and the form in which it is stored."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_is_no_copy_is_a_typed_error(kept: bytes) -> None:
 
 
 def test_a_copy_is_itself_alone() -> None:
-    """It may be a key, and to compare two of them does not take all that is in them."""
+    """Copies are compared by identity, so that they can be keys, and comparing them is cheap."""
     again = AddressBookCopy(NOW, COPY.organisations, COPY.addresses)
     assert {COPY: "one", again: "another"} == {again: "another", COPY: "one"}
     assert len({COPY, again}) == 2

@@ -1,4 +1,4 @@
-"""BDXL: the name to ask for and what the answer means (component-sml 2.8)."""
+"""BDXL: the name to look up, and the meaning of the answer (component-sml 2.8)."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,10 +1,8 @@
-"""Our verdicts against the published schemas and Schematron, over thousands of spoilt documents.
+"""Our verdicts compared with the published schemas and Schematron, over thousands of faulty documents.
 
-What is compared, for each document that XML parsers take: that we find fault
-with its structure exactly when the schema does, and, where the schema does not,
-that the rules we find broken are those that the Schematron finds broken, by
-name (and place, for messages). What differs must have an entry in
-``docs/differences.py``.
+For each document that XML parsers accept: we find a fault in its structure exactly when the schema does and,
+if the schema does not, we find the same rules broken as the Schematron, by name (and place, for messages). A
+difference must have an entry in ``docs/differences.py``.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ pytestmark = requires_digg
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A kind of document with both its judges."""
+    """A kind of document, with our judge and the official one."""
 
     kind: Kind
     format: Format
@@ -81,9 +79,9 @@ RECEIPTS = Subject(
 
 
 def _explain_structure(subject: Subject, root: etree._Element, ours: bool) -> str:
-    """The difference that explains that only we, or only the schema, find fault with the structure.
+    """Return the difference that explains why only we, or only the schema, find a fault in the structure.
 
-    Both differences are about ``xsi:type``: without it, there must be no fault.
+    Both differences concern ``xsi:type``: without it, there must be no fault.
     """
     untyped = deepcopy(root)
     for element in untyped.iter("*"):
@@ -100,7 +98,7 @@ def _finds_structure(findings: tuple[Finding, ...]) -> bool:
 
 
 def _compare(subject: Subject, data: bytes, tally: Counter[str]) -> Iterator[str]:
-    """The names of what differs; counts in ``tally`` what kind of document this was."""
+    """Yield the names of differences, and count the kind of the document in ``tally``."""
     try:
         root = read(data)
     except etree.XMLSyntaxError:
@@ -130,7 +128,7 @@ def _compare(subject: Subject, data: bytes, tally: Counter[str]) -> Iterator[str
 
 
 NOT_MADE_HERE = {"size"}
-"""Needs a document of 30 MB."""
+"""Differences that would need a document of 30 MB."""
 
 
 @soak

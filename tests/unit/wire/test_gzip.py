@@ -91,7 +91,7 @@ def test_noise_is_refused(noise: bytes, kept: int) -> None:
 
 _WORDS = b"some text " * 50
 _FLAGS = [0, 1, 2, 4, 8, 16, 31, 32, 64, 128]
-"""Each field that the header of a gzip member may have, all of them, and bits that mean nothing yet."""
+"""Flags of each field that a gzip header may have, of all of them, and bits that have no meaning yet."""
 
 
 def _header(flags: int) -> bytes:
@@ -137,7 +137,7 @@ def _outcome_with_zlib(member: bytes) -> bytes | None:
 
 
 def test_the_ratio_is_of_the_bytes_that_came_in() -> None:
-    """One byte more than so many times as many is refused."""
+    """One byte more than the allowed multiple of the input is refused."""
     ratio = 50
     whole = [(size, gzip.compress(bytes(size), mtime=0)) for size in range(1000, 3000)]
     over = next(each for size, each in whole if size == ratio * len(each) + 1)

@@ -1,4 +1,4 @@
-"""The verdict on documents of whatever kind."""
+"""Verdicts on documents of any kind."""
 
 from __future__ import annotations
 

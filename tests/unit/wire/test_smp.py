@@ -60,7 +60,7 @@ SIGNED = build_signed_service_metadata(METADATA, SMP.signing_key())
 
 
 def signed_by_signxml(document: bytes) -> bytes:
-    """The document signed anew by an independent implementation, as the SMP of the EC signs."""
+    """Return the document signed again by an independent implementation, as the EC's SMP signs."""
     root = etree.fromstring(document)
     for signature in root.findall(f"{{{Namespace.DSIG}}}Signature"):
         root.remove(signature)
@@ -70,7 +70,7 @@ def signed_by_signxml(document: bytes) -> bytes:
 
 
 def altered(before: str, after: str) -> bytes:
-    """Our document with one piece of text changed, and signed again."""
+    """Return our document with one piece of text changed, and signed again."""
     assert before.encode() in SIGNED
     return signed_by_signxml(SIGNED.replace(before.encode(), after.encode()))
 
@@ -107,7 +107,7 @@ def test_a_signature_inside_an_extension_is_not_mistaken_for_the_one_of_the_smp(
 @given(st.integers(min_value=0, max_value=len(SIGNED) - 1), st.integers(1, 255))
 @settings(max_examples=150)
 def test_no_changed_byte_changes_what_a_valid_answer_says(position: int, difference: int) -> None:
-    """The signer's certificate is not under the signature; its chain is judged elsewhere."""
+    """The signer's certificate is not covered by the signature; its chain is judged elsewhere."""
     changed = bytearray(SIGNED)
     changed[position] ^= difference
     verdict = verify_signed_service_metadata(bytes(changed))
@@ -175,7 +175,7 @@ def test_unsigned_metadata_is_refused() -> None:
 
 
 def test_signed_metadata_wrapped_in_other_metadata_is_refused() -> None:
-    """Signature wrapping: what is read is never another element than what was signed."""
+    """Signature wrapping: the element that is read must be the one that was signed."""
     original, forged = etree.fromstring(SIGNED), etree.fromstring(altered("habo.se", "eda.se"))
     forged[-1] = original[-1]
     forged[0].append(original[0])

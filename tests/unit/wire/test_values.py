@@ -1,4 +1,4 @@
-"""What is read from the wire stays as it was read, and verdicts on it are as they were given."""
+"""Values read from the wire cannot be changed afterwards, and neither can verdicts on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.frozen import changeable
 
 
 def test_what_was_read_and_verified_cannot_be_changed_afterwards() -> None:
-    """Two hold what is seen so far while a document streams in."""
+    """Two classes are exceptions, which hold intermediate state while a document streams in."""
     assert changeable("samdrift.wire") == {"_Open", "Metadata"}
 
 

@@ -1,4 +1,4 @@
-"""Addresses as operators read them; which ones are refused is held where they are called."""
+"""Addresses in the form shown to operators; their refusal is tested where they are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assertions of WebAuthn: a library for servers comes to the same answer about each."""
+"""Assertions of WebAuthn: a server library reaches the same verdict on each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def library_agrees(key: Authenticator, shown: Assertion) -> bool:
 
 
 def library_accepts(public: bytes, shown: Assertion) -> bool:
-    """Return whether the library accepts an assertion by a key in the form of COSE."""
+    """Return whether the library accepts an assertion by a key in COSE format."""
     credential = {
         "id": "a2ltMQ",
         "rawId": "a2ltMQ",

@@ -1,4 +1,4 @@
-"""Answers as a Domibus gives them, and how they are read."""
+"""Answers as Domibus sends them, and a way to read them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Answer = tuple[str, bytes]
 
 
 def inline(payload: bytes, header: str = HEADER) -> Answer:
-    """A retrieved message of a Domibus without MTOM."""
+    """Return a message as a Domibus without MTOM returns it."""
     return PLAIN, soap.retrieved(header, soap.inline(payload)).encode()
 
 
 def beside(payload: bytes, header: str = HEADER) -> Answer:
-    """A retrieved message of a Domibus with MTOM."""
+    """Return a message as a Domibus with MTOM returns it."""
     return soap.mime(soap.retrieved(header, "{payload}"), payload)
 
 
@@ -35,7 +35,7 @@ FORMS: tuple[Callable[[bytes], Answer], ...] = (inline, beside)
 
 
 def read(answer: Answer, step: int = 1 << 16) -> tuple[Element, bytes]:
-    """The whole message and its payload, fed in pieces of ``step`` bytes."""
+    """Return the whole message and its payload, fed in pieces of ``step`` bytes."""
     content_type, body = answer
     reader = AnswerReader(content_type)
     pieces = []
@@ -46,5 +46,5 @@ def read(answer: Answer, step: int = 1 << 16) -> tuple[Element, bytes]:
 
 
 def answered(document: str) -> Element:
-    """An answer without a payload."""
+    """Read an answer without a payload."""
     return read((PLAIN, document.encode()))[0]

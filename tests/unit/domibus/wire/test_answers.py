@@ -1,4 +1,4 @@
-"""What Domibus answers, by the plugin's contract; another shape is told."""
+"""Answers of Domibus by the plugin's contract; any other shape is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of Domibus as they stream in, with and without MTOM; nothing but typed errors on what is none."""
+"""Answers of Domibus as they stream in, with and without MTOM; anything else raises only typed errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_header_is_there_before_the_payload(form: type) -> None:
 
 
 def test_a_small_payload_may_stand_in_the_message_although_mtom_is_on() -> None:
-    """CXF leaves payloads under a threshold where they are."""
+    """CXF leaves payloads under a threshold in the message."""
     answer = soap.mime(soap.retrieved(HEADER, soap.inline(PAYLOAD)))
     assert read(answer)[1] == PAYLOAD
 
@@ -102,7 +102,7 @@ def test_what_is_no_answer_is_refused(name: str) -> None:
 
 
 def test_an_element_has_a_bounded_number_of_attributes() -> None:
-    """The tree takes seconds for the thousands that a tag has room for, in which everybody waits."""
+    """The tree takes seconds for the thousands that fit in a tag, and everyone waits meanwhile."""
     for attributes, fits in ((MAX_ATTRIBUTES, True), (MAX_ATTRIBUTES + 1, False)):
         reader = AnswerReader(PLAIN)
         tag = "<a " + " ".join(f"a{number}=''" for number in range(attributes)) + ">"
@@ -116,7 +116,7 @@ def test_an_element_has_a_bounded_number_of_attributes() -> None:
 @soak
 @pytest.mark.parametrize("form", FORMS)
 def test_changed_at_random_there_is_an_answer_or_a_typed_error(form: type) -> None:
-    """Cut, doubled, and with other bytes: only :class:`WireError` comes out."""
+    """Cut, doubled or with other bytes, an answer raises only :class:`WireError`."""
     rng = Random(seed(7))
     refused = 0
     for _ in range(count(1500, 100_000)):

@@ -1,4 +1,4 @@
-"""What Domibus is asked, to the letter of the plugin's contract."""
+"""Requests to Domibus, to the letter of the plugin's contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing and unwrapping in a token, and the request for a certificate; against SoftHSM."""
+"""Signing and unwrapping in a token, and certificate requests, against SoftHSM."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_bare_padding_is_not_taken_for_another(key: HsmDecryptionKey, made: obje
 
 
 class FailingKey:
-    """A key whose token fails at everything that it is asked."""
+    """A key whose token fails every request."""
 
     def decrypt(self, *_: object, **__: object) -> bytes:
         raise pkcs11.GeneralError
@@ -95,7 +95,7 @@ class FailingKey:
 
 
 def test_what_a_failing_token_does_not_open_is_not_the_messages_fault() -> None:
-    """Else a message that came in while the token was out of order would be given up."""
+    """Otherwise a message that arrived while the token was out of order would be given up."""
 
     class Failing(Token):
         def _logged_in(self, library: Any) -> Any:

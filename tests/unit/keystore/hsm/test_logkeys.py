@@ -1,4 +1,4 @@
-"""The key of a log in a token: made and used there, moved on to, and in a file where no token makes such."""
+"""The key of a log in a token: made there, moved there, and in a file if the token has no Ed25519."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def made(token: Token) -> objects.MadeLogKey:
 
 @pytest.fixture
 def without_ed25519(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Tokens list what SoftHSM does, less Ed25519; undone by the test itself where that is learnt."""
+    """Offer the algorithms of SoftHSM except Ed25519; a test that needs it again undoes this itself."""
     offers = Token.offers
     monkeypatch.setattr(Token, "offers", lambda own, *asked: not _ED25519 & {*asked} and offers(own, *asked))
     return monkeypatch
 
 
 def verifies(key: LogKey) -> bool:
-    """Whether what it signs verifies with its public half; the other implementation is OpenSSL's."""
+    """Return whether the key's signature verifies with its public half, by OpenSSL."""
     Ed25519PublicKey.from_public_bytes(key.public).verify(key.sign(b"checkpoint"), b"checkpoint")
     return True
 
@@ -186,7 +186,7 @@ def test_with_its_token_a_vault_gets_a_new_key_of_its_log_which_the_former_one_a
 
 
 def announces(former: LogKey, keys: tuple[LogKey, ...]) -> None:
-    """The former key signs, as the log's entry has it, that the newest is the log's from now on."""
+    """Check that the former key signs the newest as the log's key from now on, as the log's entry has it."""
     before, new = (VerifierKey("samdrift.log/1", Algorithm.ED25519, key.public) for key in (former, keys[0]))
     signature = announcement(new, str(before), keys)
     assert signature is not None

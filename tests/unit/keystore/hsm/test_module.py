@@ -1,4 +1,4 @@
-"""One organisation's token: its PIN, its sessions, its keys; against SoftHSM."""
+"""One organisation's token: its PIN, its sessions and its keys, against SoftHSM."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_key(token: Token, vault: str, name: KeyName = KeyName.SIGNING) -> objec
 
 @pytest.fixture(scope="module")
 def token(hsm: SoftHsm) -> Token:
-    """A token that stays logged in."""
+    """Return a token that stays logged in."""
     return hsm.token()
 
 
@@ -165,7 +165,7 @@ def test_a_wrong_pin_is_tried_once_until_it_has_changed(hsm: SoftHsm) -> None:
 
 
 class Watched:
-    """A token whose attempts at logging in are noted."""
+    """A token that records attempts to log in."""
 
     def __init__(self, token: Token, attempts: list[str]) -> None:
         present = token._present
@@ -243,7 +243,7 @@ def test_a_session_that_has_died_is_begun_again(token: Token, signing: objects.M
 
 @requires_softhsm
 def test_a_library_that_begins_anew_leaves_no_old_handle_in_use(hsm: SoftHsm) -> None:
-    """Handles are numbered anew then: an old one could be another organisation's."""
+    """Handles are then numbered from the start, and an old one could be another organisation's."""
     ours, theirs = hsm.token(), hsm.token()
     keys = {token: make_key(token, "v1") for token in (ours, theirs)}
     hsm.begin_anew()
@@ -255,7 +255,7 @@ def test_a_library_that_begins_anew_leaves_no_old_handle_in_use(hsm: SoftHsm) ->
 def test_a_token_that_was_away_is_used_again_also_where_the_library_has_lost_it(
     hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many libraries find the token's label, and have nothing behind it until they begin anew."""
+    """Many libraries still find the token's label, but nothing behind it until they are initialised again."""
     label = hsm.unused()
     token, neighbour = hsm.token(label), hsm.token()
     key, other = make_key(token, "v1"), make_key(neighbour, "v1")
@@ -361,7 +361,7 @@ def test_a_library_that_hangs_keeps_nobody_for_long() -> None:
 @requires_softhsm
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
 def test_a_pin_that_others_can_read_is_not_used(hsm: SoftHsm, mode: int) -> None:
-    """As a passphrase file that others can read is refused."""
+    """The rule is that of a passphrase file that others can read."""
     label, pin_file = hsm.unused(), hsm.pin_file()
     pin_file.chmod(mode)
     with pytest.raises(KeyStoreError, match="chmod 600") as raised:

@@ -1,4 +1,4 @@
-"""A key store with organisations that have a token and others that have none; against SoftHSM."""
+"""A key store in which some organisations have a token and others do not, against SoftHSM."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SESSION_KEY = bytes(32)
 
 
 class Site:
-    """A key store's folder and the token of an organisation, to open it from as often as is wanted."""
+    """A key store's folder and an organisation's token, which can be opened any number of times."""
 
     def __init__(self, hsm: SoftHsm, folder: Path) -> None:
         self.hsm = hsm
@@ -45,14 +45,14 @@ class Site:
         self.pin_file: Path | None = hsm.pin_file()
 
     def open(self, *, folder: Path | None = None, configured: bool = True) -> HsmKeyStore:
-        """The store as another process has it."""
+        """Return the store as another process has it."""
         access = {HABO: HsmAccess(self.label, self.pin_file)} if configured else {}
         tokens = Hsm(HsmSettings(self.hsm.library, access))
         at, seals = folder or self.folder / "keys", self.folder / "seals"
         return HsmKeyStore(at, HsmUnlocker(at, seals, b"open sesame", tokens, cost=CHEAP), tokens)
 
     def objects(self, vault: str) -> int:
-        """How many objects the token has of a vault."""
+        """Return the number of objects in the token that belong to a vault."""
         return count(self.hsm.token(self.label), vault)
 
 
@@ -63,7 +63,7 @@ def site(hsm: SoftHsm, tmp_path: Path) -> Site:
 
 @pytest.fixture(scope="module")
 def used(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, HsmKeyStore]:
-    """A store that some tests share, with vault ``a1`` in a token."""
+    """Return a store that several tests share, with vault ``a1`` in a token."""
     site = Site(hsm, tmp_path_factory.mktemp("used"))
     store = site.open()
     store.begin("a1", HABO)
@@ -140,7 +140,7 @@ def test_keys_of_tls_stay_in_files_that_only_the_token_opens(used: tuple[Site, H
 def test_a_key_store_without_the_token_opens_nothing_of_the_vault(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Passphrase, root key, seal and every file of the installation are there."""
+    """Passphrase, root key, seal and every file of the installation are there, but do not suffice."""
     site.open().begin("a1", HABO)
     assert site.open().data_keys("a1").newest.number == 1
     site.open().begin("b2", MULLSJO)
@@ -155,7 +155,7 @@ def test_a_key_store_without_the_token_opens_nothing_of_the_vault(
 
 
 def test_with_a_wrong_pin_the_vault_is_locked_and_its_neighbours_are_not(site: Site) -> None:
-    """In a process of its own: in this one, the token may be logged in to already."""
+    """The test uses another process, because the token may already be logged in to in this one."""
     site.open().begin("a1", HABO)
     site.open().begin("b2", MULLSJO)
     assert site.pin_file is not None
@@ -244,7 +244,7 @@ def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(site: 
 
 
 class Killed(Exception):
-    """Stands for the end of the process."""
+    """Raised in place of the end of the process."""
 
 
 def killed(*_: object, **__: object) -> None:

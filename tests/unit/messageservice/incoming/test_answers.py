@@ -1,4 +1,4 @@
-"""message-receipt: what an incoming message is answered with, and what is kept of it."""
+"""message-receipt: answers to incoming messages, and what is stored of them."""
 
 from __future__ import annotations
 

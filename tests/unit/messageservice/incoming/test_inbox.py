@@ -1,4 +1,4 @@
-"""Taking over what waits at the access point: how long it may wait, and what the answer does then."""
+"""Fetching from the access point: the time that a message may wait, and the answer after that."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _AccessPoint:
 
 
 class _Endless:
-    """An access point whose envelope never comes to an end."""
+    """An access point whose envelope never ends."""
 
     left = False
 
@@ -50,7 +50,7 @@ class _Endless:
 
 
 class _Judging:
-    """Cannot judge now."""
+    """A judge that always fails."""
 
     def __init__(self, failure: Exception) -> None:
         self._failure = failure
@@ -83,13 +83,13 @@ def item(age: timedelta) -> InboxItem:
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vaults of the tests have none, and nothing is decrypted here."""
+    """Give the tests' vaults an empty set of keys, since nothing is decrypted here."""
     nothing = cast(Any, None)
     monkeypatch.setattr(MessageServiceVault, "keys", lambda vault: KeySet(nothing))
 
 
 class _LineCut(Temporary):
-    """An outage of a kind that stands in no list."""
+    """An outage of an unlisted kind."""
 
 
 FAILURES = [
@@ -114,7 +114,7 @@ async def test_what_cannot_be_judged_now_stays_at_the_access_point(
 async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_reason(
     installation: Installation, organisation: ParticipantIdentifier, failure: Explained
 ) -> None:
-    """Its sender has given up waiting for a receipt; there is none to be sent."""
+    """Its sender has stopped waiting for a receipt, so none is sent."""
     waiting = item(SETTINGS.receipt_within)
     await inbox(installation, organisation, failure).take(organisation, waiting)
     async with installation.open(organisation, MT) as vault:
@@ -128,7 +128,7 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
 async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """What the failure says may be somebody's content: it is not told (invariant 9)."""
+    """The error's text may contain content, and is not recorded (invariant 9)."""
     failure = ArithmeticError("a secret")
     with pytest.raises(ArithmeticError):
         await inbox(installation, organisation, failure).take(organisation, item(timedelta()))
@@ -142,7 +142,7 @@ async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(
 async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_own_id_is_not_known(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """Another supplier's access point tells only ids of AS4."""
+    """Another supplier's access point reports only AS4 ids."""
     failure = ScannerUnavailable("no scanner")
     waiting = [replace(item(timedelta()), envelope_id="", as4_message_id=f"{n}@p") for n in range(2)]
     for each in (*waiting, *waiting):
@@ -176,7 +176,7 @@ async def test_an_envelope_that_came_with_the_news_is_not_fetched(
 
 
 async def test_an_envelope_without_an_end_is_not_read_to_it() -> None:
-    """What is too large is broken, which as much of it shows."""
+    """A part is enough to show that it is too large, and therefore broken."""
     endless = _Endless()
     data = await fetched(cast(Any, endless), "i")
     assert LARGE.max_bytes < len(data) <= LARGE.max_bytes + len(PIECE)

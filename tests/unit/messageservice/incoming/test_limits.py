@@ -1,4 +1,4 @@
-"""Envelopes of a limited sender wait without being judged, but for one now and then."""
+"""Envelopes of a limited sender wait without being judged, except for one now and then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An access point is asked to wait longer for news where nothing happens, as far as that goes well."""
+"""An idle access point is asked to wait longer for news, as long as that succeeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_early_answer_changes_nothing() -> None:
 
 
 def test_what_was_cut_off_is_not_asked_for_again() -> None:
-    """A proxy that ends what is silent for a minute."""
+    """A proxy ends connections that are silent for a minute."""
     patience = Patience.of(55)
     patience.waited(55, NETWORK)
     patience.failed()

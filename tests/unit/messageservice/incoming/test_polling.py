@@ -1,4 +1,4 @@
-"""Polling: envelopes that cannot be taken over now hide no others, and nobody asks in a hurry for them."""
+"""Polling: envelopes that cannot be accepted now hide no others, and are not requested in a hurry."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PAGE = 50
 
 
 def item(item_id: str) -> InboxItem:
-    """What begins with ``l`` is encrypted, and its sender is limited."""
+    """Return an item; one that begins with ``l`` is encrypted, and its sender is limited."""
     sender, document = ("0203:l.se", SDK_MESSAGE_EXTENDED.value) if item_id[0] == "l" else ("0203:a.se", "d")
     return InboxItem(item_id, "e", sender, ORGANISATION.value, document, "c", "m@p", "AP", now(), 1)
 
 
 class AccessPoint:
-    """Keeps the rules of interface C; remembers what it was asked."""
+    """An access point that keeps the rules of interface C, and records its requests."""
 
     longest_wait = 600.0
 
@@ -63,7 +63,7 @@ class AccessPoint:
 
 
 class Inbox:
-    """Takes over what does not begin with ``x``: its sender cannot be looked up."""
+    """An inbox that accepts all items except those with ``x``, whose sender cannot be looked up."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -86,7 +86,7 @@ class Transfers:
 
 
 class Together:
-    """Leaves everything to itself, but for what begins with ``t``, and with ``l``: its sender is limited."""
+    """A batch that accepts only items with ``t``; for those with ``l`` it finds the sender limited."""
 
     def __init__(self, judges: bool = True) -> None:
         self.judged = 0
@@ -173,7 +173,7 @@ async def test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_
 
 @in_virtual_time
 async def test_of_many_envelopes_of_a_limited_sender_one_is_judged_each_time() -> None:
-    """Each would else be judged again whenever it is due: two openings, a signature and a private key."""
+    """Otherwise each due one would be judged again, with two openings, a signature and a private key."""
     junk = tuple(f"l{number}" for number in range(3 * PAGE + 7))
     access_point, inbox, held, together = AccessPoint(*junk, "a"), Inbox(), Held(), Together(judges=False)
     async with polling(access_point, inbox, timedelta(seconds=30), held=held, together=together):
@@ -245,7 +245,7 @@ async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restar
 
 
 class InAHurry(AccessPoint):
-    """Answers at once that there is no news, however long it is asked to wait."""
+    """An access point that reports no news immediately, however long it is asked to wait."""
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         self.polls += 1

@@ -1,4 +1,4 @@
-"""What one poll brought is taken over in one opening; what is unusual in it holds up nothing else."""
+"""The items of one poll are accepted in one opening; an unusual one does not delay the others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Judge = Callable[[], Awaitable[Judgement]]
 
 @dataclass
 class Service:
-    """A message service that judges each envelope as it is told."""
+    """A message service that judges each envelope as a test sets it."""
 
     installation: Installation
     organisation: ParticipantIdentifier
@@ -57,7 +57,7 @@ class Service:
     """Messages whose receipts were handed over to be sent."""
     judgements: dict[bytes, Judgement | Exception | Judge] = field(default_factory=dict)
     judged: Counter[bytes] = field(default_factory=Counter)
-    """How often each envelope was judged."""
+    """Number of times that each envelope was judged."""
 
     def __post_init__(self) -> None:
         nothing = cast(Any, None)
@@ -81,7 +81,7 @@ class Service:
         self.answered.append(answer.message_id)
 
     def comes(self, judgement: Judgement | Exception | Judge) -> InboxItem:
-        """A small envelope that waits at the access point, and what it is judged to be."""
+        """Return a small envelope that waits at the access point and will be judged so."""
         data = str(uuid4()).encode()
         self.judgements[data] = judgement
         return InboxItem(
@@ -90,7 +90,7 @@ class Service:
         )
 
     def message(self) -> NewMessage:
-        """A message that is accepted."""
+        """Return a message that is accepted."""
         sender = Address(ELSEWHERE, "De", "inkorg", "Inkorg")
         recipient = Address(self.organisation, "Vi", "registrator", "Registrator")
         written = letter(sender, recipient)
@@ -106,7 +106,7 @@ class Service:
         return await self._together.take(self.organisation, events, items, unrecorded)
 
     async def polled(self, *items: InboxItem) -> None:
-        """Take over what a poll brought, together and then each that is left."""
+        """Process the items of a poll, first together and then each that is left."""
         taken = await self.take(*items)
         for item in items:
             if item.id not in taken.items | taken.limited:
@@ -136,9 +136,9 @@ def service(installation: Installation, organisation: ParticipantIdentifier) -> 
 
 @pytest.fixture
 def openings(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
-    """The openings of the vault, each with what was asked of it.
+    """Record the openings of the vault, each with its queries.
 
-    Operators of other tests, which go on, open theirs meanwhile.
+    Operators of other tests that still run open theirs meanwhile.
     """
     made: list[Counter[str]] = []
     begin, registry = UnitOfWork.__init__, service.installation.gate.registry
@@ -227,7 +227,7 @@ async def test_what_cannot_be_judged_now_holds_up_nothing_that_came_with_it(
 async def test_where_one_thing_is_not_as_expected_nothing_is_done_and_each_is_left_to_itself(
     service: Service,
 ) -> None:
-    """An envelope that comes a second time, since it could not be acknowledged."""
+    """One envelope arrives a second time, because it could not be acknowledged."""
     record, known, new = await service.sent(), service.message(), service.message()
     again, comes = service.comes(known), service.comes(new)
     await service.inbox.take(service.organisation, again)
@@ -262,7 +262,7 @@ async def test_a_message_whose_storing_fails_as_nobody_expected_is_left_to_itsel
 async def test_while_the_vault_is_away_nothing_counts_as_taken(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The access point deletes what counts as taken (invariant 7)."""
+    """The access point deletes everything that counts as accepted (invariant 7)."""
     record, message = await service.sent(), service.message()
 
     async def away(*_: object) -> bool:
@@ -280,7 +280,7 @@ async def test_while_the_vault_is_away_nothing_counts_as_taken(
 async def test_of_two_items_with_one_id_the_first_is_stored_and_answered_and_the_other_is_neither(
     service: Service,
 ) -> None:
-    """As where each is taken by itself: whoever sent the other one would have a receipt for what is lost."""
+    """Otherwise the sender of the second would have a receipt for a message that is lost."""
     first, second, third = service.message(), service.message(), service.message()
     one = service.comes(first)
     other = replace(service.comes(second), id=one.id)
@@ -294,7 +294,7 @@ async def test_of_two_items_with_one_id_the_first_is_stored_and_answered_and_the
 
 @pytest.mark.parametrize("item_id", ["", "None"])
 async def test_no_id_of_an_item_takes_the_place_of_events(service: Service, item_id: str) -> None:
-    """Else what was delivered would be told again by nobody."""
+    """Otherwise a delivery would never be reported again."""
     record, message = await service.sent(), service.message()
     item = replace(service.comes(message), id=item_id)
     assert (await service.take(item, events=(delivered(record.id),))).events
@@ -361,7 +361,7 @@ async def test_junk_is_refused_together_in_one_opening_and_judged_once(
 async def test_envelopes_of_a_limited_sender_are_judged_once_in_one_opening_and_that_they_wait_is_told_once(
     service: Service, openings: list[Counter[str]], among: str
 ) -> None:
-    """Whatever comes with them, and whether or not that is taken over with them."""
+    """This holds whatever arrives with them, and whether or not that is accepted too."""
     limited = [service.comes(SenderLimited()) for _ in range(3)]
     other = [] if among == "nothing else" else [service.comes(service.message())]
     if among == "what is known already":
@@ -422,7 +422,7 @@ async def test_junk_that_comes_again_is_told_once(service: Service) -> None:
 async def test_whatever_comes_among_them_envelopes_are_judged_twice_at_most(
     service: Service, bad: str
 ) -> None:
-    """One that is known already has all that came with it judged again; the others only themselves."""
+    """A known one causes a second judgement of all that arrived with it; any other only of itself."""
     known = service.comes(service.message())
     await service.inbox.take(service.organisation, known)
     service.judged.clear()

@@ -1,4 +1,4 @@
-"""Every way to break the contract of a new message: what is said, and where."""
+"""Every way to break the contract of a new message, with the finding and its place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GONE = object()
 
 
 def full() -> dict[str, Any]:
-    """A document with every member that the contract has."""
+    """Return a document with every member that the contract has."""
     person = {"root": "1.2", "extension": "SE1", "label": "Anna"}
     made = document(
         HABO.address,
@@ -38,13 +38,13 @@ def full() -> dict[str, Any]:
 
 
 def places(value: Any, where: str = "") -> list[str]:
-    """The JSON pointers of everything in a document."""
+    """Return the JSON pointers of everything in a document."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [where, *(place for name, each in inside for place in places(each, f"{where}/{name}"))]
 
 
 def changed(pointer: str, value: object) -> Any:
-    """The full document with one value replaced, or gone."""
+    """Return the full document with one value replaced or removed."""
     made = {"": copy.deepcopy(full())}
     steps = pointer.split("/")
     inside: Any = made
@@ -137,7 +137,7 @@ def test_what_may_be_left_out_may_be_null(pointer: str) -> None:
     ],
 )
 def test_an_attribute_that_the_contract_does_not_know_is_refused_and_not_repeated(pointer: str) -> None:
-    """It may be a misspelt one, and what it says would be lost."""
+    """It may be misspelt, and its value would be lost."""
     parent, _, name = pointer.rpartition("/")
     ((where, text),) = found(changed(pointer, "x"))
     assert where == parent

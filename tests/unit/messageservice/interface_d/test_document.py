@@ -1,4 +1,4 @@
-"""The OpenAPI document of interface D says what the code does: no more and no less."""
+"""The OpenAPI document of interface D describes what the code does: no more and no less."""
 
 from __future__ import annotations
 

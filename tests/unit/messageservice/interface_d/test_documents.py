@@ -1,4 +1,4 @@
-"""The documents of a stored message as JSON: what the message says, however the XML is cut or written."""
+"""The documents of a stored message as JSON: the message's content, however the XML is cut or written."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_documents_are_as_the_message_says(message: SdkMessage, size: int)
 
 
 async def test_nothing_comes_before_what_the_store_has() -> None:
-    """An answer that has begun cannot ask to come again."""
+    """Once an answer has begun, it cannot ask the client to try again."""
 
     async def away() -> AsyncIterator[bytes]:
         for nothing in list[bytes]():
@@ -79,7 +79,7 @@ async def test_nothing_comes_before_what_the_store_has() -> None:
 
 
 async def test_markup_of_others_is_passed_over() -> None:
-    """Comments, CDATA, references, elements of other namespaces (content-specification 4.3)."""
+    """Comments, CDATA, references, and elements of other namespaces (content-specification 4.3)."""
     data = sdkmessage.build(SMALL)
     (text,) = SMALL.documents[0].texts
     inside = b"<o:documents>no</o:documents><tns:characterSequence>no</tns:characterSequence>"

@@ -64,7 +64,7 @@ def test_the_id_of_a_message_is_its_messageid_else_that_of_the_resource(
 
 
 def test_a_person_and_a_reference_without_label_are_written_and_read_alike() -> None:
-    """The contract demands members that the message may lack: they are empty there.
+    """The contract demands members that the message may lack, which are empty there.
 
     Clauses: architecture-sad 5.3.5 step 3, step 4; content-specification 4.3.2.3 sentence 2, sentence 6.
     """
@@ -121,7 +121,7 @@ def test_a_place_in_the_message_is_one_in_the_document(path: str, place: str) ->
 
 
 def test_every_place_that_a_rule_can_name_is_one_of_the_contract() -> None:
-    """Each element of a message with everything in it, blank, so that its rule is broken."""
+    """The test uses a message with every element blank, so that each rule is broken."""
     blank = replace(FULL, documents=tuple(replace(one, name="", texts=("",)) for one in FULL.documents))
     for finding in sdkmessage.prepare(blank).findings:
         steps = pointer(finding.path).split("/")

@@ -1,4 +1,4 @@
-"""api-mt-mk 3, getMessageByFilter: what narrows a list down, in every spelling that the texts use."""
+"""api-mt-mk 3, getMessageByFilter: filters of a list, in every spelling that the texts use."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SENDER = "senderAttention.subOrganization.extension"
 @pytest.mark.parametrize("name", [RECIPIENT, RECIPIENT.lower(), "handlingServiceId"])
 @pytest.mark.parametrize("value", [ADDRESS, f"”{ADDRESS}”", f'"{ADDRESS}"'])
 def test_recipients_address(name: str, value: str) -> None:
-    """An example in 4.2 has quotation marks around it."""
+    """An example in 4.2 has quotation marks around the address."""
     assert filters(**{name: value}) == Filters(recipient_addresses=(ADDRESS,))
 
 
@@ -159,7 +159,7 @@ def test_what_is_not_understood_is_refused_and_not_repeated(query: tuple[str, st
 @pytest.mark.parametrize("attribute", [RECIPIENT, SENDER])
 @pytest.mark.parametrize("ending", ["", "[]"])
 def test_3_a_filter_by_address_may_be_an_array(attribute: str, ending: str) -> None:
-    """As ``style: form, explode: true`` of the OpenAPI file writes it: one of the addresses fits.
+    """The OpenAPI file writes it as ``style: form, explode: true``; one matching address is enough.
 
     Clauses: api-mt-mk 3 sentence 2.
     """

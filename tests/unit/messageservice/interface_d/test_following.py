@@ -1,4 +1,4 @@
-"""Streams of events of interface D, without a network."""
+"""Event streams of interface D, without a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HABO = ParticipantIdentifier.parse("0203:habo.se")
 
 
 class Service:
-    """A vault, and a client that may look."""
+    """A vault, and a client that is allowed to look."""
 
     async def access(self, token: str) -> Access:
         return Access(HABO, "journal", frozenset({Scope.LIST}), patterns(["*"]))
@@ -42,13 +42,13 @@ class Service:
         return SimpleNamespace(count=lambda organisation: 0)
 
     async def changes(self, after: int, limit: int) -> Changes:
-        """Somebody wrote to itself: one step in the log tells of two messages."""
+        """Return the changes of a message to oneself: one entry of the log is a step of two messages."""
         sent = message()
         return Changes(8, ((7, sent), (7, replace(sent, direction=Direction.IN))))
 
 
 async def test_who_breaks_off_between_events_of_one_place_is_told_the_second_again() -> None:
-    """So the first one does not say where to go on: without an id the last one stays (HTML standard)."""
+    """The first has no id to resume from, so that the client keeps the previous one (HTML standard)."""
     service = cast(Any, Service())
     access = await service.access("x")
     stream = await Following(service, service).follow("x", access, 0)
@@ -57,7 +57,7 @@ async def test_who_breaks_off_between_events_of_one_place_is_told_the_second_aga
 
 
 async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_behind() -> None:
-    """They come back by themselves, and are not told for ever that they have too many."""
+    """The clients come back automatically, and are not refused for ever for having too many streams."""
     service = cast(Any, Service())
     application = InterfaceD(service, service, {HABO}, service, service, service).application()
     answered: list[int] = []
@@ -66,7 +66,7 @@ async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_beh
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
-        """To a client that does not read."""
+        """Act as a client that does not read."""
         answered.append(message.get("status", 0))
         if answered[-1] == 200:
             await asyncio.Event().wait()
@@ -113,7 +113,7 @@ class Quiet(Service):
 
 
 async def told(service: Quiet, alive: float | None) -> list[float]:
-    """Return when signs of life came until the stream ended."""
+    """Return the times of signs of life until the stream ended."""
     following = Following(
         cast(Any, service), cast(Any, service), clock=lambda: BEGAN + timedelta(seconds=seconds())
     )

@@ -1,4 +1,4 @@
-"""JSON from clients: read within bounds, and refused with words that repeat nothing of it."""
+"""JSON from clients: read within bounds, and refused in words that repeat none of it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def test_texts_that_make_more_than_a_message_are_refused_as_soon_as_that_i
 
 
 def texts(count: int) -> bytes:
-    """A document that fits the contract as far as it is read."""
+    """Return a document that fits the contract as far as it is read."""
     inside = {"data": {"attributes": {"digitalDocument": [{"contentTextBody": [""] * count}]}}}
     return standard.dumps(inside).encode()
 

@@ -1,4 +1,4 @@
-"""What a client sends refers to messages that it may know, and to no others."""
+"""A client's message may refer only to messages that the client may know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROLES = (Role.MESSAGE_SERVICE,)
 
 
 class Service:
-    """Takes what is sent."""
+    """A service that records what is sent."""
 
     def __init__(self) -> None:
         self.sent: list[SdkMessage] = []
@@ -36,7 +36,7 @@ class Service:
 async def test_an_answer_goes_on_in_the_conversation_of_a_message_in_the_clients_mailbox(
     installation: Installation, organisation: ParticipantIdentifier, mailbox: str, goes_on: bool
 ) -> None:
-    """Of a message in another client's mailbox it does not, as if there were none."""
+    """A reference into another client's mailbox counts as none."""
     came_in = replace(message(Direction.IN, recipient_address=mailbox), recipient=organisation)
     async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
         stored = await body(vault)

@@ -1,4 +1,4 @@
-"""api-mt-mk, Felhantering: what a request that is refused is answered with."""
+"""api-mt-mk, Felhantering: the answers to requests that are refused."""
 
 from __future__ import annotations
 

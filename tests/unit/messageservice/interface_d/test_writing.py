@@ -1,4 +1,4 @@
-"""What is shown of a message: the shape of the contract, and what happened, the latest first."""
+"""The representation of a message: in the contract's shape, with its events, the latest first."""
 
 from __future__ import annotations
 

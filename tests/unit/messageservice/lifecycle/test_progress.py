@@ -1,4 +1,4 @@
-"""api-mt-mk, KV Meddelandestatus: which status follows which, with which events, until when."""
+"""api-mt-mk, KV Meddelandestatus: transitions between statuses, with their events and deadlines."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("service", OUTAGES)
 def test_4_1_2_a_a_waiting_sender_reads_what_is_down_and_since_when(service: str) -> None:
-    """Once for an outage, however often the message is tried again and whatever the service answers then."""
+    """It is shown once per outage, however often the message is retried and whatever the service answers."""
     began = progress.waiting(OUTAGES[service], NOW, ())
     assert began is not None
     assert began.title == f"{service} cannot be reached since 2026-03-02 12:00:00Z"
@@ -200,7 +200,7 @@ def test_a_message_that_waits_for_its_organisations_officer_says_so_once() -> No
 
 
 def test_an_outage_that_comes_back_after_another_one_is_told_again() -> None:
-    """The latest step is what a sender reads: it names what is down now."""
+    """A sender reads the latest step, which names the current outage."""
     steps: list[StatusEvent] = []
     for minute, service in enumerate(("SML", "SMP", "SML", "SML")):
         step = progress.waiting(OUTAGES[service], NOW + timedelta(minutes=minute), steps)

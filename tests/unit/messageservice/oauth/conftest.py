@@ -1,4 +1,4 @@
-"""A scene of its own for each test, with two organisations for all in a file: making one takes longer."""
+"""A fresh scene for each test, with two organisations per file, because making these takes longer."""
 
 from __future__ import annotations
 

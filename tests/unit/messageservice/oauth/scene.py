@@ -1,4 +1,4 @@
-"""Two organisations with message clients, an authorisation server of one of them, and a clock to set."""
+"""Two organisations with message clients, an authorisation server of one of them, and a settable clock."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def jwk_set(*keys: ECKey | RSAKey, **more: Any) -> bytes:
 def sign(
     claims: Mapping[str, Any], key: ECKey | RSAKey | OctKey, header: Mapping[str, Any] | None = None
 ) -> str:
-    """A token as somebody else's library makes it; claims that are ``None`` are left out."""
+    """Return a token as another library makes it; claims that are ``None`` are left out."""
     payload = json.dumps({name: value for name, value in claims.items() if value is not None}).encode()
     head = {"alg": "ES256", **(header or {})}
     registry = jws.JWSRegistry(algorithms=[head["alg"]], strict_check_header=False)
@@ -84,7 +84,7 @@ def sign(
 
 @dataclass
 class Web:
-    """What issuers and clients publish over HTTPS."""
+    """Documents that issuers and clients publish over HTTPS."""
 
     pages: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -117,7 +117,7 @@ class _Page:
 
 @dataclass
 class Scene:
-    """Everything, made anew for each test."""
+    """All parts of the scene, made for each test."""
 
     installation: Installation
     habo: ParticipantIdentifier
@@ -238,11 +238,11 @@ class Scene:
         return sign({**claims, **changes}, key or curve_key(7), {"typ": "at+jwt", **(header or {})})
 
     async def begin(self) -> None:
-        """What the log has now is of other tests."""
+        """Ignore the entries that earlier tests have left in the log."""
         self.logged = len(await self._log())
 
     async def log(self, event: str) -> list[Mapping[str, str]]:
-        """Facts of the entries of that kind in Habo's log, since the test began."""
+        """Return the facts of entries of that kind in Habo's log since the test began."""
         return [entry.ids for entry in (await self._log())[self.logged :] if entry.event == event]
 
     async def _log(self) -> tuple[LogEntry, ...]:

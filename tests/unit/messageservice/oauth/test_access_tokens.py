@@ -1,4 +1,4 @@
-"""What access tokens open at interface D, whoever issued them (RFC 9068 4, RFC 8725, api-mt-mk 5.2)."""
+"""Access of tokens at interface D, whoever issued them (RFC 9068 4, RFC 8725, api-mt-mk 5.2)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_client_has_the_addresses_of_its_pattern(scene: Scene) -> None:
 
 
 async def test_the_default_client_has_what_is_no_other_clients(scene: Scene) -> None:
-    """Also an address that nobody foresaw; the external server's client has its own."""
+    """Unforeseen addresses belong to it too; the external server's client has its own."""
     access = await scene.access(await scene.token(scene.assertion("rest", key=curve_key(3))))
     assert [access.covers(address) for address in (SCHOOL, CARE, DESK, "x.y")] == [False, False, True, True]
 
@@ -100,7 +100,7 @@ async def test_a_token_ends(scene: Scene) -> None:
 async def test_a_signature_is_verified_once_and_all_that_can_change_with_each_use(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream of events looks at its token again and again; the issuer's keys may have become others."""
+    """A stream of events checks its token again and again, and the issuer's keys may change."""
     verified, counted = UnverifiedJwt.verified, list[str]()
 
     def verifying(token: UnverifiedJwt, *given: Any, **named: Any) -> Any:
@@ -124,7 +124,7 @@ async def test_a_signature_is_verified_once_and_all_that_can_change_with_each_us
 
 
 async def own(scene: Scene, header: dict[str, str] | None = None, **changes: Any) -> str:
-    """A token signed with the key of Habo's issuer here, with other claims than it would write."""
+    """Return a token signed with the key of Habo's own issuer, with claims that it would not write."""
     header_part, claims_part, _ = (await scene.token()).split(".")
     claims = json.loads(base64.urlsafe_b64decode(claims_part + "=="))
     head = json.loads(base64.urlsafe_b64decode(header_part + "=="))
@@ -162,7 +162,7 @@ async def test_a_token_that_does_not_fit(scene: Scene, changes: dict[str, Any], 
 
 
 async def test_a_token_of_one_organisation_opens_nothing_of_another(scene: Scene) -> None:
-    """The issuer decides, whatever claims say; both have a client of that name."""
+    """The issuer decides, whatever the claims are; both organisations have a client of that name."""
     there = scene.issuers.url(scene.mullsjo)
     both = [scene.issuers.vouched_for_by(scene.issuers.url(one)) for one in (scene.habo, scene.mullsjo)]
     assert both == [scene.habo, scene.mullsjo]
@@ -204,7 +204,7 @@ def unsigned(algorithm: str, claims: dict[str, Any]) -> str:
 
 
 async def test_an_assertion_is_no_access_token(scene: Scene) -> None:
-    """RFC 8725 2.8: what a client signs itself opens nothing, also when it names our issuer."""
+    """RFC 8725 2.8: an assertion that a client signs opens nothing, even if it names our issuer."""
     now = int(scene.now.timestamp())
     claims = {"iss": scene.issuers.url(scene.habo), "client_id": "journal", "aud": ADDRESS, "iat": now}
     await refused(scene, scene.assertion(**claims, scope="urn:sdk.api:getMessage"))
@@ -245,7 +245,7 @@ async def test_an_organisations_own_server_vouches_for_its_clients(scene: Scene)
 
 @pytest.mark.parametrize("claimed", ["*", ["*"], [f"{CARE[:8]}*", SCHOOL, "sdk.x.mullsjo.se"]])
 async def test_it_gives_nothing_that_the_client_is_not_registered_for(scene: Scene, claimed: Any) -> None:
-    """Nor anything that is not the organisation's own address."""
+    """An address of another organisation is not opened either."""
     access = await scene.access(scene.theirs(scope=" ".join(Scope), **{AUTH_ID: claimed}))
     assert access.patterns == patterns([CARE])
     scene.register(
@@ -308,7 +308,7 @@ async def test_their_token_that_does_not_fit(scene: Scene, changes: dict[str, An
 
 
 async def test_their_server_says_nothing_of_another_organisation(scene: Scene) -> None:
-    """One server, one organisation: a client of that name elsewhere is another one."""
+    """A server belongs to one organisation; a client of that name elsewhere is another one."""
     scene.register(scene.mullsjo, client("theirs", "*", external=True), external=None)
     assert (await scene.access(scene.theirs())).organisation == scene.habo
     scene.register(scene.habo)
@@ -319,7 +319,7 @@ async def test_their_server_says_nothing_of_another_organisation(scene: Scene) -
 async def test_a_server_that_is_replaced_while_its_token_is_read_vouches_for_nobody(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, later: str
 ) -> None:
-    """Registrations are read again by a command beside: then the token is another server's."""
+    """A command re-reads the registrations meanwhile, and the token then belongs to another server."""
     token, before = scene.theirs(), scene.known()
     scene.register(
         scene.habo, client("theirs", CARE, external=True), external=replace(EXTERNAL, issuer=later)
@@ -449,7 +449,7 @@ KIM = {"sub": "kim", "name": "Kim Åberg", "act": {"sub": "theirs"}}
 
 
 async def test_a_token_that_names_who_acts_for_whom_names_a_person_by_a_random_id(scene: Scene) -> None:
-    """RFC 8693 4.1. The same person has the same id, whatever else the token says; another one another."""
+    """RFC 8693 4.1. A person always has the same id, whatever else the token has, and no one else has it."""
     access = await scene.access(scene.theirs(**KIM))
     assert (access.principal.kind, access.principal.through) == (PrincipalKind.USER, "theirs")
     assert re.fullmatch("[0-9a-f]{32}", access.person)
@@ -463,7 +463,7 @@ async def test_a_token_that_names_who_acts_for_whom_names_a_person_by_a_random_i
 
 
 async def test_a_system_that_acts_for_itself_says_so(scene: Scene) -> None:
-    """A subject alone is none: servers write there what they call the client, too."""
+    """A subject alone is not a person: servers also put the client's name there."""
     for token in (scene.theirs(), scene.theirs(sub="5f0c", name="journal"), await scene.token()):
         access = await scene.access(token)
         assert (access.person, access.principal.kind) == ("", PrincipalKind.SYSTEM)
@@ -471,7 +471,7 @@ async def test_a_system_that_acts_for_itself_says_so(scene: Scene) -> None:
 
 
 async def test_a_token_of_our_own_issuer_names_no_person(scene: Scene) -> None:
-    """A client asks there for itself; nobody has shown which person is behind it."""
+    """A client asks there for itself, and nothing shows which person is behind it."""
     access = await scene.access(await own(scene, act={"sub": "journal"}, name="Kim"))
     assert (access.person, access.client) == ("", "journal")
 
@@ -492,14 +492,14 @@ async def test_a_token_of_our_own_issuer_names_no_person(scene: Scene) -> None:
     ],
 )
 async def test_a_person_that_cannot_be_named_opens_nothing(scene: Scene, changes: dict[str, Any]) -> None:
-    """Rather than a reading in the name of the system alone."""
+    """The alternative would be a reading in the name of the system alone."""
     await refused(scene, scene.theirs(**changes))
 
 
 async def test_keys_of_an_own_issuer_are_not_read_again_while_its_last_token_may_last(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that is silent has its token verified now and then, which opens no vault."""
+    """A silent client's token is verified now and then, without opening a vault."""
     token = UnverifiedJwt.read(await scene.token())
     async with scene.installation.open(scene.habo, Role.MESSAGE_SERVICE) as vault:
         keys = vault.token_keys(now=scene.now)

@@ -1,4 +1,4 @@
-"""Interface D with real access tokens: from the token endpoint beside it to the mailboxes that one opens."""
+"""Interface D with real access tokens, from the token endpoint to the mailboxes that they open."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def listed(http: httpx.AsyncClient, token: str) -> set[str]:
 
 
 async def test_a_client_lists_what_its_registration_opens(scene: Scene, http: httpx.AsyncClient) -> None:
-    """Each of them its own; the default client what is nobody's, also at an address that is not known."""
+    """Each client has its own; the default client has the unassigned ones, including unknown addresses."""
     async with scene.installation.open(scene.habo, MT) as vault:
         ids = {address: await store(vault, came(address)) for address in (SCHOOL, CARE, DESK, NOBODYS)}
     journal = await scene.token()
@@ -93,7 +93,7 @@ async def test_an_outage_of_database_or_object_store_is_named_and_no_other(
     outage: type[VaultUnavailable],
     waits_for: str | None,
 ) -> None:
-    """A message client of this installation knows by that that the service is there, and what is gone."""
+    """A message client of this installation learns that the service is there, and which part is gone."""
     async with scene.installation.open(scene.habo, MT) as vault:
         message_id = await store(vault, came(CARE))
         await vault.set_status(message_id, MessageStatus.NEW, (), now=NOW, deadline=None, direction=IN)
@@ -115,7 +115,7 @@ async def test_an_outage_of_database_or_object_store_is_named_and_no_other(
 async def test_a_reading_for_a_person_names_them_by_their_id_and_the_system_that_fetched(
     scene: Scene, http: httpx.AsyncClient
 ) -> None:
-    """No name and no subject is in the log; where a system fetches for itself, the reader is the system."""
+    """The log has neither name nor subject; if a system fetches for itself, the reader is the system."""
     async with scene.installation.open(scene.habo, MT) as vault:
         message = await store(vault, came(CARE))
         await vault.set_status(message, MessageStatus.NEW, (), now=NOW, deadline=None, direction=IN)

@@ -1,4 +1,4 @@
-"""Keys that others publish: how long they are used, and how often they are asked for."""
+"""Published keys of other parties: their time of use, and the frequency of requests for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def token(kid: str | None = "ec-1") -> UnverifiedJwt:
 
 @dataclass
 class Source:
-    """Somebody who publishes keys."""
+    """A party that publishes keys."""
 
     names: list[str] = field(default_factory=lambda: ["ec-1"])
     fetches: int = 0
@@ -110,7 +110,7 @@ async def test_an_issuer_that_is_down_is_bridged_for_so_long() -> None:
 
 
 async def test_an_issuer_that_is_down_is_one_line_for_each_outage(caplog: pytest.LogCaptureFixture) -> None:
-    """It was one each quarter of a minute, as long as tokens came."""
+    """There used to be one every quarter of a minute, as long as tokens came."""
     source = Source()
     for source.down in (True, True, True, False, True):
         source.now += 5 * HOUR
@@ -137,7 +137,7 @@ OPENID = f"{THEIR_ISSUER}/.well-known/openid-configuration"
 
 @pytest.mark.parametrize("address", [RFC8414, OPENID])
 async def test_an_issuers_metadata_tell_where_its_keys_are(address: str) -> None:
-    """RFC 8414 3.1, and where OpenID Connect Discovery has them."""
+    """The addresses are those of RFC 8414 3.1 and OpenID Connect Discovery."""
     metadata = json.dumps({"issuer": THEIR_ISSUER, "jwks_uri": THEIR_KEYS}).encode()
     web = Web({address: metadata, THEIR_KEYS: jwk_set(curve_key(1))})
     assert [key.kid for key in await issuer_keys(web.client, DISCOVERED)] == ["ec-1"]

@@ -205,7 +205,7 @@ async def test_the_token_endpoint_takes_nothing_but_post(scene: Scene) -> None:
     ],
 )
 async def test_an_assertion_that_does_not_fit(scene: Scene, changes: dict[str, Any], said: str) -> None:
-    """RFC 7523 3; a client whose signature holds is told what to change."""
+    """RFC 7523 3; a client with a valid signature learns what to change."""
     answer = await scene.ask(scene.assertion(**changes))
     assert (answer.status_code, answer.json().get("error")) == (401, "invalid_client")
     assert said in answer.json()["error_description"]
@@ -224,7 +224,7 @@ async def test_an_assertion_is_short_lived(scene: Scene) -> None:
 
 
 async def test_an_assertion_is_good_once(scene: Scene) -> None:
-    """RFC 7523 3, item 7; the vault remembers, so that another process knows too."""
+    """RFC 7523 3, item 7; the vault remembers it, so that another process knows too."""
     assertion = scene.assertion(jti="once")
     answers = await asyncio.gather(*(scene.ask(assertion) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
@@ -255,7 +255,7 @@ async def test_a_token_takes_one_round_trip_to_its_vault(
 
 
 async def test_the_id_of_an_assertion_is_any_text(scene: Scene) -> None:
-    """A lone surrogate is one in JSON and none in UTF-8."""
+    """A lone surrogate is a character in JSON and not in UTF-8."""
     assertion = scene.assertion(jti="\ud800")
     assert await scene.token(assertion)
     assert (await scene.ask(assertion)).status_code == 401
@@ -272,7 +272,7 @@ async def test_the_client_id_beside_the_assertion_must_agree(scene: Scene) -> No
 
 
 def forged(scene: Scene) -> dict[str, str]:
-    """Assertions that nobody made who may."""
+    """Return assertions that were not made by a permitted client."""
     good = scene.assertion()
     head, body, signature = good.split(".")
     pem = rsa_key(1).as_pem(private=False)
@@ -303,7 +303,7 @@ def forged(scene: Scene) -> dict[str, str]:
 
 
 async def test_nobody_learns_which_clients_there_are(scene: Scene) -> None:
-    """Unknown clients, wrong keys and forgeries look the same; the log knows."""
+    """Unknown clients, wrong keys and forgeries get the same answer; only the log distinguishes them."""
     scene.register(
         scene.habo,
         client("journal", "*", keys=(curve_key(1), rsa_key(1))),
@@ -322,7 +322,7 @@ async def test_nobody_learns_which_clients_there_are(scene: Scene) -> None:
 
 
 async def test_who_is_no_client_takes_as_much_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many signatures are verified for a client that there is not as for one whose key is another."""
+    """A client that does not exist costs as many signature checks as one with another key."""
     verified: list[str] = []
     signed_by = UnverifiedJwt._signed_by
 
@@ -359,7 +359,7 @@ async def test_failures_neither_fill_the_log_nor_lock_a_client_out(scene: Scene)
 
 
 async def test_names_that_no_client_can_have_are_not_kept_whole(scene: Scene) -> None:
-    """Failures are counted for thousands of names: they are short ones."""
+    """Failures are counted for thousands of names, which must be short."""
     names = [f"{'x' * 5000}{number}" for number in range(11)]
     answers = [await scene.ask(scene.assertion(name, key=curve_key(9))) for name in names]
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
@@ -369,7 +369,7 @@ async def test_names_that_no_client_can_have_are_not_kept_whole(scene: Scene) ->
 
 
 async def test_an_issuer_knows_the_clients_of_its_organisation_alone(scene: Scene) -> None:
-    """Both have a client of that name, each with its own key."""
+    """Both organisations have a client of that name, each with its own key."""
     theirs = scene.assertion(key=curve_key(2), at=scene.mullsjo)
     assert (await scene.ask(theirs)).json() == UNKNOWN
     assert await scene.token(theirs, at=scene.mullsjo)
@@ -480,7 +480,7 @@ async def test_without_a_vault_nobody_gets_a_token_and_everybody_is_told_why(
     error: str,
     known: bool,
 ) -> None:
-    """A vault that waits for its officer, or for its database, or that is no longer here (RFC 6749 5.2)."""
+    """The vault waits for its officer or its database, or is no longer here (RFC 6749 5.2)."""
 
     def denied(*which: object) -> None:
         raise outage

@@ -1,4 +1,4 @@
-"""content-specification 4.3.2: messages that are made are messages that are taken."""
+"""content-specification 4.3.2: composed messages are accepted messages."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_several_recipients_get_a_message_each_and_cannot_tell() -> None:
 @settings(max_examples=50, deadline=None)
 @given(label=st.text(st.characters(codec="utf-8"), max_size=80), text=st.text(max_size=200))
 def test_whatever_somebody_writes_a_message_is_valid_or_refused_with_findings(label: str, text: str) -> None:
-    """What cannot stand in XML is an error of the typed kind, never another one."""
+    """A character that XML cannot contain causes a typed error, never another one."""
     message = compose(Draft(label, text), HERE, THERE, message_id=str(uuid4()), at=NOW)
     try:
         data = sdkmessage.build(message)

@@ -1,4 +1,4 @@
-"""A kind of outage that no retry loop has heard of is waited for as those are that it names."""
+"""An outage of an unknown kind is waited for like those that the retry loops name."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ TOO_LATE: Final = SETTINGS.submit_within
 
 
 class LineCut(Temporary):
-    """An outage of a kind that stands in no list."""
+    """An outage of an unlisted kind."""
 
 
 class _Sealing:
-    """Has no success with anything."""
+    """Sealing that always fails."""
 
     def __init__(self, failure: Exception) -> None:
         self._failure = failure
@@ -55,7 +55,7 @@ def outgoing(
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vaults of the tests have none, and nothing is signed here."""
+    """Leave out the keys: the tests' vaults have none, and nothing is signed here."""
     monkeypatch.setattr(MessageServiceVault, "keys", lambda vault: KeySet(cast(Any, None)))
 
 
@@ -111,7 +111,7 @@ async def test_invariant_8_an_outage_of_any_kind_ends_with_its_reason(
 async def test_what_is_no_outage_of_a_service_is_left_to_the_lease(
     installation: Installation, organisation: ParticipantIdentifier, failure: Exception
 ) -> None:
-    """Nothing can be noted in a vault that is away, and a fault of ours is reported."""
+    """A vault that is away cannot record anything, and a fault of ours is reported."""
     record = replace(message(), created_at=NOW)
     async with installation.open(organisation, MT) as vault:
         assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)

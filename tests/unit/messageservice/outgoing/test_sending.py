@@ -1,4 +1,4 @@
-"""Work of an organisation: how much at once, and when what had no room is taken up."""
+"""An organisation's sending: a limit in parallel, and waiting messages that follow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def now() -> datetime:
 
 
 class HandsOver(Sender):
-    """Every message is handed over."""
+    """A sender that hands over every message."""
 
     def __init__(self, installation: Installation) -> None:
         nothing = cast(Any, None)
@@ -91,7 +91,7 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
 
 
 class Unsealed(HandsOver):
-    """The database goes during the first attempt at a message."""
+    """A sender whose database goes away during the first attempt at a message."""
 
     cut = False
 
@@ -112,7 +112,7 @@ class Unsealed(HandsOver):
 async def test_what_an_outage_cuts_off_does_not_wait_for_its_lease(
     installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is five minutes, and the process lives and knows that it is at it no more."""
+    """The lease lasts five minutes, but the process is alive and knows that it has stopped the work."""
     monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=10))
     assert SETTINGS.lease > 2 * MINUTE
     async with installation.open(organisation, MT) as vault:

@@ -1,4 +1,4 @@
-"""A message whose recipient's SMP cannot be trusted ends at once, with the reason, and is not handed over."""
+"""A message whose recipient's SMP is not trusted ends immediately, with the reason, without hand-over."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTINGS: Final = message_service_settings(FEDERATION_TEST)
 
 
 class _NoAccessPoint:
-    """Is not to be asked for."""
+    """An access point that must not be called."""
 
     def __getitem__(self, organisation: ParticipantIdentifier) -> Any:
         raise AssertionError("handed over to an access point")

@@ -1,4 +1,4 @@
-"""Connections follow the number of vaults, as far as the server has room."""
+"""The number of connections follows the number of vaults, as far as the server has room."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_the_server_has_no_room_for_is_missing() -> None:
 
 
 def test_one_login_cannot_take_what_is_left_to_commands() -> None:
-    """Not even while the pool has all the connections that it may have."""
+    """This holds even while the pool has all the connections that it may have."""
     assert SPARE >= 2 * CONNECTIONS
 
 

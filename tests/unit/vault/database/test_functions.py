@@ -1,4 +1,4 @@
-"""The bodies of the database's functions, which the servers of tests do not look into."""
+"""Bodies of the database's functions, which the tests' servers do not check."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 async def verdicts(connection: Connection, schema: str) -> dict[str, bool]:
-    """Return of each function in a schema whether its body is valid."""
+    """Return, for each function in a schema, whether its body is valid."""
     await connection.execute(b"SET check_function_bodies = on")
     await connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
     found = {}

@@ -1,4 +1,4 @@
-"""A database whose host goes down, and whose standby takes its place."""
+"""A database whose host goes down, and a standby that takes its place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def order(address: str) -> list[tuple[str, ...]]:
 
 
 def test_the_host_that_let_the_last_login_in_is_asked_first() -> None:
-    """One that was cut off, and answers nobody, would be waited for at each login."""
+    """A host that was cut off and does not answer would otherwise delay each login."""
     hosts = Hosts()
     assert order(hosts.ordered(BOTH)) == [("db1", "5432"), ("db2", "5432")]
     hosts.let_in(BOTH, "db2", "192.0.2.2", "5432")
@@ -87,7 +87,7 @@ async def test_a_standby_that_is_promoted_has_all_that_was_committed_and_takes_w
 
 
 async def refused(installation: Installation, organisation: ParticipantIdentifier) -> str:
-    """Why a vault does not open, once what had a connection has found that it is gone."""
+    """Return the reason that a vault does not open, after existing connections are found to be gone."""
     why = ""
     for _ in range(2):
         try:
@@ -101,7 +101,7 @@ async def refused(installation: Installation, organisation: ParticipantIdentifie
 async def test_a_host_that_loses_its_power_is_noticed_though_it_closes_no_connection(
     installation: Installation,
 ) -> None:
-    """The system itself would ask after two hours whether a silent one is still there."""
+    """The operating system would only check on a silent connection after two hours."""
     database = installation.provisioner.database
     said = conninfo_to_dict(database.login("a", "b").address)
     unnoticed = int(said["keepalives_idle"]) + int(said["tcp_user_timeout"]) / 1000

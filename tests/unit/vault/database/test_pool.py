@@ -1,4 +1,4 @@
-"""The pool: sessions per login, a limit over all, room by closing what is idle longest."""
+"""The pool: sessions per login, an overall limit, and room made by closing the longest idle session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG = timedelta(hours=1)
 
 @pytest_asyncio.fixture
 async def logins(installation: Installation) -> AsyncIterator[list[Login]]:
-    """Three logins, told apart by name only: the pool asks for no more."""
+    """Yield three logins that differ only in name, which is all that the pool needs."""
     database = await Database.start(installation.settings)
     login = database.registry()
     yield [Login(name, login.password, login.address) for name in ("a", "b", "c")]
@@ -104,7 +104,7 @@ async def test_what_one_moment_needs_is_one_use_however_often_a_session_was_lent
 
 
 async def _one_used_often(logins: list[Login], patience: Patience) -> tuple[Session, Session, Pool]:
-    """Return a session lent once, when it is closed, one of another login lent 501 times, and their pool."""
+    """Return a session lent once, now closed, another login's lent 501 times, and their pool."""
     pool = Pool(8, 8, LONG, patience=patience)
     pool.idle_at_first = timedelta(milliseconds=200)
     seldom, often = await pool.borrow(logins[0]), await pool.borrow(logins[1])

@@ -1,4 +1,4 @@
-"""Connections are shared fairly: a busy vault keeps its own, a cold one gets one, few are opened at once."""
+"""Fair sharing of connections: busy vaults keep theirs, a cold one gets one, few open at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOREVER = timedelta(hours=1)
 
 @dataclass(eq=False)
 class Connection:
-    """As much of a session as the pool sees."""
+    """The part of a session that the pool uses."""
 
     login: str
     backend: int
@@ -38,7 +38,7 @@ class Connection:
 
 @dataclass
 class Server:
-    """Opens connections, slowly, and counts them."""
+    """A server that opens connections slowly, and counts them."""
 
     seconds: float = 0.002
     opened: list[Connection] = field(default_factory=list)
@@ -146,7 +146,7 @@ async def test_a_cold_vault_gets_a_connection_although_all_others_are_always_bus
 
 @pytest.mark.parametrize("tasks", [1, 3])
 async def test_one_that_is_always_lent_is_given_up_for_a_cold_vault_when_it_comes_back(tasks: int) -> None:
-    """Its vault never leaves it idle, and waits for it itself."""
+    """Its vault never leaves it idle, and itself waits for it."""
     server = Server()
     pool = Pool(1, 8, FOREVER, server.log_in, HASTY)
 
@@ -221,7 +221,7 @@ async def test_who_gives_up_in_the_moment_of_being_handed_a_connection_leaves_it
 async def test_bounds_hold_and_everybody_is_served_whatever_happens(
     most: int, per_login: int, vaults: int, seed: int
 ) -> None:
-    """Borrowers come, break connections and give up, at random; in the end nothing is lost."""
+    """Borrowers come, break connections and give up at random; in the end nothing is lost."""
     chance = random.Random(seed)
     server = Server(seconds=0.001)
     pool = Pool(most, per_login, FOREVER, server.log_in, Patience(own=0.001, busy=0.002, others=0.005))

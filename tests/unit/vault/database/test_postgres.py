@@ -1,4 +1,4 @@
-"""The embedded server: SCRAM from the first second, several at once, shared by processes, durable."""
+"""The embedded server: SCRAM from the first second, several servers, shared by processes, durable."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.vaults import server_folder, settings_in
 
 @pytest.fixture(scope="module", autouse=True)
 def as_in_the_product() -> Iterator[None]:
-    """Each server is initialised for itself."""
+    """Initialise each server separately, as the product does."""
     with postgrestemplate.made_each_time():
         yield
 
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder for one server that the tests here start and stop in turn."""
+    """Yield a folder for one server that the tests here start and stop in turn."""
     with server_folder() as made:
         yield made / "server"
 
@@ -141,7 +141,7 @@ with open(FILE, "w+b") as lock:
 
 @contextlib.contextmanager
 def held(lock: Path) -> Iterator[int]:
-    """Have another process hold a lock; returns its id."""
+    """Let another process hold a lock; yield its id."""
     script = HOLDS.replace("FILE", repr(str(lock)))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
         try:
@@ -155,7 +155,7 @@ def held(lock: Path) -> Iterator[int]:
 def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As when its `pg_ctl` hangs: `samdrift doctor` waited without end and said nothing."""
+    """With a hanging `pg_ctl`, `samdrift doctor` waited without end and reported nothing."""
     monkeypatch.setattr(postgres, "_LOOKS", 3)
     monkeypatch.setattr(postgres, "_LOOKS_IN_SILENCE", 1)
     server, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
@@ -180,7 +180,7 @@ def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
 def test_who_started_it_is_not_taken_for_another_one_that_holds_it_up_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A minute without the database was blamed on a doctor that had ended before it."""
+    """A minute without the database was blamed on a doctor that had ended before."""
     monkeypatch.setattr(postgres, "_LOOKS", 3)
     server = EmbeddedPostgres(folder, secret)
     server.start()
@@ -193,7 +193,7 @@ def test_who_started_it_is_not_taken_for_another_one_that_holds_it_up_later(
 
 
 def test_a_process_that_stops_it_for_long_is_named_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It holds both locks, and who would use the server meets the other one first."""
+    """It holds both locks, and a user of the server meets the other one first."""
     monkeypatch.setattr(postgres, "_LOOKS", 3)
     with held(folder / "in-use"), pytest.raises(ServerBusy):
         EmbeddedPostgres(folder, secret).start()
@@ -234,7 +234,7 @@ async def test_a_command_that_is_ended_while_it_waits_for_the_server_ends(
 
 
 def test_a_configuration_that_a_start_reads_just_now_is_not_changed_under_it(folder: Path) -> None:
-    """As when the process that had begun the start was killed, and the next one begins another."""
+    """The process that began the start was killed, and the next one begins another start."""
     server = EmbeddedPostgres(folder, secret)
     server.start()
     server.stop()
@@ -252,7 +252,7 @@ def test_a_configuration_that_a_start_reads_just_now_is_not_changed_under_it(fol
 def test_a_server_that_runs_elsewhere_than_it_is_looked_for_is_started_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one that was started while its settings were written: it kept every other from starting."""
+    """A server started while its settings were being written kept every other from starting."""
     monkeypatch.setattr(postgres, "_BETWEEN_TRIES", 0.0)
     server = EmbeddedPostgres(folder, secret)
     server.start()
@@ -285,7 +285,7 @@ def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None
 
 
 def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: Path) -> None:
-    """A disk that is not mounted, say: an empty database would take in what is asked of the full one."""
+    """The disk may not be mounted: an empty database would accept requests meant for the full one."""
     server = EmbeddedPostgres(folder, secret)
     server.start()
     server.control("stop", "-m", "immediate")
@@ -304,7 +304,7 @@ def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: P
 def test_a_server_whose_folder_was_removed_is_left_and_a_start_there_is_a_typed_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ends then ends with the reason that it has, not with a missing file."""
+    """The failed start reports its own reason, not a missing file."""
     place = folder / "database"
     server = EmbeddedPostgres(place, secret)
     server.start()
@@ -335,7 +335,7 @@ def test_a_folder_that_holds_something_else_is_a_typed_error(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the server's user")
 def test_another_server_makes_the_user_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three worker processes of the suite, on a machine that was new, each tried to make the user."""
+    """Three worker processes of the suite, on a new machine, each tried to create the user."""
     name, look = f"samdrift-test-{os.getpid()}", pwd.getpwnam
     monkeypatch.setattr(postgres, "_USER", name)
     looks = 0

@@ -1,4 +1,4 @@
-"""Passwords of the logins that belong to no vault are kept like keys, and in no clear file."""
+"""Passwords of logins that belong to no vault are kept like keys, and never in a clear file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_who_is_handed_the_registrys_key_has_not_the_administrators(tmp_path: Pa
 def test_a_new_password_can_be_read_at_once_by_whom_its_folder_is_open_to(
     folder: int, file: int, tmp_path: Path
 ) -> None:
-    """At isolation level ``process`` that is a group of the workers."""
+    """At isolation level ``process`` the reader is a group of the workers."""
     store = key_store(tmp_path / "keys")
     store.login_password(REGISTRY)
     counts = vaultfolder.current(tmp_path / "keys" / REGISTRY)

@@ -1,4 +1,4 @@
-"""A session: one round trip for many statements, typed errors, and no way to be left half used."""
+"""A session: one round trip for many statements, typed errors, and no half-used state."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_values_come_back_as_they_were(session: Session, value: object) ->
 async def test_a_list_of_a_known_type_has_that_type_whatever_is_in_it(
     session: Session, kind: type[list[Any]], values: list[Any]
 ) -> None:
-    """An array is compared with one of exactly its own type."""
+    """An array can only be compared with one of exactly its own type."""
     name = {Byteas: "bytea[]", Texts: "text[]", Int4s: "int4[]", Int8s: "int8[]"}[kind]
     ((row,),) = await session.run([(f"SELECT $1, $1 = '{{}}'::{name}", (kind(values),))])
     assert row == (values, not values)
@@ -165,7 +165,7 @@ async def test_a_cancelled_wait_closes_the_session(session: Session) -> None:
 async def test_a_connection_that_ends_while_statements_are_sent_leaves_no_failure_that_nobody_hears_of(
     session: Session, way: str
 ) -> None:
-    """The loop would write a line of its own for it, later and without a cause."""
+    """The loop would otherwise write its own line for it, later and without a cause."""
     unheard = list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda loop, told: unheard.append(told))
     process = session.backend
@@ -214,7 +214,7 @@ async def test_a_connection_lost_at_work_is_a_typed_error(
 async def test_a_connection_lost_after_its_last_answer_is_a_typed_error(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the task that waits for the answer has come to read it."""
+    """The loss comes before the task that waits for the answer has read it."""
     collect = Session._collect
 
     def collect_and_break(broken: Session) -> None:
@@ -237,7 +237,7 @@ async def test_a_wrong_password_is_a_typed_error(installation: Installation) -> 
 
 
 async def terminate(installation: Installation, backend: int) -> None:
-    """Have the administrator end a connection."""
+    """Let the administrator end a connection."""
     database = await Database.start(installation.settings)
     administrator = await Session.connect(database.administrator())
     try:

@@ -1,4 +1,4 @@
-"""All that a vault holds, read for a move and stored in another vault, is the same there."""
+"""Everything in a vault, read for a move and stored in another vault, is the same there."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ARRIVALS: dict[type[Departure], type[Arrival]] = {
     GovernanceDeparture: GovernanceArrival,
 }
 BODIES = frozenset({"envelope", "message", "documents", "file"})
-"""Contents that are bodies, and not columns."""
+"""Contents that are bodies rather than columns."""
 Everything = dict[str, list[tuple[parts.Facts, dict[str, bytes]]]]
 
 
@@ -159,7 +159,7 @@ async def test_the_mailboxes_of_what_arrived_are_known_apart_from_it(
 async def test_what_arrived_is_in_use(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """The vault's own operations read it: sealed and marked anew, with the new vault's keys."""
+    """The vault's own operations read it: sealed and marked with the new vault's keys."""
     await fill(installation, organisation)
     elsewhere = await installation.organisation()
     for kind in PARTS:

@@ -1,8 +1,7 @@
-"""Messages of any shape, signed and encrypted as their maker likes: peers that differ, and attackers.
+"""Messages of any shape, signed and encrypted freely: those of unusual peers, and of attackers.
 
-Each field replaces one piece of a good message; :meth:`Crafted.build` puts them together.
-A signature made here is good for what it is over, so that a test of coverage fails for the
-lack of coverage and nothing else.
+Each field replaces one piece of a good message; :meth:`Crafted.build` puts them together. A signature made
+here is valid for what it covers, so that a test of coverage fails for lack of coverage and nothing else.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def _same(text: str) -> str:
 
 @dataclass
 class Crafted:
-    """A message to be; the edits work on markup, ``soap`` on the finished SOAP part."""
+    """A message to be built; the edits work on markup, ``soap`` on the finished SOAP part."""
 
     header: UserMessage = field(default_factory=message)
     signer: Certified = field(default_factory=sender)
@@ -51,7 +50,7 @@ class Crafted:
     secured: datetime = NOW
     content: bytes = field(default_factory=lambda: gzipped(PAYLOAD))
     signed_content: bytes | None = None
-    """What the attachment's digest is over, when not ``content``."""
+    """Content that the attachment's digest covers; ``content`` by default."""
     signed: tuple[str, ...] = ("messaging", "body", "timestamp")
     with_timestamp: bool = True
     with_encryption: bool = True
@@ -71,7 +70,7 @@ class Crafted:
     content_type: str = 'multipart/related; type="application/soap+xml"; boundary="B"; start="<root>"'
 
     def build(self) -> tuple[str, bytes]:
-        """Content type and body."""
+        """Return content type and body."""
         soap = self.soap(self._soap().decode()).encode()
         encryptor = Encryptor(_KEY, _VECTOR)
         encrypted = self.ciphertext(_VECTOR + encryptor.feed(self.content) + encryptor.finish())

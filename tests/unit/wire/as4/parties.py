@@ -1,4 +1,4 @@
-"""Two access points and what they send each other, for the tests of AS4."""
+"""Two access points and the messages that they exchange, for the tests of AS4."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decryption(identity: Certified) -> SoftwareDecryptionKey:
 
 
 def seeded(seed: int = 1) -> Callable[[int], bytes]:
-    """Random bytes that are the same in every run."""
+    """Return a source of random bytes that are the same in every run."""
     return random.Random(seed).randbytes
 
 
@@ -65,7 +65,7 @@ def packed(
     seed: int = 1,
     created: datetime | None = NOW,
 ) -> PackedMessage:
-    """A message as a peer sends it that signs a timestamp; without ``created``, as we send it."""
+    """Return a message from a peer that signs a timestamp; if ``created`` is None, as we send it."""
     return pack(
         header or message(),
         payload,

@@ -1,4 +1,4 @@
-"""How a refusal is looked at in the tests."""
+"""Helpers to examine acceptance and refusal of messages in tests."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LIMITS = As4Limits()
 
 
 def accepted(crafted: Crafted, limits: As4Limits = LIMITS) -> ReceivedMessage:
-    """The message as it is read by its receiver, who knows its sender."""
+    """Return the message as read by its receiver, who knows its sender."""
     content_type, body = crafted.build()
     return read_message(content_type, body, decryption(receiver()), limits, candidates=[sender().certificate])
 
 
 def refusal(crafted: Crafted, limits: As4Limits = LIMITS) -> tuple[EbmsErrorCode, str]:
-    """The code and the text that the message is refused with."""
+    """Return the code and the text with which the message is refused."""
     with pytest.raises(As4Fault) as caught:
         accepted(crafted, limits)
     return caught.value.error, caught.value.detail

@@ -1,4 +1,4 @@
-"""Whom a message says that it is for, whatever becomes of the rest of it."""
+"""The addressee named in a message, whatever the fate of the rest of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECEIVER = ParticipantIdentifier("0203:receiver.example")
 
 
 def read(content_type: str, body: bytes, size: int = 1 << 20, **limits: int) -> tuple[AddresseeReader, int]:
-    """The reader once it has enough, and how many bytes that took."""
+    """Return the reader once it has enough data, and the number of bytes that it needed."""
     reader = AddresseeReader(content_type, As4Limits(**limits))
     taken = 0
     while not reader.enough:

@@ -1,6 +1,6 @@
-"""Signed and encrypted, in every part that is used: ebms3-core 7.2, transport-profile-as4 2.10.
+"""Every part that is used must be signed and encrypted: ebms3-core 7.2, transport-profile-as4 2.10.
 
-Each message here has a good signature, only not over what it must be over.
+Each message here has a valid signature that does not cover everything required.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def test_a_change_after_signing_is_noticed(old: str, new: str) -> None:
 
 
 def test_a_digest_that_was_changed_with_its_part_is_noticed() -> None:
-    """The references can be made to fit again, the signature value cannot."""
+    """The references can be adapted to the change, but the signature value cannot."""
     other = Crafted(messaging=lambda markup: markup.replace("conversation-1", "conversation-2"))
     theirs = other.build()[1].decode("latin-1")
     start, end = theirs.index("<ds:SignatureValue>"), theirs.index("</ds:SignatureValue>")
@@ -128,7 +128,7 @@ def test_other_algorithms_in_a_signature_are_not_accepted(old: str, new: str) ->
 
 
 def test_an_attachment_must_be_referred_to_with_the_transform_for_attachments() -> None:
-    """Otherwise a name in the envelope could pass for the attachment."""
+    """Otherwise a name in the envelope could be taken for the attachment."""
     exclusive = "http://www.w3.org/2001/10/xml-exc-c14n#"
     crafted = Crafted(signature=lambda markup: markup.replace(ATTACHMENT_SIGNATURE, exclusive))
     assert refusal(crafted)[0] in (POLICY, AUTHENTICATION)

@@ -1,4 +1,4 @@
-"""A message there and its receipt back, as two access points do it (transport-profile-as4 2.2)."""
+"""A message and its receipt, exchanged between two access points (transport-profile-as4 2.2)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_message_has_no_security_timestamp_unless_it_is_asked_for() -> None:
 
 
 def test_without_a_timestamp_every_attempt_signs_the_same() -> None:
-    """So the receipt of any attempt proves the transfer, whichever the peer kept."""
+    """The receipt of any attempt therefore proves the transfer, whichever one the peer stored."""
     first, second = packed(created=None, seed=1), packed(created=None, seed=2)
     assert first.references == second.references
     assert first.body != second.body

@@ -1,4 +1,4 @@
-"""Whatever comes in, the answer is typed: never an exception of another kind, never a wrong acceptance."""
+"""Any input gets a typed response: never another kind of exception, never a wrong acceptance."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_noise_behind_a_good_beginning_is_refused(noise: bytes, where: int) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_rearranged_header_is_refused_or_means_the_same(chance: random.Random) -> None:
-    """Elements removed, doubled, moved, renamed, attributes and text exchanged."""
+    """Elements are removed, doubled, moved and renamed, and attributes and texts are exchanged."""
     start, end = _BODY.index(b"<S12:Envelope"), _BODY.index(b"</S12:Envelope>") + len(b"</S12:Envelope>")
     root = etree.fromstring(_BODY[start:end])
     for _ in range(chance.randint(1, 3)):
@@ -117,7 +117,7 @@ _DER = sender().certificate.public_bytes(Encoding.DER)
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(_DER) - 1), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_damaged_certificate_is_refused(changes: list[tuple[int, int]]) -> None:
-    """It is the first thing that is looked into, and anybody can send one."""
+    """The certificate is parsed before anything else, and anyone can send one."""
     damaged = bytearray(_DER)
     for position, value in changes:
         damaged[position] = value

@@ -1,4 +1,4 @@
-"""The MIME of a message that somebody made with care: refused with a type, in bounded memory."""
+"""Carefully crafted MIME bodies: refused with a type, in bounded memory."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_may_stand_round_the_parts_is_read_over() -> None:
 
 
 def test_a_boundary_that_looks_like_the_content_is_told_from_it() -> None:
-    """Content that ends in pieces of a delimiter, at every length."""
+    """Content ends in pieces of a delimiter, of every length."""
     for tail in (b"\r", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--A", b"--B", b"\r\n--b"):
         sent = packed(PAYLOAD + tail)
         assert read_message(sent.content_type, sent.body, decryption(receiver())).payload == PAYLOAD + tail

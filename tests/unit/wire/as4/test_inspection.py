@@ -1,4 +1,4 @@
-"""Captured messages examined: a signature is valid only when every reference was checked."""
+"""Examination of captured messages: a signature is valid only if every reference was checked."""
 
 from __future__ import annotations
 

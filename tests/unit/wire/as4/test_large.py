@@ -1,4 +1,4 @@
-"""A message of 100 MB passes in memory that does not depend on its size (transport-profile-as4 2.8 a)."""
+"""A message of 100 MB is processed in memory independent of its size (transport-profile-as4 2.8 a)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ALLOWED = 4 * _MIB
 
 
 def _payload() -> Iterator[bytes]:
-    """100 MB that compress like an encrypted envelope, made as they are asked for."""
+    """Yield 100 MB that compress like an encrypted envelope, generated on demand."""
     block = base64.b64encode(random.Random(1).randbytes(_PIECE * 3 // 4))
     for _ in range(_SIZE // len(block)):
         yield block
 
 
 def _compress(into: Path) -> Compressor:
-    """As an access point does it: the gzip bytes wait in a file, their digest is signed."""
+    """Compress the payload as an access point does: the gzip bytes go to a file, their digest is signed."""
     compressor = Compressor()
     with into.open("wb") as file:
         for piece in _payload():
@@ -65,7 +65,7 @@ def _read(content_type: str, source: Path) -> Complete:
 
 
 def _resident() -> int:
-    """Bytes of this process in memory, the C libraries' included."""
+    """Return the resident memory of this process in bytes, including C libraries."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
 

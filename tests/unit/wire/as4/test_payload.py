@@ -71,7 +71,7 @@ def test_expansion_is_bounded_by_ratio() -> None:
 
 
 def _released(reader: As4Reader, body: bytes) -> Iterator[int]:
-    """The sizes of the pieces that are given out while ``body`` comes in."""
+    """Yield the sizes of the pieces that are released while ``body`` arrives."""
     for piece in [*(body[start : start + (1 << 16)] for start in range(0, len(body), 1 << 16)), b""]:
         reader.receive(piece)
         while not isinstance(event := reader.next_event(), NeedData):
@@ -82,7 +82,7 @@ def _released(reader: As4Reader, body: bytes) -> Iterator[int]:
 
 
 def test_a_bomb_is_never_held_in_memory() -> None:
-    """256 MiB of zeros in a quarter of a megabyte: pieces are small, and they end at the limit."""
+    """256 MiB of zeros are compressed to a quarter of a megabyte: pieces are small and stop at the limit."""
     compressor = zlib.compressobj(9, wbits=31)
     content = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(256)) + compressor.flush()
     content_type, body = Crafted(content=content).build()
@@ -101,7 +101,7 @@ def test_a_large_attachment_is_refused_while_it_comes() -> None:
 
 
 def test_another_attachment_than_the_signed_one_is_refused() -> None:
-    """Encrypted for us with the same key, good gzip: only the digest tells."""
+    """It is encrypted for us with the same key and is valid gzip: only the digest differs."""
     crafted = Crafted(content=gzipped(b"forged"), signed_content=gzipped(PAYLOAD))
     assert refusal(crafted)[0] is AUTHENTICATION
 
@@ -139,7 +139,7 @@ def _flipped(position: int) -> bytes:
 
 @pytest.mark.parametrize("position", [0, 11, 12, 13, 20, 30, 100, 1000, -100, -25, -17, -16, -1])
 def test_every_change_of_the_ciphertext_is_answered_alike(position: int) -> None:
-    """Also where it breaks gzip first: the answer must not tell what the altered text decrypts to."""
+    """Even a change that breaks gzip first gets the same response, which reveals nothing of the plaintext."""
     content_type, _ = Crafted().build()
     with pytest.raises(As4Fault) as caught:
         read_message(content_type, _flipped(position), decryption(receiver()))
@@ -185,14 +185,14 @@ def test_limits_are_over_what_the_profile_demands() -> None:
 
 @pytest.mark.parametrize("cut", range(1, 34))
 def test_an_encrypted_part_header_may_come_in_any_pieces(cut: int) -> None:
-    """WSS SwA profile 1.1, 5.4: decryption hands on what it has, wherever the header ends."""
+    """WSS SwA profile 1.1, 5.4: decryption passes on its output in pieces, wherever the header ends."""
     part = b"Content-Type: text/xml\r\n\r\n<xhe/>"
     headers = _PartHeaders(1000)
     assert headers.strip(part[:cut]) + headers.strip(part[cut:]) == b"<xhe/>"
 
 
 def test_an_empty_part_header_is_a_header() -> None:
-    """RFC 2046 5.1: the line that ends it comes first, and what follows is content, whatever it is."""
+    """RFC 2046 5.1: the line that ends it comes first, and everything after it is content."""
     headers = _PartHeaders(1000)
     assert headers.strip(b"\r") + headers.strip(b"\n<xhe/>\r\n\r\n.") == b"<xhe/>\r\n\r\n."
     assert headers.strip(b"\r\n") == b"\r\n"
@@ -205,7 +205,7 @@ def test_a_part_header_without_end_is_not_held_for_ever() -> None:
 
 
 def test_a_few_kilobytes_expand_to_eight_megabytes_by_default_and_no_further() -> None:
-    """Far more than in proportion: a peer would fill memory and disk with little effort."""
+    """The usual ratio does not apply below that; more would let a peer fill memory and disk easily."""
     assert len(accepted(Crafted(content=gzipped(bytes(8 << 20)))).payload) == 8 << 20
     code, detail = refusal(Crafted(content=gzipped(bytes((8 << 20) + 1))))
     assert (code, "200 times" in detail) == (DECOMPRESSION, True)

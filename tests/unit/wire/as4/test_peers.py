@@ -1,4 +1,4 @@
-"""What other access points do differently and are understood in (facts of phase4, Domibus, Holodeck)."""
+"""Deviations of other access points that we understand (facts about phase4, Domibus, Holodeck)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_header_may_be_laid_out_as_one_likes_outside_of_what_is_signed() -> No
 
 
 def _signed_as_a_tree(soap: str, prefixes: tuple[str, ...]) -> str:
-    """Sign an unsigned envelope the way that programs with XML trees do, with InclusiveNamespaces."""
+    """Sign an unsigned envelope as programs with XML trees do, with InclusiveNamespaces."""
     root = parse(soap.encode())
     security = next(root.iter(f"{{{Namespace.WSSE}}}Security"))
     exclusive = Transform(Canonicalization.EXCLUSIVE, prefixes)
@@ -149,7 +149,7 @@ def _append_key_info(signature: Element) -> Element:
 
 @pytest.mark.parametrize("prefixes", [(), ("S12",), ("S12", "eb", "wsu")])
 def test_prefixes_that_a_signature_includes_are_taken_in(prefixes: tuple[str, ...]) -> None:
-    """WSS4J writes InclusiveNamespaces; the digest is over another canonical form then."""
+    """WSS4J writes InclusiveNamespaces, so that the digest covers a different canonical form."""
     received = accepted(Crafted(with_signature=False, soap=lambda soap: _signed_as_a_tree(soap, prefixes)))
     assert received.payload == PAYLOAD
     transforms = [transform for reference in received.references for transform in reference.transforms]
@@ -157,13 +157,13 @@ def test_prefixes_that_a_signature_includes_are_taken_in(prefixes: tuple[str, ..
 
 
 def test_the_default_namespace_cannot_be_included() -> None:
-    """lxml would leave it out without a word, so it is refused instead of misread."""
+    """lxml would silently omit it, so it is refused instead of being misread."""
     crafted = Crafted(with_signature=False, soap=lambda soap: _signed_as_a_tree(soap, ("#default",)))
     assert refusal(crafted)[0] is EbmsErrorCode.POLICY_NONCOMPLIANCE
 
 
 def test_no_more_prefixes_are_looked_for_than_anybody_needs() -> None:
-    """Ten thousand of them would take minutes at every element, whoever signed."""
+    """Ten thousand of them would take minutes at every element, and any signer can list them."""
     many = " ".join(f"p{number}" for number in range(10_000))
     include = f'<ec:InclusiveNamespaces xmlns:ec="{Namespace.EXC_C14N}" PrefixList="{many}"/>'
     empty = f'"{Canonicalization.EXCLUSIVE}"></ds:'
@@ -174,7 +174,7 @@ def test_no_more_prefixes_are_looked_for_than_anybody_needs() -> None:
 
 
 def test_prefixes_change_the_digest() -> None:
-    """So the test above fails if they are left out of account."""
+    """The test above would therefore fail if prefixes were ignored."""
     part = parse(b'<x:x xmlns:x="urn:x" xmlns:y="urn:y"><x:y/></x:x>')[0]
     assert _digest(part, ("y",)) != _digest(part, ())
 
@@ -183,7 +183,7 @@ def test_prefixes_change_the_digest() -> None:
     "header", [b"Content-Type: application/gzip\r\nContent-ID: <message>\r\n\r\n", b"\r\n"]
 )
 def test_the_mime_header_may_be_encrypted_with_the_content(header: bytes) -> None:
-    """``Attachment-Complete`` (WSS SwA profile 1.1, 5.4): what is signed is the content alone.
+    """``Attachment-Complete`` (WSS SwA profile 1.1, 5.4): only the content is signed.
 
     A header without fields is an empty line (RFC 2046 5.1), as CXF writes it.
     """

@@ -1,7 +1,7 @@
-"""What we send fits the processing mode that DIGG publishes for a Domibus (``digg/domibus/p-mode.xml``).
+"""Our messages match the processing mode that DIGG publishes for a Domibus (``digg/domibus/p-mode.xml``).
 
-A Domibus refuses what does not, with EBMS:0010. Its security policies come with the
-Domibus and are not part of the file: that they refuse a ``wsu:Timestamp`` was seen.
+A Domibus refuses other messages with EBMS:0010. Its security policies are part of the Domibus and not of the
+file; it has been observed that they refuse a ``wsu:Timestamp``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = requires_digg
 
 @cache
 def mode() -> Any:
-    """The file, without the comment before its XML declaration, which makes it no XML."""
+    """Return the parsed file without the comment before its XML declaration, which makes it invalid XML."""
     text = (DIGG / "domibus/p-mode.xml").read_bytes()
     return etree.fromstring(text[text.index(b"<?xml") :])
 

@@ -1,4 +1,4 @@
-"""Receipts and errors: what they prove, to whom, about what (ebms3-core 6, as4-profile 5.1.8)."""
+"""Receipts and errors: what they prove, to whom, about which message (ebms3-core 6, as4-profile 5.1.8)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _receipt(sent: PackedMessage) -> bytes:
 
 
 def _resigned(edit: Edit, signer: Callable[[], object] = receiver) -> bytes:
-    """A receipt that its signer made otherwise than we would."""
+    """Return a receipt signed in another form than ours."""
     soap = _receipt(packed()).decode()
     found = re.search(r"<eb:Messaging .*</eb:Messaging>", soap)
     assert found is not None
@@ -80,7 +80,7 @@ def test_a_receipt_proves_delivery() -> None:
 
 
 def test_a_receipt_holds_one_child_with_every_reference() -> None:
-    """Domibus insists on exactly one child; each signed part is acknowledged."""
+    """Domibus insists on exactly one child; every signed part is acknowledged."""
     signal = read_response(_SOAP, _receipt(packed()))
     assert isinstance(signal, ReceiptSignal)
     (receipt,) = signal.document.messaging.iter(f"{{{Namespace.EBMS3}}}Receipt")
@@ -90,7 +90,7 @@ def test_a_receipt_holds_one_child_with_every_reference() -> None:
 
 
 def test_a_receipt_has_no_timestamp_that_could_expire() -> None:
-    """It answers every resend, also months later."""
+    """The same receipt answers every resend, even months later."""
     assert b"<wsu:Timestamp" not in _receipt(packed())
 
 
@@ -159,7 +159,7 @@ def test_a_changed_receipt_proves_nothing(old: bytes, new: bytes) -> None:
 
 
 def test_a_signature_over_something_else_proves_nothing() -> None:
-    """A good signature of the right peer, but the header is not in it."""
+    """The signature is valid and by the right peer, but does not cover the header."""
     soap = _receipt(packed()).decode()
     found = re.search(r"<eb:Messaging .*</eb:Messaging>", soap)
     assert found is not None
@@ -170,7 +170,7 @@ def test_a_signature_over_something_else_proves_nothing() -> None:
 
 
 def test_other_children_of_a_receipt_are_read_over() -> None:
-    """phase4 adds one of its own."""
+    """phase4 adds a child of its own."""
 
     def add(markup: str) -> str:
         return markup.replace("<eb:Receipt>", '<eb:Receipt><x:Extra xmlns:x="urn:x"></x:Extra>')

@@ -1,4 +1,4 @@
-"""A signature that names its certificate without carrying it: the reader asks for those that it may mean."""
+"""Signatures that name a certificate without containing it: the reader asks for candidates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def naming(certificate: x509.Certificate) -> Crafted:
 
 
 def _asking(crafted: Crafted) -> As4Reader:
-    """A reader that has the whole message and has asked for certificates."""
+    """Return a reader that has the whole message and has asked for certificates."""
     content_type, body = crafted.build()
     reader = As4Reader(content_type)
     reader.receive(body)

@@ -1,6 +1,6 @@
-"""Signature wrapping is refused, and so is what resembles it.
+"""Signature wrapping is refused, and so are similar constructions.
 
-The signature holds in every message here; what it is over is not what would be used.
+The signature in every message here is valid, but does not cover the content that would be used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_a_reference_cannot_point_into_the_air() -> None:
 
 
 def test_a_comment_inside_a_value_changes_neither_the_value_nor_the_signature() -> None:
-    """Canonical form drops comments: whoever reads only the text before one reads another value."""
+    """Canonical form drops comments, so a reader that stops at a comment would see another value."""
     crafted = Crafted(soap=lambda soap: soap.replace("0203:receiver", "0203:<!-- x -->receiver"))
     assert accepted(crafted).header.user_message.property("finalRecipient") == "0203:receiver.example"
 

@@ -1,7 +1,7 @@
-"""Signature wrapping: a signed part is kept somewhere, and another is put in its place.
+"""Signature wrapping: a signed part is kept somewhere, and another one takes its place.
 
-Each works on a SOAP part whose signature holds, and holds after it; what it is over is not
-what would be used.
+Each function changes a SOAP part with a valid signature, which stays valid but does not cover the content
+that would be used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _piece(pattern: re.Pattern[str], soap: str) -> str:
 
 
 def _forged(markup: str) -> str:
-    """What an attacker would like to have used."""
+    """Return the content that an attacker would like to be used."""
     return _RECIPIENT.sub(r"\g<1>0203:attacker.example", markup)
 
 
@@ -40,7 +40,7 @@ def _forged_with_id(markup: str, wsu_id: str) -> str:
 
 
 def _kept_in_a_wrapper(soap: str) -> str:
-    """The signed Messaging inside another header block, the forged one at its place."""
+    """Move the signed Messaging into another header block, and put the forged one in its place."""
     signed = _piece(_MESSAGING, soap)
     wrapper = f'<x:Wrapper xmlns:x="urn:x">{signed}</x:Wrapper>'
     return soap.replace(signed, _forged_with_id(signed, "Other") + wrapper)
@@ -106,7 +106,7 @@ def _signature_twice(soap: str) -> str:
 
 
 def _timestamp_wrapped(soap: str) -> str:
-    """A fresh timestamp in front of the signed one."""
+    """Put a fresh timestamp in front of the signed one."""
     signed = _piece(_TIMESTAMP, soap)
     forged = re.sub(r">\d{4}-", ">2096-", signed.replace('"Timestamp"', '"Timestamp2"'))
     return soap.replace(signed, forged).replace(
@@ -134,4 +134,4 @@ WRAPPINGS = [
     (_timestamp_wrapped, {POLICY}),
     (_two_messages, {INVALID}),
 ]
-"""Each with the codes that it may be refused with."""
+"""Each attack, with the codes with which it may be refused."""

@@ -1,4 +1,4 @@
-"""Certificates as they are written in metadata, and their names."""
+"""Certificates in the form used in metadata, and their names."""
 
 import base64
 
@@ -78,13 +78,13 @@ def test_common_name_is_none_unless_there_is_exactly_one(
 
 
 def with_an_odd_name() -> x509.Certificate:
-    """A certificate whose names hold bits where text belongs; the signature no longer holds, of course."""
+    """Return a certificate whose names have bits instead of text; its signature is therefore invalid."""
     der = pki.root("Odd name", 1).certificate.public_bytes(Encoding.DER)
     return x509.load_der_x509_certificate(der.replace(b"\x0c\x08Odd name", b"\x03\x08\x00dd name"))
 
 
 def test_a_name_that_cannot_be_read_is_none() -> None:
-    """It comes with the first message of a stranger, before anything is known of who sent it."""
+    """Such a name comes with a stranger's first message, before anything is known about the sender."""
     odd = with_an_odd_name()
     assert common_name(odd) is None
     assert (subject(odd), issuer(odd)) == ("", "")

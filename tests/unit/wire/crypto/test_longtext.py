@@ -1,4 +1,4 @@
-"""A document whose long text is kept out of its tree means what it meant with it."""
+"""A document whose long text is kept outside its tree has the same meaning as before."""
 
 import base64
 import random
@@ -31,7 +31,7 @@ AROUND = [
     b"<a><b>x<!-- -->%s</b></a>",
     b'\xef\xbb\xbf<?xml version="1.0"?>\n<a xmlns="urn:a"><b xmlns="">%s</b></a>\n<!-- -->',
 ]
-"""Every place that a long text between ``>`` and ``<`` can be in."""
+"""Every kind of place for a long text between ``>`` and ``<``."""
 
 
 def digest(document: longtext.Document) -> bytes:
@@ -80,7 +80,7 @@ def test_a_text_that_a_parser_would_change_stays_where_it_is(extra: bytes) -> No
 
 
 def test_a_text_that_opens_with_white_space_only_stays_where_it_is() -> None:
-    """So that its beginning tells whether there is anything in it."""
+    """The beginning that is kept must show whether the text has any content."""
     assert not longtext.parse(b"<a>" + b" " * LONG_FROM + LONG + b"</a>", LARGE).long_text
 
 
@@ -121,7 +121,7 @@ def test_a_place_holder_spelt_with_references_cannot_take_the_long_text() -> Non
 
 @pytest.mark.parametrize("piece", [b">", b"> ", b"<", b"<a>", b"<!-- >", b"a"])
 def test_looking_for_the_long_text_takes_time_in_proportion(piece: bytes) -> None:
-    """What is no document at all must not cost more than one that is."""
+    """Invalid documents must not cost more than valid ones."""
     data = b"<a>" + piece * (8 << 20)
     with pytest.raises(WireError):
         longtext.parse(data, XmlLimits(max_bytes=len(data), max_markup=len(data)))

@@ -1,4 +1,4 @@
-"""Software keys: what the formats ask of a private key."""
+"""Software keys: the operations that formats need from a private key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures in OpenSSH's form: `ssh-keygen` agrees about each, both ways."""
+"""Signatures in OpenSSH's format: `ssh-keygen` agrees on each, in both directions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_security_key_counts_and_ssh_keygen_agrees(tmp_path: Path, seed: int, 
 
 
 def test_a_security_key_that_was_not_touched_signs_nothing() -> None:
-    """Stricter than `ssh-keygen -Y verify`, which leaves that to its caller."""
+    """This is stricter than `ssh-keygen -Y verify`, which leaves the check to its caller."""
     key = SecurityKey(KIM, 7, flags=0)
     assert not verify(key.ssh.line, MESSAGE, NAMESPACE, key.armoured(MESSAGE, NAMESPACE))
 
@@ -102,7 +102,7 @@ D = -121665 * pow(121666, -1, P) % P
 
 
 def points_of_small_order() -> list[bytes]:
-    """Every spelling of a point that eight times is nothing: y of RFC 8032, also over P, with either sign."""
+    """Return every encoding of a point whose order divides eight: y (RFC 8032) also above P, either sign."""
     eighth = pow(2, (P - 1) // 4, P)  # a root of -1
     ordinates = {0, 1, P - 1}
     # The order is 8 where doubled y is 0: x^2 = -y^2, hence -d y^4 - 2 y^2 + 1 = 0 on the curve.
@@ -145,7 +145,7 @@ def test_another_kind_of_key_is_refused(line: str) -> None:
     ("flags", "present", "verified"), [(0, False, False), (1, True, False), (4, False, True), (5, True, True)]
 )
 def test_touch_and_pin_are_told_apart(flags: int, present: bool, verified: bool, ecdsa: bool) -> None:
-    """A key that a program used without anybody's touch, its PIN typed before, shows nobody there."""
+    """A key that is used without touch, its PIN typed earlier, does not prove that its owner is present."""
     key = SecurityKey(KIM, 7, ecdsa=ecdsa, flags=flags)
     signed = key.armoured(MESSAGE, NAMESPACE)
     found = check(key.ssh, MESSAGE, unarmoured(signed))

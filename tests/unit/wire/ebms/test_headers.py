@@ -1,4 +1,4 @@
-"""ebMS headers: built, read back, and refused when they are not as the schema says (ebms3-core 5.2)."""
+"""ebMS headers: built, read back, and refused if they break the schema (ebms3-core 5.2)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_user_message_is_read_as_it_was_built(message: UserMessage) -> None:
 @settings(max_examples=60, deadline=None)
 @given(_MESSAGES)
 def test_what_is_built_is_in_canonical_form(message: UserMessage) -> None:
-    """It is hashed as it is sent."""
+    """The header is hashed exactly as it is sent."""
     markup = build_user_message(message, "id-1").encode()
     assert canonical(parse(markup), exclusive=True) == markup
 

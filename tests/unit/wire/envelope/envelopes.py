@@ -1,4 +1,4 @@
-"""Valid envelopes made from a seed, independently of our own builder, and what is worth trying on them."""
+"""Valid envelopes made from a seed, independently of our own builder, and values to try on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Envelopes to work on: two organisations with keys, a header, a payload."""
+"""Sample envelopes: two organisations with keys, a header, a payload."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def decryption_key(owner: pki.Certified = RECIPIENT) -> SoftwareDecryptionKey:
 
 @cache
 def sealed(*, signed: bool = True, encrypted: bool = True) -> bytes:
-    """An envelope from SENDER to RECIPIENT."""
+    """Return an envelope from SENDER to RECIPIENT."""
     return seal(
         HEADER,
         PAYLOAD,
@@ -66,14 +66,14 @@ def sealed(*, signed: bool = True, encrypted: bool = True) -> bytes:
 
 
 def changed(data: bytes, change: Callable[[etree._Element], object]) -> bytes:
-    """``data`` after a change of its tree."""
+    """Return ``data`` after a change to its tree."""
     root = etree.fromstring(data)
     change(root)
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
 
 
 def one(root: etree._Element, path: str) -> etree._Element:
-    """The one element at an XPath that uses the prefixes of :data:`NAMES`."""
+    """Return the only element at an XPath that uses the prefixes of :data:`NAMES`."""
     found = root.xpath(path, namespaces=NAMES)
     assert isinstance(found, list)
     (element,) = found

@@ -1,9 +1,8 @@
-"""Our verdict on envelopes against the published schema and Schematron, over thousands of spoilt ones.
+"""Our verdict on envelopes compared with the published schema and Schematron, over thousands of faulty ones.
 
-Compared for each document that XML parsers take: that we find fault exactly when
-the schema or the Schematron does and, where the schema does not, by the same
-rules. What differs must have an entry in ``ENVELOPE`` of ``docs/differences.py``.
-And the scanner of a stream says what the check of the tree says.
+For each document that XML parsers accept: we find a fault exactly when the schema or the Schematron does and,
+if the schema does not, by the same rules. A difference must have an entry in ``ENVELOPE`` of
+``docs/differences.py``. The streaming scanner must agree with the check of the tree.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SIGNATURE = f"{{{envelopes.DS}}}Signature"
 
 
 def scanned(data: bytes) -> bool:
-    """Whether the scanner accepts the envelope."""
+    """Return whether the scanner accepts the envelope."""
     scanner = HeaderScanner()
     try:
         scanner.feed(data)
@@ -49,7 +48,7 @@ def broken_rules(findings: tuple[Finding, ...]) -> set[str]:
 
 
 def without(root: etree._Element, *, payload: bool) -> etree._Element:
-    """A copy without its signatures and, if asked, with an unknown element for a payload."""
+    """Return a copy without its signatures and, if requested, with an unknown element as payload."""
     copy = read(etree.tostring(root))
     for signature in copy.findall(SIGNATURE):
         copy.remove(signature)
@@ -61,7 +60,7 @@ def without(root: etree._Element, *, payload: bool) -> etree._Element:
 
 
 def explain_structure(root: etree._Element, ours: tuple[Finding, ...]) -> str:
-    """The name of the difference that explains why only one side finds fault with the structure."""
+    """Return the name of the difference that explains why only one side finds a fault in the structure."""
     if ours:
         too_long = f"is longer than {MAX_VALUE} characters"
         return "value-length" if all(finding.text.endswith(too_long) for finding in ours) else "structure"
@@ -72,7 +71,7 @@ def explain_structure(root: etree._Element, ours: tuple[Finding, ...]) -> str:
 
 
 def schematron_rules(root: etree._Element, findings: tuple[Finding, ...]) -> Iterator[str]:
-    """The rules that the Schematron finds broken, outside of elements that we refuse as such (R1-XHE)."""
+    """Yield rules that the Schematron finds broken, except in elements that we refuse as such (R1-XHE)."""
     refused = tuple(f"{finding.path}/" for finding in findings if finding.text.startswith("R1-XHE"))
     for failure in schematron_failures("envelope", root):
         if failure.path.startswith("/XHE/Signature"):
@@ -82,7 +81,7 @@ def schematron_rules(root: etree._Element, findings: tuple[Finding, ...]) -> Ite
 
 
 def compare(data: bytes, tally: Counter[str]) -> Iterator[str]:
-    """The names of what differs; counts in ``tally`` what kind of document this was."""
+    """Yield the names of differences, and count the kind of the document in ``tally``."""
     try:
         root = read(data)
     except etree.XMLSyntaxError:

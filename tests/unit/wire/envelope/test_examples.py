@@ -1,4 +1,4 @@
-"""DIGG's published envelopes, which came before ours."""
+"""DIGG's published envelopes, which are older than ours."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_plain_example_is_not_signed_and_gives_its_payload_under_the_base_mo
 
 
 def _means(data: bytes) -> str | None:
-    """What a document means, by another parser and canonicalizer: expat and Canonical XML 2.0."""
+    """Return a document's meaning by another parser and canonicalizer: expat and Canonical XML 2.0."""
     try:
         return ElementTree.canonicalize(from_file=BytesIO(data))
     except ElementTree.ParseError:
@@ -77,10 +77,10 @@ def _means(data: bytes) -> str | None:
 
 
 def test_any_change_of_a_byte_that_matters_breaks_the_signature() -> None:
-    """Every fourth byte in turn, another bit each time.
+    """Every fourth byte is changed in turn, each time in another bit.
 
-    What may stay valid: a document that means the same, or one with another
-    certificate for the same key, which the caller compares with the published one.
+    A document may stay valid if it means the same, or has another certificate for the same key, which the
+    caller compares with the published one.
     """
     data, rng = SIGNED.read_bytes(), Random(3)
     original, meaning = verify(data).signer, _means(data)

@@ -1,4 +1,4 @@
-"""Whatever bytes come, they are answered with a verdict, findings or a WireError, and nothing else."""
+"""Any bytes get a verdict, findings or a WireError, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def spoilt_envelopes(draw: st.DrawFn) -> bytes:
 
 
 def outcome(data: bytes) -> tuple[object, object]:
-    """What reading and scanning say: the header, or None when it is refused."""
+    """Return the results of reading and scanning: the header, or None if it is refused."""
     try:
         read_header = read(data).header
     except WireError:

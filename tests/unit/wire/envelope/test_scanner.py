@@ -1,4 +1,4 @@
-"""The envelope as an access point sees it: a stream (component-accesspoint 3.1.4, 3.1.6, 3.2.2)."""
+"""The envelope as an access point reads it: a stream (component-accesspoint 3.1.4, 3.1.6, 3.2.2)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_markup_that_does_not_end_is_not_collected(start: bytes) -> None:
 
 @pytest.mark.parametrize("start", [b"<!-- ", b"<?p ", b'<x a="', b"<", b"</"])
 def test_nor_is_markup_in_the_payload(start: bytes) -> None:
-    """There, pieces of plain text alone are read over, unless they are in such markup."""
+    """In the payload only pieces of plain text are skipped, unless they are in such markup."""
     data = sealed()
     opening = data[: data.rindex(b"</xenc:CipherValue>")]
     assert refusal(opening, start, *[b"x" * 64 * KIB] * 64).fault is WireFault.TOO_LARGE
@@ -190,7 +190,7 @@ def test_memory_does_not_grow_with_the_envelope() -> None:
 
 
 def test_it_says_what_reading_the_tree_says() -> None:
-    """The differential test does this for thousands; here for the header of what is accepted."""
+    """The differential test does this for thousands of documents; here it is the header of accepted ones."""
     for signed in (True, False):
         for encrypted in (True, False):
             data = sealed(signed=signed, encrypted=encrypted)

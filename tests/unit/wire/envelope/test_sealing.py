@@ -139,7 +139,7 @@ def test_any_text_that_xml_can_hold_comes_back() -> None:
 
 
 def test_it_is_written_in_canonical_form() -> None:
-    """So what was hashed is what is sent."""
+    """The hashed bytes are therefore the bytes that are sent."""
     data = sealed_as(replace(HEADER, handling_service_id='<&>\r"')).partition(b"?>\n")[2]
     assert etree.tostring(etree.fromstring(data), method="c14n") == data
 

@@ -1,4 +1,4 @@
-"""The rules of the envelope profile, each broken alone (envelope-profile-xhe 2.5)."""
+"""The rules of the envelope profile, each broken separately (envelope-profile-xhe 2.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariant 6: the signature first, then the payload of what was signed (envelope-profile-xhe 3.2)."""
+"""Invariant 6: the signature is verified before the signed payload is read (envelope-profile-xhe 3.2)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_changed_header_leaves_nothing_to_decrypt(path: str) -> None:
 
 
 def test_who_signs_anew_is_named_as_the_signer() -> None:
-    """Whether the certificate is the sender's is the caller's question, so it must be the right one."""
+    """The caller decides whether the certificate is the sender's, so the right one must be reported."""
     data = seal(
         HEADER,
         PAYLOAD,
@@ -92,7 +92,7 @@ def test_two_signatures_are_not_accepted() -> None:
 
 
 def test_a_genuine_envelope_inside_a_forged_one_is_not_verified() -> None:
-    """Signature wrapping: the verdict is about the root, and the root was not signed."""
+    """Signature wrapping: the verdict concerns the root, which was not signed."""
     forged = etree.fromstring(sealed(signed=False, encrypted=False))
     content = one(forged, "//xha:PayloadContent")
     content.replace(content[0], etree.fromstring(sealed()))

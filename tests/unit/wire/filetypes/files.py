@@ -1,4 +1,4 @@
-"""The beginnings of files of many kinds, and whole archives, made here."""
+"""Beginnings of files of many kinds, and whole archives, made here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def archive(files: dict[str, bytes], comment: bytes = b"") -> bytes:
 
 
 def open_xml(main: str, part: str = "/word/document.xml", before: str = "") -> bytes:
-    """A document with a main part of a type; ``before`` stands before that is told."""
+    """Return a document with a main part of a type, with ``before`` inserted ahead of its declaration."""
     types = (
         '<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         f"{before}"
@@ -62,7 +62,7 @@ DISGUISED_MACROS = [
 ] + [
     open_xml("application/vnd.ms-word.document.macroEnabled", before=f"<a {_DECOY}/>{' ' * (1 << 18)}"),
 ]
-"""What says that it has macros where a reader of XML sees it, and that it has none where others look."""
+"""Documents that an XML reader recognises as having macros, but a text search does not."""
 ODT = open_document("application/vnd.oasis.opendocument.text")
 ODS = open_document("application/vnd.oasis.opendocument.spreadsheet")
 ZIP = archive({"a.txt": b"hej"})
@@ -73,7 +73,7 @@ def compound(*streams: str) -> bytes:
 
 
 def with_broken_lzma() -> bytes:
-    """An archive whose telling entry is compressed in a way that no office document is, and wrongly."""
+    """Return an archive with a corrupt decisive entry, in a compression that office documents never use."""
     written = BytesIO()
     with ZipFile(written, "w", ZIP_LZMA) as target:
         target.writestr("[Content_Types].xml", _types_of(DOCX))
@@ -83,7 +83,7 @@ def with_broken_lzma() -> bytes:
 
 
 def with_another_directory() -> bytes:
-    """A document, and in a comment of its last entry the way to the directory of something else (Zip64)."""
+    """Return a document with a pointer to another directory (Zip64) in the comment of its last entry."""
     written = BytesIO()
     with ZipFile(written, "w", ZIP_DEFLATED) as target:
         info = ZipInfo("[Content_Types].xml")

@@ -1,4 +1,4 @@
-"""content-specification 4.3.3.3 contentType: files are what their content says, not their name."""
+"""content-specification 4.3.3.3 contentType: a file's type follows from its content, not from its name."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_nothing_that_can_be_declared_agrees_with_two_things_at_once() -> None:
 
 
 def test_a_directory_of_very_many_entries_is_not_read() -> None:
-    """It would take memory many times the size of the file."""
+    """Reading it would take many times as much memory as the size of the file."""
     named = {f"{'n' * 200}{number}": b"" for number in range(6000)}
     assert (
         detect(files.archive({**named, "mimetype": b"application/vnd.oasis.opendocument.text"})) is Kind.ZIP
@@ -154,7 +154,7 @@ def test_a_directory_of_very_many_entries_is_not_read() -> None:
 @pytest.mark.parametrize("method", [ZIP_LZMA, ZIP_BZIP2])
 @pytest.mark.parametrize("name", ["mimetype", "[Content_Types].xml"])
 def test_an_entry_packed_as_no_office_document_is_not_unpacked(method: int, name: str) -> None:
-    """Another library would read what a stranger made; a document that is packed so is no office document."""
+    """Another library would have to parse a stranger's data; office documents do not use such methods."""
     written = BytesIO()
     with ZipFile(written, "w", method) as target:
         target.writestr(name, b"application/vnd.oasis.opendocument.text")
@@ -176,7 +176,7 @@ WHOLE = [files.DOCX, files.ODT, files.ZIP, files.PDF, files.compound("Workbook")
 
 @given(st.sampled_from(WHOLE), st.data())
 def test_whatever_is_in_a_file_there_is_an_answer(whole: bytes, data: st.DataObject) -> None:
-    """A file with bytes changed, cut out or put in."""
+    """Bytes of a file are changed, removed or inserted."""
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, min(start + 8, len(whole))))
     changed = whole[:start] + data.draw(st.binary(max_size=8)) + whole[end:]

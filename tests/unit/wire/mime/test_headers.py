@@ -1,4 +1,4 @@
-"""Header fields read in one way only (RFC 2045 5.1, RFC 5322 2.2)."""
+"""Header fields that can be read in one way only (RFC 2045 5.1, RFC 5322 2.2)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ _CONTENT = st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"\r\n--", b"B",
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_CONTENT, min_size=1, max_size=4), st.integers(1, 40))
 def test_parts_are_read_as_they_were_written(parts: list[bytes], size: int) -> None:
-    """Content full of pieces of delimiters, in pieces of every size."""
+    """Contents are full of pieces of delimiters, and arrive in pieces of every size."""
     boundary = "AB-no-content-has-this"
     read = _read(_written(parts, boundary), boundary, size)
     assert [content for _, content in read] == parts

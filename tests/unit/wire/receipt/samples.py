@@ -1,4 +1,4 @@
-"""Message receipts to test with."""
+"""Message receipts for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever becomes of a SAML answer on its way: it is refused, or it says what was signed."""
+"""A SAML response altered in transit is refused, or still says what was signed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FRAGMENTS = (
 
 
 def shape(root: Element) -> Format:
-    """What may be made of an answer."""
+    """Return the mutations to apply to a response."""
     texts = ("NameID", "Issuer", "Audience", "AttributeValue", "AuthnContextClassRef", "DigestValue")
     return Format(
         SAML,
@@ -133,14 +133,14 @@ def test_a_service_is_described_once() -> None:
 
 
 def test_metadata_of_another_service_are_not_those_of_the_one_asked_for() -> None:
-    """Its keys would sign people in."""
+    """Otherwise its keys could sign people in."""
     for entity in (f"{ENTITY}2", ENTITY[:-1]):
         with pytest.raises(WireError):
             read_identity_provider(described([STRANGER], entity=entity), ENTITY, None)
 
 
 def test_a_value_is_read_up_to_its_limit() -> None:
-    """Longer ones would be kept for each person who is signed in."""
+    """Longer values would be stored for each person who is signed in."""
     answer = replace(GENUINE, encrypted_for=None, attributes={"name": ["x" * 4096]})
     found = read(etree.tostring(answer.response())).assertion
     assert found is not None

@@ -1,4 +1,4 @@
-"""A request to sign a person in: all that the sign-in service is asked (saml-core 3.4)."""
+"""Requests to sign a person in: everything that the sign-in service is asked for (saml-core 3.4)."""
 
 from __future__ import annotations
 

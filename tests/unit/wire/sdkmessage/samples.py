@@ -1,4 +1,4 @@
-"""SDK messages to test with."""
+"""SDK messages for tests."""
 
 from __future__ import annotations
 
@@ -102,4 +102,4 @@ MESSAGES = st.builds(
     sender=_PARTIES,
     documents=st.lists(_DOCUMENTS, min_size=1, max_size=2).map(tuple),
 )
-"""Messages with any text anywhere; some cannot be built, for a character or a missing index."""
+"""Messages with any text anywhere; some cannot be built because of a character or a missing index."""

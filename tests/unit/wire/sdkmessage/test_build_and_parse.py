@@ -239,7 +239,7 @@ def test_a_message_that_xml_cannot_hold_has_no_bytes() -> None:
 
 
 def test_the_origin_of_a_message_is_known_where_it_is_named_once() -> None:
-    """A receipt of rejection goes there, though nothing else of the message holds."""
+    """A receipt of rejection is sent to the origin, even if nothing else in the message is valid."""
     data = build(SMALL)
     assert origin(xml.parse(data)) == (SMALL.message_id, SMALL.sender.id.extension)
     identifier = f"<tns:messageId>{SMALL.message_id}</tns:messageId>".encode()

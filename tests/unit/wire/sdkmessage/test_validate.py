@@ -30,7 +30,7 @@ def _verdict(data: bytes) -> list[tuple[Reason, str, str]]:
 
 
 def _with(place: str, value: str | None, message: SdkMessage = FULL) -> bytes:
-    """The message with another text in the first element at ``place``, or without that element."""
+    """Return the message with another text in the first element at ``place``, or without that element."""
     root = etree.fromstring(build(message))
     element = root.xpath("//" + "/".join(f"*[local-name()='{step}']" for step in place.split("/")))[0]
     if value is None:
@@ -178,7 +178,7 @@ def test_what_is_no_usable_xml_gets_no_verdict(data: bytes, fault: WireFault) ->
 
 @pytest.fixture(scope="module")
 def largest() -> bytes:
-    """A message of exactly 30 MB."""
+    """Return a message of exactly 30 MB."""
     data = build(FULL)
     at = data.index(b">JVBER") + 1
     filler = b"QUJD" * ((MAX_BYTES - len(data)) // 4)

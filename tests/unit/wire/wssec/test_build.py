@@ -1,4 +1,4 @@
-"""What is written is in canonical form, and is what the readers read (WSS 1.1, SwA profile 1.1)."""
+"""Output is in canonical form, and is what the readers read back (WSS 1.1, SwA profile 1.1)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _envelope() -> bytes:
 
 
 def test_every_signed_part_is_in_canonical_form() -> None:
-    """So that the bytes that were hashed are the bytes that are sent."""
+    """The hashed bytes are therefore the bytes that are sent."""
     parts = [build_body("x"), build_timestamp(NOW, NOW, "x"), _MESSAGING]
     for markup in [part.markup.encode() for part in parts]:
         assert canonical(parse(markup), exclusive=True) == markup
@@ -64,7 +64,7 @@ def test_the_signed_info_is_in_canonical_form_where_it_stands() -> None:
 
 
 def test_the_children_of_security_stand_in_the_order_of_wss4j() -> None:
-    """Tokens before what refers to them, encryption before signature."""
+    """Tokens come before references to them, and encryption before the signature."""
     security = next(parse(_envelope()).iter(f"{{{Namespace.WSSE}}}Security"))
     assert [etree.QName(child).localname for child in security] == [
         "Timestamp",

@@ -1,4 +1,4 @@
-"""AES-128-GCM in a stream, as XML Encryption 1.1, 5.2.4 lays it out."""
+"""AES-128-GCM in a stream, in the layout of XML Encryption 1.1, 5.2.4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents that are small and well-formed, and made to cost: refused before they do."""
+"""Documents that are small and well-formed but expensive to process: refused before they cause the cost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_attributes_are_counted_for_each_element() -> None:
 
 @pytest.mark.parametrize("document", [_attributes(70_000), _declarations(40_000)])
 def test_what_costs_much_is_refused_before_it_is_walked(document: bytes) -> None:
-    """Counted in calls: nothing is done for each attribute or declaration."""
+    """The test counts calls: no work is done for each attribute or declaration."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

@@ -1,7 +1,7 @@
-"""Exclusive canonical form of a part where it stands: the same as of the part read anew.
+"""Exclusive canonical form of a part in place equals that of the part parsed separately.
 
-Inclusive forms differ there in lxml 6, so those are made from a part that was read anew;
-this test is why the exclusive form need not be.
+In lxml 6 inclusive forms differ in place, so those are made from a part parsed separately; this test shows
+that the exclusive form does not need that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _URIS = ("urn:1", "urn:2", "urn:3")
 
 
 def _document(chance: random.Random, depth: int, scope: dict[str, str]) -> str:
-    """A document full of namespace declarations, redeclared and taken back."""
+    """Return a document full of namespace declarations, redeclared and undeclared."""
     scope = dict(scope)
     declared = ""
     for prefix in ("", "a", "b"):

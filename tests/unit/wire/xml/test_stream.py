@@ -1,4 +1,4 @@
-"""XML as it streams in: what it is taken for does not depend on how it is cut into pieces."""
+"""XML as it streams in: its interpretation does not depend on how it is cut into pieces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from samdrift.wire.xml.stream import XmlStream
 
 
 class Nothing:
-    """Wants no text."""
+    """A receiver that wants no text."""
 
     def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
         return False
 
     def text(self, data: str) -> None:
-        """Pass over it."""
+        """Ignore the text."""
 
     def end(self) -> None:
-        """Pass over it."""
+        """Ignore the end."""
 
 
 def read(*pieces: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Text in XML that is written in canonical form: as lxml would canonicalize it."""
+"""Text in XML written in canonical form, as lxml would canonicalize it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What attackers do with XML signatures, each refused with its reason.
+"""Attacks on XML signatures, each refused with its reason.
 
-Every attack starts from a genuine signature of SENDER, or is made by someone
-who signs whatever he likes with a key of his own.
+Every attack starts from a genuine signature of SENDER, or is made by a signer of arbitrary content with a
+key of their own.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def signature_of(root: etree._Element) -> etree._Element:
 
 
 def judge(root: etree._Element) -> SignatureReason:
-    """The verdict on the document as another party receives it."""
+    """Return the verdict on the document as another party receives it."""
     return verify_enveloped(parse(etree.tostring(root.getroottree()))).reason
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A signature as an attacker would make it: like ours but for what he sets."""
+    """A signature as an attacker would make it: like ours, except for the fields set."""
 
     uri: str | None = ""
     transforms: tuple[str, ...] = (ENVELOPED,)
@@ -113,7 +113,7 @@ class Recipe:
 
 
 def test_the_recipe_makes_good_signatures_when_nothing_is_set() -> None:
-    """Or else the refusals below would prove nothing."""
+    """Otherwise the refusals below would prove nothing."""
     assert judge(Recipe().signed()) is SignatureReason.VALID
 
 
@@ -174,7 +174,7 @@ def test_there_is_exactly_one_reference(recipe: Recipe) -> None:
 
 
 def test_a_public_key_is_no_hmac_secret() -> None:
-    """The value is a MAC under the public key that everybody has."""
+    """The signature value is a MAC with the public key, which everyone has."""
     public_key = SENDER.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     recipe = Recipe(sign=lambda data: hmac.digest(public_key, data, "sha256"))
     assert judge(recipe.signed()) is SignatureReason.VALUE
@@ -201,7 +201,7 @@ def test_a_changed_content_is_found() -> None:
 
 
 def test_swapped_key_info_shows_the_certificate_that_it_is_checked_with() -> None:
-    """The signature of one with the certificate of another holds for neither."""
+    """The signature by one key with the certificate of another is valid for neither."""
     root, other = genuine(), parse(GENUINE_CONTENT)
     sign_enveloped(other, STRANGER.signing_key())
     ours, theirs = signature_of(root)[2], signature_of(other)[2]
@@ -211,7 +211,7 @@ def test_swapped_key_info_shows_the_certificate_that_it_is_checked_with() -> Non
 
 
 def test_another_certificate_for_the_same_key_is_the_one_reported() -> None:
-    """It is not covered by the signature: the caller compares it with the published one."""
+    """The certificate is not covered by the signature, so the caller compares it with the published one."""
     root = genuine()
     other = pki.root("Another issuer", 4).issue("habo.se", private_key=SENDER.private_key).certificate
     der = base64text.encode(other.public_bytes(Encoding.DER)).decode()
@@ -224,7 +224,7 @@ Change = Callable[[etree._Element], object]
 
 
 def with_text(*place: int, to: str | None) -> Change:
-    """Sets the text of the element at these positions under the signature."""
+    """Return a change that sets the text of the element at these positions below the signature."""
 
     def change(signature: etree._Element) -> None:
         element = signature
@@ -281,7 +281,7 @@ def test_an_older_signature_before_a_forged_one_does_not_help() -> None:
 
 @pytest.mark.parametrize("place", ["in-content", "in-wrapper", "in-object", "beside-root"])
 def test_wrapping_the_genuine_document_never_gives_a_valid_verdict(place: str) -> None:
-    """Somewhere in the forged document stands everything that was signed, signature and all."""
+    """The forged document contains everything that was signed, including the signature."""
     root, original = parse(b'<r xmlns="urn:r"><amount>1000</amount></r>'), genuine()
     signature = signature_of(original)
     if place == "in-content":
@@ -311,7 +311,7 @@ def test_wrapping_the_genuine_document_never_gives_a_valid_verdict(place: str) -
     ids=["two X509Data", "a chain in one"],
 )
 def test_3_5_2_5_a_chain_of_certificates_is_refused_and_called_that(change: Change) -> None:
-    """The profile has exactly one: a peer whose software sends a chain must learn what is wrong."""
+    """The profile allows exactly one; a peer whose software sends a chain must learn what is wrong."""
     root = genuine()
     change(signature_of(root))
     verdict = verify_enveloped(root)
@@ -320,7 +320,7 @@ def test_3_5_2_5_a_chain_of_certificates_is_refused_and_called_that(change: Chan
 
 @pytest.mark.parametrize("method", list(Canonicalization))
 def test_a_document_that_has_no_canonical_form_is_refused(method: Canonicalization) -> None:
-    """A namespace that is a relative address; anybody can sign that such a document has some digest."""
+    """Its namespace is a relative address; anyone could sign that such a document has a certain digest."""
     transforms = (ENVELOPED,) if method is INCLUSIVE else (ENVELOPED, method)
     root = Recipe(transforms=transforms).signed()
     etree.SubElement(root, "{relative}amount")

@@ -25,7 +25,7 @@ def test_inclusive_forms_take_in_the_namespaces_of_the_ancestors(method: Canonic
 
 @pytest.mark.parametrize("method", [INCLUSIVE, INCLUSIVE_1_1])
 def test_a_default_namespace_inside_another_is_kept(method: Canonicalization) -> None:
-    """As SignedInfo in DIGG's example; canonicalized where it stands, lxml 6 gets this wrong."""
+    """This occurs in SignedInfo of DIGG's example; lxml 6 is wrong if it canonicalizes the part in place."""
     data = b'<r xmlns="urn:d"><part xmlns="urn:e"><x><y xmlns=""/></x></part></r>'
     assert part(data, method) == b'<part xmlns="urn:e"><x><y xmlns=""></y></x></part>'
 

@@ -66,7 +66,7 @@ def test_the_signature_has_the_form_of_the_profile() -> None:
 @pytest.mark.parametrize("before", ["", "text", "\n", "<x/>", "<x/>text", "<!-- c -->t", "t<x/>"])
 @pytest.mark.parametrize("after", ["", "text", "<y/>", "text<y/>", "<?pi?>t"])
 def test_what_is_left_in_the_tree_is_what_was_signed(before: str, after: str) -> None:
-    """Wherever the signature stands among its siblings, the text around it stays."""
+    """The text around the signature stays, wherever it is among its siblings."""
     signature = etree.tostring(
         parse(signed(f"<r>{before}{after}</r>".encode()))[-1], with_tail=False
     ).decode()

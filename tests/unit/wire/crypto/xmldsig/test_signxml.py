@@ -1,8 +1,7 @@
-"""signxml, an independent implementation, verifies our signatures, and we verify its.
+"""signxml, an independent implementation, verifies our signatures, and we verify signxml's.
 
-Without ``xml:`` attributes on the root, which signxml 5 does not take into the
-inclusive form of SignedInfo (Canonical XML 1.0, 2.4). It also fails on DIGG's
-signed example, for the reason that is given in
+Documents have no ``xml:`` attributes on the root, which signxml 5 omits from the inclusive form of SignedInfo
+(Canonical XML 1.0, 2.4). It also fails on DIGG's signed example, for the reason given in
 ``docs/decisions/0001-xml-security-core.md``.
 """
 

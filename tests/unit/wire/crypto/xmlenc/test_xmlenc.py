@@ -1,4 +1,4 @@
-"""Encrypted payloads: the form sent, the forms taken, and the one error (envelope-profile-xhe 3.4)."""
+"""Encrypted payloads: the form sent, the forms accepted, and the single error (envelope-profile-xhe 3.4)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 
 def encrypted(plain: bytes = PLAIN) -> etree._Element:
-    """As we send it, the ciphertext in its place."""
+    """Return an element encrypted in the form that we send, with its ciphertext in place."""
     made = encrypt_element(plain, RECIPIENT.certificate, rng=os.urandom)
     return etree.fromstring(
         made.before + b"".join(made.ciphertext) + made.after, etree.XMLParser(huge_tree=True)
@@ -71,7 +71,7 @@ def test_it_is_written_in_canonical_form() -> None:
 
 
 def test_nothing_is_random_but_the_given_randomness() -> None:
-    """The key transport pads with the library's own randomness, the rest follows the given one."""
+    """Only the padding of the key transport uses the library's own randomness."""
     numbers = iter([b"k" * 32, b"i" * 16])
     made = encrypt_element(PLAIN, RECIPIENT.certificate, rng=lambda size: next(numbers))
     encryptor = Cipher(AES(b"k" * 32), CBC(b"i" * 16)).encryptor()
@@ -115,7 +115,7 @@ def test_the_form_is_that_of_diggs_example() -> None:
 
 @dataclass(frozen=True)
 class Peer:
-    """Encrypts as other products might; what is set is what they do otherwise than we."""
+    """Encryption as in other products; the fields set are deviations from ours."""
 
     algorithm: str = CBC_256
     transport: str = RSA_OAEP_MGF1P
@@ -179,7 +179,7 @@ def mask(local: str) -> str:
     ids=repr,
 )  # fmt: skip
 def test_other_forms_are_taken(peer: Peer) -> None:
-    """3.4.1 looks forward to GCM; the text names no digest for the key transport."""
+    """3.4.1 anticipates GCM, and the text names no digest for the key transport."""
     assert decrypt_element(peer.encrypted(), [KEY]) == PLAIN
 
 
@@ -265,7 +265,7 @@ def failure_of(element: etree._Element, keys: Sequence[DecryptionKey] = (KEY,)) 
     ("case", "change"), FAILURES, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_failure_is_the_same(case: str, change: Callable[[etree._Element], None]) -> None:
-    """3.4.1: nobody learns from the answer how far decryption came.
+    """3.4.1: the response does not reveal how far decryption got.
 
     Clauses: envelope-profile-xhe 3.4.1 step 2.
     """
@@ -305,7 +305,7 @@ def test_without_the_right_key_the_failure_is_the_same() -> None:
     at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 127), text=st.sampled_from([KEY_VALUE, VALUE])
 )
 def test_a_changed_text_decrypts_to_something_or_fails_alike(at: float, byte: int, text: str) -> None:
-    """AES-CBC cannot notice every change: what stands under no valid signature is never decrypted."""
+    """AES-CBC cannot detect every change, so only content with a valid signature is ever decrypted."""
     element = encrypted()
     value = one(element, text)
     found = value.text or ""
@@ -324,7 +324,7 @@ def outcome(element: etree._Element) -> str:
 
 
 class CountingKey:
-    """A key that counts how often it is tried."""
+    """A key that counts the attempts to use it."""
 
     def __init__(self, owner: pki.Certified) -> None:
         self._key = decryption_key(owner)
@@ -343,7 +343,7 @@ def test_the_key_of_the_named_certificate_is_tried_first() -> None:
 
 
 def test_another_certificate_for_the_same_key_still_decrypts() -> None:
-    """The recipient renewed its certificate and kept the key."""
+    """The recipient has a new certificate for the same key."""
     element = encrypted()
     one(element, "//ds:X509Certificate").text = "QUJD"
     stranger, holder = CountingKey(STRANGER), CountingKey(RECIPIENT)
@@ -352,7 +352,7 @@ def test_another_certificate_for_the_same_key_still_decrypts() -> None:
 
 
 class Unable:
-    """A key that does no such form, as one in a token may not."""
+    """A key that does not support this form, as may be the case in an HSM."""
 
     certificate = RECIPIENT.certificate
     remote = True

@@ -1,4 +1,4 @@
-"""The walk over a table of elements, on a small format of its own."""
+"""The walk over a table of elements, for a small format of its own."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_flood_of_violations_is_cut_off() -> None:
 
 
 def test_formats_nested_in_each_other_are_walked_once() -> None:
-    """Each level inside the other: a walk that repeats itself would take 2 to the 50th steps."""
+    """Each level is inside the other: a walk that repeats itself would take 2 to the 50th steps."""
     root = etree.fromstring('<root xmlns="urn:t"/>')
     for _ in range(50):
         outer = etree.Element(FORMAT.root)

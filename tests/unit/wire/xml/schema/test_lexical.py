@@ -1,4 +1,4 @@
-"""Lexical forms: XML Schema part 2 (libxml2 is the other opinion), and base64 of RFC 4648."""
+"""Lexical forms: XML Schema part 2 (with libxml2 as second opinion), and base64 of RFC 4648."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_the_standard_library_encodes_is_base64(data: bytes) -> None:
 @example("AAAA=")
 @example("AAAA====")
 def test_base64_is_what_the_strict_decoder_takes(value: str) -> None:
-    """Apart from superfluous padding, which the standard library takes after whole groups."""
+    """The exception is superfluous padding, which the standard library accepts after whole groups."""
     try:
         decoded = binascii.a2b_base64(value, strict_mode=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Rules over single elements, and the search for empty ones."""
+"""Rules about single elements, and the search for empty ones."""
 
 from __future__ import annotations
 
