@@ -639,12 +639,12 @@ async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(None, vault.unread_in(victim.mail.unread))
 
 
-async def lain_in(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_(None, vault.lain_in(victim.mail.unread, NOW + 1000 * MINUTE))
+async def unopened_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.unopened_in(victim.mail.unread, NOW + 1000 * MINUTE))
 
 
-async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_((), vault.began_in(victim.mail.unread, NOW - 1000 * MINUTE))
+async def started_conversations(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.started_conversations(victim.mail.unread, NOW - 1000 * MINUTE))
 
 
 async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
@@ -791,9 +791,9 @@ MAIL: dict[str, Case] = {
             due_watches,
             keep_watch,
             unread_in,
-            lain_in,
+            unopened_in,
             has_new,
-            began_in,
+            started_conversations,
             begin_acknowledging,
             add_notice,
             claim_notices,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageclient.notices.manning import Lain
+from samdrift.messageclient.notices.manning import Overdue
 from samdrift.rights import Right
 
 
@@ -191,7 +191,7 @@ class Lines:
 
     lines: tuple[Line, ...]
     next: str
-    lain: Lain | None = None
+    overdue: Overdue | None = None
     """Messages left unread for too long in the list's mailbox; ``None`` for a list of several mailboxes."""
 
 

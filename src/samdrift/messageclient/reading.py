@@ -37,7 +37,7 @@ from samdrift.messageclient.mail import (
     Registration,
     Stage,
 )
-from samdrift.messageclient.notices.manning import Lain, Manning
+from samdrift.messageclient.notices.manning import Manning, Overdue
 from samdrift.messageclient.presets import views_of
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
@@ -115,7 +115,7 @@ class ReadingDesk:
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
-            lain = await _lain(vault, mailbox, scope.now()) if mailbox and folder in _WATCHED else None
+            overdue = await _overdue(vault, mailbox, scope.now()) if mailbox and folder in _WATCHED else None
             vault.record(
                 MKEvent.MK_READING_LIST,
                 folder=folder.value,
@@ -123,7 +123,7 @@ class ReadingDesk:
                 lines=str(len(lines)),
             )
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
-        return Lines(lines, next_place(last, shown[-1].id) if last else "", lain)
+        return Lines(lines, next_place(last, shown[-1].id) if last else "", overdue)
 
     async def conversation(self, conversation: str, before: str = "") -> Conversation:
         """Open a conversation for reading; see :class:`~samdrift.messageclient.desk.Desk`."""
@@ -324,13 +324,13 @@ async def require_reason(scope: Scope, vault: MessageClientVault, found: Convers
         raise ReasonAsked(found.id)
 
 
-async def _lain(vault: MessageClientVault, mailbox: str, now: datetime) -> Lain | None:
+async def _overdue(vault: MessageClientVault, mailbox: str, now: datetime) -> Overdue | None:
     """Return the messages left unread in a mailbox for longer than allowed, if there are any."""
     kept = (await vault.manning(mailbox)).get(mailbox)
     hours = Manning() if kept is None else Manning.read(kept)
-    since = hours.lain_since(now)
-    found = None if since is None else await vault.lain_in(mailbox, since)
-    return None if found is None else Lain(found[0], hours.escalate_after, found[1])
+    since = hours.overdue_before(now)
+    found = None if since is None else await vault.unopened_in(mailbox, since)
+    return None if found is None else Overdue(found[0], hours.escalate_after, found[1])
 
 
 async def lines_of(

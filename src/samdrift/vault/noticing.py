@@ -24,7 +24,7 @@ _UNREAD = """
 SELECT min(m.at), max(m.at) FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE c.mailbox = $1 AND m.direction = 'in' AND m.opened_at IS NULL
 """
-_LAIN = """
+_UNOPENED = """
 SELECT count(*) OVER (), m.conversation FROM conversations c JOIN messages m ON m.conversation = c.id
 WHERE c.mailbox = $1 AND c.unread > 0 AND m.direction = 'in' AND m.opened_at IS NULL AND m.at <= $2
 ORDER BY m.at, m.id LIMIT 1
@@ -37,7 +37,7 @@ SELECT EXISTS (
     )
 )
 """
-_BEGAN = """
+_STARTED = """
 SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived' AND m.at > $2
 ORDER BY m.at, m.id LIMIT $3
@@ -118,17 +118,17 @@ class Noticing(MailMarking):
         ((oldest, latest),) = await self._work.look(_UNREAD, mailbox)
         return None if oldest is None else (oldest, latest)
 
-    async def lain_in(self, mailbox: str, since: datetime) -> tuple[int, str] | None:
+    async def unopened_in(self, mailbox: str, since: datetime) -> tuple[int, str] | None:
         """Return the number of unopened messages that arrived by a moment, and the oldest's conversation.
 
         Returns ``None`` if there are none.
         """
-        rows = await self._work.look(_LAIN, mailbox, since)
+        rows = await self._work.look(_UNOPENED, mailbox, since)
         return next(((int(count), conversation) for count, conversation in rows), None)
 
-    async def began_in(self, mailbox: str, since: datetime) -> tuple[str, ...]:
+    async def started_conversations(self, mailbox: str, since: datetime) -> tuple[str, ...]:
         """Return messages that arrived at an address after a moment and are alone in their conversation."""
-        rows = await self._work.look(_BEGAN, mailbox, since, _AT_ONCE)
+        rows = await self._work.look(_STARTED, mailbox, since, _AT_ONCE)
         return tuple(message for (message,) in rows)
 
     async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:

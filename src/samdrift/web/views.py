@@ -67,7 +67,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Lain:
+class OverdueNotice:
     """A notice that unread messages have waited longer than their mailbox allows."""
 
     what: str

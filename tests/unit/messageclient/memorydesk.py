@@ -64,7 +64,7 @@ from samdrift.messageclient.mail import (
     Submitted,
     TextTemplate,
 )
-from samdrift.messageclient.notices.manning import Lain, Manning
+from samdrift.messageclient.notices.manning import Manning, Overdue
 from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
@@ -296,19 +296,19 @@ class MemoryDesk:
         start = int(after or 0)
         page = found[start : start + limit]
         more = str(start + limit) if len(found) > start + limit else ""
-        return Lines(tuple(map(self._line, page)), more, self._lain(mailbox or ""))
+        return Lines(tuple(map(self._line, page)), more, self._overdue(mailbox or ""))
 
-    def _lain(self, mailbox: str) -> Lain | None:
+    def _overdue(self, mailbox: str) -> Overdue | None:
         hours = self._office.manning.get(mailbox, Manning())
         unread = [
             each for one in self._in(Folder.UNREAD, mailbox) for each in one.messages if each.was_unread
         ]
-        due = [(hours.lain_unread(each.at), each) for each in unread]
-        lain = [each for moment, each in due if moment is not None and moment <= self._office.now()]
-        if not lain:
+        due = [(hours.overdue_at(each.at), each) for each in unread]
+        overdue = [each for moment, each in due if moment is not None and moment <= self._office.now()]
+        if not overdue:
             return None
-        oldest = min(lain, key=lambda each: each.at)
-        return Lain(len(lain), hours.escalate_after, oldest.conversation)
+        oldest = min(overdue, key=lambda each: each.at)
+        return Overdue(len(overdue), hours.escalate_after, oldest.conversation)
 
     def _one(self, conversation: str, right: Right = Right.READ) -> Conversation:
         one = self._office.conversations.get(conversation)

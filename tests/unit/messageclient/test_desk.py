@@ -131,22 +131,22 @@ async def test_what_has_lain_unread_for_longer_than_the_mailbox_allows_is_over_i
     await received(office, label="nr 2")
     office.now += timedelta(hours=3)
     await received(office, label="nr 3")
-    assert (await anna.lines(Folder.UNREAD, "box")).lain is None
+    assert (await anna.lines(Folder.UNREAD, "box")).overdue is None
     day_and_night = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=2)
     async with office.vault() as vault:
         for mailbox in ("box", "other"):
             vault.keep_manning(mailbox, day_and_night.content(), now=office.now)
     for folder in (Folder.UNREAD, Folder.OPEN, Folder.UNHANDLED):
-        lain = (await anna.lines(folder, "box")).lain
-        assert lain is not None
-        assert (lain.messages, lain.hours, lain.oldest) == (2, 2, oldest)
-    assert (await anna.lines(Folder.DONE, "box")).lain is None
-    assert (await office.desk("bo").lines(Folder.UNREAD, "other")).lain is None
+        overdue = (await anna.lines(folder, "box")).overdue
+        assert overdue is not None
+        assert (overdue.messages, overdue.hours, overdue.oldest) == (2, 2, oldest)
+    assert (await anna.lines(Folder.DONE, "box")).overdue is None
+    assert (await office.desk("bo").lines(Folder.UNREAD, "other")).overdue is None
     await anna.conversation(oldest)
-    lain = (await anna.lines(Folder.UNREAD, "box")).lain
-    assert lain is not None
-    assert lain.messages == 1
-    assert lain.oldest != oldest
+    overdue = (await anna.lines(Folder.UNREAD, "box")).overdue
+    assert overdue is not None
+    assert overdue.messages == 1
+    assert overdue.oldest != oldest
 
 
 async def test_a_message_that_is_too_large_is_in_the_list_and_says_so_and_has_no_raw_form(

@@ -45,25 +45,25 @@ def test_the_public_holidays_of_a_year() -> None:
 )
 def test_manned_hours_count_and_no_others(since: str, hours: int, until: str) -> None:
     """The period includes nights, a weekend, Christmas and the change to summer time."""
-    assert Manning(escalate_after=hours).lain_unread(at(since)) == at(until)
+    assert Manning(escalate_after=hours).overdue_at(at(since)) == at(until)
 
 
 def test_days_that_the_organisation_closes_do_not_count_nor_do_holidays_where_it_says_so() -> None:
     closed = Manning(closed=frozenset({date(2026, 11, 30)}), escalate_after=4)
-    assert closed.lain_unread(FRIDAY) == at("2026-12-01T10:00")
+    assert closed.overdue_at(FRIDAY) == at("2026-12-01T10:00")
     open_at_christmas = Manning(holidays=False, escalate_after=2)
-    assert open_at_christmas.lain_unread(at("2026-12-23T16:00")) == at("2026-12-24T09:00")
+    assert open_at_christmas.overdue_at(at("2026-12-23T16:00")) == at("2026-12-24T09:00")
 
 
 def test_a_mailbox_that_is_manned_never_or_has_no_limit_is_never_too_late() -> None:
-    assert Manning().lain_unread(FRIDAY) is None
-    assert Manning(hours=(None,) * 7, escalate_after=1).lain_unread(FRIDAY) is None
+    assert Manning().overdue_at(FRIDAY) is None
+    assert Manning(hours=(None,) * 7, escalate_after=1).overdue_at(FRIDAY) is None
 
 
 def test_day_and_night() -> None:
     """Hours are those of the clock: the night in which it is set back has one more."""
     around = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=24)
-    assert around.lain_unread(at("2026-10-24T12:00")) == at("2026-10-25T11:00")
+    assert around.overdue_at(at("2026-10-24T12:00")) == at("2026-10-25T11:00")
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_looked_at_from_behind_the_same_messages_have_lain_too_long(manning: Man
     for start in ("2026-11-26T00:00", "2026-12-22T00:00", "2026-10-23T00:00"):
         moments = [at(start) + timedelta(minutes=37 * number) for number in range(300)]
         for now in moments[::23]:
-            since = manning.lain_since(now)
+            since = manning.overdue_before(now)
             for came in moments[::7]:
-                due = manning.lain_unread(came)
+                due = manning.overdue_at(came)
                 assert (due is not None and due <= now) == (since is not None and came <= since), (came, now)
-    assert Manning().lain_since(FRIDAY) is None
-    assert Manning(hours=(None,) * 7, escalate_after=1).lain_since(FRIDAY) is None
+    assert Manning().overdue_before(FRIDAY) is None
+    assert Manning(hours=(None,) * 7, escalate_after=1).overdue_before(FRIDAY) is None
 
 
 def test_it_is_kept_as_it_is() -> None:

@@ -25,7 +25,7 @@ OFFICE: tuple[Hours, ...] = ((480, 1020),) * 5 + (None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Lain:
+class Overdue:
     """Messages in a mailbox that have been unopened for longer than is allowed there."""
 
     messages: int
@@ -66,7 +66,7 @@ class Manning:
             return "acknowledge", f"an automatic answer has at most {MAX_TEXT} characters"
         return None
 
-    def lain_unread(self, since: datetime) -> datetime | None:
+    def overdue_at(self, since: datetime) -> datetime | None:
         """Return when a message that arrived at ``since`` has been unread too long; ``None`` for never."""
         if not self.escalate_after:
             return None
@@ -77,7 +77,7 @@ class Manning:
             left -= end - begin
         return None
 
-    def lain_since(self, now: datetime) -> datetime | None:
+    def overdue_before(self, now: datetime) -> datetime | None:
         """Return the arrival time before which unread mail has waited too long; ``None`` if none has."""
         if not self.escalate_after:
             return None

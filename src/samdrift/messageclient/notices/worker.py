@@ -185,7 +185,7 @@ class Notices:
         now: datetime,
     ) -> None:
         """Acknowledge conversations that began in a mailbox since the last check, each once."""
-        began = await vault.began_in(watch.mailbox, watch.looked_at)
+        began = await vault.started_conversations(watch.mailbox, watch.looked_at)
         if not began:
             return
         mailbox = next(one for one in await vault.mailboxes() if one.id == watch.mailbox)
@@ -201,7 +201,7 @@ class Notices:
         now: datetime,
     ) -> None:
         """Escalate a mailbox left unread for too long; not again until all of it has been read."""
-        due = None if oldest is None else hours.lain_unread(oldest)
+        due = None if oldest is None else hours.overdue_at(oldest)
         known = watch.looked_at + _COMMITTED
         escalated = watch.escalated and oldest is not None and oldest < known
         if due is not None and due <= now and not escalated:

@@ -171,7 +171,7 @@ class Reading:
     def _lines(self, request: Request, desk: Desk, lines: mail.Lines, query: str) -> dict[str, Any]:
         shown = self._frame.voice(request, desk)
         rows = tuple(shown.row(line, query) for line in lines.lines)
-        return {"rows": rows, "next": lines.next, "lain": shown.lain(lines.lain, query)}
+        return {"rows": rows, "next": lines.next, "overdue": shown.overdue(lines.overdue, query)}
 
     async def outbox(self, request: Request, desk: Desk) -> Response:
         """Show messages that have not left yet or could not be sent."""
@@ -198,7 +198,7 @@ class Reading:
             tabs=(),
             rows=rows,
             next="",
-            lain=None,
+            overdue=None,
             path="/outbox",
             live="",
             empty=Phrase("Everything you sent has gone."),
@@ -243,7 +243,7 @@ class Reading:
             tabs=() if everywhere else self._frame.tabs(request, box, place),
             list_name=self._frame.text(request, NAME_OF_ALL[folder]) if place.path else box.name,
             rows=_with_open(shown, beside.lines, one, query),
-            lain=shown.lain(beside.lain, query),
+            overdue=shown.overdue(beside.overdue, query),
             back=place.path or f"/mailbox/{box.id}/{folder.value}",
             conversation=one,
             marked_here=marked_here(one),

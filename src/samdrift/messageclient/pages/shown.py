@@ -20,9 +20,9 @@ from samdrift.web.views import (
     Delivery,
     Document,
     Kind,
-    Lain,
     Message,
     Note,
+    OverdueNotice,
     Row,
     Step,
     StepState,
@@ -224,17 +224,17 @@ class Shown:
             beside=(*_listed(one.references), self.handler(one.handler, one.substitutes)),
         )
 
-    def lain(self, lain: manning.Lain | None, query: str) -> Lain | None:
+    def overdue(self, overdue: manning.Overdue | None, query: str) -> OverdueNotice | None:
         """Return a text about messages left unread for too long, with a link to the oldest."""
-        if lain is None:
+        if overdue is None:
             return None
-        one, hours = lain.messages == 1, {"hours": lain.hours}
-        several = Phrase("%(count)s messages have been unread", {"count": lain.messages})
+        one, hours = overdue.messages == 1, {"hours": overdue.hours}
+        several = Phrase("%(count)s messages have been unread", {"count": overdue.messages})
         long = Phrase("for more than %(hours)s staffed hours.", hours)
-        return Lain(
+        return OverdueNotice(
             self.say(Phrase("One message has been unread") if one else several),
-            self.say(Phrase("for more than one staffed hour.") if lain.hours == 1 else long),
-            f"/conversation/{lain.oldest}{query}",
+            self.say(Phrase("for more than one staffed hour.") if overdue.hours == 1 else long),
+            f"/conversation/{overdue.oldest}{query}",
             self.say(Phrase("Open it") if one else Phrase("Open the oldest")),
         )
 
