@@ -49,7 +49,7 @@ OF_THE_PLATFORM = {
     "failed_notifications": "a number",
     "without_reader": "names of schemas whose worker has no login to the registry; nothing in them",
     "worker": "`open` for a worker of the platform in one role; what it opens is tried as `open` is",
-    "tell_organisation": "writes in an organisation's log what was done about it, and reads nothing",
+    "record_for_organisation": "writes in an organisation's log what was done about it, and reads nothing",
     "operator_log": "the operator's own log",
     "read_operator_log": "the operator's own log",
     "reach": "whether the database answers, and nothing that is in it",

@@ -1013,8 +1013,8 @@ async def last_report(vault: GovernanceVault, victim: Victim) -> object:
     return await is_(None, vault.last_report())
 
 
-async def told_incidents(vault: GovernanceVault, victim: Victim) -> object:
-    return await is_((), vault.told_incidents())
+async def reported_incidents(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_((), vault.reported_incidents())
 
 
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
@@ -1276,7 +1276,7 @@ OFFICE: dict[str, Case] = {
         withdraw_key,
         keep_report,
         last_report,
-        told_incidents,
+        reported_incidents,
     )
 }
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {

@@ -50,7 +50,7 @@ _SOON = timedelta(seconds=10)
 """Time until the next attempt after one that failed because our own access point was restarting."""
 _MOST_SPARED = 20
 """Maximum number of a transfer's attempts that are not counted for that reason."""
-_LAST_WORDS = 5.0
+_STOP_SECONDS = 5.0
 """Seconds by which the end of a process is delayed in order to record finished transfers."""
 _TRIES = 8
 """Minimum number of probes of a silent peer in the interval between two attempts at a transfer."""
@@ -352,7 +352,7 @@ class Sending(InFlight):
     async def stop(self) -> None:
         """Record the ends of finished attempts, so that they are not repeated, and then stop."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 await self._settling.finish()
         await super().stop()
 

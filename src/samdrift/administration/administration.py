@@ -101,7 +101,7 @@ async def note(
     if organisation is not None:
         about = {"organisation": organisation.value}
         principal = Principal(PrincipalKind.OPERATOR, by)
-        if not await installation.gate.tell_organisation(principal, organisation, event, facts):
+        if not await installation.gate.record_for_organisation(principal, organisation, event, facts):
             about["organisation_log"] = "not told"
     await installation.gate.operator_log(event, **facts, **about, by=by)
 
@@ -130,7 +130,7 @@ async def record_command(
     ]
     principal = Principal(PrincipalKind.OPERATOR, asked.by, proof=asked.proof)
     written = [
-        await gate.tell_organisation(principal, organisation, event, facts, place)
+        await gate.record_for_organisation(principal, organisation, event, facts, place)
         for place in places or [ORGANISATIONS_OWN]
     ]
     if not all(written):

@@ -117,7 +117,7 @@ async def _record(
     for each in organisations:
         await note(installation, event, asked.by, each, facts)
         if _first_role(installation, each) is not Role.GOVERNANCE:  # Its pages see governance's log alone.
-            await gate.tell_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
+            await gate.record_for_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
 
 
 async def _untold(

@@ -215,7 +215,7 @@ async def record_control(
     if organisation is None or role is None or installation.gate.registry.find(organisation, role) is None:
         raise NoSuchLog
     actor = Principal(PrincipalKind.OPERATOR, custodian.name)
-    return await installation.gate.tell_organisation(
+    return await installation.gate.record_for_organisation(
         actor, organisation, AdminEvent.LOG_CONTROL_RECORDED, facts, (role,)
     )
 

@@ -71,10 +71,10 @@ def _text(file: Path, error: ConfigError) -> str:
 
 
 def _apart(files: Sequence[Path]) -> bool:
-    from samdrift.cli.installations import read_apart  # It needs keys, and the driver of databases.
+    from samdrift.cli.installations import read_installations  # It needs keys, and the driver of databases.
 
     try:
-        read_apart(files)
+        read_installations(files)
     except Unusable as error:
         print_line(str(error))
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
-from samdrift.installation.conflicts import Claims, NotApart, claims_of, require_apart
+from samdrift.installation.conflicts import Claims, InstallationsConflict, claims_of, require_no_conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,11 @@ class Installation:
     file: Path
 
 
-def read_apart(files: Sequence[Path]) -> tuple[Installation, ...]:
+def read_installations(files: Sequence[Path]) -> tuple[Installation, ...]:
     """Return the installations; :class:`Unusable` for an unusable file or for two that conflict."""
     try:
-        require_apart([_claims(file) for file in files])
-    except NotApart as error:
+        require_no_conflicts([_claims(file) for file in files])
+    except InstallationsConflict as error:
         raise Unusable(printable(str(error))) from None
     names = [file.stem for file in files]
     distinct = len(set(names)) == len(names)

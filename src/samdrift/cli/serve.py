@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from samdrift.audit.operations import unexpected
-from samdrift.cli.installations import Installation, read_apart
+from samdrift.cli.installations import Installation, read_installations
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.isolation import MAX_WORKERS, Isolation
@@ -83,7 +83,7 @@ def serve(
     write_lines(LogLines.TEXT, name)
     raise_descriptor_limit()
     if len(config) > 1:
-        _serve_several(which, read_apart(config), workers)
+        _serve_several(which, read_installations(config), workers)
         return
     give_large_pieces_back()
     try:

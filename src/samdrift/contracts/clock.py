@@ -7,5 +7,5 @@ from datetime import datetime, timedelta
 
 Clock = Callable[[], datetime]
 """A function that returns the current time, in UTC."""
-APART = timedelta(seconds=30)
+MAX_DIFFERENCE = timedelta(seconds=30)
 """Difference from a time server, or from the database that all hosts share, that makes a clock wrong."""

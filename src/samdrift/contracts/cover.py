@@ -15,7 +15,7 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-OF_FUNCTION = frozenset(
+COVERED_PURPOSES = frozenset(
     {
         Purpose.SUBMIT,
         Purpose.SEND,

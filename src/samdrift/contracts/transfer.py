@@ -68,8 +68,8 @@ class UnderWay:
     """A transfer whose outcome the message service awaits, for an access point that reports no events."""
 
     envelope_id: str
-    wait_told: bool
-    """False when the sender has already been notified of the retry, or need not be."""
+    wait_reported: bool
+    """True when the sender has already been notified of the retry, or need not be."""
 
 
 @dataclass(frozen=True, slots=True)

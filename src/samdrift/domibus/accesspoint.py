@@ -443,7 +443,7 @@ class Watch:
             self._asked = now
         for each in aged:
             self._fresh.pop(each, None)
-        fresh = [UnderWay(each, wait_told=True) for each in self._fresh if each not in self._known]
+        fresh = [UnderWay(each, wait_reported=True) for each in self._fresh if each not in self._known]
         return [*self._known.values(), *fresh]
 
 
@@ -502,7 +502,7 @@ class Transfers:
             status = await self._plugin.status(message_id)
         except (PluginRefused, PluginUnclear):
             return None
-        if waits(status) and transfer.wait_told:
+        if waits(status) and transfer.wait_reported:
             return None
         return outcome(status, await self._errors(message_id) if _needs_errors(status) else ())
 

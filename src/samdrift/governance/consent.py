@@ -285,7 +285,7 @@ async def session(
         about["account"] = caller.account
 
     async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
-        return await gate.tell_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
+        return await gate.record_for_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
 
     looked = ticks()  # Before the record is read: the first entry may take longer than a consent lasts.
     if demonstration:

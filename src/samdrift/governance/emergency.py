@@ -78,7 +78,7 @@ async def announce(
     told = [
         role
         for role in hosted
-        if await gate.tell_organisation(
+        if await gate.record_for_organisation(
             workers.GOVERNANCE, organisation, EmergencyEvent.BEGUN, facts, (role,)
         )
     ]

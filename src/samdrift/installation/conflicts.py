@@ -41,7 +41,7 @@ _MAY_BE_SHARED = frozenset(
 """Files and services that several installations may share, such as a scanner, which stores nothing."""
 
 
-class NotApart(Explained):
+class InstallationsConflict(Explained):
     """Two installations would share something; the text names both configuration files and the setting."""
 
     def __init__(self, first: Path, second: Path, setting: str, text: str) -> None:
@@ -81,14 +81,14 @@ class Claims:
     """First of the Unix user ids of its processes."""
 
 
-def require_apart(claims: Sequence[Claims]) -> None:
-    """Return when no two of the installations share anything, or raise :class:`NotApart`. Pure.
+def require_no_conflicts(claims: Sequence[Claims]) -> None:
+    """Return when no two of the installations share anything, or raise :class:`InstallationsConflict`. Pure.
 
     Clauses: transport-profile-as4 2.10 e.
     """
     for one, other in itertools.combinations(claims, 2):
         for setting, text in _shared(one, other):
-            raise NotApart(one.file, other.file, setting, text)
+            raise InstallationsConflict(one.file, other.file, setting, text)
 
 
 def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:

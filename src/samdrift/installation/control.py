@@ -151,7 +151,7 @@ async def tell_process(
         return None
 
 
-async def anybody_listens(folder: Path) -> bool:
+async def is_running(folder: Path) -> bool:
     """Return whether any process of the installation is running and accepts commands."""
     return bool(await listening_processes(folder))
 

@@ -22,7 +22,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
-from samdrift.contracts.clock import APART, Clock
+from samdrift.contracts.clock import MAX_DIFFERENCE, Clock
 from samdrift.contracts.errors import Explained, for_operator
 from samdrift.net.background import in_background
 from samdrift.scheduling.ticks import tick
@@ -422,7 +422,7 @@ class SharedTime:
 
     async def agrees(self) -> None:
         """Check the last known difference; :class:`ClockDiffers` where this machine's clock is wrong."""
-        if abs(self._ahead) >= APART.total_seconds():
+        if abs(self._ahead) >= MAX_DIFFERENCE.total_seconds():
             raise ClockDiffers(self._ahead)
 
 

@@ -104,7 +104,7 @@ class Reminders:
             now = moment_of(kept.record, self._clock(), facts.witnessed)
             # The end of cover is in every role's log by its keeper: here it is for the mail.
             ends = self._cover.ends(organisation) if role is Role.MESSAGE_CLIENT else {}
-            told = from_log(await vault.told_incidents()) if isinstance(vault, GovernanceVault) else {}
+            told = from_log(await vault.reported_incidents()) if isinstance(vault, GovernanceVault) else {}
             kept.pending = await asyncio.to_thread(pending, kept.record, ends, now, told.values())
             reached = [step for each in kept.pending if (step := each.reached(now)) is not None]
             new = [each for each in reached if each.name not in kept.heard]

@@ -159,7 +159,7 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
 async def _logged(gate: Gate, one: Registration, who: Mapping[str, str]) -> None:
     """Record the unlocking in the organisation's own log, where this process may write it."""
     try:
-        await gate.tell_organisation(
+        await gate.record_for_organisation(
             workers.UNLOCKING, one.organisation, RunEvent.VAULT_UNLOCKED, who, [one.role]
         )
     except VaultError as error:

@@ -236,7 +236,7 @@ async def tell(gate: Gate, found: result.Document, who: Mapping[str, str]) -> li
     untold, facts = [], {**result.facts(found), **who}
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
-            told = await gate.tell_organisation(
+            told = await gate.record_for_organisation(
                 workers.ISOLATION_CHECK, organisation, CheckEvent.ISOLATION_CHECKED, facts
             )
         except VaultError:

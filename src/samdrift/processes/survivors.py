@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from samdrift.config.model import Config
-from samdrift.installation.control import anybody_listens, control_folder
+from samdrift.installation.control import control_folder, is_running
 from samdrift.processes.child import UnixUser
 from samdrift.processes.users import Users
 from samdrift.vault.registry import Registry
@@ -93,7 +93,7 @@ async def end_left_behind(config: Config, registry: Registry, organisation: Part
 
     While it runs, the supervisor does that itself, and restarts the workers that are needed.
     """
-    if config.isolation.first_user is None or await anybody_listens(control_folder(config.vaults)):
+    if config.isolation.first_user is None or await is_running(control_folder(config.vaults)):
         return
     users = Users(config.isolation, config.vaults)
     own = [one.vault for one in registry.all() if one.organisation == organisation]

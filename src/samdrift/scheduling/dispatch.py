@@ -40,7 +40,7 @@ _AFTER_FAILURE = timedelta(seconds=5)
 _AGAIN_AFTER = 1.0
 """Seconds until the next attempt to find due work after the last one failed."""
 
-_LAST_WORDS = 5.0
+_STOP_SECONDS = 5.0
 """Maximum number of seconds by which releasing claims may delay the end of a process."""
 
 _CUT_AT_MOST = 5
@@ -292,7 +292,7 @@ class InFlight(ABC):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 for organisation in flying:
                     with contextlib.suppress(Temporary, NotServed):
                         await self._give_back(organisation)
@@ -328,7 +328,7 @@ class InFlight(ABC):
     async def _left(self, organisation: ParticipantIdentifier) -> None:
         """Release this process's claims on an organisation's work, which another process takes over."""
         with contextlib.suppress(TimeoutError, Temporary, NotServed):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 await self._give_back(organisation)
 
     def _landed(

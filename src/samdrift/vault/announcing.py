@@ -21,7 +21,7 @@ from samdrift.vault.errors import VaultError, VaultUnavailable
 
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
-_LAST_WORDS = 2.0
+_STOP_SECONDS = 2.0
 """Maximum number of seconds by which pending notifications may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
@@ -64,7 +64,7 @@ class Announcements:
         if self._task is None:
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 await self._done.wait()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

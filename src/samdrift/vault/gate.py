@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.cover import COVERED, OF_FUNCTION, Cover, Covers
+from samdrift.contracts.cover import COVERED, COVERED_PURPOSES, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -356,7 +356,7 @@ class Gate:
         """Write an event that concerns no hosted organisation in the operator's log."""
         await self._append(self._operator, Happening(self._clock(), event, "platform", "", facts))
 
-    async def tell_organisation(
+    async def record_for_organisation(
         self,
         principal: Principal,
         organisation: ParticipantIdentifier,
@@ -438,7 +438,7 @@ class Gate:
             await self._deny(registration, organisation, role, reason)
         if not registration.opens_for(reason.purpose):
             raise VaultSuspended
-        if self._covers is not None and role is not Role.GOVERNANCE and reason.purpose in OF_FUNCTION:
+        if self._covers is not None and role is not Role.GOVERNANCE and reason.purpose in COVERED_PURPOSES:
             cover = await self._covers(organisation, role)
             if not cover.mode.receives:
                 raise VaultUncovered

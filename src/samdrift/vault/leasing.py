@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from samdrift.contracts.clock import APART, Clock
+from samdrift.contracts.clock import MAX_DIFFERENCE, Clock
 from samdrift.contracts.principals import Role
 from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.leases import Leases, Partition
@@ -39,7 +39,7 @@ _END = "SELECT end_leases($1)"
 _OWN = ""
 """The role under which the registry keeps the installation's own leases."""
 _AGAIN_AFTER = 1.0
-_LAST_WORDS = 2.0
+_STOP_SECONDS = 2.0
 """Maximum number of seconds by which giving leases back may delay the end of a process."""
 _LOGGER = logging.getLogger("samdrift")
 
@@ -123,7 +123,7 @@ class LeaseKeeper:
             await asyncio.gather(self._task, *self._tasks, return_exceptions=True)
         await self.leases.leave()
         with contextlib.suppress(VaultError, TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 await self.registry(_END, self.claimant.name)
         self.announce()
 
@@ -140,7 +140,7 @@ class LeaseKeeper:
                 [_text(each.role) for each in given],
                 [each.number for each in given],
                 self.of_day(),
-                APART,
+                MAX_DIFFERENCE,
             )
         self._given.difference_update(given)
         if given:

@@ -354,7 +354,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
             WorkKind.DEADLINE.value,
             limit,
         )
-        return tuple(UnderWay(envelope_id, told) for envelope_id, told in rows)
+        return tuple(UnderWay(envelope_id, reported) for envelope_id, reported in rows)
 
     async def events_of(self, messages: Sequence[MessageRecord]) -> tuple[tuple[StatusEvent, ...], ...]:
         """Return the steps of each message's life, the newest first."""

@@ -32,7 +32,7 @@ _KEEP = "SELECT keep_moments($1::text[], $2::bigint[], $3::text[]::timestamptz[]
 _AGAIN_AFTER = 1.0
 _TOGETHER = 0.1
 """Seconds that a moment waits for others to be sent with it: one exchange changes a queue a dozen times."""
-_LAST_WORDS = 2.0
+_STOP_SECONDS = 2.0
 """Maximum number of seconds by which unsent moments may delay the end of a process."""
 _AT_ONCE = 100
 """Number of vaults whose moments are read in one query."""
@@ -127,7 +127,7 @@ class Moments:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         with contextlib.suppress(TimeoutError, VaultError):
-            async with asyncio.timeout(_LAST_WORDS):
+            async with asyncio.timeout(_STOP_SECONDS):
                 await self.bring()
 
     async def _look(self) -> VaultError | None:

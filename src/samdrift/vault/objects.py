@@ -56,7 +56,7 @@ _LEAVING = 10.0
 
 
 @atexit.register
-def _leave_nobody_behind() -> None:
+def _await_obstore_threads() -> None:
     """Wait for threads of obstore that are still handing over an answer as the process ends.
 
     A task that waits for an answer is awake before the thread that brings it has left the interpreter. A

@@ -99,7 +99,7 @@ class GovernanceVault(People, HoldingsVault):
         ((withdrawn,),) = await self._work.query(_WITHDRAW, person)
         return bool(withdrawn)
 
-    async def told_incidents(self) -> tuple[LogEntry, ...]:
+    async def reported_incidents(self) -> tuple[LogEntry, ...]:
         """Return the entries with which the operator reported its incidents, oldest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.INCIDENTS)))
 

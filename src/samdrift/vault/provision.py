@@ -113,7 +113,7 @@ class Provisioner:
             await rights.wait_for_others(self._connection)
             await migrations.require_form(self._connection)
             await rights.make_groups(self._connection, self._database)
-            await rights.close_to_everybody(self._connection, self._database)
+            await rights.revoke_public_access(self._connection, self._database)
             await rights.harden(self._connection)
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)

@@ -156,7 +156,7 @@ async def strays(connection: Connection, database: Database) -> dict[str, list[s
     return found
 
 
-async def close_to_everybody(connection: Connection, database: Database) -> None:
+async def revoke_public_access(connection: Connection, database: Database) -> None:
     """Let only our own logins connect; :class:`DatabaseUnfit` if that is impossible."""
     groups = (database.worker_group, database.registry_group)
     warnings: list[str | None] = []

@@ -194,7 +194,7 @@ CONSENTS = (
     _without(
         "an organisation hears of an emergency in every role",
         "governance/emergency.py",
-        "if await gate.tell_organisation(\n"
+        "if await gate.record_for_organisation(\n"
         "            workers.GOVERNANCE, organisation, EmergencyEvent.BEGUN, facts, (role,)\n"
         "        )\n",
         "if True\n",

@@ -124,7 +124,7 @@ OPERATIONS = (
     Mutant(
         "a clock that is not the database's is told",
         "installation/health.py",
-        "        if abs(self._ahead) >= APART.total_seconds():\n",
+        "        if abs(self._ahead) >= MAX_DIFFERENCE.total_seconds():\n",
         "        if False:\n",
         (f"{_TIME}::test_a_clock_that_is_not_the_databases_is_named_with_how_far_it_is_off",),
     ),

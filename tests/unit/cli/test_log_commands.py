@@ -129,7 +129,7 @@ async def test_who_runs_a_command_about_a_vault_that_waits_for_its_officer_is_in
     async def locked(*arguments: object) -> bool:
         return False
 
-    monkeypatch.setattr(Gate, "tell_organisation", locked)
+    monkeypatch.setattr(Gate, "record_for_organisation", locked)
     await log(config, "status", organisation.value, "--by", "anna")
     all_of_them = await commands_of_the_operator(installation)
     told = [one for one in all_of_them if one.get("organisation") == organisation.value]

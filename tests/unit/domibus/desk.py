@@ -83,7 +83,7 @@ class Desk:
         """Submit an envelope; return its id in Domibus."""
         envelope_id = envelope_id or str(uuid4())
         submission = await self.access_point.submit(envelope_id, "c-1", envelope(envelope_id))
-        self.known.append(UnderWay(envelope_id, wait_told=False))
+        self.known.append(UnderWay(envelope_id, wait_reported=False))
         return submission.transfer_id
 
     def later(self, **by: float) -> None:

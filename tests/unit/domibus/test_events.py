@@ -70,7 +70,7 @@ async def test_that_another_attempt_follows_is_told_once(tmp_path: Path, status:
         sent.status, sent.errors = status, [BY_ITSELF]
         state, reason, _ = await told(at)
         assert (state, reason) == (TransferState.QUEUED, TransferReason.PEER_UNREACHABLE)
-        at.known = [UnderWay(each.envelope_id, wait_told=True) for each in at.known]
+        at.known = [UnderWay(each.envelope_id, wait_reported=True) for each in at.known]
         assert await events(at) == ()
         sent.status = "ACKNOWLEDGED"
         assert (await told(at))[0] is TransferState.DELIVERED
@@ -101,7 +101,7 @@ async def test_after_a_restart_the_vault_tells_what_is_under_way(tmp_path: Path)
         message_id = f"{envelope_id}@{DOMAIN}"
         sent = Sent(message_id, "c", "p", "a", US.value, THEM.value, b"", "ACKNOWLEDGED")
         at.domibus.sent[message_id] = sent
-        at.known.append(UnderWay(envelope_id, wait_told=True))
+        at.known.append(UnderWay(envelope_id, wait_reported=True))
         assert (await told(at))[0] is TransferState.DELIVERED
 
 

@@ -330,7 +330,7 @@ async def test_a_consent_that_ends_while_its_first_entry_is_written_shows_nothin
     town = await served(installation)
     asked = await town.state(OLA, asking())
     await town.state(BO, Approved(asked.digest))
-    written = installation.gate.tell_organisation
+    written = installation.gate.record_for_organisation
 
     async def slowly(*given: Any) -> bool:
         town.ticked += 3
@@ -338,7 +338,7 @@ async def test_a_consent_that_ends_while_its_first_entry_is_written_shows_nothin
             await town.state(DAG, Ended(of=asked.digest))
         return await written(*given)
 
-    monkeypatch.setattr(installation.gate, "tell_organisation", slowly)
+    monkeypatch.setattr(installation.gate, "record_for_organisation", slowly)
     with pytest.raises(ConsentOver):
         async with town.session() as running:
             await running.check()

@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.cli.installations import read_apart
+from samdrift.cli.installations import read_installations
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
-from samdrift.installation.conflicts import NotApart, claims_of, require_apart
+from samdrift.installation.conflicts import InstallationsConflict, claims_of, require_no_conflicts
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
 from tests import pki
@@ -136,8 +136,8 @@ def place(tmp_path: Path) -> Place:
 def shared(*files: Path) -> str:
     """Return the setting that the configurations share; empty if they share none."""
     try:
-        require_apart([claims_of(load(file), file) for file in files])
-    except NotApart as error:
+        require_no_conflicts([claims_of(load(file), file) for file in files])
+    except InstallationsConflict as error:
         return error.setting
     return ""
 
@@ -350,21 +350,21 @@ def test_of_three_the_two_are_named(place: Place) -> None:
     third = place.folder / "c.toml"
     third.write_text(files[1].read_text())
     claims = [claims_of(load(file), file) for file in (*files, third)]
-    with pytest.raises(NotApart) as caught:
-        require_apart(claims)
+    with pytest.raises(InstallationsConflict) as caught:
+        require_no_conflicts(claims)
     text = "federation.identifier: both are in the same federation and environment"
     assert str(caught.value) == f"{files[1]} and {third}: {text}"
 
 
 def test_installations_are_called_by_the_names_of_their_files(place: Place) -> None:
-    assert [one.name for one in read_apart([place.file("a"), place.file("b")])] == ["a", "b"]
+    assert [one.name for one in read_installations([place.file("a"), place.file("b")])] == ["a", "b"]
 
 
 def test_files_of_the_same_name_are_told_by_their_folders(place: Place) -> None:
     files = [place.file("a"), place.file("b", ("b/", "../b/"))]
     (place.folder / "x").mkdir()
     moved = files[1].rename(place.folder / "x/a.toml")
-    assert [one.name for one in read_apart([files[0], moved])] == [str(files[0]), str(moved)]
+    assert [one.name for one in read_installations([files[0], moved])] == [str(files[0]), str(moved)]
 
 
 @pytest.mark.parametrize(
@@ -381,13 +381,13 @@ def test_files_of_the_same_name_are_told_by_their_folders(place: Place) -> None:
 )
 def test_a_file_that_cannot_be_used_is_named(place: Place, change: tuple[str, str], text: str) -> None:
     with pytest.raises(Unusable) as caught:
-        read_apart([place.file("a"), place.file("b", change)])
+        read_installations([place.file("a"), place.file("b", change)])
     assert str(caught.value) == f"{place.folder}/{text.format(folder=place.folder)}"
 
 
 def test_a_file_that_is_not_there_is_named_once(place: Place) -> None:
     with pytest.raises(Unusable) as caught:
-        read_apart([place.file("a"), place.folder / "none.toml"])
+        read_installations([place.file("a"), place.folder / "none.toml"])
     assert str(caught.value) == f"{place.folder}/none.toml: there is no such file"
 
 

@@ -51,10 +51,10 @@ async def test_who_only_looks_whether_anybody_listens_leaves_no_line(
 ) -> None:
     async with controlled(tmp_path, COMMANDS):
         for _ in range(3):
-            assert await control.anybody_listens(tmp_path)
+            assert await control.is_running(tmp_path)
         assert await tell(tmp_path, "greet", name="Anna") == [{"greeting": "hello Anna"}]
     assert caplog.messages == []
-    assert not await control.anybody_listens(tmp_path)
+    assert not await control.is_running(tmp_path)
 
 
 async def test_a_refusal_says_why(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.config.model import Config
 from samdrift.config.toml import ConfigError
-from samdrift.contracts.cover import OF_FUNCTION, Mode, NotCovered
+from samdrift.contracts.cover import COVERED_PURPOSES, Mode, NotCovered
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
@@ -137,7 +137,7 @@ async def house(installation: Installation) -> Covered:
 async def test_a_function_that_was_never_covered_opens_for_nothing_that_it_does(house: Covered) -> None:
     assert await house.mode() is Mode.OFF
     for purpose in Purpose:
-        if purpose in OF_FUNCTION:
+        if purpose in COVERED_PURPOSES:
             with pytest.raises(VaultUncovered):
                 async with house.gate.open(WORKER, house.organisation, MT, purpose):
                     pass
@@ -157,7 +157,7 @@ async def test_cover_opens_it_and_its_end_stops_new_messages_alone(house: Covere
     house.now = end - timedelta(seconds=1)
     assert await house.mode() is Mode.ON
     house.now = end
-    for purpose in sorted(OF_FUNCTION):
+    for purpose in sorted(COVERED_PURPOSES):
         async with house.gate.open(WORKER, house.organisation, MT, purpose):
             pass
     cover = await house.gate.cover(house.organisation, MT)

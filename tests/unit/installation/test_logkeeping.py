@@ -611,7 +611,9 @@ async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Sce
         async with other.open(WORKER, scene.organisation, AP, Purpose.PROCESS) as vault:
             vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="1")
         size = await signed(size + 1)
-        assert await other.tell_organisation(WORKER, scene.organisation, APEvent.AP_TRANSFER_QUEUED, {}, [AP])
+        assert await other.record_for_organisation(
+            WORKER, scene.organisation, APEvent.AP_TRANSFER_QUEUED, {}, [AP]
+        )
         size = await signed(size + 1)
         with pytest.raises(VaultDenied):
             async with other.open(OUTSIDER, scene.organisation, AP, Purpose.READ):

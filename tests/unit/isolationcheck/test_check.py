@@ -20,7 +20,7 @@ class Gate:
         each = (TOLD, LOCKED, OUT_OF_REACH)
         self.registry = SimpleNamespace(all=lambda: [SimpleNamespace(organisation=one) for one in each])
 
-    async def tell_organisation(self, _: object, organisation: object, *rest: object) -> bool:
+    async def record_for_organisation(self, _: object, organisation: object, *rest: object) -> bool:
         if organisation == OUT_OF_REACH:
             raise VaultUnavailable
         return organisation == TOLD

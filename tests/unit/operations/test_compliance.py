@@ -58,7 +58,7 @@ async def test_the_last_isolation_check_in_the_log_counts(installation: Installa
     ]
     assert await seen(installation, organisation) == {}
     for facts, good in ((PASSED, True), (LEAKED, False), (PASSED, True)):
-        told = await installation.gate.tell_organisation(
+        told = await installation.gate.record_for_organisation(
             CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, facts
         )
         assert told
@@ -90,7 +90,9 @@ async def test_evidence_is_found_behind_many_entries(
 ) -> None:
     monkeypatch.setattr(compliance, "_PAGE", 3)
     organisation = await installation.organisation((Role.MESSAGE_SERVICE,))
-    await installation.gate.tell_organisation(CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, PASSED)
+    await installation.gate.record_for_organisation(
+        CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, PASSED
+    )
     async with installation.open(organisation, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
         for number in range(10):
             vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=f"{number}")

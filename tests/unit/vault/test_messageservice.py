@@ -314,11 +314,11 @@ async def test_under_way_is_what_the_access_point_has_and_has_not_told_the_end_o
         await vault.set_receipt_state(answer.id, ReceiptState.SUBMITTED, now=NOW, deadline=NOW)
     async with installation.open(organisation, MT) as vault:
         assert set(await vault.under_way(9)) == {
-            UnderWay(submitted.id, wait_told=False),
-            UnderWay(postponed.id, wait_told=True),
-            UnderWay(answer.id, wait_told=True),
+            UnderWay(submitted.id, wait_reported=False),
+            UnderWay(postponed.id, wait_reported=True),
+            UnderWay(answer.id, wait_reported=True),
         }
-        assert await vault.under_way(1) == (UnderWay(answer.id, wait_told=True),), "the most urgent first"
+        assert await vault.under_way(1) == (UnderWay(answer.id, wait_reported=True),), "the most urgent first"
 
 
 async def test_a_received_receipt_is_kept_once(

@@ -282,7 +282,7 @@ async def _reminded(
         lines = []
         for each in reviews(record.state, now):
             for event, facts, line in reminders(each, record, now, ahead):
-                await installation.gate.tell_organisation(
+                await installation.gate.record_for_organisation(
                     principal, organisation, event, facts, (Role.GOVERNANCE,)
                 )
                 lines.append(line)

@@ -57,16 +57,16 @@ async def _use_hsm(
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
-            keys, tell = installation.keys, installation.gate.tell_organisation
+            keys, record = installation.keys, installation.gate.record_for_organisation
             there, before = keys.in_token(one.vault), await _log_key_place(keys, one.vault)
             await asyncio.to_thread(keys.use_hsm, one.vault, organisation)
             place = places[one.role] = await _log_key_place(keys, one.vault)
             if not there:
                 facts = {"by": "token", **who.facts()}
-                await tell(who.principal, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
+                await record(who.principal, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
             elif before is not place:
                 facts = {"key": place.value, **who.facts()}
-                await tell(who.principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
+                await record(who.principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
     return places
 
 

@@ -403,7 +403,7 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
                 # Its own log, which grows by that: the next checkpoint is signed with the new key.
                 principal = Principal(PrincipalKind.OPERATOR, who.name)
                 own = {"key": where.value, **who.facts()}
-                await gate.tell_organisation(
+                await gate.record_for_organisation(
                     principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, own, [role]
                 )
         return made

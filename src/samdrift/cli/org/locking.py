@@ -136,7 +136,7 @@ async def _lock(
             held = await asyncio.to_thread(keys.keys, one.vault)
             await asyncio.to_thread(keys.relock, one.vault, new)
             facts = {"by": "operator" if new is None else "officer", **who.facts()}
-            await installation.gate.tell_organisation(
+            await installation.gate.record_for_organisation(
                 who.principal, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role]
             )
             rotated = Happening(

@@ -207,7 +207,7 @@ class Oversight:
 
     async def _known(self, visit: Visit) -> tuple[Known, ...]:
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
-            entries = await vault.told_incidents()
+            entries = await vault.reported_incidents()
         return known_incidents(visit.record, entries)
 
     async def _asked_for(self, request: Request, visit: Visit) -> Known:
