@@ -423,7 +423,7 @@ class Polling:
         self._seconds = seconds
         self._nothing: dict[ParticipantIdentifier, tuple[tuple[int, str, int], float]] = {}
         """``after``, ``past`` and signal count of the last poll that found nothing more, and its time."""
-        self._told: dict[ParticipantIdentifier, int] = {}
+        self._reported: dict[ParticipantIdentifier, int] = {}
         """The signal count at which everything present had been returned."""
         self._handed: dict[ParticipantIdentifier, dict[str, str]] = {}
         """Items whose envelopes were included in the last answer, with the envelopes' ids."""
@@ -455,7 +455,7 @@ class Polling:
         small: int,
     ) -> Poll:
         count = self._signals.count(organisation)
-        if asked.taken and asked.wait and self._told.get(organisation) == count:
+        if asked.taken and asked.wait and self._reported.get(organisation) == count:
             await self._news(organisation, count, min(asked.wait, _TOGETHER), still_registered)
             count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
@@ -512,7 +512,7 @@ class Polling:
             item.id: item.envelope_id for item in news.inbox if item.envelope is not None
         }
         if max(len(news.events), len(news.inbox)) < _MAX_ITEMS:
-            self._told[organisation] = count
+            self._reported[organisation] = count
         if not news.inbox and len(news.events) < _MAX_ITEMS:
             last = news.events[-1].sequence if news.events else asked.after
             since = self._seconds()

@@ -256,11 +256,11 @@ class Outbound:
             settled = partial(_delivered, transfer, answer, facts, peer, grounds, now)
             await self._settling.settle(organisation, transfer, settled)
             return None
-        async with self._telling(organisation) as vault:
+        async with self._open_and_notify(organisation) as vault:
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
-                    self._tell_loss(answer)
+                    self._report_loss(answer)
                     keep_peer(vault, peer, now)
                     vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
@@ -274,19 +274,19 @@ class Outbound:
                 spared=again is not None,
             )
             if waits:
-                self._tell_loss(answer)
+                self._report_loss(answer)
                 keep_peer(vault, peer, now)
                 vault.record(APEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 
     @contextlib.asynccontextmanager
-    async def _telling(self, organisation: ParticipantIdentifier) -> AsyncIterator[AccessPointVault]:
+    async def _open_and_notify(self, organisation: ParticipantIdentifier) -> AsyncIterator[AccessPointVault]:
         """Open the vault, and notify waiting polls once the changes are stored."""
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             yield vault
-        self._settling.tell(organisation)
+        self._settling.notify(organisation)
 
-    def _tell_loss(self, answer: Answer) -> None:
+    def _report_loss(self, answer: Answer) -> None:
         if answer.reason is TransferReason.ENVELOPE_INVALID:
             self._envelope_lost()
 
@@ -452,7 +452,7 @@ class Sending(InFlight):
         await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
         facts = transfer_facts(transfer)
         vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
-        self._settling.tell(organisation)
+        self._settling.notify(organisation)
         return True
 
 

@@ -42,7 +42,7 @@ class Settling:
         self._vaults = vaults
         self._signals = signals
         self._seconds = seconds
-        self._company = Company(vaults, Purpose.SEND, self.tell)
+        self._company = Company(vaults, Purpose.SEND, self.notify)
         self._over: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
         self._polls = Counter[ParticipantIdentifier]()
         """Number of polls in progress."""
@@ -62,7 +62,7 @@ class Settling:
         if transfer.size <= IN_ROW and self._expects_poll(organisation):
             over, recipient = self._over[organisation], transfer.envelope.recipient
             over.append(recipient)
-            self.tell(organisation)
+            self.notify(organisation)
             self.began_to_wait(organisation)
             try:
                 if await self._company.joins(organisation, step):
@@ -72,9 +72,9 @@ class Settling:
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             vault.expect()
             await step(vault)
-        self.tell(organisation)
+        self.notify(organisation)
 
-    def tell(self, organisation: ParticipantIdentifier) -> None:
+    def notify(self, organisation: ParticipantIdentifier) -> None:
         """Notify waiting polls of a change that is recorded, or will be recorded together with them."""
         self._signals.notify(organisation)
 

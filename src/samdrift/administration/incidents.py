@@ -85,7 +85,7 @@ async def open_for(
         raise Unusable(f"not served here: {', '.join(strangers) or 'name an organisation'}")
     identifier = id_of(act, system_clock().astimezone(UTC))
     await _record(installation, act, identifier, sorted(set(organisations), key=str), asked)
-    return identifier, await _untold(installation, identifier, organisations)
+    return identifier, await _unreported(installation, identifier, organisations)
 
 
 async def add(
@@ -120,13 +120,15 @@ async def _record(
             await gate.record_for_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
 
 
-async def _untold(
+async def _unreported(
     installation: Administration, identifier: str, organisations: Sequence[ParticipantIdentifier]
 ) -> list[str]:
-    untold = []
+    unreported = []
     for each in organisations:
-        told = False
+        reported = False
         with contextlib.suppress(VaultError):
-            told = any(known.incident.id == identifier for known in await incidents_of(installation, each))
-        untold += [] if told else [str(each)]
-    return untold
+            reported = any(
+                known.incident.id == identifier for known in await incidents_of(installation, each)
+            )
+        unreported += [] if reported else [str(each)]
+    return unreported

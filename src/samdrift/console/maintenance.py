@@ -44,7 +44,7 @@ class MaintenancePages:
             "maintenance.html",
             outages=await self._known(),
             now=visit.now,
-            said=_SAID.get(request.query_params.get("done", "")),
+            notice=_NOTICES.get(request.query_params.get("done", "")),
             days=WORKING_DAYS,
         )
 
@@ -106,7 +106,7 @@ class MaintenancePages:
         )
 
 
-_SAID = {
+_NOTICES = {
     "announced": Phrase("It is announced, and in the log of each organisation that it concerns."),
     "withdrawn": Phrase("It is withdrawn, and each organisation’s log says so."),
 }

@@ -126,7 +126,7 @@ class QueuePages:
         self,
         request: Request,
         found: tuple[ParticipantIdentifier, TransferHistory],
-        said: Phrase | None = None,
+        notice: Phrase | None = None,
         status: int = 200,
     ) -> Response:
         organisation, history = found
@@ -142,7 +142,7 @@ class QueuePages:
             most=self._attempts,
             entries=[(entry.at, entry.event) for entry in history.log],
             reason=REASONS[history.status.reason],
-            said=said,
+            notice=notice,
         )
 
     def _asked(

@@ -13,12 +13,12 @@ from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice import findings as rules
-from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes, functional_address
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import commitments
+from samdrift.messageservice.offloading import digest, offload
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -78,7 +78,7 @@ class MessageService:
         """
         await self._require_cover(organisation)
         size = sum(len(file.content) for one in message.documents for file in one.files)
-        prepared, found = await aside(size, lambda: self._prepared(organisation, message, document))
+        prepared, found = await offload(size, lambda: self._prepared(organisation, message, document))
         if found:
             raise MessageInvalid(found)
         checked = await self._require_listed(message)

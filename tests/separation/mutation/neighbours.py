@@ -234,7 +234,7 @@ NEIGHBOURS = (
     Mutant(
         "polls that end at once are followed by a pause",
         "messageservice/incoming/polling.py",
-        "        if state.hasty > _MAX_HASTY:\n",
+        "        if state.early_answers > _MAX_EARLY_ANSWERS:\n",
         "        if False:\n",
         (
             "tests/unit/messageservice/incoming/test_polling.py"

@@ -22,7 +22,6 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
-from samdrift.messageservice.aside import digest
 from samdrift.messageservice.attributes import attributes, functional_address
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import DUPLICATE, MOST_FINDINGS, REFERS_TO_FAILED
@@ -35,6 +34,7 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import advance, commitments, held
+from samdrift.messageservice.offloading import digest
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body

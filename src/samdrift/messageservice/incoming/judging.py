@@ -28,7 +28,7 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings as rules
-from samdrift.messageservice.aside import aside
+from samdrift.messageservice.offloading import offload
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.messageservice import MessageServiceVault
@@ -172,7 +172,7 @@ class Judging:
         sentence 5, 5.3 row 13; transport-model-extended 2.6 sentence 3, 3.3.1 step 16, step 28, 3.3.2 step
         17, step 28.
         """
-        verdict = await aside(len(data), lambda: envelope.verify(data))
+        verdict = await offload(len(data), lambda: envelope.verify(data))
         header = verdict.header
         if header is None:
             return Unanswerable(item.envelope_id, f"broken envelope: {verdict.reason}")
@@ -184,14 +184,14 @@ class Judging:
         if mismatch:
             return _refused(header, mismatch)
         if not header.document.requires_protection:
-            return await aside(len(data), lambda: _open_plain(data, header, profile))
+            return await offload(len(data), lambda: _open_plain(data, header, profile))
         trust = await self._trust(verdict, now)
         broken = rules.of_signature(verdict, metadata.certificates.signing, trust)
         if broken or verdict.envelope is None:
             return _refused(header, broken)
         verified = verdict.envelope
         if header.document in RECEIPTS:
-            judgement = await aside(len(data), lambda: _open_receipt(verified))
+            judgement = await offload(len(data), lambda: _open_receipt(verified))
         elif not header.encrypted:
             judgement = _refused(header, [rules.NOT_ENCRYPTED])
         else:
@@ -216,7 +216,7 @@ class Judging:
         """
         header, size, keys = verified.header, len(data), vault.keys().decryption
         try:
-            locked = await aside(size, lambda: verified.unlock(keys, self._rng), *keys)
+            locked = await offload(size, lambda: verified.unlock(keys, self._rng), *keys)
         except OaepNotOffered as error:
             return Unanswerable(header.id, f"{_UNREADABLE}: {error.text}")
         except WireError:
@@ -233,7 +233,7 @@ class Judging:
         if claimed.claim is Claim.LIMITED:
             raise SenderLimited
         opened = locked if claimed.claim is Claim.TAKEN else locked.denied(self._rng)
-        judgement = await aside(size, lambda: _open(opened, header, profile))
+        judgement = await offload(size, lambda: _open(opened, header, profile))
         if claimed.doubted and judgement.meaningless:
             return Unanswerable(header.id, _UNREADABLE, meaningless=True)
         return judgement

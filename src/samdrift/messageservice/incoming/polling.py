@@ -33,13 +33,13 @@ _PASSING = (DiscoveryError, Temporary)
 _PAUSE = timedelta(seconds=5)
 """Pause before the access point is polled again after a failure."""
 
-_HASTY = 0.5
+_EARLY_SHARE = 0.5
 """Share of the requested wait before which an answer without news is early."""
 
-_BREATH = 0.2
+_EARLY_PAUSE = 0.2
 """Seconds of the pause that follows too many early answers."""
 
-_MAX_HASTY = 10
+_MAX_EARLY_ANSWERS = 10
 """Consecutive early answers allowed before there is a pause; our own access points may give a few."""
 
 _WHOLE = 0.9
@@ -155,7 +155,7 @@ class _State:
     """Items that are stored durably and will be acknowledged with the next poll."""
     deferred: dict[str, datetime] = field(default_factory=dict)
     """Items that could not be taken over, with the time to try again."""
-    hasty: int = 0
+    early_answers: int = 0
     """Number of consecutive early answers without news."""
     past: str = ""
     """Item after which to continue reading the inbox, so that deferred items do not hide others."""
@@ -271,10 +271,10 @@ class Polling:
             state.place = poll.events[-1].sequence
         if not (poll.events or poll.inbox or state.deferred):
             state.patience.waited(clock() - began, self._access_points[organisation].longest_wait)
-        early = clock() - began < wait * _HASTY
-        state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
-        if state.hasty > _MAX_HASTY:
-            await asyncio.sleep(_BREATH)
+        early = clock() - began < wait * _EARLY_SHARE
+        state.early_answers = state.early_answers + 1 if early and not poll.events and not items else 0
+        if state.early_answers > _MAX_EARLY_ANSWERS:
+            await asyncio.sleep(_EARLY_PAUSE)
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
             for item in (each for each in judged if each.id not in usual.items):

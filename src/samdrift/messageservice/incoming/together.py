@@ -18,7 +18,6 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferEvent
-from samdrift.messageservice.aside import digest
 from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, item_ids, refuse, settle
 from samdrift.messageservice.incoming.judging import (
     Judgement,
@@ -29,6 +28,7 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.lifecycle.transfers import Transfers
+from samdrift.messageservice.offloading import digest
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER
 from samdrift.scheduling.pace import Pace

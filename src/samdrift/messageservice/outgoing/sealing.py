@@ -19,7 +19,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
     SharedService,
 )
-from samdrift.messageservice.aside import aside
+from samdrift.messageservice.offloading import offload
 from samdrift.net.discovery import require_sender
 from samdrift.wire.crypto.keys import Random, SigningKey
 from samdrift.wire.envelope import EnvelopeHeader, seal
@@ -75,7 +75,7 @@ class Sealing:
         if not document.requires_protection:
             return SealedMessage(seal(header, payload, signer=None, recipient=None, rng=self._rng))
         certificate, grounds = await self._encryption_certificate(recipient, document, now)
-        envelope = await aside(
+        envelope = await offload(
             len(payload),
             lambda: seal(header, payload, signer=key, recipient=certificate, rng=self._rng),
             key,
@@ -106,7 +106,7 @@ class Sealing:
         )
         if not document.requires_protection:
             return seal(header, payload, signer=None, recipient=None, rng=self._rng)
-        return await aside(
+        return await offload(
             len(payload), lambda: seal(header, payload, signer=key, recipient=None, rng=self._rng), key
         )
 

@@ -14,7 +14,6 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused
-from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import (
@@ -24,6 +23,7 @@ from samdrift.messageservice.lifecycle.ledger import (
     receipt_failed,
     waits,
 )
+from samdrift.messageservice.offloading import digest, offload
 from samdrift.messageservice.outgoing.sealing import SealedMessage, Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
@@ -205,7 +205,7 @@ class Sender(InFlight):
             return None
 
     async def _malware(self, organisation: ParticipantIdentifier, payload: bytes) -> Malware | None:
-        message = await aside(len(payload), lambda: sdkmessage.parse(payload))
+        message = await offload(len(payload), lambda: sdkmessage.parse(payload))
         return await self._screening.malware(organisation, message)
 
     async def _drop(

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from samdrift.messageservice.aside import AT_ONCE, aside
+from samdrift.messageservice.offloading import AT_ONCE, offload
 
 HERE = cast(Any, SimpleNamespace(remote=False))
 ELSEWHERE = cast(Any, SimpleNamespace(remote=True))
@@ -30,7 +30,7 @@ _NAME = ContextVar("_NAME", default="")
 async def test_long_work_and_keys_that_are_elsewhere_leave_the_loop_free(
     size: int, keys: tuple[Any, ...], in_the_loop: bool
 ) -> None:
-    worked_in = await aside(size, threading.current_thread, *keys)
+    worked_in = await offload(size, threading.current_thread, *keys)
     assert (worked_in is threading.current_thread()) is in_the_loop
 
 
@@ -42,13 +42,13 @@ async def test_what_is_small_finds_a_thread_however_much_large_work_waits() -> N
         may_end.wait(60)
         return number
 
-    large = [asyncio.create_task(aside(_LARGE, lambda each=each: long(each))) for each in range(64)]
+    large = [asyncio.create_task(offload(_LARGE, lambda each=each: long(each))) for each in range(64)]
     try:
         while len(begun) < AT_ONCE:
             await asyncio.sleep(0.01)
         small = [await asyncio.to_thread(len, "small") for _ in range(64)]
         assert small == [5] * 64
-        assert await aside(10, lambda: "on the loop") == "on the loop"
+        assert await offload(10, lambda: "on the loop") == "on the loop"
         assert len(begun) == AT_ONCE, "the others wait"
     finally:
         may_end.set()
@@ -57,4 +57,4 @@ async def test_what_is_small_finds_a_thread_however_much_large_work_waits() -> N
 
 async def test_work_in_a_thread_sees_the_context_of_whoever_asked_for_it() -> None:
     _NAME.set("mine")
-    assert await aside(_LARGE, _NAME.get) == "mine"
+    assert await offload(_LARGE, _NAME.get) == "mine"

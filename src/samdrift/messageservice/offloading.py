@@ -22,10 +22,10 @@ _LARGE = ThreadPoolExecutor(AT_ONCE, "large")
 
 async def digest(data: bytes) -> bytes:
     """Return the SHA-256 of data that may be large."""
-    return await aside(len(data), lambda: sha256(data).digest())
+    return await offload(len(data), lambda: sha256(data).digest())
 
 
-async def aside(size: int, work: Callable[[], T], *keys: SigningKey | DecryptionKey) -> T:
+async def offload(size: int, work: Callable[[], T], *keys: SigningKey | DecryptionKey) -> T:
     """Run ``work`` on ``size`` bytes, in a thread if they are many or one of ``keys`` is remote."""
     if size >= _AWAY_FROM_THE_LOOP:
         context = contextvars.copy_context()
