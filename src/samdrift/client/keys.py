@@ -27,10 +27,10 @@ class KeyUnusable(Exception):
     """A key file has no usable private key for signing; the text says what is wrong."""
 
 
-class ShowsWho(Protocol):
+class Authenticator(Protocol):
     """A means by which a message client authenticates to an authorisation server."""
 
-    async def shown(self, client: str, audience: str, now: datetime) -> str:
+    async def sign_assertion(self, client: str, audience: str, now: datetime) -> str:
         """Return a statement by ``client`` for the authorisation server, valid once and for a minute."""
 
     async def key_set(self) -> dict[str, object]:
@@ -44,7 +44,7 @@ class KeptKey:
         """Use ``keys``, a function that returns the keys with the one in use first."""
         self._keys = keys
 
-    async def shown(self, client: str, audience: str, now: datetime) -> str:
+    async def sign_assertion(self, client: str, audience: str, now: datetime) -> str:
         """Return a statement by ``client`` for the authorisation server, valid once and for a minute."""
         return client_assertion(client, audience, str(uuid.uuid4()), now, (await self._keys())[0])
 
@@ -101,8 +101,8 @@ class ClientKey:
         header = {"alg": self._algorithm, **self._named}
         return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
 
-    async def shown(self, client: str, audience: str, now: datetime) -> str:
-        """Return the same statement, as :class:`ShowsWho` has it."""
+    async def sign_assertion(self, client: str, audience: str, now: datetime) -> str:
+        """Return the same statement, as :class:`Authenticator` requires."""
         return self.assertion(client, audience, now)
 
     async def key_set(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from samdrift.client.errors import InterfaceError, Unreachable, refusal
-from samdrift.client.keys import ShowsWho
+from samdrift.client.keys import Authenticator
 from samdrift.contracts.clock import Clock
 from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
 
@@ -60,7 +60,7 @@ class Tokens:
         http: HttpClient,
         endpoint: str,
         client: str,
-        key: ShowsWho,
+        key: Authenticator,
         clock: Clock,
         *,
         scope: str = "",
@@ -117,7 +117,7 @@ class Tokens:
             "grant_type": "client_credentials",
             "client_id": self._client,
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": await self._key.shown(self._client, self._audience, now),
+            "client_assertion": await self._key.sign_assertion(self._client, self._audience, now),
         }
         if self._scope:
             form["scope"] = self._scope

@@ -109,7 +109,7 @@ async def _trial(
         if tried[-1].trouble:
             return tuple(tried)
     try:
-        key = settings.shows_who()
+        key = settings.authentication()
     except KeyUnusable:
         return (*tried, Tried(Step.TOKEN, settings.client_id, Trouble.KEY))
     tokens = Tokens(http, settings.token_endpoint, settings.client_id, key, clock, audience=settings.audience)

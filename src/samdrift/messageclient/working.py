@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from samdrift.client.errors import InterfaceError
-from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
+from samdrift.client.keys import Authenticator, ClientKey, KeptKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Places, Tokens
 from samdrift.contracts.clock import Clock
@@ -63,7 +63,7 @@ class ServiceSettings:
     ours: bool = False
     """True if the message service is part of this installation."""
 
-    def shows_who(self) -> ShowsWho:
+    def authentication(self) -> Authenticator:
         """Return the means of authentication; raises :class:`KeyUnusable` for an unusable key file."""
         return KeptKey(self.key.tokens) if isinstance(self.key, OwnKeys) else ClientKey.read(self.key)
 
@@ -125,7 +125,7 @@ class Working:
             http,
             one.token_endpoint,
             one.client_id,
-            one.shows_who(),
+            one.authentication(),
             self._clock,
             audience=one.audience,
             places=places,

@@ -26,7 +26,7 @@ _COLUMNS: Final = (
     *("Till organisation", "Till adress", "Sekretess", "Meddelande-id", "Konversations-id", "Svar på"),
     *("Texter", "Bilagor", "Innehåll", "Mapp"),
 )
-_STEERING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL_CHARACTERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FORMULA: Final = re.compile(r"""((?:^|[,;|])["'\s]*)(?=[=+\-@＝＋－＠])""")
 
 
@@ -85,7 +85,7 @@ def title(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return a text without characters that control a terminal or change the direction of writing."""
-    return _STEERING.sub("\ufffd", text.replace("\r", ""))
+    return _CONTROL_CHARACTERS.sub("\ufffd", text.replace("\r", ""))
 
 
 def _flat(text: str) -> str:

@@ -139,21 +139,25 @@ def test_with_the_configuration_the_access_points_own_key_opens_the_attachment(t
     assert (other.status, other.output) == (2, "")
 
 
-STEERING = "\u202e\u2066\u200f\x85\x9b"
+CONTROLS = "\u202e\u2066\u200f\x85\x9b"
 
 
 def test_nothing_that_a_peer_writes_reaches_a_terminal_raw(tmp_path: Path) -> None:
     """Direction marks and C1 controls could display a verdict other than the one that was reached."""
-    header = replace(message(), conversation_id=f"c{STEERING}c", action=f"a{STEERING}\n  signature valid")
-    error = EbmsError.of(EbmsErrorCode.OTHER, f"detail{STEERING}", "m-1@ap.example")
+    header = replace(
+        message(),
+        conversation_id=f"c{CONTROLS}c",
+        action=f"a{CONTROLS}\n  signature valid",
+    )
+    error = EbmsError.of(EbmsErrorCode.OTHER, f"detail{CONTROLS}", "m-1@ap.example")
     signal = tmp_path / "error.xml"
-    signal.write_bytes(build_error(error, message_id=f"e{STEERING}e", now=NOW, signer=None).body)
+    signal.write_bytes(build_error(error, message_id=f"e{CONTROLS}e", now=NOW, signer=None).body)
     for file in (written(tmp_path, packed(header=header, created=None)), signal):
         for arguments in ((), ("--json",)):
             ended = inspect(file, *arguments)
             assert all(line.isprintable() for line in ended.output.split("\n"))
     (shown,) = inspect(signal, "--json").document["errors"]
-    assert shown["detail"] == f"detail{STEERING}".strip()
+    assert shown["detail"] == f"detail{CONTROLS}".strip()
 
 
 def test_a_file_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_a_key_that_is_kept_elsewhere_is_asked_for_each_time_and_all_of_th
     for signs in (first, second):
         kept.insert(0, signs)
         public = KeySet.import_key_set(await own.key_set())  # type: ignore[arg-type]
-        token = jwt.decode(await own.shown("mk", "https://as", NOW), public, algorithms=["ES256"])
+        token = jwt.decode(await own.sign_assertion("mk", "https://as", NOW), public, algorithms=["ES256"])
         assert (token.claims["iss"], token.claims["aud"]) == ("mk", "https://as")
         assert token.header["kid"] == PublicKey.named(signs.public).kid
         assert not any("d" in key for key in (await own.key_set())["keys"])  # type: ignore[attr-defined]

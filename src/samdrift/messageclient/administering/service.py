@@ -214,7 +214,7 @@ class Service:
 async def _public(settings: ServiceSettings | None) -> str:
     """Return the client's public key as a JWK set, to be registered at the message service."""
     try:
-        return "" if settings is None else json.dumps(await settings.shows_who().key_set(), indent=2)
+        return "" if settings is None else json.dumps(await settings.authentication().key_set(), indent=2)
     except KeyUnusable:
         return ""
 

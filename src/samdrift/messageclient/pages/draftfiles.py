@@ -146,7 +146,7 @@ class _Kept:
         await self.discard()
 
 
-async def as_it_was(desk: Desk, draft: Draft, form: Form, files: Files) -> Draft:
+async def with_uploaded_files(desk: Desk, draft: Draft, form: Form, files: Files) -> Draft:
     """Return a draft at the version that its form was made for, including the files that came with it.
 
     Raises :class:`Changed` if the draft was changed elsewhere before or while the files arrived. Without

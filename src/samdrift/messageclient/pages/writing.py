@@ -30,9 +30,9 @@ from samdrift.messageclient.pages.draftfiles import (
     Files,
     Refused,
     about,
-    as_it_was,
     refused_before,
     why_refused,
+    with_uploaded_files,
 )
 from samdrift.messageclient.pages.draftforms import (
     EARLIER,
@@ -202,7 +202,7 @@ class Writing:
             form = await received(request, Files(desk, "").pass_over)
             return await self._frame.ended(request, desk, typed_in(form, self._frame.voice(request, desk)))
         try:
-            draft = await as_it_was(desk, draft, form, files)
+            draft = await with_uploaded_files(desk, draft, form, files)
             content = content_of(form, draft.content)
             if form["insert"]:
                 content = await _with_template(desk, draft.mailbox, content, form["template"])
@@ -272,7 +272,7 @@ class Writing:
             return JSONResponse({"said": self._frame.text(request, _ENDED), "over": True})
         shown = self._frame.voice(request, desk)
         try:
-            draft = await as_it_was(desk, draft, form, files)
+            draft = await with_uploaded_files(desk, draft, form, files)
             version = await desk.save_draft(draft.id, draft.version, content_of(form, draft.content))
         except DraftTaken as taken:
             phrase = Phrase("%(name)s is writing in this draft now.", {"name": shown.person(taken.writer)})
