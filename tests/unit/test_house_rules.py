@@ -74,7 +74,7 @@ _NAMES_A_FOLDER_OF_THE_KEY_STORE = {
         "installation/conflicts.py",
         "installation/control.py",
         "installation/lives.py",
-        "processes/hands.py",
+        "processes/preparation.py",
         "processes/users.py",
         "vault/database/server.py",
     ),

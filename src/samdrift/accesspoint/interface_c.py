@@ -45,7 +45,7 @@ from samdrift.net.interface_c import (
     encode_poll,
     encode_submission,
 )
-from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
+from samdrift.net.logserving import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE, WITHIN_PROCESS
 from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places

@@ -22,7 +22,7 @@ from samdrift.installation.mailing import mail_server, noted
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.operations.alertmail import Letters, LetterSettings
+from samdrift.operations.alertmail import AlertMails, AlertMailSettings
 from samdrift.operations.watch import Watcher, addresses_of, metrics_of
 from samdrift.processes.loglines import write_lines
 
@@ -47,18 +47,18 @@ def watch(
         loaded = load(config)
         write_lines(loaded.log_lines)
         alerts, mail, metrics = _needed(loaded)
-        settings = LetterSettings(
+        settings = AlertMailSettings(
             mail.sender,
             alerts.mail_to,
             alerts.name,
             timedelta(minutes=alerts.minutes),
             f"samdrift status --config {loaded.file}",
         )
-        letters = Letters(settings, mail_server(mail))
+        mails = AlertMails(settings, mail_server(mail))
         if trial:
-            run(letters.send_trial(system_clock()))
+            run(mails.send_trial(system_clock()))
         else:
-            run(_until_stopped(loaded, letters, mail, metrics))
+            run(_until_stopped(loaded, mails, mail, metrics))
 
 
 def _needed(config: Config) -> tuple[AlertsConfig, MailConfig, MetricsConfig]:
@@ -67,14 +67,14 @@ def _needed(config: Config) -> tuple[AlertsConfig, MailConfig, MetricsConfig]:
     return config.alerts, config.mail, config.metrics
 
 
-async def _until_stopped(config: Config, letters: Letters, mail: MailConfig, metrics: MetricsConfig) -> None:
+async def _until_stopped(config: Config, mails: AlertMails, mail: MailConfig, metrics: MetricsConfig) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     note = noted(mail, Health(system_clock).note)
     async with http_client(public_only=False) as client:
         addresses = addresses_of(metrics)
-        watcher = Watcher(config, addresses, metrics_of(client), letters, system_clock, note)
+        watcher = Watcher(config, addresses, metrics_of(client), mails, system_clock, note)
         async with in_background(watcher.keep(), on_failure=lambda error: stop.set()):
             _LOGGER.info("watching")
             await stop.wait()

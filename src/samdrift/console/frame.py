@@ -43,9 +43,9 @@ class Visit:
     now: datetime
 
 
-Shown = Callable[[Request, Visit], Awaitable[Response]]
+PageHandler = Callable[[Request, Visit], Awaitable[Response]]
 """Handler that answers a request for a page."""
-Posted = Callable[[Request, Visit, Form], Awaitable[Response]]
+FormHandler = Callable[[Request, Visit, Form], Awaitable[Response]]
 """Handler that answers a form whose token has been verified."""
 
 
@@ -61,7 +61,7 @@ class Frame:
         self._named = config.staff
         self._opened = opened
 
-    def shown(self, handler: Shown) -> Callable[[Request], Awaitable[Response]]:
+    def page_endpoint(self, handler: PageHandler) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page."""
 
         async def answer(request: Request) -> Response:
@@ -69,7 +69,7 @@ class Frame:
 
         return answer
 
-    def posted(self, handler: Posted) -> Callable[[Request], Awaitable[Response]]:
+    def form_endpoint(self, handler: FormHandler) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a form, which is read, token first, before anything else.
 
         Each form is an action. If the configuration names staff with keys for commands, an action here

@@ -91,7 +91,7 @@ class OperatorConsole:
         availability = AvailabilityPage(frame, log, self.watch, watched=watched)
         queues, outages = QueuePages(frame, self.config, opened), MaintenancePages(frame, opened, log)
         organisations = OrganisationPages(frame, opened)
-        shown = {
+        shown_pages = {
             NOW: NowPage(frame, self.config, self.ask, opened, availability).show,
             QUEUES: queues.show,
             f"{QUEUES}/{{organisation}}/{{transfer}}": queues.transfer,
@@ -105,15 +105,15 @@ class OperatorConsole:
             f"{MAINTENANCE}/new": outages.ask,
             AVAILABILITY: availability.show,
         }
-        posted = {
+        forms = {
             f"{QUEUES}/{{organisation}}/{{transfer}}/retry": queues.retry,
             f"{QUEUES}/{{organisation}}/{{transfer}}/give-up": queues.give_up,
             f"{MAINTENANCE}/new": outages.announce,
             f"{MAINTENANCE}/{{outage}}/withdraw": outages.withdraw,
         }
         return (
-            *(Route(path, frame.shown(handler)) for path, handler in shown.items()),
-            *(Route(path, frame.posted(handler), methods=["POST"]) for path, handler in posted.items()),
+            *(Route(path, frame.page_endpoint(handler)) for path, handler in shown_pages.items()),
+            *(Route(path, frame.form_endpoint(handler), methods=["POST"]) for path, handler in forms.items()),
         )
 
     async def _find(self, host: str) -> Site | None:

@@ -57,7 +57,7 @@ class Kind(StrEnum):
     READING_WITHOUT_MESSAGE = "reading-without-message"
     FETCHED_WITHOUT_READING = "fetched-without-reading"
     HANDED_OVER_NOT_SCHEDULED = "handed-over-not-scheduled"
-    SENT_BY_NOBODY = "sent-by-nobody"
+    HANDED_OVER_NOT_SUBMITTED = "sent-by-nobody"
     TWICE = "twice"
     IDENTIFIERS_DIFFER = "identifiers-differ"
     DELIVERED_NOT_ARRIVED = "delivered-not-arrived"
@@ -237,7 +237,7 @@ _RULES = (
         "the message client has handed it over, and the message service has never had it",
     ),
     _Rule(
-        Kind.SENT_BY_NOBODY,
+        Kind.HANDED_OVER_NOT_SUBMITTED,
         {MKEvent.MK_MESSAGE_HANDED_OVER: _MESSAGE},
         {MKEvent.MK_MESSAGE_SUBMITTED: _MESSAGE},
         "the message client has handed it over, and nobody has sent it",

@@ -121,7 +121,7 @@ class DirectoryNotEnrolled(Temporary):
         )
 
 
-class NobodyToName(Temporary):
+class PeopleUnavailable(Temporary):
     """Error raised when the message client's vault is not open here, so that people cannot be given ids."""
 
     service = "LDAP"
@@ -210,12 +210,12 @@ class Synchroniser:
         raise AssertionError
 
     async def require_people(self, organisation: ParticipantIdentifier) -> None:
-        """Raise :class:`NobodyToName` if ids cannot be assigned here, before a directory is read."""
+        """Raise :class:`PeopleUnavailable` if ids cannot be assigned here, before a directory is read."""
         try:
             async with self._people.open(organisation, Purpose.AUTHORISE):
                 pass
         except VaultError:
-            raise NobodyToName from None
+            raise PeopleUnavailable from None
 
     async def _named(
         self,
@@ -247,7 +247,7 @@ class Synchroniser:
                             identity = Identity(source.issuer, person.subject, person.name)
                             known[person.subject] = await vault.know_person(identity)
         except VaultError:
-            raise NobodyToName from None
+            raise PeopleUnavailable from None
         return known
 
     async def _log(self, organisation: ParticipantIdentifier, done: Sequence[Synchronised]) -> None:

@@ -107,7 +107,9 @@ class GovernanceRole:
         made = [
             Route(
                 path,
-                access.shown(handler, seen) if method == "GET" else access.posted(handler, seen),
+                access.page_endpoint(handler, seen)
+                if method == "GET"
+                else access.form_endpoint(handler, seen),
                 methods=[method],
             )
             for method, path, handler, seen in found

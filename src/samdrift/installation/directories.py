@@ -30,8 +30,8 @@ from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Role
 from samdrift.governance.groups import (
     DirectoryNotEnrolled,
-    NobodyToName,
     Outcome,
+    PeopleUnavailable,
     Source,
     Synchronised,
     Synchroniser,
@@ -216,7 +216,7 @@ class DirectoryKeeper:
             self._gone(place, began, f"{gone.cause} at {place.own.host}:{place.own.port}")
         except DirectoryNotEnrolled as gone:
             self._gone(place, began, gone.cause)
-        except NobodyToName as gone:
+        except PeopleUnavailable as gone:
             self._say(place, gone.cause if await self._out_of_date(place) else "")
         except ConfigError as unfit:
             self._gone(place, began, str(unfit))

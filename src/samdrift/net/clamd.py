@@ -246,7 +246,7 @@ class ProvenScanner:
             raise ScannerUnavailable(
                 "the malware scanner does not report archives that it did not scan: see AlertExceedsMax"
             )
-        large = await self._scanner.scan(_pieces(behind(self._largest)))
+        large = await self._scanner.scan(_pieces(archive_with_test_file(self._largest)))
         if large.clean or large.signature.startswith(_LIMIT):
             raise ScannerUnavailable(
                 "the malware scanner does not find a test file at the end of the largest message:"
@@ -268,7 +268,7 @@ def nested(depth: int) -> bytes:
     return data
 
 
-def behind(size: int) -> bytes:
+def archive_with_test_file(size: int) -> bytes:
     """Return an archive of almost ``size`` bytes, with the test file at its end."""
     return archive((bytes(size - _ROOM), ZIP_STORED), (eicar(), ZIP_DEFLATED))
 

@@ -5,7 +5,7 @@ use does not grow with its size. When one side disconnects, the connection to th
 
 The client certificate of a mutual TLS connection is forwarded in the header of RFC 9440, over these sockets
 only: the same header from a client is dropped. One process may authorise a request on behalf of another: it
-responds with :data:`HAND_ON`, and the request is forwarded to the other process with the name of the
+responds with :data:`REDIRECT`, and the request is forwarded to the other process with the name of the
 authorised client.
 """
 
@@ -25,7 +25,7 @@ from yarl import URL
 
 from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE
 
-HAND_ON = "samdrift-hand-on"
+REDIRECT = "samdrift-hand-on"
 """Response header with the role whose process is to answer the request, and the client authorised for it."""
 BEHIND_FRONT = "samdrift.behind_front"
 """Key in the scope of a request that came through a front."""
@@ -34,9 +34,9 @@ VOUCHED = "samdrift.vouched"
 
 _CLIENT_CERT = b"client-cert"
 _VOUCHED = b"samdrift-vouched"
-_NOT_HANDED_ON = frozenset(
+_NOT_FORWARDED = frozenset(
     {_CLIENT_CERT, b"client-cert-chain", b"connection", b"keep-alive", b"proxy-connection", b"te"}
-    | {_VOUCHED, HAND_ON.encode()}
+    | {_VOUCHED, REDIRECT.encode()}
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 """Headers that belong to one connection (RFC 9110 7.6.1), and headers that only our own processes may set."""
@@ -59,7 +59,7 @@ class BrokenOff(Exception):
     """The process ended in the middle of its response."""
 
 
-class HandedOn(Exception):
+class Redirected(Exception):
     """The process has authorised a request that the process of another role, ``role``, is to answer."""
 
     def __init__(self, role: str, client: str) -> None:
@@ -92,19 +92,19 @@ class Forwarder:
         """Forward a request to the process listening at ``place``.
 
         ``begun`` is the part of the body that has already been read. Returns also if the client disconnects.
-        Raises :class:`Away` or :class:`BrokenOff` if the process fails, and :class:`HandedOn` if it names a
+        Raises :class:`Away` or :class:`BrokenOff` if the process fails, and :class:`Redirected` if it names a
         role that ``goes_on`` accepts.
         """
         body = _Body(scope, receive, begun)
         exchange = asyncio.create_task(self._exchange(place, scope, body, send, goes_on))
-        stuck = asyncio.create_task(body.stuck(self._patience))
-        tasks = (exchange, stuck, asyncio.create_task(body.gone()))
+        stalled = asyncio.create_task(body.raise_if_stalled(self._patience))
+        tasks = (exchange, stalled, asyncio.create_task(body.wait_for_disconnect()))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if exchange.done():
                 exchange.result()
-            elif stuck.done():
-                stuck.result()
+            elif stalled.done():
+                stalled.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -143,9 +143,9 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
         try:
-            role, _, client = response.headers.get(HAND_ON, "").partition(" ")
+            role, _, client = response.headers.get(REDIRECT, "").partition(" ")
             if role and goes_on(role):
-                raise HandedOn(role, client)
+                raise Redirected(role, client)
             body.answered = True
             await send(_start(response))
             async for piece in response.content.iter_any():
@@ -229,7 +229,7 @@ class _Body:
         finally:
             self._over.set()
 
-    async def stuck(self, patience: float) -> None:
+    async def raise_if_stalled(self, patience: float) -> None:
         """Raise when the process has read nothing for ``patience`` seconds.
 
         Raises :class:`BrokenOff` if the response has begun, otherwise :class:`Away`.
@@ -241,7 +241,7 @@ class _Body:
                 raise BrokenOff if self.answered else Away
         await asyncio.Event().wait()
 
-    async def gone(self) -> None:
+    async def wait_for_disconnect(self) -> None:
         """Return when the client has disconnected."""
         await self._over.wait()
         while not self._left and (await self._receive())["type"] != "http.disconnect":
@@ -284,7 +284,7 @@ def _fingerprint(shown: bytes | None) -> str | None:
 def _request_headers(scope: Scope) -> CIMultiDict[str]:
     headers = CIMultiDict(
         (name.decode("latin-1"), value.strip(_BLANK).decode("latin-1"))
-        for name, value in _handed_on(scope["headers"])
+        for name, value in _forwarded(scope["headers"])
     )
     if shown := scope.get(SHOWN_CERTIFICATE):
         headers[_CLIENT_CERT.decode()] = f":{base64.b64encode(shown).decode()}:"
@@ -293,12 +293,12 @@ def _request_headers(scope: Scope) -> CIMultiDict[str]:
     return headers
 
 
-def _handed_on(headers: Headers) -> Headers:
-    return [(name, value) for name, value in headers if name.lower() not in _NOT_HANDED_ON]
+def _forwarded(headers: Headers) -> Headers:
+    return [(name, value) for name, value in headers if name.lower() not in _NOT_FORWARDED]
 
 
 def _start(response: aiohttp.ClientResponse) -> dict[str, object]:
-    headers = [(name.lower(), value) for name, value in _handed_on(response.raw_headers)]
+    headers = [(name.lower(), value) for name, value in _forwarded(response.raw_headers)]
     return {"type": "http.response.start", "status": response.status, "headers": headers}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.net.forwarding import VOUCHED, Away, Begun, BrokenOff, Forwarder, HandedOn
+from samdrift.net.forwarding import VOUCHED, Away, Begun, BrokenOff, Forwarder, Redirected
 from samdrift.wire.as4.usermessage import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -44,11 +44,11 @@ class Front:
             first, begun = place(scope), Begun(receive)
             onwards = (lambda role: None) if onward is None else partial(onward, scope, first)
             try:
-                await self._hand_on(interface, first, later, scope, receive, send, begun, onwards)
-            except HandedOn as found:
+                await self._forward(interface, first, later, scope, receive, send, begun, onwards)
+            except Redirected as found:
                 second, vouched = onwards(found.role), {**scope, VOUCHED: found.client}
                 assert second is not None
-                await self._hand_on(interface, second, later, vouched, receive, send, begun)
+                await self._forward(interface, second, later, vouched, receive, send, begun)
 
         return application
 
@@ -63,11 +63,11 @@ class Front:
                 recipient = await _recipient(scope, begun)
             except ConnectionError:
                 return
-            await self._hand_on(interface, place(recipient), later, scope, receive, send, begun)
+            await self._forward(interface, place(recipient), later, scope, receive, send, begun)
 
         return application
 
-    async def _hand_on(
+    async def _forward(
         self,
         interface: str,
         place: Path,

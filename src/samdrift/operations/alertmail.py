@@ -53,7 +53,7 @@ class Alerts:
     _begun: dict[Which, datetime] = field(default_factory=dict)
     """Time at which each condition began to hold."""
     _raised: dict[Which, Alert] = field(default_factory=dict)
-    _untold: dict[Which, Alert] = field(default_factory=dict)
+    _unreported: dict[Which, Alert] = field(default_factory=dict)
 
     def judge(self, found: Mapping[str, Collection[str]], now: datetime) -> None:
         """Update the alerts from what the rules find now, by rule name.
@@ -72,34 +72,34 @@ class Alerts:
         """Return the current alerts."""
         return tuple(self._raised.values())
 
-    def untold(self) -> tuple[Alert, ...]:
+    def unreported(self) -> tuple[Alert, ...]:
         """Return the changes that no mail has reported."""
-        return tuple(self._untold.values())
+        return tuple(self._unreported.values())
 
-    def told(self, alerts: Iterable[Alert]) -> None:
+    def mark_reported(self, alerts: Iterable[Alert]) -> None:
         """Note that a mail has reported these changes; one that has changed again stays unreported."""
         for each in alerts:
             which = each.rule.name, each.about
-            if self._untold.get(which) == each:
-                del self._untold[which]
+            if self._unreported.get(which) == each:
+                del self._unreported[which]
 
     def _raise(self, which: Which, alert: Alert) -> None:
         self._raised[which] = alert
-        before = self._untold.get(which)
+        before = self._unreported.get(which)
         if before is not None:
             alert = replace(before, ended=None, times=before.times + 1)
-        self._untold[which] = alert
+        self._unreported[which] = alert
 
     def _end(self, rule: Rule, holding: Collection[Which], now: datetime) -> None:
         for which in [one for one in self._begun if one[0] == rule.name and one not in holding]:
             del self._begun[which]
             raised = self._raised.pop(which, None)
             if raised is not None:
-                untold = self._untold.get(which, replace(raised, times=0))
-                self._untold[which] = replace(untold, ended=now)
+                unreported = self._unreported.get(which, replace(raised, times=0))
+                self._unreported[which] = replace(unreported, ended=now)
 
 
-class Post(Protocol):
+class MailServer(Protocol):
     """A mail server."""
 
     async def send(self, mail: EmailMessage, recipient: str) -> None:
@@ -110,7 +110,7 @@ class Post(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSettings:
+class AlertMailSettings:
     """Settings for mails to the operator."""
 
     sender: str
@@ -121,16 +121,16 @@ class LetterSettings:
     """The command that shows the state of the installation."""
 
 
-class Letters:
+class AlertMails:
     """Mails about changes, to all of the operator's addresses and at most one per configured interval."""
 
-    def __init__(self, settings: LetterSettings, post: Post) -> None:
+    def __init__(self, settings: AlertMailSettings, server: MailServer) -> None:
         self._settings = settings
-        self._post = post
+        self._server = server
         self._texts = Texts((LOCALE,))
         self._last: datetime | None = None
         self._tried: datetime | None = None
-        self._letter: EmailMessage | None = None
+        self._current: EmailMessage | None = None
         self._waiting: list[str] = []
         """Recipients who have not yet received the current mail."""
 
@@ -141,15 +141,15 @@ class Letters:
         the server is tried every ten minutes, so that an outage is known before a mail is needed.
         """
         asked = await self._deliver()
-        untold = alerts.untold()
-        if untold and (self._last is None or now - self._last >= self._settings.between):
-            self._letter = self.letter(untold, alerts.raised(), now)
+        unreported = alerts.unreported()
+        if unreported and (self._last is None or now - self._last >= self._settings.between):
+            self._current = self.mail_about(unreported, alerts.raised(), now)
             self._waiting = [*self._settings.recipients]
-            alerts.told(untold)
+            alerts.mark_reported(unreported)
             self._last = self._tried = now
             asked = await self._deliver()
         elif not asked and (self._tried is None or now - self._tried >= _TRY_EVERY):
-            await self._post.reach()
+            await self._server.reach()
             self._tried, asked = now, True
         return asked
 
@@ -157,14 +157,14 @@ class Letters:
         """Send a trial mail to each recipient; raise an error also when a recipient is refused."""
         content = "\n--\n".join(_TRIAL.into(self._texts.of(language)) + "\n" for language in Language)
         for each in self._settings.recipients:
-            await self._post.send(self._mail(Phrase("a trial"), content, now), each)
+            await self._server.send(self._mail(Phrase("a trial"), content, now), each)
 
-    def letter(self, changes: Sequence[Alert], raised: Sequence[Alert], now: datetime) -> EmailMessage:
+    def mail_about(self, changes: Sequence[Alert], raised: Sequence[Alert], now: datetime) -> EmailMessage:
         """Return a mail about changes, which also lists the other current alerts."""
         begun = [each for each in changes if each.ended is None]
         ended = [each for each in changes if each.ended is not None]
-        told = {(each.rule.name, each.about) for each in changes}
-        still = [each for each in raised if (each.rule.name, each.about) not in told]
+        changed = {(each.rule.name, each.about) for each in changes}
+        still = [each for each in raised if (each.rule.name, each.about) not in changed]
         begun.sort(key=lambda one: (one.rule.severity is not Severity.PAGE, one.since))
         parts = []
         for language in Language:
@@ -190,16 +190,16 @@ class Letters:
 
     async def _deliver(self) -> bool:
         """Send the current mail to recipients who have not received it; return whether there was one."""
-        if self._letter is None:
+        if self._current is None:
             return False
         while self._waiting:
             try:
-                await self._post.send(self._letter, self._waiting[0])
+                await self._server.send(self._current, self._waiting[0])
             except MailRefused as error:
                 number = self._settings.recipients.index(self._waiting[0]) + 1
                 _LOGGER.warning("alerts: address %d of alerts.mail_to: %s", number, error)
             del self._waiting[0]
-        self._letter = None
+        self._current = None
         return True
 
 

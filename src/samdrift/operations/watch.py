@@ -21,7 +21,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.metrics import PATH
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.smtp import MailServerUnavailable
-from samdrift.operations.alertmail import Alerts, Letters
+from samdrift.operations.alertmail import AlertMails, Alerts
 from samdrift.operations.alertrules import DISK, OF_THE_MACHINE, RULES, UP, History, Rule, Series
 from samdrift.operations.findings import State
 from samdrift.operations.places import check_disks
@@ -62,7 +62,7 @@ class Watcher:
     config: Config
     addresses: tuple[SocketAddress, ...]
     fetch: Fetch
-    letters: Letters
+    mails: AlertMails
     clock: Clock
     note: Note
     alerts: Alerts = field(default_factory=lambda: Alerts((*RULES, *OF_THE_MACHINE)))
@@ -83,7 +83,7 @@ class Watcher:
         away = any(one in self._histories for one in silent) or not self._histories
         self.alerts.judge(self._all_found(away=away), now)
         try:
-            if await self.letters.send_due(self.alerts, now):
+            if await self.mails.send_due(self.alerts, now):
                 self.note("")
         except MailServerUnavailable as error:
             self.note(error.cause)

@@ -36,8 +36,8 @@ from samdrift.net.following import Followed, file_state
 from samdrift.net.forwarding import Forwarder
 from samdrift.net.front import Front
 from samdrift.net.guard import guarded
+from samdrift.net.logserving import role_named
 from samdrift.net.origins import host_named, later
-from samdrift.net.readingalong import role_named
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.net.tls import TlsIdentity
 from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, certificate_files, place_of

@@ -21,7 +21,7 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice.interface_d.problems import problem
 from samdrift.net.forwarding import VOUCHED
-from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
+from samdrift.net.logserving import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate

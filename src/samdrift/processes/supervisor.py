@@ -45,9 +45,9 @@ from samdrift.processes.blocking import Looks, within
 from samdrift.processes.cgroups import control_groups
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
-from samdrift.processes.hands import WITH_TOKEN_KEYS, Hands, Readers
 from samdrift.processes.loglines import name_in_log
 from samdrift.processes.memory import used
+from samdrift.processes.preparation import WITH_TOKEN_KEYS, Handovers, Readers
 from samdrift.processes.survivors import end_survivors
 from samdrift.processes.users import Users
 from samdrift.vault.errors import VaultError, VaultUnavailable
@@ -92,8 +92,8 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[C
         folder = stack.enter_context(_sockets(config))
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
-        hands = Hands(config, current_organisations(config), gate, keys, folder, users, readers)
-        house = _House(config, roles & config.roles, gate, hands, readers, health)
+        handovers = Handovers(config, current_organisations(config), gate, keys, folder, users, readers)
+        house = _House(config, roles & config.roles, gate, handovers, readers, health)
         await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
         # Before it serves: what starts for a minute is asked how it is, and unlocked, too.
@@ -140,14 +140,14 @@ class _House:
         config: Config,
         roles: frozenset[Role],
         gate: Gate,
-        hands: Hands,
+        handovers: Handovers,
         readers: Readers,
         health: Health,
     ) -> None:
         self._config = config
         self._roles = roles
         self._gate = gate
-        self._hands = hands
+        self._handovers = handovers
         self._readers = readers
         self._health = health
         self._groups = control_groups(config.vaults.secrets)
@@ -158,13 +158,13 @@ class _House:
         self._front = Child(
             FRONT,
             (*_COMMAND, FRONT),
-            lambda: hands.to_front(self._doors, self._routes),
+            lambda: handovers.to_front(self._doors, self._routes),
             groups=self._groups,
         )
         self._nobody = Child(
             NOBODY,
             (*_COMMAND, NOBODY),
-            lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
+            lambda: handovers.to_worker(None, tuple(sorted(roles)), self._doors),
             partial(self._renew_reader, None),
             self._groups,
         )
@@ -172,23 +172,23 @@ class _House:
         self._rolling = asyncio.Lock()
         self._looking = asyncio.Lock()
         self._openings = Looks(
-            hands.opening, seconds=_LOOK_PATIENCE, hanging=self._hanging, failed=self._failed
+            handovers.opening, seconds=_LOOK_PATIENCE, hanging=self._hanging, failed=self._failed
         )
         self._renewals = Looks(
-            lambda vault: hands.renew(vault),
+            lambda vault: handovers.renew(vault),
             seconds=_LOOK_PATIENCE,
             hanging=self._hanging,
             failed=self._not_renewed,
         )
         self._renewed = -_RENEW_SECONDS
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._level = self._blind = logging.NOTSET
 
     async def start(self) -> None:
         """Start the front and the catch-all worker, and then a worker for each vault that is open."""
-        await within(_REFRESH_SECONDS, self._hands.refresh)
+        await within(_REFRESH_SECONDS, self._handovers.refresh)
         known = [one.vault for one in self._gate.registry.all()]
-        await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
+        await within(_REFRESH_SECONDS, lambda: self._handovers.end_closed(known))
         await within(_CLEAR_SECONDS, self._end_left_behind)
         self._announce()
         for child in (self._nobody, self._front):
@@ -212,7 +212,7 @@ class _House:
         """Apply changes once; return the reason when that is not possible, otherwise an empty text."""
         try:
             try:
-                await within(_REFRESH_SECONDS, self._hands.refresh)
+                await within(_REFRESH_SECONDS, self._handovers.refresh)
             finally:
                 self._announce()  # The front answers how all is, also while the key store is gone.
             await self._update()
@@ -308,7 +308,7 @@ class _House:
     def _announce(self) -> None:
         """Send the front its routes when they have changed, ignoring how long conditions have lasted."""
         conditions = [{**one.document(), "seconds": None} for one in self._health.conditions()]
-        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
+        routes = replace(_routes(self._hosted()), alarms=self._handovers.alarms, conditions=conditions)
         if routes != self._routes:
             self._routes = routes
             self._front.tell(routes.line())
@@ -366,14 +366,14 @@ class _House:
 
     def _hanging(self, vault: str) -> None:
         """Log once that a check hangs; the vault's worker remains unchanged."""
-        if vault not in self._told:
-            self._told.add(vault)
+        if vault not in self._logged:
+            self._logged.add(vault)
             _LOGGER.error("supervisor: a check of an organisation's keys hangs")
 
     def _failed(self, vault: str, error: BaseException) -> bytes:
         """Log a fault of a vault's keys once, whatever it is, since it concerns only that vault."""
-        if vault not in self._told:
-            self._told.add(vault)
+        if vault not in self._logged:
+            self._logged.add(vault)
             _LOGGER.error("supervisor: an organisation's keys cannot be read (%s)", type(error).__name__)
         return b""
 
@@ -391,7 +391,7 @@ class _House:
         return Child(
             name_in_log(role.value, registration.organisation.value),
             (*_COMMAND, role.value),
-            lambda: self._hands.to_worker(registration, (role,), doors),
+            lambda: self._handovers.to_worker(registration, (role,), doors),
             partial(self._renew_reader, registration.vault),
             self._groups,
         )
@@ -416,7 +416,7 @@ class _House:
         Their roles run here and, except for access points, the configuration has the organisation in that
         role. Access points come first, since message services call them.
         """
-        named = {(one.identifier, role) for one in self._hands.named for role in one.roles}
+        named = {(one.identifier, role) for one in self._handovers.named for role in one.roles}
         found = [
             one
             for one in self._gate.registry.all()

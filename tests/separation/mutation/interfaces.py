@@ -31,8 +31,8 @@ INTERFACE_C = (
     Mutant(
         "that a client was judged is known from the front alone",
         "net/forwarding.py",
-        "| {_VOUCHED, HAND_ON.encode()}",
-        "| {HAND_ON.encode()}",
+        "| {_VOUCHED, REDIRECT.encode()}",
+        "| {REDIRECT.encode()}",
         ("tests/unit/net/test_forwarding.py::test_nobody_outside_can_say_that_a_client_was_judged",),
     ),
     Mutant(

@@ -58,7 +58,7 @@ OWN: list[tuple[Kind, str, Plant]] = [
     (Kind.READING_WITHOUT_MESSAGE, "none", added(MKEvent.MK_READING_MESSAGE, message="none")),
     (Kind.FETCHED_WITHOUT_READING, "from-1", without(MTEvent.MT_MESSAGE_READ, "from-1")),
     (Kind.HANDED_OVER_NOT_SCHEDULED, "to-1", without(MTEvent.MT_MESSAGE_SCHEDULED, "to-1")),
-    (Kind.SENT_BY_NOBODY, "to-1", without(MKEvent.MK_MESSAGE_SUBMITTED, "to-1")),
+    (Kind.HANDED_OVER_NOT_SUBMITTED, "to-1", without(MKEvent.MK_MESSAGE_SUBMITTED, "to-1")),
     (
         Kind.TWICE,
         "to-1",

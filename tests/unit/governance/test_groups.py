@@ -16,8 +16,8 @@ from samdrift.governance.events import GovEvent
 from samdrift.governance.groups import (
     MANY,
     DirectoryNotEnrolled,
-    NobodyToName,
     Outcome,
+    PeopleUnavailable,
     Source,
     Synchronised,
     Synchroniser,
@@ -383,7 +383,7 @@ async def test_without_the_message_client_nobody_has_an_id_and_nothing_changes(
     await give(world)
     world.listed.say("cilla")
     before = world.house.record.number
-    with pytest.raises(NobodyToName):
+    with pytest.raises(PeopleUnavailable):
         await world.synchronise()
     assert (await world.records.read(world.organisation)).number == before
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from starlette.responses import Response
 
-from samdrift.net.forwarding import HAND_ON, VOUCHED, Away, Forwarder, behind_front
+from samdrift.net.forwarding import REDIRECT, VOUCHED, Away, Forwarder, behind_front
 from samdrift.net.front import Front
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import server_tls
@@ -329,7 +329,7 @@ async def two_behind(folder: Path, judging: Any, answering: Any, may: str) -> As
 
 async def judge(scope: Any, receive: Any, send: Any) -> None:
     assert VOUCHED not in scope
-    await answer(send, b"not here", status=404, headers=[(HAND_ON.encode(), b"ap journal")])
+    await answer(send, b"not here", status=404, headers=[(REDIRECT.encode(), b"ap journal")])
 
 
 async def test_what_one_process_has_judged_another_one_answers_as_that_clients(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from samdrift.installation.metrics import HeldMetrics, metrics_application, noth
 from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
-from samdrift.operations.alertmail import Letters, LetterSettings, check_mail
+from samdrift.operations.alertmail import AlertMails, AlertMailSettings, check_mail
 from samdrift.operations.findings import State
 from samdrift.operations.watch import Watcher, addresses_of, metrics_of
 from samdrift.scheduling.held import HeldNumber
@@ -55,7 +55,7 @@ class Ground:
     def __post_init__(self) -> None:
         post = mail_server(self.mail)
         between = timedelta(minutes=15)
-        settings = LetterSettings(
+        settings = AlertMailSettings(
             self.mail.sender, self.recipients, "Samdrift, prov", between, "samdrift status"
         )
         self.health = Health(lambda: self.now)
@@ -63,7 +63,7 @@ class Ground:
             self.config,
             self.addresses,
             self.fetch,
-            Letters(settings, post),
+            AlertMails(settings, post),
             lambda: self.now,
             noted(self.mail, self.health.note),
         )
@@ -248,13 +248,13 @@ async def test_an_address_that_is_refused_keeps_no_other_from_its_mail_and_is_no
     server: TestMailServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ground = Ground(server, mail_config(server, tmp_path), config_of(tmp_path), recipients=(SECOND, OPERATOR))
-    original = ground.watcher.letters._post.send
+    original = ground.watcher.mails._server.send
 
     async def send(mail: EmailMessage, recipient: str) -> None:
         server.refuse = b"550 unknown" if recipient == SECOND else b""
         await original(mail, recipient)
 
-    ground.watcher.letters._post.send = send  # type: ignore[method-assign]
+    ground.watcher.mails._server.send = send  # type: ignore[method-assign]
     ground.gone.add(Dependency.DATABASE)
     await ground.minutes(5)
     assert [recipient for recipient, _ in server.mails] == [OPERATOR]

@@ -11,7 +11,7 @@ import pytest
 
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.processes.hands import Hands
+from samdrift.processes.preparation import Handovers
 from samdrift.processes.users import Users
 from samdrift.processes.worker import narrowed
 from tests.secretfiles import secret_file
@@ -49,7 +49,7 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
     folder = tmp_path / "sockets"
     folder.mkdir()
     none = cast(Any, None)
-    hands = Hands(config, lambda: config.organisations, none, none, folder, users, none)
+    handovers = Handovers(config, lambda: config.organisations, none, none, folder, users, none)
     copies = set()
     for number, role in enumerate(Role, start=1):
         vault = tmp_path / f"vault{number}"
@@ -59,7 +59,7 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
         worker = f"worker{number}"
         registration = SimpleNamespace(organisation=own.identifier, role=role)
         for _ in range(2):  # Also when it is started again.
-            hands._give_files(worker, cast(Any, registration), user)
+            handovers._give_files(worker, cast(Any, registration), user)
         handed = SimpleNamespace(organisation=own.identifier.value, name=worker)
         (mine,) = narrowed(config, cast(Any, handed)).organisations
         assert mine.log_system is not None
@@ -88,11 +88,11 @@ def test_secrets_for_services_are_read_by_their_workers_and_by_nobody_else(
     folder = tmp_path / "sockets"
     folder.mkdir()
     none = cast(Any, None)
-    hands = Hands(config, lambda: config.organisations, none, none, folder, users, none)
+    handovers = Handovers(config, lambda: config.organisations, none, none, folder, users, none)
     (tmp_path / "vault" / "0001").mkdir(parents=True)
     user = users.of_vault("vault", access_point=False)
     registration = cast(Any, SimpleNamespace(organisation=own.identifier, role=Role.MESSAGE_CLIENT))
-    hands._make_room("worker", registration, (Role.MESSAGE_CLIENT,), user)
+    handovers._prepare_files("worker", registration, (Role.MESSAGE_CLIENT,), user)
     handed = SimpleNamespace(organisation=own.identifier.value, name="worker")
     mine = narrowed(config, cast(Any, handed))
     assert user is not None
@@ -106,7 +106,7 @@ def test_secrets_for_services_are_read_by_their_workers_and_by_nobody_else(
         assert file.read_text() == f"of {name}"
         assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (user.user, 0o600)
     (tmp_path / "secret").chmod(0o644)
-    hands._make_room("another", registration, (Role.MESSAGE_CLIENT,), user)
+    handovers._prepare_files("another", registration, (Role.MESSAGE_CLIENT,), user)
     assert "supervisor: secret: users other than its owner can read or write it: chmod 600" in caplog.messages
     another = narrowed(config, cast(Any, SimpleNamespace(organisation=own.identifier.value, name="another")))
     assert another.organisations[0].sign_in is not None

@@ -22,7 +22,7 @@ from samdrift.net.clock import system_clock
 from samdrift.processes import supervisor
 from samdrift.processes.child import Handed
 from samdrift.processes.handover import Routes
-from samdrift.processes.hands import Hands
+from samdrift.processes.preparation import Handovers
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -47,7 +47,7 @@ class Scene:
         beta = SimpleNamespace(identifier=ParticipantIdentifier("0203:beta.se"), roles=(Role.MESSAGE_CLIENT,))
         self.named = [beta]
         """Organisations that the configuration names now."""
-        hands = SimpleNamespace(
+        handovers = SimpleNamespace(
             users=nonexistent,
             opening=self.openings.get,
             to_worker=lambda *_: Handed(b""),
@@ -65,7 +65,9 @@ class Scene:
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
         health = Health(system_clock)
-        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers, health)))
+        self.house = supervisor._House(
+            *cast(Any, (config, frozenset(Role), gate, handovers, readers, health))
+        )
 
     def runs(self, script: str) -> None:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
@@ -234,19 +236,19 @@ def test_a_token_that_is_away_is_told_from_keys_that_are_not_there(
     def fails(vault: str) -> bytes:
         raise KeyStoreError(fault, "why")
 
-    hands = Hands.__new__(Hands)
-    hands._told = {}
-    hands._keys = cast(
+    handovers = Handovers.__new__(Handovers)
+    handovers._logged = {}
+    handovers._keys = cast(
         Any, SimpleNamespace(locked=lambda _: False, has_data_key=lambda _: True, unlock_key=fails)
     )
-    assert hands.opening("alfa") == told
+    assert handovers.opening("alfa") == told
 
 
 def test_a_new_pin_counts_as_a_new_key() -> None:
     """A process that was handed the former PIN cannot log in with it again."""
     pins = iter(["1", "2", "2"])
-    hands = Hands.__new__(Hands)
-    hands._keys = cast(
+    handovers = Handovers.__new__(Handovers)
+    handovers._keys = cast(
         Any,
         SimpleNamespace(
             locked=lambda _: False,
@@ -255,7 +257,7 @@ def test_a_new_pin_counts_as_a_new_key() -> None:
             pin=lambda _: next(pins),
         ),
     )
-    first, second, third = (hands.opening("alfa") for _ in range(3))
+    first, second, third = (handovers.opening("alfa") for _ in range(3))
     assert first != second == third
 
 
@@ -279,7 +281,7 @@ async def test_a_supervisor_that_cannot_follow_changes_says_so_once_and_why(
     async def none() -> list[str]:
         return []
 
-    scene.patch.setattr(scene.house._hands, "refresh", refresh, raising=False)
+    scene.patch.setattr(scene.house._handovers, "refresh", refresh, raising=False)
     scene.patch.setattr(scene.house._gate, "without_reader", none, raising=False)
     scene.patch.setattr(scene.house, "_announce", lambda: None)
     caplog.set_level("INFO", "samdrift")
@@ -307,7 +309,7 @@ async def test_the_front_hears_what_is_gone_also_while_keys_cannot_be_looked_at(
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     for name, value in {"refresh": refresh, "alarms": 0}.items():
-        scene.patch.setattr(scene.house._hands, name, value, raising=False)
+        scene.patch.setattr(scene.house._handovers, name, value, raising=False)
     scene.patch.setattr(scene.house, "_front", SimpleNamespace(tell=told.append, stop=_nothing, user=None))
     scene.house._health.note("key-store", "", "there is no such folder")
     assert await scene.house._look() == "no such file or directory"

@@ -86,7 +86,9 @@ class Access:
         self._clock = clock
         self._directory = directory
 
-    def shown(self, handler: Handler, seen: Seen = Seen.ROLE) -> Callable[[Request], Awaitable[Response]]:
+    def page_endpoint(
+        self, handler: Handler, seen: Seen = Seen.ROLE
+    ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page for an audience."""
 
         async def answer(request: Request) -> Response:
@@ -94,7 +96,9 @@ class Access:
 
         return signed_in(answer)
 
-    def posted(self, handler: Handler, seen: Seen = Seen.OFFICER) -> Callable[[Request], Awaitable[Response]]:
+    def form_endpoint(
+        self, handler: Handler, seen: Seen = Seen.OFFICER
+    ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a form.
 
         Without a session the form is still read, so that what was typed is kept during sign-in.

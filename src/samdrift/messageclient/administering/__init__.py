@@ -31,7 +31,11 @@ def administration_routes(pages: Pages, open_office: OpenOffice, profiles: Profi
     return (
         accessibility_route(pages),
         *(
-            Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
+            Route(
+                path,
+                frame.form_endpoint(handler) if method == "POST" else frame.page_endpoint(handler),
+                methods=[method],
+            )
             for part in parts
             for method, path, handler in part.routes()
         ),

@@ -106,7 +106,7 @@ class Frame:
         self.pages = pages
         self._open_office = open_office
 
-    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def page_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Wrap the handler of a page, which requires that the person is signed in."""
 
         async def answer(request: Request) -> Response:
@@ -114,7 +114,7 @@ class Frame:
 
         return signed_in(answer)
 
-    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def form_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Wrap the handler of a form; without a session the form is read so that its text is not lost."""
 
         async def answer(request: Request) -> Response:

@@ -118,18 +118,18 @@ class RightsPages:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes of these pages."""
-        shown, posted = self._access.shown, self._access.posted
+        page, form = self._access.page_endpoint, self._access.form_endpoint
         return (
-            Route("/rights", shown(self.overview)),
-            Route("/rights/{mailbox}", shown(self.readers), methods=["GET"]),
-            Route("/rights/{mailbox}", posted(self.readers_on), methods=["POST"]),
-            Route("/rights/{mailbox}/table", posted(self.table), methods=["POST"]),
-            Route("/rights/{mailbox}/give", shown(self.form), methods=["GET"]),
-            Route("/rights/{mailbox}/give", posted(self.give), methods=["POST"]),
-            Route("/rights/{mailbox}/substitute", shown(self.substitute_form), methods=["GET"]),
-            Route("/rights/{mailbox}/substitute", posted(self.substitute), methods=["POST"]),
-            Route("/rights/{mailbox}/end/{decision}", shown(self.end_form), methods=["GET"]),
-            Route("/rights/{mailbox}/end/{decision}", posted(self.end), methods=["POST"]),
+            Route("/rights", page(self.overview)),
+            Route("/rights/{mailbox}", page(self.readers), methods=["GET"]),
+            Route("/rights/{mailbox}", form(self.readers_on), methods=["POST"]),
+            Route("/rights/{mailbox}/table", form(self.table), methods=["POST"]),
+            Route("/rights/{mailbox}/give", page(self.form), methods=["GET"]),
+            Route("/rights/{mailbox}/give", form(self.give), methods=["POST"]),
+            Route("/rights/{mailbox}/substitute", page(self.substitute_form), methods=["GET"]),
+            Route("/rights/{mailbox}/substitute", form(self.substitute), methods=["POST"]),
+            Route("/rights/{mailbox}/end/{decision}", page(self.end_form), methods=["GET"]),
+            Route("/rights/{mailbox}/end/{decision}", form(self.end), methods=["POST"]),
         )
 
     async def overview(self, request: Request, visit: Visit) -> Response:

@@ -204,7 +204,11 @@ def disposal_routes(
     """Return the routes; ``notify`` is called to carry out what was approved."""
     frame = Frame(pages, open_office)
     return tuple(
-        Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
+        Route(
+            path,
+            frame.form_endpoint(handler) if method == "POST" else frame.page_endpoint(handler),
+            methods=[method],
+        )
         for method, path, handler in DisposalPages(frame, notify, profiles).routes()
     )
 

@@ -86,7 +86,7 @@ class Access:
         self._assignments = assignments
         self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
 
-    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def page_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page for the signed-in person."""
 
         async def answer(request: Request) -> Response:
@@ -94,7 +94,7 @@ class Access:
 
         return signed_in(answer)
 
-    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def form_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Wrap the handler of a form; without a session the form is read so that its text is not lost."""
 
         async def answer(request: Request) -> Response:

@@ -70,10 +70,10 @@ class NoticePages:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes of these pages."""
         return (
-            Route("/notices", self._access.shown(self.choice_form), methods=["GET"]),
-            Route("/notices", self._access.posted(self.choose), methods=["POST"]),
-            Route("/manning/{mailbox}", self._access.shown(self.manning_form), methods=["GET"]),
-            Route("/manning/{mailbox}", self._access.posted(self.man), methods=["POST"]),
+            Route("/notices", self._access.page_endpoint(self.choice_form), methods=["GET"]),
+            Route("/notices", self._access.form_endpoint(self.choose), methods=["POST"]),
+            Route("/manning/{mailbox}", self._access.page_endpoint(self.manning_form), methods=["GET"]),
+            Route("/manning/{mailbox}", self._access.form_endpoint(self.man), methods=["POST"]),
         )
 
     # --- what a person is told ----------------------------------------------------------------------------

@@ -41,6 +41,10 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
 def routes_of(frame: Frame, routes: Sequence[RouteOf]) -> tuple[Route, ...]:
     """Return routes with each handler wrapped by the frame, which opens the desk and handles refusals."""
     return tuple(
-        Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
+        Route(
+            path,
+            frame.form_endpoint(handler) if method == "POST" else frame.page_endpoint(handler),
+            methods=[method],
+        )
         for method, path, handler in routes
     )

@@ -86,7 +86,7 @@ class Frame:
         self._pages = pages
         self.open_desk = open_desk
 
-    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def page_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Wrap the handler of a page, which requires that the person is signed in."""
 
         async def answer(request: Request) -> Response:
@@ -94,7 +94,7 @@ class Frame:
 
         return signed_in(answer)
 
-    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def form_endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Wrap the handler of a posted form. The handler reads the form, so it can stream files.
 
         Without a session the form is read before the desk is opened, so that what was typed is not lost.

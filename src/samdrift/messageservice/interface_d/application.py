@@ -36,8 +36,8 @@ from samdrift.messageservice.interface_d.following import Following, TooManyStre
 from samdrift.messageservice.interface_d.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
 from samdrift.messageservice.interface_d.problems import Answer, Refused, bad_request, broken, problem
-from samdrift.net.forwarding import BEHIND_FRONT, HAND_ON
-from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
+from samdrift.net.forwarding import BEHIND_FRONT, REDIRECT
+from samdrift.net.logserving import NOT_THERE, RESOURCE, part_of_log
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.vault.errors import UnknownRecord, VaultDenied
@@ -253,7 +253,7 @@ class InterfaceD:
         """
         role, resource = request.path_params["role"], request.path_params["resource"]
         if role in _OTHERS and request.scope.get(BEHIND_FRONT):
-            return problem(404, NOT_THERE, {HAND_ON: f"{role} {access.client}"})
+            return problem(404, NOT_THERE, {REDIRECT: f"{role} {access.client}"})
         try:
             async with self._gate.open(
                 access.principal, access.organisation, Role(role), Purpose.DELIVER

@@ -173,7 +173,7 @@ def metadata_of(header: EnvelopeHeader) -> Metadata:
     """Return the elements of an envelope with this header; the inverse of :func:`header_of`."""
     values = {
         _ID: header.id,
-        _CREATED: spelt(header.created),
+        _CREATED: format_time(header.created),
         _SENDER: header.sender.value,
         f"{_SENDER}/@schemeID": header.sender.scheme,
         _RECIPIENT: header.recipient.value,
@@ -204,7 +204,7 @@ def broken_by_header(header: EnvelopeHeader) -> Iterator[Finding]:
             yield broken("length", f"a value is longer than {MAX_VALUE} characters", path)
 
 
-def spelt(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """Format a time in UTC with three fraction digits; without a zone it stays invalid, as a rule reports."""
     if at.tzinfo is None:
         return at.isoformat(timespec="milliseconds")

@@ -114,7 +114,7 @@ def _around_payload(header: EnvelopeHeader) -> tuple[bytes, bytes]:
         f"{_basic('CustomizationID', CUSTOMIZATION)}"
         "<xha:Header>"
         f"{_basic('ID', header.id)}"
-        f"{_basic('CreationDateTime', rules.spelt(header.created))}"
+        f"{_basic('CreationDateTime', rules.format_time(header.created))}"
         f"<xha:BusinessScope>{_scope(header)}</xha:BusinessScope>"
         f"<xha:FromParty>{_party(header.sender)}</xha:FromParty>"
         f"<xha:ToParty>{_party(header.recipient)}</xha:ToParty>"

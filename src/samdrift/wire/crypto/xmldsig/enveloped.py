@@ -171,7 +171,7 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
         return SignatureVerdict(SignatureReason.REFERENCE, certificate)
     if not signature.made_by(certificate):
         return SignatureVerdict(SignatureReason.VALUE, certificate)
-    take_out(element)
+    detach(element)
     differing = unmatched([reference], lambda found: _digest(root, found.transforms, new_sink()))
     if differing:
         return SignatureVerdict(SignatureReason.DIGEST, certificate)
@@ -194,7 +194,7 @@ def _digest(root: Element, transforms: tuple[Transform, ...], sink: DigestSink) 
     return sink.digest()
 
 
-def take_out(signature: Element) -> None:
+def detach(signature: Element) -> None:
     """Remove ``signature`` from its tree, but keep the text that follows it."""
     parent, previous = signature.getparent(), signature.getprevious()
     if parent is None:

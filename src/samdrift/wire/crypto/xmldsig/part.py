@@ -16,7 +16,7 @@ from cryptography import x509
 
 from samdrift.wire.crypto.xmldsig.algorithms import ENVELOPED, Canonicalization
 from samdrift.wire.crypto.xmldsig.canonical import canonical_part
-from samdrift.wire.crypto.xmldsig.enveloped import is_enveloped, take_out
+from samdrift.wire.crypto.xmldsig.enveloped import detach, is_enveloped
 from samdrift.wire.crypto.xmldsig.signature import Transform, ds, read_signature
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element
@@ -41,7 +41,7 @@ def signed_bytes(element: Element, identifier: str, signers: Sequence[x509.Certi
     last = (
         reference.transforms[-1] if len(reference.transforms) > 1 else Transform(Canonicalization.INCLUSIVE)
     )
-    take_out(found[0])
+    detach(found[0])
     signed = canonical_part(element, Canonicalization(last.algorithm), last.prefixes)
     if not compare_digest(hashlib.sha256(signed).digest(), reference.digest):
         raise _refused("the content is not what was signed")

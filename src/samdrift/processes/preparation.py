@@ -57,7 +57,7 @@ WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOV
 """Roles whose vaults have self-renewing keys: for access tokens, or for a client's statements."""
 
 
-class Hands:
+class Handovers:
     """Preparation of the handover for each process, limited to what that process needs."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Hands:
         self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
         self._password = secrets.token_hex(32)
         self._shown: tuple[int, ...] = ()
-        self._told: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
         self._tampered: set[str] = set()
         _let_enter(folder, users.front())
 
@@ -115,7 +115,7 @@ class Hands:
             opens = self._keys.unlock_key(vault) + (self._keys.pin(vault) or "").encode()
             return hashlib.sha256(opens).digest()
         except KeyStoreError as error:
-            self._tell(vault, error)
+            self._log_once(vault, error)
             return None if error.fault is KeyFault.UNAVAILABLE else b""
 
     @property
@@ -123,11 +123,11 @@ class Hands:
         """Return the number of vaults whose key folders have been tampered with."""
         return len(self._tampered)
 
-    def _tell(self, vault: str, error: KeyStoreError) -> None:
+    def _log_once(self, vault: str, error: KeyStoreError) -> None:
         """Log each cause once, since the keys are checked every second."""
-        if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._told.get(vault) == error.text:
+        if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._logged.get(vault) == error.text:
             return
-        self._told[vault] = error.text
+        self._logged[vault] = error.text
         if error.fault is KeyFault.TAMPERED:
             self._tampered.add(vault)
             _LOGGER.error("ALARM: an organisation's keys are not opened: %s", error.text)
@@ -156,7 +156,7 @@ class Hands:
         user = self._user(registration, roles)
         keys = {each: self._keys.unlock_key(each) for each in needed}
         pin = self._keys.pin(vault) if vault is not None else None
-        self._make_room(name, registration, roles, user)
+        self._prepare_files(name, registration, roles, user)
         sockets = [self._socket(name, door) for door in doors]
         # Whoever served the vault before has ended by now.
         ended = self._lives.ended(vault) if vault is not None else frozenset()
@@ -239,7 +239,7 @@ class Hands:
             text = "supervisor: %s: users other than its owner can read or write it: chmod 600"
             _LOGGER.warning(text, file.name)
 
-    def _make_room(
+    def _prepare_files(
         self,
         name: str,
         registration: Registration | None,
