@@ -33,7 +33,7 @@ MAX_CHARACTERS: Final = 48 << 20
 """Maximum length of the text in one message or list item, except for files that are taken out."""
 
 _IN_STRING: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-_LONGEST_ESCAPE: Final = 6
+_MAX_ESCAPE: Final = 6
 _ESCAPE: Final = re.compile(rb'\\(?:u[0-9A-Fa-f]{4}|["\\/bfnrt])')
 _WHITE_SPACE: Final = b" \t\r\n"
 
@@ -205,7 +205,7 @@ class _File:
         if b"\\" not in text:
             return text
         last = text.rfind(b"\\")
-        if len(text) - last < _LONGEST_ESCAPE and not _ESCAPE.match(text, last):
+        if len(text) - last < _MAX_ESCAPE and not _ESCAPE.match(text, last):
             text, self._escape = text[:last], text[last:]
         try:
             unescaped: str = json.loads(b'"' + text + b'"')

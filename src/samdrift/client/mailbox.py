@@ -31,7 +31,7 @@ _SMALL = 16 << 20
 _LARGE = 64 << 20
 """Maximum size of an answer with message content: a message is up to 30 MB, encoded twice in Base64."""
 
-_LONGEST_LIST = 1 << 30
+_MAX_LIST = 1 << 30
 """Maximum size of a list, which a service without paging returns in one answer: over a million messages."""
 
 _SILENCE = 120.0
@@ -39,7 +39,7 @@ _SILENCE = 120.0
 
 _WHOLE_ANSWER = 600.0
 """Seconds within which an answer must be complete, however steadily it arrives."""
-_LONGEST_EVENT = 64 * 1024
+_MAX_EVENT = 64 * 1024
 _NOT_OFFERED = frozenset({400, 404, 405, 406})
 """Status codes of a message service that does not know the operation or the message."""
 
@@ -112,7 +112,7 @@ class Mailbox:
             page = JsonStream(items=True)
             try:
                 async with self._exchange("GET", path) as answer:
-                    async for piece in _pieces(answer, _LONGEST_LIST):
+                    async for piece in _pieces(answer, _MAX_LIST):
                         page.feed_all(piece)
                         for message in page.items():
                             found += 1
@@ -352,7 +352,7 @@ class EventStream:
         """Yield the events that ``piece`` completes; raise :class:`ValueError` for one that is too long."""
         *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
         held = len(self._data) + sum(map(len, self._data))
-        if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:
+        if held > _MAX_EVENT or max(map(len, (*lines, self._rest))) > _MAX_EVENT:
             raise ValueError("an event is larger than the limit")
         for line in lines:
             if line:

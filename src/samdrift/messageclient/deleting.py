@@ -29,8 +29,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _BATCH = 50
 _LEASE = timedelta(minutes=15)
 """Time for which this process holds claimed messages; no request to the message service takes so long."""
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
-_MOST_REFUSALS = 5
+_FIRST_PAUSE, _MAX_PAUSE = timedelta(hours=1), timedelta(days=1)
+_MAX_REFUSALS = 5
 """Maximum number of refusals, after which a message is left at the message service."""
 _GONE = frozenset({404, 410})
 _AGAIN = frozenset({401, 403, 408, 425, 429})
@@ -171,8 +171,8 @@ class Deleting:
         return await end(one.id, outcome, now=self._clock(), due=due)
 
     async def _postpone(self, one: _Claimed, failure: InterfaceError, *, final: bool) -> None:
-        over = final and one.attempt >= _MOST_REFUSALS
-        due = self._clock() + min(_FIRST_PAUSE * (1 << min(one.attempt, 6)), _LONGEST_PAUSE)
+        over = final and one.attempt >= _MAX_REFUSALS
+        due = self._clock() + min(_FIRST_PAUSE * (1 << min(one.attempt, 6)), _MAX_PAUSE)
         async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
             await self._end(vault, one, "refused" if over else None, due)
             if final and (one.attempt == 1 or over):

@@ -48,11 +48,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _BATCH = 200
 """Number of messages of a list that are looked up in the vault together."""
 _MAX_REMEMBERED = 50_000
-_MOST_FAILURES = 3
+_MAX_FAILURES = 3
 """Number of consecutive failures to deliver messages before the message service is left for later."""
 _CERTAIN, _CERTAIN_AFTER = 3, timedelta(minutes=10)
 """Number of failures with a message, and time between the first and the last, that make a fault permanent."""
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+_FIRST_PAUSE, _MAX_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 """Time before a message that the service lists but does not deliver is requested again: first, longest."""
 _UNTYPED = "application/octet-stream"
 
@@ -240,7 +240,7 @@ class Fetching:
             except Unreachable as failure:
                 await self._trouble_with(listed, failure)
                 failed, failures = failure, failures + 1
-                if failures == _MOST_FAILURES:
+                if failures == _MAX_FAILURES:
                     break
         if isinstance(failed, NotUnderstood):
             raise NotHandedOut
@@ -257,7 +257,7 @@ class Fetching:
         if one.times < _CERTAIN:
             return
         if not isinstance(failure, NotUnderstood):
-            one.again = now + min(_FIRST_PAUSE * (1 << min(one.times - _CERTAIN, 10)), _LONGEST_PAUSE)
+            one.again = now + min(_FIRST_PAUSE * (1 << min(one.times - _CERTAIN, 10)), _MAX_PAUSE)
         if one.times == _CERTAIN:
             async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
                 facts = {"message": listed.message_id, "reason": failure.for_logs}

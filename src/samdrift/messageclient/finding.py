@@ -38,9 +38,9 @@ _FEW_ACCENTS = 16
 _ESCAPED = frozenset('"\\')
 """Characters that JSON escapes; a word that contains one is only searched for in the parsed text."""
 _WORD = re.compile(r"\w+")
-_SHORTEST, _LONG, _LONGEST = 4, 8, 40
+_MIN_LENGTH, _LONG, _MAX_LENGTH = 4, 8, 40
 """Minimum lengths of words that may have one error and two errors, and maximum length for any."""
-_MOST_WORDS = 12
+_MAX_NEAR_WORDS = 12
 """Maximum number of words for which near matches are searched, each in the whole address book."""
 MAX_WORDS = 500
 """Maximum number of characters in a search, or in the name of an organisation to select by."""
@@ -156,7 +156,7 @@ class FindingDesk:
         }
         fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
         # Each word takes a large book some tenths of a second: nobody else's request is to wait for that.
-        few = len(wanted) <= _MOST_WORDS
+        few = len(wanted) <= _MAX_NEAR_WORDS
         near = await self._aside(partial(_nearly_fitting, wanted, texts)) if few and not fitting else ()
         found = [
             _correspondent(recipients[key], known.get(key), favourite=key in liked, near=not fitting)
@@ -188,7 +188,7 @@ def _nearly_fitting(wanted: Sequence[str], texts: Mapping[tuple[str, str], str])
 
 def _slips(wanted: str) -> int:
     """Return how many errors a word may have: none in a number, or in a word that is very short or long."""
-    if not wanted.isalpha() or not _SHORTEST <= len(wanted) <= _LONGEST:
+    if not wanted.isalpha() or not _MIN_LENGTH <= len(wanted) <= _MAX_LENGTH:
         return 0
     return 1 if len(wanted) < _LONG else 2
 

@@ -32,7 +32,7 @@ SERVICE = "message-service"
 """Name of the dependency in reports to the operator."""
 _WHOLE = 20
 """Number of polls after which lists are read in full, and messages sent by other clients are fetched."""
-_MOST_NAMED = 20
+_MAX_NAMED = 20
 """Maximum number of new messages fetched by the ids from events; for more, a list takes fewer requests."""
 _TURN = 5.0
 """Seconds after which an organisation with much to fetch gives way to others at its message service."""
@@ -49,7 +49,7 @@ _TOGETHER = 1.0
 """Seconds of a round in which clients that hear events are skipped together."""
 _CUT = 30.0
 """Seconds of silence after which the end of a stream may have been caused by a proxy in between."""
-_AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
+_AGAIN_AFTER, _MAX_PAUSE = 5.0, 300.0
 """Seconds before an event stream that ended is opened again: the first pause, and the longest."""
 _NOT_OFFERED = frozenset({400, 404, 405, 406, 501})
 """HTTP statuses with which a message service without events refuses to stream."""
@@ -283,18 +283,18 @@ class Polling:
                     in_step, renews, wait = False, True, 0.0
                 else:
                     self._on_failure(error)
-                    wait = _LONGEST_PAUSE
+                    wait = _MAX_PAUSE
             except NotLeased:
                 last, wait = "", 0.0  # What comes meanwhile is looked for when it is this process's again.
             except Refused as refused:
                 last = ""  # The place may be what is not understood any more.
                 wait = _LOOK_AGAIN if refused.status in _NOT_OFFERED else pause
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             except (InterfaceError, Temporary):  # A round says so, once.
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
             except Exception as error:
                 self._on_failure(error)
-                wait = _LONGEST_PAUSE
+                wait = _MAX_PAUSE
             if time() - heard_at > _CUT and client.hears and client.service.has_token():
                 client.bears_silence = False
             client.hears = renews
@@ -325,7 +325,7 @@ class Polling:
                 pause = _AGAIN_AFTER
             else:
                 asyncio.get_running_loop().call_later(pause, client.news.set)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _MAX_PAUSE)
 
     async def _take(self, client: Client, named: Collection[str]) -> bool:
         """Fetch messages that events have named; returns false if a list has to be read to find them."""
@@ -335,7 +335,7 @@ class Polling:
             nonlocal taken
             taken = await client.fetching.take(named)
 
-        if named and len(named) <= _MOST_NAMED and self._serves(client.organisation):
+        if named and len(named) <= _MAX_NAMED and self._serves(client.organisation):
             await self._try(client, take)
         return taken
 

@@ -53,12 +53,12 @@ from samdrift.vault.mailrecords import (
 from samdrift.vault.messageclient import MessageClientVault
 
 _MAX_LINES = 200
-_MOST_SHOWN, _MOST_BYTES = 200, 4 << 20
+_MAX_SHOWN, _MAX_BYTES = 200, 4 << 20
 """Maximum numbers of messages and of bytes on a page of a conversation, since other requests wait for it."""
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _WATCHED = (Folder.UNREAD, Folder.UNHANDLED, Folder.OPEN)
 """Views that report messages left unread for too long."""
-_MOST_UNREADABLE = 200
+_MAX_UNREADABLE = 200
 """Maximum number of messages examined to find out why conversations in a list cannot be read."""
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
@@ -228,10 +228,10 @@ async def _part(vault: MessageClientVault, mail: Sequence[MailRecord], before: s
 
 async def fitting(vault: MessageClientVault, mail: Sequence[MailRecord]) -> int:
     """Return how many of the messages fit on a page, in the given order; at least one if there are any."""
-    first = mail[:_MOST_SHOWN]
+    first = mail[:_MAX_SHOWN]
     bodies = await vault.mail_bodies([one.id for one in first if one.stage != Stage.UNREADABLE])
     sizes = (bodies[one.id].size if one.id in bodies else 0 for one in first)
-    fit = sum(size <= _MOST_BYTES for size in accumulate(sizes))
+    fit = sum(size <= _MAX_BYTES for size in accumulate(sizes))
     return max(fit, 1) if first else 0
 
 
@@ -348,7 +348,7 @@ async def lines_of(
     registrations = await vault.registrations(ids)
     people = await scope.people(vault)
     unreadable = [one.id for one in conversations if one.unreadable]
-    hidden = await vault.mail_at_stage(unreadable, Stage.UNREADABLE, _MOST_UNREADABLE) if unreadable else ()
+    hidden = await vault.mail_at_stage(unreadable, Stage.UNREADABLE, _MAX_UNREADABLE) if unreadable else ()
     too_large = {each.conversation for each in hidden if content.is_left_at_service(each)}
     broken = {each.conversation for each in hidden if not content.is_left_at_service(each)}
     lines = []

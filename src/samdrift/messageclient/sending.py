@@ -41,8 +41,8 @@ _CUT_AT_MOST = 5
 """Maximum number of consecutive outages after which an interrupted message does not wait for its lease."""
 """``LEASE`` is the time for which this process holds claimed messages; no request takes longer than that."""
 _FIRST_PAUSE = timedelta(seconds=5)
-_LONGEST_PAUSE = timedelta(minutes=10)
-_LONGEST_UNHEARD = timedelta(seconds=20)
+_MAX_PAUSE = timedelta(minutes=10)
+_MAX_UNHEARD_PAUSE = timedelta(seconds=20)
 """Time between two queries for a status when no events report changes."""
 _MAX_LISTED = 5_000
 """Maximum number of listed messages, newest first, among which a message is searched for."""
@@ -272,7 +272,7 @@ class Sending:
         return {message: head for message, head in found.items() if head.status == wait}
 
     def _pause(self, mail: MailRecord) -> timedelta:
-        longest = _LONGEST_PAUSE if self._hears() else _LONGEST_UNHEARD
+        longest = _MAX_PAUSE if self._hears() else _MAX_UNHEARD_PAUSE
         return min(_pause(mail.attempts), longest)
 
     def _is_over(self, mail: MailRecord, status: str | None) -> bool:
@@ -332,7 +332,7 @@ def _is_news(mail: MailRecord, head: Head) -> bool:
 
 
 def _pause(attempts: int) -> timedelta:
-    return min(_FIRST_PAUSE * (1 << min(attempts, 10)), _LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * (1 << min(attempts, 10)), _MAX_PAUSE)
 
 
 def _recipient(mail: MailRecord) -> Recipient:

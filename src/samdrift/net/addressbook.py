@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 _LIMITS = FetchLimits(max_bytes=8 << 20, seconds=20.0)
 _PAGE_SIZE = "500"
-_MOST_PAGES = 1000
-_MOST_ENTRIES = 200_000
+_MAX_PAGES = 1000
+_MAX_ENTRIES = 200_000
 """Maximum number of entries over all pages, several times the federation's size: all are held in memory."""
 _HEADERS = {"accept": "application/vnd.api+json"}
 
@@ -78,10 +78,10 @@ class AddressBookClient:
         """Fetch all pages in sequence; each must be on the address book's own host."""
         address = f"{self._base}/{resource}?{urlencode({**query, 'page[size]': _PAGE_SIZE})}"
         items: list[T] = []
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             page = await self._page(address, read)
             items += page.items
-            if len(items) > _MOST_ENTRIES:
+            if len(items) > _MAX_ENTRIES:
                 raise AddressBookUnavailable("too many entries")
             if page.next is None:
                 return tuple(items)

@@ -27,7 +27,7 @@ from samdrift.trust.policy import ChainPolicy, RevocationMode
 from samdrift.trust.published import Published
 from samdrift.wire.verdicts import CertificateVerdict, Grounds
 
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 _Key = tuple[CertificatePurpose, x509.Certificate]
 
 
@@ -104,9 +104,9 @@ class _Verdicts:
         self._source = source
         self._keep = keep
         self._keep_temporary = keep_temporary
-        self._kept: TimedCache[_Key, _Decided] = TimedCache(_MOST_KEPT)
+        self._kept: TimedCache[_Key, _Decided] = TimedCache(_MAX_KEPT)
         self._flight: SingleFlight[_Key, _Decided] = SingleFlight()
-        self._grounds: TimedCache[_Key, Grounds] = TimedCache(_MOST_KEPT)
+        self._grounds: TimedCache[_Key, Grounds] = TimedCache(_MAX_KEPT)
 
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime

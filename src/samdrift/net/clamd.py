@@ -34,7 +34,7 @@ _ASK_VERSION = b"zVERSION\0"
 _END = bytes(4)
 _LENGTH = 4
 _PIECE = 1 << 18
-_LONGEST_ANSWER = 4096
+_MAX_ANSWER = 4096
 
 _AT_ONCE = 4
 """Maximum number of files that are scanned concurrently; clamd has a dozen threads by default."""
@@ -187,8 +187,8 @@ async def _read(connection: socket.socket) -> bytes:
     """Return the response up to its terminator; raise :class:`ConnectionError` if missing or too long."""
     answer = b""
     while b"\0" not in answer:
-        piece = await asyncio.get_running_loop().sock_recv(connection, _LONGEST_ANSWER)
-        if not piece or len(answer) > _LONGEST_ANSWER:
+        piece = await asyncio.get_running_loop().sock_recv(connection, _MAX_ANSWER)
+        if not piece or len(answer) > _MAX_ANSWER:
             raise ConnectionResetError
         answer += piece
     return answer.partition(b"\0")[0]

@@ -30,7 +30,7 @@ from samdrift.wire.smp import ServiceMetadata, service_metadata_path, verify_sig
 
 _LOGGER = logging.getLogger("samdrift")
 _LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 _MAY_PASS = frozenset({HttpFault.UNREACHABLE, HttpFault.TIMEOUT})
 """Faults of a fetch that may have cleared by the next attempt."""
 
@@ -69,7 +69,7 @@ class SmpDiscovery:
         self._require_dnssec = require_dnssec
         self._watch = watch
         self._dnssec: Dnssec | None = None
-        self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MOST_KEPT)
+        self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MAX_KEPT)
         self._flight: SingleFlight[_Key, ServiceMetadata] = SingleFlight()
 
     async def service(

@@ -28,7 +28,7 @@ from dns.rdtypes.IN.NAPTR import NAPTR
 from samdrift.contracts.errors import Temporary
 from samdrift.wire.bdxl import Naptr
 
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 _TOLD: Mapping[type, str] = {
     dns.resolver.NoNameservers: "every name server failed or refused",
     dns.resolver.LifetimeTimeout: "no name server answered in time",
@@ -79,7 +79,7 @@ class NaptrResolver:
             resolver = dns.asyncresolver.Resolver(configure=False)
         if nameservers:
             resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
-        resolver.cache = dns.resolver.LRUCache(_MOST_KEPT)
+        resolver.cache = dns.resolver.LRUCache(_MAX_KEPT)
         resolver.lifetime = within
         resolver.timeout = within / 2
         resolver.flags = dns.flags.RD | dns.flags.AD

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _POLL_SLACK = 15.0
 _PIECE = 256 << 10
-_MOST = 16 << 20
+_MAX_ANSWER = 16 << 20
 """Maximum bytes of a response that is not an envelope."""
 _SMALL = 128 << 10
 """Maximum bytes of an envelope that is requested together with the news of it."""
@@ -173,7 +173,7 @@ class HttpAccessPoint:
         try:
             async with self._client.exchange("GET", f"{self._base}/inbox/{item_id}") as answer:
                 if answer.status != 200:
-                    raise _unavailable(_Answer(answer.status, await answer.read(_MOST)), "fetch: ")
+                    raise _unavailable(_Answer(answer.status, await answer.read(_MAX_ANSWER)), "fetch: ")
                 async for piece in answer.pieces():
                     yield piece
         except NoAnswer as failure:
@@ -197,7 +197,7 @@ class HttpAccessPoint:
             async with self._client.exchange(
                 method, self._base + path, body, length=length, headers=headers, silence=silence
             ) as response:
-                answer = _Answer(response.status, await response.read(_MOST))
+                answer = _Answer(response.status, await response.read(_MAX_ANSWER))
         except NoAnswer as failure:
             raise TransferUnavailable(f"{method}: {failure.words}") from None
         if 200 <= answer.status < 300 or (gone_is_fine and answer.status == 404):
@@ -234,7 +234,7 @@ def _unavailable(answer: _Answer, what: str = "") -> TransferUnavailable:
     return TransferUnavailable(f"{text}: it waits for its database or object store", Hold.DATABASE)
 
 
-_MOST_TAKEN = 200
+_MAX_TAKEN = 200
 _ITEM_ID = re.compile(r"[0-9A-Za-z-]{1,128}")
 
 
@@ -290,8 +290,8 @@ def _number(value: Any, name: str, most: int) -> int:
 
 
 def _taken(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > _MOST_TAKEN:
-        raise ValueError(f"taken is a list of at most {_MOST_TAKEN} item ids")
+    if not isinstance(value, list) or len(value) > _MAX_TAKEN:
+        raise ValueError(f"taken is a list of at most {_MAX_TAKEN} item ids")
     if not all(map(_is_item_id, value)):
         raise ValueError("taken contains an invalid item id")
     return tuple(value)

@@ -35,7 +35,7 @@ from samdrift.trust.published import (
 
 _LIST = FetchLimits(max_bytes=16 << 20, seconds=10.0)
 _ANSWER = FetchLimits(max_bytes=64 << 10, seconds=5.0)
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 _QUESTION = {"content-type": "application/ocsp-request"}
 
 _Key = tuple[str, int]
@@ -75,7 +75,7 @@ class RevocationSource:
         self._retry = retry
         self._patience = patience
         self._watch = watch
-        self._kept: TimedCache[_Key, _Kept] = TimedCache(_MOST_KEPT)
+        self._kept: TimedCache[_Key, _Kept] = TimedCache(_MAX_KEPT)
         self._flight: SingleFlight[_Key, None] = SingleFlight()
 
     async def answer(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:

@@ -37,7 +37,7 @@ WITHIN_PROCESS = "samdrift.within-process"
 _LINGER = 2.0
 """Seconds for the client to read a response that was sent before the end of its request."""
 
-_MOST_BARREN = 64 << 10
+_MAX_BARREN = 64 << 10
 """Maximum bytes that may arrive without completing a head or a piece of a body: headers, trailers."""
 
 _PATIENCE = 60.0
@@ -141,7 +141,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
         self._barren += len(data)
         super().data_received(data)
         self._look_within(self._head_patience)
-        if self._barren > _MOST_BARREN and not self.transport.is_closing():
+        if self._barren > _MAX_BARREN and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:

@@ -14,7 +14,7 @@ _TO_1970 = 2_208_988_800
 """Seconds from 1900, the epoch of NTP, to 1970."""
 _CLIENT, _SERVER = 3, 4
 _SIZE = 48
-_MOST_STRATUM = 15
+_MAX_STRATUM = 15
 
 
 class TimeUnknown(Temporary):
@@ -60,7 +60,7 @@ def _offset(data: bytes, sent: float, received: float) -> float:
     """Return the clock offset from the four timestamps (RFC 4330 5); reject an unsynchronised server."""
     if len(data) < _SIZE or data[0] & 7 != _SERVER or data[24:32] != _stamp(sent):
         raise TimeUnknown("the host that answered is not a time server")
-    if data[0] >> 6 == 3 or not 0 < data[1] <= _MOST_STRATUM:
+    if data[0] >> 6 == 3 or not 0 < data[1] <= _MAX_STRATUM:
         raise TimeUnknown("the time server is not synchronised")
     arrived, left = _seconds(data[32:40]), _seconds(data[40:48])
     return ((arrived - sent) + (left - received)) / 2

@@ -24,7 +24,7 @@ _CLIENT_HELLO, _SERVER_HELLO, _KEY_EXCHANGE, _HELLO_DONE = 1, 2, 12, 14
 _SERVER_NAME, _GROUPS, _POINTS, _ALGORITHMS = 0, 10, 11, 13
 _HEARTBEAT, _VERSIONS, _SHARES, _RENEGOTIATION = 15, 43, 51, 0xFF01
 _NO_COMPRESSION, _DEFLATE = 0, 1
-_LONGEST_RECORD = 1 << 15
+_MAX_RECORD = 1 << 15
 _SUITES_13 = (0x1301, 0x1302, 0x1303)
 _T = TypeVar("_T")
 _Reading = Callable[[AsyncIterator[bytes]], Awaitable[_T | None]]
@@ -194,7 +194,7 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]
             return
         if kind == _ALERT:
             return
-        if kind != _HANDSHAKE or length > _LONGEST_RECORD:
+        if kind != _HANDSHAKE or length > _MAX_RECORD:
             raise NotTls("the service there does not speak TLS")
         try:
             data += await reader.readexactly(length)

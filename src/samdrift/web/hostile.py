@@ -15,7 +15,7 @@ _KEPT = "\t\n\u200c\u200d"
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _ALSO_HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and patterns without a visible form."""
-_MOST_MARKS = 4
+_MAX_MARKS = 4
 """Maximum number of combining marks on one letter; more would overlap the surrounding lines."""
 _MARK_CATEGORIES = frozenset({"Mn", "Me"})
 _REMEMBERED = 0x10000
@@ -23,12 +23,12 @@ _REMEMBERED = 0x10000
 
 _PERHAPS_HIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\xac\xae-\u02ff]")
 """Characters outside Latin script, which need a closer look; a class of all hidden ones would be slow."""
-_PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
+_PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MAX_MARKS + 1},}}")
 
 
 _UNFIT = re.compile(r"[^\w .()+-]+")
-_LONGEST_NAME = 100
-_MOST_READ = 4 * _LONGEST_NAME
+_MAX_NAME = 100
+_MAX_READ = 4 * _MAX_NAME
 """Maximum number of characters read from each end of a name: normalising marks takes quadratic time."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names with a special meaning on Windows, whatever their extension."""
@@ -70,18 +70,18 @@ def _thinned(found: re.Match[str]) -> str:
     shown, marks = [], 0
     for character in found[0]:
         marks = marks + 1 if unicodedata.category(character) in _MARK_CATEGORIES else 0
-        if marks <= _MOST_MARKS:
+        if marks <= _MAX_MARKS:
             shown.append(character)
-        elif marks == _MOST_MARKS + 1:
+        elif marks == _MAX_MARKS + 1:
             shown.append("⟦…⟧")
     return "".join(shown)
 
 
 def safe_name(name: str) -> str:
     """Return a name under which a file can be saved on any system, without leaving its folder."""
-    read = name if len(name) <= 2 * _MOST_READ else name[:_MOST_READ] + name[-_MOST_READ:]
+    read = name if len(name) <= 2 * _MAX_READ else name[:_MAX_READ] + name[-_MAX_READ:]
     fit = _UNFIT.sub("_", unicodedata.normalize("NFC", read)).strip(" .")
     stem, dot, ending = fit.rpartition(".")
-    short = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
-    short = short[:_LONGEST_NAME].strip(" .")
+    short = f"{stem[: _MAX_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
+    short = short[:_MAX_NAME].strip(" .")
     return f"_{short}" if _DEVICE.fullmatch(short) else short or "fil"

@@ -216,7 +216,7 @@ LABORIOUS = (
     Mutant(
         "a name without end is read at its ends where a file is saved",
         "web/hostile.py",
-        "name if len(name) <= 2 * _MOST_READ else name[:_MOST_READ] + name[-_MOST_READ:]",
+        "name if len(name) <= 2 * _MAX_READ else name[:_MAX_READ] + name[-_MAX_READ:]",
         "name",
         (f"{_COSTLY}::test_a_name_without_end_is_read_at_its_ends",),
     ),
@@ -237,7 +237,7 @@ LABORIOUS = (
     Mutant(
         "so many documents of one organisation wait, and no more",
         "messageclient/handover/pdf.py",
-        "if self._wanted[whose] == _MOST_WANTED:",
+        "if self._wanted[whose] == _MAX_WANTED:",
         "if False:",
         (_DOCUMENTS,),
     ),
@@ -262,7 +262,7 @@ LABORIOUS = (
     Mutant(
         "an address book without end is given up",
         "net/addressbook.py",
-        "if len(items) > _MOST_ENTRIES:",
+        "if len(items) > _MAX_ENTRIES:",
         "if False:",
         (
             "tests/unit/net/test_addressbook.py::"
@@ -293,14 +293,14 @@ LABORIOUS = (
     Mutant(
         "what is said in a conversation fills no page",
         "messageclient/reading.py",
-        "fit = sum(size <= _MOST_BYTES for size in accumulate(sizes))",
+        "fit = sum(size <= _MAX_BYTES for size in accumulate(sizes))",
         "fit = len(first)",
         (f"{_COSTLY}::test_a_page_of_a_conversation_ends_and_leads_to_what_came_before",),
     ),
     Mutant(
         "the messages of a conversation fill no page",
         "messageclient/reading.py",
-        "first = mail[:_MOST_SHOWN]",
+        "first = mail[:_MAX_SHOWN]",
         "first = mail",
         (f"{_COSTLY}::test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time",),
     ),

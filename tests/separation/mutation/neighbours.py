@@ -18,7 +18,7 @@ NEIGHBOURS = (
     Mutant(
         "what a person looks for an address by is not of any length",
         "messageclient/finding.py",
-        "few = len(wanted) <= _MOST_WORDS",
+        "few = len(wanted) <= _MAX_NEAR_WORDS",
         "few = True",
         (f"{_DESK}::test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up",),
     ),
@@ -151,8 +151,8 @@ NEIGHBOURS = (
     Mutant(
         "so has the head of a later request",
         "net/server.py",
-        "        self._look_within(self._head_patience)\n        if self._barren > _MOST_BARREN",
-        "        if self._barren > _MOST_BARREN",
+        "        self._look_within(self._head_patience)\n        if self._barren > _MAX_BARREN",
+        "        if self._barren > _MAX_BARREN",
         (f"{_SERVER}::test_a_connection_is_left_alone_while_an_answer_is_awaited",),
     ),
     Mutant(

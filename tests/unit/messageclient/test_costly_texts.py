@@ -269,7 +269,7 @@ def test_a_name_without_end_is_read_at_its_ends(monkeypatch: pytest.MonkeyPatch)
     looked = Normalized()
     monkeypatch.setattr(hostile, "unicodedata", looked)
     assert hostile.safe_name("bilaga" + ABOVE * 3_000 + BELOW * 3_000 + ".pdf").endswith(".pdf")
-    assert looked.normalize.most <= 2 * hostile._MOST_READ
+    assert looked.normalize.most <= 2 * hostile._MAX_READ
     assert hostile.safe_name("x" * 5_000 + ".pdf") == "x" * 96 + ".pdf"
 
 
@@ -408,7 +408,7 @@ async def test_a_page_of_a_conversation_ends_and_leads_to_what_came_before(whole
 async def test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
+    monkeypatch.setattr(reading, "_MAX_SHOWN", 2)
     anna = office.desk("anna")
     for number in range(5):
         await office.receives(label=f"Nummer {number}", conversationId="one")

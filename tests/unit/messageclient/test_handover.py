@@ -433,7 +433,7 @@ async def test_an_organisation_waits_for_its_own_documents_alone(monkeypatch: py
     monkeypatch.setattr(Typesetter, "_run", run)
     monkeypatch.setattr(Typesetter, "available", True)
     typesetter = Typesetter()
-    most = pdf_module._MOST_WANTED
+    most = pdf_module._MAX_WANTED
     asked = [asyncio.create_task(typesetter.pdf({"text": "long"}, HABO)) for _ in range(most + 3)]
     other = asyncio.create_task(typesetter.pdf({"text": "short"}, "0203:mullsjo.se"))
     for _ in range(10):

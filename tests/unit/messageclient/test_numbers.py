@@ -191,7 +191,7 @@ async def test_news_come_part_by_part_and_only_what_was_shown_is_read(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages that arrived since an answer was begun were shown whole, at whatever length."""
-    monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
+    monkeypatch.setattr(reading, "_MAX_SHOWN", 2)
     await office.receives(label="Hej", conversationId="one")
     anna = office.desk("anna")
     (line,) = (await anna.lines(Folder.OPEN, "box")).lines
@@ -247,7 +247,7 @@ async def whole_thread(whole: Whole, conversation: str) -> str:
 async def test_a_long_conversation_is_printed_and_chosen_from_part_by_part_and_says_which(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
+    monkeypatch.setattr(reading, "_MAX_SHOWN", 2)
     anna, conversation, _ = await a_message(whole)
     thread = await whole_thread(whole, conversation)
     for number in range(4):
@@ -277,7 +277,7 @@ async def test_a_short_conversation_is_no_part(whole: Whole) -> None:
 async def test_a_fault_on_a_page_of_earlier_messages_shows_these_again(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
+    monkeypatch.setattr(reading, "_MAX_SHOWN", 2)
     anna, conversation, _ = await a_message(whole)
     thread = await whole_thread(whole, conversation)
     for number in range(4):

@@ -64,7 +64,7 @@ async def test_addresses_of_one_organisation_are_asked_for(client: HttpClient) -
 async def test_pages_without_end_are_given_up_before_they_fill_the_memory(
     client: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(addressbook, "_MOST_ENTRIES", 10)
+    monkeypatch.setattr(addressbook, "_MAX_ENTRIES", 10)
     asked = 0
 
     async def answer(request: Asked) -> bytes:

@@ -38,7 +38,7 @@ _PARTS = {
     Part.ORIGINAL: Phrase("Each message as it was sent, byte for byte"),
     Part.NOTES: Phrase("Notes, which have never been sent"),
 }
-_LONGEST_NUMBER = 256
+_MAX_NUMBER = 256
 _USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
 
 
@@ -90,7 +90,7 @@ class HandOverPages:
         form = await received(request)
         conversation = request.path_params["conversation"]
         number = form["number"].strip()
-        if len(number) > _LONGEST_NUMBER:
+        if len(number) > _MAX_NUMBER:
             form.refuse("number", Phrase("The number must be no more than 256 characters"))
         if not number and form["act"] != "take-back":
             form.refuse("number", Phrase("Enter the number in your records"))
@@ -107,7 +107,7 @@ class HandOverPages:
         form = await received(request)
         conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
         reason = form["reason"].strip()
-        if len(reason) > _LONGEST_NUMBER:
+        if len(reason) > _MAX_NUMBER:
             form.refuse("reason", Phrase("The reason must be no more than 256 characters"))
         if not reason and not ends:
             form.refuse("reason", Phrase("Give a reason, for those who see it later"))

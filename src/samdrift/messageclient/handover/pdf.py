@@ -22,7 +22,7 @@ _AT_ONCE, _AT_ONCE_OF_ONE = 2, 1
 Each document takes a core and some 100 MB, for a moment or for up to two minutes, and others should not
 wait for that.
 """
-_MOST_WANTED = 16
+_MAX_WANTED = 16
 """Maximum number of an organisation's documents being typeset or waiting, all of which are in memory."""
 _SECONDS = 120.0
 _MAX_PDF = 64 << 20
@@ -57,7 +57,7 @@ class Typesetter:
         """
         if not self.available:
             raise NoPdf("PDF support is not installed (extra pdf)")
-        if self._wanted[whose] == _MOST_WANTED:
+        if self._wanted[whose] == _MAX_WANTED:
             raise NoPdf("too many PDFs are being made for the organisation; try again soon")
         content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         self._wanted[whose] += 1

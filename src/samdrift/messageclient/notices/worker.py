@@ -36,7 +36,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_MOST_EVERY = timedelta(minutes=15)
 _LEASE = timedelta(minutes=5)
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+_FIRST_PAUSE, _MAX_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _COMMITTED = timedelta(minutes=1)
 """Time within which a message that arrived before a check of its mailbox is sure to have been committed."""
 _WITHIN = timedelta(hours=24)
@@ -250,7 +250,7 @@ class Notices:
         if now >= datetime.fromisoformat(notice.content["until"]):
             await self._end(organisation, notice, Outcome.NOT_SENT, reason)
             return
-        pause = min(_FIRST_PAUSE * (1 << min(notice.attempts, 10)), _LONGEST_PAUSE)
+        pause = min(_FIRST_PAUSE * (1 << min(notice.attempts, 10)), _MAX_PAUSE)
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             vault.move_notice(notice, due=now + pause, outcome=None, now=now, reason=reason)
 
