@@ -32,8 +32,7 @@ ANY_ID = {
     "{folder}": "open",
     "{none}": "none",
 }
-NEEDS_CONTENT = ("/conversation/", "/message/", "/draft/", "/mailbox/", "/administration/disposal/")
-"""Paths of content, and of decisions about it."""
+"""Values for the parts of a path that identify no record."""
 OF_MANAGERS = (
     "/administration/mailbox/",
     "/rights/{mailbox}/",

@@ -34,7 +34,7 @@ _EVERY, _WHILE_GONE = 10.0, 2.0
 """Seconds between two checks of a dependency, normally and while it is down."""
 _PATIENCE = 15.0
 _LONGEST = 200
-_PARTLY = "it answers a part of the calls alone: {}"
+_PARTLY = "it answers only some of the calls: {}"
 _FALLS = 3
 """Outages within :data:`_WINDOW` that mark an intermittently answering dependency as partly available."""
 _WINDOW = timedelta(seconds=60)

@@ -37,9 +37,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 20
 LEASE = timedelta(minutes=15)
+"""Time for which this process holds claimed messages; no request takes longer than that."""
 _CUT_AT_MOST = 5
 """Maximum number of consecutive outages after which an interrupted message does not wait for its lease."""
-"""``LEASE`` is the time for which this process holds claimed messages; no request takes longer than that."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _MAX_PAUSE = timedelta(minutes=10)
 _MAX_UNHEARD_PAUSE = timedelta(seconds=20)

@@ -63,7 +63,8 @@ def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:
         return _CERTIFICATES.fail(str(error), _SET_UP)
     if until is None:
         return _CERTIFICATES.ok("issuers readable; no revocation lists in use")
-    text = f"the first revocation list ends at {until:%Y-%m-%d %H:%M}Z"
+    at = f"{until:%Y-%m-%d %H:%M}Z"
     if until <= now:
-        return _CERTIFICATES.fail(text.replace("ends at", "ended at"), _TODO)
+        return _CERTIFICATES.fail(f"the first revocation list ended at {at}", _TODO)
+    text = f"the first revocation list ends at {at}"
     return _CERTIFICATES.warn(text, _TODO) if until - now < _SOON else _CERTIFICATES.ok(text)

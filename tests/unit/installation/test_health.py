@@ -115,7 +115,7 @@ def test_a_service_that_answers_a_part_of_the_calls_is_gone_and_not_again_and_ag
         else:
             health.note("smp", "smp.example.se")
     (gone,) = health.conditions()
-    assert gone.reason == f"it answers a part of the calls alone: {reason}"
+    assert gone.reason == f"it answers only some of the calls: {reason}"
     assert len(caplog.messages) <= 5
     since = gone.gone_since
     assert caplog.messages[-1] == f"smp smp.example.se: gone since {since:%Y-%m-%dT%H:%M:%SZ}: {gone.reason}"
