@@ -28,11 +28,6 @@ from tests.vaults import Installation
 ROLES = (Role.MESSAGE_CLIENT,)
 WORDS = ("Planterat-ord", "Planterad-notis", "Planterat-utkast", "Planterad-mall", "Planterad-lista")
 PDF = b"%PDF-1.7\n" + b"Planterat-ord" * 10
-ANY_ID = {
-    "{folder}": "open",
-    "{none}": "none",
-}
-"""Values for the parts of a path that identify no record."""
 OF_MANAGERS = (
     "/administration/mailbox/",
     "/rights/{mailbox}/",
