@@ -121,7 +121,12 @@ OPENS_ENVELOPES = (
 
 MAX_LINES = 600
 MIN_LINES = 50
-MAX_FUNCTION_LINES = 80
+MAX_FUNCTION_LINES = 60
+LONG_FUNCTIONS = {
+    "cli/bench.py:bench": "its options, each with its help",
+    "cli/mailboxsettings.py:manning": "its options, each with its help",
+}
+"""Functions with more lines, and the reason."""
 
 
 def modules() -> list[Path]:
@@ -312,7 +317,7 @@ def test_functions_are_small() -> None:
         for module in modules()
         for name, lines in facts(module.read_text()).functions
     }
-    assert {name: count for name, count in long.items() if count > MAX_FUNCTION_LINES} == {}
+    assert {name for name, count in long.items() if count > MAX_FUNCTION_LINES} == LONG_FUNCTIONS.keys()
 
 
 def test_every_module_says_what_it_is_for() -> None:

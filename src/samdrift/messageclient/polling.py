@@ -241,8 +241,7 @@ class Polling:
     async def _hear(self, client: Client) -> None:
         """Listen to the events of a message service, and reconnect when a stream ends.
 
-        The first stream is ended before its token expires, so that all organisations' streams, which open
-        together at the start, do not need new tokens at the same time.
+        The first stream ends before its token does, so that all organisations do not renew theirs together.
         """
         pause, last = _AGAIN_AFTER, ""
         time = asyncio.get_running_loop().time
