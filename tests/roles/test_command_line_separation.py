@@ -720,7 +720,9 @@ async def test_a_command_for_one_organisation_leaves_another_alone(
     require_recorded(path, done=status == 0, new=seen_by.entries_of(OWN) - logged)
 
 
-ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:agreements", "worker:message-service"})
+_ROUNDS = frozenset({"worker:deletion", "worker:disposal", "worker:fetching", "worker:sending"})
+"""Workers of the message client that look into its vaults now and then; no command opens one as these."""
+ALWAYS = _ROUNDS | {"system:demo", "worker:access-point", "worker:agreements", "worker:message-service"}
 """Principals that open vaults or log cover by agreements all the time while the installation runs."""
 BY_ITSELF = ("log:key:", "gov:cover:changed")
 """Events of the running installation: a log's key, and cover by agreements, also in the operator's log."""

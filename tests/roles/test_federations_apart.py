@@ -250,7 +250,7 @@ async def test_one_that_is_killed_is_started_again_and_the_other_runs_on(place: 
     assert supervised.process(supervised.files[0]) == witness
     assert await place.there.ends(waiting) is MessageStatus.ACCEPTED
     lines = supervised.log.read_text().splitlines()
-    assert any(line.endswith("second: ended with status -9, starts again in 1 s") for line in lines)
+    assert any(line.endswith("second: ended with status -9, restarting in 1 s") for line in lines)
     for name in ("first", "second"):
         assert any(line.startswith(f"{name}: ") and line.endswith("INFO running all") for line in lines)
 
