@@ -339,7 +339,8 @@ async def test_an_envelope_that_does_not_open_hides_no_other_one(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         broken = await body(vault, b"<xhe/>")
-        altered = replace(broken, sealed=(broken.sealed or b"")[:-1] + b"\0")
+        assert broken.sealed is not None
+        altered = replace(broken, sealed=broken.sealed[:-1] + bytes([broken.sealed[-1] ^ 1]))
         await vault.accept(incoming(), altered, b"", now=NOW)
         await vault.accept(incoming(), await body(vault, b"<xhe/>"), b"", now=NOW + MINUTE)
     inbox = (await _news(installation, organisation)).inbox
