@@ -11,7 +11,11 @@ import pytest
 from samdrift.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *sorted(ROOT.glob("changes/*.md")),
+]
 PICTURES = sorted(ROOT.glob("docs/**/*.svg"))
 
 
