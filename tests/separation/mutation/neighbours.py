@@ -51,6 +51,13 @@ NEIGHBOURS = (
         (f"{_JSON}::test_a_document_that_fits_has_a_bounded_number_of_values",),
     ),
     Mutant(
+        "a document may end where a step of the parser ends",
+        "messageservice/interface_d/json.py",
+        "        if rest:  # The parser",
+        "        if True:  # The parser",
+        (f"{_JSON}::test_a_document_may_end_where_a_step_of_the_parser_ends",),
+    ),
+    Mutant(
         "a document is parsed in short steps",
         "messageservice/interface_d/json.py",
         "        self.step = _STEP\n",

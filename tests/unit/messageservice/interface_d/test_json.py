@@ -37,6 +37,17 @@ async def test_what_is_json_is_read_as_the_standard_library_reads_it(size: int) 
         assert await read(data.encode(), size) == value
 
 
+@pytest.mark.parametrize("size", [1, 1000, 10_000])
+@pytest.mark.parametrize("length", [1023, 1024, 1025, 2048, 3072, 4096, 7168, 8192])
+async def test_a_document_may_end_where_a_step_of_the_parser_ends(length: int, size: int) -> None:
+    """A message of exactly 1 024 bytes was answered with 500 (the parser takes no bytes for the end)."""
+    text = "a" * (length - 8)
+    whole = (f'{{"a":"{text}"}}'.encode(), b'{"a":1}'.ljust(length), b'{"a":1'.ljust(length))
+    found = await asyncio.gather(*(read(each, size) for each in whole), return_exceptions=True)
+    assert found[:2] == [{"a": text}, {"a": 1}]
+    assert isinstance(found[2], Refused)
+
+
 @pytest.mark.parametrize("value", [None, True, "text", [], {}])
 async def test_a_value_alone_is_json_too(value: object) -> None:
     assert await read(standard.dumps(value).encode()) == value
