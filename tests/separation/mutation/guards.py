@@ -665,7 +665,7 @@ SESSION_KEYS = (
     ),
     Mutant(
         "a sender's meaningless envelopes are limited",
-        "vault/sql/messageservice-6.sql",
+        "vault/sql/messageservice-forgetting-1.sql",
         "AND r.first_at > since AND r.number >= most;",
         "AND false;",
         (f"{_SESSION_KEYS}::test_refusals_are_counted_for_each_sender_within_a_window",),
