@@ -100,6 +100,20 @@ NEIGHBOURS = (
         (f"{_INCOMING}/test_polling.py",),
     ),
     Mutant(
+        "an envelope that is refused before it is decrypted does not end its sender's limit",
+        "messageservice/incoming/polling.py",
+        "        if decrypted and limit is not None",
+        "        if limit is not None",
+        (_LIMITS, f"{_INCOMING}/test_polling.py"),
+    ),
+    Mutant(
+        "what is taken over together ends a limit only if it was decrypted",
+        "messageservice/incoming/together.py",
+        " for item, _, judgement in judged if judgement.decrypted)",
+        " for item, _, judgement in judged)",
+        (f"{_INCOMING}/test_together.py::test_junk_is_refused_together_in_one_opening_and_judged_once",),
+    ),
+    Mutant(
         "message receipts of a limited sender do not wait",
         "messageservice/incoming/polling.py",
         "    return document.requires_protection and document not in RECEIPTS\n",

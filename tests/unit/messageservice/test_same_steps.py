@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import pytest
 
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.incoming import judging as incoming
-from samdrift.messageservice.incoming.judging import Judging, Unanswerable
+from samdrift.messageservice.incoming.judging import Judgement, Judging, Unanswerable
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.records import KeySet
@@ -122,7 +123,7 @@ async def test_every_failure_takes_the_same_steps(counted: list[Steps], failure:
     judgement = await judged(steps, given)
     assert steps.done == ["parse", "unwrap", "mark", "decrypt 32", "parse"]
     reason = "the payload cannot be decrypted, or is not well-formed"
-    assert judgement == Unanswerable(given.id, reason, meaningless=True)
+    assert judgement == Unanswerable(given.id, reason, meaningless=True, decrypted=True)
 
 
 async def test_nothing_is_decrypted_with_a_key_that_opens_another_envelope(counted: list[Steps]) -> None:
@@ -131,6 +132,17 @@ async def test_nothing_is_decrypted_with_a_key_that_opens_another_envelope(count
     await judged(steps, envelope())
     marked, used = steps.used
     assert marked != used
+
+
+async def test_a_judgement_has_whether_its_payload_was_decrypted(counted: list[Steps]) -> None:
+    """What is refused before that says nothing about its sender's limit."""
+    counted.append(steps := Steps(Claim.TAKEN))
+    own = envelope()
+    unsigned = replace(own, data=own.data.replace(b"SignatureValue>", b"SignatureValue> A", 1))
+    foreign = enclose(letter(HERE, THERE), ENCRYPTION.signing_key(), ENCRYPTION.certificate)
+    for given, decrypted in ((own, True), (envelope(b"<a/>"), True), (unsigned, False), (foreign, False)):
+        judgement = cast(Judgement, await judged(steps, given))
+        assert judgement.decrypted is decrypted
 
 
 async def test_without_marks_only_what_is_plainly_its_senders_is_answered(counted: list[Steps]) -> None:

@@ -103,20 +103,21 @@ class Inbox:
         if lost is not None:
             marks_lost()
 
-    async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
+    async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> bool:
         """Take over one envelope durably, so that the access point may delete its copy.
 
-        Raises if the envelope must wait; it then stays at the access point.
+        Returns whether it was decrypted, so that its sender is not limited. Raises if the envelope must wait;
+        it then stays at the access point.
 
         Clauses: certpub-rest-binding 3.2 step 1b.
         """
         try:
-            await self._take(organisation, item)
+            return await self._take(organisation, item)
         except MarksMissing:
             await self._look_after_marks(organisation)
-            await self._take(organisation, item)
+            return await self._take(organisation, item)
 
-    async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
+    async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> bool:
         now = self._clock()
         access_point = self._access_points[organisation]
         data = item.envelope if item.envelope is not None else await fetched(access_point, item.id)
@@ -134,6 +135,7 @@ class Inbox:
             raise
         if answer is not None:
             self._sender.start_receipt(organisation, *answer)
+        return judgement.decrypted
 
     async def judge(
         self,

@@ -67,6 +67,8 @@ class NewMessage:
     """The scanner's name for the malware, for the log."""
     meaningless: bool = False
     """True if the decrypted payload did not name its envelope's id and sender; such envelopes are counted."""
+    decrypted: bool = False
+    """True if the payload was decrypted, as those of a limited sender are not."""
 
     @property
     def authentic(self) -> bool:
@@ -88,6 +90,7 @@ class NewReceipt:
     grounds: Grounds | None = None
     signed: SignedPart | None = None
     meaningless: Literal[False] = False
+    decrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Unanswerable:
     reason: str
     meaningless: bool = False
     """True if the payload did not decrypt, or not to well-formed XML; such envelopes are counted."""
+    decrypted: bool = False
+    """True if decrypting was tried, as it is not with those of a limited sender."""
 
 
 class SenderLimited(Temporary):
@@ -235,8 +240,8 @@ class Judging:
         opened = locked if claimed.claim is Claim.TAKEN else locked.denied(self._rng)
         judgement = await offload(size, lambda: _open(opened, header, profile))
         if claimed.doubted and judgement.meaningless:
-            return Unanswerable(header.id, _UNREADABLE, meaningless=True)
-        return judgement
+            judgement = Unanswerable(header.id, _UNREADABLE, meaningless=True)
+        return replace(judgement, decrypted=True)
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
         """Check the signing certificate's validity and revocation (envelope-profile-xhe 3.5 a).

@@ -129,11 +129,14 @@ class Limits:
         """Note that the log says that the item waits."""
         self._recorded.add(item.id)
 
-    def taken(self, item: InboxItem) -> None:
-        """Note that an item was taken over; if it was its sender's probe, the limit is over."""
+    def taken(self, item: InboxItem, decrypted: bool) -> None:
+        """Note that an item was taken over; if it was its sender's probe, and decrypted, the limit is over.
+
+        One that was refused before that shows nothing: a sender could end its own limit with such envelopes.
+        """
         self._recorded.discard(item.id)
         limit = self._limits.get(item.sender)
-        if limit is not None and limit.probe == item.id:
+        if decrypted and limit is not None and limit.probe == item.id:
             del self._limits[item.sender]
 
 
@@ -258,7 +261,7 @@ class Polling:
         state.go_on(poll.inbox, judged)
         usual = await self._together.take(organisation, poll.events, judged, unrecorded)
         for item in (each for each in judged if each.id in usual.items):
-            self._is_taken(organisation, state, item)
+            self._is_taken(organisation, state, item, item.id in usual.decrypted)
         for item in (each for each in judged if each.id in usual.limited):
             state.limits.found(item, self._clock())
         for item in waiting:
@@ -293,8 +296,8 @@ class Polling:
                 self._defer(organisation, state, item.id, Hold.LIMIT)
                 return
             try:
-                await self._inbox.take(organisation, item)
-                self._is_taken(organisation, state, item)
+                decrypted = await self._inbox.take(organisation, item)
+                self._is_taken(organisation, state, item, decrypted)
                 return
             except SenderLimited as error:
                 state.limits.found(item, self._clock())
@@ -312,7 +315,9 @@ class Polling:
         until = when + self._settings.lease
         self._held.note(Role.MESSAGE_SERVICE, organisation, item_id, reason, until)
 
-    def _is_taken(self, organisation: ParticipantIdentifier, state: _State, item: InboxItem) -> None:
+    def _is_taken(
+        self, organisation: ParticipantIdentifier, state: _State, item: InboxItem, decrypted: bool
+    ) -> None:
         state.taken.add(item.id)
-        state.limits.taken(item)
+        state.limits.taken(item, decrypted)
         self._held.release(Role.MESSAGE_SERVICE, organisation, item.id)

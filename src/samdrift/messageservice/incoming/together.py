@@ -50,6 +50,8 @@ class Taken:
     events: bool = False
     """True when the poll's events were applied."""
     items: frozenset[str] = frozenset()
+    decrypted: frozenset[str] = frozenset()
+    """Items taken over that were decrypted, which shows that their sender is not limited."""
     limited: frozenset[str] = frozenset()
     """Items that wait because their sender is limited, which is recorded in the organisation's log."""
 
@@ -107,7 +109,8 @@ class Together:
         for answer in answers:
             self._sender.start_receipt(organisation, *answer)
         items_taken = frozenset(each for each in storing if each is not None)
-        return Taken(None in storing, items_taken, waiting)
+        decrypted = items_taken.intersection(item.id for item, _, judgement in judged if judgement.decrypted)
+        return Taken(None in storing, items_taken, decrypted, waiting)
 
     async def _judged(
         self,

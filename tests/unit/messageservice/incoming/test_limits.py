@@ -73,10 +73,20 @@ def test_whatever_is_not_decrypted_and_whatever_is_overdue_is_judged(other: Inbo
 def test_a_limit_is_over_when_the_one_that_was_judged_is_taken_over_and_not_when_another_is() -> None:
     known = limits()
     known.divide(MANY, LATER)
-    known.taken(item("receipt", document=RECEIPT_EXTENDED.value))
+    known.taken(item("receipt", document=RECEIPT_EXTENDED.value), decrypted=False)
+    known.taken(MANY[1], decrypted=True)
     assert known.applies(MANY[1], LATER)
-    known.taken(MANY[0])
+    known.taken(MANY[0], decrypted=True)
     assert known.divide(MANY[1:], LATER)[0] == MANY[1:]
+
+
+def test_a_sender_does_not_end_its_limit_with_an_envelope_that_is_refused_before_it_is_decrypted() -> None:
+    """A limit shows only where something would be decrypted; each such envelope let ten others be judged."""
+    known = limits()
+    known.divide(MANY, LATER)
+    known.taken(MANY[0], decrypted=False)
+    assert known.divide(MANY[1:], LATER)[0] == []
+    assert known.divide(MANY[1:], LATER + AGAIN)[0] == MANY[1:2], "the next one"
 
 
 def test_that_one_waits_is_recorded_once() -> None:

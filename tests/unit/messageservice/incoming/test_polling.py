@@ -26,8 +26,8 @@ PAGE = 50
 
 
 def item(item_id: str) -> InboxItem:
-    """Return an item; one that begins with ``l`` is encrypted, and its sender is limited."""
-    sender, document = ("0203:l.se", SDK_MESSAGE_EXTENDED.value) if item_id[0] == "l" else ("0203:a.se", "d")
+    """Return an item; one that begins with ``l`` or ``r`` is encrypted, and its sender is limited."""
+    sender, document = ("0203:l.se", SDK_MESSAGE_EXTENDED.value) if item_id[0] in "lr" else ("0203:a.se", "d")
     return InboxItem(item_id, "e", sender, ORGANISATION.value, document, "c", "m@p", "AP", now(), 1)
 
 
@@ -63,7 +63,10 @@ class AccessPoint:
 
 
 class Inbox:
-    """An inbox that accepts all items except those with ``x``, whose sender cannot be looked up."""
+    """An inbox that accepts all items except those with ``x``, whose sender cannot be looked up.
+
+    It refuses those with ``r`` before decrypting them.
+    """
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -71,13 +74,14 @@ class Inbox:
         self.answering = False
         self.limiting = True
 
-    async def take(self, organisation: ParticipantIdentifier, waiting: InboxItem) -> None:
+    async def take(self, organisation: ParticipantIdentifier, waiting: InboxItem) -> bool:
         self.tried += 1
         if waiting.id.startswith("l") and self.limiting:
             raise SenderLimited
         if waiting.id.startswith("x") and not self.answering:
             raise DiscoveryUnavailable("SMP answered 503", SharedService.SMP)
         self.taken.append(waiting.id)
+        return not waiting.id.startswith("r")
 
 
 class Transfers:
@@ -192,6 +196,21 @@ async def test_of_many_envelopes_of_a_limited_sender_one_is_judged_each_time() -
                 await asyncio.sleep(0.1)
     assert sorted(inbox.taken) == sorted([*junk, "a"])
     assert held.numbers(now()) == ()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("kind", ["r", "l"])
+async def test_refused_envelopes_of_a_limited_sender_do_not_let_its_others_be_judged(kind: str) -> None:
+    """Only one that was decrypted shows that the limit is over; the others pass one by one until then."""
+    access_point, inbox = AccessPoint("l0"), Inbox()
+    async with polling(access_point, inbox, timedelta(seconds=30), together=Together(judges=False)):
+        await asyncio.sleep(1)
+        del access_point.waiting["l0"]
+        for number in range(1, 9):
+            access_point.comes(f"{kind}{number}")
+        inbox.limiting = False
+        await asyncio.sleep(3 * 30 + 5)
+        assert len(access_point.waiting) == {"r": 5, "l": 0}[kind]
 
 
 @in_virtual_time

@@ -343,12 +343,13 @@ async def test_a_message_that_is_rejected_is_answered_with_the_others(service: S
 async def test_junk_is_refused_together_in_one_opening_and_judged_once(
     service: Service, openings: list[Counter[str]]
 ) -> None:
-    message = service.message()
+    message = replace(service.message(), decrypted=True)
     junk = [service.comes(Unanswerable(f"junk-{number}", "broken envelope")) for number in range(6)]
     comes = service.comes(message)
     openings.clear()
     taken = await service.take(*junk, comes)
     assert taken.items == {item.id for item in (*junk, comes)}
+    assert taken.decrypted == {comes.id}
     assert len(openings) == 1
     assert set(service.judged.values()) == {1}
     for number in range(len(junk)):
