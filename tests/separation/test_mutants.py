@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.vault.database import migrations
 from tests.separation.mutation.mutant import ROOT, Mutant
 from tests.separation.mutation.run import MUTANTS, Fate, copy, fate
 from tests.sizes import sampled
@@ -34,6 +35,33 @@ def test_no_two_guards_have_one_name() -> None:
 def test_the_guard_is_where_its_mutant_takes_it_away(mutant: Mutant) -> None:
     """After a guard was moved or rewritten, this fails until its mutant is updated."""
     assert mutant.changed() != ""
+
+
+_DEFINED = re.compile(r"^CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) ([a-z_]+)", re.MULTILINE)
+_SCHEMAS = (migrations.REGISTRY, migrations.WORKERS, *migrations.VAULT.values())
+
+
+def defined(script: str) -> list[str]:
+    return _DEFINED.findall(migrations.script(script))
+
+
+def in_force(mutant: Mutant) -> list[bool]:
+    """Return for each schema with the mutant's file whether no later file defines the same again."""
+    script = Path(mutant.file).stem
+    before = _DEFINED.findall(migrations.script(script).partition(mutant.text)[0])
+    found = []
+    for parts in _SCHEMAS:
+        scripts = [f"{part}-{number + 1}" for part in parts for number in range(migrations.versions(part))]
+        if script in scripts:
+            later = scripts[scripts.index(script) + 1 :]
+            found.append(not any(name in before[-1:] for each in later for name in defined(each)))
+    return found
+
+
+@pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.file.endswith(".sql")], ids=guard)
+def test_a_guard_is_taken_from_what_the_database_runs(mutant: Mutant) -> None:
+    """A mutant of a function that a later file replaces removes nothing, and its tests pass."""
+    assert any(in_force(mutant) or [True])
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=guard)

@@ -112,7 +112,7 @@ ENTRANCE = (
     ),
     Mutant(
         "one sign-in begins one session in the vault",
-        "vault/sql/people-1.sql",
+        "vault/sql/session-use-1.sql",
         "    IF NOT FOUND THEN\n        RETURN false;\n    END IF;\n    INSERT INTO sessions",
         "    INSERT INTO sessions",
         (f"{_PEOPLE}::test_one_sign_in_begins_one_session_also_after_that_one_ended",),

@@ -298,7 +298,7 @@ DATABASE = (
     ),
     Mutant(
         "a worker reads of the registry where its own vault is and no other",
-        "vault/sql/workers-1.sql",
+        "vault/sql/worker-databases-1.sql",
         " WHERE reader = session_user",
         "",
         (f"{_WORKERS}::test_it_reads_where_its_own_vault_is_and_of_no_other",),

@@ -89,9 +89,16 @@ ORIGINS = (
     ),
     Mutant(
         "an export arrives in no message client that keeps something",
-        "vault/sql/records-arrival-1.sql",
-        "SELECT NOT EXISTS (SELECT FROM records)",
-        "SELECT true",
+        "vault/sql/people-arrival-1.sql",
+        "SELECT NOT EXISTS (SELECT FROM records) AND NOT",
+        "SELECT true OR NOT",
+        (f"{_MOVING}::test_nothing_arrives_in_a_vault_that_has_something",),
+    ),
+    Mutant(
+        "an export arrives in no governance vault that keeps something",
+        "vault/sql/officers-1.sql",
+        "SELECT NOT EXISTS (SELECT FROM records) AND NOT",
+        "SELECT true OR NOT",
         (f"{_MOVING}::test_nothing_arrives_in_a_vault_that_has_something",),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import unicodedata
@@ -615,6 +616,8 @@ async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
     upload = await anna.upload(draft, "a.txt", "text/plain")
     await upload.write(b"text")
     await upload.close()
+    (found,) = await asyncio.gather(anna.draft(draft), return_exceptions=True)
+    assert getattr(found, "stage", found) is DraftStage.OPEN
     with pytest.raises(Changed):
         await anna.submit(draft, approved)
     with_file = (await anna.draft(draft)).version
