@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -467,6 +467,27 @@ def test_a_document_says_what_it_is_about() -> None:
         ("\n", False),
         ("vi ses", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("directions", "whole"),
+    [
+        ((Direction.OUT,), "vår egen märkning"),
+        ((Direction.IN, Direction.OUT), "avsändaren"),
+    ],
+)
+def test_a_document_says_who_marked_a_message_as_confidential(
+    directions: tuple[Direction, ...], whole: str
+) -> None:
+    """Messages sent from here were "marked by the sender", which readers take for the other party."""
+    handover = invented("Hej")
+    (message,) = handover.conversation.messages
+    messages = tuple(replace(message, direction=each) for each in directions)
+    content = written(replace(handover, conversation=replace(handover.conversation, messages=messages)))
+    assert content["confidential"] == f"Omfattas av sekretess enligt {whole}"
+    by = {Direction.IN: "avsändaren", Direction.OUT: "vår egen märkning"}
+    expected = [f"Omfattas av sekretess enligt {by[each]}" for each in directions]
+    assert [each["confidential"] for each in content["messages"]] == expected
 
 
 @given(st.text(alphabet="*_-#1.) \n\tax<&>", max_size=200))

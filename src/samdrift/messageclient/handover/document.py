@@ -10,7 +10,7 @@ from samdrift.messageclient import mail
 from samdrift.messageclient.handover.blocks import Block, blocks
 from samdrift.messageclient.mail import Act, HandOver, Message
 from samdrift.messageclient.pages.delivery import event_words
-from samdrift.messageclient.pages.shown import Shown, kind, party
+from samdrift.messageclient.pages.shown import Shown, kind, marked_here, party
 from samdrift.web.formats import SWEDEN
 from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
@@ -50,7 +50,7 @@ class Document:
             "mark": marked,
             "foot": say(Phrase("Handed over by %(name)s, %(time)s", by)),
             "labels": {name: say(phrase) for name, phrase in _LABELS.items()},
-            "confidential": say(_CONFIDENTIAL) if conversation.confidential else "",
+            "confidential": self._mark(conversation.confidential, here=marked_here(conversation)),
             "confidential_beside": say(Phrase("Check before it is disclosed.")),
             "facts": self._facts(),
             "messages": [self._message(number, each) for number, each in enumerate(conversation.messages, 1)],
@@ -63,6 +63,11 @@ class Document:
                 for note in conversation.notes
             ],
         }
+
+    def _mark(self, confidential: bool, *, here: bool) -> str:
+        if not confidential:
+            return ""
+        return self._shown.say(_MARKED_HERE if here else _MARKED_BY_SENDER)
 
     def _facts(self) -> list[dict[str, Any]]:
         say, handover, conversation = self._shown.say, self._handover, self._handover.conversation
@@ -86,7 +91,7 @@ class Document:
         files = [file for document in one.documents for file in document.files]
         return {
             "heading": self._shown.say(heading),
-            "confidential": self._shown.say(_CONFIDENTIAL) if one.confidential else "",
+            "confidential": self._mark(one.confidential, here=one.direction is Direction.OUT),
             "facts": self._facts_of(one),
             "documents": [
                 {
@@ -169,7 +174,8 @@ class Document:
         ]
 
 
-_CONFIDENTIAL = Phrase("Marked as confidential by the sender")
+_MARKED_BY_SENDER = Phrase("Marked as confidential by the sender")
+_MARKED_HERE = Phrase("Marked as confidential as sent from here")
 _LABELS = {
     "page": Phrase("Page"),
     "files": Phrase("Files"),
