@@ -60,7 +60,7 @@ _REASONS: Mapping[Verdict, str] = {
     Refusal.COUNTER: "the authenticator's counter went back: there may be a copy of it",
     Refusal.SIGNATURE: "the signature is not valid",
     Refusal.TOO_MANY: f"at most {MAX_A_DAY} statements about agreements are allowed per day: wait a day",
-    Refusal.CROWDED: f"a second has room for {MAX_A_SECOND} statements, or for grants alone: state it again",
+    Refusal.CROWDED: f"at most {MAX_A_SECOND} such statements are allowed per second: state it again",
     Effect.OTHER_ORGANISATION: "it does not name this organisation",
     Effect.NO_AUTHORITY: "this person may not state that, or not yet",
     Effect.SELF: "people cannot give rights to themselves or approve their own request",
