@@ -23,6 +23,7 @@ from samdrift.scheduling.claims import Due
 from samdrift.vault import logins
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
+from samdrift.vault.database.session import Session
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -111,6 +112,14 @@ class Installation:
     async def known(self, organisation: ParticipantIdentifier, *roles: Role) -> None:
         """Wait until the gate knows that the organisation is served."""
         await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
+
+    def is_logged_in(self, session: Session, organisation: ParticipantIdentifier) -> bool:
+        """Return whether a session is one of the organisation's vaults.
+
+        Operators of other tests go on in the same process, and their sessions are no part of a test.
+        """
+        found = (self.gate.registry.find(organisation, role) for role in Role)
+        return session._pg.user in {each.login.encode() for each in found if each is not None}
 
     async def witness(self, organisation: ParticipantIdentifier, role: Role, at: datetime) -> None:
         """Record a witness's signature of that moment on the first entry of a log of the organisation."""

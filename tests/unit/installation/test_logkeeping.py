@@ -498,11 +498,14 @@ async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that
     monkeypatch.setattr("samdrift.installation.logkeeping._LOOK_SECONDS", 0.05)
     scene.members, logins = (), 0
     connect = Session.connect
+    assert scene.place.organisation is not None
+    registration = scene.installation.gate.registry.find(scene.place.organisation, AP)
+    assert registration is not None
 
-    async def counted(*given: str) -> Session:
+    async def counted(address: str, *given: str) -> Session:
         nonlocal logins
-        logins += 1
-        return await connect(*given)
+        logins += registration.login in address
+        return await connect(address, *given)
 
     monkeypatch.setattr(Session, "connect", counted)
     keeping = asyncio.create_task(scene.keeper.keep([], [AP]))
@@ -517,6 +520,7 @@ async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that
         await scene.log(1)
         scene.now += MINUTE  # Its turn has come,
         size = await signed()
+        assert logins == 1
         for _ in range(2):
             scene.now += 2 * MINUTE  # others have passed in silence, and time stands still from now on.
             await scene.log(1)

@@ -238,13 +238,11 @@ async def test_a_token_takes_one_round_trip_to_its_vault(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.token()
-    registration = scene.installation.gate.registry.find(scene.habo, Role.MESSAGE_SERVICE)
-    assert registration is not None
     trips: list[list[str]] = []
     run = Session.run
 
     async def noted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
-        if session._pg.user == registration.login.encode():  # Operators of other tests go on meanwhile.
+        if scene.installation.is_logged_in(session, scene.habo):
             trips.append([sql for sql, _ in statements])
         return await run(session, statements)
 
