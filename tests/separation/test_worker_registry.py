@@ -5,6 +5,7 @@ The attacker has taken over a worker at isolation level `process` and bypasses o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.test_database_denies import TABLE_ATTEMPTS, assert_denied, attempt
 from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login
-from tests.vaults import Installation
+from tests.vaults import Installation, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
@@ -93,6 +94,23 @@ async def test_it_keeps_when_something_is_due_in_its_own_vault_and_in_no_other(
     changed = "SELECT vault FROM registry.moments WHERE due_at = '1999-01-01 UTC'"
     assert worker.superuser.rows(changed) == [(worker.mine.vault,)]
     assert_denied(taken, f"SELECT registry.keep_moments({values})", here=True)
+
+
+async def test_whoever_listens_on_a_guess_where_notifications_are_sent_hears_nothing(
+    worker: Worker, taken: psycopg.Connection[Row], installation: Installation
+) -> None:
+    """A worker reaches that database, and any login may LISTEN there: a channel's name is as a password."""
+    victim = await installation.organisation([AP])
+    theirs = await vault_login(installation, victim, AP)
+    for guess in (victim.value, theirs.vault, theirs.schema, theirs.login, "*", "wake", "channel"):
+        attempt(taken, f'LISTEN "{guess}"')
+    with worker.connect() as knowing:
+        attempt(knowing, f'LISTEN "{theirs.channel}"')
+        async with installation.open(victim, AP) as vault:
+            await submitted(vault)
+        (heard,) = await asyncio.to_thread(lambda: list(knowing.notifies(timeout=60, stop_after=1)))
+    assert (heard.channel, heard.payload) == (theirs.channel, "")
+    assert list(taken.notifies(timeout=0.3, stop_after=1)) == []
 
 
 async def test_nothing_of_a_vault_can_be_touched_also_of_its_own(

@@ -223,7 +223,7 @@ DATABASE = (
         "vault/announcing.py",
         "SELECT pg_notify(channel, '') FROM",
         "SELECT pg_notify(channel, ''), pg_notify('wake', 'work') FROM",
-        (f"{_DATABASE}::test_whoever_listens_on_a_guess_hears_nothing",),
+        (f"{_WORKERS}::test_whoever_listens_on_a_guess_where_notifications_are_sent_hears_nothing",),
     ),
     Mutant(
         "what is stored does not depend on the queue of notifications",
