@@ -18,7 +18,7 @@ from tests.roles.stage import INTERVAL, Stage, staged
 from tests.vaults import server_folder
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
     """A federation and two operators."""
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
@@ -33,7 +33,7 @@ async def stage() -> AsyncIterator[Stage]:
             yield everything
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def canaries(stage: Stage) -> AsyncIterator[Canaries]:
     """An operator in the stage's federation with two canary organisations."""
     async with hosted(stage) as everything:
