@@ -12,6 +12,8 @@ from samdrift.contracts.errors import Temporary
 PORT = 123
 _TO_1970 = 2_208_988_800
 """Seconds from 1900, the epoch of NTP, to 1970."""
+_ERA = 2**32
+"""Seconds after which stamps begin at zero again, first in February 2036."""
 _CLIENT, _SERVER = 3, 4
 _SIZE = 48
 _MAX_STRATUM = 15
@@ -67,9 +69,11 @@ def _offset(data: bytes, sent: float, received: float) -> float:
 
 
 def _stamp(moment: float) -> bytes:
-    return struct.pack(">II", int(moment) + _TO_1970, int(moment % 1 * 2**32))
+    return struct.pack(">II", (int(moment) + _TO_1970) % _ERA, int(moment % 1 * 2**32))
 
 
 def _seconds(stamp: bytes) -> float:
+    """Return the time of a stamp; one without its highest bit is from 2036 or later (RFC 4330 3)."""
     whole, part = struct.unpack(">II", stamp)
-    return float(whole - _TO_1970 + part / 2**32)
+    era = 0 if whole >= _ERA // 2 else _ERA
+    return float(whole + era - _TO_1970 + part / 2**32)

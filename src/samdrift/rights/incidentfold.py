@@ -8,9 +8,11 @@ it, but a late notification remains late.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from samdrift.rights.fields import SubjectKind
 from samdrift.rights.folding import Effect, State
@@ -25,6 +27,7 @@ from samdrift.rights.incidents import (
 )
 from samdrift.rights.statements import Statement
 
+_SWEDEN = ZoneInfo("Europe/Stockholm")
 _MONTHS = 12
 _HOURS: Mapping[Clock, int] = {
     Clock.CONCERNED: 6,
@@ -188,11 +191,8 @@ def overdue(incidents: Iterable[Incident], moment: datetime) -> list[tuple[Incid
 
 
 def month_after(moment: datetime) -> datetime:
-    """Return the same time of day one month later, on the last day of that month if it is shorter."""
-    year, month = moment.year + moment.month // _MONTHS, moment.month % _MONTHS + 1
-    for day in range(moment.day, 27, -1):
-        try:
-            return moment.replace(year=year, month=month, day=day)
-        except ValueError:
-            continue
-    return moment.replace(year=year, month=month)
+    """Return the same time of day in Sweden a month later, on the last day of that month if it is shorter."""
+    local = moment.astimezone(_SWEDEN)
+    year, month = local.year + local.month // _MONTHS, local.month % _MONTHS + 1
+    day = min(local.day, monthrange(year, month)[1])
+    return local.replace(year=year, month=month, day=day).astimezone(UTC)

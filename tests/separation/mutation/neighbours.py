@@ -51,6 +51,20 @@ NEIGHBOURS = (
         (f"{_JSON}::test_a_document_that_fits_has_a_bounded_number_of_values",),
     ),
     Mutant(
+        "a list is JSON where the rest was deleted while it was read",
+        "messageservice/interface_d/application.py",
+        "        if listed:  # The rest",
+        "        if True:  # The rest",
+        ("tests/unit/messageservice/interface_d/test_writing.py",),
+    ),
+    Mutant(
+        "a clock is compared after stamps have begun at zero again",
+        "net/timeserver.py",
+        "(int(moment) + _TO_1970) % _ERA",
+        "int(moment) + _TO_1970",
+        ("tests/unit/net/test_timeserver.py",),
+    ),
+    Mutant(
         "a document may end where a step of the parser ends",
         "messageservice/interface_d/json.py",
         "        if rest:  # The parser",

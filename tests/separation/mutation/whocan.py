@@ -121,6 +121,13 @@ WHO_CAN = (
         instead="            pass\n",
     ),
     _without(
+        "a month of an incident's clock is one of Sweden's calendar",
+        "rights/incidentfold.py",
+        "    local = moment.astimezone(_SWEDEN)",
+        _INCIDENTS,
+        instead="    local = moment.astimezone(UTC)",
+    ),
+    _without(
         "an officer closes an incident",
         "rights/incidentfold.py",
         "                allowed, over = officer, incident.closed is not None",

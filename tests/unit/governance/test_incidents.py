@@ -120,6 +120,12 @@ def test_the_final_report_is_due_a_month_after_the_notification_or_after_its_las
     assert final.due == month_after(told)
     assert month_after(datetime(2027, 1, 31, tzinfo=UTC)) == datetime(2027, 2, 28, tzinfo=UTC)
     assert month_after(datetime(2026, 12, 5, tzinfo=UTC)) == datetime(2027, 1, 5, tzinfo=UTC)
+    for first, later in (
+        ("2027-01-29T00:30+01:00", "2027-02-28T00:30+01:00"),  # 28 January in UTC
+        ("2026-12-01T00:30+01:00", "2027-01-01T00:30+01:00"),
+        ("2027-03-01T00:30+01:00", "2027-04-01T00:30+02:00"),
+    ):
+        assert month_after(datetime.fromisoformat(first)) == datetime.fromisoformat(later)
     late = house()
     second = opened(late, frozenset({Clock.NOTIFICATION, Clock.FINAL_REPORT}))
     latest = only(late).aware + timedelta(hours=72)

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -45,7 +45,7 @@ def ahead(seconds: float, stratum: int = 2, leap: int = 0) -> Callable[[bytes], 
 
     def answer(question: bytes) -> bytes:
         now = time.time() + seconds
-        stamp = struct.pack(">II", int(now) + _TO_1970, int(now % 1 * 2**32))
+        stamp = struct.pack(">II", (int(now) + _TO_1970) % 2**32, int(now % 1 * 2**32))
         return bytes([leap << 6 | 4 << 3 | 4, stratum]) + bytes(22) + question[40:48] + stamp + stamp
 
     return answer
@@ -57,6 +57,18 @@ async def test_a_clock_that_is_off_by_so_much(seconds: float, state: State) -> N
         off = await clock_offset("127.0.0.1", port, 30.0)
         assert abs(off - timedelta(seconds=seconds)) < timedelta(seconds=0.9)
         assert (await check_clock(f"127.0.0.1:{port}")).state is state
+
+
+@pytest.mark.parametrize("moment", ["2036-02-07T06:28:16Z", "2036-02-07T06:28:15Z", "2103-01-01T00:00:00Z"])
+async def test_a_clock_is_compared_after_stamps_have_begun_at_zero_again(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 4330 3: in February 2036 the seconds since 1900 no longer fit into 32 bits."""
+    now = datetime.fromisoformat(moment).timestamp()
+    monkeypatch.setattr(time, "time", lambda: now)
+    async with serving(ahead(5)) as port:
+        (off,) = await asyncio.gather(clock_offset("127.0.0.1", port, 30.0), return_exceptions=True)
+    assert off == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(

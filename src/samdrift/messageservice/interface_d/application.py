@@ -341,7 +341,8 @@ async def _listed(
     yield writing.opening(links) + "["
     yield ",".join(writing.resource(record, events) for record, events in first[0])
     async for listed, _ in others:
-        yield "," + ",".join(writing.resource(record, events) for record, events in listed)
+        if listed:  # The rest may have been deleted since.
+            yield "," + ",".join(writing.resource(record, events) for record, events in listed)
     yield "]}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.attributes import attributes
+from samdrift.messageservice.interface_d.application import _listed as listed
+from samdrift.messageservice.interface_d.mailboxes import Listing
 from samdrift.messageservice.interface_d.writing import resource
 from samdrift.vault.records import MessageRecord, StatusEvent
 from tests.unit.wire.sdkmessage.samples import FULL
@@ -30,6 +33,20 @@ def test_a_message_says_what_it_says_of_itself() -> None:
     assert address == FULL.recipient.attention.sub_organisation.extension
     assert said["messageStatus"] == "SCHEDULED"
     assert "digitalDocument" not in said
+
+
+async def test_a_list_is_json_where_the_rest_was_deleted_while_it_was_read() -> None:
+    """A client reads a list in batches, and another one deletes the last message in between."""
+
+    async def others() -> AsyncIterator[Listing]:
+        yield ((message(), ()),), False
+        yield (), False
+
+    pieces = [piece async for piece in listed({}, (((message(), ()),), False), others())]
+    (opened, *_, closed) = pieces
+    assert (opened[-1], closed) == ("[", "]}")
+    assert not [piece for piece in pieces if piece.endswith(",")]
+    assert len(json.loads("".join(pieces))["data"]) == 2
 
 
 def test_a_message_of_which_only_facts_were_kept_says_those() -> None:
