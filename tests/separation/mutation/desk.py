@@ -145,7 +145,7 @@ DESK = (
         "the process that sets a PDF has nothing of ours around it",
         "messageclient/handover/pdf.py",
         'env={"RAYON_NUM_THREADS": "1"},',
-        "env=None,",
+        'env={**__import__("os").environ},',
         (f"{_HANDOVER}::test_a_process_of_its_own_without_keys_sets_the_pdf",),
     ),
     Mutant(

@@ -160,9 +160,9 @@ MOMENTS = (
     ),
     Mutant(
         "vaults' logins do not enter the registry's database",
-        "vault/rights.py",
-        "groups = (database.worker_group, database.registry_group)",
-        "groups = (database.worker_group, database.registry_group, database.vault_group)",
+        "vault/provision.py",
+        "await rights.let_vaults_in(beside, self._database, let=False)",
+        "await rights.let_vaults_in(beside, self._database, let=True)",
         (f"{_DATABASE}::test_no_other_database_can_be_entered",),
     ),
     Mutant(

@@ -108,8 +108,11 @@ MUTANTS: tuple[Mutant, ...] = (
     *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
-_ASSERTED = ("AssertionError", "assert ", "Failed: ")
-"""Beginnings of pytest's message when an assertion failed, or when an expected exception was not raised."""
+_ASSERTED = ("AssertionError", "assert ", "Failed: ", "TimeoutError")
+"""Beginnings of pytest's message when an assertion failed, or when an expected exception was not raised.
+
+Tests wait at least a minute for what they expect, so one that waits in vain has failed, too.
+"""
 _WITHIN = 600
 
 

@@ -448,7 +448,7 @@ async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) ->
     draft, version = await written(anna)
     sent = await anna.submit(draft, version)
     again = None
-    with contextlib.suppress(DraftClosed):
+    with contextlib.suppress(DraftClosed, Changed):
         again = await anna.submit(draft, version)
     assert again == sent
     (waiting,) = await anna.outbox("box")
@@ -461,8 +461,8 @@ async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) ->
         anna.take_over_draft(draft),
         anna.remove_file(draft, "x"),
     ):
-        with pytest.raises(DraftClosed):
-            await attempt
+        (refused,) = await asyncio.gather(attempt, return_exceptions=True)
+        assert isinstance(refused, DraftClosed)
     undone = await anna.undo(draft)
     assert (undone.stage, undone.content) == (DraftStage.OPEN, TYPED)
     assert await anna.outbox() == ()
