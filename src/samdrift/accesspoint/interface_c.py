@@ -191,10 +191,10 @@ class InterfaceC:
             body = await vault.incoming_body(_item_id(request))
         if body is None:
             raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
-        if body.size <= IN_ROW:  # It is here already; a stream takes tasks of its own.
+        if body.size <= IN_ROW:  # The body is in memory already; a stream would need extra tasks.
             return Response(await body.read_all(), media_type="application/xml")
         pieces = body.pieces()
-        first = await anext(pieces)  # Before the answer begins, which could not say any more that it waits.
+        first = await anext(pieces)  # Failures can only be reported before the response starts.
         return StreamingResponse(
             _pieces(first, pieces), media_type="application/xml", headers={"content-length": str(body.size)}
         )
@@ -516,7 +516,7 @@ class Polling:
         if not news.inbox and len(news.events) < _MAX_ITEMS:
             last = news.events[-1].sequence if news.events else asked.after
             since = self._seconds()
-            if organisation not in self._nothing:  # All begin with the start, and would end together.
+            if organisation not in self._nothing:  # Spread the first expiries, which would coincide.
                 since -= _BELIEVED * phase(organisation)
             self._nothing[organisation] = (last, asked.past, count), since
         return Poll(news.events, news.inbox)

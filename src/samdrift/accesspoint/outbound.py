@@ -210,7 +210,8 @@ class Outbound:
         except PeerUnreachable as failure:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
         except SealBroken:
-            # It comes back, where its folder was not mounted; or another attempt was the last.
+            # Not final: the folder of objects may be mounted again, or another attempt has just ended the
+            # transfer.
             return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is missing or was altered")
         if answered.status >= 500 and not answered.body:
             return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
@@ -413,7 +414,7 @@ class Sending(InFlight):
                 due = await vault.next_due()
                 under_way = bool(hopeful or self._to(organisation))
                 if due is not None and due <= now and len(claimed) < room and under_way:
-                    self._backlog.add(organisation)  # It is for recipients that have all of their places.
+                    self._backlog.add(organisation)  # The rest is for recipients whose slots are all in use.
                     due = await vault.due_after(now)
         self._leftovers.done(organisation)
         for transfer, body in zip(hopeful, bodies, strict=True):

@@ -128,7 +128,7 @@ class Governance:
             later = WAITING_TIME if record.keys.persons_sign(signing.at) else timedelta()
             what_is_given = Rights(to, ORGANISATION, frozenset({role}))
             signing.agree(first, second, Given(what_is_given, signing.at + later, until + later, asked=True))
-        signing.agree(first, second, Enrolled(to, name, key, until))  # After the role, which it would delay.
+        signing.agree(first, second, Enrolled(to, name, key, until))  # Last: an enrolled key delays roles.
         return await self.append(*signing.signed)
 
     async def confirm(self, of: str, person: Person) -> tuple[Entry, ...]:

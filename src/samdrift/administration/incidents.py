@@ -116,7 +116,7 @@ async def _record(
     gate, event, principal = installation.gate, EVENTS[type(act)], Principal(PrincipalKind.OPERATOR, asked.by)
     for each in organisations:
         await note(installation, event, asked.by, each, facts)
-        if _first_role(installation, each) is not Role.GOVERNANCE:  # Its pages see governance's log alone.
+        if _first_role(installation, each) is not Role.GOVERNANCE:  # The pages read only governance's log.
             await gate.record_for_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
 
 

@@ -56,7 +56,7 @@ async def basis_of(
             async for entries in _entries(installation, organisation, role, uses.first, uses.last):
                 uses.take(entries)
         except VaultError:
-            continue  # A vault that is locked shows nothing now; the answer says which logs were read.
+            continue  # A locked vault cannot be read; the answer lists the logs that were read.
         uses.roles.add(role.value)
     return Basis(copy, record, await _counted(installation, organisation), uses)
 

@@ -137,7 +137,7 @@ async def checkpoint(
             await state_key(installation, place, system_clock(), custodian)
         async with opened(installation, place) as tree:
             state = await tree.state()
-        if state.size != state.signed:  # There are entries about the key, which the checkpoint is to cover.
+        if state.size != state.signed:  # Cover the new entries about the key as well.
             await keeper.round(place)
     return await standing(installation, place)
 

@@ -55,7 +55,7 @@ class NotOfTheStaff(Explained):
 
 def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> StaffKeysConfig:
     """Return the member of the staff with that name, if they may run the command."""
-    own = name.removeprefix(f"{PrincipalKind.OPERATOR}:")  # As statements name the operator's staff.
+    own = name.removeprefix(f"{PrincipalKind.OPERATOR}:")  # Statements name the staff with this prefix.
     found = next((each for each in staff if each.name == own), None)
     if found is None:
         text = f"{name} is not one of the operator's staff: [[staff]] in the configuration lists their names"

@@ -248,7 +248,7 @@ def _decrypt_into(
     except pyrage.DecryptError as error:
         raise _undecrypted(path, str(error)) from None
     except BrokenPipeError:
-        return  # Nobody reads on.
+        return  # The reader has closed the pipe.
     except OSError as error:
         if error.errno is not None:
             raise

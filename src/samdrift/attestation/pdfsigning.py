@@ -38,13 +38,13 @@ async def signed_pdf(pdf: bytes, key: SigningKey) -> bytes:
 
 
 def _signed(pdf: bytes, key: SigningKey) -> bytes:
-    # The library takes a second to import and is for this alone.
+    # Imported here: the library takes a second to import, and only this function needs it.
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
     from pyhanko.sign.fields import SigSeedSubFilter
     from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
     about = PdfSignatureMetadata(FIELD, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
-    # What is added begins on a line of its own (ISO 19005-2, 6.1.9).
+    # The appended part must begin on a new line (ISO 19005-2, 6.1.9).
     whole = pdf if pdf.endswith(b"\n") else pdf + b"\n"
     out = PdfSigner(about, _signer(key)).sign_pdf(IncrementalPdfFileWriter(BytesIO(whole)))
     content: bytes = out.getvalue()

@@ -447,7 +447,7 @@ class LogVerifier:
         elif state.first != state.chained + 1:
             self._stop(state.chained + 1, "the numbers of the tree do not continue those before it")
         else:
-            state.not_before = _seconds(str(facts.get("at")))  # nothing is older than the tree itself
+            state.not_before = _seconds(str(facts.get("at")))  # no leaf is older than the tree's first one
         return not state.stopped
 
     def _miss(self, number: int, retention: int) -> None:

@@ -90,7 +90,7 @@ class Environment:
         self.folder.mkdir()
         self._ours.touch()
         self._unfinished.touch()
-        # The resolved path: a link like python3 may mean another version tomorrow.
+        # The resolved path: a link such as python3 may point to another version tomorrow.
         interpreter = os.path.realpath(sys.executable)
         if _run([interpreter, "-m", "venv", str(self.folder)], held):
             raise EnvironmentFailure(f"{self.folder} could not be made, see above")
@@ -113,7 +113,8 @@ class Environment:
         self._require_pip(held)
         status = _run([self._python, *_PIP, *_INSTALL, *again, "-r", str(self.lock)], held, packages)
         if status > 0:
-            # Pip gave up by itself, so what it installed is whole; killed (< 0), it may have left halves.
+            # Pip stopped by itself, so every installed package is complete; a killed pip (< 0) may leave
+            # partial ones.
             self._unfinished.unlink()
         if status:
             raise EnvironmentFailure("the locked dependencies could not be installed, see above")

@@ -33,10 +33,10 @@ def launch(checkout: str, arguments: Sequence[str]) -> int:
     python = python_of(_own(checkout))
     if testing:
         os.chdir(checkout)
-        # The tests start some hundred processes, each of which would compile every module again.
+        # Cache bytecode: the tests start many processes, each of which would compile every module again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         return os.execv(python, [python, "-m", "pytest", *arguments[1:]])
-    # -P: nothing that lies in the caller's folder is imported.
+    # -P keeps Python from importing modules from the caller's folder.
     return os.execv(python, [python, "-P", "-m", "samdrift.cli.main", *arguments])
 
 

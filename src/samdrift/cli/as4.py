@@ -105,7 +105,7 @@ def _key(file: Path) -> Iterator[Unwrap]:
 
 
 def _own_keys(config: Path) -> Iterator[Unwrap]:
-    # The key store takes a while to import, and most captures are looked at without it.
+    # Imported here: the key store takes a while to import, and most captures are read without it.
     from samdrift.installation.vaultsettings import key_store
 
     with reported_as_usage_errors():

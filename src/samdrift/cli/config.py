@@ -71,7 +71,7 @@ def _text(file: Path, error: ConfigError) -> str:
 
 
 def _apart(files: Sequence[Path]) -> bool:
-    from samdrift.cli.installations import read_installations  # It needs keys, and the driver of databases.
+    from samdrift.cli.installations import read_installations  # Imports key store and database driver.
 
     try:
         read_installations(files)

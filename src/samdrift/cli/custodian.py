@@ -187,7 +187,7 @@ async def _add(config: Config, key: PublicKey, persons: Persons | None) -> None:
     async with administering(config, begin=True) as installation:
         custodians = custodians_of(installation)
         if persons is not None and persons.second is None:
-            # The other one agrees to this key later, and it cannot be made again.
+            # The second custodian approves this very key later, and it cannot be made again.
             await asyncio.to_thread(_wait_once, custodians, key)
         await admit(installation, key, persons)
 

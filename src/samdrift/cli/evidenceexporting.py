@@ -61,7 +61,7 @@ def export_evidence(
 
 
 async def _gather(config: Config, order: Order, who: Asked, out: Path, consent: str, *, asic: bool) -> bool:
-    # A section has the entries of all that came after the message, of other messages and organisations, too.
+    # A section contains every later entry of the log, including those about other messages and organisations.
     extent = until_now() if order.section else Extent.message(order.message_id.lower())
     wanted = Wanted("evidence export", Level.METADATA, extent)
     caller = Caller(who.by, who.reason, consent, who.account, who.proof)

@@ -136,7 +136,7 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
     if folder.exists() and any(folder.iterdir()):
         raise Unusable(f"{shown(folder)}: is not empty; a new installation gets a folder of its own")
     owner = _owner(answers.serves_as)
-    # Processes with users of their own read the configuration and the trust folder, and nothing else here.
+    # Processes that run as other users read the configuration and the trust folder, and nothing else here.
     others = 0o005 if answers.each_its_process else 0
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o750 | others)

@@ -103,7 +103,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     The yielded function reports the amount done.
     """
-    # Imported here, since every command imports this module and few have long work.
+    # Imported here, since every command imports this module and few show progress.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

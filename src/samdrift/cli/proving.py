@@ -79,7 +79,7 @@ def prove(name: str) -> Proof:
     command, context = _running()
     before: Proof | None = context.meta.get(f"{_PROVEN}{name}")
     if before is not None:
-        return before  # One run is signed once, however many of its parts ask.
+        return before  # One signature per run, however many callers ask for proof.
     with reported_as_usage_errors():
         configs = [_read(each) for each in _configs(context.params)]
         staffed = [each for each in configs if each.staff]

@@ -172,7 +172,7 @@ def _under_way(status: TransferStatus) -> str:
 
 def _waits_for(config: Path, retried: Retried) -> str:
     """Return a line that describes whether a due transfer is attempted now or waits for a serving process."""
-    # What asks a running process takes a while to import, and no other command here asks one.
+    # Imported here: slow to import, and no other command here queries a running process.
     from samdrift.installation.control import ControlRefused, control_folder
     from samdrift.installation.reporting import ask_running
 

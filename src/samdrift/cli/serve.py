@@ -165,7 +165,7 @@ async def _until_stopped(serving: _Serving) -> None:
     except asyncio.CancelledError:
         if not stop.is_set() or starting is None:
             raise
-        starting.uncancel()  # Told to stop before it served, as while it waits for its database.
+        starting.uncancel()  # Stopped during the start, for example while waiting for the database.
     _LOGGER.info("stopped")
 
 
@@ -179,7 +179,7 @@ async def _serve_until(stop: Stop, serving: _Serving) -> None:
     isolated = config.isolation.level is Isolation.PROCESS
     if isolated:
         leave_no_trace()
-    # What comes before all processes serve starts none of them again, and ends none either.
+    # Until all processes serve, the signal to roll must neither restart nor end any of them.
     asyncio.get_running_loop().add_signal_handler(ROLL, _nothing_to_roll)
     async with contextlib.AsyncExitStack() as stack:
         roll = _nothing_to_roll

@@ -43,7 +43,7 @@ def status(
             running = run(_asked(loaded, folder))
             unknown = not running and is_hidden(loaded.vaults)
             if unknown:
-                # Where processes are asked is in the key store, unless the configuration says otherwise.
+                # By default, the sockets for querying processes are in the key store's folder.
                 complain(
                     f"key-store: {shown(secrets)} does not exist, so running processes cannot be queried:"
                 )
@@ -64,7 +64,7 @@ def status(
 async def _asked(config: Config, folder: Path) -> tuple[Running, ...]:
     if config.isolation.level is not Isolation.PROCESS:
         return await ask_running(folder)
-    # Imported here, since no other level needs a client of the network.
+    # Imported here, since no other isolation level needs a network client.
     from samdrift.installation.reports import every_report
 
     return await every_report(config)

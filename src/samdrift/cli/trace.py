@@ -135,7 +135,7 @@ def _message(text: str) -> str:
 def _write_page(
     file: Path, organisation: ParticipantIdentifier, message: str, steps: Sequence[Step], language: Language
 ) -> None:
-    from samdrift.evidence.tracepage import trace_page  # What pages are made of takes a while to import.
+    from samdrift.evidence.tracepage import trace_page  # The page templates are slow to import.
 
     page = trace_page(organisation.value, message, steps, datetime.now(UTC), language)
     with new_file(file) as draft:

@@ -119,7 +119,7 @@ class Mailbox:
                             yield _object(message, "a message")
             except Refused as refused:
                 if refused.status == 404 and (refused.explained or refused.bare) and len(asked) == 1:
-                    return  # A page of something else that lies there is neither.
+                    return  # Not another server's error page, which is neither explained nor bare.
                 raise
             document = _object(page.close(), "the answer")
             _require_list(document.get("data"))

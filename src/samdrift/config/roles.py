@@ -268,7 +268,7 @@ class MessageServiceConfig:
     ] = LONGEST_SECONDS
 
 
-# Of everything with pages.
+# For every role with pages.
 PagesPort = Annotated[
     int | None,
     Key(

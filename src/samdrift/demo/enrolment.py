@@ -351,7 +351,7 @@ def _config_text(
         "[address_book]",
         f"url = {json.dumps(places.address_book)}",
         'file = "addressbook.json"',
-        # The operators join one after the other, and pages show the names of all.
+        # Refresh often: operators join one after the other, and pages show the names of all organisations.
         *(["refresh_seconds = 15", "retry_seconds = 2"] if any(one.sign_in for one in organisations) else []),
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]

@@ -75,7 +75,7 @@ class DemoWitness:
         """Create the witness's key, or load the existing one."""
         name = f"witness.{operator.folder}.samdrift.test/1"
         sock = listening_socket(_HOST)
-        sock.listen()  # An operator that starts before the witness answers waits for it.
+        sock.listen()  # Queue connections of operators that start before the witness serves.
         with opened(folder / "witness", name, {}) as made:
             return cls(folder / "witness", name, sock, made.key)
 

@@ -94,7 +94,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
                 opened += await settle_office(started.gate, enrolled.config, one, officers)
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
-            await witness.serve(outlasting)  # The operators ask it until they end.
+            await witness.serve(outlasting)  # It must outlast the operators, which use it until they end.
         if pages:
             await _know_each_other(tuple(enrolled for enrolled, _ in run))
         yield World(federation, tuple(run), clients, tuple(witnesses), opened)

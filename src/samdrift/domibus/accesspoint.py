@@ -130,7 +130,7 @@ class DomibusAccessPoint:
             raise TransferRefused(TransferReason.ENVELOPE_INVALID, error.text) from None
         else:
             if given != message.message_id:
-                # It is on its way: another attempt would send it a second time.
+                # Domibus is already sending the message, so another attempt would send it twice.
                 raise TransferRefused(TransferReason.GIVEN_UP, "Domibus took the message under another id")
         self._transfers.submitted(envelope_id)
         return Submission(envelope_id, message.message_id, created)

@@ -142,7 +142,7 @@ class Plugin:
         """Return the errors of a submitted message, in any order."""
         try:
             return await self._ask("errors", domibus.ask_errors(message_id), domibus.errors)
-        except PluginRefused:  # It is there twice: sent and received.
+        except PluginRefused:  # This Domibus has both sent and received the message.
             return await self._ask("errors", domibus.ask_own_errors(message_id), domibus.errors)
 
     async def mark_downloaded(self, message_id: str) -> None:

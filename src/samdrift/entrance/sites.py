@@ -100,7 +100,7 @@ class _OneSite:
             return self._site(_CLOSED_KEY, Closed.LOCKED)
         except VaultSuspended:
             return self._site(_CLOSED_KEY, Closed.SUSPENDED)
-        except VaultError:  # Closed for good, or about to be.
+        except VaultError:  # Any other reason, such as the vault being closed.
             return None
 
     def _site(self, key: bytes, closed: Closed | None = None) -> Site:

@@ -172,7 +172,7 @@ class _Writing:
             try:
                 files = grounds.Named.read(document).files()
             except ValueError:
-                continue  # The evidence says so: what an entry names is not there.
+                continue  # Verification will report that grounds named by an entry are missing.
             kept = await vault.grounds(files.keys())
             for digest, file in files.items():
                 if digest in kept:

@@ -173,7 +173,7 @@ _KEY_USAGE = {
     Use.OCSP: _usage(digital_signature=True),
 }
 _EXTENDED = {
-    # For both directions, as function certificates of SITHS are: an access point has one for mutual TLS.
+    # Valid in both directions, like SITHS function certificates: an access point uses one for mutual TLS.
     Use.TLS_SERVER: (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
     Use.TLS_CLIENT: (ExtendedKeyUsageOID.CLIENT_AUTH,),
     Use.OCSP: (ExtendedKeyUsageOID.OCSP_SIGNING,),

@@ -287,7 +287,7 @@ async def session(
     async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
         return await gate.record_for_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
 
-    looked = ticks()  # Before the record is read: the first entry may take longer than a consent lasts.
+    looked = ticks()  # Before the record is read: the first entry may take longer than a consent.
     if demonstration:
         permit, known = Permitted(Way.DEMONSTRATION), clock()
     else:
@@ -310,6 +310,6 @@ async def session(
         outcome = "broken-off"
         raise
     finally:
-        with contextlib.suppress(VaultError):  # What is raised from within is the reason.
+        with contextlib.suppress(VaultError):  # Must not replace an exception raised by the body.
             summary = {"parts": str(running.parts), "outcome": outcome}
             await logged(ConsentEvent.CLOSED, {**permit.facts(), **summary})

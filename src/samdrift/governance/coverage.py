@@ -314,7 +314,7 @@ def _chain(
     back: list[Link] = []
     for principal in _reached(root, below):
         for performer, agreements in below.get(principal, {}).items():
-            # Back, if each way to the principal leads through the performer.
+            # It leads back if every path to the principal passes through the performer.
             onward = principal in _reached(root, below, without=performer)
             (links if onward else back).append(Link(function, principal, performer, tuple(agreements)))
     return links, back

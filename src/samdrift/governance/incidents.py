@@ -79,7 +79,7 @@ def from_log(entries: Iterable[LogEntry]) -> dict[str, Incident]:
     An entry that is malformed, or that does not fit the entries before it, changes nothing.
     """
     known: dict[str, Incident] = {}
-    seen: set[tuple[str, str]] = set()  # The operator's log has an act once for each organisation.
+    seen: set[tuple[str, str]] = set()  # The operator's log repeats an act for each organisation.
     for entry in entries:
         kind = _ACTS.get(entry.event)
         if kind is None:

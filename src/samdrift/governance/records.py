@@ -197,7 +197,7 @@ class Records:
     ) -> tuple[tuple[Entry, ...], Verdict | None]:
         try:
             return await self._appended(organisation, signed, roots)
-        except BaseException:  # What was folded in may not be stored.
+        except BaseException:  # The cached record may have statements that were not stored.
             self._records.pop(organisation, None)
             raise
 
@@ -246,7 +246,8 @@ class Records:
     ) -> tuple[tuple[Entry, ...], Verdict | None]:
         async with self._vaults.open(organisation, Purpose.ADMINISTER) as vault:
             record = await self._current(organisation, vault)
-            # A statement that was not appended within a day is too old also where the clock was set back.
+            # The witnessed time counts too: setting the clock back must not make a statement of more than a
+            # day ago valid.
             before, now = record.number, self._clock()
             now = max(now, (await vault.cover_facts()).witnessed or now)
             for each in signed:
@@ -256,7 +257,7 @@ class Records:
                 if verdict in GOOD:
                     record.append(each)
                     continue
-                if record.number > before:  # What was folded in is not stored.
+                if record.number > before:  # Drop the record, since its new statements are not stored.
                     self._records.pop(organisation, None)
                 copied = {"counted_back": each.key} if verdict is Refusal.COUNTER else {}
                 vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **copied, **_facts(each))
@@ -285,7 +286,7 @@ class Records:
     async def _current(self, organisation: ParticipantIdentifier, vault: SignedStatementKeeping) -> Record:
         record = self._records.get(organisation)
         last = await vault.last_signed_statement()
-        if record is None or last < record.number:  # The database came back from a backup.
+        if record is None or last < record.number:  # The database was restored from a backup.
             record = Record(organisation.value, self._folds)
         try:
             await read_on(record, vault, last)

@@ -153,5 +153,5 @@ def clocks(matter: Matter, incidents: Iterable[Incident], now: datetime) -> Iter
 
 
 def _cover(ends: Mapping[str, datetime], now: datetime) -> Iterable[Pending]:
-    year = timedelta(days=366)  # An agreement's beginning does not matter: each warning is given.
+    year = timedelta(days=366)  # The start does not matter if it is early enough for every warning.
     return [Pending(Matter.COVER, function, end - year, end) for function, end in ends.items() if now < end]

@@ -135,7 +135,7 @@ class Webhooks:
                 looking = {each: task for each, task in looking.items() if not task.done()}
                 former = [one for one in self._kept if not (ours(one, Role.GOVERNANCE) or one in looking)]
                 for each in former:
-                    del self._kept[each]  # What another process does meanwhile is read from the log.
+                    del self._kept[each]  # Another process works here now; the log has its results.
                     self._next.pop(each, None)
                 due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
                 for each in due:
@@ -163,7 +163,7 @@ class Webhooks:
             waiting = self._kept[organisation].waiting.values()
             later = min([self._clock() + _NET, *(each.due for each in waiting)])
         except (Temporary, NotServed):
-            pass  # Locked, suspended or away: it is looked at again.
+            pass  # The vault is locked, suspended or unreachable; check again later.
         except Exception as error:
             on_failure(error)
         if organisation in self._next:

@@ -229,7 +229,7 @@ def _members(
         if door.kind is DoorKind.MEMBER and door.through in by_digest:
             known = found.setdefault(by_digest[door.through], [])
             for place, (other, began, over) in enumerate(known):
-                # One and the same stay in the group, counted for each thing that the group was given.
+                # The same membership, counted once for each right that was given to the group.
                 if door.who == other.who and (over is None or since <= over):
                     known[place] = other, began, _later(over, gone)
                     break

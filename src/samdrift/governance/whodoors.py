@@ -123,7 +123,7 @@ class Doors:
 
     def take(self, entry: LogEntry) -> None:
         """Add one log entry."""
-        at = entry.at.replace(microsecond=0)  # A day ends with its last second, all of it.
+        at = entry.at.replace(microsecond=0)  # A period includes all of its last second.
         match entry.event:
             case DoorEvent.GOV_DOORS_COUNTED:
                 self.counted.append(at)
@@ -131,7 +131,7 @@ class Doors:
                 try:
                     seen = _Seen(Door.of(entry.ids), at)
                 except ValueError:
-                    return  # A newer version counts kinds that this one does not know.
+                    return  # A newer version counts kinds that are unknown here.
                 self._seen.append(seen)
                 self._open[entry.ids.get("door", "")] = seen
             case DoorEvent.GOV_DOOR_GONE:

@@ -53,7 +53,7 @@ class Uses:
     def take(self, entries: Iterable[LogEntry]) -> None:
         """Count the entries in the period, ignoring others."""
         for entry in entries:
-            at = entry.at.replace(microsecond=0)  # A day ends with its last second, all of it.
+            at = entry.at.replace(microsecond=0)  # A period includes all of its last second.
             if self.first <= at <= self.last:
                 for actor in actors_of(entry):
                     self._count(Deed(actor, entry.event, entry.ids.get("mailbox", "")), at)

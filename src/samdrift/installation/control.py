@@ -68,7 +68,7 @@ async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIter
         yield
     finally:
         server.close()
-        with contextlib.suppress(FileNotFoundError):  # The folder may be what the installation has lost.
+        with contextlib.suppress(FileNotFoundError):  # The folder may have been lost with the key store.
             remove(path)
 
 
@@ -96,7 +96,7 @@ class _Answering:
                 answer = await self._answer(writer.get_extra_info("socket"), reader)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
-        except ConnectionError:  # Who asked has left, or only looked whether anybody listens.
+        except ConnectionError:  # The caller hung up, or only checked whether this process listens.
             pass
         except Exception as error:
             self._unexpected(error)
@@ -129,7 +129,8 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
     """
     answers = []
     for path in _sockets(folder):
-        # What nobody listens at is left of a process that was killed; what is not there, has just ended.
+        # A socket that refuses is left over from a killed process; a missing one is from a process that has
+        # just ended.
         with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
             answers.append(await _told(path, {"command": command, **values}))
     for answer in answers:

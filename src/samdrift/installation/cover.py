@@ -114,7 +114,8 @@ class CoverKeeper:
         if (cover := self._known(kept)) is None:
             began = time.monotonic()
             async with kept.lock:
-                # Whoever waited for a look that failed has its answer: an outage is not waited for in turn.
+                # A check that failed while this caller waited for the lock answers it too: otherwise all
+                # callers would wait for the outage one after the other.
                 if kept.failure is not None and kept.failed >= began:
                     raise kept.failure
                 cover = self._known(kept) or await self._noting(organisation, role, kept)
@@ -160,7 +161,8 @@ class CoverKeeper:
             if organisation in self._canaries:
                 kept.standing, behind = Standing(Function(role.value), Mode.ON, None, None, False), None
             elif kept.standing is None or kept.moment is None or not same or now < kept.moment:
-                # What many agreements take to be decided is not taken from other organisations.
+                # In a thread: many agreements take long to evaluate, and other organisations must not wait
+                # for that.
                 await asyncio.to_thread(self._decide, kept, role, facts, now)
             assert kept.standing is not None
             found = kept.standing
@@ -182,7 +184,7 @@ class CoverKeeper:
         self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
     ) -> RightsBehind | None:
         """Verify newer statements; return the fault of the copy, if any."""
-        if last < kept.record.number:  # The database is of a backup.
+        if last < kept.record.number:  # The database was restored from a backup.
             kept.record, kept.standing, kept.past = Record(organisation.value, FOLDS), None, Past()
         record = kept.record
         try:
@@ -261,7 +263,7 @@ class CoverKeeper:
         try:
             await looking
         except (Temporary, NotServed):
-            pass  # Locked, suspended or away: its clock runs, and it is looked at again.
+            pass  # Locked, suspended or unreachable: its deadlines run on; check again later.
         except Exception as error:
             self._unexpected(error)
 

@@ -119,7 +119,7 @@ def _password(file: Path) -> str:
 
 
 def _key(file: Path) -> Ed25519PrivateKey:
-    content = read_named(file, "key_file")  # Who has it says who is in the directory's groups.
+    content = read_named(file, "key_file")  # Its holder decides who is in the directory's groups.
     with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
         key = load_ssh_private_key(content, password=None)
         if isinstance(key, Ed25519PrivateKey):
@@ -184,7 +184,7 @@ class DirectoryKeeper:
         try:
             record = await self._records.read(place.organisation)
         except (Temporary, NotServed):
-            return  # Locked, suspended or away: it is read when its time comes.
+            return  # The vault is locked, suspended or unreachable; the next regular reading follows.
         except Exception as error:
             self._unexpected(error)
             return
@@ -203,7 +203,7 @@ class DirectoryKeeper:
         try:
             await self._read(place, began)
         except (Temporary, NotServed):
-            pass  # Locked, suspended or away: nothing is known of the directory.
+            pass  # The vault is locked, suspended or unreachable, which says nothing about the directory.
         except Exception as error:
             self._unexpected(error)
 

@@ -91,7 +91,7 @@ class Expiries:
         try:
             held = self.keys.keys(vault)
         except (KeyStoreError, OSError):
-            return  # What cannot be read is noticed by whoever needs it.
+            return  # Code that needs these keys reports that they cannot be read.
         rows = key_rows(held, now) if names is None else key_rows(held, now, names)
         for row in rows:
             if row.key is not None and row.key.certificate is not None and row.in_use:

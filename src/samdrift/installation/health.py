@@ -231,18 +231,21 @@ class Health(Collector):
             self._forget(key)
             return
         before = self._known.get(key)
-        # What has no place is this machine's own, and tried: readiness is not to wait until it is steady.
+        # A dependency without an address is local and is probed. Its first success counts, so that readiness
+        # does not wait until it is stable.
         falls = self._falls.setdefault(key, _Falls()) if at else _Falls()
         if not reason:
             self._answered[key] = now
             if falls.answered(now):
-                return  # It answers in between, as it did before it failed again.
+                return  # Still unstable: it has answered between failures before.
         elif before is not None and _is_of_an_outage_before(began, before, now):
             return
         elif falls.failed(now, gone=before is not None and before.gone_since is not None):
             reason = _PARTLY.format(reason)
         elif began is not None and began < self._answered.get(key, began) <= now:
-            return  # An answer after now was before the clock was set back: it says nothing.
+            # A later call succeeded. A success dated after ``now`` is from before the clock was set back, and
+            # does not count.
+            return
         name = f"{dependency} {at}".rstrip()
         logs = dependency not in self._elsewhere
         if reason:
@@ -268,7 +271,7 @@ class Health(Collector):
         loop = asyncio.get_running_loop()
 
         def note(label: str, reason: str) -> None:
-            with contextlib.suppress(RuntimeError):  # A token that is used while the process ends.
+            with contextlib.suppress(RuntimeError):  # The loop is closed because the process is ending.
                 loop.call_soon_threadsafe(self.note, Dependency.HSM, label, reason)
 
         return note

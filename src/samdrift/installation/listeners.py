@@ -85,7 +85,7 @@ class InnerDoors:
         await stack.enter_async_context(serving(behind_front(application), self._sockets[door]))
 
     def tls(self, door: Door) -> TlsContext | None:
-        return None  # The front makes them.
+        return None  # The front process terminates TLS.
 
 
 def connections_per_address(config: Config, door: Door) -> int:

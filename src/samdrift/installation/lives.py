@@ -50,7 +50,8 @@ class Lives:
     """The folder with one file for each start; file names are random and carry no information."""
 
     def __init__(self, config: Config) -> None:
-        # Hosts that share a key store need not see each other's locks: where sockets are apart, so are lives.
+        # Hosts that share a key store may not see each other's file locks. Where ``control`` separates their
+        # sockets, it separates their lives too.
         self._folder = (config.vaults.control or config.vaults.secrets) / ".lives"
         leases = [
             own.lease_seconds for own in (config.access_point, config.message_service) if own is not None
@@ -83,7 +84,7 @@ class Lives:
             for path in sorted(self._folder.iterdir()):
                 scope, _, rest = path.name.partition(".")
                 name, _, state = rest.partition(".")
-                # Gone meanwhile: another process that starts now has come to the same.
+                # Another process that is starting may just have removed the file.
                 with contextlib.suppress(FileNotFoundError):
                     if state == _ENDED or not scope:
                         if path.stat().st_mtime < time.time() - self._remembered:

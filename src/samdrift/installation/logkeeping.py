@@ -338,7 +338,7 @@ class LogKeeper:
             except NotLeased:
                 return
             except Exception as error:
-                self._note_growth(place)  # It is tried again in its next turn.
+                self._note_growth(place)  # Retry when its next turn comes.
                 self._failed(place, error)
 
     async def _whole_round(self, place: LogPlace) -> None:

@@ -145,14 +145,15 @@ async def running(
         unlock = unlocking(gate, keys)
         if shared is not None:
             await unlock_again(unlock, shared.unlocked)
-        # Where an address is taken, this ends before work is taken from a process that serves.
+        # Bind first: if an address is in use, this process must fail before it takes over work from one that
+        # serves.
         bound = shared.sockets if shared is not None else stack.enter_context(bound_sockets(config, roles))
         doors = PublicDoors(config, server_identities(keys), bound.__getitem__)
         workers = workers_folder(config.vaults) if shared is not None else None
         parts = Parts(config, roles, keys, gate, doors, health=health, workers=workers)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
-        # Not of roles that it does not run: that would wait here for nobody.
+        # Only roles that run here: this process would lease the work of others and not do it.
         keeper = gate.lease_keeper(roles & config.roles)
         keeper.of_day, keeper.set_aside = system_clock, partial(note_set_aside, parts.health)
         await stack.enter_async_context(keeper)
@@ -317,7 +318,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
 
 
 async def _run_message_client(stack: AsyncExitStack, parts: Parts, pages: MessageClientRoleConfig) -> None:
-    # What pages are made of takes a while to import, and most installations have none.
+    # Imported here: pages take a while to import, and most installations have none.
     from samdrift.installation.mailing import notices
     from samdrift.installation.signin import client_profiles, sites_of, used_services
     from samdrift.messageclient.role import MessageClientRole
@@ -425,7 +426,7 @@ async def _run_access_point(
         registered_clients(config),
         DEFAULT_LIMITS,
     )
-    # Reached before anything is sent, and until nothing is: it may be for an organisation that is here too.
+    # Reachable before sending starts and until it has ended, since a message may be for an organisation here.
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
     if (tls := parts.called_with(Door.C)) is not None:
@@ -490,7 +491,7 @@ async def _run_message_service(
 ) -> mt.MessageServiceRole:
     """Run the message service for the organisations in ``profiles``, including ones added later."""
     config, gate, watch = parts.config, parts.gate, parts.health.note
-    connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
+    connections = await stack.enter_async_context(AsyncExitStack())  # Closed only after polling has ended.
     local = parts.local.get(Door.C)
     access_points = {
         organisation.identifier: connected_later(connections, organisation, gate, config, watch, local)

@@ -88,7 +88,7 @@ class Reconciler:
                         await self.compare(organisation)
                     again = _next_night(organisation, now)
                 except ClockDiffers:
-                    pass  # What is under way would count as never ended: looked at again in a minute.
+                    pass  # Exchanges under way would be reported as never ended; retry in a minute.
                 except Temporary:
                     again = now + _AGAIN
                 except Exception as error:

@@ -102,7 +102,7 @@ class Reminders:
             if not await self._continue(organisation, kept, vault, facts.statements):
                 return
             now = moment_of(kept.record, self._clock(), facts.witnessed)
-            # The end of cover is in every role's log by its keeper: here it is for the mail.
+            # Each role's cover keeper logs the end of cover; the message client needs it here for the mail.
             ends = self._cover.ends(organisation) if role is Role.MESSAGE_CLIENT else {}
             told = from_log(await vault.reported_incidents()) if isinstance(vault, GovernanceVault) else {}
             kept.pending = await asyncio.to_thread(pending, kept.record, ends, now, told.values())
@@ -121,7 +121,7 @@ class Reminders:
         self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
     ) -> bool:
         """Read new statements; return false for a copy that is invalid, which its role reports itself."""
-        if last < kept.record.number:  # The database is of a backup.
+        if last < kept.record.number:  # The database was restored from a backup.
             kept.record = Record(organisation.value, FOLDS)
         try:
             await read_on(kept.record, vault, last)
@@ -141,7 +141,7 @@ class Reminders:
                 version = self._gate.registry.version
                 self._follow()
             for each, _ in self._next.take(self._clock()):
-                if each not in self._next:  # Or it was looked at meanwhile, for another reason.
+                if each not in self._next:  # Otherwise, it has just been checked for another reason.
                     await self._see(*each)
             first = self._next.first()
             ahead = _EVERY if first is None else min(_EVERY, first - self._clock())
@@ -181,11 +181,11 @@ class Reminders:
             async with self._gate.leases.working(organisation, role):
                 await self.look(organisation, role)
             matters = {each.matter for each in self._waiting(organisation, role)}
-            # What the operator adds to a log notifies nobody.
+            # Entries that the operator adds to a log trigger no notification.
             pause = _EVERY if Matter.OPERATORS_INCIDENT in matters else _NET
             self._looked[organisation, role] = self._clock()
         except (Temporary, NotServed):
-            pass  # Locked, suspended or away: its clocks run, and it is looked at again.
+            pass  # Locked, suspended or unreachable: its deadlines run on; check again later.
         except Exception as error:
             self._unexpected(error)
         now = self._clock()

@@ -136,7 +136,7 @@ async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
     """Update the copies of signed statements, so that rights that ended meanwhile end here, too."""
     if gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return
-    from samdrift.governance.records import Records  # What only an unlocking process needs.
+    from samdrift.governance.records import Records  # Needed only for unlocking.
 
     try:
         await Records(gate, system_clock).copy(organisation)

@@ -61,7 +61,7 @@ async def ask(http: HttpClient, base: str, request: Request, token: str = "") ->
         request.method, base + request.path, request.body, headers=headers, silence=request.silence
     ) as answer:
         body = bytearray()
-        with contextlib.suppress(NoAnswer):  # A stream of events has no end.
+        with contextlib.suppress(NoAnswer):  # An event stream does not end, but times out.
             async for piece in answer.pieces():
                 body += piece
                 if len(body) > _MOST:
@@ -107,7 +107,7 @@ def learned(
 
 def unnamed(body: bytes, planted: Planted) -> bytes:
     """Return an answer without the names given in the request, and without its own time and id."""
-    # An address may have the organisation's identifier in it.
+    # The address may contain the organisation's identifier.
     for name in (*planted.traces, planted.address, planted.organisation.value, planted.client):
         body = body.replace(name.encode(), b"#") if name else body
     return _OF_THE_ANSWER.sub(rb"\1\2#", body)

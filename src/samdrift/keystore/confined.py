@@ -275,7 +275,7 @@ def _scanned(folder: int) -> list[os.DirEntry[str]]:
             for entry in found:
                 if len(entries) == MAX_NAMES:
                     raise _tampered("is in a folder with too many entries")
-                entry.is_symlink()  # Known from the listing itself; the descriptor is closed afterwards.
+                entry.is_symlink()  # Caches the file type while the descriptor is still open.
                 entries.append(entry)
             return entries
     finally:

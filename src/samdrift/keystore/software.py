@@ -328,7 +328,7 @@ class SoftwareKeyStore(KeyChoice):
         """Accept the officer's passphrase; do nothing if the vault needs none."""
         self._unlocker.unlock(vault, passphrase)
         with vaultfolder.writing(self._vault_folder(vault)):
-            # As relock would have done, had it not been cut short.
+            # Finish what an interrupted relock may have left undone.
             self._unlocker.settle(vault, self._locked(vault).lock)
 
     def locked(self, vault: str) -> bool:
@@ -451,7 +451,7 @@ class SoftwareKeyStore(KeyChoice):
         def read(folder: Path) -> Mapping[int, tuple[Path, str]]:
             files, password = installed_files(folder, name), self._open(vault, folder).password
             for file in files.values():
-                confined.read(file.path)  # The TLS library opens it by its name.
+                confined.read(file.path)  # The TLS library opens it by name: check it for links.
             return {number: (file.path, password) for number, file in files.items()}
 
         found = (values := self._values(vault)).of(("tls", name), partial(self._reading, vault, read))
@@ -497,7 +497,7 @@ class SoftwareKeyStore(KeyChoice):
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         for file in self._reading(vault, partial(key_files, name=name)):
             if file.number == number:
-                # Without its certificate it may be there too, left by a kill while that was installed.
+                # A kill during the installation of the certificate may have left the .key file as well.
                 remove(file.path.with_suffix(".key"))
                 remove(file.path.with_suffix(".pem"))
 
@@ -508,7 +508,8 @@ class SoftwareKeyStore(KeyChoice):
             files = installed_files(folder, name)
             known = self._loaded.get(vault)
             if known is None or known.folder != folder:
-                # Wrapped anew: perhaps under another lock, so that what opens it is asked for again.
+                # The keys were wrapped again, perhaps under another lock, so the vault's secret must be
+                # opened again.
                 known = self._loaded[vault] = LoadedKeys(folder)
             return known.take(name, files, lambda: self._open(vault, folder))
 

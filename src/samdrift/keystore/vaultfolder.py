@@ -78,7 +78,7 @@ class Unchanged:
                 return values
             self._known.pop(folder, None)
         counts = current(folder)
-        # Before anything is read: what changes meanwhile is seen the next time.
+        # Taken before anything is read, so that a change meanwhile is noticed the next time.
         found = confined.mark(folder, ("", *BESIDE) if counts is None else ("", counts.name, *BESIDE))
         values = Values()
         if found is not None:

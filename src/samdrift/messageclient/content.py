@@ -347,5 +347,5 @@ def _time(value: object) -> datetime | None:
         moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # In the first and last year of the calendar a moment may lie outside of it in another time zone.
+    # In the calendar's first and last year, conversion to another time zone may overflow.
     return moment if MINYEAR < moment.year < MAXYEAR else None

@@ -117,7 +117,7 @@ class FindingDesk:
                 if await self._aside(look) if large else look():
                     hits[mail.conversation] = None
                 looked_at += 1
-                await asyncio.sleep(0)  # Nothing waits here: a batch could take all the time at a stretch.
+                await asyncio.sleep(0)  # Yield: nothing else here waits, so a batch would block the loop.
             place = (batch[-1].at, batch[-1].id)
         return list(hits), of, of
 
@@ -155,7 +155,8 @@ class FindingDesk:
             for key, one in recipients.items()
         }
         fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
-        # Each word takes a large book some tenths of a second: nobody else's request is to wait for that.
+        # In a thread: each word takes tenths of a second in a large address book, and other requests must not
+        # wait.
         few = len(wanted) <= _MAX_NEAR_WORDS
         near = await self._aside(partial(_nearly_fitting, wanted, texts)) if few and not fitting else ()
         found = [
@@ -303,11 +304,11 @@ def _folded(text: str) -> str:
         apart = unicodedata.normalize("NFKD", folded)
         plain = apart.encode("ascii", "ignore")
         if len(apart) - len(plain) == sum(map(apart.count, _USUAL)):
-            return plain.decode()  # As nearly always: nothing but these was left out.
+            return plain.decode()  # The usual case: only common accents were removed.
         accents = [each for each in set(apart) if unicodedata.combining(each)]
         if len(accents) <= _FEW_ACCENTS:
             for accent in accents:
-                apart = apart.replace(accent, "")  # Much faster than letter by letter.
+                apart = apart.replace(accent, "")  # Much faster than character by character.
             return apart
     return folded.translate(_PLAIN)
 

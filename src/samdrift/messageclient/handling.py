@@ -75,7 +75,8 @@ class HandlingDesk:
             note = NoteRecord(new_id(), found.id, scope.person.id, scope.now(), {"text": text})
             if not await vault.add_note(note):
                 raise NotHere("conversation", conversation)
-            # Counted with it, while others of the conversation wait; refused, it is taken back.
+            # Counted after adding, while other changes of the conversation wait; an exception rolls the
+            # addition back.
             if await vault.notes_of(scope.person.id, found.id) > MAX_NOTES:
                 raise TooManyKept(MAX_NOTES)
             vault.record(MKEvent.MK_CONVERSATION_NOTED, conversation=found.id, note=note.id)

@@ -287,9 +287,9 @@ class Conversation:
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
     """Substitutes of the handler, if the handler is currently absent."""
-    earlier: str = ""  # The first of these messages, where another page shows earlier ones.
-    later: int = 0  # Messages after these, which other pages show.
-    others: int = 0  # All messages that other pages show.
+    earlier: str = ""  # First of these messages, if earlier ones are on another page.
+    later: int = 0  # Number of later messages, which are on other pages.
+    others: int = 0  # Number of all messages on other pages.
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,7 +496,7 @@ class ProblemCode(StrEnum):
     TOO_LARGE = "too-large"
     FILE_TYPE = "file-type"
     TOO_MANY_FILES = "too-many-files"
-    NOT_APPROVED = "not-approved"  # The mailbox asks for a second person's approval, which is not there.
+    NOT_APPROVED = "not-approved"  # The mailbox requires a second person's approval, which is missing.
     NOT_COVERED = "not-covered"
     """No agreement of the organisation covers sending new messages."""
     ENDED_MAILBOX = "ended-mailbox"

@@ -447,7 +447,7 @@ class Assignments:
     ) -> Copy:
         copy = self._copies.setdefault(organisation, Copy.of(organisation.value))
         last, record = await vault.last_statement(), await self._signed(organisation, vault, facts.statements)
-        if last < copy.number or record.number < len(copy.signed):  # The database is of a backup.
+        if last < copy.number or record.number < len(copy.signed):  # The database was restored.
             copy = self._copies[organisation] = Copy.of(organisation.value)
         while copy.number < last and copy.not_understood is None:
             found = await vault.statements_after(copy.number, _PAGE)

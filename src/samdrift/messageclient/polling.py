@@ -273,7 +273,8 @@ class Polling:
                         ):
                             pause = _AGAIN_AFTER
                             client.heard(event)
-                    # A stream ends with its token. It goes on with the next one, and no round asks meanwhile.
+                    # A stream ends when its access token expires. It continues under the next token, without
+                    # a polling round.
                     renews = not client.service.has_token() and time() - began > _AGAIN_AFTER
                     wait = 0.0 if renews else _AGAIN_AFTER
             except TimeoutError as error:
@@ -284,12 +285,12 @@ class Polling:
                     self._on_failure(error)
                     wait = _MAX_PAUSE
             except NotLeased:
-                last, wait = "", 0.0  # What comes meanwhile is looked for when it is this process's again.
+                last, wait = "", 0.0  # Look for what was missed once this process has the lease again.
             except Refused as refused:
-                last = ""  # The place may be what is not understood any more.
+                last = ""  # The service may have refused the position itself.
                 wait = _LOOK_AGAIN if refused.status in _NOT_OFFERED else pause
                 pause = min(pause * 2, _MAX_PAUSE)
-            except (InterfaceError, Temporary):  # A round says so, once.
+            except (InterfaceError, Temporary):  # A polling round reports this, once.
                 pause = min(pause * 2, _MAX_PAUSE)
             except Exception as error:
                 self._on_failure(error)
@@ -376,14 +377,14 @@ class Polling:
             try:
                 async with self._leases.working(client.organisation, Role.MESSAGE_CLIENT):
                     await work()
-            except NotLeased:  # Another process looks.
+            except NotLeased:  # Another process polls.
                 pass
-            except NotHandedOut:  # One message, at a service that answers.
+            except NotHandedOut:  # One message failed, but the service responds.
                 self._states.note(client.organisation, client.at, "")
             except InterfaceError as failure:
                 waits = client.ours and isinstance(failure, Unreachable) and bool(failure.waits_for)
                 self._states.note(client.organisation, client.at, failure.for_logs, reported=waits)
-            except VaultError:  # Locked, suspended, or without its database: the service is not at fault.
+            except VaultError:  # The vault is unavailable; the service is not at fault.
                 pass
             except Temporary as failure:
                 self._states.note(client.organisation, client.at, str(failure))

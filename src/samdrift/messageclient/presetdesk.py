@@ -136,7 +136,7 @@ class PresetDesk:
             place = (last.latest_at, last.id)
         shown = found[:limit]
         more = next_place(shown[-1].at, shown[-1].id) if len(found) > limit else ""
-        if not more and last is not None and words:  # Time was over first: the next page goes on from there.
+        if not more and last is not None and words:  # Time ran out: the next page continues from there.
             more = next_place(last.latest_at, last.id)
         vault.record(
             MKEvent.MK_READING_LIST,

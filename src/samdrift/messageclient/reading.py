@@ -291,7 +291,7 @@ def in_thread(messages: Sequence[Message]) -> tuple[Message, ...]:
     Clauses: content-specification 4.3.2 sentence 7, sentence 8.
     """
     here, placed = {one.id: one for one in messages}, dict[str, Message]()
-    circling = set[str]()  # Those that lead into a circle: the way there is gone once, not for each of them.
+    circling = set[str]()  # Messages that lead into a circle, so that no path is followed twice.
     for one in messages:
         chain, each = dict[str, Message](), here.get(one.id)
         while each is not None and not (each.id in placed or each.id in chain or each.id in circling):
@@ -457,7 +457,7 @@ def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
 
 
 async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tuple[Document, ...]:
-    if body is None:  # It cannot be shown, or was removed while the vault was exported.
+    if body is None:  # It cannot be shown, or was removed during an export of the vault.
         return ()
     stored: Mapping[str, Any] = json.loads(await body.read_all())
     known = {one.id: content.file_of(one) for one in files}

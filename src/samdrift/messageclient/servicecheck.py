@@ -160,7 +160,7 @@ def _trouble(failure: NoAnswer) -> Trouble | None:
         case HttpFault.TIMEOUT:
             return Trouble.TOO_SLOW
         case HttpFault.TOO_LARGE | HttpFault.ENCODED:
-            return None  # It answers, and that is all that was asked.
+            return None  # The service responds, which is all that is checked here.
         case _:
             return Trouble.NO_ANSWER
 

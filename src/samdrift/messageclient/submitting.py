@@ -133,7 +133,7 @@ class SubmittingDesk:
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
         recipients = () if found.stage in _SENT else drafts.typed(found.content).recipients
-        asked = recipients[: drafts.MAX_RECIPIENTS]  # A draft with more of them is not sent at all.
+        asked = recipients[: drafts.MAX_RECIPIENTS]  # A draft with more recipients is never sent.
         listings = await asyncio.gather(*map(self._listing, asked))
         pairs = zip(asked, listings, strict=True)
         return tuple(_gone(one) for one, listing in pairs if listing is Listing.NOT_LISTED)
@@ -214,11 +214,11 @@ class SubmittingDesk:
                 moved = await self._moved(vault, found)
                 if moved is None:
                     return await self._submit(vault, found)
-            raise moved  # What is new is in the log as read by now.
+            raise moved  # After the commit, so that the log records that what is new was read.
         except DraftClosed as closed:
             if closed.stage not in _SENT:
                 raise
-        async with scope.open(Purpose.COMPOSE) as vault:  # It was submitted before.
+        async with scope.open(Purpose.COMPOSE) as vault:  # It has already been submitted.
             return await _submitted(vault, await scope.draft(vault, draft, Right.WRITE))
 
     async def _submit(self, vault: MessageClientVault, draft: DraftRecord) -> Submitted:
@@ -229,7 +229,7 @@ class SubmittingDesk:
         home, answered = await self._answered(vault, draft, mailbox)
         if ended := _ended(mailbox, home):
             raise NotReady(ended)
-        asks = mailbox.needs_approval or home.needs_approval  # To move a conversation is no way around it.
+        asks = mailbox.needs_approval or home.needs_approval  # Moving a conversation must not avoid it.
         if asks and draft.stage != DraftStage.APPROVED:
             raise NotReady([Problem(ProblemCode.NOT_APPROVED, "approval")])
         until = now + timedelta(seconds=mailbox.undo_seconds)
@@ -242,7 +242,7 @@ class SubmittingDesk:
         for recipient in typed.recipients:
             new = await self._message(vault, draft, home, recipient, files, answered, until)
             stored = await vault.store_mail(new, home.id, [], [])
-            assert stored is not None  # Its messageId is a new one.
+            assert stored is not None  # It is only ``None`` for a known messageId.
             conversation = conversation or stored
             messages.append(new.record.id)
             vault.record(

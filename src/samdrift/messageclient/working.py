@@ -194,8 +194,8 @@ class Working:
                     async with self._gate.leases.working(one.organisation, Role.MESSAGE_CLIENT):
                         await one.turn()
             except (InterfaceError, Temporary):
-                pass  # Rounds of questions say so, once.
-            except Exception as error:  # No fault of one organisation ends another's.
+                pass  # A polling round reports this, once.
+            except Exception as error:  # A failure of one organisation must not stop the others.
                 on_failure(error)
             await asyncio.sleep(_DELETE_EVERY)
 

@@ -325,7 +325,8 @@ class DraftUpload:
             file = FileRecord(new_id(), found.id, 0, body.size, body.id, kept)
             if not await vault.add_draft_file(file, body, scope.person.id):
                 await changed_meanwhile(vault, found)
-            # Counted with it, while files that are added at the same moment wait; refused, it is taken back.
+            # Counted after adding, while files added at the same time wait; a refusal rolls the addition
+            # back.
             if len(await vault.files_of([found.id])) > MAX_FILES:
                 self._refuse(ProblemCode.TOO_MANY_FILES)
             vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)

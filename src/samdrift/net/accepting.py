@@ -101,7 +101,7 @@ class _Acceptor:
         while True:
             try:
                 connection, peer = await loop.sock_accept(sock)
-            except OSError:  # The client has left meanwhile, or there is no descriptor now.
+            except OSError:  # The client hung up, or no file descriptor is free.
                 await asyncio.sleep(_PAUSE)
                 continue
             address = _group(peer[0]) if isinstance(peer, tuple) else ""
@@ -138,7 +138,7 @@ class _Acceptor:
                 ssl_handshake_timeout=self._handshake if self._tls else None,
             )
             await protocol.ended.wait()
-        except OSError:  # A handshake that failed or took too long; ssl.SSLError is one too.
+        except OSError:  # The handshake failed or took too long; ssl.SSLError is an OSError.
             connection.close()
         finally:
             _all[_OPEN] -= 1

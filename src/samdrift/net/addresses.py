@@ -71,7 +71,7 @@ _METADATA = tuple(
         ipaddress.ip_network,
         (
             "169.254.0.0/16",  # most clouds, and link-local anyway
-            "168.63.129.16/32",  # Azure, among public addresses
+            "168.63.129.16/32",  # Azure; a public address
             "100.100.100.200/32",  # Alibaba
             "192.0.0.192/32",  # Oracle
             "fd00:ec2::/32",  # Amazon

@@ -22,7 +22,7 @@ async def in_background(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # A task that is cancelled before its first step leaves its work unawaited.
+        # A task that is cancelled before its first step never awaits its coroutine.
         for one in work:
             one.close()
 

@@ -59,4 +59,4 @@ class SingleFlight(Generic[K, V]):
     def _ended(self, key: K, task: asyncio.Task[V]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # Somebody may have waited or nobody; it has been seen either way.
+            task.exception()  # Mark the exception as retrieved, even if no caller waited for it.

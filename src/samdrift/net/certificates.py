@@ -124,7 +124,7 @@ class _Verdicts:
         decided = _Decided(decide(certificate, policy, Evidence(), at), at)
         chain = find_chain(certificate, policy)
         if chain is None:
-            return decided  # Not kept: strangers can make any number of certificates.
+            return decided  # Not cached: anyone can make any number of certificates.
         until = min(one.not_valid_after_utc for one in chain)
         found = _Found()
         if decided.verdict.temporary:
@@ -151,7 +151,7 @@ class _Verdicts:
         former = self._grounds.get(key, at)
         if former is not None and ends <= former.until:
             return former
-        grounds = await asyncio.to_thread(put_together)  # A long list takes its time to be hashed.
+        grounds = await asyncio.to_thread(put_together)  # Hashing a long list takes time.
         midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         self._grounds.put(key, grounds, min(midnight, grounds.until))
         return grounds

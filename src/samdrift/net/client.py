@@ -176,7 +176,7 @@ class _NetworkResponse:
         return await self._response.content.readany()
 
     def close(self) -> None:
-        self._response.close()  # A connection whose answer was read to its end is kept all the same.
+        self._response.close()  # Keeps the connection in the pool if the response was read to its end.
 
 
 class Network:

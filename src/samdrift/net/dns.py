@@ -75,7 +75,7 @@ class NaptrResolver:
         try:
             resolver = dns.asyncresolver.Resolver(configure=not nameservers)
         except dns.resolver.NoResolverConfiguration:
-            # A machine that names no server has nobody to ask, which each question then says.
+            # Without any name server configured, each query fails and reports that.
             resolver = dns.asyncresolver.Resolver(configure=False)
         if nameservers:
             resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]

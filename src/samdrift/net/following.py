@@ -50,7 +50,7 @@ class Followed(Generic[T]):
         state = self._look()
         if state != self._seen:
             try:
-                # The state is older than what is read, so that what changes meanwhile is seen the next time.
+                # The state is from before the reading, so that a change meanwhile is noticed the next time.
                 self._value, self._seen = self._build(), state
                 _LOGGER.info("%s: reloaded", self._name)
             except (OSError, ValueError) as error:

@@ -154,7 +154,7 @@ class Forwarder:
         except (aiohttp.ClientError, ConnectionError):
             raise BrokenOff from None
         finally:
-            response.close()  # A connection whose answer was read to its end is kept all the same.
+            response.close()  # Keeps the connection in the pool if the response was read to its end.
 
     def _session(self, place: Path) -> aiohttp.ClientSession:
         session = self._sessions.get(place)

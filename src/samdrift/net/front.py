@@ -85,7 +85,7 @@ class Front:
         except Away:
             await (await later(scope))(scope, receive, send)
         except BrokenOff:
-            self._on_broken(interface)  # The answer has no end: the server hangs up.
+            self._on_broken(interface)  # The response is incomplete, so the server closes the connection.
 
 
 async def _recipient(scope: Scope, begun: Begun) -> ParticipantIdentifier | None:

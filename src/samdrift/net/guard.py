@@ -40,7 +40,7 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
         except ClientDisconnect:
             return
         except asyncio.CancelledError as error:
-            # Of the server alone, which would log the end of the request as a failure, and answer with 500.
+            # Only cancellation by the server itself, which would log it as a failure and answer with 500.
             if ENDS not in str(error):
                 raise
             if not begun:

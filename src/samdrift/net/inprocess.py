@@ -339,7 +339,7 @@ class _Call:
         while not self._answer.empty():
             self._answer.get_nowait()
         if self.head.done() and not self.head.cancelled():
-            self.head.exception()  # Nobody waits for it any more.
+            self.head.exception()  # Mark the exception as retrieved: the caller has gone.
         self._on_end(self)
 
     def break_off(self, failure: Exception) -> None:

@@ -92,12 +92,12 @@ class LdapDirectory:
         Raises :class:`DirectoryUnavailable` if any part of the reading fails.
         """
         reading = _Reading(self.settings, self._tls.current() if self._tls else None)
-        thread = ThreadPoolExecutor(1, THREAD)  # Those that all work shares would wait for it.
+        thread = ThreadPoolExecutor(1, THREAD)  # A slow directory must not block the shared threads.
         try:
             running = asyncio.get_running_loop().run_in_executor(thread, reading.run, tuple(groups))
             return await running
         finally:
-            reading.abort()  # Of a caller who was cancelled: the thread ends with its connection.
+            reading.abort()  # If the caller was cancelled, the thread ends with its connection.
             thread.shutdown(wait=False)
 
 
@@ -203,13 +203,13 @@ class _Reading:
             try:
                 return self._read(connection, groups)
             finally:
-                with contextlib.suppress(Exception):  # What was read, or the reason why not, stays.
+                with contextlib.suppress(Exception):  # Must not replace the result or an earlier error.
                     connection.unbind()
         except DirectoryUnavailable:
             raise
         except LDAPInvalidFilterError:
             raise DirectoryUnavailable("the filter for people is not one of LDAP (RFC 4515)") from None
-        except Exception as error:  # Whatever the library makes of bytes that are no answer.
+        except Exception as error:  # The library may raise anything for a malformed response.
             raise DirectoryUnavailable(self.fault or _reason(error)) from None
 
     def _connected(self) -> Any:
@@ -231,7 +231,7 @@ class _Reading:
             read_only=True,
             check_names=False,
             auto_referrals=False,
-            auto_range=False,  # The library takes a range that it does not get for the end of the list.
+            auto_range=False,  # The library treats a missing range as the end of the list.
             return_empty_attributes=False,
             receive_timeout=max(1, int(self.remaining())),
         )
@@ -427,7 +427,7 @@ def _part(group: _Entry, attribute: str, begin: int) -> tuple[Sequence[bytes], b
         bare, semicolon, option = name.partition(";")
         if bare == attribute and semicolon:
             ranged[option] = values
-    if len(ranged) > 1:  # Active Directory may repeat the one that was asked for, with nothing in it.
+    if len(ranged) > 1:  # Active Directory may also return the requested range, without values.
         ranged = {option: values for option, values in ranged.items() if values}
     if not ranged and not begin:
         return plain, False
@@ -484,5 +484,5 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, LDAPException | OSError):
         return "its answer cannot be read"
     said = next((each.strerror for each in chain if isinstance(each, OSError) and each.strerror), "")
-    number = _ERRNO.search(str(error))  # The library passes on the text of an error of the system alone.
+    number = _ERRNO.search(str(error))  # The library only passes on the text of a system error.
     return (said or (os.strerror(int(number[1])) if number else "")).lower() or "no connection"

@@ -82,7 +82,7 @@ def elements(answer: bytes, most: int) -> int:
                 raise UnfitAnswer(_UNASKED)
             try:
                 _check_controls(answer, first, last)
-            except ValueError:  # Something in it is empty.
+            except ValueError:  # Some part of a control is empty.
                 raise UnfitAnswer(_UNREADABLE) from None
     return count
 

@@ -127,7 +127,7 @@ class RevocationSource:
     async def _ask(
         self, url: str, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Published | None:
-        # SHA-1 only names the issuer in the question; it is what every responder knows (RFC 5019 2.1.1).
+        # SHA-1 only identifies the issuer in the request; every responder supports it (RFC 5019 2.1.1).
         question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
         read = partial(read_answer, certificate=certificate, issuer=issuer)
         return await self._fetch(url, _ANSWER, read, question.build().public_bytes(Encoding.DER))

@@ -222,7 +222,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self.transport.abort()
         elif ends is not None:
             self._look_within(min(self._head_patience, ends - now))
-        elif not self._awaits_head and self.cycle.more_body:  # It is read on without a word to us.
+        elif not self._awaits_head and self.cycle.more_body:  # uvicorn resumes reading without notifying us.
             self._look_within(self._head_patience)
 
     def _ends(self) -> float | None:
@@ -284,7 +284,7 @@ def listening_socket(host: str, port: int = 0) -> socket.socket:
     An :class:`OSError` names the address as its file.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio's own loop sends small answers without delay only where it reads that this is TCP.
+    # asyncio's own loop sends small responses without delay only if the socket's protocol is TCP.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -342,7 +342,7 @@ async def serving(
     async with accepting(
         sock, protocol, tls=config.ssl, per_address=per_address, handshake=handshake, on_refused=on_refused
     ) as stop_accepting:
-        await server.on_tick(0)  # Its loop would do this ten times a second, and find nothing.
+        await server.on_tick(0)  # uvicorn's own loop would do this ten times a second, for nothing.
         try:
             yield
         finally:

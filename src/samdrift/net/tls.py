@@ -116,7 +116,7 @@ def _server(identity: TlsIdentity, clients: Path | None, demanded: bool) -> ssl.
     if clients is not None:
         context.verify_mode = ssl.CERT_REQUIRED if demanded else ssl.CERT_OPTIONAL
         context.load_verify_locations(clients)
-        if not demanded:  # The issuers of persons' certificates, which need not be roots.
+        if not demanded:  # Issuers of personal certificates need not be roots.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return _common(context, identity)
 
@@ -152,7 +152,7 @@ def _common(context: ssl.SSLContext, own: Own | None) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS)
     if own is not None:
         identity = _now(own)
-        # Never None: that would ask at the terminal when the key turns out to have a password.
+        # Not ``None``: OpenSSL would then prompt at the terminal if the key has a password.
         context.load_cert_chain(identity.certificate, identity.key, identity.password or "")
     return context
 

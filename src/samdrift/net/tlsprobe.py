@@ -155,7 +155,8 @@ def _client_hello(version: Version, suites: Sequence[int], name: str, *, deflate
 
 def _extensions(version: Version, name: str) -> list[bytes]:
     algorithms = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201)
-    # None of RFC 7919, so that a server that knows them shows the group that it gives to older clients.
+    # No groups of RFC 7919, so that a server that supports them shows the group that it gives to older
+    # clients.
     groups = (0x001D, 0x0017, 0x0018, 0x0019)
     found = [
         _extension(_GROUPS, _counted(2, b"".join(struct.pack(">H", each) for each in groups))),
@@ -167,7 +168,8 @@ def _extensions(version: Version, name: str) -> list[bytes]:
     if name:
         found.append(_extension(_SERVER_NAME, _counted(2, bytes(1) + _counted(2, name.encode("idna")))))
     if version is Version.TLS_1_3:
-        # Without a share the server asks for one by a hello that says what it chose (RFC 8446 4.1.4).
+        # Without a key share, the server responds with a HelloRetryRequest that has its choice (RFC 8446
+        # 4.1.4).
         found.append(_extension(_VERSIONS, _counted(1, struct.pack(">H", version))))
         found.append(_extension(_SHARES, _counted(2, b"")))
     return found

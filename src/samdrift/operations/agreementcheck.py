@@ -59,9 +59,9 @@ async def _of(
     subject = Subject("agreements", _WHY, organisation.value)
     try:
         found = await standings(installation, organisation, now)
-    except VaultError as error:  # A locked vault shows nothing now; its clocks run on.
+    except VaultError as error:  # The vault is locked or unreachable; its deadlines still run.
         return [subject.skipped(str(error))]
-    except (RecordBroken, RightsBehind) as error:  # The others' are judged all the same.
+    except (RecordBroken, RightsBehind) as error:  # The other organisations are still judged.
         return [subject.fail(str(error), "docs/officers.md describes how a record is verified and restored")]
     judged = [judge(each, organisation.value, now) for each in found.roles.values()]
     behind = (_behind(role, has, found.number, organisation.value) for role, has in found.behind.items())

@@ -184,7 +184,7 @@ class AlertMails:
         mail["Subject"] = f"{self._settings.name}: {said}"
         mail["Date"] = format_datetime(now)
         mail["Message-ID"] = make_msgid(domain=self._settings.sender.rpartition("@")[2])
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers it by machine.
+        mail["Auto-Submitted"] = "auto-generated"  # Prevents automatic replies (RFC 3834).
         mail.set_content(content)
         return mail
 

@@ -270,7 +270,7 @@ async def _last_entries(
                     if event not in last or last[event].at < entry.at:
                         last[event] = entry
         except VaultError:
-            continue  # A vault that is locked shows nothing now; its evidence is missing.
+            continue  # A locked vault cannot be read; its evidence is missing.
     return last
 
 

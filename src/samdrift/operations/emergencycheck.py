@@ -75,5 +75,5 @@ async def _of(
     try:
         record = await Records(installation.gate, lambda: now).read(organisation)
     except (VaultError, RecordBroken, RightsBehind):
-        return []  # The checks of reviews and of agreements say so already.
+        return []  # The checks of reviews and agreements report this.
     return judge(record, organisation.value, now)

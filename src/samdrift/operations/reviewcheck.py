@@ -69,8 +69,8 @@ async def _of(
     subject = Subject("reviews", _WHY, organisation.value)
     try:
         record = await Records(installation.gate, lambda: now).read(organisation)
-    except VaultError as error:  # Nothing ends by silence while a vault is locked; its clocks run on.
+    except VaultError as error:  # No review is closed while the vault is locked; its deadlines still run.
         return [subject.skipped(str(error))]
     except (RecordBroken, RightsBehind):
-        return []  # The check of agreements says so already.
+        return []  # The check of agreements reports this.
     return judge(record, organisation.value, now)

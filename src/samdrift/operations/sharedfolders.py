@@ -40,7 +40,7 @@ def check_shared(config: Config, mounts: Path | None = None) -> Iterator[Finding
     vaults = config.vaults
     try:
         text = (mounts or MOUNTS).read_text()
-    except OSError:  # Not on Linux, or not shown: nothing is known.
+    except OSError:  # Not Linux, or not readable, so the mounts are unknown.
         return
     for folder in (vaults.secrets, vaults.seals):
         found = mount_of(folder.resolve(), text)

@@ -235,7 +235,7 @@ async def _weak_issuers(target: Target) -> str:
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
     except (OSError, TimeoutError):
-        pass  # What is weak is in the handshake: other rules say so.
+        pass  # The handshake is too weak, which other rules report.
     return ""
 
 

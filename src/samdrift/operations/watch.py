@@ -115,7 +115,7 @@ class Watcher:
         for each in (*self._found.values(), found_by(OF_THE_MACHINE, self._machine)):
             for name, about in each.items():
                 together.setdefault(name, set()).update(about)
-        if away:  # An address that answered is silent now, or none has answered yet.
+        if away:  # An address has stopped responding, or none has responded yet.
             together[RULES[0].name] = {""}
         return together
 

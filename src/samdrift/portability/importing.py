@@ -294,7 +294,7 @@ class Storing:
         if standing is ArrivalStanding.DONE:
             return False
         if part is parts.CURSORS and Role.ACCESS_POINT.value not in self._checked.manifest.roles:
-            return False  # A place in another access point's events.
+            return False  # The cursor is a position in another access point's events.
         if standing is ArrivalStanding.UNDER_WAY and part.contents:
             async with self._doors[part.role]() as vault:
                 return not await vault.known(part, [_key(part, record.facts) for record in records])

@@ -34,7 +34,7 @@ def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
         caught: BaseException | None = None
         try:
             result = call()
-        except StopIteration as error:  # A future takes none.
+        except StopIteration as error:  # A future does not accept StopIteration.
             caught = RuntimeError("a call ended as if it were a generator")
             caught.__cause__ = error
         except BaseException as error:

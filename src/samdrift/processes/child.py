@@ -133,7 +133,7 @@ class Child:
         except (KeyStoreError, VaultError) as error:
             _LOGGER.error("%s: cannot be started: %s", self.name, error)
             return False
-        except Exception as error:  # Whatever lies there is this process's affair, and no other's.
+        except Exception as error:  # A failed start must not affect other processes.
             _LOGGER.error("%s: cannot be started (%s)", self.name, type(error).__name__)
             return False
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
@@ -153,7 +153,7 @@ class Child:
     async def _made(self, hand: Callable[[], Handed]) -> Handed:
         """Make the handover in a thread; raise :class:`TimeoutError` when that takes too long."""
         self._handing = in_own_thread(hand)
-        # Nobody waits for it any more when the start is cut short, whatever becomes of it.
+        # Retrieve the exception in any case: if the start is cancelled, no caller awaits this future.
         self._handing.add_done_callback(lambda made: made.cancelled() or made.exception())
         async with asyncio.timeout(_LONGEST_HAND):
             handed = await asyncio.shield(self._handing)
@@ -199,7 +199,7 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                # A session of its own: what is typed at the terminal comes to the supervisor alone.
+                # A session of its own, so that Ctrl-C at the terminal signals the supervisor alone.
                 self._process = subprocess.Popen(
                     self._command,
                     stdin=theirs.fileno(),

@@ -158,7 +158,7 @@ class Handovers:
         pin = self._keys.pin(vault) if vault is not None else None
         self._prepare_files(name, registration, roles, user)
         sockets = [self._socket(name, door) for door in doors]
-        # Whoever served the vault before has ended by now.
+        # Earlier workers of the vault have ended by now.
         ended = self._lives.ended(vault) if vault is not None else frozenset()
         life = self._lives.begin(vault) if vault is not None else None
         handed = WorkerHandOver(

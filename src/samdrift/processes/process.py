@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger("samdrift")
 def main() -> int:
     """Run until stopped by a signal or until the supervisor is gone; return 2 when it cannot run."""
     leave_no_trace()
-    # One or the other: a front needs nothing of what a worker does.
+    # Import only one of the two: a front needs none of a worker's modules.
     import_for_life(f"samdrift.processes.{'front' if sys.argv[1] == FRONT else 'worker'}")
     write_lines(LogLines.TEXT)
     give_large_pieces_back()

@@ -96,7 +96,8 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[C
         house = _House(config, roles & config.roles, gate, handovers, readers, health)
         await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
-        # Before it serves: what starts for a minute is asked how it is, and unlocked, too.
+        # Before the workers serve: a start may take a minute, during which health is queried and vaults are
+        # unlocked.
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
@@ -214,7 +215,7 @@ class _House:
             try:
                 await within(_REFRESH_SECONDS, self._handovers.refresh)
             finally:
-                self._announce()  # The front answers how all is, also while the key store is gone.
+                self._announce()  # The front reports health even while the key store is gone.
             await self._update()
             await self._renew()
             await self._replace_readers()
@@ -260,7 +261,7 @@ class _House:
         for vault, opening in openings.items():
             kept = self._workers.get(vault)
             if kept is None or not opening:
-                continue  # What opens the vault is away: who has it open goes on, and no other could begin.
+                continue  # Without the secret that opens the vault, a new worker could not start.
             if not await self._worker_again(vault, kept):
                 return kept.child.name
         for child in (self._nobody, self._front):

@@ -68,7 +68,7 @@ def end_all_of(user: int) -> int:
         return 0
     ended, until = set(_running_as(user)), time.monotonic() + _PATIENCE
     while True:
-        # Also where none is seen: those that start others all the time slip through a listing.
+        # Even if none was listed: processes that keep starting others can escape a listing.
         subprocess.run((sys.executable, "-I", "-S", "-c", _KILLER, str(user)), check=False, timeout=_PATIENCE)
         found = set(_running_as(user))
         if not found:

@@ -55,7 +55,7 @@ async def working(
     config = narrowed(load(handed.config), handed)
     write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
     vaults = config.vaults
-    health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor tries it.
+    health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor checks the scanner.
     tokens = _tokens(config, handed.pin, health.of_tokens())
     keys = HsmKeyStore(vaults.secrets, HandedUnlocker(handed.keys), tokens)
     database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)

@@ -83,7 +83,7 @@ def decode(content: bytes, most: int = MAX_BYTES) -> Json:
 
 def visible(text: str) -> bool:
     """Return whether ``text`` is in form NFC and has no control, direction or other invisible characters."""
-    # What is printable has none of them: most texts need no look at each character.
+    # Printable text has none of these, so most texts need no check of each character.
     return unicodedata.is_normalized("NFC", text) and (
         text.isprintable() or not any(unicodedata.category(character) in _INVISIBLE for character in text)
     )

@@ -49,7 +49,7 @@ def _policies(found: Sequence[Gift]) -> Iterator[str]:
     for gift in found:
         what = gift.given.what
         if what.subject.kind is SubjectKind.GROUP:
-            continue  # Its members have it, each by a policy of their own.
+            continue  # Each member has a separate policy.
         if isinstance(what, Rights):
             yield _permit(what.subject, what.rights, what.scope, _when(gift.times))
             continue

@@ -137,7 +137,7 @@ class Copy:
     def _fold(self, new: Sequence[Statement]) -> None:
         try:
             self.state.extend(new)
-        except OutOfOrder:  # One of the two sequences was behind the other.
+        except OutOfOrder:  # One of the two sequences lagged behind the other.
             self._fold_again()
 
     def _fold_again(self) -> None:

@@ -434,7 +434,7 @@ class State:
         roles = {
             digest for digest, holding in self._holdings.items() if Right.ADMINISTRATOR in holding.given.roles
         }
-        going_on = (now[0], _JUDGING)  # What another statement ends in the same moment does not count.
+        going_on = (now[0], _JUDGING)  # A role that another statement ends at this moment does not count.
         standing = {digest for digest in roles if self._in_force(digest, now, going_on)}
         going = standing.intersection(unanswered)
         if not going or standing - going:

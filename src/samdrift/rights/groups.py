@@ -23,7 +23,7 @@ MAX_CHANGES = 300
 """Maximum number of people who join or leave in one statement; a larger change takes several statements."""
 MAX_MEMBERS = 10_000
 """Maximum number of people in one group."""
-_MAX_COUNT = 2 * MAX_MEMBERS  # On the way from one list to another: people come before others go.
+_MAX_COUNT = 2 * MAX_MEMBERS  # Replacing all members adds people before it removes others.
 _MAX_SERVER = 300
 _FIRST = re.compile(r"[^=]*=((?:\\.|[^,+\\])+)")
 _STATED_WITHIN = timedelta(hours=1)

@@ -232,7 +232,7 @@ class Record:
             case Approved(of):
                 return self._asked_long_ago(of, statement)
             case Ended(of=of) if of is not None and of in {each.id for each in self.keys.all()}:
-                return False  # Judged with the keys: only what has not begun.
+                return False  # Judged with the keys: only a key not yet in force may be ended.
             case Ended(of=of) if of is not None:
                 return self._begun(of, statement)
             case act:

@@ -211,7 +211,7 @@ class Statement:
         if not isinstance(fields, Mapping):
             raise StatementError("it is not an object")
         statement = cls._of(Fields(fields))
-        vars(statement)["content"] = content  # no other bytes would have been read
+        vars(statement)["content"] = content  # no other bytes parse to this statement
         return statement
 
     @classmethod

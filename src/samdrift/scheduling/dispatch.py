@@ -315,13 +315,13 @@ class InFlight(ABC):
 
     async def _fly(self, organisation: ParticipantIdentifier, job: Job) -> None:
         if not self._leases.holds(organisation, self._role):
-            await self._left(organisation)  # Claimed in the moment in which the lease was lost.
+            await self._left(organisation)  # The lease was lost while the job was being claimed.
             return
         try:
             async with self._leases.working(organisation, self._role, partial(self._left, organisation)):
                 again = await self._pace.of(organisation, job)
         except NotLeased:
-            return  # Another process does what is left.
+            return  # Another process continues the work.
         if again is not None:
             self.dispatcher.wake_at(organisation, again)
 

@@ -153,7 +153,7 @@ class Leases:
                 yield
             except asyncio.CancelledError:
                 if not work.cut or task.uncancel() > asked_before:
-                    raise  # The task itself is to end.
+                    raise  # The task itself is being cancelled.
                 if left is not None:
                     await left()
                 raise NotLeased from None

@@ -113,7 +113,7 @@ class Turns:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self._give_back()  # it was given in the same moment
+                self._give_back()  # the place was granted just before the cancellation
             raise
 
     def _give_back(self) -> None:

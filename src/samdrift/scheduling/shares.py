@@ -41,7 +41,7 @@ class Shares:
                 yield
             finally:
                 self.charge(organisation, self._clock() - began)
-            await asyncio.sleep(0)  # Whatever else is ready comes before the next step.
+            await asyncio.sleep(0)  # Other tasks that are ready run before the next step.
 
     async def wait(self, organisation: Hashable) -> None:
         """Wait until the organisation is within its share."""

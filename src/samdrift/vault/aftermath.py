@@ -53,7 +53,7 @@ class Aftermath:
         vaults = self._registry.all()
         for each in vaults:
             self._moments.committed(each.vault, None)
-        with contextlib.suppress(VaultError):  # What cannot be read or sent now is tried again by itself.
+        with contextlib.suppress(VaultError):  # A failure is retried automatically later.
             await self._moments.bring()
         for each in vaults:
             self._announce(each.channel)

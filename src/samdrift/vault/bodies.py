@@ -122,7 +122,7 @@ class BodyReader:
 
     async def read_all(self) -> bytes:
         """Return the whole body, for bodies that fit in memory."""
-        if self._sealed is not None:  # A page has hundreds of them: no step for each piece.
+        if self._sealed is not None:  # A page reads hundreds of bodies: avoid an await for each piece.
             opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
             return b"".join((*opener.feed(self._sealed), opener.finish()))
         return b"".join([piece async for piece in self])

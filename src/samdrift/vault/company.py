@@ -123,7 +123,7 @@ class Company(Generic[V]):
                 async with self._vaults.open(organisation, self._purpose) as vault:
                     along.durable = await vault.suppose(each)
             except Temporary:
-                pass  # Each by itself meets it again, and says so.
+                pass  # Each step is retried by itself and reports the failure.
             except Exception as error:
                 self._unexpected(error)
         if along.durable:

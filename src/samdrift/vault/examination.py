@@ -20,9 +20,8 @@ from samdrift.vault.inorder import out_of_order
 from samdrift.vault.logins import Connection
 from samdrift.vault.settings import VaultSettings
 
-# Of the installation's database, its template, and those of organisations. An access list that is not
-# there is the default one, which lets everybody connect. An entry that names
-# no role, and so begins with "=", is everybody's.
+# The installation's database, its template, and those of organisations. A missing access list is the default
+# one, which lets every role connect. An entry that begins with "=" names no role and applies to all.
 _EVERYBODY_CONNECTS = """
 SELECT bool_or(datacl IS NULL OR EXISTS (SELECT FROM unnest(datacl) AS entry WHERE entry::text LIKE '=%'))
 FROM pg_database

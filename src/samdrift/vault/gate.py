@@ -161,7 +161,7 @@ class Gate:
             await gate._measure()
             gate._announcements.start()
             gate._moments.start()
-            for vault in only or ():  # A process before this one may have been killed before it sent it.
+            for vault in only or ():  # An earlier process may have been killed before sending its moment.
                 gate._moments.committed(vault, None)
         except BaseException:
             await database.stop()
@@ -465,7 +465,7 @@ class Gate:
             if principal.organisation not in (None, organisation.value):
                 stranger = Principal(principal.kind, "of another organisation")
                 reason = Reason(stranger, reason.purpose, reason.clock)
-            with contextlib.suppress(VaultLocked):  # Nobody can write there then.
+            with contextlib.suppress(VaultLocked):  # A locked vault's log cannot be written.
                 await self._append((await self._room(registration)).login, reason.happening(event, facts))
                 self.growth.committed(registration)
         raise VaultDenied

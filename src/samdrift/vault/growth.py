@@ -54,7 +54,7 @@ class Growth:
         elif ours:
             self.note(registration.organisation, registration.role)
         elif registration.channel not in self._waiting:
-            # Who hears it looks for work as well: once for all that is committed in a while.
+            # Receivers of an announcement also look for work, so announce several commits together.
             self._waiting.add(registration.channel)
             asyncio.get_running_loop().call_later(_TOGETHER, self._announce_together, registration.channel)
 

@@ -58,8 +58,8 @@ FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
 WHERE r.rolname = ANY(%(logins)s::text[])
 """
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn"
-# The rights are compared as the server writes them: an owner's own, then the login's (migrations.allow).
-# Whatever else is granted there puts the vault out of order.
+# The rights are compared in the server's notation: the owner's, then the login's (migrations.allow). Any
+# other grant puts the vault out of order.
 _RIGHTS = """
 WITH hosted AS (
     SELECT h.schema, h.login, n.oid AS namespace, n.nspowner::regrole::text AS owner, n.nspacl

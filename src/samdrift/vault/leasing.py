@@ -150,7 +150,7 @@ class LeaseKeeper:
         if rows != self._rows:
             self._rows, self._held, self._surplus = rows, *_partitions(rows)
         held = self._held
-        if self._lapsed:  # What was claimed here then could not be given back, whoever else had it since.
+        if self._lapsed:  # Our claims from before the lapse were not released: take them up ourselves.
             held = dict.fromkeys(held, self.claimant.name)
         if gives := self._leaving | self._given:
             held = {each: former for each, former in held.items() if each not in gives}

@@ -30,8 +30,8 @@ _LIMITS = {
     "hash_mem_multiplier": "1",
     "max_parallel_workers_per_gather": "0",
     "TimeZone": "UTC",
-    # Every question that a vault asks has an index. The planner is to take it also while it
-    # still believes that a queue is short.
+    # Every query of a vault has an index, which the planner must use even while its statistics say that a
+    # queue is short.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
 }

@@ -153,7 +153,7 @@ class MailDeletion(MailWriting):
         claimed = []
         for message, attempt, value in await self._work.look(_CLAIM_DISPOSED, *values):
             known = opened(value, f"disposed {message}", self._sealer)
-            if known.get("home") not in homes:  # The row says another mailbox than the record that is sealed.
+            if known.get("home") not in homes:  # The row names another mailbox than the sealed record.
                 continue
             remote = known["remote_id"] or known["message_id"]
             claimed.append(DisposedDeletion(message, known["message_id"], remote, attempt))

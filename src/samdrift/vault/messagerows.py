@@ -162,7 +162,7 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
         label=label,
         confidentiality=confidentiality,
         size=size,
-        attributes=attributes[0] if attributes else "",  # none before they were kept
+        attributes=attributes[0] if attributes else "",  # absent in rows from before attributes were stored
     )
 
 

@@ -39,9 +39,9 @@ _LONG_SECONDS = 10
 """Seconds that a session of ours may stay in one transaction, or in sending, while the queue is that full."""
 _PATIENCE_MS = 5000
 
-# Asking moves the tail first.
+# This function first advances the queue's tail.
 _USAGE = "SELECT pg_notification_queue_usage()"
-# Who is idle and is not being sent anything is only slow to pass what was notified.
+# An idle session that the server is not sending to does not block the queue; it only advances slowly.
 _SESSION = """
 SELECT pid, usename FROM pg_stat_activity
 WHERE pid = %s AND (state <> 'idle' OR wait_event = 'ClientWrite')

@@ -138,8 +138,8 @@ class Objects:
                 while piece := bytes(await file.read(self._piece)):
                     yield piece
             except FileNotFoundError:
-                await self._list_some()  # A bucket that is gone says nothing of what was in it.
-                await obstore.head_async(self._store, name)  # Nor does one that is back just now.
+                await self._list_some()  # Raises if the whole bucket is missing, not just this object.
+                await obstore.head_async(self._store, name)  # Raises unless the bucket has just come back.
                 raise VaultUnavailable("object store: an existing object was reported as missing") from None
 
     def _require_words(self) -> None:
@@ -315,11 +315,12 @@ class ObjectWriter:
         """Record a failed write and raise :class:`VaultUnavailable`, also if the folder is missing."""
         try:
             if self._folder is not None:
-                _require_folder(self._folder)  # It may have gone since the object was begun.
+                _require_folder(self._folder)  # It may have disappeared since the write began.
             yield
         except FAILURES as error:
             self._state.written = False
-            # One large object may find no room where the store, as it is looked at, has some.
+            # The health check may find room although a large object does not fit; then its line does not
+            # cover this failure.
             raise VaultUnavailable(f"object store: {_cause(error)}", reported=self._state.gone) from None
 
 
@@ -429,7 +430,7 @@ def _opened(folder: Path, name: str) -> tuple[int, int]:
         with _vault_folder(folder, prefix) as above:
             descriptor = os.open(file, _FILE, dir_fd=above)
     except FileNotFoundError:
-        _require_folder(folder)  # One that is gone says nothing of what was in it.
+        _require_folder(folder)  # If the folder is missing, the object need not be lost.
         raise
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:

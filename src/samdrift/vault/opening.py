@@ -310,7 +310,7 @@ class Vault:
 
     async def _abandon(self) -> None:
         await self._work.abandon()
-        if not self._work.perhaps_committed:  # Else rows may name them: a sweep finds those that none does.
+        if not self._work.perhaps_committed:  # Otherwise rows may name the bodies; a sweep removes orphans.
             await self._discard(self._writers.keys())
 
     async def _discard(self, body_ids: Iterable[str]) -> None:

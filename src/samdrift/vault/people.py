@@ -273,7 +273,7 @@ async def known_person(work: UnitOfWork, sealer: Sealer, identity: Identity, at:
         ((known,),) = await work.query(_KNOW, person, mark, sealed, at)
         if known == person:
             return person
-        person = str(known)  # Another process has entered them in the same moment.
+        person = str(known)  # Another process has just added the same person.
 
 
 async def known_as(work: UnitOfWork, sealer: Sealer, mark: bytes) -> str | None:

@@ -142,7 +142,7 @@ async def _copy_table(
         "table": sql.Identifier(table),
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
     }
-    # What the vault's own code would do with each row has been done, where the row was made.
+    # The vault's triggers already ran where the rows were first stored.
     await target.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
     for statement in (
         "ALTER TABLE {schema}.{table} DISABLE TRIGGER USER",

@@ -34,8 +34,9 @@ WHERE strpos(datacl::text, login || '=c/') > 0
 _OPEN_DATABASES = """
 SELECT datname FROM pg_database WHERE datname = ANY(%s::text[]) AND coalesce(datacl::text, '{=') ~ '[{,]='
 """
-# What the hardening closes (sql/hardening.sql), seen by a few of each kind: it is all done, or nothing of it.
-# Whether we may close it is asked in the same question: it is asked in every database at every start.
+# Whether the hardening (sql/hardening.sql) is missing, judged by a few objects of each kind, since it is
+# applied completely or not at all. The same query checks whether we may apply it: it runs in every database
+# at every start.
 _SOFT = r"""
 SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER) AND (EXISTS (
     SELECT FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relacl::text ~ '[{,]=a?r'

@@ -70,6 +70,6 @@ async def _in_every_vault(
                 await work(organisation)
             await asyncio.sleep(_BREATH)
         except (VaultLocked, NotLeased):
-            continue  # The next round will find it open, or is another process's.
+            continue  # The next round may find it open, or another process does this.
         except VaultError as failure:
             on_failure(failure)

@@ -126,7 +126,7 @@ class Wakeups:
         finally:
             session.close()
         self._registry.replace(map(Registration.from_row, rows))
-        self._rows = []  # What is listened to is behind until the next refresh.
+        self._rows = []  # The channels are adjusted at the next refresh.
 
     async def _keep(self) -> None:
         while True:

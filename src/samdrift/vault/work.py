@@ -434,7 +434,7 @@ class UnitOfWork:
             if roll_back and not session.closed:
                 await session.run([_ROLLBACK])
         except VaultError:
-            session.close()  # the server rolls back what hangs up
+            session.close()  # the server then rolls back
         finally:
             self._pool.give_back(self._login, session)
 

@@ -82,7 +82,7 @@ def application(
             **(answers or {}),
         },
     )
-    inner.router.redirect_slashes = False  # It would lead to wherever the ``Host`` field says.
+    inner.router.redirect_slashes = False  # A redirect would go to any host that the ``Host`` header names.
     guards = guarded_changes(
         inner,
         refused=ends.forged,
@@ -112,7 +112,7 @@ def _unless_closed(inner: ASGIApp, pages: Pages, on_outage: Callable[[Exception]
             return
         try:
             await inner(scope, receive, send)
-        except Temporary as outage:  # While the session was looked for: nothing has been answered.
+        except Temporary as outage:  # Raised by the session lookup, before any response.
             on_outage(outage)
             await pages.page(request, "later.html", 503)(scope, receive, send)
 

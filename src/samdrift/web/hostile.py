@@ -56,7 +56,7 @@ def visible(text: str) -> str:
     """
     if _PERHAPS_HIDDEN.search(text) is None:
         return text
-    shown, characters = str(text), set(text)  # Each is looked up once, however often it stands there.
+    shown, characters = str(text), set(text)  # Look up each distinct character only once.
     hidden = {ord(each): code for each in characters if (code := _CODES[ord(each)]) != ord(each)}
     if hidden:
         shown = shown.translate(hidden)

@@ -250,13 +250,13 @@ class _Parts:
             self._field = _Field(name, bytearray())
             return
         file = options[b"filename"].decode(errors="replace")
-        if not file:  # A field for files into which none was put.
+        if not file:  # A file field that was left empty.
             return
         self._files += 1
         if self._files > self._limits.files:
             raise FormTooLarge(Excess.FILES)
         if not self._verified:
-            return  # Its bytes are passed over; what was typed after it is kept.
+            return  # Skip the file's bytes, but keep the text fields after it.
         if self._open_sink is None:
             raise Forged(Refusal.FORM)
         media_type = bytes(self._headers.get("content-type", b"")).decode("latin-1")

@@ -217,14 +217,14 @@ _MAGIC = (
     (b"PK\x03\x04", Kind.ZIP),
     (b"PK\x05\x06", Kind.ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind.COMPOUND),
-    (b"{\\rt", Kind.RTF),  # Word asks for no more
+    (b"{\\rt", Kind.RTF),  # Word requires no more
     (b"\x7fELF", Kind.PROGRAM),
     (b"\xfe\xed\xfa\xce", Kind.PROGRAM),
     (b"\xfe\xed\xfa\xcf", Kind.PROGRAM),
     (b"\xce\xfa\xed\xfe", Kind.PROGRAM),
     (b"\xcf\xfa\xed\xfe", Kind.PROGRAM),
-    (b"\xca\xfe\xba\xbe", Kind.PROGRAM),  # Mach-O for several processors, and classes of Java
-    (b"L\0\0\0\x01\x14\x02\0", Kind.PROGRAM),  # a shortcut of Windows
+    (b"\xca\xfe\xba\xbe", Kind.PROGRAM),  # universal Mach-O binaries, and Java classes
+    (b"L\0\0\0\x01\x14\x02\0", Kind.PROGRAM),  # Windows shortcuts
     (b"#!", Kind.PROGRAM),
 )
 
@@ -297,7 +297,7 @@ class Detector:
         match self._magic():
             case Kind.ZIP:
                 return _Archive(self._size, bytes(self._tail)).kind(part)
-            case Kind.COMPOUND:  # A document may hold others of another program.
+            case Kind.COMPOUND:  # A document may embed others from another program.
                 return Kind.OFFICE if any(stream.places for stream in self._streams) else Kind.COMPOUND
             case Kind() as kind:
                 return kind
@@ -358,9 +358,7 @@ class _Archive:
         before = self._size - len(self._tail)
         elsewhere = self._tail.startswith(_ELSEWHERE, max(at - _ELSEWHERE_SIZE, 0))
         if start + directory != before + at or elsewhere:
-            return (
-                Kind.AMBIGUOUS
-            )  # something stands before the archive, or it is larger than archives here are
+            return Kind.AMBIGUOUS  # bytes precede the archive, or it is in the ZIP64 format
         if directory > _LARGEST_DIRECTORY:
             return Kind.ZIP
         try:
@@ -463,7 +461,7 @@ def _telling_entry(archive: ZipFile) -> ZipInfo | Kind:
     if len(telling) > 1:
         return Kind.AMBIGUOUS
     if not telling or telling[0].compress_type not in _METHODS:
-        return Kind.ZIP  # Nothing is unpacked that is packed in another way than office documents are.
+        return Kind.ZIP  # Only unpack what is compressed the way office documents are.
     return telling[0]
 
 

@@ -107,7 +107,7 @@ class Decompressor:
         """Yield the pieces that ``data`` expands to, each at most a quarter of a megabyte."""
         self._taken += len(data)
         view = memoryview(data)
-        for at in range(0, len(data), _PIECE):  # What is left of a piece is copied, time and again.
+        for at in range(0, len(data), _PIECE):  # Small pieces: zlib copies the unconsumed rest at each call.
             yield from self._feed(view[at : at + _PIECE])
 
     def _feed(self, data: bytes | memoryview) -> Iterator[bytes]:
@@ -129,7 +129,7 @@ class Decompressor:
     def _expand(self, data: bytes | memoryview) -> bytes:
         try:
             piece = self._inflate.decompress(data, _PIECE)
-        except zlib.error:  # type: ignore[misc]  # declared as an exception, not as a kind of it
+        except zlib.error:  # type: ignore[misc]  # declared as an instance, not a class
             raise _refused("not gzip") from None
         self.size += len(piece)
         if self.size > self._limits.max_bytes:

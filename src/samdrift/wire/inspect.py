@@ -63,7 +63,7 @@ def _root(data: bytes) -> str:
             parser.feed(data[start : start + _PIECE])
             if root := _begun(parser):
                 return root
-        parser.close()  # which is when it looks at a document of a few bytes
+        parser.close()  # a document of a few bytes is parsed only now
         if root := _begun(parser):
             return root
     except etree.XMLSyntaxError:

@@ -159,7 +159,7 @@ class MultipartReader:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._max_preamble = max_preamble
         self._max_header = max_header
-        self._buffer = bytearray(_CRLF)  # so that a delimiter at the very start has its line end
+        self._buffer = bytearray(_CRLF)  # so that a delimiter at the very start follows a line end
         self._state = _State.PREAMBLE
         self._ended = False
 

@@ -199,8 +199,8 @@ GOVPAGES = (
     Mutant(
         "what is refused leaves the record as it was read",
         "governance/records.py",
-        "if record.number > before:  # What",
-        "if True:  # What",
+        "if record.number > before:  # Drop",
+        "if True:  # Drop",
         (f"{_PAGES}::test_what_is_refused_has_nobody_verify_the_whole_record_again",),
     ),
     Mutant(

@@ -50,7 +50,7 @@ IDLE = (
     Mutant(
         "a log whose round failed is looked at in its next turn",
         "installation/logkeeping.py",
-        "                self._note_growth(place)  # It is tried again in its next turn.\n",
+        "                self._note_growth(place)  # Retry when its next turn comes.\n",
         "",
         (f"{_KEEPING}::test_a_log_whose_round_failed_is_looked_at_again",),
     ),

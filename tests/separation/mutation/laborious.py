@@ -32,8 +32,8 @@ LABORIOUS = (
     Mutant(
         "a search lets others go on between two messages",
         "messageclient/finding.py",
-        "await asyncio.sleep(0)  # Nothing waits here",
-        "pass  # Nothing waits here",
+        "await asyncio.sleep(0)  # Yield: nothing",
+        "pass  # Yield: nothing",
         (_BESIDE,),
     ),
     Mutant(

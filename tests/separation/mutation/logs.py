@@ -120,8 +120,8 @@ LOGS = (
     Mutant(
         "nothing of a poll counts as taken while the vault is away",
         "messageservice/incoming/together.py",
-        "            return Taken()  # Each waits",
-        "            return Taken(True, frozenset(item.id for item in small))  # Each waits",
+        "            return Taken()  # Each item",
+        "            return Taken(True, frozenset(item.id for item in small))  # Each item",
         (f"{_TOGETHER}::test_while_the_vault_is_away_nothing_counts_as_taken",),
     ),
     Mutant(

@@ -68,8 +68,8 @@ FORMS = (
     Mutant(
         "no sink opens before the token is verified",
         "web/uploads.py",
-        "        if not self._verified:\n            return  # Its",
-        "        if False:\n            return  # Its",
+        "        if not self._verified:\n            return  # Skip",
+        "        if False:\n            return  # Skip",
         (f"{_UPLOADS}::test_no_sink_opens_before_the_token_is_verified",),
     ),
     Mutant(

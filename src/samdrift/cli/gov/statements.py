@@ -195,7 +195,7 @@ async def _appended(
 
     The organisation's log names who submits each statement, by digest, even if it is then refused.
     """
-    # Waits for no other command: the end of a consent must reach the one that it stops.
+    # ``changes=False``: ending a consent must not wait for the command that it stops.
     async with administering(load(config), changes=False) as installation:
         for each in signed:
             about, roles = {"digest": each.statement.digest}, (Role.GOVERNANCE,)

@@ -201,7 +201,7 @@ async def _counted(config: Path, organisation: ParticipantIdentifier | None, who
             try:
                 await record_command(installation, "gov count-doors", who_asks, each, (Role.GOVERNANCE,))
                 await count_doors(installation, each)
-            except (VaultError, RightsBehind, RecordBroken) as error:  # The others are counted all the same.
+            except (VaultError, RightsBehind, RecordBroken) as error:  # The others are still counted.
                 failed.append(f"{each}: {error}")
         return failed
 
@@ -255,7 +255,7 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         installation = await stack.enter_async_context(administering(loaded, changes=False))
         organisation = question.organisation
         governance = Governance(installation, organisation)
-        # Refused before anything is counted where there is no governance here.
+        # Fail before anything is counted if the organisation has no governance here.
         record = await governance.read()
         await record_command(installation, f"gov {question.question}", question.by, organisation)
         now = system_clock().astimezone(UTC)

@@ -400,7 +400,8 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
                 await asyncio.to_thread(keys.renew_log_key, found.vault)
                 where = await asyncio.to_thread(keys.log_key_place, found.vault)
                 made.append(f"{role.value}: {log_key_words(where)}")
-                # Its own log, which grows by that: the next checkpoint is signed with the new key.
+                # An entry in the role's own log makes it grow, so that its next checkpoint is signed with the
+                # new key.
                 principal = Principal(PrincipalKind.OPERATOR, who.name)
                 own = {"key": where.value, **who.facts()}
                 await gate.record_for_organisation(

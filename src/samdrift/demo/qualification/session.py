@@ -191,7 +191,7 @@ class Session:
     async def _came(self, case: QaCase, record: CaseRecord) -> None:
         """Judge the case's incoming message, after claiming the first unclaimed one if it has none yet."""
         if record.as4 and not record.message:
-            return  # It was refused, and is judged: the rest is a person's.
+            return  # The message was refused and judged; the rest is for a person to decide.
         if not record.as4:
             found = await self._arrival(case, datetime.fromisoformat(record.begun_at))
             if found is None:
@@ -219,7 +219,7 @@ class Session:
                 one.entry for one in await self._trace(envelope) if one.role is Role.MESSAGE_SERVICE
             ]
             if not message_service:
-                return None  # Whether it is a receipt is known when the message service has fetched it.
+                return None  # Unknown whether it is a receipt until the message service has fetched it.
             if not _is_receipt(envelope, message_service):
                 return Logged(Role.ACCESS_POINT, False, entry)
         return None

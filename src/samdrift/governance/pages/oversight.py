@@ -270,7 +270,7 @@ class Oversight:
         incident = known.incident
         officer = visit.seen is Seen.OFFICER and not known.from_operator
         now = f"{visit.now.astimezone(SWEDEN):%Y-%m-%dT%H:%M}"
-        # What is stated counts from the second after it on.
+        # A statement takes effect in the second after it.
         ending = foreseen(
             visit.record, visit.person, visit.now + timedelta(seconds=1), IncidentClosed(incident.id)
         )

@@ -129,7 +129,8 @@ class ReviewPages:
             for each in review.items
         ]
         lines.sort(key=lambda line: (not line.asked, line.item.state is not ItemState.WAITS))
-        # An end counts from the second after it on, and so does the answer that it is.
+        # A statement takes effect in the second after it, both the closing and an answer that was just
+        # signed.
         soon = visit.now + timedelta(seconds=1)
         closing = foreseen(visit.record, visit.person, soon, ReviewClosed(review.id))
         return self._frame.page(

@@ -92,7 +92,7 @@ class SettlingPages:
                 async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                     stated = await _own_statements(vault)
             signed = visit.record.statements()
-            # Folding all of it may take seconds, in which the others' pages are to be answered.
+            # In a thread: folding everything may take seconds, and other pages must be answered meanwhile.
             return await asyncio.to_thread(_folded, organisation.value, stated, [*signed], visit.now)
         except (VaultError, Contradiction):
             return None

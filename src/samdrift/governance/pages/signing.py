@@ -90,7 +90,7 @@ class Signing:
         The field ``why`` is the reason. ``act`` returns the act for a given moment.
         """
         why = form.required("why", Phrase("Enter a reason, such as the number of a decision"))
-        if len(why) <= _MOST_APART * MAX_REASON:  # In a longer one marks without end would be put in order.
+        if len(why) <= _MOST_APART * MAX_REASON:  # Longer text is refused, and may be slow to normalise.
             why = normalize("NFC", why)
         if len(why) > MAX_REASON:
             form.refuse("why", _FAULTS["why"])

@@ -91,7 +91,7 @@ class UseReader:
                     if isinstance(vault, MessageClientVault):
                         found.members |= _members(await vault.persons())
             except VaultError:
-                continue  # Locked, or another process has its keys: the page says that nothing is known.
+                continue  # Locked, or its keys are in another process: the page shows its uses as unknown.
         return found
 
 

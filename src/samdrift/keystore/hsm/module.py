@@ -261,7 +261,7 @@ class Session:
     def _object(self, kind: ObjectClass, key_id: bytes) -> Any:
         found = self._found.get((kind, key_id))
         if found is None:
-            self.opened.generate_random(8)  # A search in a dead session makes noise; this just fails.
+            self.opened.generate_random(8)  # Fails cleanly in a dead session; a search would write to stderr.
             objects = list(self.opened.get_objects({Attribute.CLASS: kind, Attribute.ID: key_id}))
             if len(objects) != 1:
                 raise KeyStoreError(KeyFault.MISSING, "the token lacks an expected key")

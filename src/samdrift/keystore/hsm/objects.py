@@ -88,7 +88,7 @@ def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Reques
         numbers = _public_key(public)
         made = MadeKey(key_id, numbers, request(numbers, lambda data: _signed(private, data)))
         if decrypts:
-            with contextlib.suppress(AttributeReadOnly):  # PKCS#11 lets it change; a module may not.
+            with contextlib.suppress(AttributeReadOnly):  # PKCS#11 allows it, but not every module.
                 private[Attribute.SIGN] = False
         return made
 

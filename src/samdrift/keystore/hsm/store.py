@@ -115,7 +115,7 @@ class HsmKeyStore(SoftwareKeyStore):
             self._unlocker.key(vault)
             lock = self._locked(vault).lock
             if lock.token:
-                self._unlocker.settle(vault, lock)  # As a call that was killed would have done.
+                self._unlocker.settle(vault, lock)  # Finish what an interrupted call may have left undone.
             else:
                 token = self._tokens.lock(vault, organisation)
                 if token is None:
@@ -371,7 +371,7 @@ class HsmDecryptionKey:
         except _DOES_NOT_OPEN:
             raise _undecryptable() from None
         except _UNCLEAR:
-            _ = key[Attribute.MODULUS]  # Raises when it is the token that fails, and not the ciphertext.
+            _ = key[Attribute.MODULUS]  # Raises if the token failed, rather than the ciphertext.
             raise _undecryptable() from None
         return bytes(opened)
 
@@ -434,7 +434,7 @@ class References:
         """Stop using a key, which stays in :meth:`aside` until it is destroyed in the HSM."""
         for file in key_files(self._folder, name):
             if file.number == number:
-                if file.installed:  # Without its certificate it may be there too, left by a kill.
+                if file.installed:  # A kill during the installation may have left the .key file too.
                     remove(file.path.with_suffix(".key"))
                 confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
 

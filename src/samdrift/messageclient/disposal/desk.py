@@ -257,7 +257,7 @@ class DisposalDesk:
 
 
 def _rule(rule: DisposalRule, people: People) -> Rule:
-    person = people[rule.person] if rule.person else Person("", rule.content["by"])  # By the operator.
+    person = people[rule.person] if rule.person else Person("", rule.content["by"])  # Set by the operator.
     return Rule(rule.since, rule.days, rule.content["decision"], person, rule.at)
 
 

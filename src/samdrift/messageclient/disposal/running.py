@@ -80,7 +80,7 @@ class Disposing:
                 if not outage.expected:
                     on_failure(outage)
                 again.add(organisation)
-            except Exception as error:  # No fault of one organisation holds up another.
+            except Exception as error:  # A failure of one organisation must not delay the others.
                 on_failure(error)
             await asyncio.sleep(_BREATH)
         return again

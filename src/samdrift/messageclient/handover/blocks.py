@@ -82,7 +82,7 @@ class _Reader(HTMLParser):
         self._runs.append({"text": visible(text), "bold": self._bold > 0, "italic": self._italic > 0})
 
     def _begin_block(self, kind: str) -> None:
-        if self._lists:  # A paragraph of an item.
+        if self._lists:  # A paragraph within a list item.
             if self._runs is None or self._runs:
                 self._begin_line()
             return

@@ -53,7 +53,7 @@ class Archive:
 
     def __init__(self, at: datetime) -> None:
         self._out = _Out()
-        self._zip = zipfile.ZipFile(self._out, "w")  # type: ignore[call-overload]  # It writes, and asks for no place.
+        self._zip = zipfile.ZipFile(self._out, "w")  # type: ignore[call-overload]  # Only write() is needed.
         self._at = at.astimezone(_ZONE).timetuple()[:6]
         self.files: dict[str, dict[str, Any]] = {}
         """Size and digest of each file that has been written."""

@@ -40,13 +40,13 @@ def main() -> int:
 
 def typeset(document: str, file: Path = TEMPLATE) -> bytes:
     """Return a document as a PDF; a character that no font contains is shown by its number."""
-    import typst  # Loaded by this process alone: it takes 80 MB on the disk, and is optional.
+    import typst  # Only this process loads it: it is optional and takes 80 MB on disk.
 
     template = file.read_bytes()
     for _ in range(_ROUNDS):
         compiler = typst.Compiler(template, ignore_system_fonts=True, sys_inputs={"data": document})
         try:
-            # For archives (ISO 19005-2, level A), and for those who listen to it (ISO 14289-1).
+            # Standards for archiving (ISO 19005-2, level A) and for screen readers (ISO 14289-1).
             pdf = compiler.compile(format="pdf", pdf_standards=["a-2a", "ua-1"])
         except typst.TypstError as error:
             missing = _characters_in(error.diagnostic)

@@ -98,7 +98,7 @@ class Live:
         if ours.streams[following.person] >= MAX_OF_PERSON or ours.streams.total() >= MAX_OF_ORGANISATION:
             raise TooManyStreams
         stream = self._stream(organisation, ours, following)
-        await anext(stream)  # Counted from here on, also where nobody reads it.
+        await anext(stream)  # Start the stream, so that it is counted even if it is never read.
         return stream
 
     async def _stream(
@@ -119,7 +119,7 @@ class Live:
         finally:
             ours.following.remove(following)
             ours.streams[following.person] -= 1
-            ours.streams += Counter()  # Without those that have none.
+            ours.streams += Counter()  # Drops people without streams.
             if not ours.following:
                 self._organisations.pop(organisation, None)
 

@@ -88,7 +88,7 @@ class Presence:
         now, polled = self._clock(), self._polled[organisation]
         for gone in [each for each, until in polled.items() if until <= now]:
             del polled[gone]
-        if stay in polled or len(polled) < _MAX_STAYS:  # So that there is one in any case.
+        if stay in polled or len(polled) < _MAX_STAYS:  # Bounds memory in any case.
             new = stay not in polled
             polled[stay] = now + POLLED_FOR
             if new:

@@ -274,7 +274,7 @@ class Notices:
         mail["Subject"] = "Du har något att läsa"
         mail["Date"] = format_datetime(self._clock())
         mail["Message-ID"] = make_msgid(domain=self._settings.sender.rpartition("@")[2])
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers it by machine.
+        mail["Auto-Submitted"] = "auto-generated"  # Prevents automatic replies (RFC 3834).
         mail.set_content(f"{swedish}\n\n{origin}\n\n{_CONTENT}\n\n--\n{english}\n\n{origin}\n")
         return mail
 

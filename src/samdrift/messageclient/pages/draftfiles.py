@@ -125,7 +125,7 @@ class _Kept:
                 self._files.kept += 1
             except NotReady as refusal:
                 await self._refuse(refusal)
-            except (Changed, DraftTaken, DraftClosed):  # As saving will say.
+            except (Changed, DraftTaken, DraftClosed):  # Saving the draft will report this too.
                 self._files.passed_over = True
                 await self.discard()
             except NotSignedIn:

@@ -59,7 +59,7 @@ class LivePages:
         """Stream a signal for each change; a page that cannot get a stream asks from time to time instead."""
         view, shown, _ = _asked(request)
         session = session_of(request)
-        assert session is not None  # There is a desk.
+        assert session is not None  # A desk implies a session.
         try:
             changes = await desk.follow(view, shown, session.mark)
         except TooManyStreams:

@@ -102,7 +102,7 @@ class Together:
                 if not (storing and await vault.suppose(partial(_each, list(storing.values())))):
                     storing, answers = {}, []
         except Temporary:
-            return Taken()  # Each waits for it by itself and says so; or all is stored, and is known again.
+            return Taken()  # Each item is retried by itself and reports this; a stored one is recognised.
         except Exception as error:
             self._unexpected(error)
             return Taken()

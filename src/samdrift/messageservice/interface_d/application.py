@@ -206,9 +206,7 @@ class InterfaceD:
         if found is None:
             raise _nothing_there()
         body = None if found.body is None else documents(found.body)
-        first = (
-            "" if body is None else await anext(body)
-        )  # An answer that has begun cannot ask to come again.
+        first = "" if body is None else await anext(body)  # Before the response starts, to report outages.
         return StreamingResponse(_message({"self": _self(request)}, found, first, body), media_type=_JSON)
 
     async def _delete(self, request: Request, access: Access) -> Response:

@@ -93,7 +93,7 @@ _ATTRIBUTES = Members(
         "generatingSystem": Members(
             {"root": _TEXT, "extension": _TEXT},
             required=frozenset({"root", "extension"}),
-            ignored=frozenset({"label"}),  # in the examples of the text alone
+            ignored=frozenset({"label"}),  # occurs only in the specification's examples
         ),
         "recipientAttention": _ATTENTION,
         "senderAttention": _ATTENTION,

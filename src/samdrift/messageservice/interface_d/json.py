@@ -66,7 +66,7 @@ async def read(stream: AsyncIterable[bytes], length: int | None = None, step: St
             async with step():
                 reader.feed(block)
     async with step():
-        if rest:  # The parser takes no bytes for the end of the document.
+        if rest:  # The parser treats empty input as the end of the document.
             reader.feed(bytes(rest))
         return reader.close()
 

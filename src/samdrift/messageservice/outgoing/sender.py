@@ -188,7 +188,7 @@ class Sender(InFlight):
                 if facts:
                     facts |= _recipient(vault, sealed, now)
             except VaultUnavailable:
-                raise  # Nothing can be noted in it: the lease brings the message back.
+                raise  # Nothing can be recorded now; the message returns when its claim expires.
             except Temporary as error:
                 if self._may_wait(record.created_at, now):
                     await waits(vault, record.id, error, now)

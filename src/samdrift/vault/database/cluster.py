@@ -86,7 +86,7 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
         return DatabaseUnfit(
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
         )
-    if _STANDBY in str(error):  # It is told after the password was taken.
+    if _STANDBY in str(error):  # The server reports this after it has accepted the password.
         return VaultUnavailable("only a standby responds: no host of the URL accepts writes")
     asked = error.pgconn is not None and error.pgconn.used_password
     return LoginRefused() if asked else VaultUnavailable(cause_of(error))

@@ -188,7 +188,7 @@ class Pool:
             await asyncio.wait([mine], timeout=self._patience.own if may_open else None)
         except asyncio.CancelledError:
             if mine.done() and (session := mine.result()) is not None:
-                self._keep(name, line, session)  # It was handed over in the same moment.
+                self._keep(name, line, session)  # The session was handed over just before the cancellation.
             raise
         finally:
             with contextlib.suppress(ValueError):
@@ -289,6 +289,6 @@ class Pool:
             else:
                 left = min(left, wait)
         if self._idle:
-            # Not for each one by itself: there may be a thousand.
+            # At intervals, not for each session: there may be a thousand.
             wait = max(left, self.idle_at_first.total_seconds() / 5)
             self._timer = self._loop.call_later(wait, self._reap)

@@ -49,21 +49,21 @@ _CONFIGURATION = {
     "io_method": "sync",
     "timezone": "UTC",
     "jit": "off",
-    # A worker visits every organisation's database once in that time, whether or not it has changed.
+    # An autovacuum worker visits each organisation's database once in this time, changed or not.
     "autovacuum_naptime": "15min",
-    # Each connection's process has it from the beginning, and need not load it for the first function.
+    # Preloaded, so that a new connection need not load it for its first function call.
     "shared_preload_libraries": "plpgsql",
     "update_process_title": "off",
-    # Any login can fill the queue of notifications: 128 MB of the disk (vault/notifyqueue.py).
+    # Any login can fill the notification queue, so it is limited to 128 MB on disk (vault/notifyqueue.py).
     "max_notify_queue_pages": "16384",
-    # Durable: what a peer got a receipt for is on the disk.
+    # A message that a peer has a receipt for must be on disk.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # After a crash the file system is synced as a whole. File by file, as PostgreSQL does by default,
-    # 600 vaults (47 000 files) took half a minute and longer, and nobody is served meanwhile.
+    # After a crash, sync the whole file system. Syncing file by file, PostgreSQL's default, took half a
+    # minute or more for 600 vaults (47 000 files), during which nothing is served.
     "recovery_init_sync_method": "syncfs",
-    # Values never reach the server's log (invariant 9): errors, which repeat them, go to the client.
+    # Keep values out of the server's log (invariant 9); errors, which quote them, still go to the client.
     "log_min_messages": "log",
     "log_statement": "none",
     "log_min_error_statement": "panic",
@@ -140,7 +140,7 @@ class EmbeddedPostgres:
                 with contextlib.suppress(BlockingIOError):
                     self._stop_unused(_lock(self._folder / "in-use", fcntl.LOCK_EX | fcntl.LOCK_NB))
         except ServerBusy:
-            self._leave()  # Who starts it for so long uses it.
+            self._leave()  # The process that is still starting the server uses it.
 
     def hurry(self) -> None:
         """Make a start in another thread stop waiting for other processes."""
@@ -171,7 +171,7 @@ class EmbeddedPostgres:
                 self.control("start")
                 return
             if self._answers():
-                return  # A start that another process had begun, and was killed, has come to its end.
+                return  # A start begun by a process that was then killed has completed.
             time.sleep(_BETWEEN_TRIES)
         with contextlib.suppress(ServerFailed):
             self.control("stop", "-m", "fast")
@@ -200,7 +200,8 @@ class EmbeddedPostgres:
                 "--username=postgres",
                 f"--pwfile={password}",
                 "--auth=scram-sha-256",
-                # As for every other login (vault/logins.py): nobody guesses the password, however fast.
+                # As for every other login (vault/logins.py): the random password cannot be guessed, however
+                # fast hashing is.
                 "--set=scram_iterations=1",
                 "--encoding=UTF8",
                 "--locale-provider=builtin",
@@ -225,7 +226,7 @@ class EmbeddedPostgres:
         }
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
         for name, text in (("postgresql.conf", "".join(lines)), ("pg_hba.conf", _ACCESS)):
-            # In one step: a start that another process began, and was killed, may be reading it just now.
+            # Atomically: a server start that was begun by a killed process may be reading the file right now.
             draft = self._data / f"{name}.draft"
             draft.unlink(missing_ok=True)
             draft.touch(mode=0o600)

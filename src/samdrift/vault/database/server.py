@@ -29,11 +29,11 @@ ADMINISTRATOR = "postgres"
 """The embedded server's administrator."""
 _PATIENCE = {
     "connect_timeout": "10",
-    # A host that has lost its power closes no connection, and the system would ask after two hours.
+    # A host that loses power closes no connection, and by default the kernel probes only after two hours.
     "tcp_user_timeout": "15000",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
-    # Not "read-write": a login can make its own sessions read-only, and would then have locked itself out.
+    # Not "read-write": a login can make its own sessions read-only, and could then no longer connect.
     "target_session_attrs": "primary",
     "client_encoding": "utf8",
     "application_name": "samdrift",
@@ -77,7 +77,7 @@ class Database:
             address = await asyncio.shield(starting)
         except asyncio.CancelledError:
             server.hurry()
-            await asyncio.wait([starting])  # A thread cannot be cancelled: what it started is stopped.
+            await asyncio.wait([starting])  # A thread cannot be cancelled: wait, and stop the server.
             await asyncio.to_thread(server.stop)
             raise
         return cls(address, keys, handed_in, server)
@@ -202,7 +202,8 @@ class Database:
         :class:`LoginRefused` with advice if no password works, :class:`VaultUnavailable` if the server does
         not answer.
         """
-        # A start visits every database: the key store is not read for each, while its last answer opens.
+        # A start visits every database, so the last working password is tried before the key store is read
+        # again.
         if self._opened is not None and not self._handed_in.is_file():
             try:
                 return await _connected(self._opened, where or self.name)
@@ -282,5 +283,5 @@ def databases_of(address: str) -> frozenset[tuple[str, str, str]]:
     hosts = (said.get("host") or said.get("hostaddr") or "localhost").lower().split(",")
     ports = said.get("port", "").split(",")
     name = said.get("dbname") or said.get("user", "")
-    ports += ports[:1] * (len(hosts) - len(ports))  # One port is that of all hosts.
+    ports += ports[:1] * (len(hosts) - len(ports))  # A single port applies to all hosts.
     return frozenset((host, port or "5432", name) for host, port in zip(hosts, ports, strict=False))

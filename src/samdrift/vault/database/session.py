@@ -75,7 +75,7 @@ class Int8s(list[int]):
     """A value of type ``bigint[]``."""
 
 
-# A member of an enumeration takes longer to look up than the call that it is for.
+# Module-level names: looking up an enum member takes longer than the call that uses it.
 _BINARY, _AS_BINARY = pq.Format.BINARY, PyFormat.BINARY
 _SYNCHRONISED = pq.ExecStatus.PIPELINE_SYNC
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -209,10 +209,10 @@ class Session:
         finally:
             self._answered = None
             if answered.done() and not answered.cancelled():
-                answered.exception()  # Heard of, also where it was raised while statements were being sent.
+                answered.exception()  # Mark the exception as retrieved, even if sending failed first.
         try:
             return self._rows(prepared)
-        except psycopg.Error:  # it broke after the last answer: times cannot be read without it
+        except psycopg.Error:  # reading timestamps needs the connection, which has broken
             self.close()
             raise VaultUnavailable(_BROKE) from None
 
@@ -283,7 +283,7 @@ class Session:
             self._pg.consume_input()
             self._collect()
             while self._broken.poll(0):
-                self._pg.consume_input()  # raises after the last of it
+                self._pg.consume_input()  # raises once everything has been read
                 self._collect()
         except psycopg.Error:
             self.close()
@@ -349,6 +349,7 @@ def _error(result: pq.abc.PGresult) -> VaultError:
 def _is_transient(error: psycopg.Error) -> bool:
     """Return whether the same call may succeed later."""
     code = error.sqlstate
-    # Of its class it alone passes by itself; the name of the server's function tells it in every language.
+    # A full notification queue is the only transient error of its class. The name of the server's function
+    # identifies it in every language.
     full = error.diag.source_function == "PreCommit_Notify"
     return code is None or full or code.startswith(_TRANSIENT)

@@ -33,13 +33,13 @@ from samdrift.vault.relocation import in_order, tables_of
 
 _BEGIN = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # Between two questions there may be objects of gigabytes to be copied.
+    # Objects of gigabytes may be copied between two queries.
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL transaction_timeout = 0",
 )
 _TEXT = (
-    # COPY's text must not depend on the server's settings.
+    # The text of COPY must not depend on the server's settings.
     "SET TimeZone = 'UTC'",
     "SET DateStyle = 'ISO'",
     "SET IntervalStyle = 'postgres'",
@@ -230,7 +230,7 @@ class Storing:
                 raise CopyDiffers("the backup has tables other than those of its versions in this program")
             every = sql.SQL(", ").join(sql.Identifier(name, table) for table in tables)
             for table in tables:
-                # What the vault's own code would do with each row was done where the row was made.
+                # The vault's triggers already ran where the rows were first stored.
                 disable = sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.Identifier(name, table))
                 await self._connection.execute(disable)
             await self._connection.execute(sql.SQL("TRUNCATE {}").format(every))

@@ -77,7 +77,7 @@ async def replace_database(
 
 async def _take_rights(provisioner: Provisioner, vaults: Sequence[Hosted], where: str) -> None:
     """Revoke the logins' rights in the former database, which they would keep when it is replaced."""
-    with suppress(VaultError, psycopg.Error):  # It may be missing, or damaged.
+    with suppress(VaultError, psycopg.Error):  # The former database may be missing or damaged.
         async with provisioner.inside(where) as inside:
             for each in vaults:
                 await logins.run(inside, "DROP OWNED BY {}", each.login)

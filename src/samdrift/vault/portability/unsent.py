@@ -28,11 +28,12 @@ from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED
 _TRANSFERS = (
     "SELECT id, envelope_id FROM {}.transfers WHERE due_at IS NOT NULL AND document <> ALL (%s) ORDER BY id"
 )
-# A running message service knows how far it has read the events of its access point, and asks for later ones.
+# A running message service asks for events after the last one it has read, which may be newer than the
+# backup.
 _LATER_EVENTS = "UPDATE {}.log_head SET news = news + 1000000000"
 _END_TRANSFER = "SELECT {}.end_transfer(%s, %s, %s, NULL, NULL, NULL)"
 _TELL = "SELECT {}.tell(%s, %s, %s, %s, %s)"
-# The deadline ends them, as it ends every message that was not handed over in time.
+# They end at their deadline, like every message that is not handed over in time.
 _MESSAGES = """
 WITH waiting AS (DELETE FROM {0}.work WHERE kind = 'message' RETURNING id)
 INSERT INTO {0}.work (kind, id, due_at) SELECT 'deadline', id, %s FROM waiting

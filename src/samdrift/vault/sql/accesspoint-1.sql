@@ -1,8 +1,8 @@
 -- An organisation's vault in the access point (vault/accesspoint.py).
 --
--- A queue is the rows themselves: `due_at` is when somebody may claim the row,
--- so that a claim is a change of `due_at` and a lease that runs out needs nobody
--- to take it back. Only rows that wait are in the index that claims use.
+-- The rows themselves are the queue: `due_at` is the time from which a row may be claimed, so that a claim
+-- only changes `due_at`, and a lease that expires needs no process to take it back. Only waiting rows are in
+-- the index that claims use.
 
 CREATE TABLE transfers (
     id              text        PRIMARY KEY,
@@ -38,14 +38,14 @@ CREATE TABLE attempts (
     PRIMARY KEY (transfer, number)
 );
 
--- A row per transfer and attempt.
+-- One row for each transfer and attempt.
 CREATE VIEW transfers_tried AS
 SELECT t.id, t.envelope_id, t.conversation_id, t.sender, t.recipient, t.document, t.document_scheme,
        t.process, t.process_scheme, t.as4_message_id, t.created_at, t.state, t.size, t.digest,
        a.number, a.at, a.signed, a.error
 FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id;
 
--- What happened to transfers, numbered in the order of commit, for interface C.
+-- Events of transfers, numbered in the order of commit, for interface C.
 CREATE TABLE events (
     sequence bigint      PRIMARY KEY,
     transfer text        NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE events (
     detail   text        NOT NULL
 );
 
--- What came in. A row outlives its body, so that a peer that sends again gets the same receipt.
+-- Incoming envelopes. A row outlives its body, so that a peer that sends again gets the same receipt.
 CREATE TABLE incoming (
     id              text        PRIMARY KEY,
     peer            text        NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE incoming (
 );
 CREATE INDEX incoming_waiting ON incoming (received_at, id) WHERE acknowledged_at IS NULL;
 
--- Store an envelope to be sent; false, and nothing changes, when its id is known.
+-- Store an envelope to be sent; return false, without changes, if its id is known.
 CREATE FUNCTION submit(
     id text, envelope_id text, as4_message_id text, conversation_id text, sender text, recipient text,
     document text, document_scheme text, process text, process_scheme text, at timestamptz,
@@ -102,7 +102,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- Claim what is due and begin an attempt at each.
+-- Claim due transfers and begin an attempt at each.
 CREATE FUNCTION claim_transfers(now timestamptz, claimed_until timestamptz, most int)
 RETURNS SETOF transfers_tried
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -121,7 +121,7 @@ BEGIN
     RETURN QUERY SELECT * FROM transfers_tried WHERE id = ANY (claimed) ORDER BY created_at, id, number;
 END $$;
 
--- End a transfer: gives whether it was not final before, and the body's object to be removed, if any.
+-- End a transfer. Returns whether it was not final before, and the object of its body to be removed, if any.
 CREATE FUNCTION end_transfer(
     transfer text, ended_state text, at timestamptz, receipt_given bytea, peer_met text, error_met text,
     OUT ended boolean, OUT remote text
@@ -161,8 +161,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- Number an event and wake whoever waits for it. Locks the log's head, as every commit does, so that nobody who
--- has seen an event can later find one with a lower number.
+-- Number an event and wake its listeners. Locks the log's head, as every commit does, so that a reader that
+-- has seen an event never finds a lower number later.
 CREATE FUNCTION tell(transfer text, at timestamptz, state text, reason text, detail text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -173,7 +173,7 @@ BEGIN
     PERFORM _wake();
 END $$;
 
--- Store what came in; false, and nothing changes, when that peer's message is known.
+-- Store an incoming envelope; return false, without changes, if that peer's message is known.
 CREATE FUNCTION accept(
     id text, peer text, as4_message_id text, envelope_id text, conversation_id text, sender text,
     recipient text, document text, certificate text, at timestamptz, receipt bytea, body text, size bigint,
@@ -191,7 +191,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- Take a waiting envelope out of the inbox: gives its envelope id, and the body's object to be removed, if any.
+-- Remove a waiting envelope from the inbox. Returns its envelope id, and the object of its body to be
+-- removed, if any.
 CREATE FUNCTION acknowledge(item text, at timestamptz, OUT envelope text, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

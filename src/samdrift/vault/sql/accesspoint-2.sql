@@ -1,7 +1,7 @@
--- What the operator's staff may do to transfers that wait (vault/transferrows.py).
+-- Operations of the operator's staff on waiting transfers (vault/transferdesk.py).
 
--- Lock a transfer and tell how it stands: 'waiting', 'under-way' while somebody attempts it, else its
--- final state; NULL when there is none. An attempt without an outcome is under way until its lease runs out.
+-- Lock a transfer and return its state: 'waiting', 'under-way' during an attempt, otherwise its final state;
+-- NULL if it does not exist. An attempt without an outcome is under way until its lease expires.
 CREATE FUNCTION _standing(transfer text, at timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -17,7 +17,7 @@ BEGIN
     RETURN held.state;
 END $$;
 
--- Have a waiting transfer attempted now; gives how it stood.
+-- Make a waiting transfer due now; return its former state.
 CREATE FUNCTION hasten(transfer text, at timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
@@ -31,8 +31,8 @@ BEGIN
     RETURN stood;
 END $$;
 
--- End a waiting transfer and tell its sender; gives how it stood, and the body's object to be removed, if
--- any. Its last attempt keeps what it met.
+-- End a waiting transfer and report that to its sender. Returns its former state, and the object of its body
+-- to be removed, if any. Its last attempt keeps its error.
 CREATE FUNCTION give_up(transfer text, at timestamptz, why text, OUT stood text, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

@@ -1,5 +1,6 @@
--- Certificates of the peers that the log names by fingerprint, each once, for as long as the log (component-accesspoint
--- 3.4.1). The database computes the fingerprint, so that none is kept under another's.
+-- Certificates of peers, which the log names by fingerprint, each stored once and for as long as the log
+-- (component-accesspoint 3.4.1). The database computes the fingerprint, so that no certificate is stored
+-- under another one's.
 CREATE TABLE peer_certificates (
     sha256      text        PRIMARY KEY,
     certificate bytea       NOT NULL,     -- DER

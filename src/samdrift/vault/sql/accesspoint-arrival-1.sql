@@ -1,4 +1,4 @@
--- What an organisation brought to its vault in the access point (vault/portability/arrival.py).
+-- Import of an organisation's data into its vault in the access point (vault/portability/arrival.py).
 
 CREATE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
@@ -35,8 +35,9 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Everything is here. Events are numbered on from those that arrived. What was under way ends where the former
--- supplier goes on with it; gives the objects of bodies that are to be removed then.
+-- End the import. New events are numbered after the imported ones. Unless pending transfers and envelopes
+-- were taken over, they end here, since the former supplier continues with them. Returns the objects of
+-- bodies to be removed then.
 CREATE FUNCTION end_arrival(at timestamptz, taken_over boolean) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

@@ -1,4 +1,4 @@
--- Certificates of peers, which move with the log that names them (vault/portability/arrival.py).
+-- Certificates of peers move with the log that names them (vault/portability/arrival.py).
 
 CREATE FUNCTION arrive_peer_certificates(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

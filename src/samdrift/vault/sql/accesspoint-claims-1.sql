@@ -1,9 +1,10 @@
--- Claims of an access point by process (claims-1.sql). Attempts that restarts of one's own have spoiled count for nothing.
-ALTER TABLE transfers ADD COLUMN claimed_by text;  -- NULL: nobody's that is known
-ALTER TABLE transfers ADD COLUMN spared int;       -- attempts that count for nothing; NULL for none
+-- Claims of an access point, by process (claims-1.sql). Attempts that restarts of our own processes spoiled
+-- do not count.
+ALTER TABLE transfers ADD COLUMN claimed_by text;  -- NULL: of no known process
+ALTER TABLE transfers ADD COLUMN spared int;       -- attempts that do not count; NULL for none
 ALTER TABLE transfers ADD COLUMN cut int;          -- attempts in a row that ended with their process; NULL for none
 
--- As in accesspoint-1.sql, and note whose the claim is.
+-- As in accesspoint-1.sql, and record the claimant.
 CREATE OR REPLACE FUNCTION submit(
     id text, envelope_id text, as4_message_id text, conversation_id text, sender text, recipient text,
     document text, document_scheme text, process text, process_scheme text, at timestamptz,
@@ -66,7 +67,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- Postpone a transfer whose attempt met one's own installation while that was not there: it counts for nothing.
+-- Postpone a transfer whose attempt failed because our own installation was unavailable: the attempt does not
+-- count.
 CREATE FUNCTION spare(transfer text, due timestamptz, signed_then bytea[], error_met text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
@@ -78,9 +80,10 @@ BEGIN
     RETURN true;
 END $$;
 
--- Take up claims of processes that have ended: gives how many. An attempt that was cut short so counts for nothing, and
--- the transfer may be claimed at once. One that was cut short `most` times in a row may be what ends the processes: it
--- waits for the end of its lease, and its attempt counts. Without `most` a process gives back its own before it ends.
+-- Release claims of processes that have ended; return how many. An attempt that was cut short in this way
+-- does not count, and the transfer may be claimed immediately. If that happened `most` times in a row, the
+-- transfer may be what ends the processes: it waits for its lease to expire, and the attempt counts. Without
+-- `most`, a process releases its own claims before it ends.
 CREATE FUNCTION release_transfers(ended text[], at timestamptz, most int, error_met text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

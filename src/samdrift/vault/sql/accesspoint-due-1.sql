@@ -1,5 +1,6 @@
--- As in accesspoint-claims-1.sql, but a transfer that nobody has claimed is due now by the database's clock, too: one that a
--- process takes while its clock is ahead would wait for that hour once the clock is right.
+-- As in accesspoint-claims-1.sql, but an unclaimed transfer is also due now by the database's clock:
+-- otherwise one that a process stores while its clock is ahead would wait for that long once the clock is
+-- right.
 CREATE OR REPLACE FUNCTION submit(
     id text, envelope_id text, as4_message_id text, conversation_id text, sender text, recipient text,
     document text, document_scheme text, process text, process_scheme text, at timestamptz,

@@ -1,12 +1,13 @@
--- What an access point forgets (vault/forgetting.py): facts that find duplicates after 180 days, and what proves exchanges
--- together with the log that names them. In small steps, so that no transaction holds many rows.
+-- Deletion in an access point (vault/forgetting.py): facts for detecting duplicates after 180 days, and
+-- proofs of exchanges together with the log that names them. In small steps, so that no transaction locks
+-- many rows.
 
 CREATE INDEX transfers_failed ON transfers (ended_at) WHERE state = 'failed';
 CREATE INDEX transfers_delivered ON transfers (ended_at) WHERE state = 'delivered';
 CREATE INDEX incoming_acknowledged ON incoming (acknowledged_at) WHERE acknowledged_at IS NOT NULL;
 
--- A certificate goes when no entry of the log that still has its facts can name it. When those that are there were last
--- used is not known: they count as used now.
+-- A certificate is deleted when no log entry that still has its facts can name it. When existing ones were
+-- last used is unknown: they count as used now.
 ALTER TABLE peer_certificates ADD COLUMN last_at timestamptz NOT NULL DEFAULT clock_timestamp();
 
 CREATE OR REPLACE FUNCTION keep_certificate(certificate bytea, at timestamptz) RETURNS void
@@ -16,8 +17,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WHERE p.last_at < excluded.last_at - interval '12 hours'
 $$;
 
--- Remove at most so many facts from before a moment, which is never less than 180 days ago: transfers that failed, and what
--- interface C was told of any that has ended. Returns how many rows went; fewer than `most` when nothing is left.
+-- Delete up to `most` facts from before a time, which is at least 180 days ago: failed transfers, and events
+-- for interface C about transfers that have ended. Returns the larger number of deleted rows, which is less
+-- than `most` when nothing is left.
 CREATE FUNCTION forget_duplicates(before timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -42,8 +44,8 @@ BEGIN
     RETURN greatest(number, others);
 END $$;
 
--- Remove at most so many proofs of exchanges from before a moment, which is never less than a year ago: their entries have
--- lost their facts by then. Returns as forget_duplicates.
+-- Delete up to `most` proofs of exchanges from before a time, which is at least a year ago: by then, their
+-- log entries have lost their facts. Returns the same as forget_duplicates.
 CREATE FUNCTION dispose_proofs(before timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

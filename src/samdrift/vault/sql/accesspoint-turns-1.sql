@@ -1,11 +1,11 @@
--- Claims of an access point in turns of their recipients (vault/accesspoint.py): a mailing to one recipient, or a recipient
--- whose access point is slow, holds up no transfer to another one.
+-- Claims of an access point, in turns of their recipients (vault/accesspoint.py): a mailing to one recipient,
+-- or a recipient whose access point is slow, does not delay transfers to others.
 CREATE INDEX transfers_by_recipient ON transfers (recipient COLLATE "C", due_at) WHERE due_at IS NOT NULL;
 
--- Claim at most so many transfers that are due and begin an attempt at each: one for each recipient in the order of their
--- names, from the one that follows `after`, then a second one for each, until there are `most`. `busy` has the recipient of
--- each attempt that is under way in the claiming process, of which one recipient has at most `most_of_one`. However many
--- wait, two rows are looked at for each recipient in each turn.
+-- Claim up to `most` due transfers and begin an attempt at each: one for each recipient in the order of their
+-- names, from the one that follows `after`, then a second one for each, and so on. `busy` has the recipient
+-- of each attempt in progress in the claiming process; one recipient has at most `most_of_one`. Each turn
+-- reads two rows for each recipient, however many transfers wait.
 CREATE FUNCTION claim_in_turn(
     now timestamptz, claimed_until timestamptz, most int, most_of_one int, busy text[], after text
 ) RETURNS SETOF transfers_tried

@@ -1,5 +1,5 @@
 
--- What is left for whoever makes and drops vaults without being a superuser.
+-- Rights for the administrator, who creates and drops vaults without being a superuser.
 GRANT SELECT ON pg_catalog.pg_roles, pg_catalog.pg_auth_members, pg_catalog.pg_namespace, pg_catalog.pg_class,
     pg_catalog.pg_proc, pg_catalog.pg_attribute, pg_catalog.pg_db_role_setting, pg_catalog.pg_stat_activity,
     pg_catalog.pg_hba_file_rules, pg_catalog.pg_database, pg_catalog.pg_constraint TO :administrator;

@@ -1,15 +1,16 @@
--- What an organisation brought from its former supplier (vault/portability/arrival.py), in vaults of both roles.
+-- Import of an organisation's data from its former supplier (vault/portability/arrival.py), in vaults of all
+-- roles.
 --
--- Nothing here can be run but while an arrival is under way, and one can begin only in a vault that is empty.
+-- These functions only work during an import, and an import can only begin in an empty vault.
 
 CREATE TABLE arrivals (
     one      boolean     PRIMARY KEY DEFAULT true CHECK (one),
-    manifest bytea       NOT NULL,        -- SHA-256: the export that is taken in
+    manifest bytea       NOT NULL,        -- SHA-256 that identifies the imported export
     begun_at timestamptz NOT NULL,
     done_at  timestamptz                  -- NULL while it is under way
 );
 
--- Logs of former suppliers, as they were: evidence, and no part of this log.
+-- Logs of former suppliers, unchanged: evidence that is not part of this log.
 CREATE TABLE former_log (
     log      text     NOT NULL,           -- the id that its chain begins with
     sequence bigint   NOT NULL,
@@ -22,7 +23,7 @@ CREATE TABLE former_log (
 );
 CREATE INDEX former_log_traces ON former_log USING gin (traces) WITH (gin_pending_list_limit = 256);
 
--- The functions below are for an arrival that is under way.
+-- Check that an import is in progress, for the functions below.
 CREATE FUNCTION _arriving() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -32,7 +33,8 @@ BEGIN
     END IF;
 END $$;
 
--- Begin, or go on: 'begun', 'under-way' or 'done' for the same export, 'occupied' when there is anything else.
+-- Begin or continue an import. Returns 'begun', 'under-way' or 'done' for the same export, 'occupied' if
+-- there is anything else in the vault.
 CREATE FUNCTION begin_arrival(export bytea, at timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- Bodies of envelopes and messages, encrypted (vault/bodies.py). A large one is in the object store.
+-- Bodies of envelopes and messages, encrypted (vault/bodies.py). Large ones are in the object store.
 
 CREATE TABLE bodies (
     id     text   PRIMARY KEY,
@@ -8,7 +8,7 @@ CREATE TABLE bodies (
 );
 ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;  -- ciphertext does not compress
 
--- Delete a body; gives its id when there is an object to be removed once this is committed.
+-- Delete a body; return its id if there is an object to be removed once this is committed.
 CREATE FUNCTION _drop_body(body text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE

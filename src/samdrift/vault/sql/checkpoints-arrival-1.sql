@@ -1,4 +1,4 @@
--- Checkpoints and keys of former suppliers' logs, as they were: what proves those logs (log-tree-1.sql).
+-- Checkpoints and keys of former suppliers' logs, unchanged: they prove those logs (log-tree-1.sql).
 
 CREATE TABLE former_checkpoints (
     log       text        NOT NULL,  -- the id that its chain begins with
@@ -6,7 +6,7 @@ CREATE TABLE former_checkpoints (
     size      bigint      NOT NULL,
     signed_at timestamptz NOT NULL,
     first     bytea       NOT NULL,  -- the signed note, with each witness's first cosignature
-    last      bytea       NOT NULL,  -- and with its latest
+    last      bytea       NOT NULL,  -- the same, with each one's latest
     PRIMARY KEY (log, origin, size)
 );
 

@@ -1,6 +1,6 @@
 -- A database for each organisation (decision record 0020), in which each of its roles is a schema.
 
--- The name of an organisation's database, from before it is made until it is gone.
+-- The name of an organisation's database, from before it is created until it has been dropped.
 CREATE TABLE databases (
     organisation text PRIMARY KEY,
     name         text NOT NULL UNIQUE

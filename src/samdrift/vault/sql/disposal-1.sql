@@ -1,8 +1,9 @@
--- Disposal of facts (audit/logverifying.py): those of a class, from its oldest entry up to a number, by a decision that is
--- an entry itself, in the same transaction. What is in the tree stays.
+-- Disposal of facts (audit/logverifying.py): those of a class, from its oldest entry up to a number, by a
+-- decision that is itself an entry, in the same transaction. The tree does not change.
 
--- Dispose of the facts of a class that are older than a moment, which is never less than a year ago. Returns the number of
--- the last entry that the decision is about and how many facts are gone; nothing, and no entry, where there are none.
+-- Dispose of the facts of a class that are older than a time, which is at least a year ago. Returns the
+-- number of the last entry that the decision is about, and how many facts were removed; if there are none, it
+-- returns nothing and makes no entry.
 CREATE FUNCTION dispose_log(class int, named text, before timestamptz, why text, one text, other text)
 RETURNS TABLE (upto bigint, gone bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

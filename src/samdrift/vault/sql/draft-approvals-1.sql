@@ -1,9 +1,9 @@
--- A second person's approval of a draft, and that it was asked for, are bound to what was approved by a keyed mark
--- (vault/mailbonds.py): who can write to the database approves nothing.
+-- A second person's approval of a draft, and the request for it, are bound to what was approved by a keyed
+-- mark (vault/mailbonds.py), so that write access to the database is not enough to approve a draft.
 
-ALTER TABLE drafts ADD COLUMN approval bytea;  -- of who asked and approved, the text as it is sealed, and the files
+ALTER TABLE drafts ADD COLUMN approval bytea;  -- of requester and approver, the sealed text, and the files
 
--- What was asked for or approved before has to be again: it is not bound.
+-- Earlier requests and approvals are not bound, so they must be made again.
 UPDATE drafts d SET stage = 'open', asked_by = NULL, approved_by = NULL, version = d.version + 1
 WHERE d.stage IN ('approval', 'approved');
 UPDATE drafts d SET asked_by = NULL, approved_by = NULL WHERE d.stage = 'window';

@@ -1,5 +1,5 @@
--- Drafts of a writer in a mailbox that are not sent, for who begins another one. Others that begin one in the mailbox wait
--- until that is committed, so that drafts begun at the same moment are no more than so many.
+-- Count a writer's unsent drafts in a mailbox before another one is begun. Other requests to begin a draft in
+-- the mailbox wait until this transaction is committed, so that concurrent ones cannot exceed the limit.
 CREATE FUNCTION count_drafts(writer text, mailbox text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- The record of signed statements that an organisation brought to its governance (vault/portability/arrival.py).
+-- Import of the record of signed statements into an organisation's governance (vault/portability/arrival.py).
 
 CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$

@@ -1,10 +1,10 @@
--- What certificates of others were judged by: chains, responders' answers, revocation lists (wire/verdicts.py), each
--- once, and the document that names them, which an entry of the log names by its SHA-256. The database computes that, so
--- that nothing is kept under another's.
+-- Grounds on which other parties' certificates were judged: chains, responders' answers, revocation lists
+-- (wire/verdicts.py), each stored once, and the document that names them, which a log entry names by its
+-- SHA-256. The database computes the digest, so that no content is stored under another one's.
 CREATE TABLE grounds (
     sha256  text        PRIMARY KEY,
     content bytea       NOT NULL,
-    last_at timestamptz NOT NULL     -- on that day they were last used
+    last_at timestamptz NOT NULL     -- when they were last used, to the day
 );
 
 CREATE FUNCTION keep_grounds(pieces bytea[], at timestamptz) RETURNS void
@@ -16,8 +16,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
         AND g.sha256 IN (SELECT encode(sha256(p), 'hex') FROM unnest($1) p);
 $$;
 
--- Remove those that only entries from before a moment name, which is never less than a year ago: their facts are disposed
--- of by then. Returns how many.
+-- Delete grounds that are named only by entries from before a time, which is at least a year ago: by then,
+-- these entries have lost their facts. Returns how many were deleted.
 CREATE FUNCTION dispose_grounds(before timestamptz) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

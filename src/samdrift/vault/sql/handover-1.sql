@@ -1,4 +1,5 @@
--- Conversations that are registered in the organisation's own records, under a number there (vault/mailkeeping.py).
+-- Conversations that are registered in the organisation's own records, under a number there
+-- (vault/maildisposal.py).
 
 CREATE TABLE registrations (
     id     text        PRIMARY KEY REFERENCES conversations,
@@ -7,8 +8,8 @@ CREATE TABLE registrations (
     sealed bytea       NOT NULL     -- the number
 );
 
--- Register a conversation that has the version `known`, or without `sealed` take that back; gives the new version. Less
--- than 0 and the present one when it is another; NULL without such a conversation.
+-- Register a conversation whose version is `known`, or without `sealed` undo that. Returns the new version;
+-- minus the current one if it is not `known`; NULL if the conversation does not exist.
 CREATE FUNCTION keep_registration(conversation text, known int, person text, at timestamptz, sealed bytea) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

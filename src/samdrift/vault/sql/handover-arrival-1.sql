@@ -1,4 +1,4 @@
--- Registrations that an organisation brought to its vault of message client (vault/portability/arrival.py).
+-- Import of registrations into an organisation's vault in the message client (vault/portability/arrival.py).
 
 CREATE FUNCTION arrive_registrations(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

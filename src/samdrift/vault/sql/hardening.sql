@@ -1,8 +1,7 @@
--- What PostgreSQL lets everybody do by default and no vault's login needs. Run by a superuser.
+-- Revoke what PostgreSQL grants to every role by default and no vault's login needs. Run by a superuser.
 --
--- A login that cannot list the catalogs still cannot be kept from guessing: it can
--- LISTEN on any channel, and a number cast to regclass gives a name. That is why
--- names of schemas, logins and channels are random.
+-- A login that cannot list the catalogs can still guess: it can LISTEN on any channel, and a number cast to
+-- regclass gives a name. That is why names of schemas, logins and channels are random.
 
 REVOKE ALL ON DATABASE template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -10,8 +9,8 @@ REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;
 REVOKE SELECT ON ALL TABLES IN SCHEMA information_schema FROM PUBLIC;
 REVOKE USAGE ON SCHEMA information_schema FROM PUBLIC;
 
--- Functions that tell of other sessions and objects, take locks or space that all
--- share, or store things outside of a schema.
+-- Functions that reveal other sessions and objects, use locks or space that all share, or store things
+-- outside of a schema.
 DO $$
 DECLARE
     name text;

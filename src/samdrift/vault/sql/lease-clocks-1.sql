@@ -1,14 +1,15 @@
--- Leases are for processes whose clock is right. What a process puts off waits by its clock: one that is ahead would
--- leave work for later than anybody else would. It is set aside, as long as there is another process.
+-- Leases are for processes whose clock is right. A process postpones work by its own clock: one that is ahead
+-- would postpone it for too long. It is set aside as long as there is another process.
 
 ALTER TABLE lessees ADD COLUMN apart boolean NOT NULL DEFAULT false;  -- its clock differs from the database's
 
--- Renew the leases of a process, give back some of them, and take free ones, up to an even part for each of the
--- processes that serve a role. Returns what it has, and which of these are more than its part; and, without a role,
--- the processes that are found to have ended without giving their leases back. ended: processes that are known to
--- have ended, whatever the time of their leases. my_time: its clock, and most: how far that may be from the
--- database's. A process whose clock is not right gets no leases of a role that one serves whose clock is; where
--- that is so of all its roles, a row without a role and a process says that it is set aside.
+-- Renew the leases of a process, give back some of them, and lease free partitions, up to an equal share for
+-- each of the processes that serve a role. Returns its leases, and whether each exceeds its share; and,
+-- without a role, the processes that are found to have ended without giving their leases back. `ended` lists
+-- processes that are known to have ended, whatever the time of their leases. `my_time` is the clock of the
+-- process, and `most` is how far that may be from the database's. A process whose clock is wrong gets no
+-- leases of a role that is served by one whose clock is right; if that applies to all its roles, a row
+-- without a role and a process reports that it is set aside.
 CREATE FUNCTION renew_leases(
     me text, my_roles text[], lasting interval, ended text[], given_roles text[], given_numbers int[],
     my_time timestamptz, most interval
@@ -25,7 +26,7 @@ DECLARE
         >= extract(epoch FROM most), false);
     aside boolean := true;
 BEGIN
-    LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- One after the other: each sees what the one before has taken.
+    LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- Each process sees the leases of the one before.
     moment := clock_timestamp();
     WITH found AS (
         DELETE FROM lessees WHERE until <= moment OR (process = ANY(ended) AND process <> me) RETURNING process
@@ -60,7 +61,7 @@ BEGIN
     RETURN QUERY SELECT NULL::text, NULL::int, NULL::text, true WHERE aside;
 END $$;
 
--- As renew_leases above, for a process of an earlier version, which does not say what its clock is.
+-- As renew_leases above, for a process of an earlier version, which does not report its clock.
 CREATE OR REPLACE FUNCTION renew_leases(
     me text, my_roles text[], lasting interval, ended text[], given_roles text[], given_numbers int[]
 ) RETURNS TABLE (role text, number int, former text, surplus boolean)

@@ -1,27 +1,28 @@
--- Which process is in charge of work that comes by itself: leases of partitions of the organisations, in each role
--- (scheduling/leases.py). The clock is the database's alone: whatever the processes' clocks say, a lease ends once.
+-- Leases that put one process in charge of recurring work, for partitions of the organisations in each role
+-- (scheduling/leases.py). Only the database's clock counts, so that a lease ends at one time, whatever the
+-- processes' clocks show.
 
 CREATE TABLE lessees (
     process text        PRIMARY KEY,      -- as its claims name it
     roles   text[]      NOT NULL,
-    until   timestamptz NOT NULL          -- the end of its leases, unless it renews them
+    until   timestamptz NOT NULL          -- end of its leases, unless it renews them
 );
 
 CREATE TABLE partitions (
-    role    text NOT NULL,                -- or '', for what is the installation's own
+    role    text NOT NULL,                -- or '', for the installation itself
     number  int  NOT NULL,
     process text REFERENCES lessees (process) ON DELETE SET NULL,
-    former  text,                         -- who had it before: claims of that process are taken up
-    last    text,                         -- who had it last, or has it
+    former  text,                         -- the previous process, whose claims are released
+    last    text,                         -- the process that has it, or had it last
     PRIMARY KEY (role, number)
 );
 INSERT INTO partitions (role, number)
 SELECT role, number FROM unnest('{ap,mt,mk,gov}'::text[]) AS role, generate_series(0, 63) AS number UNION SELECT '', 0;
 
--- Renew the leases of a process, give back some of them, and take free ones, up to an even part for each of the processes
--- that serve a role. Returns what it has, and which of these are more than its part; and, without a role, the
--- processes that are found to have ended without giving their leases back. ended: processes that are known to
--- have ended, whatever the time of their leases.
+-- Renew the leases of a process, give back some of them, and lease free partitions, up to an equal share for
+-- each of the processes that serve a role. Returns its leases, and whether each exceeds its share; and,
+-- without a role, the processes that are found to have ended without giving their leases back. `ended` lists
+-- processes that are known to have ended, whatever the time of their leases.
 CREATE FUNCTION renew_leases(
     me text, my_roles text[], lasting interval, ended text[], given_roles text[], given_numbers int[]
 ) RETURNS TABLE (role text, number int, former text, surplus boolean)
@@ -34,7 +35,7 @@ DECLARE
     own int;
     gone text[];
 BEGIN
-    LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- One after the other: each sees what the one before has taken.
+    LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- Each process sees the leases of the one before.
     moment := clock_timestamp();
     WITH found AS (
         DELETE FROM lessees WHERE until <= moment OR (process = ANY(ended) AND process <> me) RETURNING process
@@ -62,7 +63,7 @@ BEGIN
     RETURN QUERY SELECT NULL::text, NULL::int, each, false FROM unnest(gone) AS each;
 END $$;
 
--- End the leases of a process, as it ends in order: they are free for others.
+-- End the leases of a process that shuts down, so that others can get them.
 CREATE FUNCTION end_leases(me text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM lessees WHERE process = me

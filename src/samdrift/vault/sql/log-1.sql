@@ -1,16 +1,15 @@
 -- The log of a vault, and of the registry: a chain of entries that only grows.
 --
--- Run as the owner of the schema, which is the only one on the search path.
--- The vault's login may read everything here and change nothing: it has the
--- right to run these functions, which run as the owner, and no other. Functions
--- whose names begin with an underscore are for other functions alone.
+-- Run as the owner of the schema, which is the only one on the search path. The vault's login may read
+-- everything here and change nothing: its only other right is to run these functions, which run as the owner.
+-- Functions whose names begin with an underscore are internal.
 
 CREATE TABLE log_head (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),
     sequence bigint  NOT NULL,
     hash     bytea   NOT NULL,
-    news     bigint  NOT NULL DEFAULT 0,  -- numbers what happened to transfers
-    channel  text    NOT NULL             -- for _wake(); random, tells nobody whose it is
+    news     bigint  NOT NULL DEFAULT 0,  -- number of the last event of a transfer
+    channel  text    NOT NULL             -- for _wake(); random, reveals no organisation
 );
 
 CREATE TABLE log (
@@ -43,7 +42,7 @@ BEGIN
     UPDATE log_head SET sequence = number, hash = previous;
 END $$;
 
--- Tell whoever listens that something here waits to be done. Says nothing else.
+-- Notify listeners that there is work here, and of nothing else.
 CREATE FUNCTION _wake() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

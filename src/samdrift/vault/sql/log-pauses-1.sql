@@ -1,5 +1,5 @@
--- Vaults that sign no checkpoints of their logs, since when and why: locked until their officer comes, or suspended.
--- The operator's log has an entry at the beginning and at the end of each.
+-- Vaults that sign no checkpoints of their logs, with start and reason: locked until their officer unlocks
+-- them, or suspended. The operator's log has an entry at the start and at the end of each.
 
 CREATE TABLE log_pauses (
     vault  text        PRIMARY KEY REFERENCES registrations (vault) ON DELETE CASCADE,
@@ -7,7 +7,7 @@ CREATE TABLE log_pauses (
     since  timestamptz NOT NULL
 );
 
--- Keep that a vault signs nothing, or, without a reason, that it does again. Returns whether that is new.
+-- Record that a vault signs nothing, or, without a reason, that it signs again. Returns whether that is new.
 CREATE FUNCTION pause_log(which text, why text, moment timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,13 +1,15 @@
--- The signed tree of a log (vault/logtree.py, decision record 0041): its name, its right edge, and what was stated of it.
+-- The signed tree of a log (vault/logtree.py, decision record 0041): its name, its right edge, and statements
+-- about it.
 --
--- Checkpoints are made from committed entries alone, whose numbers are in the order of commit, so that one size has one
--- root. What is kept here is never changed: a checkpoint of the same size with another root is refused by the database.
+-- Checkpoints are made only from committed entries, whose numbers are in the order of commit, so that each
+-- size has one root. Stored checkpoints do not change: the database refuses one of the same size with another
+-- root.
 
 CREATE TABLE log_tree (
     one        boolean PRIMARY KEY DEFAULT true CHECK (one),
-    origin     text    NOT NULL,  -- the log's name in checkpoints; random, so that no witness learns whose it is
+    origin     text    NOT NULL,  -- the log's name in checkpoints; random, reveals nothing
     edge       bytea   NOT NULL,  -- audit/merkle.py, Frontier
-    checked_at timestamptz        -- when the log was last compared with its checkpoint, and nothing was new
+    checked_at timestamptz        -- when the log was last compared with its checkpoint
 ) WITH (fillfactor = 50);
 
 -- Hashes of complete subtrees of 256, 256², … entries (tlog-tiles), so that no proof reads the whole log.
@@ -21,8 +23,8 @@ CREATE TABLE log_nodes (
 CREATE TABLE log_keys (
     key          text   PRIMARY KEY,  -- name+hash+key (signed-note)
     number       bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    announcement bytea,                   -- the key before it, on this one
-    statement    bytea                    -- its organisation, or whoever speaks for it, on this one
+    announcement bytea,                   -- by the previous key, about this one
+    statement    bytea                    -- by its organisation, or for it, about this one
 );
 
 CREATE TABLE log_checkpoints (
@@ -34,12 +36,12 @@ CREATE TABLE log_checkpoints (
     PRIMARY KEY (origin, size)
 );
 
--- The first and the latest cosignature of a witness to each checkpoint: between them nothing was added.
+-- The first and the latest cosignature of each witness on each checkpoint: the log did not grow between them.
 CREATE TABLE log_cosignatures (
     origin   text   NOT NULL,
     size     bigint NOT NULL,
     witness  text   NOT NULL,
-    first_at bigint NOT NULL,  -- seconds of POSIX, the witness's own
+    first_at bigint NOT NULL,  -- POSIX seconds, by the witness's clock
     first    bytea  NOT NULL,
     last_at  bigint NOT NULL,
     last     bytea  NOT NULL,
@@ -47,7 +49,7 @@ CREATE TABLE log_cosignatures (
     FOREIGN KEY (origin, size) REFERENCES log_checkpoints
 ) WITH (fillfactor = 50);
 
--- How each witness answered last: the age of its cosignature is shown, also when the log has grown since.
+-- Each witness's last answer: the age of its cosignature is shown even if the log has grown since.
 CREATE TABLE log_witnesses (
     witness     text        PRIMARY KEY,
     origin      text        NOT NULL,
@@ -57,7 +59,7 @@ CREATE TABLE log_witnesses (
     fault       text        NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
 
--- Refusals that end the signing until people have decided.
+-- Refusals, which stop the signing until people have decided.
 CREATE TABLE log_refusals (
     origin      text        NOT NULL,
     number      bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -70,14 +72,14 @@ CREATE TABLE log_refusals (
 );
 CREATE UNIQUE INDEX log_refusals_open ON log_refusals ((true)) WHERE resolved_at IS NULL;
 
--- A random name; nothing in it is the vault's.
+-- Return a random name, which reveals nothing about the vault.
 CREATE FUNCTION _log_name() RETURNS text
 LANGUAGE sql VOLATILE AS $$
     SELECT 'samdrift.log/' || encode(_salt(), 'hex')
 $$;
 INSERT INTO log_tree (origin, edge) VALUES (_log_name(), '\x0000000000000000');
 
--- Keep a signed checkpoint, with the edge that it is of and the subtrees that are complete since the last one.
+-- Store a signed checkpoint, with its edge and the subtrees that have been completed since the last one.
 CREATE FUNCTION keep_checkpoint(
     named text, entries bigint, hashed bytea, signed bytea, at timestamptz, frontier bytea,
     levels int[], places bigint[], hashes bytea[]
@@ -101,7 +103,7 @@ BEGIN
     UPDATE log_tree SET edge = frontier, checked_at = at;
 END $$;
 
--- Keep what a witness answered about a checkpoint: a cosignature, or a fault in words.
+-- Store a witness's answer about a checkpoint: a cosignature, or a fault in words.
 CREATE FUNCTION keep_answer(
     named text, entries bigint, whose text, at timestamptz, cosigned bigint, line bytea, words text
 ) RETURNS void
@@ -121,7 +123,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE log_tree SET checked_at = at;
 $$;
 
--- The log was compared with its last checkpoint, and there is nothing new.
+-- Record that the log was compared with its last checkpoint and has not grown.
 CREATE FUNCTION keep_silence(at timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE log_tree SET checked_at = at;
@@ -132,13 +134,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO log_keys (key, announcement) VALUES (named, announced) ON CONFLICT DO NOTHING;
 $$;
 
--- The first statement of a key stays.
+-- Store the first statement about a key; later ones are ignored.
 CREATE FUNCTION keep_log_statement(named text, stated bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE log_keys SET statement = stated WHERE key = named AND statement IS NULL;
 $$;
 
--- Keep a refusal, after which nothing is signed; of several the first.
+-- Store a refusal, after which nothing is signed; of several open ones, only the first.
 CREATE FUNCTION keep_refusal(named text, whose text, why text, entries bigint, saw bigint, moment timestamptz)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -149,7 +151,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- End a refusal by a decision: the log goes on beside the one that the witness knows, under another name.
+-- End a refusal by a decision: the log continues under another name than the one that the witness knows.
 CREATE FUNCTION resolve_refusal(moment timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

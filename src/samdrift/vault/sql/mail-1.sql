@@ -1,7 +1,8 @@
 -- Messages of the organisation in its message client (vault/mail.py, vault/mailwriting.py).
 --
--- In the clear: random ids, marks of what others chose (ids in the federation, addresses), directions, states, times,
--- sizes, the confidentiality mark, ids of persons, versions. Everything said or named is sealed before it comes here.
+-- In the clear: random ids, marks of values from others (ids in the federation, addresses), directions,
+-- states, times, sizes, the confidentiality mark, ids of people, versions. All texts and names are sealed
+-- before they are stored here.
 
 CREATE TABLE mailboxes (
     id             text    PRIMARY KEY,
@@ -11,7 +12,8 @@ CREATE TABLE mailboxes (
     sealed         bytea   NOT NULL           -- name and address
 );
 
--- Messages of one conversationId at one address. `home` is that address, `mailbox` where the conversation lies now.
+-- Messages of one conversationId at one address. `home` is that address, `mailbox` where the conversation is
+-- now.
 CREATE TABLE conversations (
     id           text        PRIMARY KEY,
     home         text        NOT NULL REFERENCES mailboxes,
@@ -20,12 +22,12 @@ CREATE TABLE conversations (
     version      int         NOT NULL,
     handler      text,
     done         boolean     NOT NULL,
-    confidential boolean     NOT NULL,        -- something in it is
+    confidential boolean     NOT NULL,        -- of any message in it
     latest_at    timestamptz NOT NULL,
-    sent_at      timestamptz,                 -- of the latest that was sent
+    sent_at      timestamptz,                 -- of the latest sent message
     messages     int         NOT NULL,
     files        int         NOT NULL,
-    unread       int         NOT NULL,        -- that nobody has opened
+    unread       int         NOT NULL,        -- received messages that are not opened yet
     unreadable   int         NOT NULL,
     sealed       bytea       NOT NULL,        -- the conversationId
     UNIQUE (home, mark)
@@ -43,18 +45,18 @@ CREATE TABLE messages (
     mark         bytea       NOT NULL,        -- of the messageId
     remote       bytea,                       -- of the id at the message service
     refers       bytea,                       -- of the message that it refers to
-    draft        text,                        -- that it was written as: the files are that one's
+    draft        text,                        -- that it was written as, and that has its files
     author       text,                        -- the person who sent it
     at           timestamptz NOT NULL,        -- of arrival or sending
     dated_at     timestamptz,                 -- the sender's own time stamp
     since        timestamptz NOT NULL,        -- of stage and status
     confidential boolean     NOT NULL,
-    due_at       timestamptz,                 -- when somebody may go on with it
+    due_at       timestamptz,                 -- when it may be claimed
     deadline     timestamptz,                 -- by which the message service must have it
     attempts     int         NOT NULL,
-    opened_at    timestamptz,                 -- NULL: nobody has opened it
+    opened_at    timestamptz,                 -- NULL: not opened yet
     files        int         NOT NULL,
-    body         text        NOT NULL,        -- its documents, or what cannot be shown, as it came
+    body         text        NOT NULL,        -- its documents, or the original if it cannot be shown
     sealed       bytea       NOT NULL,        -- subject, parties, ids
     delivery     bytea,                       -- steps at the message service, sealed
     UNIQUE (mark, direction)
@@ -65,11 +67,11 @@ CREATE INDEX messages_newest ON messages (at, id);
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_of_draft ON messages (draft) WHERE draft IS NOT NULL;
 
--- Files of messages and drafts; one that is sent again is there twice with the same body.
+-- Files of messages and drafts. A file that is sent again has another row with the same body.
 CREATE TABLE files (
     id     text   PRIMARY KEY,
     owner  text   NOT NULL,
-    place  bigint NOT NULL,                   -- in the order of its owner's files
+    place  bigint NOT NULL,                   -- position among its owner's files
     size   bigint NOT NULL,
     body   text   NOT NULL,
     sealed bytea  NOT NULL                    -- name and type
@@ -91,7 +93,7 @@ CREATE TABLE drafts (
     mailbox      text        NOT NULL REFERENCES mailboxes,
     conversation text        REFERENCES conversations,
     reply_to     text,
-    seen         int,                         -- version of the conversation that the writer has read
+    seen         int,                         -- number of the conversation's messages seen so far
     version      int         NOT NULL,
     stage        text        NOT NULL,
     writer       text        NOT NULL,
@@ -104,7 +106,7 @@ CREATE TABLE drafts (
 CREATE INDEX drafts_of_mailbox ON drafts (mailbox, saved_at) WHERE stage <> 'sent';
 CREATE INDEX drafts_of_conversation ON drafts (conversation) WHERE stage <> 'sent';
 
--- Who has seen a message, and how.
+-- People who have seen a message, and how.
 CREATE TABLE readings (
     message  text        NOT NULL,
     person   text        NOT NULL,
@@ -114,7 +116,7 @@ CREATE TABLE readings (
     PRIMARY KEY (message, person, act)
 );
 
--- What was searched for, under a random token. None is kept for longer than a day.
+-- Search words, under a random token, for at most a day.
 CREATE TABLE searches (
     id     text        PRIMARY KEY,
     person text        NOT NULL,
@@ -122,7 +124,8 @@ CREATE TABLE searches (
     sealed bytea       NOT NULL
 );
 
--- Addresses that were written to. `unanswered` counts messages without a receipt since the last receipt.
+-- Addresses that messages were sent to. `unanswered` counts messages without a receipt since the last
+-- receipt.
 CREATE TABLE addresses (
     id         text        PRIMARY KEY,
     mark       bytea       NOT NULL UNIQUE,
@@ -141,7 +144,7 @@ CREATE TABLE favourites (
     UNIQUE (person, mark)
 );
 
--- Settings of this vault's message client: its message service, and the key that it shows there.
+-- Settings of this vault's message client: its message service, and the key by which that knows it.
 CREATE TABLE settings (
     name   text  PRIMARY KEY,
     sealed bytea NOT NULL
@@ -152,13 +155,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO settings VALUES ($1, $2) ON CONFLICT ON CONSTRAINT settings_pkey DO UPDATE SET sealed = excluded.sealed
 $$;
 
--- One that is there stays as it is: two processes that make a key at the same moment have the same one.
+-- An existing setting stays, so that two processes that create a key at the same time use the same one.
 CREATE FUNCTION keep_first_setting(name text, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO settings VALUES ($1, $2) ON CONFLICT DO NOTHING
 $$;
 
--- False when there is another mailbox with that address.
+-- Store a mailbox; return false if there is another one with that address.
 CREATE FUNCTION keep_mailbox(id text, mark bytea, needs_approval boolean, undo_seconds int, sealed bytea)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -183,8 +186,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO files VALUES ($1, $2, $3, $4, $5, $6)
 $$;
 
--- Store a message in the conversation of that mark, which is begun where there is none; gives the conversation, or NULL
--- when the message is there already: then nothing changes. `message` has the columns of a row but the conversation.
+-- Store a message in the conversation with that mark, which is begun if there is none. Returns the
+-- conversation, or NULL, without changes, if the message exists already. `message` has the columns of a row
+-- except the conversation.
 CREATE FUNCTION store_mail(message text, home text, thread bytea, conversation text, named bytea) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
@@ -196,7 +200,7 @@ BEGIN
     INSERT INTO conversations AS c
     VALUES (conversation, home, home, thread, 0, NULL, false, false, one.at, NULL, 0, 0, 0, 0, named)
     ON CONFLICT ON CONSTRAINT conversations_home_mark_key DO UPDATE SET version = c.version
-    RETURNING c.id INTO place;  -- locked now, whoever began it
+    RETURNING c.id INTO place;  -- locked now, new or not
     one.conversation := place;
     INSERT INTO messages SELECT (one).* ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
@@ -212,7 +216,8 @@ BEGIN
     RETURN place;
 END $$;
 
--- The new version; less than 0 and the present one when it is another; NULL without such a conversation.
+-- Change a conversation. Returns the new version; minus the current one if it is not `known`; NULL if the
+-- conversation does not exist.
 CREATE FUNCTION change_conversation(conversation text, known int, handler text, done boolean, mailbox text)
 RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -230,7 +235,7 @@ BEGIN
     RETURN found;
 END $$;
 
--- False without such a conversation.
+-- Add a note; return false if the conversation does not exist.
 CREATE FUNCTION add_note(id text, conversation text, author text, at timestamptz, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -242,7 +247,7 @@ BEGIN
     RETURN false;
 END $$;
 
--- Note that a person has seen messages; gives those that nobody had opened before.
+-- Record that a person has seen messages; return those that had not been opened before.
 CREATE FUNCTION note_reading(seen text[], person text, act text, at timestamptz) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
@@ -261,7 +266,7 @@ BEGIN
     SELECT o.id FROM opened o;
 END $$;
 
--- Store a draft, or change the one that has the version `known`; false when it has another.
+-- Store a draft, or change the one whose version is `known`; return false if it has another version.
 CREATE FUNCTION keep_draft(draft text, known int) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -277,7 +282,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Note that the writer of a draft knows so many messages of its conversation.
+-- Record how many messages of its conversation the writer of a draft has seen.
 CREATE FUNCTION see_news(draft text, writer text, seen int) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -285,9 +290,9 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Make ready for a change of a draft's files, which only its writer may change, and only until it is sent; an approval
--- is gone with it, and the draft has another version, so that nobody sends what they have not seen. False when it
--- cannot be.
+-- Prepare a change of a draft's files, which only its writer may make, and only until it is sent. An approval
+-- is revoked, and the version changes, so that the draft is not sent unseen. Returns false if the change is
+-- not allowed.
 CREATE FUNCTION _change_files(draft text, writer text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -306,7 +311,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- Remove a file; gives its body when there is an object to be removed once this is committed.
+-- Remove a file; return its body if there is an object to be removed once this is committed.
 CREATE FUNCTION drop_file(file text, of_owner text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -322,7 +327,8 @@ BEGIN
     END IF;
 END $$;
 
--- Remove a file of a draft; no row when it cannot be, else one, with an object to be removed where there is one.
+-- Remove a file of a draft. Returns no row if that is not allowed, otherwise an empty one, and another with
+-- the object to be removed, if any.
 CREATE FUNCTION drop_draft_file(file text, draft text, writer text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -332,7 +338,8 @@ BEGIN
     END IF;
 END $$;
 
--- Remove a draft that is not sent, with its files; gives the objects to be removed. Nothing when it has another version.
+-- Remove an unsent draft with its files; return the objects to be removed. Returns nothing if the version is
+-- another.
 CREATE FUNCTION drop_draft(draft text, known int) RETURNS TABLE (dropped boolean, remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -343,8 +350,8 @@ BEGIN
     END IF;
 END $$;
 
--- Undo sending while all of it can be: the messages go, and the draft is as it was. Gives what was undone of large
--- bodies, one row without any at least; no row when it is too late.
+-- Undo sending while all of it can be undone: the messages are removed, and the draft is as it was. Returns a
+-- row for each message, with the object to be removed, if any; no row if it is too late.
 CREATE FUNCTION undo_sending(sent text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -370,7 +377,7 @@ BEGIN
     WHERE d.id = sent;
 END $$;
 
--- End the windows that are over: from here on the messages are on their way.
+-- End the expired windows for undoing: their messages are now to be sent.
 CREATE FUNCTION end_windows(now timestamptz) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -385,7 +392,7 @@ BEGIN
     WHERE m.draft = ended.id AND m.stage = 'window' RETURNING m.id;
 END $$;
 
--- Claim messages that somebody may go on with.
+-- Claim messages that are due.
 CREATE FUNCTION claim_mail(now timestamptz, claimed_until timestamptz, most int) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH due AS (
@@ -395,7 +402,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE messages m SET due_at = $2, attempts = m.attempts + 1 FROM due WHERE m.id = due.id RETURNING m.id
 $$;
 
--- Move a message on; `due` is when to go on with it, NULL for never.
+-- Move a message to its next stage; `due` is when to continue, NULL for never.
 CREATE FUNCTION move_mail(
     message text, new_stage text, new_status text, new_remote bytea, now timestamptz, due timestamptz,
     new_attempts int, new_sealed bytea, new_delivery bytea
@@ -417,7 +424,7 @@ BEGIN
     INSERT INTO searches VALUES ($1, $2, $3, $4);
 END $$;
 
--- What it is called stays as it was when it was first written to.
+-- Count a message to an address, whose name stays as it was at its first use.
 CREATE FUNCTION use_address(id text, mark bytea, at timestamptz, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO addresses AS a VALUES ($1, $2, 1, $3, NULL, 1, $4) ON CONFLICT ON CONSTRAINT addresses_mark_key

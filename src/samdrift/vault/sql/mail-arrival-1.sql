@@ -1,4 +1,4 @@
--- What an organisation brought to its vault of message client (vault/portability/arrival.py).
+-- Import of an organisation's data into its vault in the message client (vault/portability/arrival.py).
 
 CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
@@ -24,7 +24,8 @@ BEGIN
     END LOOP;
 END $do$;
 
--- Everything is here. What was to be sent is not, where the former supplier goes on with it.
+-- End the import. Unless they were taken over, messages to be sent are not sent here: the former supplier
+-- continues with them.
 CREATE OR REPLACE FUNCTION end_arrival(at timestamptz, taken_over boolean) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

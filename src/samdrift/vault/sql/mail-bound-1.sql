@@ -1,11 +1,11 @@
--- Rows of the message client that carry rights are bound to what they say by a keyed mark, which whoever can write to the
--- database cannot make (vault/mailbonds.py).
+-- Rows of the message client that carry rights are bound to their content by a keyed mark, which write access
+-- to the database is not enough to make (vault/mailbonds.py).
 
-ALTER TABLE conversations ADD COLUMN bound bytea;  -- to its home and the mailbox in which it lies
+ALTER TABLE conversations ADD COLUMN bound bytea;  -- to its home and its current mailbox
 ALTER TABLE messages      ADD COLUMN bound bytea;  -- to its conversation and its documents
 ALTER TABLE files         ADD COLUMN bound bytea;  -- to its owner and its content
 
--- Bind a message that was stored, and its conversation where that has just begun.
+-- Bind a stored message, and its conversation if that has just begun.
 CREATE FUNCTION bind_mail(message text, bound bytea, conversation text, begun bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -35,7 +35,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- The new version; less than 0 and the present one when it is another; NULL without such a conversation.
+-- As in mail-1.sql, and bind the conversation.
 DROP FUNCTION change_conversation(text, int, text, boolean, text);
 CREATE FUNCTION change_conversation(
     conversation text, known int, handler text, done boolean, mailbox text, bound bytea

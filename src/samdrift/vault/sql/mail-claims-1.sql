@@ -1,10 +1,10 @@
--- Claims of a message client by process (claims-1.sql): messages that are gone on with, and notices.
-ALTER TABLE messages ADD COLUMN claimed_by text;  -- NULL: nobody's that is known
+-- Claims of a message client, by process (claims-1.sql): messages that are being sent, and notices.
+ALTER TABLE messages ADD COLUMN claimed_by text;  -- NULL: of no known process
 ALTER TABLE messages ADD COLUMN cut int;          -- claims in a row that ended with their process; NULL for none
 ALTER TABLE notices ADD COLUMN claimed_by text;
 ALTER TABLE notices ADD COLUMN cut int;
 
--- As in mail-following-2.sql, and note whose the claim is.
+-- As in mail-following-2.sql, and record the claimant.
 CREATE OR REPLACE FUNCTION claim_mail(now timestamptz, claimed_until timestamptz, most int) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH due AS (
@@ -15,7 +15,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     FROM due WHERE m.id = due.id RETURNING m.id
 $$;
 
--- As in mail-1.sql, and nobody's claim any more.
+-- As in mail-1.sql, and release the claim.
 CREATE OR REPLACE FUNCTION move_mail(
     message text, new_stage text, new_status text, new_remote bytea, now timestamptz, due timestamptz,
     new_attempts int, new_sealed bytea, new_delivery bytea
@@ -31,14 +31,14 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- As in mail-following-1.sql, and nobody's claim any more.
+-- As in mail-following-1.sql, and release the claims.
 CREATE OR REPLACE FUNCTION put_off_mail(messages text[], due timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE messages m SET due_at = $2, claimed_by = NULL, cut = NULL
     WHERE m.id = ANY ($1) AND m.direction = 'out' AND m.stage = 'handed-over' AND m.due_at IS NOT NULL
 $$;
 
--- As in notices-1.sql, and note whose the claim is.
+-- As in notices-1.sql, and record the claimant.
 CREATE OR REPLACE FUNCTION claim_notices(now timestamptz, claimed_until timestamptz, most int) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH due AS (
@@ -48,7 +48,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     FROM due WHERE n.id = due.id RETURNING n.id
 $$;
 
--- As in notices-1.sql, and nobody's claim any more.
+-- As in notices-1.sql, and release the claim.
 CREATE OR REPLACE FUNCTION move_notice(id text, due timestamptz, outcome text, now timestamptz, sealed bytea)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -57,8 +57,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WHERE n.id = $1 AND n.outcome IS NULL
 $$;
 
--- Take up claims of processes that have ended, as release_transfers does in an access point: gives how many. That a
--- message was claimed before stays counted, since it may have reached the message service.
+-- Release claims of processes that have ended, as release_transfers does in an access point; return how many.
+-- Attempts at a message still count, since it may have reached the message service.
 CREATE FUNCTION release_mail(ended text[], at timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

@@ -1,7 +1,8 @@
--- Disposal of conversations by decisions (vault/maildisposal.py): rules of mailboxes, holds, proposals that two agree to,
--- and a record of what went. Decisions, reasons and what is recorded of a message are sealed.
+-- Disposal of conversations by decisions (vault/maildisposal.py): rules of mailboxes, holds, proposals that a
+-- second person approves, and a record of what was removed. Decisions, reasons and recorded facts about
+-- messages are sealed.
 
--- Since when conversations are done. Of those that were done before, since this was kept.
+-- When conversations were done; for those that were done before, when this table was created.
 CREATE TABLE finished (
     id text        PRIMARY KEY REFERENCES conversations ON DELETE CASCADE,
     at timestamptz NOT NULL
@@ -20,14 +21,14 @@ CREATE TRIGGER keep_finished AFTER INSERT OR UPDATE OF done ON conversations
 FOR EACH ROW EXECUTE FUNCTION _keep_finished();
 INSERT INTO finished SELECT c.id, clock_timestamp() FROM conversations c WHERE c.done;
 
--- The rule of a mailbox: so many days after conversations in it were done or registered.
+-- The rule of a mailbox: a number of days after its conversations were done or registered.
 CREATE TABLE disposal_rules (
     id     text        PRIMARY KEY REFERENCES mailboxes,
     since  text        NOT NULL CHECK (since IN ('done', 'registered')),
     days   int         NOT NULL CHECK (days BETWEEN 1 AND 36500),
     person text        NOT NULL,
     at     timestamptz NOT NULL,
-    sealed bytea       NOT NULL     -- the decision that it rests on
+    sealed bytea       NOT NULL     -- the decision that it is based on
 );
 CREATE FUNCTION keep_disposal_rule(mailbox text, since text, days int, person text, at timestamptz, sealed bytea)
 RETURNS void
@@ -37,14 +38,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
                   sealed = excluded.sealed
 $$;
 
--- Conversations of which nothing is disposed of, whatever a rule says.
+-- Conversations that are not disposed of, whatever a rule says.
 CREATE TABLE holds (
     id     text        PRIMARY KEY REFERENCES conversations,
     person text        NOT NULL,
     at     timestamptz NOT NULL,
     sealed bytea       NOT NULL     -- the reason
 );
--- Hold a conversation that has the version `known`, or without `sealed` end that; as keep_registration.
+-- Hold a conversation whose version is `known`, or without `sealed` end the hold; returns the same as
+-- keep_registration.
 CREATE FUNCTION keep_hold(conversation text, known int, person text, at timestamptz, sealed bytea) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -62,13 +64,13 @@ BEGIN
     RETURN found;
 END $$;
 
--- A disposal: proposed, agreed to by another, then done piece by piece.
+-- A disposal: proposed, approved by a second person, then carried out piece by piece.
 CREATE TABLE disposals (
     id           text        PRIMARY KEY,
     mailbox      text        NOT NULL REFERENCES mailboxes,
     stage        text        NOT NULL CHECK (stage IN ('proposed', 'agreed', 'done', 'dropped')),
     since        text        NOT NULL,
-    before       timestamptz NOT NULL,    -- conversations that were done or registered before that
+    before       timestamptz NOT NULL,    -- of conversations that were done or registered before then
     proposed_by  text        NOT NULL,
     proposed_at  timestamptz NOT NULL,
     agreed_by    text,
@@ -86,7 +88,8 @@ CREATE TABLE disposal_items (
 );
 CREATE INDEX disposal_items_waiting ON disposal_items (disposal) WHERE state = 'waits';
 
--- The record of each message that went. The marks keep it from being fetched again from a message service that has it.
+-- The record of each removed message. The marks keep it from being fetched again from a message service that
+-- has it.
 CREATE TABLE disposed (
     id           text        PRIMARY KEY,   -- that the message had
     disposal     text        NOT NULL,
@@ -102,8 +105,8 @@ CREATE INDEX disposed_marks ON disposed (mark);
 CREATE INDEX disposed_remote ON disposed (remote);
 CREATE INDEX disposed_of ON disposed (disposal, id);
 
--- Whether nothing stands in the way of disposing of a conversation: all of it was opened and is final, no draft is in it,
--- nobody holds it, and it was done or registered before a moment.
+-- Return whether a conversation can be disposed of: all its messages are opened and final, it has no draft
+-- and no hold, and it was done or registered before a time.
 CREATE FUNCTION _disposable(c conversations, since text, before timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT c.unread = 0
@@ -121,7 +124,7 @@ LANGUAGE sql STABLE AS $$
        END
 $$;
 
--- Conversations of a mailbox that could be disposed of, the oldest first.
+-- Conversations of a mailbox that can be disposed of, oldest first.
 CREATE FUNCTION disposable(mailbox text, since text, before timestamptz, most int)
 RETURNS TABLE (conversation text, messages int, files int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -129,7 +132,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WHERE c.mailbox = $1 AND c.messages > 0 AND _disposable(c, $2, $3) ORDER BY c.latest_at, c.id LIMIT $4
 $$;
 
--- Propose to dispose of what could be now; false where a disposal of the mailbox is under way.
+-- Propose to dispose of what can be now; return false if a disposal of the mailbox is in progress.
 CREATE FUNCTION propose_disposal(
     id text, mailbox text, since text, before timestamptz, person text, at timestamptz, sealed bytea, most int
 ) RETURNS boolean
@@ -144,7 +147,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- Agree to a disposal, or drop it; false when it is not proposed any more.
+-- Approve a disposal, or drop it; return false if it is no longer proposed.
 CREATE FUNCTION decide_disposal(disposal text, agreed boolean, person text, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -153,9 +156,9 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Dispose of one conversation of an agreed disposal, and record it; what came in the way keeps it. Gives one row at least,
--- and the objects to be removed once this is committed; whether it is gone. `rows` are those of `disposed`, one for each
--- message that is there.
+-- Dispose of one conversation of an approved disposal and record it, or keep it if that is no longer
+-- possible. Returns at least one row: whether it was removed, and the objects to be removed once this is
+-- committed. `rows` are those for `disposed`, one for each message of the conversation.
 CREATE FUNCTION dispose_conversation(disposal text, conversation text, rows text)
 RETURNS TABLE (gone boolean, remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -186,8 +189,8 @@ BEGIN
     UPDATE disposal_items i SET state = 'gone' WHERE i.disposal = disposal AND i.conversation = conversation;
 END $$;
 
--- Remove a conversation with everything that is its own; gives objects. Files that were sent to several recipients stay
--- with the messages that are left.
+-- Remove a conversation with everything that belongs to it alone; return the objects to be removed. Files
+-- that were sent to several recipients stay with the remaining messages.
 CREATE FUNCTION _remove_conversation(conversation text) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -215,7 +218,7 @@ BEGIN
         END LOOP;
         DELETE FROM drafts d WHERE d.id = owner;
     END LOOP;
-    DELETE FROM drafts d WHERE d.conversation = conversation;  -- Those that are sent; no other is left.
+    DELETE FROM drafts d WHERE d.conversation = conversation;  -- Only sent ones are left.
     FOREACH owner IN ARRAY coalesce(bodies, '{}') LOOP
         file := _drop_body(owner);
         IF file IS NOT NULL THEN
@@ -225,7 +228,7 @@ BEGIN
     DELETE FROM conversations c WHERE c.id = conversation;
 END $$;
 
--- Note that a disposal is done, once nothing of it waits; false before.
+-- Record that a disposal is done once none of its conversations waits; return false before.
 CREATE FUNCTION end_disposal(disposal text, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

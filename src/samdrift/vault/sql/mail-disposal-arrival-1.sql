@@ -1,5 +1,5 @@
--- Holds, rules and records of disposal that an organisation brought to its vault of message client
--- (vault/portability/arrival.py). A disposal that was under way is not: it is proposed again.
+-- Import of holds, rules and records of disposal into an organisation's vault in the message client
+-- (vault/portability/arrival.py). A disposal in progress is not imported: it is proposed again.
 
 DO $do$
 DECLARE

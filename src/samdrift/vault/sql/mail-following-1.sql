@@ -1,4 +1,5 @@
--- Messages whose status is as it was: ask for it again then. Together, since many wait for receipts at a time.
+-- Postpone the next query for messages whose status has not changed; together, since many wait for receipts
+-- at a time.
 CREATE FUNCTION put_off_mail(messages text[], due timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE messages m SET due_at = $2

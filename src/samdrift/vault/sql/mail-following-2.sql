@@ -1,4 +1,4 @@
--- Messages that wait to be handed over come before those whose status is asked for again and again.
+-- Messages that wait to be handed over are claimed before those whose status is queried repeatedly.
 CREATE OR REPLACE FUNCTION claim_mail(now timestamptz, claimed_until timestamptz, most int) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH due AS (

@@ -1,4 +1,5 @@
--- The moment of a message client's vault (moment-1.sql) is the earliest time at which a message may be gone on with.
+-- The moment of a message client's vault (moment-1.sql) is the earliest time at which a message may be
+-- claimed.
 CREATE FUNCTION _next_due() RETURNS timestamptz
 LANGUAGE sql AS $$
     SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL

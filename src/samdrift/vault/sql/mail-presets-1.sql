@@ -1,5 +1,5 @@
--- What persons keep in order to use it again, in vaults of message clients (vault/mailpresets.py): saved views, text
--- templates and distribution lists, each a mailbox's or a person's, sealed for its kind and owner.
+-- Presets that people save for reuse, in vaults of message clients (vault/mailpresets.py): saved views, text
+-- templates and distribution lists, each of a mailbox or a person, sealed for its kind and owner.
 
 CREATE TABLE presets (
     id     text  PRIMARY KEY,
@@ -9,7 +9,7 @@ CREATE TABLE presets (
 );
 CREATE INDEX presets_of_owner ON presets (owner, kind);
 
--- Store a preset, or change the one of that kind and owner; false when the id is another's.
+-- Store a preset, or change the one of that kind and owner; return false if the id belongs to another one.
 CREATE FUNCTION keep_preset(id text, kind text, owner text, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -18,7 +18,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- False when there is none of that kind and owner.
+-- Remove a preset; return false if there is none of that kind and owner.
 CREATE FUNCTION drop_preset(id text, kind text, owner text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

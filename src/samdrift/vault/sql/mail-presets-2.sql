@@ -1,4 +1,4 @@
--- Rules of mailboxes are presets, too: who becomes the handler of a conversation that begins.
+-- Rules of mailboxes are presets too: they choose the handler of a new conversation.
 
 ALTER TABLE presets DROP CONSTRAINT presets_kind_check;
 ALTER TABLE presets ADD CONSTRAINT presets_kind_check CHECK (kind IN ('view', 'text', 'list', 'rule'));

@@ -1,5 +1,6 @@
--- Steps in the lives of messages, in the order of the log, for the events of interface D (vault/messageservice.py):
--- in rows of their own, so that they stay when facts of the log are disposed of.
+-- Steps in the lives of messages, in the order of the log, for the events of interface D
+-- (vault/messageservice.py). They have their own rows, so that they stay when facts of the log are disposed
+-- of.
 
 LOCK TABLE log IN SHARE ROW EXCLUSIVE MODE;
 
@@ -8,8 +9,9 @@ CREATE TABLE message_steps (
     message  text   NOT NULL
 );
 
--- The message of an entry that begins a message's life or moves it on (audit/events.py), NULL of any other. The form of
--- an entry is canonical, and a quotation mark inside a value is escaped: nobody's facts can look like this.
+-- Return the message whose life an entry begins or continues (audit/events.py), NULL for any other entry. The
+-- form of an entry is canonical, and quotation marks inside values are escaped, so no facts can look like
+-- this.
 CREATE FUNCTION _step(content bytea) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN _event(content) IN (
@@ -22,7 +24,7 @@ INSERT INTO message_steps
 SELECT sequence, _step(content) FROM log
 WHERE position('"event":"mt:message:'::bytea IN content) > 0 AND _step(content) IS NOT NULL;
 
--- By a trigger, so that a process of an earlier version leaves its steps too.
+-- By a trigger, so that processes of an earlier version record their steps too.
 CREATE FUNCTION _keep_step() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- An organisation's vault in the message service (vault/messageservice.py).
 --
--- What people wrote (subject lines, addresses, texts of errors, receipts) is encrypted
--- before it comes here; addresses can be searched by a keyed mark (vault/sealing.py).
+-- Content (subject lines, addresses, texts of errors, receipts) is encrypted before it is stored here;
+-- addresses can be searched by a keyed mark (vault/sealing.py).
 
 CREATE TABLE messages (
     id                text        NOT NULL,
@@ -52,7 +52,7 @@ CREATE TABLE receipts (
 );
 CREATE INDEX receipts_by_message ON receipts (message, direction, created_at);
 
--- What is to be done; `due_at` is when somebody may claim it (see accesspoint-1.sql).
+-- Pending work; `due_at` is the time from which it may be claimed (see accesspoint-1.sql).
 CREATE TABLE work (
     kind     text        NOT NULL,
     id       text        NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE work (
 );
 CREATE INDEX work_due ON work (due_at);
 
--- Items of the access point that need nothing more.
+-- Items of the access point that need no further processing.
 CREATE TABLE processed (
     item text        PRIMARY KEY,
     at   timestamptz NOT NULL
@@ -73,7 +73,7 @@ CREATE TABLE cursors (
     value bigint NOT NULL
 );
 
--- Store a message and its body, if any; false, and nothing changes, when its id is known in that direction.
+-- Store a message and its body, if any; return false, without changes, if its id is known in that direction.
 CREATE FUNCTION store_message(
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,
     recipient text, sender_mark bytea, recipient_mark bytea, document text, created_at timestamptz,
@@ -93,7 +93,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- Mark an item of the access point as processed; false when it was.
+-- Mark an item of the access point as processed; return false if it already was.
 CREATE FUNCTION take_item(item text, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -101,7 +101,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- take_item, then store_message; the item is not taken when another message has that id.
+-- Run take_item, then store_message; the item is not marked if another message has that id.
 CREATE FUNCTION receive_message(
     item text, at timestamptz,
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,
@@ -121,7 +121,8 @@ BEGIN
     RETURN 'duplicate-id';
 END $$;
 
--- Plan work, instead of any earlier plan for it; `claims` counts the caller's own, 0 when anybody may claim it.
+-- Plan work, replacing any earlier plan for it; `claims` counts the caller's own claims, 0 if it may be
+-- claimed.
 CREATE FUNCTION plan_work(kind text, id text, due timestamptz, claims int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -159,7 +160,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     RETURNING w.kind, w.id, w.attempts
 $$;
 
--- The deadline of a message or receipt is what is given here, or none.
+-- Set the deadline of a message or receipt, or remove it.
 CREATE FUNCTION _set_deadline(record text, deadline timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -170,7 +171,7 @@ BEGIN
     END IF;
 END $$;
 
--- Move a message on, and finish the work that brought it there. A final status never changes.
+-- Move a message to its next status, and finish the work that led there. A final status never changes.
 CREATE FUNCTION set_status(
     message text, way text, new_status text, finals text[], now timestamptz, deadline timestamptz,
     event_times timestamptz[], event_statuses text[], event_details bytea[]
@@ -208,7 +209,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Move a receipt on, and finish the work that brought it there.
+-- Move a receipt to its next state, and finish the work that led there.
 CREATE FUNCTION set_receipt_state(receipt text, new_state text, now timestamptz, deadline timestamptz)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -221,7 +222,7 @@ BEGIN
     PERFORM _set_deadline(receipt, deadline);
 END $$;
 
--- Delete a message with its body, events and receipts; its id stays known, so that nobody can use it again.
+-- Delete a message with its body, events and receipts; its id stays known, so that it cannot be used again.
 CREATE FUNCTION delete_message(message text, way text, OUT deleted boolean, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

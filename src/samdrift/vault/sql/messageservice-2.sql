@@ -1,4 +1,4 @@
--- Delete the body of a message, whose facts stay; gives its id when there is an object to be removed.
+-- Delete the body of a message and keep its facts; return its id if there is an object to be removed.
 CREATE FUNCTION drop_content(message text, way text, OUT dropped boolean, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

@@ -1,5 +1,5 @@
--- Mailboxes: the functional address of the organisation's own that a message was sent from or came in to.
--- What lies in one is what a message client may reach. Facts of what was refused have no size and lie in none.
+-- Mailboxes: the organisation's own functional address that a message was sent from or received at. A message
+-- client may access the messages of a mailbox. Facts about refused messages have no size and belong to none.
 
 ALTER TABLE messages
     ADD COLUMN dated_at timestamptz,      -- the message's own time stamp
@@ -13,7 +13,7 @@ CREATE INDEX messages_by_mailbox ON messages (mailbox, created_at, id, direction
 
 DROP FUNCTION store_message, receive_message;
 
--- Store a message and its body, if any; false, and nothing changes, when its id is known in that direction.
+-- Store a message and its body, if any; return false, without changes, if its id is known in that direction.
 CREATE FUNCTION store_message(
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,
     recipient text, sender_mark bytea, recipient_mark bytea, document text, created_at timestamptz,
@@ -37,7 +37,7 @@ BEGIN
     RETURN true;
 END $$;
 
--- take_item, then store_message; the item is not taken when another message has that id.
+-- Run take_item, then store_message; the item is not marked if another message has that id.
 CREATE FUNCTION receive_message(
     item text, at timestamptz,
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,

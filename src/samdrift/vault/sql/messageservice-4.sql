@@ -1,5 +1,5 @@
--- Delete a message with its body, events and receipts; its id stays known, so that nobody can use it again.
--- Work that bears the message's id is that of the one that was sent: what came in under the same id has none.
+-- Delete a message with its body, events and receipts; its id stays known, so that it cannot be used again.
+-- Work under the message's id belongs to the sent message: a received one with the same id has none.
 CREATE OR REPLACE FUNCTION delete_message(message text, way text, OUT deleted boolean, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

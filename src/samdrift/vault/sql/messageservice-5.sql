@@ -1,4 +1,5 @@
--- The address of each mailbox, once and sealed. What else a message says has no bounds, and is not read to list them.
+-- The address of each mailbox, once and sealed: messages, whose size is not limited, are not read to list
+-- them.
 
 CREATE TABLE mailboxes (
     mark    bytea PRIMARY KEY,

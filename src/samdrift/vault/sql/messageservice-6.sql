@@ -1,32 +1,32 @@
 -- One session key opens one envelope (vault/sessionkeys.py).
 
--- Session keys that have been unwrapped, and the envelope that each one opens. Never removed while the vault
--- is there: a private key that was destroyed may come back from a backup of keys, and captured envelopes open again.
+-- Session keys that have been unwrapped, and the envelope that each one opens. Never deleted while the vault
+-- exists: a destroyed private key may return from a backup of keys, and captured envelopes would open again.
 CREATE TABLE session_keys (
-    mark     text        PRIMARY KEY,     -- keyed, of the unwrapped key, in hexadecimal digits
-    envelope bytea       NOT NULL,        -- SHA-256 of the whole signed envelope; empty for a mark of no session key
+    mark     text        PRIMARY KEY,     -- keyed mark of the unwrapped key, in hexadecimal digits
+    envelope bytea       NOT NULL,        -- SHA-256 of the whole signed envelope; empty: no session key
     at       timestamptz NOT NULL
 );
 CREATE INDEX session_keys_at ON session_keys (at);
 
--- Keys of marks that the organisation brought from former suppliers: session keys are looked for under these too.
+-- Keys of marks that were imported from former suppliers: session keys are looked up under these too.
 CREATE TABLE mark_keys (
     name   text  PRIMARY KEY,             -- a digest of the key
     sealed bytea NOT NULL
 );
 
--- Marks that were lost with a database that came back from a backup.
+-- Marks that were lost because the database was restored from a backup.
 CREATE TABLE lost_marks (
-    since       timestamptz,              -- of the last mark that is left; NULL: none is
-    until       timestamptz NOT NULL,     -- of the last mark that was there, as far as is known
+    since       timestamptz,              -- of the last mark that is left; NULL: none is left
+    until       timestamptz NOT NULL,     -- of the last mark that is known to have existed
     found_at    timestamptz NOT NULL,
-    restored    boolean     NOT NULL,     -- false: envelopes came in before marks were kept, and nothing was restored
-    keys        bytea[]     NOT NULL,     -- SHA-256 of the public keys that were used then
-    accepted_at timestamptz,              -- two persons have accepted the risk
+    restored    boolean     NOT NULL,     -- false: envelopes were received before marks were kept
+    keys        bytea[]     NOT NULL,     -- SHA-256 of the public keys that were in use
+    accepted_at timestamptz,              -- when two people accepted the risk
     number      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY
 );
 
--- Envelopes of each sender that meant nothing when decrypted, within the current window.
+-- Envelopes of each sender that were meaningless after decryption, within the current window.
 CREATE TABLE refusals (
     sender   text        PRIMARY KEY,
     first_at timestamptz NOT NULL,
@@ -40,9 +40,10 @@ LANGUAGE sql AS $$
                 ELSE EXISTS (SELECT FROM session_keys s WHERE s.mark = witness) END
 $$;
 
--- Take a session key for an envelope. The first of `marks` is kept. `outcome` is 'taken', 'used' when it belongs to
--- another envelope, 'limited' when too many of the sender's meant nothing since `since`, 'brought' when it has to be
--- marked under `keys` too, 'unwitnessed' when marks are missing; `kept` when the first mark is there, `doubted` when some are for the key that unwrapped it.
+-- Mark a session key as used for an envelope; the first of `marks` is stored. `outcome` is 'taken', 'used' if
+-- the key belongs to another envelope, 'limited' if too many of the sender's envelopes since `since` were
+-- meaningless, 'brought' if it must be marked under `keys` too, 'unwitnessed' if marks are missing. `kept` is
+-- true if the first mark is stored, `doubted` if marks were lost for the key that unwrapped it.
 CREATE FUNCTION take_session_key(
     marks text[], envelope bytea, at timestamptz, created timestamptz, recipient bytea,
     sender text, since timestamptz, most int, witness text,
@@ -77,8 +78,9 @@ BEGIN
     FROM lost_marks l WHERE l.accepted_at IS NULL AND recipient = ANY (l.keys);
 END $$;
 
--- Look whether the mark that was kept last is there, and note what is lost if it is not. `fresh` is a mark of no
--- session key, to be the last one from then on; nothing is done, and `begun` is false, when none is missing.
+-- Check that the mark that was stored last exists, and record what is lost if it does not. `fresh` is a mark
+-- without a session key, which is the last one from then on; if none is missing, nothing is done and `begun`
+-- is false.
 CREATE FUNCTION look_after_marks(
     witness text, witnessed_at timestamptz, recipients bytea[], fresh text, at timestamptz,
     OUT begun boolean, OUT lost boolean, OUT since timestamptz, OUT until timestamptz
@@ -102,14 +104,14 @@ BEGIN
     END IF;
 END $$;
 
--- Two persons accept that marks are lost; gives how many such losses there were.
+-- Record that two people accept the loss of marks; return how many losses there were.
 CREATE FUNCTION accept_lost_marks(at timestamptz) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH accepted AS (UPDATE lost_marks SET accepted_at = $1 WHERE accepted_at IS NULL RETURNING number)
     SELECT count(*) FROM accepted
 $$;
 
--- Count an envelope that meant nothing when decrypted; gives the sender's number since `since`.
+-- Count an envelope that was meaningless after decryption; return the sender's number since `since`.
 CREATE FUNCTION count_refusal(sender text, at timestamptz, since timestamptz) RETURNS int
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO refusals AS r VALUES ($1, $2, 1)

@@ -1,5 +1,6 @@
--- What proves an exchange lives as long as the log that names it, and not as long as the message: receipts, and
--- digests of messages, envelopes and receipts. A digest is sealed; the log has a commitment to it (vault/records.py).
+-- Proofs of an exchange are kept as long as the log that names them, and not as long as the message:
+-- receipts, and digests of messages, envelopes and receipts. A digest is sealed; the log has a commitment to
+-- it (vault/records.py).
 
 CREATE TABLE digests (
     commitment text  PRIMARY KEY,
@@ -11,8 +12,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO digests VALUES ($1, $2) ON CONFLICT DO NOTHING
 $$;
 
--- Delete a message with its body and events; its id stays known, so that nobody can use it again.
--- Its receipts stay, and so does the work on one that has not reached its sender yet.
+-- Delete a message with its body and events; its id stays known, so that it cannot be used again. Its
+-- receipts stay, and so does the work on a receipt that has not reached the message's sender yet.
 CREATE OR REPLACE FUNCTION delete_message(message text, way text, OUT deleted boolean, OUT remote text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

@@ -1,4 +1,4 @@
--- A step in a message's life that leaves its status and its work as they are: what it waits for.
+-- Add a step to a message's life that changes neither its status nor its work: what it waits for.
 CREATE FUNCTION add_event(message text, way text, at timestamptz, details bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO status_events (message, direction, at, status, details)

@@ -1,5 +1,6 @@
--- A receipt's end stays. Who hands a receipt over may be told of that after the access point has told how the transfer ended:
--- to note then that it is handed over would wait for an end that has come.
+-- A receipt's final state stays. The sender of a receipt may learn that it was handed over after the access
+-- point has reported the end of the transfer: recording the handover then would wait for an end that has
+-- come.
 CREATE OR REPLACE FUNCTION set_receipt_state(receipt text, new_state text, now timestamptz, deadline timestamptz)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -1,4 +1,4 @@
--- What an organisation brought to its vault in the message service (vault/portability/arrival.py).
+-- Import of an organisation's data into its vault in the message service (vault/portability/arrival.py).
 
 CREATE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
@@ -6,7 +6,7 @@ LANGUAGE sql AS $$
        AND NOT EXISTS (SELECT FROM processed) AND NOT EXISTS (SELECT FROM work)
 $$;
 
--- The mailbox is computed.
+-- The column `mailbox` is generated.
 CREATE FUNCTION arrive_messages(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -21,7 +21,7 @@ BEGIN
     FROM jsonb_populate_recordset(NULL::messages, rows::jsonb) m;
 END $$;
 
--- In the order of their numbers, which are given anew.
+-- In the order of their numbers, which are assigned again.
 CREATE FUNCTION arrive_status_events(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -63,7 +63,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Everything is here. What was to be handed over ends by its deadline where the former supplier goes on with it.
+-- End the import. Unless the work was taken over, it ends by its deadline: the former supplier continues with
+-- it.
 CREATE FUNCTION end_arrival(at timestamptz, taken_over boolean) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

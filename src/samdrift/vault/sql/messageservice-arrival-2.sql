@@ -1,6 +1,6 @@
--- Marks of session keys that an organisation brought, and the keys that they were made with.
+-- Import of marks of session keys, and of the keys that they were made with.
 
--- A mark of no session key is no content: it is the first one in every vault.
+-- A mark without a session key is not content: it is the first one in every vault.
 CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
     SELECT NOT EXISTS (SELECT FROM messages) AND NOT EXISTS (SELECT FROM receipts)

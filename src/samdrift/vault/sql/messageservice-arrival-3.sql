@@ -1,4 +1,4 @@
--- Digests under the log's retention, which move with the log (vault/portability/arrival.py).
+-- Digests have the log's retention, and move with the log (vault/portability/arrival.py).
 
 CREATE FUNCTION arrive_digests(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -1,8 +1,8 @@
--- Claims of a message service by process (claims-1.sql).
-ALTER TABLE work ADD COLUMN claimed_by text;  -- NULL: nobody's that is known
+-- Claims of a message service, by process (claims-1.sql).
+ALTER TABLE work ADD COLUMN claimed_by text;  -- NULL: of no known process
 ALTER TABLE work ADD COLUMN cut int;          -- claims in a row that ended with their process; NULL for none
 
--- As in messageservice-1.sql, and note whose the claim is.
+-- As in messageservice-1.sql, and record the claimant.
 CREATE OR REPLACE FUNCTION _plan_work(kind text, id text, due timestamptz, claims int) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -28,7 +28,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     RETURNING w.kind, w.id, w.attempts
 $$;
 
--- Take up claims of processes that have ended, as release_transfers does in an access point: gives how many.
+-- Release claims of processes that have ended, as release_transfers does in an access point; return how many.
 CREATE FUNCTION release_work(ended text[], at timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable

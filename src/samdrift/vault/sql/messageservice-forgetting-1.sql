@@ -1,12 +1,13 @@
--- What a message service forgets (vault/forgetting.py): facts that find duplicates after 180 days, and what proves exchanges
--- together with the log that names them. In small steps, so that no transaction holds many rows.
+-- Deletion in a message service (vault/forgetting.py): facts for detecting duplicates after 180 days, and
+-- proofs of exchanges together with the log that names them. In small steps, so that no transaction locks
+-- many rows.
 
 CREATE INDEX messages_facts ON messages (created_at) WHERE details IS NULL OR size = 0;
 CREATE INDEX message_steps_of ON message_steps (message);
 CREATE INDEX processed_at ON processed (at);
 CREATE INDEX receipts_created ON receipts (created_at);
 
--- Since when a digest is kept. Of those that are there it is not known: they count as kept since now.
+-- When a digest was stored. For existing ones that is unknown: they count as stored now.
 ALTER TABLE digests ADD COLUMN kept_at timestamptz NOT NULL DEFAULT clock_timestamp();
 CREATE INDEX digests_kept ON digests (kept_at);
 
@@ -24,8 +25,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- As in messageservice-6.sql; and when the facts by which a second copy of a message is found are forgotten, its envelope
--- does not open again: the mark is there for as long as the vault.
+-- As in messageservice-6.sql; and once the facts for detecting a second copy of a message are deleted, its
+-- envelope does not open again: its mark stays as long as the vault.
 CREATE OR REPLACE FUNCTION take_session_key(
     marks text[], envelope bytea, at timestamptz, created timestamptz, recipient bytea,
     sender text, since timestamptz, most int, witness text,
@@ -61,9 +62,9 @@ BEGIN
     FROM lost_marks l WHERE l.accepted_at IS NULL AND recipient = ANY (l.keys);
 END $$;
 
--- Remove at most so many facts from before a moment, which is never less than 180 days ago: items that were processed, ids
--- of messages that were deleted, facts of those that were rejected, with the steps of their lives, and counts of senders.
--- Returns how many rows went at most of a kind; fewer than `most` when nothing is left.
+-- Delete up to `most` facts of each kind from before a time, which is at least 180 days ago: processed items,
+-- ids of deleted messages, facts about rejected ones, with the steps of their lives, and counts of senders.
+-- Returns the largest number of deleted rows, which is less than `most` when nothing is left.
 CREATE FUNCTION forget_duplicates(before timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -94,8 +95,8 @@ BEGIN
     RETURN greatest(items, facts);
 END $$;
 
--- Remove at most so many proofs of exchanges from before a moment, which is never less than a year ago: their entries have
--- lost their facts by then. Returns as forget_duplicates.
+-- Delete up to `most` proofs of exchanges from before a time, which is at least a year ago: by then, their
+-- log entries have lost their facts. Returns the same as forget_duplicates.
 CREATE FUNCTION dispose_proofs(before timestamptz, most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,8 +1,9 @@
--- When something here becomes due, so that nobody has to open the vault in order to know that nothing is.
+-- When something here becomes due, so that a vault in which nothing is due need not be opened.
 --
--- The moment is kept by whatever changes what is due, in the same transaction and at its very end: a trigger of the role
--- calls this (accesspoint-moment-1.sql and others). The process that commits reads it from its session, with the commit,
--- and brings it to the registry (vault/moments.py). It is numbered: of two that are on their way the later one wins.
+-- Every change of what is due updates the moment, in the same transaction and at its very end: a trigger of
+-- the role calls this (accesspoint-moment-1.sql and others). The process that commits reads it from its
+-- session, with the commit, and sends it to the registry (vault/moments.py). It is numbered: of two that are
+-- on their way, the later one wins.
 CREATE TABLE moment (
     one    boolean     PRIMARY KEY DEFAULT true CHECK (one),
     number bigint      NOT NULL DEFAULT 0,
@@ -10,8 +11,9 @@ CREATE TABLE moment (
 ) WITH (fillfactor = 50);
 INSERT INTO moment DEFAULT VALUES;
 
--- Keep the moment. The row is locked before it is looked what is due: what others have committed by then is seen, and
--- those who have not committed yet will look after this one has. Nobody who holds this lock asks for another.
+-- Update the moment. The row is locked before the due work is read, so that everything that others have
+-- committed by then is seen, and others that have not committed yet read after this transaction. A
+-- transaction with this lock requests no other.
 CREATE OR REPLACE FUNCTION _keep_moment() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,7 +1,8 @@
--- The moment of a vault is kept in the vault itself (moment-1.sql), and brought here after its commit by the process that
--- committed: no transaction spans the registry and a vault. Each has a number, and a later one wins.
+-- The moment of a vault is stored in the vault itself (moment-1.sql), and sent here after its commit by the
+-- process that committed, since no transaction spans the registry and a vault. Each has a number, and a later
+-- one wins.
 --
--- Owners of vaults' schemas reach nothing here any more.
+-- Owners of vaults' schemas have no access here any more.
 
 DROP POLICY own ON moments;
 ALTER TABLE moments DROP COLUMN owner, DROP CONSTRAINT moments_vault_key, ADD PRIMARY KEY (vault);
@@ -14,8 +15,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Keep the moments of vaults, each unless there is a later one. Rows are locked in one order, so that nobody waits in a
--- circle.
+-- Store the moments of vaults, each unless there is a later one. Rows are locked in one order, to avoid
+-- deadlocks.
 CREATE FUNCTION keep_moments(vaults text[], numbers bigint[], dues timestamptz[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT FROM moments m WHERE m.vault = ANY($1) ORDER BY m.vault FOR NO KEY UPDATE;

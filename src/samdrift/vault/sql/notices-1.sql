@@ -1,25 +1,27 @@
--- Notices by mail that something is to be read, and of mailboxes that lie unread (vault/noticing.py).
+-- Notices by mail that there is something to read, and about mailboxes with unread messages
+-- (vault/noticing.py).
 --
--- In the clear: random ids, ids of persons and mailboxes, times, outcomes. Addresses, hours and texts are sealed.
+-- In the clear: random ids, ids of people and mailboxes, times, outcomes. Addresses, hours and texts are
+-- sealed.
 
--- What a person wants to be told of: their address, and how for each mailbox. The id is the person's.
+-- A person's choices for notices: their address, and how for each mailbox. The id is the person's.
 CREATE TABLE notice_choices (
     id     text  PRIMARY KEY,
     sealed bytea NOT NULL
 );
 
--- When a mailbox is manned, and what happens when nobody reads it. The id is the mailbox's.
+-- When a mailbox is staffed, and what happens when messages stay unread. The id is the mailbox's.
 CREATE TABLE manning (
     id     text  PRIMARY KEY,
     sealed bytea NOT NULL
 );
 
--- When somebody has to look whether a mailbox's messages lie unread.
+-- When a mailbox must be checked for unread messages.
 CREATE TABLE watches (
     mailbox   text        PRIMARY KEY REFERENCES mailboxes,
-    due_at    timestamptz,                     -- NULL: when the next message comes
-    looked_at timestamptz NOT NULL,            -- what came after that, nobody has been told of
-    escalated boolean     NOT NULL             -- that it lies unread has been told
+    due_at    timestamptz,                     -- NULL: when the next message arrives
+    looked_at timestamptz NOT NULL,            -- later messages have had no notice yet
+    escalated boolean     NOT NULL             -- unread messages have been escalated
 );
 CREATE INDEX watches_due ON watches (due_at) WHERE due_at IS NOT NULL;
 
@@ -27,7 +29,7 @@ CREATE TABLE notices (
     id       text        PRIMARY KEY,
     kind     text        NOT NULL,
     person   text,                             -- NULL: to an address that the mailbox's manager has named
-    began_at timestamptz NOT NULL,             -- from when on there is something new
+    began_at timestamptz NOT NULL,             -- since when there is something new
     due_at   timestamptz,                      -- NULL: it has ended
     attempts int         NOT NULL,
     outcome  text,                             -- NULL: it waits
@@ -38,14 +40,15 @@ CREATE UNIQUE INDEX notices_waiting ON notices (person) WHERE outcome IS NULL AN
 CREATE INDEX notices_due ON notices (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX notices_ended ON notices (ended_at) WHERE ended_at IS NOT NULL;
 
--- To whom an automatic acknowledgement went, and when: none goes to the same address again soon.
+-- Recipients of automatic acknowledgements, and when: the same address does not get another one soon.
 CREATE TABLE acknowledgements (
     mark bytea       PRIMARY KEY,              -- of the mailbox and the address
     at   timestamptz NOT NULL
 );
 CREATE INDEX acknowledgements_at ON acknowledgements (at);
 
--- Whether one may go to an address; then it has gone. Those from before that time are forgotten.
+-- Return whether an acknowledgement may be sent to an address, which then counts as sent. Older ones are
+-- deleted.
 CREATE FUNCTION begin_acknowledging(mark bytea, now timestamptz, before timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -71,7 +74,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     ON CONFLICT ON CONSTRAINT notice_choices_pkey DO UPDATE SET sealed = excluded.sealed
 $$;
 
--- The hours count from now on for what lies unread already.
+-- For messages that are already unread, the hours count from now on.
 CREATE FUNCTION keep_manning(id text, sealed bytea, now timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -80,7 +83,7 @@ BEGIN
     UPDATE watches w SET due_at = least(w.due_at, $3) WHERE w.mailbox = $1;
 END $$;
 
--- Note that a mailbox was looked at; a message that came meanwhile has it looked at again.
+-- Record that a mailbox was checked; a message that arrived meanwhile causes another check.
 CREATE FUNCTION keep_watch(mailbox text, known timestamptz, due timestamptz, looked timestamptz, escalated boolean)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -88,8 +91,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WHERE w.mailbox = $1
 $$;
 
--- A person is told once of all that is new: what waits for them already goes at the earlier time. Notices that ended
--- long ago go.
+-- A person gets one notice about everything new: one that waits already is sent at the earlier time. Notices
+-- that ended long ago are deleted.
 CREATE FUNCTION add_notice(id text, kind text, person text, began timestamptz, due timestamptz, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM notices n WHERE n.ended_at < $4 - interval '30 days';
@@ -106,7 +109,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE notices n SET due_at = $2, attempts = n.attempts + 1 FROM due WHERE n.id = due.id RETURNING n.id
 $$;
 
--- Move a notice on: to be tried again, or with its outcome.
+-- Record the outcome of a notice, or when to try again.
 CREATE FUNCTION move_notice(id text, due timestamptz, outcome text, now timestamptz, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE notices n SET due_at = $2, outcome = $3, ended_at = CASE WHEN $3 IS NULL THEN NULL ELSE $4 END, sealed = $5
@@ -127,7 +130,8 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION _keep_moment();
 CREATE CONSTRAINT TRIGGER keep_moment AFTER INSERT OR DELETE OR UPDATE OF due_at ON notices
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION _keep_moment();
 
--- What an organisation brought (mail-arrival-1.sql): choices and hours move along; what waits to be told does not.
+-- Import of an organisation's data (mail-arrival-1.sql): choices and hours are imported, pending notices are
+-- not.
 CREATE FUNCTION arrive_notice_choices(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,12 +1,13 @@
--- Persons at the pages of governance (vault/officers.py): keys that they offer, and the id by which the record names them.
+-- People at the pages of governance (vault/officers.py): keys that they offer, and the id by which the record
+-- names them.
 
 CREATE TABLE offered_keys (
     person text        PRIMARY KEY REFERENCES persons,
     at     timestamptz NOT NULL,
-    sealed bytea       NOT NULL  -- the public key, and what the person calls it
+    sealed bytea       NOT NULL  -- the public key, and the person's name for it
 );
 
--- One at a time of each person: a later one takes the place of the former.
+-- Store an offered key; it replaces the person's former one.
 CREATE FUNCTION offer_key(person text, at timestamptz, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO offered_keys AS o VALUES ($1, $2, $3)
@@ -20,7 +21,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Give the person with that mark another id; their sessions end. False where another person has that id.
+-- Give the person with that mark another id, and end their sessions. Returns false if another person has that
+-- id.
 CREATE FUNCTION rename_person(known text, mark bytea, person text, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,19 +1,20 @@
--- Persons who sign in at an organisation's pages, and their sessions (vault/people.py).
+-- People who sign in at an organisation's pages, and their sessions (vault/people.py).
 --
--- In the clear: random ids, keyed marks, times. Names, and how a sign-in service calls somebody, are sealed.
+-- In the clear: random ids, keyed marks, times. Names, and identifiers at sign-in services, are sealed.
 
 CREATE TABLE persons (
     id      text        PRIMARY KEY,      -- random
     mark    bytea       NOT NULL UNIQUE,  -- of issuer and subject
     sealed  bytea       NOT NULL,         -- issuer, subject, name, claims of the latest sign-in
-    seen_at timestamptz                   -- NULL: made known, and has not signed in yet
+    seen_at timestamptz                   -- NULL: known, but has not signed in yet
 );
 
--- Nothing here moves along or outlives a time in which the sign-in service's notices could not be heeded.
+-- Sessions are not exported, and do not outlast a time in which the sign-in service's notices could not be
+-- processed.
 CREATE TABLE sessions (
     mark             bytea       PRIMARY KEY,  -- keyed hash of the cookie's value
     person           text        NOT NULL REFERENCES persons,
-    provider_session bytea,                    -- mark of the sign-in service's own name of its session
+    provider_session bytea,                    -- mark of the session's id at the sign-in service
     began            timestamptz NOT NULL,
     used             timestamptz NOT NULL,
     sealed           bytea       NOT NULL
@@ -27,7 +28,8 @@ CREATE TABLE sign_ins (
 );
 CREATE INDEX sign_ins_until ON sign_ins (until);
 
--- The id of the person with that mark, who may be new; without a time nobody has signed in, and nothing changes.
+-- Return the id of the person with that mark, who may be new. Without a time, the person has not signed in,
+-- and an existing row does not change.
 CREATE FUNCTION know_person(id text, mark bytea, sealed bytea, at timestamptz) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO persons AS p VALUES ($1, $2, $3, $4)
@@ -37,7 +39,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     RETURNING p.id
 $$;
 
--- Begin a session of that person; false where its sign-in has already begun one. Those over for long go.
+-- Begin a session of a person; return false if that sign-in has already begun one. Long expired rows are
+-- deleted.
 CREATE FUNCTION begin_session(
     mark bytea, sign_in bytea, sign_in_until timestamptz, person text, provider_session bytea, at timestamptz,
     over timestamptz, sealed bytea
@@ -66,13 +69,14 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     UPDATE persons p SET seen_at = greatest(p.seen_at, $2) FROM touched WHERE p.id = touched.person
 $$;
 
--- The person whose session it was; no row where there is none.
+-- End a session; return its person, or no row if there is none.
 CREATE FUNCTION end_session(mark bytea) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM sessions s WHERE s.mark = $1 RETURNING s.person
 $$;
 
--- End the sessions that began until then: of a person, of one session at the sign-in service, or where both fit.
+-- End sessions that began by a time: those of a person, of one session at the sign-in service, or where both
+-- match.
 CREATE FUNCTION end_sessions(person_mark bytea, provider_session bytea, begun_by timestamptz) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM sessions s USING persons p

@@ -1,4 +1,4 @@
--- What is sealed of a person is bound to the id too, so that a name that is known already keeps its id and its seal.
+-- A person's sealed data is bound to the id too, so a person who is known already keeps both.
 CREATE OR REPLACE FUNCTION know_person(id text, mark bytea, sealed bytea, at timestamptz) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO persons AS p VALUES ($1, $2, $3, $4)
@@ -9,5 +9,5 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     RETURNING p.id
 $$;
 
--- Sessions are bound to their person from now on; those that began before have to begin again.
+-- Sessions are bound to their person from now on; earlier ones end, and people sign in again.
 DELETE FROM sessions;

@@ -1,4 +1,5 @@
--- Persons and statements that an organisation brought to its vault of message client (vault/portability/arrival.py).
+-- Import of people and statements into an organisation's vault in the message client
+-- (vault/portability/arrival.py).
 
 CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$

@@ -1,5 +1,6 @@
--- Persons for whom systems of the organisation fetch messages, as the access tokens of its own authorisation server name
--- them (messageservice/oauth/persons.py). In the clear: random ids, by which the log names them, keyed marks, times.
+-- People for whom the organisation's systems fetch messages, as the access tokens of its own authorisation
+-- server name them (messageservice/oauth/persons.py). In the clear: random ids, by which the log names them,
+-- keyed marks, times.
 CREATE TABLE persons (
     id      text        PRIMARY KEY,      -- random
     mark    bytea       NOT NULL UNIQUE,  -- of issuer and subject
@@ -7,7 +8,7 @@ CREATE TABLE persons (
     seen_at timestamptz
 );
 
--- The id of the person with that mark, who may be new.
+-- Return the id of the person with that mark, who may be new.
 CREATE FUNCTION know_person(id text, mark bytea, sealed bytea, at timestamptz) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO persons AS p VALUES ($1, $2, $3, $4)

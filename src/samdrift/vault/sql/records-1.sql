@@ -1,8 +1,9 @@
--- Public records that are kept here and have not been handed over (vault/recordkeeping.py), in vaults of message
--- client and governance. A row goes when its record is handed over, or disposed of by a decision.
+-- Public records that are kept here and have not been handed over (vault/recordkeeping.py), in vaults of
+-- message client and governance. A row is deleted when its record is handed over, or disposed of by a
+-- decision.
 
 CREATE TABLE records (
-    id    text        PRIMARY KEY,        -- random: says nothing of what it is
+    id    text        PRIMARY KEY,        -- random: reveals nothing
     since timestamptz NOT NULL
 );
 
@@ -11,7 +12,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO records VALUES ($1, $2) ON CONFLICT DO NOTHING
 $$;
 
--- Whether it was there.
+-- Release a record; return whether it was there.
 CREATE FUNCTION release_record(id text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,4 +1,5 @@
--- What an organisation brought to its vault of message client or governance (vault/portability/arrival.py).
+-- Import of an organisation's data into its vault in the message client or governance
+-- (vault/portability/arrival.py).
 
 CREATE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
@@ -12,7 +13,7 @@ BEGIN
     INSERT INTO records SELECT * FROM jsonb_populate_recordset(NULL::records, rows::jsonb) ON CONFLICT DO NOTHING;
 END $$;
 
--- Everything is here. Nothing is under way that somebody else could go on with.
+-- End the import. There is no work in progress that another supplier could continue.
 CREATE FUNCTION end_arrival(at timestamptz, taken_over boolean) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,12 +1,11 @@
--- Who is hosted in which role, and where: all that is shared between organisations.
+-- The organisations that are hosted here, their roles, and where: all that organisations share.
 --
--- The registry's login may read this and write the operator's log. The password
--- of each vault's login stands here encrypted with that vault's data key, so that
--- the registry's login cannot open any vault.
+-- The registry's login may read this and write the operator's log. The password of each vault's login is
+-- encrypted here with that vault's data key, so that the registry's login cannot open any vault.
 
 CREATE TABLE installation (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),
-    channel text    NOT NULL              -- tells that registrations changed
+    channel text    NOT NULL              -- notifies of changed registrations
 );
 
 CREATE TABLE registrations (

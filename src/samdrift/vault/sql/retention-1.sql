@@ -1,4 +1,5 @@
--- Classes of the message client's events (audit/events.py), in every log: sights of content by people are readings.
+-- Classes of the message client's events (audit/events.py), in every log: access to content by people counts
+-- as reading.
 CREATE OR REPLACE FUNCTION _retention(event text) RETURNS smallint
 LANGUAGE sql IMMUTABLE AS $$
     SELECT (CASE

@@ -1,11 +1,11 @@
 -- The second form of a log: leaves of a Merkle tree (audit/leaves.py, decision record 0025).
 --
--- The owner makes number, retention class, salt and commitment, as it made the hashes of the chain before; whoever
--- appends gives the facts and nothing else. An entry of the tree is short: the facts and their salt stand beside it
--- in the same row, and can be disposed of there (both NULL) without a change to the tree.
+-- The owner makes number, retention class, salt and commitment, as it made the hashes of the chain before; a
+-- writer supplies only the facts. A leaf of the tree is short: the facts and their salt are in the same row,
+-- and can be disposed of there (both NULL) without a change to the tree.
 --
--- An entry of the first form stays as it is. One of the second has a retention class, no `previous`, and in `hash`
--- SHA-256 over its salt and content.
+-- An entry of the first form does not change. One of the second has a retention class, an empty `previous`,
+-- and in `hash` SHA-256 over its salt and content.
 
 LOCK TABLE log_head, log IN ACCESS EXCLUSIVE MODE;
 
@@ -13,21 +13,21 @@ ALTER TABLE log_head ADD COLUMN first bigint NOT NULL DEFAULT 1;  -- the number 
 ALTER TABLE log ADD COLUMN retention smallint, ADD COLUMN salt bytea;
 ALTER TABLE log ALTER COLUMN content DROP NOT NULL;
 
--- 16 random bytes. A UUID of version 4 has 122 bits of the server's cryptographic generator, which is all that every
--- cluster has: two of them are mixed, so that none of the 128 is known.
+-- Return 16 random bytes. A UUID of version 4 has 122 bits from the server's cryptographic generator, the
+-- only source that every cluster has: two of them are hashed together, so that none of the 128 bits is known.
 CREATE FUNCTION _salt() RETURNS bytea
 LANGUAGE sql VOLATILE AS $$
     SELECT substring(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) FOR 16)
 $$;
 
--- The event of an entry, which the canonical form has in one place.
+-- Return the event of an entry, which has a fixed position in the canonical form.
 CREATE FUNCTION _event(content bytea) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT split_part(encode(substring(content FROM 51 FOR 80), 'escape'), '"', 1)
 $$;
 
--- The retention class (audit/events.py) of an event. A name that is not known here is kept as long as what people
--- decided. No query, so that the server has it as part of the statement that asks.
+-- Return the retention class (audit/events.py) of an event. An unknown name is kept as long as people's
+-- decisions. This is not a query, so that the server inlines it into the calling statement.
 CREATE FUNCTION _retention(event text) RETURNS smallint
 LANGUAGE sql IMMUTABLE AS $$
     SELECT (CASE
@@ -40,7 +40,7 @@ LANGUAGE sql IMMUTABLE AS $$
     END)::smallint
 $$;
 
--- As before to whoever calls it, also in a process of an earlier version.
+-- Unchanged for callers, which may be processes of an earlier version.
 CREATE OR REPLACE FUNCTION append_log(contents bytea[], traces bigint[], ends int[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -61,8 +61,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- A call of the former append_log that waited for the head while this was installed goes on with its own text, and
--- puts one more entry in the chain: it gets the second form on its way.
+-- A call of the former append_log that waited for the head during this migration continues with its old code,
+-- and adds one more entry to the chain: this trigger gives it the second form.
 CREATE FUNCTION _salted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -74,7 +74,7 @@ BEGIN
 END $$;
 CREATE TRIGGER salted BEFORE INSERT ON log FOR EACH ROW WHEN (NEW.retention IS NULL) EXECUTE FUNCTION _salted();
 
--- Begin the tree: its first leaf names the head of the chain before it, which for a new log is its origin.
+-- Begin the tree: its first leaf names the head of the chain before it, which is the origin of a new log.
 CREATE FUNCTION _begin_tree() RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -82,7 +82,7 @@ DECLARE
 BEGIN
     SELECT * INTO head FROM log_head FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN;  -- a log that is just being made
+        RETURN;  -- a log that is being created
     END IF;
     UPDATE log_head SET first = sequence + 1;
     PERFORM append_log(

@@ -1,25 +1,26 @@
--- Deletion at the message service of messages that are stored here (vault/maildeletion.py): which backups of this vault were
--- verified, at which addresses no other client reads, and what was deleted.
+-- Deletion at the message service of messages that are stored here (vault/maildeletion.py): verified backups
+-- of this vault, addresses that no other client reads, and what was deleted.
 
 CREATE TABLE verified_backups (
     id       text        PRIMARY KEY,  -- random
-    taken_at timestamptz NOT NULL,     -- the moment whose state the backup has
+    taken_at timestamptz NOT NULL,     -- the time of the state in the backup
     noted_at timestamptz NOT NULL,
-    sealed   bytea       NOT NULL      -- who noted it, and how it was verified
+    sealed   bytea       NOT NULL      -- who recorded it, and how it was verified
 );
 CREATE FUNCTION note_backup(id text, taken_at timestamptz, noted_at timestamptz, sealed bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO verified_backups VALUES ($1, $2, $3, $4)
 $$;
 
--- Mailboxes of which an administrator has confirmed that no other client reads their address at the message service.
+-- Mailboxes for which an administrator has confirmed that no other client reads their address at the message
+-- service.
 CREATE TABLE sole_readers (
     id     text        PRIMARY KEY REFERENCES mailboxes,
     person text        NOT NULL,
     at     timestamptz NOT NULL,
-    sealed bytea       NOT NULL  -- the confirmation in words, and the message service that it is about
+    sealed bytea       NOT NULL  -- text of the confirmation, and the message service
 );
--- Keep a confirmation, or without `sealed` take it back.
+-- Store a confirmation, or without `sealed` withdraw it.
 CREATE FUNCTION keep_sole_reader(mailbox text, person text, at timestamptz, sealed bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -29,7 +30,7 @@ BEGIN
     END IF;
 END $$;
 
--- What is deleted at the message service: a row is there before it is asked for, and has an outcome once that is known.
+-- Deletions at the message service: a row exists before the request, and has an outcome once that is known.
 CREATE TABLE service_deletions (
     id       text        PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
     begun_at timestamptz NOT NULL,
@@ -39,8 +40,8 @@ CREATE TABLE service_deletions (
     ended_at timestamptz
 );
 
--- Claim messages to be deleted at the message service, each with its number of attempts: those that came to or went from
--- some mailboxes, were stored and final before both moments, were opened, and are not held.
+-- Claim messages to be deleted at the message service, each with its number of attempts: those to or from
+-- some mailboxes that were stored and final before both times, were opened, and are not held.
 CREATE FUNCTION claim_deletions(
     homes text[], stored_before timestamptz, backed_up_before timestamptz, now timestamptz, claimed_until timestamptz, most int
 ) RETURNS TABLE (message text, attempt int)
@@ -67,7 +68,7 @@ BEGIN
     RETURNING d.id, d.attempts;
 END $$;
 
--- Note what came of it: an outcome, or without one when to try again.
+-- Record the outcome of a deletion, or without one when to try again.
 CREATE FUNCTION end_deletion(message text, outcome text, now timestamptz, due timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,10 +1,10 @@
--- Deletion at the message service of what was disposed of here: what two agreed to remove is to be gone there too, where an
--- organisation has messages deleted there at all.
+-- Deletion at the message service of what was disposed of here: what two people agreed to remove is removed
+-- there too, if an organisation has messages deleted there at all.
 
 CREATE TABLE disposed_deletions (
     id       text        PRIMARY KEY,   -- that the message had
-    home     text        NOT NULL,      -- the mailbox from whose address, or at which, it lies there
-    stored   timestamptz NOT NULL,      -- since when it was here as it was in the end
+    home     text        NOT NULL,      -- the mailbox that it was sent from or received at
+    stored   timestamptz NOT NULL,      -- since when it was stored here in its final state
     due_at   timestamptz NOT NULL,
     attempts int         NOT NULL,
     outcome  text        CHECK (outcome IN ('deleted', 'refused')),
@@ -12,7 +12,8 @@ CREATE TABLE disposed_deletions (
 );
 CREATE INDEX disposed_deletions_due ON disposed_deletions (due_at) WHERE outcome IS NULL;
 
--- Note that a message is to be deleted there, in the transaction in which it goes here; one that is gone there already is not.
+-- Record that a message is to be deleted there, in the transaction that removes it here, unless it is deleted
+-- there already.
 CREATE FUNCTION _keep_disposed_deletion() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -27,8 +28,8 @@ END $$;
 CREATE TRIGGER keep_disposed_deletion AFTER INSERT ON disposed
 FOR EACH ROW EXECUTE FUNCTION _keep_disposed_deletion();
 
--- Claim messages that were disposed of, as claim_deletions does: of some mailboxes, and stored before a moment whose state a
--- verified backup has, be it that they are in it or that the record of their disposal is.
+-- Claim messages that were disposed of, as claim_deletions does: of some mailboxes, and stored before the
+-- time of a verified backup, which contains either them or the record of their disposal.
 CREATE FUNCTION claim_disposed_deletions(
     homes text[], backed_up_before timestamptz, now timestamptz, claimed_until timestamptz, most int
 ) RETURNS TABLE (message text, attempt int, sealed bytea)
@@ -46,7 +47,7 @@ BEGIN
     RETURNING d.id, d.attempts, x.sealed;
 END $$;
 
--- Note what came of it, as end_deletion, of a message that was disposed of.
+-- Record the outcome for a message that was disposed of, as end_deletion does.
 CREATE FUNCTION end_disposed_deletion(message text, outcome text, now timestamptz, due timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,5 +1,5 @@
--- When a session was last used is bound to it by a keyed mark (vault/mailbonds.py): who can write to the database keeps
--- no session alive. Those that began before have to begin again.
+-- The last use of a session is bound to it by a keyed mark (vault/mailbonds.py), so that write access to the
+-- database is not enough to prolong a session. Earlier sessions end, and people sign in again.
 DELETE FROM sessions;
 ALTER TABLE sessions ADD COLUMN used_bound bytea;
 

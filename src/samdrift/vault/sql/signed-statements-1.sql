@@ -1,13 +1,14 @@
--- The organisation's signed statements, numbered from 1 without a gap, each sealed for its number (vault/signedstatements.py).
--- Those of its governance are the record; those of other roles are a copy of it, which each role verifies for itself.
+-- The organisation's signed statements, numbered from 1 without gaps, each sealed for its number
+-- (vault/signedstatements.py). In governance they are the record; in other roles they are a copy of it, which
+-- each role verifies for itself.
 
 CREATE TABLE signed_statements (
     number int   PRIMARY KEY,
     sealed bytea NOT NULL
 );
 
--- Whether it was stored; false where another has the number, or one before it is missing. Who waits for what was
--- stated hears of it: something may have ended.
+-- Store a statement; return false if another one has the number, or one before it is missing. Listeners are
+-- notified, since something may have ended.
 CREATE FUNCTION append_signed_statement(number int, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,11 +1,11 @@
--- The organisation's statements of who may what, numbered from 1 without a gap, each sealed (vault/people.py).
+-- The organisation's statements about rights, numbered from 1 without gaps, each sealed (vault/people.py).
 
 CREATE TABLE statements (
     number int   PRIMARY KEY,
     sealed bytea NOT NULL
 );
 
--- Whether it was stored; false where another has the number, or one before it is missing.
+-- Store a statement; return false if another one has the number, or one before it is missing.
 CREATE FUNCTION append_statement(number int, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

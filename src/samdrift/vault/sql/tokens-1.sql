@@ -6,7 +6,7 @@ CREATE TABLE used_assertions (
 );
 CREATE INDEX used_assertions_until ON used_assertions (until);
 
--- Take an assertion; false when it has been taken. Whoever takes the same one at once waits for the first.
+-- Use an assertion; return false if it was used before. A concurrent use of the same one waits for the first.
 CREATE FUNCTION use_assertion(mark bytea, until timestamptz, now timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

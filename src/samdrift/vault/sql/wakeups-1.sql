@@ -1,7 +1,8 @@
--- A wake-up leaves after the commit, in a transaction of its own (vault/announcing.py). The queue of notifications is
--- the whole cluster's: one that is full refuses the commit of whoever notifies, and with it all that was to be stored.
+-- Listeners are notified after the commit, in a separate transaction (vault/announcing.py). The whole cluster
+-- shares the queue of notifications: if it is full, the commit of a transaction that notifies fails, with
+-- everything that it was to store.
 
--- Ask for whoever listens to be told, once this transaction is committed, that something here waits to be done.
+-- Request that listeners are notified, once this transaction is committed, that there is work here.
 CREATE OR REPLACE FUNCTION _wake() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

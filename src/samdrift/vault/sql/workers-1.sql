@@ -1,5 +1,5 @@
--- The registry as a worker sees it, in a schema of its own: where its own vault is, and nothing of another's. What it
--- does in nobody's name it writes in the operator's log, at its end.
+-- The registry as a worker sees it, in a schema of its own: the place of its own vault, and nothing about
+-- others. Actions that are not an organisation's are appended to the operator's log.
 
 CREATE VIEW installation AS SELECT channel FROM registry.installation;
 

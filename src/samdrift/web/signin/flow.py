@@ -74,7 +74,7 @@ class SignIn:
             await self._on_failure(failure.fault)
             raise
         issuer = self._provider.settings.issuer
-        # A notice that is sent again must not end what began after it.
+        # A repeated notice must not end sessions that began after it.
         begun_by = told.issued_at + timedelta(seconds=1)
         return await self._sessions.end_of(issuer, told.subject, told.provider_session, begun_by)
 

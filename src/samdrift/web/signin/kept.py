@@ -49,7 +49,7 @@ class Kept(Generic[T]):
 
     async def now(self) -> T:
         """Return the value; raise :class:`ProviderUnavailable` if there is none that is recent enough."""
-        async with self._fetching:  # People who come at the same time wait for the same answer.
+        async with self._fetching:  # Concurrent callers wait for the same request.
             now = self._clock()
             if now - self._fetched_at > self._fresh and now - self._tried_at > _PAUSE:
                 self._tried_at = now

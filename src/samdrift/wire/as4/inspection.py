@@ -213,7 +213,7 @@ class _Attachments:
         decryptor = Decryptor(self.session_key)
         content = decryptor.feed(stored)
         decryptor.finish()
-        # A header without fields is an empty line, and ends as others do once a line end is before it.
+        # A header without fields is just an empty line; with a line end before it, it ends like any other.
         return (_LINE_END + content).partition(_HEADER_END)[2] if self.encryption.with_headers else content
 
 

@@ -313,7 +313,7 @@ class _PartHeaders:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        # Before the first field comes a line end, so that a header without fields ends in the same way.
+        # Start with a line end, so that a header without fields ends like any other.
         self._held: bytes | None = _LINE_END
 
     def strip(self, content: bytes) -> bytes:

@@ -41,7 +41,7 @@ def from_der(data: bytes) -> x509.Certificate:
     """Parse a certificate in DER; raise ``ValueError`` for anything else."""
     try:
         return x509.load_der_x509_certificate(data)
-    except x509.InvalidVersion:  # Which is no ValueError, and else escapes whoever expects one.
+    except x509.InvalidVersion:  # It is not a ValueError, which callers expect.
         raise ValueError("unknown certificate version") from None
 
 

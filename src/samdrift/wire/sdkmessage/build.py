@@ -124,7 +124,7 @@ def instant(timestamp: str) -> datetime:
     at = datetime.fromisoformat(timestamp.replace("T24:", "T00:"))
     try:
         return at + timedelta(days="T24:" in timestamp)
-    except OverflowError:  # the last of all days
+    except OverflowError:  # the last day that datetime can represent
         return at
 
 

@@ -56,7 +56,7 @@ class Decoder:
     def feed(self, piece: str | memoryview) -> bytes:
         """Decode the next characters; raise :class:`WireError` (``STRUCTURE``) if they are not base64."""
         ready, self._rest = _split_before_last_group(self._rest + _without_white_space(piece, self._where))
-        if b"=" in ready:  # padding ends a text
+        if b"=" in ready:  # padding may only be at the end
             raise _not_base64(self._where)
         return _decode(ready, self._where)
 
@@ -80,7 +80,7 @@ def _without_white_space(piece: str | memoryview, where: str) -> bytes:
 
 def _decode(digits: bytes, where: str) -> bytes:
     if len(digits) % 4 or digits.endswith(b"==="):
-        raise _not_base64(where)  # the library takes some superfluous padding
+        raise _not_base64(where)  # the library accepts some superfluous padding
     try:
         return binascii.a2b_base64(digits, strict_mode=True)
     except binascii.Error:

@@ -123,7 +123,7 @@ class XmlStream:
             raise WireError(WireFault.TOO_LARGE, f"an element with more than {MAX_ATTRIBUTES} attributes")
         named = [(_expanded(key), attributes[key]) for key in attributes] if attributes else []
         if not self._listener.start(_expanded(tag), named):
-            self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over
+            self._parser.CharacterDataHandler = None  # the text may be megabytes of ciphertext
 
     def _end(self, tag: str) -> None:
         self._depth -= 1

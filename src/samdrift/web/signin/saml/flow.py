@@ -155,7 +155,7 @@ class SamlSignIn:
         response = await self._read(one(fields, FIELD, Fault.ANSWER))
         asked = Asked(identifier, self._site.answer, self._site.entity)
         person = person_of(response, asked, self._provider.settings, self._clock())
-        # The assertion names the request, so that it is used once where the request is answered once.
+        # The assertion names its request: answering each request only once prevents its replay.
         value = await self._sessions.begin(person, self._sessions.mark("sign-in", identifier))
         if value is None:
             raise SignInFailed(Fault.REPLAYED)
