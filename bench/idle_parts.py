@@ -58,7 +58,7 @@ def accounted() -> Iterator[Counter[Part]]:
     seconds = Counter[Part]()
 
     def add(part: Part, spent: float) -> None:
-        seconds[part] += spent  # type: ignore[assignment]  # A counter of seconds.
+        seconds[part] += spent  # type: ignore[assignment]  # The values are floats.
 
     def begun(loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, Any], **named: Any) -> Any:
         part = _part_of(run) or _part.get()
@@ -83,7 +83,7 @@ def _part_of(run: Any) -> Part | None:
     local = run.cr_frame.f_locals
     if isinstance(role := local.get("role"), Role) and role in _OF_ROLES:
         return _OF_ROLES[role]
-    if "work" in local:  # What runs in the background is wrapped (net/background.py).
+    if "work" in local:  # Background work is wrapped (net/background.py).
         return _part_of(local["work"])
     module = code.co_filename.rpartition(_ROOT)[2]
     return next((part for name, part in _MODULES.items() if module.startswith(name)), None)

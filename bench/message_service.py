@@ -38,7 +38,7 @@ async def _serve(config_file: Path) -> None:
             started = time.monotonic()
             await operator.messages.send(sender.principal, sender.organisation, message)
             sent = message.message_id
-            del message  # as a client does that has its answer
+            del message  # A client that has its response no longer keeps the message.
             await _accepted(sender, sent)
             print(time.monotonic() - started, flush=True)
 

@@ -83,7 +83,7 @@ class Host:
     async def _commanded(self, folder: Path, federation: LocalFederation, operator: DemoOperator) -> None:
         _answer({"enrolled": self._number})
         await _command()
-        # Enrolling took minutes: ports that were free then may be taken by now.
+        # The first enrolment took minutes, so ports that were free then may be in use by now.
         enrolled = await enrol(federation, operator, folder / "operator")
         gc.collect()
         with (
@@ -285,5 +285,5 @@ def _pss(process: psutil.Process) -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout = sys.stderr  # Answers alone go where they are read.
+    sys.stdout = sys.stderr  # Only answers may go to standard output.
     run(Host(int(sys.argv[1])).serve())

@@ -101,7 +101,7 @@ def _growth(there: Sequence[Statement]) -> list[float]:
             to, scope = drawn.choice(_PERSONS[1:]), drawn.choice(_MAILBOXES)
             more.append(_stated(_PERSONS[0], second, _given(to, scope, drawn.choice(_RIGHTS), second)))
         for each in more:
-            _ = each.digest  # Known before, as of what was read.
+            _ = each.digest  # Cached before timing, as for statements that were read.
         since = time.process_time()
         for each in more:
             state.extend([each])

@@ -49,7 +49,7 @@ _YEAR = timedelta(days=300)
 _WORDS = """
 ärende barn skola familj utredning beslut yttrande bilaga möte vårdnad kommun handläggare ansökan uppgift
 samtycke boende insats socialtjänst orosanmälan komplettering förälder stöd kontakt
-""".split()  # noqa: SIM905 - words are easier to read so
+""".split()  # noqa: SIM905 - words are easier to read this way
 _BATCH = 200
 _SECOND = 1.1
 """Seconds to wait between dependent statements, whose times are whole seconds."""
@@ -93,7 +93,8 @@ async def installed(
     await provisioner.install()
     for each in organisations:
         await provisioner.add_organisation(each, [MK])
-    await provisioner.close()  # An embedded server is then started anew, with room for all of them.
+    # An embedded server then restarts, with enough connections for all of these vaults.
+    await provisioner.close()
     gate = await Gate.start(settings)
     try:
         yield gate
@@ -257,7 +258,7 @@ class Browser:
         async def receive() -> Message:
             piece = next(pieces, None)
             if piece is None and over.is_set():
-                await asyncio.Event().wait()  # The browser stays and listens.
+                await asyncio.Event().wait()  # The browser keeps the connection open.
             if piece is None:
                 over.set()
             return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}

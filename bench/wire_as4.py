@@ -68,7 +68,7 @@ class _Exchange:
             packed.content_type,
             packed.body,
             self.receiver.decryption,
-            candidates=[self.sender.certificate],  # a peer that was seen before
+            candidates=[self.sender.certificate],  # a known peer
         )
         response = build_receipt(
             user_message=received.header.user_message,

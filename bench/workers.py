@@ -160,7 +160,7 @@ async def _run(folder: Path, rounds: int) -> list[House]:
         federation = await stack.enter_async_context(running(folder / "federation"))
         houses = [await _house(stack, federation, folder, number) for number in WORKERS]
         for house in houses:
-            await house.round(_AT_ONCE[-1])  # Warms it up.
+            await house.round(_AT_ONCE[-1])  # warm-up
             house.cpu.clear()
             house.rate.clear()
             house.idle.clear()

@@ -27,7 +27,7 @@ def prepare(config: pytest.Config) -> None:
     compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
     compileall.compile_dir(TESTS, rx=_REWRITTEN, quiet=1, workers=0)
     tests, cores = sorted(TESTS.rglob("test_*.py")), os.cpu_count() or 1
-    forks = get_context("fork")  # They have pytest's configuration from this process.
+    forks = get_context("fork")  # Forks inherit pytest's configuration from this process.
     compilers = [forks.Process(target=_rewrite, args=(config, tests[at::cores])) for at in range(cores)]
     for one in compilers:
         one.start()

@@ -65,7 +65,7 @@ def few_issuers() -> Iterator[None]:
         file.write(first)
         file.flush()
         patch.setattr(certifi, "where", lambda: file.name)
-        # Nor those that SSL_CERT_FILE names, for programs that install others.
+        # Ignore SSL_CERT_FILE, too, which may be set for programs that install packages.
         patch.setattr(default, "create_ssl_context", lambda **given: make(**given | {"trust_env": False}))
         yield
 

@@ -56,13 +56,13 @@ def _clear(folder: str) -> None:
     while (found := _left(folder)) and time.monotonic() < end:
         for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):
-                # SIGQUIT has PostgreSQL end at once, and leave no shared memory.
+                # SIGQUIT stops PostgreSQL immediately, without leaving shared memory.
                 process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
         psutil.wait_procs(found, 1.0)
     for disk in psutil.disk_partitions(all=True):
         if Path(folder) in Path(disk.mountpoint).parents:
             subprocess.run(["umount", "--lazy", disk.mountpoint], check=False)
-    # Trees of tests may be deeper than shutil.rmtree can go.
+    # Tests may make trees too deep for shutil.rmtree.
     subprocess.run(["rm", "-rf", folder], check=False)
 
 

@@ -49,7 +49,7 @@ def made_each_time() -> Iterator[None]:
 def _copy(server: EmbeddedPostgres) -> None:
     draft = server._folder / "data.draft"
     shutil.rmtree(draft, ignore_errors=True)
-    # cp keeps the owner, which is the server's own user where root runs the tests.
+    # cp keeps the owner: the server's own user if root runs the tests.
     subprocess.run(["cp", "-a", "--reflink=auto", _template(), draft], check=True)
     statement = f"ALTER ROLE postgres PASSWORD '{server._password()}'\n"
     user, group = (None, None) if server._user is None else (server._user.pw_uid, server._user.pw_gid)

@@ -91,7 +91,7 @@ def followed(first: Path, second: Path, password: str) -> Iterator[Replicated]:
         yield Replicated(first / "data", password, leading, following)
     finally:
         for server in (leading, following):
-            with contextlib.suppress(ServerFailed):  # One of them was killed.
+            with contextlib.suppress(ServerFailed):  # The test has killed one of them.
                 server.control("stop", "-m", "immediate")
 
 

@@ -154,7 +154,7 @@ def _holds(test: Any, nodes: Any, element: etree._Element) -> bool:
     try:
         return bool(test.evaluate(elementpath.XPathContext(nodes, item=nodes.elements[element])))
     except ElementPathError:
-        return False  # a processor stops with an error: the document did not pass
+        return False  # a processor would report an error, so the document fails
 
 
 def _instances(document: etree._Element) -> Iterator[tuple[str, etree._Element, dict[str, str]]]:

@@ -162,7 +162,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     finally:
         gc.freeze()
-        # What is young is looked at after so many new objects, not 700: most tests make and drop more.
+        # Collect after 20 000 new objects instead of 700, which most tests create and drop many times over.
         gc.set_threshold(20_000, 20, 20)
         gc.enable()
 

@@ -107,7 +107,7 @@ class Slapd:
         self.plain_port = self.plain_port or free_port(HOST)
         self.tls_port = self.tls_port or free_port(HOST)
         places = [("ldap", self.plain_port), *([("ldaps", self.tls_port)] if self.certificate else [])]
-        hosts = (HOST, "127.0.0.2")  # The second one is in no certificate.
+        hosts = (HOST, "127.0.0.2")  # The certificate does not name the second one.
         urls = " ".join(f"{scheme}://{host}:{port}/" for scheme, port in places for host in hosts)
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(

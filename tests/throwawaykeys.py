@@ -71,7 +71,7 @@ def _from(p: int, q: int) -> rsa.RSAPrivateKey:
 
 
 def _new_primes() -> dict[str, list[str]]:
-    # OpenSSL's primes are so large that the product of any two has the full number of bits.
+    # OpenSSL's primes are large enough that the product of any two has the full number of bits.
     return {
         str(bits): [f"{_generate(_EXPONENT, bits).private_numbers().p:x}" for _ in range(_PRIMES)]
         for bits in _SIZES

@@ -53,7 +53,7 @@ class TimeStamps:
     def __post_init__(self) -> None:
         self.folder.mkdir()
         root, issuer, own = pki.key(0), pki.key(1), pki.key(2)
-        # OpenSSL writes the authority's certificate first, where DER wants the shorter one.
+        # OpenSSL writes the authority's certificate first, but DER requires the shorter one first.
         parts = ("Root of Authorities for Time Stamps", "Issuer", "TSA")
         names = [pki.name(f"{self.name} {part}") for part in parts]
         self.root = self._certificate(names[0], names[0], root, root, _TEN_YEARS)

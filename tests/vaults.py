@@ -90,7 +90,7 @@ def server_folder() -> Iterator[Path]:
     try:
         yield Path(folder)
     finally:
-        # Trees of tests may be deeper than shutil.rmtree can go.
+        # Tests may make trees too deep for shutil.rmtree.
         subprocess.run(["rm", "-rf", folder], check=True)
 
 
@@ -212,7 +212,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
         await provisioner.install()
         IN_ORDER.add(provisioner.database.address)
         gate = await Gate.start(settings)
-        gate.growth.sign_here(Role)  # As a process that serves.
+        gate.growth.sign_here(Role)  # as a serving process does
         try:
             yield Installation(settings, provisioner, gate)
         finally:

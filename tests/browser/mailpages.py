@@ -27,7 +27,7 @@ async def paths(room: Mailroom) -> list[str]:
     await desk.submit(leaving.id, leaving.version)
     theirs = await MemoryDesk(office, BO).new_draft("soc", content)
     empty = await desk.new_draft("soc")
-    for text in ("Ringt.", "Ringt igen."):  # Parts of a page that are alike.
+    for text in ("Ringt.", "Ringt igen."):  # Two, so that parts of a page repeat.
         await desk.add_note(sip.id, text)
     waiting = await desk.new_draft("soc", content)
     await desk.ask_approval(waiting.id, waiting.version)

@@ -54,8 +54,10 @@ async def test_a_board_of_twelve_reads_each_members_status_wide_and_narrow_by_ke
                 await page.get_by_role("row").last.scroll_into_view_if_needed()
                 duty = await page.get_by_role("rowheader").last.evaluate(place)
                 town = await page.get_by_role("columnheader").last.evaluate(place)
-                assert abs(duty["left"] - whole["left"]) < 2, "which duty a row is about stays in sight"
-                assert abs(town["top"] - whole["top"]) < 2, "and whose a column is"
+                assert abs(duty["left"] - whole["left"]) < 2, "the duty in the row header must stay visible"
+                assert abs(town["top"] - whole["top"]) < 2, (
+                    "the member in the column header must stay visible"
+                )
                 assert duty["right"] < town["right"] <= whole["right"]
                 await page.screenshot(path=tmp_path / f"{language}-{width}-{look}.png", full_page=False)
                 assert complaints == []

@@ -379,7 +379,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     soon = role.office.house.now + timedelta(seconds=1)
     what = Rights(CILLA, Scope("socialtjanst"), frozenset({Right.READ, Right.WRITE}))
     await role.office.state(ANNA, Given(what, soon, soon + timedelta(days=20), asked=False))
-    review = await under_review(role, ANNA, "dag", "dag")  # Parts of a page that are alike.
+    review = await under_review(role, ANNA, "dag", "dag")  # Two, so that parts of a page repeat.
     await asked_twice(role)
     async with role.office.installation.open(role.office.organisation, GOV) as vault:
         offered = json.dumps(Ssh(CILLA, "offered").key.members())

@@ -61,7 +61,8 @@ async def test_a_line_says_what_is_new_and_nothing_moves_until_it_is_pressed(
         await expect(line).to_be_visible()
         assert await place_of_lists(page) == before
         await expect(page.get_by_text("En ny fråga")).to_have_count(0)
-        mail.scene.clock.forward(timedelta(minutes=2))  # They came before the page that shows them is made.
+        # The new messages are dated a minute ahead, and the page that shows them is loaded after that.
+        mail.scene.clock.forward(timedelta(minutes=2))
         async with page.expect_response("**/live/news?*lists=12&*"):
             await line.click()
         await expect(page.get_by_role("link", name="En ny fråga")).to_be_visible()

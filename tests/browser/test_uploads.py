@@ -75,7 +75,7 @@ async def mail(browser: Browser) -> AsyncIterator[Served]:
     expected = ("responded with a status of", "net::ERR_FAILED")
     async with served(browser, SlowMailroom) as running:
         yield running
-        running.gallery.through.set()  # The server ends when all requests have.
+        running.gallery.through.set()  # Let all requests end, so that the server can stop.
         complaints = [each for each in running.complaints if not any(one in each for one in expected)]
         assert (complaints, running.scene.failures) == ([], [])
 

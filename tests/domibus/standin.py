@@ -104,7 +104,7 @@ class Domibus:
         if asked.what == "submitRequest" and self.lose_answers and status == 200:
             self.lose_answers -= 1
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-            return  # the server hangs up
+            return  # the server closes the connection without the body
         content_type, body = "application/soap+xml; charset=UTF-8", answer.encode()
         if self.mtom:
             content_type, body = soap.mime(answer, payload)
@@ -215,7 +215,9 @@ def submission(asked: Asked) -> Sent:
     assert asked.header is not None
     user = asked.header.find(f"{EB}Messaging/{EB}UserMessage")
     assert user is not None
-    assert user.find(f"{EB}PartyInfo/{EB}To") is None, "the recipient's party is found in SMP"
+    assert user.find(f"{EB}PartyInfo/{EB}To") is None, (
+        "the recipient's party must not be stated, as it is found in SMP"
+    )
     assert user.findtext(f"{EB}PartyInfo/{EB}From/{EB}Role", "").endswith("/initiator")
     (part,) = user.findall(f"{EB}PayloadInfo/{EB}PartInfo")
     assert part.findtext(f"{EB}PartProperties/{EB}Property[@name='MimeType']") == "text/xml"

@@ -27,14 +27,14 @@ T = TypeVar("T")
 def request(data: bytes) -> None:
     """A message to send is read the same in pieces or refused; if it can be built, it keeps its documents."""
     message = _drafted(data, in_pieces=False)
-    assert message == _drafted(data, in_pieces=True), "pieces make a difference"
+    assert message == _drafted(data, in_pieces=True), "the result depends on how the input is split"
     if message is None:
         return
     try:
         written = sdkmessage.build(message)
     except WireError:
         return
-    assert sdkmessage.parse(written).documents == message.documents, "other documents than were given"
+    assert sdkmessage.parse(written).documents == message.documents, "the built message has other documents"
 
 
 def _drafted(data: bytes, *, in_pieces: bool) -> SdkMessage | None:
@@ -54,7 +54,7 @@ def _drafted(data: bytes, *, in_pieces: bool) -> SdkMessage | None:
 
 def fetched(data: bytes) -> None:
     """A message that a client fetches is read the same in pieces, or fails in the same way."""
-    assert _fetched(whole(data)) == _fetched(cut(data)), "pieces make a difference"
+    assert _fetched(whole(data)) == _fetched(cut(data)), "the result depends on how the input is split"
 
 
 def _fetched(pieces: Iterable[bytes]) -> tuple[object, dict[FilePlace, bytes]] | type[InterfaceError]:

@@ -19,7 +19,7 @@ def envelopes(data: bytes) -> None:
     judge(data)
     with contextlib.suppress(WireError):
         scanned = _scanned(data)
-        assert scanned == envelope.read(data).header, "pieces make a difference"
+        assert scanned == envelope.read(data).header, "the result depends on how the input is split"
 
 
 def _scanned(data: bytes) -> EnvelopeHeader:
@@ -42,12 +42,12 @@ def message(data: bytes) -> None:
     try:
         found = sdkmessage.parse(data)
     except WireError:
-        assert _refused(sdkmessage.validate, data), "valid, and cannot be read"
+        assert _refused(sdkmessage.validate, data), "a valid document cannot be parsed"
         return
     sdkmessage.validate(data)
     with contextlib.suppress(WireError):
         written = sdkmessage.build(found)
-        assert sdkmessage.parse(written) == found, "another message than was read"
+        assert sdkmessage.parse(written) == found, "the rebuilt message is another one"
 
 
 def message_receipt(data: bytes) -> None:
@@ -55,12 +55,14 @@ def message_receipt(data: bytes) -> None:
     try:
         found = receipt.parse(data)
     except WireError:
-        assert _refused(receipt.validate, data), "valid, and cannot be read"
+        assert _refused(receipt.validate, data), "a valid document cannot be parsed"
         return
     receipt.validate(data)
     with contextlib.suppress(WireError):
         written = receipt.build(found)
-        assert receipt.parse(written).message_id == found.message_id, "about another message"
+        assert receipt.parse(written).message_id == found.message_id, (
+            "the rebuilt receipt is about another message"
+        )
 
 
 def _refused(validate: Callable[[bytes], Sequence[Finding]], data: bytes) -> bool:

@@ -64,7 +64,7 @@ def _fuzz(folder: Path, options: list[str]) -> None:
         try:
             target.judge(data)
         except BaseException:
-            (faults / "exception").write_bytes(data)  # libFuzzer does not always get to it
+            (faults / "exception").write_bytes(data)  # libFuzzer does not always write it
             raise
 
     shaped = {} if target.shape is None else {"custom_mutator": _mutator(target.shape)}

@@ -26,7 +26,7 @@ def statement(data: bytes) -> None:
         read = Statement.parse(data)
         assert read.content == data
         rebuilt = Statement(read.organisation, read.by, read.at, read.why, read.act)
-        assert rebuilt.content == data, "one statement has two forms"
+        assert rebuilt.content == data, "a statement has two encodings"
         state = fold(building.HABO, building.founding())
         if state.last is not None and read.at >= state.last:
             assert state.judge(read) in Effect
@@ -43,7 +43,7 @@ def signed_note(data: bytes) -> None:
         assert bytes(Note.parse(data)) == data
     with contextlib.suppress(Malformed, Unverified):
         signed = _OPEN.open(data)
-        assert signed.checkpoint.root == tree(8).root(), "only what was signed holds"
+        assert signed.checkpoint.root == tree(8).root(), "a checkpoint verifies that was never signed"
         assert _OPEN.witnessed_at(signed) is not None
 
 

@@ -67,7 +67,7 @@ def domibus(data: bytes) -> None:
     """A response of Domibus has the same payload when it arrives in pieces, or is refused."""
     content_type, body = split(data)
     answered = _answered(content_type, whole(body))
-    assert answered == _answered(content_type, cut(body)), "pieces make a difference"
+    assert answered == _answered(content_type, cut(body)), "the result depends on how the input is split"
 
 
 def _answered(content_type: str, pieces: Iterable[bytes]) -> bytes | None:

@@ -75,7 +75,7 @@ class Tests:
         for name in unaffected(Path("src"), asked["watched"]):
             importlib.import_module(name)
         modules = {".".join(("samdrift", *Path(one).with_suffix("").parts)) for one in asked["watched"]}
-        assert not modules & sys.modules.keys(), "what is mutated is imported in each run"
+        assert not modules & sys.modules.keys(), "a module to be mutated must not be imported before the runs"
 
     def run(self, name: str, line: int, code: str) -> dict[str, Any]:
         """Run tests on a mutant until the first failure; returns its fate and the test that noticed."""

@@ -21,7 +21,7 @@ class Evaluation:
         known = set()
         for each in tuples:
             key = (each["user"], each["relation"], each["object"])
-            assert key not in known, "a tuple is written once, whatever its condition"
+            assert key not in known, "OpenFGA stores a tuple only once, whatever its condition"
             known.add(key)
             self._accept(each)
             self._tuples[each["object"], each["relation"]].append(each)

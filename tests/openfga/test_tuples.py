@@ -65,7 +65,7 @@ def test_our_report_and_decide_say_what_openfga_itself_has_said(number: int) -> 
     again = "OpenFGA was asked about another world or export: ask it again (docs/openfga.md)"
     assert given(world, questions) == KEPT.given[number], again
     ours = [answers(Ours(world), each) for each in questions]
-    assert digest(ours) == KEPT.answered[number], f"of world {number} OpenFGA has said otherwise"
+    assert digest(ours) == KEPT.answered[number], f"OpenFGA answered differently about world {number}"
 
 
 @pytest.mark.parametrize("seed", range(count(12, 400)))
@@ -89,14 +89,14 @@ def test_the_worlds_have_something_of_everything() -> None:
     through = [each.through for one in worlds for each in paths(one.basis, at(0), at(1000))]
     assert [each for each in through if each.startswith("substitute for")]
     spans = [each.times for one in worlds for each in gifts(one.copy.state, one.statements)]
-    assert [each for each in spans if len(each) > 1], "an objection that ended"
+    assert [each for each in spans if len(each) > 1], "no world has an objection that ended"
     silent = [
         each
         for one in worlds
         for each in gifts(one.copy.state, one.statements)
         if isinstance(_ended_by(one, each.statement.digest), ReviewClosed)
     ]
-    assert silent, "a review that was closed without an answer"
+    assert silent, "no world has a review that was closed without an answer"
 
 
 def _ended_by(world: World, digest: str) -> object:

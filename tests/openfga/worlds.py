@@ -194,7 +194,7 @@ class World:
     def _stays(self) -> Iterator[Stay]:
         for person in PEOPLE:
             for claim in CLAIMS:
-                if self._drawn.random() < 0.6:  # Once: a tuple has one condition.
+                if self._drawn.random() < 0.6:  # At most one stay: a tuple has only one condition.
                     since, until = sorted(self._drawn.sample(range(LAST), 2))
                     yield Stay(person, claim, at(since), at(until))
 

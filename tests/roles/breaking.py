@@ -471,8 +471,8 @@ async def ground(
         reached = None if bucket is None else _reached(folder, bucket.settings(_BROKEN.folder))
 
         def changed(operator: DemoOperator, text: str) -> str:
-            # As long as in an installation: an attempt is not to be made again while it is under way, and
-            # attempts, which follow each other each second here, outlast an outage of a minute.
+            # Leases last as long as in production, so that no attempt is repeated while it is under way; and
+            # there are enough attempts, made every second here, to outlast an outage of a minute.
             assert _SHORT_LEASE in text
             assert _ATTEMPTS in text
             text = text.replace(_SHORT_LEASE, "").replace(_ATTEMPTS, _LASTING_ATTEMPTS)
@@ -497,7 +497,7 @@ async def ground(
         for each in those.processes:
             own.open_to_workers()
             await each.start()
-        own.open_to_workers()  # What the supervisor has made in it, too.
+        own.open_to_workers()  # Include the files that the supervisor has created.
         yield Ground(federation, those, scanner, taps, own, own_disk, clock, bucket, layout, patience)
 
 

@@ -24,10 +24,10 @@ async def stage() -> AsyncIterator[Stage]:
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
         for module, pause in ((polling, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
             soon.setattr(module, pause, timedelta(seconds=INTERVAL))
-        # Outages of tests follow each other in seconds: none is that of a service that answers in part.
+        # Outages of tests follow within seconds; they must not count as a service that answers only partly.
         soon.setattr(health, "_WINDOW", timedelta(0))
         soon.setattr(health, "_WHILE_GONE", INTERVAL)
-        # What tests change on the way would be told in the middle of another one, some minutes later.
+        # Comparing the logs would report what one test alters in the middle of another, minutes later.
         soon.setattr(operator, "reconciled", lambda *_: contextlib.nullcontext())
         async with staged(folder) as everything:
             yield everything

@@ -41,7 +41,7 @@ def disk(folder: Path, size: str) -> Iterator[Disk]:
     options = f"size={size},mode={kept.st_mode & 0o7777:o}"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
     if mounted.returncode:
-        pytest.skip("a disk of its own takes root, and a system that lets it mount one")
+        pytest.skip("mounting a disk needs root, and a system that allows it")
     try:
         os.chown(folder, kept.st_uid, kept.st_gid)
         yield Disk(folder)

@@ -73,7 +73,7 @@ class Relay:
             there = await self._reached()
             if there is not None:
                 await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
-        except (OSError, asyncio.CancelledError):  # One side has left, or the relay is at its end.
+        except (OSError, asyncio.CancelledError):  # One side has hung up, or the relay is stopping.
             pass
         finally:
             writer.close()
@@ -347,7 +347,7 @@ async def _host(
     text = re.sub(
         r'(?m)^((?:listen|listen_c|listen_d) = )"[^"]*"', lambda found: _elsewhere(found[1], address), text
     )
-    if where:  # Which a process answers on a loopback alone.
+    if where:  # A process serves metrics only on a loopback.
         text = text.replace(f'[metrics]\nlisten = "{address}', f'[metrics]\nlisten = "{OWN_LOOPBACK}')
     file = home / f"samdrift-{name}.toml"
     file.write_text(text)

@@ -114,7 +114,7 @@ def enclose_receipt(
 
 def changed(envelope: Envelope, old: bytes, new: bytes) -> Envelope:
     """Return the envelope with one part replaced after it was sealed."""
-    assert envelope.data.count(old) == 1, "the change must be one change"
+    assert envelope.data.count(old) == 1, "the text to replace must occur exactly once"
     return replace(envelope, data=envelope.data.replace(old, new))
 
 

@@ -111,7 +111,7 @@ def machine() -> Iterator[Machine]:
             _run("ip", "-n", made.name, "route", "add", reached, "dev", "eth0", "src", made.address)
         yield made
     finally:
-        _run("ip", "netns", "delete", made.name)  # The link goes with it.
+        _run("ip", "netns", "delete", made.name)  # This removes the link, too.
 
 
 def _set(where: str, link: str, **values: int) -> None:

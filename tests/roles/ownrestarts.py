@@ -115,7 +115,7 @@ async def worker_killed_meanwhile(process: Process, rng: random.Random) -> None:
     process.running.send_signal(ROLL)
     await asyncio.sleep(rng.uniform(0, 4))
     name, number = rng.choice([*running_workers(process).items()])
-    with contextlib.suppress(ProcessLookupError):  # It was its turn just now.
+    with contextlib.suppress(ProcessLookupError):  # The rolling restart has just stopped it.
         os.kill(number, signal.SIGKILL)
     await shown(process, "a rolling restart ends", lambda log: len(re.findall(ended, log)) > before)
 

@@ -165,7 +165,7 @@ async def played(
         found = Played()
         for operator, processes in operators.items():
             taken = {one.identifier for one in operator.organisations} & OF_THE_STAGE
-            assert not taken, f"{taken} would be registered away from the stage"
+            assert not taken, f"{taken} would no longer be registered at the stage"
             enrolled = await enrol(federation, operator, folder / operator.folder, tokens.get(operator))
             text = enrolled.config_file.read_text()
             for table, hasty in _HASTE.items():

@@ -74,4 +74,4 @@ async def run_book(
     """Open a run book; every command in it must have been typed by the end of the context."""
     terminal = Terminal(commands(name), names, machine or {}, run)
     yield terminal
-    assert terminal.left == [], "what nobody has tried is in no run book"
+    assert terminal.left == [], "the run book has commands that the test did not run"

@@ -205,7 +205,7 @@ async def _strike(
         try:
             await blow(process, rng)
         except (FileNotFoundError, psutil.NoSuchProcess, ServerFailed):
-            continue  # it is down already
+            continue  # already down
         struck[f"{name}: {process.which}" if blow is _process else name] += 1
     return struck
 

@@ -89,7 +89,7 @@ async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     tried = [entry.at for entry in await habo.log(AP, message_id) if "reason" in entry.ids]
     assert len(tried) == ATTEMPTS
     for before, after in pairwise(tried):
-        # How late it is depends on the machine; tests/unit/accesspoint/test_settings.py holds when it is due.
+        # The delay depends on the machine; tests/unit/accesspoint/test_settings.py checks due times.
         assert timedelta(seconds=INTERVAL * 0.85) < after - before < timedelta(seconds=30)
     statuses = [event.status for event in await habo.events(message_id)]
     assert statuses.count(MessageStatus.SCHEDULED_FOR_RESEND) == ATTEMPTS - 1

@@ -45,7 +45,7 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
     assert (message.to_party, message.to_role) == (peer.party, f"{role}responder")
     party_type = "urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:ap"
     assert message.from_party_type == message.to_party_type == party_type
-    assert message.mpc is None, "the default channel"
+    assert message.mpc is None, "the message must use the default channel"
     assert (message.service, message.service_type) == (
         "bdx:noprocess",
         "urn:fdc:digg.se:edelivery:process",

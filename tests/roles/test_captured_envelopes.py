@@ -110,7 +110,7 @@ async def test_neither_receipts_nor_their_absence_nor_logs_nor_counts_tell_anyth
     message, number = with_secret(sender, agency)
     captured = capture(await sent(sender, agency, message))
     right = telling(message, number)
-    wrong = right[:-1] + bytes([right[-1] ^ 0x40])  # no padding
+    wrong = right[:-1] + bytes([right[-1] ^ 0x40])  # invalid padding
     garbage = os.urandom(BLOCK)
     tried = {
         "well-formed": captured.reading(number, right),

@@ -437,7 +437,7 @@ def test_every_command_has_a_case() -> None:
     assert not missing, (
         f"write a case that names another organisation's records, or say why none can: {missing}"
     )
-    assert not named - set(commands()), "a case for a command that there is not"
+    assert not named - set(commands()), "a case is about a command that does not exist"
     assert len(named) == len(CASES) + len(alone) + len(NO_RECORDS)
 
 
@@ -542,7 +542,7 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
     theirs, nobodys_answer = [
         await asyncio.to_thread(told, path, case(ground, about)) for about in (planted, nobody)
     ]
-    if path[0] != "client":  # Is a system of the organisation, as the running ones are.
+    if path[0] != "client":  # `client` acts as the organisation's system, not as the operator.
         require_recorded(path, done=True, new=seen_by.entries_of(OWN) - logged)
     assert (theirs[0], unnamed(theirs[1], planted)) == (nobodys_answer[0], unnamed(nobodys_answer[1], nobody))
     assert planted.marker.encode() not in theirs[1]

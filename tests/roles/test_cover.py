@@ -141,7 +141,7 @@ async def test_agreements_that_end_in_the_middle_of_traffic_have_exactly_the_cho
 
     for batch in range(0, number, 10):
         await asyncio.gather(*(ends_at(number // 2 + 3, place) for place in range(batch, batch + 10)))
-    # One after the other: hundreds who look at the same time would be what everything waits for.
+    # Sequentially, since hundreds of simultaneous polls would be the bottleneck.
     statuses = {message_id: await stage.habo.ends(message_id, within=600) for message_id in sent}
     for message_id, status in statuses.items():
         there = await stage.agency.record(message_id, Direction.IN)

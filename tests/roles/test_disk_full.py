@@ -81,7 +81,7 @@ async def test_nothing_is_receipted_that_cannot_be_kept(stage: Stage, place: Pla
                 break
             assert posted.is_receipt_of(member.certificate)
         else:
-            pytest.fail("the disk is never full")
+            pytest.fail("the disk never filled up")
 
     async def again() -> bool | None:
         posted = await peer.repeats(message_id, packed, member)
@@ -109,7 +109,7 @@ async def test_nothing_is_taken_for_transfer_that_cannot_be_kept(stage: Stage, p
                 assert answer.problem == (503, "unavailable")
                 break
         else:
-            pytest.fail("the disk is never full")
+            pytest.fail("the disk never filled up")
 
     async def taken() -> bool | None:
         answer = await interface.submit(envelope.id, envelope.data)
@@ -130,7 +130,7 @@ async def test_nothing_is_taken_for_sending_that_cannot_be_kept(stage: Stage, pl
             except VaultUnavailable:
                 break
         else:
-            pytest.fail("the disk is never full")
+            pytest.fail("the disk never filled up")
     for message_id in taken:
         await member.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
 

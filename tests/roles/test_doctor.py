@@ -121,7 +121,7 @@ async def test_every_finding_that_is_wrong_has_a_reason_and_something_to_do(
     failed = [one for one in findings if one.state in (State.WARN, State.FAIL)]
     assert {"key-store", "files.secrets", "files.objects", "objects"} <= {one.id for one in failed}
     assert all(one.why and one.todo for one in failed)
-    assert not list(tmp_path.rglob("*")), "an examination makes nothing"
+    assert not list(tmp_path.rglob("*")), "an examination must not create files"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620])

@@ -69,7 +69,7 @@ async def test_a_restart_loses_no_transfer_and_nothing_that_waits(customers: Cus
         await exchanged(tranas, agency, out)
         await exchanged(agency, tranas, incoming)
         await exchanged(agency, tranas, later)
-    assert customers.posted == 3, "one message, two receipts"
+    assert customers.posted == 3, "only one message and two receipts may be submitted"
 
 
 async def two_submitted(customers: Customers) -> None:
@@ -109,7 +109,7 @@ async def test_a_message_goes_out_and_its_receipt_comes_back(
     )
     sent = customers.domibus.sent[f"{message_id}@meddelanden.test"]
     assert sent.recipient == agency.organisation.value
-    assert b"avtal" not in sent.envelope, "invariant 5"
+    assert b"avtal" not in sent.envelope, "invariant 5: the content is encrypted"
 
 
 async def test_a_message_comes_in_and_its_receipt_goes_out(
@@ -119,7 +119,7 @@ async def test_a_message_comes_in_and_its_receipt_goes_out(
     message_id = await agency.send(tranas.address)
     await exchanged(agency, tranas, message_id)
     entry = await tranas.logged(MT, message_id, MTEvent.MT_MESSAGE_RETRIEVED)
-    assert entry.ids["as4"] in customers.domibus.downloaded, "what is durable here is marked there"
+    assert entry.ids["as4"] in customers.domibus.downloaded, "a stored message must be marked as downloaded"
     assert (await tranas.reads(message_id)).label == DRAFT.label
 
 

@@ -100,17 +100,19 @@ async def test_both_ends_show_what_happened_with_receipts_that_hold(
     judged = [finding.why for finding in verdict.findings if finding.what.startswith("certificate in entry ")]
     encrypted_for = int(name == "habo")
     assert len(judged) == 3 + encrypted_for, (
-        "of the access point, both ways, of who signed what came in, and of whom the message is encrypted for"
+        "those of the access point in both directions, of the incoming signer, and of the encryption"
     )
     (signed_by,) = [finding.why for finding in verdict.findings if finding.what.startswith("signature in ")]
-    assert "has signed an envelope" in signed_by, "the message for one, its receipt for the other"
+    assert "has signed an envelope" in signed_by, (
+        "one end has the signed message, the other the signed receipt"
+    )
     assert all("chain and revocation answers of that time hold" in each for each in judged)
     logs = files["log/ap.jsonl"] + files["log/mt.jsonl"]
     assert logs.count(message_id.encode()) > 4
     everything = b"".join(files.values())
     assert len(files["digests.jsonl"].splitlines()) == 4
     for words in (DRAFT.label, DRAFT.text):
-        assert words.encode() not in everything, "no content"
+        assert words.encode() not in everything, "evidence must not contain message content"
 
 
 async def test_that_evidence_was_given_is_in_the_organisations_log(
@@ -169,12 +171,12 @@ async def test_the_logs_of_both_operators_agree_about_what_they_exchanged(
     found = ended.document
     message, _ = shown
     ours = [each for each in found["differences"] if message in (each["about"], *each["ids"].values())]
-    assert ours == [], "of the other tests' traffic some is not as it should be, on purpose"
+    assert ours == [], "the logs must agree about this message; other tests plant differences"
     assert ended.status == (1 if found["differences"] else 0)
     for kind in ("submitted-without-transfer", "arrived-not-fetched", "verdict-without-receipt"):
         assert found["compared"][kind] > 0
     for kind in ("delivered-not-arrived", "arrived-not-sent", "receipt-not-given", "identifiers-differ"):
-        assert found["compared"][kind] > 0, "between the two operators"
+        assert found["compared"][kind] > 0, "the logs of the two operators must have been compared"
 
 
 async def test_there_is_no_evidence_of_a_message_that_nobody_knows(stage: Stage, tmp_path: Path) -> None:
@@ -322,7 +324,7 @@ async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
     change, fails = LEFT_OUT[what]
     verdict = await signed(change(opened(shown[1]["agency"])), tmp_path / "less", KEY)
     broken = [finding.what for finding in verdict.findings if not finding.holds]
-    assert broken, "nothing is missed"
+    assert broken, "no finding shows what is missing"
     assert all(each.startswith(fails) for each in broken), broken
     assert what != "one digest" or any(each.startswith("digest of the ") for each in broken), broken
     assert not verdict.valid

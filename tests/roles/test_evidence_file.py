@@ -56,7 +56,7 @@ async def test_a_changed_byte_is_found_wherever_it_is(
         assert await asyncio.to_thread(verifier.holding, changes) == []
         return
     for tried, held in await asyncio.to_thread(list, verifier.holding_by_many(changes)):
-        assert held == [], f"among the first {tried}"
+        assert held == [], f"a change was not found among the first {tried}"
     print(f"{len(changes)} bytes of the evidence of {name}, each changed and found")
 
 

@@ -77,7 +77,7 @@ class Supervised:
             if said.count(text) >= times:
                 return True
             assert self.running is None or self.running.poll() is None, (
-                f"ended before it said {text}:\n{said}"
+                f"ended before it logged {text}:\n{said}"
             )
             return None
 

@@ -42,7 +42,7 @@ def test_it_takes_few_commands_and_few_words() -> None:
 async def test_the_first_message_arrives_by_the_commands_of_the_page() -> None:
     demo, *others = commands(section("The first message"))
     assert demo == "./samdrift demo"
-    with server_folder() as folder, made_each_time():  # A newcomer's database keeps what it commits.
+    with server_folder() as folder, made_each_time():  # Make the database durable, as a newcomer's is.
 
         async def run(line: str) -> Ended:
             program, *arguments = shlex.split(line.replace(DEMO, str(folder / "demo")))

@@ -100,7 +100,7 @@ async def test_a_scanner_that_goes_and_comes_back_writes_a_line_each(
 ) -> None:
     async def said(word: str) -> bool | None:
         found = [one for one in caplog.messages if one.startswith(f"scanner: {word}")]
-        return True if len(found) >= 2 else None  # One of each operator's installation, in one process here.
+        return True if len(found) >= 2 else None  # Both operators' installations run in this process.
 
     async def seen() -> bool | None:
         return True if await state_of(stage.agency, "scanner") == "there" else None
@@ -113,7 +113,7 @@ async def test_a_scanner_that_goes_and_comes_back_writes_a_line_each(
         (gone,) = (one for one in document["dependencies"] if one["state"] == "gone")
         assert (code, gone["dependency"]) == (503, "scanner")
         assert gone["reason"].endswith(f" at {stage.scanner.socket}")
-        assert document["ready"], "messages are taken, and wait until they are scanned"
+        assert document["ready"], "messages must be accepted, and wait until they are scanned"
         shown = await status(stage.agency)
         assert shown.status == 1
         assert f"scanner: {gone['reason']}" in shown.output
@@ -156,7 +156,7 @@ async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
     assert ("samdrift_held", "smpmt") not in (await scraped(stage.habo)).samples
     lines = [one for one in caplog.messages if one.startswith("smp ")]
     words = [one.partition(": ")[2].split(" ")[0] for one in lines]
-    # Both operators' installations run in this process; the other one says it too if it asked meanwhile.
+    # Both operators' installations run in this process; the other logs the same if it has asked meanwhile.
     assert words[0] == "gone"
     assert 1 <= words.count("back") <= words.count("gone") <= 2, lines
     assert "it answers 503" in lines[0]
@@ -198,7 +198,7 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     found = {one.id: one for one in await examine(load(file), Scope(offline=True))}
     assert found["health.key-store"].state is State.FAIL
     assert found["health.key-store"].found.startswith(f"{secrets} does not exist")
-    assert found["process"].state is State.SKIPPED, "its advice was to start what runs"
+    assert found["process"].state is State.SKIPPED, "doctor must not advise starting what already runs"
     assert not secrets.exists()
 
 

@@ -32,7 +32,7 @@ async def test_a_host_that_is_killed_or_cut_off_loses_nothing_and_the_other_take
     assert found.faults == []
     assert found.exchanges == EXCHANGES
     assert len(found.taken_over) == BLOWS
-    # Twenty seconds of a lease, five until another one renews, and what a busy machine adds.
+    # A lease lasts 20 s, the other host renews every 5 s, and a busy machine adds to that.
     print(found.taken_over)
 
 
@@ -60,7 +60,7 @@ async def test_a_host_whose_clock_is_an_hour_off_is_set_aside_and_holds_nothing_
     assert found.exchanges == EXCHANGES
     assert Dependency.LEASES in {each.dependency for each in found.health if each.gone_since}
     lines = re.findall(r"WARNING leases: gone since \S+: (.*)", found.said)
-    # Once for each time that it was started: it was killed meanwhile.
+    # Once for each of its two starts, since it was killed in between.
     assert lines == [ASIDE] * 2
     assert not re.search(r"WARNING leases: back", found.said)
 
@@ -75,7 +75,7 @@ async def test_a_host_on_a_machine_of_its_own_whose_link_is_cut_loses_nothing_an
     The isolated host keeps running, and comes back with unfinished work.
     """
     if missing():
-        pytest.skip(f"this machine makes no network namespaces: {missing()}")
+        pytest.skip(f"network namespaces cannot be made here: {missing()}")
     rng = random.Random(seed(20261201))
     found = await survived(stage.federation, rng, EXCHANGES, count(1, 6), PATIENCE, apart=True)
     assert found.faults == []

@@ -162,7 +162,7 @@ async def test_while_the_token_is_away_its_log_waits_and_nothing_is_promised(pla
     async with place.vetlanda.open(MT) as vault:
         after = await vault.tree.sign(datetime.now(UTC))
     assert after.key == before.key
-    assert (after.signed or 0) > before.size, "what was recorded meanwhile is in it"
+    assert (after.signed or 0) > before.size, "entries recorded meanwhile must be signed"
 
 
 async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Stage, place: Place) -> None:

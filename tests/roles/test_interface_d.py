@@ -101,7 +101,9 @@ async def test_a_rejected_message_tells_what_the_receipt_found(stage: Stage) -> 
     assert finding["in"].endswith("/recipient/attention/subOrganization/organizationId")
     assert (await client.delete(message_id)).status == 202
     refused = stage.client(stage.agency, "*")
-    assert (await refused.get(message_id)).status == 404, "what was refused is nobody's to fetch"
+    assert (await refused.get(message_id)).status == 404, (
+        "the recipient's clients cannot fetch a refused message"
+    )
     assert message_id not in await refused.listed()
 
 

@@ -97,7 +97,9 @@ async def test_new_messages_and_their_steps_are_told_at_both_ends(stage: Stage) 
         new = await theirs.tells(message_id, MessageStatus.NEW)
     path = new["links"]["self"]
     assert (await recipient.call("GET", path)).status == 200
-    assert new.keys() == {"type", "id", "attributes", "links", "at"}, "nothing of what the message says"
+    assert new.keys() == {"type", "id", "attributes", "links", "at"}, (
+        "an event must not contain message content"
+    )
 
 
 async def test_who_comes_back_is_told_what_it_missed(stage: Stage) -> None:

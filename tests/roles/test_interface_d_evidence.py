@@ -64,7 +64,7 @@ async def test_a_client_gets_what_evidence_export_writes_and_it_holds(
     assert {"evidence.json", "evidence.json.sig", "digests.jsonl", "log/mt.jsonl", "log/ap.jsonl"} <= {
         *inside
     }
-    assert SECRET.encode() not in answer.body, "no content"
+    assert SECRET.encode() not in answer.body, "evidence must not contain message content"
     assert DRAFT.label.encode() not in answer.body
     verdict = await verified(stage, name, answer.body, tmp_path)
     assert [finding for finding in verdict.findings if not finding.holds] == []

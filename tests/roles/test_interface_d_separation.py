@@ -36,7 +36,7 @@ async def send(stage: Stage, client: MessageClient, message_id: str) -> object:
     """Refer to another client's message, which must not reveal anything about it."""
     made = document(stage.habo.address, stage.agency.address, refToMessageId=message_id)
     answer = await client.send(made)
-    assert answer.status == 400, "from an address that is not the client's"
+    assert answer.status == 400, "the sender address is not the client's"
     return [
         {name: value for name, value in issue.items() if name not in ("dateTime", "instance")}
         for issue in answer.document()["eventIssues"]
@@ -133,7 +133,7 @@ async def test_a_client_reaches_nothing_of_another(
             assert entry.principal.startswith("system:")
     if member is not habo:
         happened = await habo.happened(MT, message_id)
-        assert MTEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log is not touched"
+        assert MTEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log must not have an entry"
 
 
 async def test_a_pattern_lists_what_it_covers(stage: Stage) -> None:

@@ -217,7 +217,9 @@ async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries)
     found, untold = await check(silent, {"by": "timer", "proof": "none"})
     assert (found["passed"], untold) == (False, [])
     facts = (await canaries.results())[-1]
-    assert (facts["by"], facts["proof"]) == ("timer", "none"), "who had it run, and what proves it"
+    assert (facts["by"], facts["proof"]) == ("timer", "none"), (
+        "the log must name who started the check, and the proof"
+    )
     assert {one["interface"] for one in found["untried"]} == {"interface C", "interface D"}
     assert found["leaks"] == []
     denied = {name for name, row in found["interfaces"].items() if row["denied"]}

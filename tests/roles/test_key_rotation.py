@@ -203,7 +203,7 @@ async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(pl
     ]
     await accepted(last)
     first = next(message_id for _, recipient, message_id in sent if recipient is nassjo)
-    assert await nassjo.reads(first), "what was stored under the former data key stays readable"
+    assert await nassjo.reads(first), "messages sealed with the former data key must stay readable"
     events = [entry.event for entry in await place.logged()]
     for event in (OrgEvent.KEYS_CREATED, OrgEvent.KEYS_INSTALLED, AdminEvent.KEYS_RETIRED):
         assert events.count(event) == 3
@@ -256,7 +256,9 @@ async def test_a_key_whose_certificate_smp_still_names_is_destroyed_only_when_th
     assert named.endswith(": replace it there first, or destroy the key anyway with --anyway")
     assert (await place.listed("encryption"), await place.logged()) == (before, logged)
     text = await place.refusal("retire", "encryption", number, *place.two[:4], "--anyway")
-    assert "for good, although SMP names its certificate" in text, "the other custodian reads it"
+    assert "for good, although SMP names its certificate" in text, (
+        "the other custodian must see this before approving"
+    )
     await place.keys("retire", "encryption", number, *place.two, "--anyway")
     entry = (await place.logged())[-1]
     assert (entry.event, entry.ids["number"]) == (AdminEvent.KEYS_RETIRED, number)

@@ -90,7 +90,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         config = hasty(enrolled.config, MalwareConfig(None))
         assert config.access_point is not None
-        # An attempt that the end of a run cuts short leaves its lease, which has to end in the next one.
+        # The end of a run interrupts attempts, whose leases have to expire during the next run.
         patient = replace(config.access_point, attempts=1000, lease_seconds=5)
         place = Place(stage, folder, replace(config, access_point=patient))
         async with running(config) as run:
@@ -111,7 +111,9 @@ async def test_messages_to_and_from_a_locked_organisation_wait_and_go_on_when_it
         assert ended.output.startswith("its officer's passphrase opens it\nolder than this lock"), (
             ended.output
         )
-        assert await aneby.record(waiting, Direction.OUT) is not None, "it goes on in what runs"
+        assert await aneby.record(waiting, Direction.OUT) is not None, (
+            "the running process must keep the vault open"
+        )
     peer.respond = None
     async with place.running() as (aneby, ydre):
         sent = len(peer.received)
@@ -124,7 +126,7 @@ async def test_messages_to_and_from_a_locked_organisation_wait_and_go_on_when_it
         later = await peer.repeats(message_id, packed, aneby)
         assert (later.answer.status, later.answer.headers["retry-after"]) == (503, "60")
         other = await agency.send(ydre.address)
-        assert await agency.ends(other) is MessageStatus.ACCEPTED, "others are not in its way"
+        assert await agency.ends(other) is MessageStatus.ACCEPTED, "other organisations must not be affected"
         refused = await place.org("unlock", "--passphrase-file", place.passphrase(SECOND))
         assert (refused.status, refused.complaints) == (2, "samdrift: the passphrase is not the officer's\n")
         assert len(peer.received) == sent
@@ -155,7 +157,7 @@ async def test_a_passphrase_is_replaced_and_given_back_while_everything_runs(pla
     stopped = await place.org("unlock", "--passphrase-file", first)
     assert (stopped.status, "start it first" in stopped.complaints) == (2, True)
     left = [each.name for each in control_folder(place.config.vaults).iterdir()]
-    assert left == ["turn"], "nothing but what commands take turns by"
+    assert left == ["turn"], "only the file that serialises commands may be left"
 
 
 async def test_an_installation_that_stops_ends_polling_before_it_closes_the_connections(

@@ -69,7 +69,7 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     for name in ("manifest_sha256", "signer_sha256"):
         assert read.document[name] == left.document[name]
     assert set(read.document["logs"]) == {"ap", "mt"}
-    assert read.document["signer_trusted"] is False, "nobody was named who could vouch for it"
+    assert read.document["signer_trusted"] is False, "no issuer was named that could vouch for the signer"
     trust = habo.config.federation.trust
     for folder, vouched in (("organisation", True), ("smp", False)):
         again = ("--out", tmp_path / folder, "--trust", trust / folder, "--manifest", "0" * 64)

@@ -17,7 +17,7 @@ def _addresses() -> str:
 def test_a_machine_changes_no_address_of_the_one_that_makes_it() -> None:
     """Otherwise Chromium would drop every pending request, in any test that uses it."""
     if missing():
-        pytest.skip(f"this machine makes no network namespaces: {missing()}")
+        pytest.skip(f"network namespaces cannot be made here: {missing()}")
     before = _addresses()
     with machine() as made:
         assert _addresses() == before

@@ -230,7 +230,9 @@ async def test_a_vault_that_cannot_be_reached_is_named_and_hides_no_other_transf
     assert (refused.status, silent in refused.complaints) == (1, True)
     assert (await queue(stage.habo, "why", waiting.transfer_id)).status == 0
     unknown = await queue(stage.habo, "why", "none")
-    assert (unknown.status, silent in unknown.complaints) == (1, True), "it may be in that vault"
+    assert (unknown.status, silent in unknown.complaints) == (1, True), (
+        "the transfer may be in the vault that cannot be reached"
+    )
     alone = await queue(stage.habo, "list", "--organisation", stage.mullsjo.organisation.value)
     assert (alone.status, alone.output) == (2, "")
     assert (await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "x")).status == 0
@@ -248,5 +250,5 @@ async def test_a_suspended_organisation_is_named_and_not_left_out(
         refused = await queue(stage.mullsjo, "refused")
         assert (refused.status, named in refused.complaints) == (1, True)
         why = await queue(stage.mullsjo, "why", waiting.transfer_id)
-        assert (why.status, named in why.complaints) == (1, True), "it is in that vault"
+        assert (why.status, named in why.complaints) == (1, True), "the transfer is in the suspended vault"
     assert (await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "x")).status == 0

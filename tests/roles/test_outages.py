@@ -74,7 +74,7 @@ async def waits_for(member: Member, message_id: str, beginning: str) -> str:
         assert record is not None
         assert record.status is MessageStatus.SCHEDULED
         told = [event for event in await member.events(message_id) if event.title.startswith(beginning)]
-        assert len(told) <= 1, "an outage is one step, however often the message is tried again"
+        assert len(told) <= 1, "an outage must be one status event, however often the message is retried"
         assert all(event.status is MessageStatus.SCHEDULED for event in told)
         return told[0].title if told else None
 
@@ -252,7 +252,7 @@ async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(
 
 async def test_xhe_3_5_a_a_message_waits_for_word_of_its_signers_revocation(stage: Stage) -> None:
     agency, peer = stage.agency, stage.peer()
-    await peer.posts(peer.encloses(agency), agency)  # the access point's certificate is known from now on
+    await peer.posts(peer.encloses(agency), agency)  # caches the revocation answer for the access point
     renewed = stage.renewed(peer)
     with outage(stage, Service.RESPONDER):
         await renewed.posts(envelope := renewed.encloses(agency), agency)

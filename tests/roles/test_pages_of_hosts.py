@@ -104,12 +104,12 @@ async def test_a_session_goes_on_and_ends_at_the_other_host_when_its_own_is_kill
         async with killed(those.hosts[0]):
             assert (await second.get(start)).status_code == 200
             assert (await second.post("/sign-out", page)).status_code == 303, (
-                "a form of the host that is gone"
+                "a host must accept a form of the killed host"
             )
     async with at_each_host(those, role) as (first, _):
         first.cookies |= session
         over = await first.get(start)
-        assert "/sign-in/start" in over.text, "the host that came back knows that the session is over"
+        assert "/sign-in/start" in over.text, "the restarted host must know that the session has ended"
 
 
 @whole

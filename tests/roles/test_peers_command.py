@@ -98,7 +98,7 @@ async def test_tf_09_a_peer_that_does_not_conform_is_reported_to_digg(stage: Sta
         assert len(salt) == 16
         assert hashlib.sha256(salt + content).hexdigest() == entry["hash"]
     for words in (DRAFT.label, DRAFT.text, "CipherValue"):
-        assert words.encode() not in b"".join(files.values()), "no content"
+        assert words.encode() not in b"".join(files.values()), "the report must not contain message content"
     log = await stage.habo.operator.gate.read_operator_log(limit=10_000)
     (reported,) = [e.ids for e in log if e.event == AdminEvent.AP_PEER_REPORTED]
     assert (reported["peer"], reported["by"], reported["refusals"]) == (peer.party, "anna", "3")

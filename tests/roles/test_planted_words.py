@@ -143,7 +143,8 @@ def listening(caplog: pytest.LogCaptureFixture) -> Iterator[Heard]:
         yield heard
     formatter = logging.Formatter("%(name)s %(message)s")
     for record in caplog.records:
-        if logging.getLogger(record.name).propagate:  # the others write nothing where pytest does not listen
+        # pytest also captures loggers that do not propagate, whose records nothing else writes.
+        if logging.getLogger(record.name).propagate:
             heard.hears("the log of the platform", formatter.format(record), record.args)
 
 

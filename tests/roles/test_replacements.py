@@ -190,7 +190,9 @@ async def test_old_and_new_certificate_overlap_until_the_old_one_is_retired(plac
     for certificate in (old, new):
         found = place.at(certificate)
         posted = await peer.posts(peer.encloses(found), found)
-        assert posted.is_receipt_of(certificate), "its sender takes the receipt of no other"
+        assert posted.is_receipt_of(certificate), (
+            "the receipt must be signed with the certificate that the sender knows"
+        )
     place.publish(new)
     *_, number = place.keys.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT)
     place.keys.retire(OPERATOR_KEYS, KeyName.ACCESS_POINT, number)

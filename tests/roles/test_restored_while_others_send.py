@@ -61,7 +61,9 @@ async def test_one_is_put_back_while_others_exchange_and_what_waited_is_not_sent
             )
             while not restoring.done() or not sent:
                 sent.append(await third.send(second.address))
-                assert await third.ends(sent[-1]) is MessageStatus.ACCEPTED, "others do not notice"
+                assert await third.ends(sent[-1]) is MessageStatus.ACCEPTED, (
+                    "other organisations must not be affected"
+                )
             assert f"is not sent again: message {waited}" in await restoring
 
             registry = process.gate.registry
@@ -70,9 +72,9 @@ async def test_one_is_put_back_while_others_exchange_and_what_waited_is_not_sent
             await until(lambda: registry.serves(FIRST.identifier, Role.MESSAGE_SERVICE))
             assert await first.ends(waited) is MessageStatus.MESSAGE_EXCHANGE_ERROR
             later = await first.send(second.address)
-            assert await first.ends(later) is MessageStatus.ACCEPTED, "it goes on where it was put back"
+            assert await first.ends(later) is MessageStatus.ACCEPTED, "sending must work after the restore"
             answer = await second.send(first.address)
             assert await second.ends(answer) is MessageStatus.ACCEPTED
             happened = await second.happened(AP, waited)
-            assert happened.count(APEvent.AP_ENVELOPE_RECEIVED) == 1, "it came once"
+            assert happened.count(APEvent.AP_ENVELOPE_RECEIVED) == 1, "the message must arrive only once"
             assert not any(each == APEvent.AP_ENVELOPE_DUPLICATE for each in happened)

@@ -264,14 +264,16 @@ async def test_the_database_is_lost(installed: Installed) -> None:
         restored = await at.types("./samdrift backup restore")
         assert restored.status == 0, restored.complaints
         await at.types("systemctl start samdrift")
-        assert await installed.refuses(), "it is suspended until people have looked at what it has lost"
+        assert await installed.refuses(), (
+            "a restored organisation must be suspended until its losses are examined"
+        )
         assert (await at.types("./samdrift org resume")).status == 0
         assert (await at.types("./samdrift org keys lost-marks")).status in (0, 1)
         assert await installed.receives()
         assert (await at.types("./samdrift status")).status == 0
         assert is_ok(await at.types("./samdrift doctor"), "database", "database.rights")
     assert await installed.has(kept)
-    assert not await installed.has(lost), "what came after the backup is what the page says is lost"
+    assert not await installed.has(lost), "messages after the backup are lost, as the run book says"
 
 
 def is_ok(ended: Ended, *checks: str) -> bool:
@@ -310,7 +312,8 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
     keys = tmp_path / "habo.keys"
     files = {name: installed.folder.parent / f"{name}.txt" for name in CUSTODIANS}
     first, second = files
-    await installed.receives()  # Its session key has a mark, which no copy of the key store has.
+    # Receiving marks its session key in the key store, and copies do not include marks.
+    await installed.receives()
     made = await installed.command(
         *("org", "keys", "backup", BJURHOLM.identifier.value, "--out", keys),
         *("--by", first, "--by-passphrase-file", files[first]),

@@ -59,7 +59,7 @@ def test_the_demonstration_leaves_nothing_behind(place: Path, moment: Callable[[
         demo.send_signal(signal.SIGTERM)
         _, complaints = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 128 + signal.SIGTERM
-    # Where much else runs, one of its own services may take its time: that is an outage, and is logged.
+    # On a busy machine one of its own services may be slow, which is logged as an outage.
     assert [line for line in complaints.splitlines() if not line.endswith(": no answer in time")] == []
     assert using(place) == []
     assert [*(place / "temporary").iterdir()] == []

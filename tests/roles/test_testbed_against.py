@@ -200,7 +200,7 @@ async def test_a_session_from_the_first_message_to_a_form_that_can_be_sent(qa: Q
     second = await qa.run("--wait", LIMIT)
     assert states(second) == dict.fromkeys([*states(first)], "passed") | {
         "TF-08": "failed",  # The message was far smaller than 70 MB.
-        "TF-09": "waiting",  # Nobody has reported it to DIGG yet.
+        "TF-09": "waiting",  # The peer has not been reported to DIGG yet.
     }
 
     report = qa.folder / "report.txt"

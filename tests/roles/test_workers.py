@@ -99,10 +99,12 @@ async def test_workers_answer_as_one_installation(those: Played) -> None:
     process = those.processes[0]
     folder = control_folder(process.config.vaults)
     assert process.running is not None
-    assert await listening_processes(folder) == [process.running.pid], "the operator's commands meet one"
+    assert await listening_processes(folder) == [process.running.pid], (
+        "only one process may listen for the operator's commands"
+    )
     workers = running_workers(process).values()
     seen = await machine.running(process.config)
-    assert set(seen) == {process.running.pid, *workers}, "the doctor sees all"
+    assert set(seen) == {process.running.pid, *workers}, "the doctor must find all processes"
     (running,) = await ask_running(folder)
     assert running.workers == {"worker 1": True, "worker 2": True}
     assert running.roles == set(Role)
@@ -173,7 +175,9 @@ async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(t
     await said(process, "serves again", again + WORKERS)
     assert await other.ends(await other.send(member.address), within=PATIENCE) is MessageStatus.ACCEPTED
     unlocked = [each for each in await _log(member, OFFICER) if each.event == RunEvent.VAULT_UNLOCKED]
-    assert len(unlocked) == 2, "once when it was locked, once after the restart, in all workers together"
+    assert len(unlocked) == 2, (
+        "one entry when it was locked, and one after the restart for all workers together"
+    )
 
 
 async def _log(member: Member, passphrase: str) -> tuple[LogEntry, ...]:
@@ -213,7 +217,9 @@ async def test_a_person_signs_in_by_two_workers_and_is_signed_in_and_out_at_both
         pages = [await each.get(start) for each in (first, second)]
         assert [each.status_code for each in pages] == [200, 200], [each.headers for each in pages]
         session = dict(first.cookies)
-        assert (await second.post("/sign-out", pages[0])).status_code == 303, "a form of the other worker"
+        assert (await second.post("/sign-out", pages[0])).status_code == 303, (
+            "a worker must accept a form of the other worker"
+        )
         first.cookies |= session
         for each in (first, second):
             over = await each.get(start)
@@ -267,7 +273,7 @@ async def test_open_pages_at_all_workers_hear_of_what_comes_and_of_who_is_there(
                 assert "Bo Berg" in (await anna.get(asked)).json()["present"]
                 assert "Anna Andersson" in (await bo.get(asked)).json()["present"]
             async with asyncio.timeout(PATIENCE):
-                assert await anext(there) == "present", "one of them has left"
+                assert await anext(there) == "present", "the page must notice that a colleague has left"
             assert (await anna.get(asked)).json()["present"] == ""
 
 

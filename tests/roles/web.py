@@ -66,7 +66,7 @@ def _call(
     connection = http.client.HTTPSConnection(parts.netloc, timeout=within, context=context)
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        with contextlib.suppress(ConnectionError, ssl.SSLError):  # answered before all was sent
+        with contextlib.suppress(ConnectionError, ssl.SSLError):  # answered before everything was sent
             connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         named = {name.lower(): value for name, value in response.getheaders()}

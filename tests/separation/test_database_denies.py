@@ -354,7 +354,7 @@ async def test_whoever_listens_on_a_guess_hears_nothing(
             attempt(attacker, f'LISTEN "{guess}"')
     async with installation.open(victim, Role.ACCESS_POINT) as vault:
         await submitted(vault)
-    await asyncio.sleep(0.3)  # It is notified after the commit.
+    await asyncio.sleep(0.3)  # The notification is sent after the commit.
     assert list(attacker.notifies(timeout=0.3, stop_after=1)) == []
     assert theirs.channel not in (theirs.vault, theirs.schema, theirs.login)
     assert len(theirs.channel) == 33

@@ -108,7 +108,9 @@ async def test_what_arrives_after_the_lock_opens_with_no_earlier_copy(
     ((secret,),) = administrator.rows("SELECT secret FROM registry.registrations WHERE vault = %s", vault)
     known = {generation.number for generation in before.keys.generations}
     for stored in (details, sealed, secret):
-        assert int.from_bytes(stored[:2], "big") not in known, "sealed with a generation that the copy has"
+        assert int.from_bytes(stored[:2], "big") not in known, (
+            "sealed with a key generation that the copy has"
+        )
     with pytest.raises(SealBroken):
         Sealer(vault, before.keys).open(secret, LOGIN_SECRET)
     assert not opens(before.login)

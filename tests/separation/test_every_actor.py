@@ -69,7 +69,7 @@ async def test_every_member_of_the_gate_is_a_door_that_is_tried_or_none(installa
     missing = (
         {name for name in members if not name.startswith("_")} - OPEN_TO_ORGANISATIONS - set(OF_THE_PLATFORM)
     )
-    assert not missing, f"try {missing} with everybody who may not, here, or say why it is no door"
+    assert not missing, f"test {missing} with every actor that is not allowed, or state why it opens no vault"
 
 
 def test_every_door_names_who_comes_and_for_whom() -> None:
@@ -131,7 +131,7 @@ async def test_a_stranger_opens_nothing_for_any_purpose(
     for purpose in Purpose:
         with pytest.raises(VaultDenied):
             async with installation.gate.open(principal, theirs, role, purpose):
-                pytest.fail("opened")
+                pytest.fail("access was granted")
     new = [
         line
         for line in (await logged(installation, theirs, role))[known:]
@@ -140,7 +140,9 @@ async def test_a_stranger_opens_nothing_for_any_purpose(
     assert [line.rpartition(" ")[2] for line in new] == [purpose.value for purpose in Purpose]
     assert all(f" {principal.kind}:" in line and own.value not in line for line in new)
     if principal.organisation == own.value:
-        assert not [line for line in new if principal.name in line], "nor who of another organisation came"
+        assert not [line for line in new if principal.name in line], (
+            "the entry must not name an actor of another organisation"
+        )
     assert everything_but_the_log(seen_by, theirs) == before
 
 
@@ -151,7 +153,7 @@ async def test_only_the_operators_staff_stands_at_the_desk(
     own, theirs = hosted
     with pytest.raises(VaultDenied):
         async with installation.gate.operate(not_staff(own, theirs)[actor], theirs):
-            pytest.fail("opened")
+            pytest.fail("access was granted")
     last = (await logged(installation, theirs, Role.ACCESS_POINT))[-1]
     assert last.startswith(VaultEvent.VAULT_OPENING_DENIED)
 
@@ -168,13 +170,13 @@ async def test_only_a_worker_moves_an_organisation(
     for purpose in (Purpose.EXPORT, Purpose.IMPORT):
         with pytest.raises(VaultDenied):
             async with installation.gate.open(principal, theirs, Role.MESSAGE_SERVICE, purpose):
-                pytest.fail("opened")
+                pytest.fail("access was granted")
     with pytest.raises(VaultDenied):
         async with installation.gate.depart(principal, theirs, MessageServiceDeparture, {}):
-            pytest.fail("opened")
+            pytest.fail("access was granted")
     with pytest.raises(VaultDenied):
         async with installation.gate.arrive(principal, theirs, MessageServiceArrival):
-            pytest.fail("opened")
+            pytest.fail("access was granted")
 
 
 @pytest.mark.parametrize("kind", list(PrincipalKind), ids=str)
@@ -194,7 +196,7 @@ async def test_who_is_not_hosted_is_answered_as_who_is(
             continue
         with pytest.raises(VaultDenied) as caught:
             async with getattr(installation.gate, door)(principal, organisation, *MORE[door]):
-                pytest.fail("opened")
+                pytest.fail("access was granted")
         told.add((str(caught.value), repr(caught.value), caught.value.args))
     assert len(told) == 1
 
@@ -213,6 +215,6 @@ async def test_the_gate_of_a_process_for_one_organisation_knows_no_other(
                 await vault.log_end()
             with pytest.raises(VaultDenied):
                 async with gate.open(WORKER, theirs, role, Purpose.PROCESS):
-                    pytest.fail("opened")
+                    pytest.fail("access was granted")
     finally:
         await gate.close()

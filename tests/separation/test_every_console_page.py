@@ -166,8 +166,8 @@ async def test_nobody_but_the_staff_sees_or_changes_anything(ground: Ground, act
             data = fields if method == "POST" else None
             answer = await browser.request(method, path, data=data, headers=same_origin)
             assert answer.status_code in (401, 403, 404), (method, path)
-            page = answer.text.replace(quote(path), "").replace(path, "")  # What they asked for themselves.
-            brought = set(fields.values()) if method == "POST" else set()  # It comes back to be sent again.
+            page = answer.text.replace(quote(path), "").replace(path, "")  # Pages may repeat the path.
+            brought = set(fields.values()) if method == "POST" else set()  # A form returns its own fields.
             known = {ground.transfer, str(ground.organisation), "connection refused", "Byte", WORD}
             for word in known - brought:
                 assert word not in page, (method, path, word)

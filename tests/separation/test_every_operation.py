@@ -196,7 +196,7 @@ class Attackers:
             if look() == content:
                 return organisation
             self.looking.pop(role).close()
-        # The first in a role is made by the product. Others, which many cases need, are copies.
+        # The product creates the first vault of a role; the many others that cases need are copies.
         with copied_vaults():
             organisation = await self.installation.organisation([role])
         found = self.installation.gate.registry.find(organisation, role)
@@ -409,7 +409,7 @@ async def is_(expected: object, attempt: Awaitable[object]) -> None:
 
 
 # --- cases ----------------------------------------------------------------------------------------------
-# Each gets the attacker's own opened vault and what it knows of the victim, and gives what it learned.
+# Each gets the attacker's own open vault and the known facts about the victim, and returns what it learned.
 
 
 async def log(vault: Vault, victim: Victim) -> object:
@@ -508,7 +508,7 @@ async def submit(vault: AccessPointVault, victim: Victim) -> object:
     transfer, created = await vault.submit(
         envelope, await body(vault), as4_message_id=victim.transfer.as4_message_id, now=NOW, lease=MINUTE
     )
-    assert created, "that another organisation has that envelope is not to be seen"
+    assert created, "the result must not reveal that another organisation has that envelope"
     return transfer.id
 
 
@@ -1415,7 +1415,9 @@ async def test_an_operation_reaches_nothing_of_another_organisation(
             assert type(opened) is vault
             learned = await CASES[vault][operation](opened, victim)
     except UnknownRecord:
-        assert operation == "set_receipt_state", "the only one that tells when the opening ends"
+        assert operation == "set_receipt_state", (
+            "only set_receipt_state may raise this, when the vault is closed"
+        )
     after = victim.snapshot()
     assert after == before
     victim.seen.append(after)

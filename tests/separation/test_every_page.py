@@ -128,7 +128,9 @@ def rows() -> list[Sight]:
 
 def test_every_route_that_names_something_is_tried(scene_routes: set[str]) -> None:
     tried = {named(one.path) for one in rows()}
-    assert {each for each in scene_routes if "{" in each} - tried == set(), "give it a row in WALK"
+    assert {each for each in scene_routes if "{" in each} - tried == set(), (
+        "add a row for each of these to WALK"
+    )
 
 
 @pytest_asyncio.fixture
@@ -166,7 +168,7 @@ async def test_no_kind_of_person_without_the_right_reaches_another_mailbox(scene
     before, wrong, asking = await scene.state(), [], await Asking.of(scene, scene.whole, by)
     for one in rows():
         if by == "eva" and one.path.startswith(OF_MANAGERS):
-            continue  # That is what an administrator is for; what is shown there is looked at below.
+            continue  # An administrator may open these pages; the next test checks what they show.
         answer, denials = await asking.ask(one)
         if any(word in answer.text for word in WORDS):
             wrong.append((one.method, one.path, "shows it"))
@@ -189,12 +191,12 @@ async def test_what_an_administrator_does_with_a_mailbox_shows_nothing_of_what_l
         if one.path.startswith(OF_MANAGERS) and one.method == "GET":
             answer, _ = await asking.ask(one)
             shown = [word for word in WORDS if word in answer.text and word != WORDS[3]]
-            assert shown == [], one.path  # Text templates are settings of the mailbox.
+            assert shown == [], one.path  # WORDS[3] is in a text template, which is a setting of the mailbox.
 
 
 async def test_no_id_of_another_organisation_opens_anything(scene: Scene) -> None:
     """A person with every right in their own organisation uses the ids of another organisation."""
-    own = {"{mailbox}", "{folder}", "{decision}"}  # Both have the same mailboxes and numbers of decisions.
+    own = {"{mailbox}", "{folder}", "{decision}"}  # Both organisations have these ids.
     before, wrong, tried = await scene.state(), [], 0
     asking = await Asking.of(scene, scene.other, "olle")
     for one in rows():

@@ -81,7 +81,7 @@ def defending(address: str) -> Iterator[None]:
                     connection.execute(statement.encode())
                 begun.set()
             except psycopg.errors.InternalError:
-                pass  # Two at once change the same row: the next time, then.
+                pass  # Both sides changed the same row; the next round tries again.
             except psycopg.OperationalError:
                 with suppress(psycopg.OperationalError):
                     connection = psycopg.connect(address, password="mine", autocommit=True)

@@ -124,7 +124,7 @@ async def test_a_row_that_is_moved_to_others_is_refused(installation: Installati
         seen_by.rows(change, before, of)
         async with installation.open(own, MK) as vault:
             await reads[0](vault, mine)
-    assert not accepted, f"bind it: {accepted}"
+    assert not accepted, f"bind these to their rows: {accepted}"
 
 
 async def test_a_draft_is_not_moved_apart_from_its_conversation(installation: Installation) -> None:

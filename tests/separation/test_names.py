@@ -43,7 +43,7 @@ async def test_no_name_in_the_database_says_whose_it_is(installation: Installati
     assert len(rows) == len(Role)
     names = [name for row in rows for name in row]
     assert all(RANDOM.fullmatch(name) for name in names)
-    assert len({name[-32:] for name in names}) == 4 * len(Role), "none can be had from another"
+    assert len({name[-32:] for name in names}) == 4 * len(Role), "no name may be derived from another"
 
 
 async def test_two_vaults_of_one_organisation_cannot_be_told_to_be_one_ones(

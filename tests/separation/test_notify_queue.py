@@ -141,7 +141,7 @@ async def test_a_full_queue_of_notifications_stops_nobody_also_after_the_attacke
     assert "notifications cannot be sent now" in caplog.text
     await queue.look()
     assert queue.usage < EMPTY
-    assert queue.ended == 0, "nobody held it any more: its tail was moved"
+    assert queue.ended == 0, "no session blocked the queue any more, so none may be ended"
 
 
 async def test_an_organisation_that_is_added_meanwhile_is_served(

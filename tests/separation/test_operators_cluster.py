@@ -71,7 +71,7 @@ async def test_vaults_live_in_a_cluster_whose_administrator_is_no_superuser(thei
         ):
             assert denied(one, statement), statement
         assert not denied(one, f"SELECT * FROM {one.schema}.log")
-        assert not denied(one, "SELECT * FROM pg_stat_activity"), "what hardening takes away"
+        assert not denied(one, "SELECT * FROM pg_stat_activity"), "allowed until the cluster is hardened"
 
         for database in ("samdrift", "samdrift_template"):
             theirs.superuser(hardening_for(ADMINISTRATOR), database)

@@ -101,7 +101,7 @@ async def test_a_restored_database_is_closed_by_the_next_start(
 ) -> None:
     theirs, organisation = lived
     dumped_and_restored(theirs, *options)
-    assert gets_in(theirs), "what a restored database lets everybody do"
+    assert gets_in(theirs), "a restored database lets every login connect"
     assert await begins(theirs.settings()) == ""
     assert not gets_in(theirs)
     async with installed(theirs.settings()) as installation:
@@ -141,7 +141,7 @@ async def test_one_organisation_is_put_back_from_its_own_dump(theirs: Cluster) -
     run(theirs, program, *arguments)
     async with installed(theirs.settings()) as installation:
         due = dict(await installation.gate.due(AP, datetime.max.replace(tzinfo=UTC)))
-        assert due[damaged] == NOW + MINUTE, "what waits is looked for again"
+        assert due[damaged] == NOW + MINUTE, "the due time must be read from the restored vault"
         assert due[other] == NOW - MINUTE
         for organisation, waiting in ((damaged, 1), (other, 2)):
             async with installation.open(organisation, AP) as vault:

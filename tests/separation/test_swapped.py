@@ -218,7 +218,7 @@ async def test_every_column_with_bytes_is_sealed_or_says_why_not(
         )
     sealed = {*SEALED, *SEALED_MAIL, *SEALED_OFFICE}
     missing = found - sealed - set(CLEAR)
-    assert not missing, f"seal it and swap it in SEALED, or say in CLEAR what it holds: {missing}"
+    assert not missing, f"seal these and add them to SEALED, or explain them in CLEAR: {missing}"
     assert sealed | set(CLEAR) <= found
 
 
@@ -337,7 +337,7 @@ async def test_what_is_put_in_the_place_of_mail_does_not_open(installation: Inst
             return await SEALED_MAIL[column](vault, mine)
 
     opened = await opened_elsewhere(seen_by, mine.schema, theirs.schema, values, read)
-    assert not opened, f"bind it to its vault and its row: {opened}"
+    assert not opened, f"bind these to their vault and row: {opened}"
 
 
 async def held_office(installation: Installation, organisation: ParticipantIdentifier, number: int) -> str:
@@ -367,7 +367,7 @@ async def test_what_is_put_in_the_place_of_governances_rows_does_not_open(
             return await SEALED_OFFICE[column](vault)
 
     opened = await opened_elsewhere(seen_by, mine, theirs, values, read)
-    assert not opened, f"bind it to its vault and its row: {opened}"
+    assert not opened, f"bind these to their vault and row: {opened}"
 
 
 async def opened_elsewhere(

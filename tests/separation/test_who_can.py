@@ -160,7 +160,7 @@ async def test_whoever_gets_through_is_in_the_report_and_each_path_gets_through(
     assert told == so
     for each in found:
         if each.kind in people and (each.who, each.where) in so:
-            assert each.used is not None, "they have just been there"
+            assert each.used is not None, "these people have just used their access"
     (group,) = [each for each in found if each.kind is PathKind.GROUP]
     assert group.who == str(GROUP)
 
@@ -214,13 +214,15 @@ async def test_a_stranger_gets_through_nowhere_and_is_in_no_report(
     for role, principal in itertools.product((MK, GOV), tried.values()):
         with pytest.raises(VaultDenied):
             async with installation.gate.open(principal, made.organisation, role, Purpose.READ):
-                pytest.fail("opened")
+                pytest.fail("access was granted")
     async with administering(load(config), changes=False) as beside:
         await count_doors(beside, made.organisation)
         now = datetime.now(UTC).replace(microsecond=0)
         basis = await basis_of(beside, made.organisation, now - UNUSED, now)
     names = {f"{each.kind}:{each.name}" for each in tried.values() if each.name}
-    assert not names & {each.who for each in paths(basis, now, now)}, "a denial is no path"
+    assert not names & {each.who for each in paths(basis, now, now)}, (
+        "a denied actor must not be in the report"
+    )
 
 
 async def test_staff_at_the_desk_for_transfers_are_in_the_report(

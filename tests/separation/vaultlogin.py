@@ -66,7 +66,7 @@ class Superuser:
         schemas = _SCHEMA.findall(naming)
         last = _FOUND.get((self.address, schemas[0])) if schemas else None
         if last is not None:
-            with suppress(psycopg.OperationalError):  # Where it has been dropped since.
+            with suppress(psycopg.OperationalError):  # It may have been dropped since.
                 return psycopg.connect(self.address, dbname=last, autocommit=True)
         registry = psycopg.connect(self.address, autocommit=True)
         found = registry.execute(_WHERE, (schemas,)).fetchone() if schemas else None

@@ -44,7 +44,7 @@ def called(text: str) -> Iterator[list[str]]:
     for block in _BLOCK.findall(text):
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             for rest in _CALLED.findall(line.strip()):
-                # In a unit the shell's command is in quotation marks, and % and $ are doubled.
+                # A unit quotes the shell's command, so its last word may end with a quotation mark.
                 yield words(rest.removesuffix("'") if rest.count("'") % 2 else rest)
 
 

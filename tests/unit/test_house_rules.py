@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "samdrift"
 TESTS = ROOT / "tests"
 PRINTS = {
-    "cli/output.py",  # the one way to a terminal
+    "cli/output.py",  # the only way to write to a terminal
     "cli/demoview.py",  # tables of the demonstration, through the same escaping
     *("bootstrap/launcher.py", "bootstrap/environment.py"),  # before anything is installed
 }

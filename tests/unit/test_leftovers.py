@@ -37,7 +37,7 @@ def working_in(folder: str) -> list[list[str]]:
 )
 def test_an_ended_run_leaves_nothing_behind(how: signal.Signals, workers: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
-    # Not in the folder of this run, whose path would make that of a socket too long.
+    # Not in this run's folder, in which the path of a socket would be too long.
     with tempfile.TemporaryDirectory(prefix="samdrift-", dir="/tmp") as name:
         place = Path(name)
         place.chmod(0o711)

@@ -116,7 +116,7 @@ def test_every_alert_says_what_it_means_and_has_a_run_book(alert: Alert) -> None
     assert alert.annotations == {"summary", "means", "runbook"}
     assert ROOT / alert.runbook in RUN_BOOKS
     book = (ROOT / alert.runbook).read_text()
-    assert f"`{alert.name}`" in book, "whoever was woken by it finds its name there"
+    assert f"`{alert.name}`" in book, "the run book must name the alert"
     assert f"| `{alert.name}` | {alert.severity} |" in PAGE
 
 
@@ -172,4 +172,4 @@ def test_every_run_book_is_in_the_index_and_tried_by_a_test(book: Path) -> None:
         for path in (ROOT / "tests/roles").glob("test_*.py")
         if f'run_book("{book.stem}"' in path.read_text()
     ]
-    assert len(tried) == 1, "a test takes its commands and runs them"
+    assert len(tried) == 1, "exactly one test must run the commands of the run book"

@@ -103,7 +103,7 @@ def test_each_size_has_the_tests_that_the_other_has_not(peers: bool, ran: list[s
     config.args_source = pytest.Config.ArgsSource.ARGS
     everything = [*items]
     sizes._divide(config, everything)
-    assert everything == items, "what is named is run, whatever its size"
+    assert everything == items, "tests that are named must run, whatever their size"
 
 
 def test_nothing_of_the_default_size_uses_programs_of_others_that_are_built_or_installed() -> None:
@@ -114,7 +114,7 @@ def test_nothing_of_the_default_size_uses_programs_of_others_that_are_built_or_i
         for file in sizes.TESTS.rglob("*.py")
         if not any(peer in file.parents for peer in sizes.PEERS) and uses.search(file.read_text())
     }
-    assert elsewhere == {"unit/test_ci.py"}, "which reads the names of packages"
+    assert elsewhere == {"unit/test_ci.py"}, "only test_ci may, as it reads the names of packages"
 
 
 def test_a_check_beside_the_tests_has_the_result_that_it_has_by_itself(

@@ -112,7 +112,7 @@ async def written(config_file: Path, facts: dict[str, Any]) -> dict[str, dict[st
                             committed[name][str(entry.sequence)] = entry.hash.hex()
                             reached[name] = entry.sequence
                     let_in += 1
-                except Exception:  # Whatever 0.1 makes of it: the vault is not open.
+                except Exception:  # Whatever 0.1 raises, the vault is not open.
                     await asyncio.sleep(0.01)
             if all(committed.values()) and let_in == len(names):
                 print("writing", file=sys.stderr, flush=True)

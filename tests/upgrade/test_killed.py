@@ -95,7 +95,8 @@ async def upgraded_in_pieces(hsm: SoftHsm) -> AsyncIterator[Stored]:
         hsm.begin_anew()
         settings = vault_settings(stored.config)
         keys = open_keys(settings)
-        provisioner = await Provisioner.connect(settings, keys=keys)  # The server outlives all of them.
+        # This keeps the server running while upgrading processes are killed.
+        provisioner = await Provisioner.connect(settings, keys=keys)
         try:
             yield stored
             registered = {(one.organisation, one.role) for one in await provisioner.registrations()}

@@ -45,7 +45,7 @@ async def test_two_versions_beside_each_other_lose_nothing_and_do_nothing_twice(
     """Hosts serve all roles, or one each; in that case the versions communicate over interface C."""
     found = await rolled(federation, sources, random.Random(seed(20261204)), EXCHANGES, PATIENCE, which)
     before, beside, after = found.scripts
-    assert before < beside == after, "the first host that was upgraded has brought the schemas with it"
+    assert before < beside == after, "the first host that was upgraded must upgrade the schemas"
     assert found.faults == []
     assert found.beside >= 3 * EXCHANGES
     assert found.alarming == []

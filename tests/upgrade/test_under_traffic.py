@@ -67,7 +67,7 @@ async def test_what_the_earlier_program_commits_during_an_upgrade_is_there_after
         gate = await Gate.start(settings)
         try:
             for name, entries in committed.items():
-                assert entries, "it was writing when the upgrade began"
+                assert entries, "the earlier program was not writing when the upgrade began"
                 async with gate.open(WORKER, ParticipantIdentifier(name), MT, Purpose.TRACE) as vault:
                     log = await vault.log(limit=100_000)
                     assert verify_chain(log, vault.log_origin).intact

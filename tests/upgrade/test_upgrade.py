@@ -46,7 +46,7 @@ async def upgraded(hsm: SoftHsm) -> AsyncIterator[Upgraded]:
     with server_folder() as folder:
         folder.chmod(0o711)
         stored = unpacked(VERSION_0_1, folder)
-        (stored.folder / "hsm" / "pin").chmod(0o600)  # As docs/upgrade.md has the operator do.
+        (stored.folder / "hsm" / "pin").chmod(0o600)  # a step of docs/upgrade.md
         bring_tokens(stored, hsm.folder / "tokens")
         hsm.begin_anew()
         settings = vault_settings(stored.config)

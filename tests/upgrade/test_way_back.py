@@ -130,7 +130,7 @@ async def test_the_earlier_program_finds_every_entry_of_the_logs_and_what_waits(
         for role in (AP, MT):
             before, hashes = known["logs"][role.value], found["logs"][role.value]
             assert hashes[before["entries"] - 1] == before["last"]
-            assert len(hashes) > before["entries"], "entries of the newer version are there too"
+            assert len(hashes) > before["entries"], "entries of the newer version must be there, too"
     ((organisation, envelope),) = back.stored.facts["waits_at_access_point"].items()
     assert envelope in back.found["organisations"][organisation]["inbox"]
 

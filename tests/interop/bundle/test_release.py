@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel of a checkout, as one machine would."""
     folder = tmp_path_factory.mktemp("release")
     assert run(ROOT / "samdrift", "build", "--help").returncode == 0, (
-        "makes the environment where there is none"
+        "creating the checkout's environment failed"
     )
     assert run("git", "clone", "--quiet", ROOT, folder / "checkout").returncode == 0
     made = builds(folder / "checkout", "wheel", folder / "one")

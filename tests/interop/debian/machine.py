@@ -158,7 +158,7 @@ def _reaching_registries(root: Path) -> Iterator[list[str]]:
         place.unlink(missing_ok=True)
         shutil.copy(file, place)
     with contextlib.ExitStack() as mounts:
-        # Not with what is mounted below: a disk that another test has there now could not be removed then.
+        # Not --rbind: a disk that another test has mounted below could not be removed meanwhile.
         for kind in ("proc", "dev"):
             subprocess.run(["mount", "--bind", f"/{kind}", root / kind], check=True)
             mounts.callback(subprocess.run, ["umount", "--lazy", root / kind], check=True)

@@ -46,10 +46,10 @@ def test_the_first_message(machine: Machine) -> None:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as running:
         try:
             machine.until("grep '✓ a day of messages' /tmp/demonstration", "the demonstration is up")
-            # Under load a witness may be late, which is status 1: what counts is that all roles serve.
+            # Under load a witness may be late, so that status exits with 1; it suffices that all roles serve.
             machine.until(f"{status} | grep '^serves ap, gov, mk, mt '", "the demonstration serves")
             sent = machine.succeeds(send).split()[0]
-            # The other operator may begin to serve later than the one that was asked.
+            # The other operator may start serving later than the one whose status was checked.
             machine.until(f"{read} | grep {sent}", "the message is in the list of its recipient")
             examined = machine.run(doctor)
             assert examined.returncode in (0, 1), examined.stdout
@@ -113,7 +113,7 @@ def test_an_installation_of_ones_own(machine: Machine, authority: Authority) -> 
     machine.succeeds(server)
     machine.succeeds(access_point)
     added = machine.run(add)
-    assert added.returncode == 1, "it lists what the organisation still needs"
+    assert added.returncode == 1, "the command must list what the organisation still lacks, and exit with 1"
     with machine.file("/srv/samdrift/samdrift.toml").open("a") as config:
         config.write("\n" + entry(added.stdout))
     assert machine.succeeds(check).endswith("no fault\n")
@@ -122,7 +122,7 @@ def test_an_installation_of_ones_own(machine: Machine, authority: Authority) -> 
     status = "sudo -u samdrift ./samdrift status --json --config /srv/samdrift/samdrift.toml"
     machine.until(f"{status} | grep -q '\"roles\"'", "the service runs")
     examined = machine.run(doctor)
-    assert examined.returncode == 2, "clamd is missing, and the organisation's certificates"
+    assert examined.returncode == 2, "clamd and the organisation's certificates are missing"
     found = failing(machine, doctor)
     assert not essential(found)
     process = machine.succeeds("systemctl show --property MainPID --value samdrift").strip()
@@ -179,7 +179,7 @@ def test_an_installation_with_a_process_for_each_organisation(machine: Machine, 
             machine, machine.succeeds("systemctl show --property MainPID --value samdrift").strip()
         )
         assert int(supervisor["CapEff"], 16) == sum(1 << each for each in (0, 5, 6, 7)), (
-            "chown, kill, setgid, setuid"
+            "the supervisor may have only CAP_CHOWN, CAP_KILL, CAP_SETGID and CAP_SETUID"
         )
         users = set()
         for process in machine.succeeds(workers).split():
@@ -187,14 +187,14 @@ def test_an_installation_with_a_process_for_each_organisation(machine: Machine, 
             assert int(confined["CapEff"], 16) == int(confined["CapPrm"], 16) == 0
             assert (confined["NoNewPrivs"], confined["Seccomp"]) == ("1", "2")
             users.add(confined["Uid"].split()[0])
-        assert len(users) == 6, "each has a user of its own"
+        assert len(users) == 6, "each process must run as its own user"
         first = machine.succeeds(f"{workers} --oldest").strip()
         machine.succeeds(f"kill -9 {first}")
         machine.until(
             f'test "$({workers} --count)" -eq 6 && ! kill -0 {first}', "one that died is started again"
         )
         machine.succeeds("systemctl stop samdrift")
-        assert machine.run(workers).returncode == 1, "nothing is left"
+        assert machine.run(workers).returncode == 1, "no process may be left"
     finally:
         machine.run("systemctl stop samdrift")
         machine.run(f"{as_owner}/pg_ctl --pgdata=/srv/cluster/data --mode=immediate stop")

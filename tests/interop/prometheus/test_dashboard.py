@@ -21,7 +21,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.federation.ports import free_port
 from tests.monitoring import ALERTS, alerts, queries
 from tests.programs import found, requires
-from tests.roles.conftest import stage  # noqa: F401 - the fixture of the roles' tests
+from tests.roles.conftest import stage  # noqa: F401 - used as a fixture
 from tests.roles.member import Member, until
 from tests.roles.stage import HOST, Stage
 from tests.scanner import requires_clamd

@@ -150,7 +150,7 @@ async def test_a_store_that_breaks_off_while_an_object_is_read_or_written_loses_
     await put(objects, "v1/one", data)
     way.drop()
     way.cut_after = 2 * MIB
-    assert await get(objects, "v1/one") == data, "what is missing of a piece is asked for again"
+    assert await get(objects, "v1/one") == data, "the rest of an interrupted piece must be requested again"
     way.drop()
     way.cut_after = 100
     with pytest.raises(VaultUnavailable):
@@ -233,7 +233,9 @@ async def test_each_vault_has_a_prefix_of_its_own_and_nothing_in_it_can_be_read(
             assert WORD[:12] not in file.read_bytes()
             assert habo.value not in f"{file}"
         await writer.finish()
-    assert {each for each in store.files() if "vaults" in each.parts} == set(files), "it was not stored"
+    assert {each for each in store.files() if "vaults" in each.parts} == set(files), (
+        "a body that no record refers to must not be kept"
+    )
 
 
 async def test_a_sweep_removes_old_objects_that_no_row_knows_and_a_closing_all_of_a_vault(
@@ -248,7 +250,7 @@ async def test_a_sweep_removes_old_objects_that_no_row_knows_and_a_closing_all_o
     kept = store.files()
     await put(Objects(own.settings.objects), f"{mine.vault}/lost", b"x")
     async with own.open(habo, AP, Purpose.MAINTAIN) as vault:
-        assert await vault.sweep() == 0, "it may belong to what is under way"
+        assert await vault.sweep() == 0, "a new object may belong to work in progress"
     later = await Gate.start(own.settings, clock=lambda: system_clock() + timedelta(days=2))
     try:
         async with later.open(WORKER, habo, AP, Purpose.MAINTAIN) as vault:
@@ -284,7 +286,7 @@ async def test_a_sweep_aborts_old_uploads_of_killed_processes_and_a_closing_all_
     mine, others = [await killed_while_it_writes(store, each.vault) for each in registered if each]
     async with own.open(habo, AP, Purpose.MAINTAIN) as vault:
         await vault.sweep()
-    assert mine | others <= set(store.parts()), "they may belong to what is under way"
+    assert mine | others <= set(store.parts()), "new uploads may belong to work in progress"
     later = await Gate.start(own.settings, clock=lambda: system_clock() + timedelta(hours=13))
     try:
         async with later.open(WORKER, habo, AP, Purpose.MAINTAIN) as vault:
@@ -354,7 +356,7 @@ async def test_a_backup_has_the_bodies_of_a_bucket_and_drill_and_restore_put_the
     assert (mine.bodies >= 3, mine.lost) == (True, 0)
     assert not (await ground.drill(made)).differences
     assert stored() == before
-    assert not [each for each in store.files() if "drill" in f"{each}"], "a drill leaves nothing"
+    assert not [each for each in store.files() if "drill" in f"{each}"], "a drill must leave no files"
     for vault in vaults:
         await Objects(own.settings.objects).clear(vault)
     assert stored() == {}

@@ -242,7 +242,7 @@ def _s_server(folder: Path, pem: Path, options: Sequence[Any]) -> Iterator[int]:
 def _java(folder: Path, keystore: Path) -> Iterator[dict[str, int]]:
     ports = {which: free_port(HOST) for which in JAVA}
     asked = [f"{ports[which]};{protocols};{suites}" for which, (protocols, suites) in JAVA.items()]
-    # An empty security property that names what is disabled has to be there before the first use.
+    # Listener.java enables old algorithms by security properties, which must be set before TLS is first used.
     with _running(["java", Path(__file__).with_name("Listener.java"), keystore, *asked], folder):
         yield ports
 

@@ -107,7 +107,7 @@ def test_go_verifies_what_we_sign_and_we_what_go_signs(peer: Peer) -> None:
     cosigned = peer.call("cosign", seed=ONE.private.private_bytes_raw(), name=ONE.name, content=text)
     assert (signed["key"], cosigned["key"]) == (str(LOG.key), str(ONE.key))
     one, other = (base64.b64decode(each["content"]) for each in (signed, cosigned))
-    assert one == checkpoint(21), "Ed25519 has one signature for one text"
+    assert one == checkpoint(21), "Ed25519 signatures are deterministic"
     both = one + bytes(Note.parse(other).signatures[0])
     assert Policy.parse(POLICY).open(both).cosigned[ONE.key] > 1_700_000_000
 
@@ -181,12 +181,14 @@ def test_1_500_damaged_files_get_the_same_verdict_and_none_holds(peer: Peer) -> 
         elif read == "holds":
             assert said["verdict"] == "holds"
             doubled = Note.parse(EntryProof.parse(content).checkpoint).signatures
-            assert set(doubled) == lines, "nothing but a line of a signature that stands twice"
+            assert set(doubled) == lines, "the only accepted damage is a repeated signature line"
         else:
             assert said["verdict"] != "holds", content
             verdicts[f"{read} {said['verdict']}"] += 1
     two_faults = verdicts.pop("malformed wrong", 0)
-    assert two_faults <= sum(verdicts.values()) // 1_000, "or a number in another spelling, which Go reads"
+    assert two_faults <= sum(verdicts.values()) // 1_000, (
+        "rare: files with two faults, or a spelling of a number that only Go accepts"
+    )
     assert set(verdicts) == {"malformed malformed", "wrong wrong"}, verdicts
     assert min(verdicts.values()) > 200, verdicts
 

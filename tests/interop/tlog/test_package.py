@@ -17,7 +17,7 @@ from tests.archives import unpack
 from tests.interop.tlog.build import program
 from tests.interop.tools import Unavailable, left_out
 from tests.programs import found
-from tests.roles.conftest import stage  # noqa: F401 - the fixture of the roles' tests
+from tests.roles.conftest import stage  # noqa: F401 - used as a fixture
 from tests.roles.member import Member
 from tests.roles.stage import Stage
 from tests.unit.audit.signing import ONE
@@ -63,7 +63,7 @@ async def test_the_commands_of_the_readme_say_that_a_package_holds(
     tmp_path: Path,
 ) -> None:
     try:
-        program("peer")  # Go is here, and the modules were fetched
+        program("peer")  # raises unless Go and its modules are available
     except Unavailable as reason:
         left_out("Go", reason)
     member = stage.habo

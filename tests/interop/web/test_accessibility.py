@@ -146,7 +146,7 @@ async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, l
             assert answer is not None
             assert answer.status == 200, path
             found[path] = await faults(page, axe)
-            if path == "/mailbox/soc":  # Over the list is what has lain unread.
+            if path == "/mailbox/soc":  # A warning above the list links to overdue unread messages.
                 assert await page.locator(".list .band.warning a").count() == 1, path
             if path.startswith("/draft/") and "upload" not in found and await page.locator("#files").count():
                 found["upload"], found["broken upload"] = await _uploading(page, axe)

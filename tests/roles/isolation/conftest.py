@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 @pytest_asyncio.fixture(scope="package")
 async def house(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
-        # Keys of tests share primes: where memory is searched, one could be taken for another's.
+        # Test keys share primes, so a search of memory could mistake one vault's key for another's.
         here = [item for item in request.session.items if HERE in item.path.parents]
         if any("product_keys" in getattr(item, "fixturenames", ()) for item in here):
             stack.enter_context(keys_of_the_product())
@@ -39,7 +39,8 @@ async def house(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[H
         metrics = load(process.config_file).metrics
         assert metrics is not None
         assert metrics.queue_seconds == 1
-        (process.config_file.parent / "clients").chmod(0o711)  # Public keys, which every process may read.
+        # It holds only public keys, which every process may read.
+        (process.config_file.parent / "clients").chmod(0o711)
         await process.start()
         yield House(
             stage, process, *those.members, f"http://{metrics.listen.host}:{metrics.listen.port}/metrics"

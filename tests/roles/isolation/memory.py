@@ -36,7 +36,7 @@ def found_in(pid: int, secrets: Secrets) -> set[str]:
                     memory.seek(at)
                     piece = before + memory.read(min(_PIECE, end - at))
                 except (OSError, ValueError, OverflowError):
-                    break  # The kernel's own, or gone meanwhile.
+                    break  # The kernel's own memory, or unmapped meanwhile.
                 found |= {names[at] for at, _, _ in search.find_matches_as_indexes(piece, overlapping=True)}
                 before = piece[-overlap:]
     return found

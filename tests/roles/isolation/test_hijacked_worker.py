@@ -153,7 +153,7 @@ def running_as(user: int) -> list[int]:
 async def restarted(house: House) -> None:
     """Restart the whole installation; all processes but those of broken workers serve immediately."""
     first = await house.starts_again()
-    assert not first["front"], "what starts says so, and not that nothing runs"
+    assert not first["front"], "the status must show that it starts, not that nothing runs"
 
 
 @whole
@@ -224,7 +224,7 @@ async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: 
     assert "outlived their worker" in house.process.log.read_text()
     for objects in planted:
         descriptor = os.open(objects, os.O_RDONLY)
-        remove_tree("nested", descriptor)  # Nothing else removes so deep a tree.
+        remove_tree("nested", descriptor)  # shutil.rmtree cannot remove so deep a tree.
         os.close(descriptor)
 
 

@@ -119,7 +119,7 @@ async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House
         assert not found - allowed, name
         if own:
             expected = {"unlock key"}
-            if role_of(name) in (AP, MT):  # The others have opened nothing yet.
+            if role_of(name) in (AP, MT):  # Other workers have not opened their vaults yet.
                 expected |= {"key of values", "key of bodies", "login's password"}
             assert expected <= {each.partition(": ")[2] for each in found & own}
         if name.startswith("mt "):
@@ -149,7 +149,9 @@ async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> No
         assert re.search(rf"^Max file size +{4 << 30} ", limits, re.MULTILINE)
         status = Path(f"/proc/{number}/status").read_text()
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
-        assert Path(f"/proc/{number}/environ").stat().st_uid == 0, "as of what may not be dumped"
+        assert Path(f"/proc/{number}/environ").stat().st_uid == 0, (
+            "root owns the files in /proc only if the process is not dumpable"
+        )
 
 
 @as_root

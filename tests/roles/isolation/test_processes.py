@@ -81,7 +81,7 @@ async def test_each_organisation_reads_along_in_the_logs_of_all_its_vaults(house
                 async with member.open(role) as vault:
                     await vault.tree.sign(datetime.now(UTC))
             except VaultRefused as refused:
-                if refused.code != "SD409":  # Its own process has signed more meanwhile.
+                if refused.code != "SD409":  # Its own worker has signed more entries meanwhile.
                     raise
             by_token = await until(signed, f"a checkpoint of {role}", PATIENCE)
             by_certificate = await web.call(tls, "GET", f"{member.own_config.access_point}/c/v1{path}")
@@ -105,8 +105,10 @@ async def test_message_clients_send_and_read_with_tokens_of_their_organisation(h
     assert await house.alfa.ends(message_id, within=PATIENCE) is MessageStatus.ACCEPTED
     assert (await beta.reads(message_id))["label"] == "Fråga om avtal"
     answer = await beta.send(document(house.alfa.address, house.beta.address))
-    assert answer.status == 400, "a token of the one sends nothing for the other"
-    assert HEADER.lower() in (await beta.get(message_id)).headers, "each worker signs its own log"
+    assert answer.status == 400, "one organisation's access token must not send for the other"
+    assert HEADER.lower() in (await beta.get(message_id)).headers, (
+        "each worker must promise the entries of its own log"
+    )
 
 
 async def test_persons_reach_their_organisation_by_its_host_and_only_where_it_has_the_role(
@@ -134,7 +136,9 @@ async def test_a_suspended_organisations_pages_say_that_it_is_to_be_asked_again(
             return True if (await visit(house, house.alfa, PAGES[0])).status == 503 else None
 
         await until(later, "the message client is suspended", PATIENCE)
-        assert (await visit(house, house.alfa, PAGES[1])).status == 204, "in the other role it is served"
+        assert (await visit(house, house.alfa, PAGES[1])).status == 204, (
+            "the organisation is still served in its other role"
+        )
         assert (await visit(house, house.beta, PAGES[0])).status == 204
     finally:
         resumed = await asyncio.to_thread(samdrift, "org", "resume", name, *word)
@@ -258,7 +262,7 @@ async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: Hou
     config, before = house.process.config_file, house.processes()
     sent = asyncio.create_task(exchanged(house.alfa, house.beta))
     former = await readers_connected(house)
-    assert len(former) == len(before) - 1, "all but the front hear by one of their own what is new"
+    assert len(former) == len(before) - 1, "each process except the front listens with its own login"
     ended = await asyncio.to_thread(samdrift, "database", "rotate-logins", "--config", config)
     assert (ended.status, ended.output) == (0, "19 logins have a new password\n"), ended.complaints
 

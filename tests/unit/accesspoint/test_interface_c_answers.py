@@ -221,7 +221,7 @@ async def test_a_small_envelope_comes_with_the_poll_that_asks_for_it(
         (item,) = decode_poll(answer.json()).inbox
         assert item.envelope == came, asked
         assert ("envelope" in answer.json()["inbox"][0]) is (came is not None), (
-            "whoever asks for none gets none"
+            "only a poll that asks for envelopes of that size gets one"
         )
     for asked in ("", "-1", "1.5", "many", "9" * 13):
         answer = await caller.call("POST", POLL, b"{}", headers={ENVELOPES: asked})
@@ -278,7 +278,7 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
     async def look(
         polling: Polling, who: Principal, whose: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> Poll:
-        if whose == organisation:  # Operators of other tests in this process go on polling.
+        if whose == organisation:  # Operators of other tests in this process keep polling.
             looks.append(asked)
         return await real(polling, who, whose, asked, small)
 
@@ -299,20 +299,26 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
     (poll, _) = await told(0)
     (event,) = poll.events
     assert await told(event.sequence) == (Poll((), ()), 0)
-    assert (await told(0))[0] == poll, "an answer that was lost is given again"
+    assert (await told(0))[0] == poll, "a lost answer must be repeated"
     assert (await told(event.sequence, past="x"))[1] == 1
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         await vault.accept(incoming(), await body(vault), b"", now=NOW)
     signals.notify(organisation)
     (poll, _) = await told(event.sequence)
     (item,) = poll.inbox
-    assert await told(event.sequence) == (poll, 1), "what waits is told of until it is taken"
+    assert await told(event.sequence) == (poll, 1), (
+        "a waiting envelope must be reported until it is acknowledged"
+    )
     assert await told(event.sequence, past=item.id) == (Poll((), ()), 1)
-    assert await told(event.sequence) == (poll, 1), "whoever looked past it hides it from nobody"
+    assert await told(event.sequence) == (poll, 1), (
+        "a poll that skipped the envelope must not hide it from others"
+    )
     assert await told(event.sequence, item.id) == (Poll((), ()), 1)
     assert await told(event.sequence) == (Poll((), ()), 0)
     now[0] += 3600
-    assert await told(event.sequence) == (Poll((), ()), 1), "whoever stored something may have been killed"
+    assert await told(event.sequence) == (Poll((), ()), 1), (
+        "look again after a while, as a process may have been killed after storing"
+    )
     assert await told(event.sequence) == (Poll((), ()), 0)
 
 
@@ -474,7 +480,7 @@ async def test_who_has_not_been_told_of_everything_does_not_wait_for_more(
     polling = asyncio.create_task(taking.poll(first))
     while not polling.done() and taking.organisation not in taking.signals._changed:
         await asyncio.sleep(0)
-    assert polling.done(), "it waits for news, although an envelope waits for it"
+    assert polling.done(), "the poll waits although an envelope is there"
     (second,) = await polling
     assert await taking.waiting() == [second]
 

@@ -294,7 +294,7 @@ async def test_an_answer_of_our_own_front_counts_for_nothing_while_a_restart_can
     assert transfer.attempts == counted
     assert later == transfer.next_attempt
     assert later is not None
-    assert (later - NOW < MINUTE) is (counted == 0), "what waits for a restart is tried again soon"
+    assert (later - NOW < MINUTE) is (counted == 0), "an attempt that does not count must be repeated soon"
 
 
 async def test_a_silent_peer_gets_an_attempt_now_and_then_and_the_others_cost_nothing(
@@ -312,7 +312,7 @@ async def test_a_silent_peer_gets_an_attempt_now_and_then_and_the_others_cost_no
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         waiting = await vault.waiting(50)
         details = {event.detail for event in await vault.events(0, 100)}
-    assert {one.attempts for one in waiting} == {1}, "each counts"
+    assert {one.attempts for one in waiting} == {1}, "each transfer must have used one attempt"
     assert details == {"HTTP status 500", "not tried, as several failed with: HTTP status 500"}
 
 
@@ -337,7 +337,7 @@ async def test_a_transfer_fails_by_an_attempt_that_was_made_after_its_last_one_w
         await attempted(installation, organisation, sending)
     last = SETTINGS.retry.attempts - 1
     later = await attempted(installation, organisation, sending, before=last)
-    assert later is not None, "it waits for one that tries"
+    assert later is not None, "the last attempt must wait for one that contacts the peer"
     assert later - now <= timedelta(seconds=10)
     now += SETTINGS.retry.interval
     assert await attempted(installation, organisation, sending, before=last) is None
@@ -358,4 +358,4 @@ async def test_a_last_attempt_waits_for_one_that_tries_however_long_that_takes(
     assert later == now + retry.interval / 32
     now = later
     assert await attempted(installation, organisation, sending, before=last + 1, spared=1) is None
-    assert len(peer.bodies) == 4, "it fails by an attempt of its own"
+    assert len(peer.bodies) == 4, "the transfer must fail by an attempt of its own"

@@ -65,7 +65,7 @@ async def test_the_queue_is_counted_at_most_so_often(
     async with installation.open(organisation, AP) as vault:
         await submitted(vault)
     now[0] = NOW + timedelta(seconds=29)
-    assert await told() == (1, 29), "ages grow between looks"
+    assert await told() == (1, 29), "ages must grow between counts"
     now[0] = NOW + MINUTE
     assert await told() == (2, 60)
     sending.organisations = []

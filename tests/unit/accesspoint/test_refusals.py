@@ -53,7 +53,7 @@ async def test_92_refusals_a_second_become_a_few_entries_and_a_count(operator: O
     assert "EBMS:0101" in facts["reason"]
     assert "EBMS:0007" in facts["reason"]
     await operator.refusals.summarise()
-    assert len(operator.entries) == one_by_one + 1, "nothing is counted twice"
+    assert len(operator.entries) == one_by_one + 1, "no refusal may be counted twice"
 
 
 async def test_a_flood_of_strangers_hides_no_refusal_of_a_peers_message(operator: Operator) -> None:

@@ -271,7 +271,9 @@ async def test_a_slow_recipient_holds_up_no_other_one_of_its_sender_and_is_sent_
     settings = replace(SETTINGS, parallel=4, lease=timedelta(hours=1))
     made = Sending(settings, installation.gate, cast(Any, outbound), settling(installation.gate), now)
     running = asyncio.create_task(made.run(due_now(organisation)))
-    assert len(await told(installation, organisation, 6)) == 6, "of the other one, while nothing else ends"
+    assert len(await told(installation, organisation, 6)) == 6, (
+        "transfers to the other recipient must end while the slow one hangs"
+    )
     assert outbound.begun == 3
     assert not made.room_for(organisation, slow)
     assert made.room_for(organisation, other)

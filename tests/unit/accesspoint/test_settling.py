@@ -155,7 +155,7 @@ async def test_where_no_poll_comes_ends_that_wait_are_recorded_together(
     await asyncio.gather(*ends)
     assert openings == {Purpose.SEND.value: 1}
     assert await station.delivered(*transfers)
-    assert station.signals.count(station.organisation) > polled, "the next poll knows that there is news"
+    assert station.signals.count(station.organisation) > polled, "the next poll must be notified of news"
     assert [entry.principal for entry in await station.log(DELIVERED)] == ["worker:access-point-outbound"] * 3
 
 
@@ -238,7 +238,9 @@ async def test_a_poll_takes_along_nothing_of_another_organisation(
     assert (await other.poll()).events == ()
     assert await other.log(DELIVERED) == []
     await asyncio.sleep(0)
-    assert station.settling.over(station.organisation) != [], "it waits for a poll of its own"
+    assert station.settling.over(station.organisation) != [], (
+        "the end must wait for a poll of its own organisation"
+    )
     assert len((await station.poll()).events) == 1
     await ending
 
@@ -339,7 +341,7 @@ async def test_what_was_handed_over_is_acknowledged_in_one_round_trip_with_the_n
     assert [item.id for item in (await station.poll(first.id)).inbox] == [second.id]
     assert asked == ["by itself"]
     again = await station.poll(first.id, second.id)
-    assert (again.inbox, asked) == ((), ["by itself"] * 2), "the first one is known to be gone"
+    assert (again.inbox, asked) == ((), ["by itself"] * 2), "the first item must be known as acknowledged"
     told = [entry.ids["envelope"] for entry in await station.log(ACKNOWLEDGED)]
     assert told == [each.envelope_id for each in items]
 

@@ -120,7 +120,7 @@ def test_a_receipt_about_another_message_is_not() -> None:
         (EbmsErrorCode.OTHER, "NOT_SERVICED", TransferReason.NOT_SERVICED, True),
         (EbmsErrorCode.OTHER, " NOT_SERVICED\n", TransferReason.NOT_SERVICED, True),
         (EbmsErrorCode.OTHER, "something else", TransferReason.PEER_REFUSED, False),
-        # The word of an Oxalis for a signature that does not hold, too.
+        # Oxalis also sends this for an invalid signature, so the message is sent again.
         (EbmsErrorCode.OTHER, "PEPPOL:NOT_SERVICED", TransferReason.PEER_REFUSED, False),
         (EbmsErrorCode.FAILED_DECRYPTION, "wrong key", TransferReason.PEER_REFUSED, False),
         (EbmsErrorCode.DUPLICATE, "", TransferReason.RECEIPT_INVALID, False),

@@ -260,7 +260,7 @@ async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_t
         await admit(staffed, hers, Persons(ANNA))
     (request,) = requests_of(staffed).open(datetime.now(UTC))
     assert hers.fingerprint in request.matter.text
-    assert hers.fingerprint.encode() in request.content(), "it is signed"
+    assert hers.fingerprint.encode() in request.content(), "the signed request must contain the fingerprint"
     await approve(staffed, request.id, BO)
     with pytest.raises(CustodyError) as caught:
         await admit(staffed, annas, Persons(ANNA))

@@ -143,7 +143,7 @@ async def test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_sta
     verdict = await scene.verified()
     assert verdict.holds, verdict.first_wrong
     assert [(each.retention, each.entries) for each in verdict.disposed] == [("transfer", 4), ("reading", 7)]
-    assert b'"envelope":"7"' in scene.exports[-1].read_bytes()  # the readings of today
+    assert b'"envelope":"7"' in scene.exports[-1].read_bytes()  # today's readings are kept
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def forged_logs(number: int, start: int | str) -> Iterator[Forged]:
         with suppress(NothingThere):
             pair = drawn.sample(KINDS, 2)
             one = forged(drawn, tuple(pair), holder=drawn.random() < 0.5)
-            if one.log != one.honest:  # one kind may undo another
+            if one.log != one.honest:  # the second forgery may undo the first
                 yield one
                 made += 1
 

@@ -63,7 +63,7 @@ def test_a_verdict_has_the_last_root_and_the_time_at_which_the_quorum_had_seen_i
     verdict = verified(log, tmp_path)
     assert verdict.root == log.tree().root()
     at = BEGUN + 89 * (CADENCE / 30) + timedelta(seconds=10)
-    assert verdict.witnessed_at == int(at.timestamp()) + 2  # the second of the two witnesses
+    assert verdict.witnessed_at == int(at.timestamp()) + 2  # the second witness signs last, 2 s after the log
     assert verdict.origin == LOG.name
 
 
@@ -107,7 +107,7 @@ def test_two_checkpoints_of_one_size_bracket_the_next_entry(tmp_path: Path) -> N
 @pytest.mark.parametrize(("seconds", "holds"), [(130, True), (140, False)])
 def test_an_entry_may_be_as_much_younger_as_clocks_differ(seconds: int, holds: bool, tmp_path: Path) -> None:
     log = made(30, each=30)
-    at = BEGUN + 29 * (CADENCE / 30) + timedelta(seconds=seconds)  # seen by the quorum 12 s after the entry
+    at = BEGUN + 29 * (CADENCE / 30) + timedelta(seconds=seconds)  # the quorum signed it at second 12
     log.rows[-1] = log.rows[-1].again(replace(log.rows[-1].happening, at=at))
     log.notes = [Stated(30, stated(log, 30, BEGUN + 29 * (CADENCE / 30) + timedelta(seconds=10)))]
     assert verified(log, tmp_path).holds is holds
@@ -241,7 +241,7 @@ def test_an_interrupted_verification_goes_on_where_it_was(
         with pytest.raises(KeyboardInterrupt):
             verify_log(path, LogVerifier(policy(), NOW), state, interrupted)
     assert verify_log(path, LogVerifier(policy(), NOW), state, places.append) == whole
-    assert places == sorted(places)  # nothing was read twice
+    assert places == sorted(places)  # no part was read twice
     assert not state.exists()
 
 

@@ -226,4 +226,4 @@ def test_every_changed_byte_of_a_cosigned_checkpoint_is_noticed(data: st.DataObj
             signed = SignedCheckpoint.parse(changed, [LOG.key], [ONE.key])
         except (Malformed, Unverified):
             return
-        assert signed.cosigned == {}, "a line that was renamed is another witness's"
+        assert signed.cosigned == {}, "a renamed line must not count as this witness's"

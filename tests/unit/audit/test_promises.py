@@ -81,6 +81,6 @@ def test_kept_open_or_broken() -> None:
 def test_an_entry_that_is_promised_again_later_stands_for_one_that_was_not_kept() -> None:
     once = Once()
     assert once.holds(GIVEN)
-    assert once.holds(GIVEN), "a line that is there twice"
+    assert once.holds(GIVEN), "a repeated line must be accepted"
     assert once.holds(replace(GIVEN, number=3))
     assert not once.holds(replace(GIVEN, time=TIME + 1))

@@ -103,7 +103,7 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     (copy.root / "release").mkdir()
     copy.lock("2.0", "release/requirements.lock")
     assert copy.run("test")[0] == 0
-    assert not (copy.root / ".venv-peer").exists(), "they are for those who ask for peers"
+    assert not (copy.root / ".venv-peer").exists(), "environments of peers must be made only with --peers"
     assert copy.run("test", "--peers")[0] == 0
     ask = "import tiny, importlib.util as find; print(tiny.VERSION, find.find_spec('samdrift'))"
     tell = [copy.root / ".venv-peer" / "bin" / "python", "-c", ask]

@@ -73,7 +73,7 @@ def test_what_fits_at_the_cursor_is_offered(line: str, expected: list[str]) -> N
 
 def test_options_are_offered_once_all_arguments_are_there() -> None:
     assert set(offered("samdrift queue list ")) > {"--config", "--organisation", "--json", "--help"}
-    assert "--supervised" not in offered("samdrift serve ap --"), "one that is not for people"
+    assert "--supervised" not in offered("samdrift serve ap --"), "internal options must not be offered"
 
 
 @pytest.mark.parametrize(

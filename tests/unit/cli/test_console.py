@@ -60,7 +60,7 @@ async def test_the_command_serves_over_tls_and_ends_when_it_is_told_to(
         while not re.search(
             rb"console at https://console\.samdrift\.test", line := await running.stderr.readline()
         ):
-            assert line, "it ended before it served"
+            assert line, "the console ended before it was ready"
         unverified = ssl.create_default_context()
         unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
         headers = {"host": f"{HOST}:{port}"}

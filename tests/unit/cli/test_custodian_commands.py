@@ -59,7 +59,7 @@ async def test_both_screens_show_the_fingerprint_of_the_key_that_the_new_custodi
         (request,) = [one for one in listed["requests"] if one["action"] == "custodian add"]
         bo = ("--by", "bo", "--by-passphrase-file", two[7])
         said = await beside(config, "approve", request["request"], *bo)
-        assert fingerprint in said.partition("approved")[0], "before bo agrees"
+        assert fingerprint in said.partition("approved")[0], "bo must see the fingerprint before approving"
         assert fingerprint in await beside(config, "add", "cecilia", *two[:4])
         listed = json.loads(await beside(config, "list", "--json"))
         assert listed["fingerprints"]["cecilia"] == fingerprint

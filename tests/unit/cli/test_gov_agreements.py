@@ -56,7 +56,7 @@ async def two_officers(
     desk = Desk(config, await installation.organisation(roles), folder)
     kim = ("--key", desk.key("kim"), "--name", "Kim", "--person", "kim")
     await desk.run("officer enrol", *kim, "--role", "administrator", *two)
-    in_another_second()  # A role lends authority after its moment.
+    in_another_second()  # A role gives authority only after the second in which it begins.
     alex = ("--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     role = ("--to", "alex", "--rights", "security-officer", "--until", in_days(180))
     for asked in (("officer enrol", *alex), ("grant give", *role)):

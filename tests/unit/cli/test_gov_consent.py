@@ -85,7 +85,7 @@ async def test_a_request_is_approved_used_and_revoked(
     with pytest.raises(Unusable, match="approve their own request"):
         await desk.signed("ola", "consent approve", number, "--by", "operator:ola")
     await desk.state("kim", "consent approve", number, "--by", "kim")
-    assert (await traced(desk))[0] == 1, "the logs know no such message"
+    assert (await traced(desk))[0] == 1, "trace must be allowed, and find no such message"
     with pytest.raises(Exception, match="another person's"):
         await traced(desk, by="pia")
     section = ("export", str(desk.organisation), MESSAGE, "--section", "--by", "ola", "--reason", "test")
@@ -174,7 +174,7 @@ async def test_unsigned_rights_are_signed_over_and_the_rest_is_settled(
     appended = await desk.run("statement append-all", folder)
     assert appended.count("statement ") == 2
     rows = json.loads(await desk.run("grant unsigned", "--reason", "test", "--json"))["rights"]
-    assert sorted(row["signed"] for row in rows) == [False, True], "the role waits for its approval"
+    assert sorted(row["signed"] for row in rows) == [False, True], "the role still waits for approval"
     settled = await desk.state("kim", "grant settle", "--ending", "--by", "kim")
     assert settled["effect"] == "waiting"
 
@@ -211,7 +211,7 @@ async def test_custodians_appoint_nobody_beside_officers(
     words = ("appoint", str(desk.organisation), "administrator", "--reason", "test", *two, "--config", config)
     with pytest.raises(Unusable, match="have keys and decide"):
         await invoked(mailbox_app, *words, *who)
-    # A witness saw their keys end: with the clock set back they have none either, and custodians are asked.
+    # By the time that a witness signed, the officers' keys have expired, although the clock says otherwise.
     await installation.witness(
         desk.organisation, Role.GOVERNANCE, datetime.now(UTC) + 3 * timedelta(days=365)
     )

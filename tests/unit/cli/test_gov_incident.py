@@ -62,7 +62,7 @@ async def test_an_officer_opens_tells_attaches_drafts_and_closes(
     await desk.state("kim", "incident close", number, "--by", "kim")
     (row,) = json.loads(await desk.run("incident list", "--json"))["incidents"]
     assert row["closed"] is not None
-    assert row["open"] is True, "a clock runs still"
+    assert row["open"] is True, "the incident must stay open while a clock runs"
 
 
 async def test_an_incident_of_the_operators_is_told_to_each_apart_from_the_others(
@@ -82,7 +82,7 @@ async def test_an_incident_of_the_operators_is_told_to_each_apart_from_the_other
         assert len(found["incidents"]) == known
         text = json.dumps(found)
         assert not [str(each) for each in (theirs, others, third) if str(each) in text]
-    for role in (Role.MESSAGE_SERVICE, Role.GOVERNANCE):  # Governance's pages see its log alone.
+    for role in (Role.MESSAGE_SERVICE, Role.GOVERNANCE):  # Governance's pages read only governance's log.
         async with installation.open(theirs, role) as vault:
             log = [each for each in await vault.log(limit=1000) if each.event in tuple(IncidentEvent)]
         assert [each.event for each in log] == [IncidentEvent.GOV_INCIDENT_OPENED]

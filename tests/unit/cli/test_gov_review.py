@@ -122,7 +122,7 @@ async def test_nothing_ends_by_silence_while_a_vault_is_locked(installation: Ins
             with pytest.raises(Unusable, match="is locked"):
                 await governance.append(signed)
         else:
-            with pytest.raises(StatementRefused):  # It comes to the record, which knows no such review.
+            with pytest.raises(StatementRefused):  # It reaches the record, which has no such review.
                 await governance.append(signed)
 
 
@@ -153,7 +153,9 @@ def test_a_review_is_about_a_mailbox_systems_or_roles() -> None:
     assert items_about(made.record, "systems", made.now) == (of_system.digest,)
     assert len(items_about(made.record, str(ORGANISATION), made.now)) == 2
     opens(made, "systems")
-    assert items_about(made.record, str(SCHOOL), made.now) == (of_person.digest,), "the other is in a review"
+    assert items_about(made.record, str(SCHOOL), made.now) == (of_person.digest,), (
+        "the other right is already in a review"
+    )
 
 
 def test_the_doctor_says_what_waits_what_is_over_and_what_was_never_looked_at() -> None:
@@ -175,7 +177,7 @@ def test_the_doctor_says_what_waits_what_is_over_and_what_was_never_looked_at() 
     made.state(BO, ReviewClosed(opened.digest))
     assert state() is State.OK
     made.now += timedelta(days=336)
-    assert state() is State.OK, "what has ended is not reviewed"
+    assert state() is State.OK, "a right that has ended needs no review"
 
 
 def test_an_administrator_whom_silence_spared_is_reminded_of_until_somebody_decides() -> None:

@@ -139,7 +139,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     made = await desk.run(*first, "--role", "administrator", *two)
     assert made.startswith("person:kim  Kim Åberg  ")
     assert "begins" not in made
-    in_another_second()  # The role begins with its second, and lends authority after it.
+    in_another_second()  # A role gives authority only after the second in which it begins.
 
     second = ("officer enrol", "--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     asked = await desk.state("kim", *second, "--by", "kim")
@@ -207,7 +207,7 @@ async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by
     await installation.witness(desk.organisation, Role.GOVERNANCE, later)
     with pytest.raises(Unusable, match="may not state that"):
         await desk.signed("kim", *given, "--until", in_days(3 * 365 + 60))
-    # Their keys have ended, too: custodians bring officers in again, at the moment that counts.
+    # By the witnessed time the officers' keys have expired too, so custodians enrol an officer again.
     again = ("officer enrol", "--key", desk.key("eva"), "--name", "Eva", "--person", "eva")
     assert (await desk.run(*again, "--role", "administrator", *two)).startswith("person:eva  Eva  ")
 
@@ -245,7 +245,7 @@ async def test_what_another_key_signed_is_refused_and_logged(
     later = await desk.run("officer list", "--json")
     assert [row["state"] for row in json.loads(later)["officers"] if row["person"] == "person:alex"] == [
         "begins later"
-    ], "the organisation had an officer with a key when custodians asked for another"
+    ], "custodians may add an officer only with a delay while another has a key"
 
 
 async def test_a_code_on_paper_brings_a_lone_officer_back(

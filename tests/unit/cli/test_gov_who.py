@@ -91,7 +91,9 @@ async def test_doors_are_logged_once_and_again_when_they_change(
 
     first, second = await counted(), await counted()
     assert first.count(DoorEvent.GOV_DOOR_SEEN) > 5
-    assert [*first, DoorEvent.GOV_DOORS_COUNTED] == second, "nothing was new and nothing was gone"
+    assert [*first, DoorEvent.GOV_DOORS_COUNTED] == second, (
+        "a second count without changes must add only its own entry"
+    )
 
 
 async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_not_be_counted(
@@ -182,7 +184,7 @@ async def test_a_group_is_there_with_its_members_as_of_their_latest_sign_in(
     ]
     page = tmp_path / "page.html"
     await desk.run("who-can", "--html", page)
-    assert "Bo Berg" in page.read_text(), "people read names"
+    assert "Bo Berg" in page.read_text(), "the page must show names, not ids"
 
 
 async def test_a_day_is_the_same_whenever_it_is_asked_for(
@@ -192,7 +194,7 @@ async def test_a_day_is_the_same_whenever_it_is_asked_for(
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     before = await desk.run("who-can", "--on", yesterday, "--json")
     assert json.loads(before)["paths"] == []
-    assert json.loads(before)["doors_counted"] is None, "what was not counted is not made up"
+    assert json.loads(before)["doors_counted"] is None, "a day without a count must not show one"
     await desk.state("kim", "grant give", "--to", "eva", *GIVEN, "--by", "kim")
     await desk.run("who-can")
     assert await desk.run("who-can", "--on", yesterday, "--json") == before
@@ -243,7 +245,7 @@ async def test_who_did_counts_what_each_log_has(
         without = await asked(desk, *question, "--by", "pia")
         (dag,) = [each for each in without["paths"] if each["who"] == "person:dag"]
         assert not without["use_shown"]
-        assert dag["used"] is None, "when a person was here is metadata, and Pia has no consent to that"
+        assert dag["used"] is None, "the time of use is metadata, for which Pia has no consent"
     (session,) = [
         each for each in (await asked(desk, "who-can"))["paths"] if each["kind"] == "support-session"
     ]

@@ -93,7 +93,9 @@ def test_pem_with_a_key_of_its_own_as_certbot_writes_it(config: Path) -> None:
     ended = imported(config, "tls-server", full, "--key", file)
     assert (ended.status, ended.complaints) == (0, "")
     assert ended.output == f"tls-server 1, until {own.not_valid_after_utc:%Y-%m-%d}, 1 issuers; 0 retired\n"
-    assert chain(config) == [own, BETWEEN.certificate], "and not the root, which clients have themselves"
+    assert chain(config) == [own, BETWEEN.certificate], (
+        "the chain must not include the root, which clients have"
+    )
     assert listed(config) == [("tls-server", 1, "in use")]
 
 

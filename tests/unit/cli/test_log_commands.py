@@ -90,7 +90,9 @@ async def test_a_log_is_signed_on_demand_and_its_key_stated(
     await installation.gate.operator_tree().sign(NOW)
     await operators_key_is_stated(installation)
     async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
-        assert not (await vault.tree.state()).stated, "its organisation has no key here yet"
+        assert not (await vault.tree.state()).stated, (
+            "an organisation without keys here cannot state its log key"
+        )
 
 
 async def commands_in(vault: Vault) -> list[dict[str, str]]:
@@ -370,7 +372,9 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     found = in_process("log", "search", export, person, *joined)
     (row,) = [row for row in found.document["entries"] if row["event"] == "mk:reading:message"]
     assert row["facts"]["handler"] == f"{person} (Kim =Example)"
-    assert read_names(table, [key])[behind] == "Alex Example", "for whom a system has fetched"
+    assert read_names(table, [key])[behind] == "Alex Example", (
+        "the table must include persons for whom a system has fetched messages"
+    )
     (tmp_path / "other").write_text(f"{pyrage.x25519.Identity.generate()}\n")
     for names, identity in ((table, tmp_path / "other"), (export, tmp_path / "key")):
         ended = in_process("log", "search", export, person, "--names", names, "--identity", identity)
@@ -449,7 +453,7 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
     assert (status, entry.ids["origin"] in printed) == (0, True)
     assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
     told = {(each["by"], each["command"], each["proof"]) for each in runs}
-    assert told == {(login(), "log resolve", "none")}, "who prepared it and carried it out"
+    assert told == {(login(), "log resolve", "none")}, "the log must name the account that ran the command"
     for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):
         assert verified_by_ssh(tmp_path, allowed, name, entry.ids["document"], text)
 

@@ -96,7 +96,7 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
         True,
         30,
         True,
-    ), "a new name leaves the settings as they are"
+    ), "renaming must not change the settings"
     await mailbox(config, "change", whose, "sdk.soc", "--use-again")
     assert json.loads(await mailbox(config, "figures", whose, "--json")) == {"figures": []}
     (disposals,) = json.loads(await mailbox(config, "disposals", whose, "--json"))["mailboxes"]
@@ -117,7 +117,7 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     assignments = Assignments(installation.gate.worker("test", MK), system_clock)
     kim = await assignments.of(organisation, ISSUER, "kim", {})
     assert kim.may(Right.ADMINISTRATOR)
-    assert not kim.may(Right.READ, one["id"]), "an administrator sees no content by that"
+    assert not kim.may(Right.READ, one["id"]), "the role of administrator must not give access to content"
 
     assert "1 roles ended" in await mailbox(config, "dismiss", whose, "--subject", "kim", *two)
     assert not (await assignments.of(organisation, ISSUER, "kim", {})).may(Right.ADMINISTRATOR)

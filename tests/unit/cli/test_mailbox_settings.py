@@ -77,7 +77,7 @@ async def test_a_verified_backup_is_in_the_log_with_who_and_why_and_never_of_a_t
         await desk.run("backup-verified", "--taken-at", ahead, *WHY)
     shown = await desk.json("deletion")
     assert (shown["after_days"], shown["backup"]) == (None, taken.isoformat()), (
-        "an older one is not the latest"
+        "an older backup must not replace the latest"
     )
     assert shown["addresses"] == [{"address": "sdk.soc", "state": "kept"}]
     first, second = await desk.logged("mk:backup:verified")
@@ -119,7 +119,9 @@ async def test_manning_is_shown_and_changed_in_part(desk: Desk) -> None:
     assert found["hours"] == [[450, 960]] * 4 + [None, [600, 720], None]
     assert found["closed"] == ["2026-07-06", "2026-07-07", "2026-07-08"]
     assert (found["holidays"], found["escalate_after"], found["escalate_to"]) == (False, 8, "chef@habo.se")
-    assert "chef@habo.se" not in await desk.run("manning", "sdk.soc"), "a terminal shows no person's address"
+    assert "chef@habo.se" not in await desk.run("manning", "sdk.soc"), (
+        "the terminal must not show a person's address"
+    )
     await desk.run("manning", "sdk.soc", "--open-again", "--closed", "2026-12-23", *WHY)
     assert (await desk.json("manning", "sdk.soc"))["manning"]["closed"] == ["2026-12-23"]
     entries = [each for each in await desk.logged("mk:mailbox:changed") if each["action"] == "manning"]

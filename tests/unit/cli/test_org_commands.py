@@ -311,7 +311,9 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
         assert "needs two custodians" in await refused(config, *accepted)
     agreed = [each.replace("--by", "--agreed-by").replace("--with", "--agreed-with") for each in two]
     text = await refused(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed[:4])
-    assert hashlib.sha256(older.read_bytes()).hexdigest() in text, "both are shown which file it is"
+    assert hashlib.sha256(older.read_bytes()).hexdigest() in text, (
+        "both custodians must see the file's digest"
+    )
     await beside(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
     assert (last.event, last.ids["signed"], last.ids["accepted_by"]) == (
@@ -352,10 +354,11 @@ async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_super
     survivor = subprocess.Popen(["sleep", "600"], user=first + 777, group=first + 777)
     other = subprocess.Popen(["sleep", "600"], user=first + 778, group=first + 778)
     try:
-        with contextlib.suppress(Unusable):  # It is not suspended: what runs there is ended all the same.
+        # `close` refuses, since the organisation is not suspended, but ends its processes first.
+        with contextlib.suppress(Unusable):
             await beside(config, command, organisation.value, *arguments)
-        assert survivor.poll() is not None, "it still runs, with what it has in its memory"
-        assert other.poll() is None, "another number is another vault's"
+        assert survivor.poll() is not None, "the process still runs, with the keys in its memory"
+        assert other.poll() is None, "a process of another vault's user must not be ended"
     finally:
         for each in (survivor, other):
             each.kill()

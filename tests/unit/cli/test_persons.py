@@ -28,7 +28,7 @@ def test_the_login_is_the_account_that_was_logged_in_to_whatever_sudo_made_of_it
     kept.write_text(str(other.pw_uid))
     assert login(kept) == pwd.getpwuid(other.pw_uid).pw_name
     kept.write_text(str(2**32 - 1))
-    assert login(kept) == own, "nobody has logged in for it"
+    assert login(kept) == own, "without a login session the process's own account counts"
     assert login(tmp_path / "none") == own
 
 

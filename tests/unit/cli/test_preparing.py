@@ -72,7 +72,7 @@ async def test_nobody_prepares_a_statement_in_the_name_of_another_or_without_one
     ended = await prepared(staff, organisation, tmp_path / "statement", *named)
     assert ended != ""
     assert not (tmp_path / "statement").exists()
-    assert await commands_in(installation, organisation) == [], "nothing of the record was read"
+    assert await commands_in(installation, organisation) == [], "the record must not have been read"
     (noted,) = (await refusals(installation))[before:]
     assert (noted["by"], noted["command"]) == (name or login(), "gov party state")
 

@@ -143,11 +143,13 @@ async def test_the_log_has_who_suspended_an_organisation_and_ssh_keygen_verifies
     for part in ('"by":"ola"', '"command":"org suspend"', organisation.value, "incident 41"):
         assert part in text
     assert staff.verifies(entry, staff.ola, tmp_path)
-    assert not staff.verifies(entry, staff.pia, tmp_path), "nobody else has signed it"
+    assert not staff.verifies(entry, staff.pia, tmp_path), (
+        "the signature must not verify with another person's key"
+    )
     moved = {**entry.ids, "proof_signature": other.ids["proof_signature"]}
     forged = LogEntry.placed(entry.happening, 1, b"", b"")
     object.__setattr__(forged, "ids", moved)
-    assert not staff.verifies(forged, staff.ola, tmp_path), "a signature is of one command alone"
+    assert not staff.verifies(forged, staff.ola, tmp_path), "a signature must be valid for one command only"
 
 
 async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
@@ -185,7 +187,9 @@ async def test_a_transfer_and_why_it_was_looked_for_is_in_its_own_organisations_
     assert transfer.id in entry.ids["proof_text"]
     assert staff.verifies(entry, staff.ola, tmp_path)
     theirs = (await entries(installation, other))[before:]
-    assert all(each.principal == "worker:test" for each in theirs), "nothing of theirs was seen"
+    assert all(each.principal == "worker:test" for each in theirs), (
+        "the other organisation's log must not show the command"
+    )
     for words in (transfer.id, transfer.envelope.envelope_id, "Ekgatan", owner.value):
         assert words not in repr(theirs)
 
@@ -466,7 +470,7 @@ async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     assert "nothing proves that you are anna" in ended.complaints
     (entry,) = (each for each in await entries(installation, organisation) if "proof" in each.ids)
     assert (entry.principal, entry.ids["proof"]) == ("operator:anna", "none")
-    assert entry.ids["account"] == login(), "which is known all the same"
+    assert entry.ids["account"] == login(), "the account must be logged even without a proof"
 
 
 def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:

@@ -185,7 +185,7 @@ async def test_a_backup_that_is_exchanged_for_an_older_one_after_signing_is_not_
     to = ("--to", ground.recipient, *only, *WHO, "--json")
     made = []
     for folder in (ground.folder / "older", ground.folder / "newer"):
-        folder.mkdir()  # Their names are of the second: two in one folder would be one.
+        folder.mkdir()  # One folder each, since backups are named by the second.
         made.append((await ground.run("create", folder, *to)).document)
     older, newer = made
     latest = ground.folder / "latest"

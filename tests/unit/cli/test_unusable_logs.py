@@ -95,7 +95,7 @@ def test_what_is_no_log_ends_with_2_and_one_line(command: str, content: str, tmp
 @pytest.mark.parametrize(("command", "content"), sampled(product(WITH_A_POLICY, (*BYTES, *POLICIES))))
 def test_what_is_no_policy_ends_with_2_and_one_line(command: str, content: str, tmp_path: Path) -> None:
     ended(WITH_A_POLICY[command], (BYTES | POLICIES)[content], tmp_path)
-    assert not (tmp_path / "witness").exists(), "a witness without a policy leaves nothing"
+    assert not (tmp_path / "witness").exists(), "a witness without a valid policy must not create files"
 
 
 @pytest.mark.parametrize("content", [each for each in BYTES.values() if each], ids=[*BYTES][1:])
@@ -128,4 +128,4 @@ def test_a_hand_over_that_is_not_whole_is_unusable(options: Sequence[str], tmp_p
     config = tmp_path / "missing.toml"
     ended = in_process("log", "kept", "--reason", "test", "--config", config, *options)
     assert (ended.status, "Traceback" in ended.complaints) == (2, False)
-    assert "missing.toml" not in ended.complaints, "it is said before anything is read"
+    assert "missing.toml" not in ended.complaints, "wrong options must be reported before any file is read"

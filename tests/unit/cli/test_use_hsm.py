@@ -70,7 +70,7 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     secret_file(officer, "what the officer knows")
     config.write_text(without + token.partition(", pin_file")[0] + " }\n" + library)
     told = await refused(config, "lock", name, "--passphrase-file", str(officer))
-    assert "is locked with its token" in told, "and it was not tried as a PIN"
+    assert "is locked with its token" in told, "the passphrase must not be tried as a PIN"
     config.write_text(without)
     assert await asyncio.to_thread(states, config, name) == tokens("missing")
 
@@ -102,7 +102,7 @@ async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_
         assert "ap: the log is signed in the HSM\nmt: the log is signed in the HSM\n" in printed
         keys.append(await signed_with(config, organisation))
         assert await doctors(config, name) == {(State.OK, "")}
-    assert len({*keys}) == len(keys), "each time a new one"
+    assert len({*keys}) == len(keys), "each step must use a new key"
     gate = await opened(config)
     try:
         async with gate.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:

@@ -274,7 +274,7 @@ def test_metrics_are_off_unless_they_are_asked_for(tmp_path: Path) -> None:
     assert load(write(tmp_path, GOOD)).metrics is None
     asked = load(write(tmp_path, GOOD + '[metrics]\nlisten = "127.0.0.1:9100"\n')).metrics
     assert asked == MetricsConfig(SocketAddress("127.0.0.1", 9100))
-    assert not asked.per_organisation, "invariant 9"
+    assert not asked.per_organisation, "invariant 9: metrics do not name organisations by default"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.2:9100", "[::1]:9100"])

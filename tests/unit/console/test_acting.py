@@ -101,7 +101,7 @@ async def test_an_act_of_one_who_is_not_named_with_a_key_is_refused_in_words_and
     named = with_staff(scene, staff)
     async with named.visit() as visitor:
         shown = await visitor.get(f"/queues/{organisation}/{transfer.id}")
-        assert shown.status_code == 200, "who signed in can look"
+        assert shown.status_code == 200, "a person who has signed in may look"
         answer = await visitor.post(f"/queues/{organisation}/{transfer.id}/retry")
     assert answer.status_code == 403
     assert "Inget gjordes" in words(answer.text)

@@ -150,7 +150,7 @@ async def test_a_certificate_of_the_staffs_signs_in_and_is_logged_as_any_sign_in
         assert "certifikatet på ditt kort" in page
         assert "Inget innehåll i meddelanden." in page
         assert "Säkra meddelanden" not in page
-        assert "/accessibility" not in page, "no address that is not there"
+        assert "/accessibility" not in page, "the page must not link to a page that does not exist"
         answer, cookie = await served.sign_in(browser)
         assert (answer.status_code, answer.headers["location"]) == (303, "/queues")
     async with served.browser(shown, cookie) as browser:

@@ -29,7 +29,7 @@ def day(text: str, hour: int = 12) -> datetime:
     [
         ("2026-11-02", "2026-11-02", 0),
         ("2026-11-02", "2026-11-03", 0),
-        ("2026-11-02", "2026-11-09", 4),  # Monday to Monday: the weekend between is no working time.
+        ("2026-11-02", "2026-11-09", 4),  # Monday to Monday, without the weekend.
         ("2026-11-02", "2026-11-10", 5),
         ("2026-12-21", "2026-12-30", 4),  # Without Christmas Eve, Christmas Day and the weekend.
         ("2026-03-30", "2026-04-08", 4),  # Without Good Friday and Easter Monday.

@@ -57,7 +57,7 @@ async def test_it_serves_at_its_own_host_while_nothing_runs(config: Config) -> N
     ):
         assert (await browser.get("/health")).status_code == 204
         assert (await browser.get("/")).status_code == 401
-        assert (await browser.get("/sign-in/start")).status_code == 503  # Nobody signs in there.
+        assert (await browser.get("/sign-in/start")).status_code == 503  # The sign-in service is down.
         for host in (f"127.0.0.1:{port}", "habo.messages.test"):
             assert (await browser.get("/", headers={"host": host})).status_code == 404
 

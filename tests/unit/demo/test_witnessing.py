@@ -45,7 +45,7 @@ async def test_a_log_is_verified_as_the_witness_saw_it_and_not_with_another_entr
         ),
     )
     witness = DemoWitness.of(CAST[0], tmp_path)
-    assert DemoWitness.of(CAST[0], tmp_path).key == witness.key, "the key stays from one start to the next"
+    assert DemoWitness.of(CAST[0], tmp_path).key == witness.key, "the key must be the same at the next start"
     witness.write_policy(tmp_path)
     await witness.enter(operator)
     async with AsyncExitStack() as stack:

@@ -51,7 +51,7 @@ async def test_a_message_is_told_of_fetched_and_marked_when_it_is_taken(tmp_path
         )
         for _ in range(2):
             assert await fetched(at.access_point, item.id) == b"<xhe>" + bytes(1000)
-        assert at.domibus.downloaded == [], "it may still be lost on our side"
+        assert at.domibus.downloaded == [], "not yet marked, as the message may still be lost on our side"
         assert await inbox(at, taken=(item.id,)) == []
         assert at.domibus.downloaded == [item.id]
 
@@ -161,7 +161,7 @@ async def test_what_names_somebody_else_is_never_handed_over(
         assert await inbox(at) == []
         with pytest.raises(TransferUnavailable):
             await fetched(at.access_point, "m@p")
-        assert at.domibus.downloaded == [], "it is still there for whom it is for"
+        assert at.domibus.downloaded == [], "the message must stay there for its recipient"
     logged = caplog.text
     assert "m@p" in logged
     assert "a secret" not in logged
@@ -187,7 +187,9 @@ async def test_a_message_that_cannot_be_used_stays_and_hides_no_other(
         assert at.domibus.calls["retrieveMessageRequest"] == 2
         at.later(minutes=11)
         await inbox(at)
-        assert at.domibus.calls["retrieveMessageRequest"] == 3, "it is looked at again, now and then"
+        assert at.domibus.calls["retrieveMessageRequest"] == 3, (
+            "an unusable message must be tried again occasionally"
+        )
         with pytest.raises(TransferUnavailable):
             await fetched(at.access_point, "x@p")
 
@@ -224,7 +226,7 @@ async def test_thirty_megabytes_come_in_in_bounded_memory(tmp_path: Path, mtom: 
         await send({"type": "http.response.body", "body": b""})
 
     async with desk(tmp_path, large) as at:
-        assert await inbox(at) == ["m@p"], "a large message is not read to be told of"
+        assert await inbox(at) == ["m@p"], "a large message must be listed without being read"
         tracemalloc.start()
         size = 0
         async for each in at.access_point.fetch("m@p"):

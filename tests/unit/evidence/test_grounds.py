@@ -103,7 +103,7 @@ def test_a_chain_that_leads_to_nobody_who_is_trusted_does_not_hold() -> None:
     stranger = TrustFolder((pki.root("Rot", 4).certificate,), ())
     assert judged(GOOD, trust=stranger)[0].why == "no issuer of it leads to a certificate in --trust"
     (finding,) = judged(GOOD, trust=stranger, log="log/ap.jsonl")
-    assert finding.holds, "who verifies may not have the issuers of access points"
+    assert finding.holds, "a verifier need not have the issuers of access points"
     assert finding.why.endswith("up to Rot, which was not checked (--trust)")
 
 

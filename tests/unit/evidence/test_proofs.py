@@ -153,7 +153,7 @@ def test_a_section_shows_that_no_entry_about_the_message_was_left_out() -> None:
     assert section(*lines, about=(0,)) == good | {"log/mt.jsonl is all of it": False}
     assert section(*lines, about=()) == good | {"log/mt.jsonl is all of it": False}
     plain = (entry(1, bytes(32), other="x"),)
-    assert section(*plain) == good, "entries about nothing of this kind are nobody's to leave out"
+    assert section(*plain) == good, "entries that name none of these identifiers need not be included"
 
 
 def test_what_a_section_found_is_said_in_words() -> None:

@@ -115,7 +115,7 @@ def test_a_difference_within_one_organisation_is_named(kind: Kind, about: str, p
     assert (kind, about) in {(each.kind, each.about) for each in found.differences}
     exchange = about.removesuffix("-receipt")
     others = [each for each in found.differences if exchange not in str(dict(each.ids))]
-    assert others == [], "nothing else is called wrong"
+    assert others == [], "no other difference may be reported"
 
 
 @pytest.mark.parametrize(("kind", "about", "plant"), BETWEEN, ids=named)

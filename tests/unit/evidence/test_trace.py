@@ -119,7 +119,7 @@ def test_both_ends_together_are_the_whole_way() -> None:
     found = stations(steps, MESSAGE)
     times = [each.at for each in found]
     assert len(found) == 5
-    assert times == sorted(time for time in times if time is not None), "in the order of their times"
+    assert times == sorted(time for time in times if time is not None), "stations must be ordered by time"
 
 
 def test_names_of_etsi_are_for_the_message_and_not_for_its_receipt() -> None:
@@ -156,7 +156,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_needs_no_script(language: L
     for loading in ("<script", "src=", "href=", "url(", "@import"):
         assert loading not in page
     assert "default-src 'none'" in page
-    assert 'content: "";' in page, "the style is as it was written"
+    assert 'content: "";' in page, "the style sheet must not be escaped"
     assert page.count('<li class="done">') == 5
     expected = "Expedierat och inkommet senast då" if language is Language.SWEDISH else "at the latest then"
     assert expected in page

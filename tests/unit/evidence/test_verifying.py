@@ -52,7 +52,9 @@ def hash_of(line: bytes) -> bytes:
 def order(*lines: bytes) -> bool:
     said = verifying._Said()
     verifying._look(said, "log/mt.jsonl", b"\n".join(lines))
-    assert [finding.holds for finding in said.findings] == [True], "each entry gives its hash"
+    assert [finding.holds for finding in said.findings] == [True], (
+        "each entry must have the hash that it states"
+    )
     findings = {one.what: one.holds for one in verifying._about(said, "log/mt.jsonl", MESSAGE)}
     return findings["log/mt.jsonl is in order"]
 
@@ -62,7 +64,7 @@ def test_neighbours_in_a_log_are_linked() -> None:
     first = entry(1, bytes(32))
     second = entry(2, hash_of(first))
     assert order(first, second)
-    assert order(first, entry(4, bytes(32))), "what lies between is about other messages"
+    assert order(first, entry(4, bytes(32))), "entries in between may be about other messages"
     assert not order(first, entry(2, bytes(32)))
     assert not order(second, first)
 

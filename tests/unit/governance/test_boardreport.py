@@ -46,7 +46,9 @@ def test_a_board_sees_who_has_countersigned_an_agreement_with_it_while_that_is_i
     agreements = book(form, end).agreements
     assert may_see(BOARD, agreements.at(MOMENT))
     assert not may_see(BOARD, agreements.at(end))
-    assert not may_see(BOARD.whole, agreements.at(MOMENT)), "another part of the same municipality"
+    assert not may_see(BOARD.whole, agreements.at(MOMENT)), (
+        "another part of the same municipality must not see it"
+    )
 
 
 def test_a_supplier_is_no_board() -> None:
@@ -110,7 +112,7 @@ def test_neither_page_nor_document_has_what_evidence_says(language: str) -> None
     cells.feed(shown)
     assert set(cells.rows) == {3}
     assert len(cells.rows) == 2 + len(members[0].report["rows"] if members[0].report else ())
-    assert "4 d" in shown, "the age of the reports"
+    assert "4 d" in shown, "the page must show the age of the reports"
 
 
 def test_the_words_of_a_members_own_catalogue_are_shown_to_nobody() -> None:

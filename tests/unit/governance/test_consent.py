@@ -265,7 +265,8 @@ async def test_a_clock_that_is_set_back_while_something_is_read_prolongs_nothing
     town = await served(installation)
     asked = await town.state(OLA, asking(minutes=1))
     await town.state(BO, Approved(asked.digest))
-    town.moment = town.house.now + timedelta(seconds=1)  # And so it stays: set back again and again.
+    # The clock stays at this moment, as if it were set back again and again.
+    town.moment = town.house.now + timedelta(seconds=1)
     async with town.session() as running:
         for passed in (0.5, 30, 58):
             town.ticked = passed

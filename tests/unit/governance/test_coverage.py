@@ -385,7 +385,9 @@ def test_new_duties_are_announced_before_they_count_and_vanished_ones_stay_until
     asked = lacking.state(ANNA, Released("is-7.4.2", later.label), Effect.WAITING)
     lacking.approve(asked, DAG)
     assert _basis(lacking, (first, later)).at(change).covered
-    assert not _basis(lacking, (first, later)).at(MOMENT).covered, "the catalogue of that day has it"
+    assert not _basis(lacking, (first, later)).at(MOMENT).covered, (
+        "the catalogue in force that day has the duty"
+    )
 
 
 def _ways(

@@ -23,7 +23,7 @@ def test_what_reports_hold_is_answered_and_what_people_answer_is_blank() -> None
     }
     assert (found["software"].answer, found["software-version"].answer) == ("Samdrift", "0.2.0")
     assert found["malicious-code"].answer == YES
-    assert "apr-3.7.b" in found["common-rules"].lacking, "it stays with people"
+    assert "apr-3.7.b" in found["common-rules"].lacking, "people have to answer this clause"
 
 
 def test_one_organisation_whose_report_does_not_hold_leaves_a_blank() -> None:

@@ -61,7 +61,7 @@ def test_every_reference_to_an_official_text_resolves(duty: Duty) -> None:
     assert found.in_section
     ours = [bare(word) for text in (duty.says.sv, duty.says.en) for word in words_of(text)]
     assert [bare(word) for word in words_of(found.text)] != ours
-    assert found.text not in CONTENT, "an official sentence is never shipped"
+    assert found.text not in CONTENT, "official sentences must not be shipped"
 
 
 def _section(duty: Duty) -> str:
@@ -186,7 +186,9 @@ def test_a_vanished_duty_stays_until_it_is_let_go_and_no_other_can_be() -> None:
     assert set(in_force(both, before)) == set(CURRENT.duties)
     assert set(in_force(both, after)) == {*CURRENT.duties, "new-1"}
     assert "is-7.4.2" not in in_force(both, after, {"is-7.4.2"})
-    assert "is-7.4.2" in in_force(both, before, {"is-7.4.2"}), "the catalogue of that day still has it"
+    assert "is-7.4.2" in in_force(both, before, {"is-7.4.2"}), (
+        "the catalogue in force that day still has the duty"
+    )
     assert "sdk-sep" in in_force(both, after, {"sdk-sep"})
     assert set(in_force(both, date(2020, 1, 1))) == set(CURRENT.duties)
 

@@ -87,7 +87,7 @@ async def test_an_officer_opens_a_review_of_all_roles_and_each_then_waits_for_an
     shown = (await (await open_office.visit(AUDITOR)).get("/reviews")).text
     assert shown.count("Väntar på svar") == len(roles)
     again = await (await open_office.visit(ANNA)).get("/reviews/open")
-    assert "inget att granska" in again.text, "all are in a review"
+    assert "inget att granska" in again.text, "all roles are already in a review"
 
 
 async def test_a_mailbox_is_reviewed_by_its_name_and_its_rights_alone(open_office: Office) -> None:
@@ -273,7 +273,7 @@ async def test_an_agreement_that_cannot_go_on_so_is_refused_with_the_field(open_
         "Accesspunkt, Säkerhetskopiering",
         "Skyldigheter 1: Klausul",
     ):
-        assert each in words, "no code that only programs know"
+        assert each in words, "the page must use words instead of the program's codes"
     assert (await rut.get(page)).status_code == 404
     assert page not in (await rut.get(f"/decide/{digest}")).text
     for other in ("0" * 64, (await open_office.role.records.read(open_office.organisation)).entries[0]):
@@ -361,7 +361,9 @@ async def test_two_officers_let_a_duty_go_that_the_new_catalogue_lacks(installat
         digest = (await opened.role.records.read(opened.organisation)).entries[-1].statement.digest
         waiting = (await anna.get(RELEASE)).text
         assert f'href="/decide/{digest}"' in waiting
-        assert f'id="duty-{gone}"' not in waiting, "it is asked for already"
+        assert f'id="duty-{gone}"' not in waiting, (
+            "a duty whose release is requested must not be offered again"
+        )
         assert 'id="duty-sdk-sep"' in waiting
         await stated(opened, BO, f"/decide/{digest}", {"decision": "approve", "why": "läst"})
         opened.in_another_second()

@@ -217,7 +217,7 @@ async def test_a_directory_that_fails_removes_nobody_and_the_list_grows_old(
     (state,) = states(await world.records.read(world.organisation), world.house.now)
     assert state.reading is not None
     assert (state.reading.act.read_at, state.members) == (read_at, 1)
-    world.house.now += timedelta(days=31)  # The grant has ended: the age of the list prolongs nothing.
+    world.house.now += timedelta(days=31)  # The grant expires, however old the list is.
     assert not await world.may("cilla")
 
 
@@ -388,7 +388,7 @@ async def test_without_the_message_client_nobody_has_an_id_and_nothing_changes(
     assert (await world.records.read(world.organisation)).number == before
 
 
-# By a real directory.
+# With a real directory server.
 
 
 @pytest.fixture

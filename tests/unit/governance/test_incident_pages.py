@@ -87,7 +87,7 @@ async def test_an_officer_opens_tells_and_closes_an_incident_with_a_passkey_alon
     assert (await anna.signs(told, signer, page)).status_code == 303
     text = (await anna.get(page)).text
     assert "rapport till Digg" in text
-    assert 'id="told-concerned"' not in text, "those were told"
+    assert 'id="told-concerned"' not in text, "those concerned have been notified, so the form must be gone"
     assert 'id="told-personal-data"' in text
     open_office.in_another_second()
     closing = await anna.post(page, {"decision": "close", "why": "klart"})
@@ -157,7 +157,9 @@ async def test_a_draft_is_a_file_with_what_is_known_and_blanks(open_office: Offi
     assert "IMY: anmälan" in answer.text
     assert "Fel mottagare" in answer.text
     assert "____" in answer.text
-    assert (await rut.get(f"{page}/draft/notification")).status_code == 404, "that clock does not run"
+    assert (await rut.get(f"{page}/draft/notification")).status_code == 404, (
+        "there is no draft for a clock that does not run"
+    )
 
 
 async def told_by_operator(opened: Office) -> str:
@@ -221,7 +223,7 @@ async def test_an_officer_attaches_a_file_by_its_sha_256_and_nothing_of_it_is_ke
     shown = (await anna.get(page)).text
     assert digest in shown
     assert "loggen för i går" in shown
-    assert "logg.zip" not in shown, "a name says what others need not know"
+    assert "logg.zip" not in shown, "the file's name must not be stored, as it may be confidential"
 
 
 @pytest.mark.parametrize(

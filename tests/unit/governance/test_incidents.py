@@ -131,7 +131,9 @@ def test_the_final_report_is_due_a_month_after_the_notification_or_after_its_las
     latest = only(late).aware + timedelta(hours=72)
     late.now = latest + timedelta(days=9)
     late.state(ANNA, IncidentTold(second.digest, Clock.NOTIFICATION, late.now, "MCF-2"))
-    assert only(late).running(late.now)[1].due == month_after(latest), "who is late gains no time"
+    assert only(late).running(late.now)[1].due == month_after(latest), (
+        "a late notification must not extend the deadline"
+    )
 
 
 @pytest.mark.parametrize("by", [EVA, KARIN])
@@ -212,8 +214,8 @@ def test_an_incident_of_the_operators_is_read_from_a_log() -> None:
     ]
     assert concerned(entries) == {of: {"0203:a.se", "0203:b.se"}}
     (incident,) = from_log(entries).values()
-    assert len(incident.notes) == 3, "once for all organisations that it concerns"
-    assert incident.told[Clock.CONCERNED][0] == at(4), "what was told first counts"
+    assert len(incident.notes) == 3, "a note counts once for all organisations concerned"
+    assert incident.told[Clock.CONCERNED][0] == at(4), "the first notification counts"
     (known,) = known_incidents(Record(HABO), entries)
     assert document(known, at(9))["from_operator"] is True
 
@@ -254,7 +256,7 @@ def test_a_draft_says_what_is_known_and_leaves_the_rest_blank(clock: Clock) -> N
     text = draft(HABO, only(made), clock, uses, made.now)
     assert "Avbrott" in text
     assert "mk:reading:message: 3 gånger, av 2 person" in text
-    assert "secret" not in text, "who it was stays in the organisation"
+    assert "secret" not in text, "the draft must not name persons"
     assert "ab" * 32 in text
     assert "Kontaktperson: ____" in text
     assert "____" in draft(HABO, only(made), clock, None, made.now).partition("loggar:")[2]

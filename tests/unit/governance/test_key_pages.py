@@ -77,7 +77,9 @@ async def test_an_officer_asks_for_a_further_key_of_their_own(open_office: Offic
     fields = {"public": further.key.public, "why": "ny dator"}
     act = await signed_by_text(open_office, ANNA, OPENSSH, fields)
     assert (act.to, act.key) == (ANNA, further.key)
-    assert further.key.fingerprint not in await in_force(open_office, ANNA), "another person approves"
+    assert further.key.fingerprint not in await in_force(open_office, ANNA), (
+        "another person has to approve the key"
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ async def test_the_code_on_paper_is_enrolled_by_its_public_key_and_serves_when_a
     await open_office.state(BO, Approved(record.entries[-1].statement.digest))
     found = await in_force(open_office, ANNA)
     assert new.key.fingerprint in found
-    assert act.key.fingerprint not in found, "a code serves once"
+    assert act.key.fingerprint not in found, "a code can be used only once"
 
 
 async def test_without_a_code_of_the_browsers_nothing_is_asked_for_and_a_code_stays_where_a_reason_lacks(

@@ -107,7 +107,9 @@ async def test_a_mailbox_a_span_of_time_or_everything_is_ordered_and_shown_in_wo
     if fields["extent"] == "everything":
         assert act.extent.start == EVERYTHING
         assert "1970-01-01 " not in page.text
-        assert act.extent.end >= open_office.clock() + timedelta(days=4), "until it has ended for certain"
+        assert act.extent.end >= open_office.clock() + timedelta(days=4), (
+            "the extent must last until the access has certainly ended"
+        )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ async def test_where_none_of_the_staff_has_a_key_the_page_says_so_and_an_auditor
     bare: Office,
 ) -> None:
     anna = await bare.visit(ANNA)
-    assert f'value="{KARIN}"' in (await anna.get(ORDER)).text, "custodians are of the staff"
+    assert f'value="{KARIN}"' in (await anna.get(ORDER)).text, "custodians belong to the staff"
     record = await bare.role.records.read(bare.organisation)
     for key in [each for each in record.keys.in_force(bare.second()) if each.act.to in (KARIN, KURT)]:
         await bare.state(BO, Lost(key.id, bare.house.now))

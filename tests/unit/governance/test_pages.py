@@ -103,7 +103,7 @@ async def test_an_officer_approves_what_is_asked_for_with_a_passkey(open_office:
     visitor = await open_office.visit(ANNA)
     assert f"/decide/{waiting.digest}" in (await visitor.get("/")).text
     page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "approve", "why": "har ringt"})
-    assert made.key.public in page.text, "what is approved is read on the same page, in full"
+    assert made.key.public in page.text, "the page must show in full what is approved"
     assert (await visitor.signs(page, open_office.house.signers[ANNA])).status_code == 303
     assert f"/decide/{waiting.digest}" not in (await visitor.get("/")).text
     record = await open_office.role.records.read(open_office.organisation)

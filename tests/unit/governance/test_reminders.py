@@ -50,7 +50,7 @@ def test_a_request_for_consent_waits_until_somebody_decides_or_it_lapses() -> No
     (one,) = waits(house)
     assert (one.matter, one.of, one.until) == (Matter.CONSENT, asked.digest, asked.at + 4 * DAY)
     assert heard(one, every(one, HOUR)) == [2 * DAY, DAY, 4 * HOUR]
-    assert waits(house, 4 * DAY + HOUR) == [], "it has lapsed: there is nothing to decide"
+    assert waits(house, 4 * DAY + HOUR) == [], "a lapsed request needs no decision"
     house.state(BO, Approved(asked.digest))
     assert waits(house) == []
 
@@ -65,7 +65,7 @@ def test_a_request_that_is_declined_waits_no_more() -> None:
 def test_an_emergency_waits_for_its_account_also_when_the_day_is_over() -> None:
     house = staffed()
     stated = house.state(OLA, emergency())
-    assert waits(house) == [], "it has not begun, and nothing was seen"
+    assert waits(house) == [], "an emergency that has not begun needs no account"
     house.state(PIA, Approved(stated.digest))
     begun = house.now
     (one,) = waits(house)

@@ -224,7 +224,7 @@ def test_grants_and_their_reviews_are_seen_from_signed_statements() -> None:
     state = fold(HABO, given)
     found = of_rights(state, given, later)
     assert found["grants.in-force"].good
-    assert found["reviews.done"].at == at(0), "the roles of the beginning"
+    assert found["reviews.done"].at == at(0), "the founding roles are the oldest"
     assert of_rights(fold(HABO, []), [], later) == {}
     looked = [review(DAG, 50, each, Outcome.KEEP) for each in (given[0], given[2])]
     everything_stated = [*given, *looked]
@@ -232,7 +232,9 @@ def test_grants_and_their_reviews_are_seen_from_signed_statements() -> None:
     assert of_rights(state, everything_stated, later)["reviews.done"].at == at(30)
     again = [*everything_stated, review(DAG, 60, first, Outcome.KEEP)]
     assert of_rights(fold(HABO, again), again, later)["reviews.done"].at == at(50)
-    assert of_rights(fold(HABO, again), again, at(55))["reviews.done"].at == at(30), "as it was known then"
+    assert of_rights(fold(HABO, again), again, at(55))["reviews.done"].at == at(30), (
+        "a later review must not change the earlier answer"
+    )
     strangers = [
         *everything_stated,
         review(BO, 60, given[0], Outcome.KEEP),

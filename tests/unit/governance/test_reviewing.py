@@ -99,9 +99,11 @@ async def test_a_reviewer_sees_use_answers_for_each_right_and_closes_the_review(
     await read(open_office, DAG, "skola")
     number = await review(open_office, used, unused)
     anna = await open_office.visit(ANNA)
-    assert f'href="/reviews/{number}"' in (await anna.get("/")).text, "it waits on the page Today"
+    assert f'href="/reviews/{number}"' in (await anna.get("/")).text, "the page Today must list the review"
     page = (await anna.get(f"/reviews/{number}")).text
-    assert page.count("inte på 90 dagar") == 1, "Dag has read in another mailbox alone"
+    assert page.count("inte på 90 dagar") == 1, (
+        "only Dag has not used the right, having read in another mailbox"
+    )
     assert "Avsluta och skriv under" not in page
     await answered(open_office, anna, number, "keep", used)
     page = (await anna.get(f"/reviews/{number}?signed")).text
@@ -208,7 +210,9 @@ async def test_nobody_but_reviewer_and_stand_in_answers_in_a_review(open_office:
         fields = {"of": right.digest, "answer": "keep", "why": "behövs"}
         assert (await visitor.post(f"/reviews/{number}", fields)).status_code == answers
         offered = "Granskad: behåll" in (await visitor.get(f"/decide/{right.digest}")).text
-        assert offered == (answers == 200), "what would be no answer is not offered as one elsewhere"
+        assert offered == (answers == 200), (
+            "other pages must not offer an answer to a person who may not give one"
+        )
 
 
 async def test_nobody_answers_for_a_right_of_their_own(open_office: Office) -> None:

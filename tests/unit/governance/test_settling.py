@@ -78,14 +78,16 @@ async def test_what_people_need_is_signed_over_one_by_one_and_two_officers_end_t
     assert isinstance(given, Given)
     old = of_eva.act
     assert isinstance(old, Given)
-    assert (given.what, given.end, given.asked) == (old.what, old.end, False), "it stays as it was"
+    assert (given.what, given.end, given.asked) == (old.what, old.end, False), (
+        "the signed right must be the same as the unsigned one"
+    )
     own = await keeps(open_office, ANNA, of_anna)
     assert own.status_code == 422
     assert "en annan befattningshavare" in own.text.lower()
     shown = (await anna.get(PAGE)).text
     assert f'value="{of_anna.digest}"' not in shown
     assert "Du har själv den här rätten" in shown
-    assert f'value="{of_eva.digest}"' not in shown, "it is signed"
+    assert f'value="{of_eva.digest}"' not in shown, "a signed right must not be offered again"
 
     asked = await stated(open_office, ANNA, PAGE, {"decision": "settle", "why": "beslut 14"})
     assert isinstance(asked, SettlementAsked)
@@ -93,7 +95,9 @@ async def test_what_people_need_is_signed_over_one_by_one_and_two_officers_end_t
     record = await open_office.role.records.read(open_office.organisation)
     digest = record.entries[-1].statement.digest
     bo = await open_office.visit(BO)
-    assert f'href="{PAGE}"' in (await bo.get(f"/decide/{digest}")).text, "it leads to what ends by it"
+    assert f'href="{PAGE}"' in (await bo.get(f"/decide/{digest}")).text, (
+        "the request must link to the rights that it ends"
+    )
     assert f'href="/decide/{digest}"' in (await bo.get(PAGE)).text
     await stated(open_office, BO, f"/decide/{digest}", {"decision": "approve", "why": "läst"})
     record = await open_office.role.records.read(open_office.organisation)
@@ -107,7 +111,9 @@ async def test_what_people_need_is_signed_over_one_by_one_and_two_officers_end_t
     with pytest.raises(SignedAlone):
         await unsigned(open_office, ANNA, CILLA, Scope("skola"), Right.READ)
     assigned = await assignments(open_office).now(open_office.organisation)
-    assert not assigned.allows(CILLA.id, frozenset(), Right.READ, "arkiv"), "nobody signed it"
+    assert not assigned.allows(CILLA.id, frozenset(), Right.READ, "arkiv"), (
+        "an unsigned right must no longer count"
+    )
     assert assigned.allows(EVA.id, frozenset(), Right.READ, "skola")
     assert left.digest not in assigned.copy.signed
 

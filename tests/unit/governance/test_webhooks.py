@@ -205,7 +205,7 @@ async def test_an_emergency_is_heard_of_and_nobody_is_looked_at_in_each_round(
         async with asyncio.timeout(120):
             while not looks:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.5)  # Dozens of rounds.
+            await asyncio.sleep(0.5)  # Wait for dozens of rounds.
             assert len(looks) == 1
             await house.begun()
             while not house.receiver.posted:
@@ -234,6 +234,6 @@ async def test_a_webhook_that_does_not_answer_holds_up_no_other(
         for _ in range(1_000):
             if looks.count(other) == 3:
                 break
-            house.webhooks._next.pop(other, None)  # Something is stated about it.
+            house.webhooks._next.pop(other, None)  # as a new statement does
             await asyncio.sleep(0.01)
     assert (looks.count(slow), looks.count(other), failures) == (1, 3, [])

@@ -140,7 +140,9 @@ def test_a_substitute_has_what_the_absent_person_was_given_and_rests_on_both() -
     assert (path.through, path.can, path.until) == ("substitute for person:bo", ("read", "write"), at(400))
     assert path.rests_on == ("7", "5")
     later = paths(basis(small_world()), at(150), at(150))
-    assert not [each for each in later if each.who == str(CILLA)], "the absent person is held back"
+    assert not [each for each in later if each.who == str(CILLA)], (
+        "an objection has suspended the absent person's right"
+    )
 
 
 @pytest.mark.parametrize("seed", sampled(range(30)))
@@ -184,7 +186,7 @@ def test_what_was_never_given_in_a_time_could_not_and_what_was_for_an_hour_could
     (path,) = [each for each in paths(found, at(5), at(400)) if each.who == str(BO)]
     assert (path.since, path.ended) == (at(10), at(11))
     (path,) = [each for each in paths(found, at(5), at(10.5)) if each.who == str(BO)]
-    assert path.ended is None, "what is stated later changes no earlier answer"
+    assert path.ended is None, "a later statement must not change an earlier answer"
 
 
 def test_what_is_held_back_all_the_time_could_not_until_the_objection_ends() -> None:
@@ -225,7 +227,7 @@ def test_a_door_is_there_from_its_first_count_until_it_is_gone_and_a_copy_for_go
     backup = Door(DoorKind.BACKUP, "custodian:karin", "backup 1", since=at(1).isoformat())
     doors = Doors.of([seen(2, login), seen(2, backup), logged(2, DoorEvent.GOV_DOORS_COUNTED)])
     new, gone = doors.changes([])
-    assert (new, gone) == ([], [login.name]), "nobody can say that a backup is gone"
+    assert (new, gone) == ([], [login.name]), "a backup must never be reported as gone"
     doors.take(logged(9, DoorEvent.GOV_DOOR_GONE, door=login.name))
     assert [each for each, *_ in doors.between(at(5), at(5))] == [login, backup]
     assert [(each.who, gone) for each, _, gone in doors.between(at(5), at(20))] == [
@@ -264,10 +266,10 @@ def test_a_path_that_nobody_used_in_ninety_days_is_marked() -> None:
     found = {each.who: each for each in shown if each.where != str(ORGANISATION)}
     assert found[str(BO)].used == at(2200)
     assert not found[str(BO)].unused
-    assert found[str(CILLA)].used is None, "a denial is no use"
+    assert found[str(CILLA)].used is None, "a denied attempt must not count as use"
     assert found[str(CILLA)].unused
     assert not found[str(ROBOT)].unused
-    assert not found[str(DAG)].unused, "it has not been there for ninety days"
+    assert not found[str(DAG)].unused, "a right younger than 90 days must not count as unused"
 
 
 def test_commands_under_a_name_and_a_client_that_a_person_acts_through_are_uses() -> None:
@@ -313,7 +315,9 @@ def test_the_page_shows_each_path_and_nothing_that_a_name_would_have_it_do(langu
     assert "Skolan" in shown
     assert {"sv": "Vilka kan nå", "en": "Who can reach"}[language] in shown
     assert shown.count("<tr>") == 1 + len(paths(basis(small_world()), at(50), at(50)))
-    assert not [each for each in ("src=", "href=", "@import") if each in shown], "it is whole in one file"
+    assert not [each for each in ("src=", "href=", "@import") if each in shown], (
+        "the page must load no other files"
+    )
 
 
 def test_a_table_has_no_cell_that_is_a_formula() -> None:
@@ -385,7 +389,7 @@ def test_a_person_in_a_group_of_a_directory_has_a_path_by_it_as_it_was_read() ->
     found = {
         each.who: each for each in paths(signed_basis(world), at(10), at(10)) if LISTED.id in each.through
     }
-    assert set(found) == {str(BO)}, "anna has given it, and has nothing by it"
+    assert set(found) == {str(BO)}, "anna gave this right, so she gains nothing by it"
     bo = found[str(BO)]
     assert (bo.kind, bo.can, bo.where) == (PathKind.MEMBER, ("read",), str(SCHOOL))
     assert bo.through == f"{LISTED}, read {moment_text(at(6))}"

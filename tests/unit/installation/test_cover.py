@@ -184,7 +184,7 @@ async def test_two_officers_extend_and_sending_goes_on_within_a_second(house: Co
     asked = await house.state(ANNA, Extended(agreement, house.now + timedelta(days=30)))
     assert await house.mode() is Mode.RECEIVING
     await house.state(BO, Approved(asked.digest))
-    house.gate.covered_by(keeper)  # The one that remembers that it had ended.
+    house.gate.covered_by(keeper)  # It has cached that the agreement had ended.
     await asyncio.sleep(1.05)
     assert await house.mode() is Mode.ON
 
@@ -244,7 +244,8 @@ async def test_a_clock_that_is_set_back_prolongs_nothing(house: Covered) -> None
     end = house.now + timedelta(days=1)
     agreement = await house.agree(end)
     house.now = end + timedelta(days=1)
-    await house.state(ANNA, Extended(agreement, end + timedelta(days=60)))  # Waits for a second person.
+    # This still needs a second officer's approval.
+    await house.state(ANNA, Extended(agreement, end + timedelta(days=60)))
     house.now = end - timedelta(hours=5)
     assert await house.mode() is Mode.RECEIVING
 
@@ -322,7 +323,7 @@ async def test_a_round_opens_no_vault_in_which_nothing_can_have_changed(
         async with asyncio.timeout(120):
             while len(forgotten) < 20:
                 await asyncio.sleep(0.01)
-            assert sorted(looks) == sorted(hosted), "once each"
+            assert sorted(looks) == sorted(hosted), "each vault must be opened only once"
             house.now = end
             while looks.count(MT) < 2:
                 await asyncio.sleep(0.01)
@@ -339,7 +340,7 @@ async def test_a_look_that_is_half_due_goes_along_with_a_login(
         await until(lambda: kept.looked > 0 and not kept.lock.locked())
         before = kept.looked = time.monotonic() - 50 * 60
         house.gate.visits._tell((house.organisation, MT))
-        await asyncio.sleep(0.1)  # Time for a look that would be too early.
+        await asyncio.sleep(0.1)  # Leave time for a look that would be too early.
         assert kept.looked == before
         before = kept.looked = time.monotonic() - 61 * 60
         house.gate.visits._tell((house.organisation, MT))
@@ -422,7 +423,7 @@ async def test_what_one_organisation_takes_to_be_decided_holds_up_no_other(
     decided, meanwhile = cover.standing, threading.Event()
 
     def slowly(*given: Any) -> Any:
-        assert meanwhile.wait(10), "nothing else was done while it was decided"
+        assert meanwhile.wait(10), "the decision blocked the event loop"
         return decided(*given)
 
     monkeypatch.setattr(cover, "standing", slowly)

@@ -117,7 +117,7 @@ async def test_a_directory_is_gone_with_its_reason_and_back_with_its_answer(
 async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_time(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_PAUSE", "_SOON"):  # The clock is put forward; pauses are the machine's.
+    for name in ("_PAUSE", "_SOON"):  # The test moves the clock, but pauses take real time.
         monkeypatch.setattr(directories, name, timedelta(milliseconds=20))
     await enrol(ground.world)
     failures: list[BaseException] = []
@@ -321,7 +321,7 @@ async def test_where_a_timer_reads_the_directory_it_is_gone_once_the_list_is_out
     await enrol(world)
     await give(world)
     place = replace(ground.place, organisation=world.organisation)
-    place.own.key_file.unlink()  # Nor may it read the directory's key there.
+    place.own.key_file.unlink()  # It cannot read the directory's key either.
     keeper = DirectoryKeeper(
         installation.gate, world.records, [place], ground.health.note, lambda: world.house.now
     )

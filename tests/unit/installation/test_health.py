@@ -212,11 +212,13 @@ def test_a_service_that_many_call_is_one_line_and_back_for_the_last_of_them(
     health = Health(clock, elapsed=lambda: seconds)
     shared = SharedServices(Dependency.LOG_SYSTEM, health.note, timedelta(minutes=5), elapsed=lambda: seconds)
     shared.note("logs.example.se:6514", "", caller="one")
-    assert health.conditions() == (), "what never was gone has no state: there may be hundreds"
+    assert health.conditions() == (), (
+        "a service that never failed must have no state, as there may be hundreds"
+    )
     for caller in ("one", "other", "one"):
         shared.note("logs.example.se:6514", "connection refused", caller=caller)
     shared.note("logs.example.se:6514", "", caller="one")
-    assert len(caplog.messages) == 1, "it is gone for the other one"
+    assert len(caplog.messages) == 1, "it must count as gone as long as the other caller has not reached it"
     shared.note("logs.example.se:6514", "", caller="other")
     assert [text.rpartition(": ")[2] for text in caplog.messages] == ["connection refused", "back after 0 s"]
 
@@ -237,12 +239,12 @@ def test_a_service_that_is_not_called_any_more_is_forgotten_and_not_before_that(
     assert [text.partition(" since")[0] for text in caplog.messages] == [
         "log witness w: gone",
         "log witness w: back after 0 s",
-    ], "of the one that does not call any more it need not be back"
+    ], "a caller that no longer calls must not keep it gone"
     shared.note("witness w", "connection refused")
     now[0] = 801.0
     shared.forget()
     assert health.conditions() == ()
-    assert len(caplog.messages) == 3, "no line says that it is back"
+    assert len(caplog.messages) == 3, "forgetting it must not be logged as a recovery"
 
 
 def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:

@@ -77,7 +77,7 @@ async def test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_serve
     with lookups() as found:
         for _ in range(100):
             assert await rounds.due(virtualtime.now()) == []
-    assert len(found) <= 100, "the one that comes next"
+    assert len(found) <= 100, "a round may look up only the next organisation"
 
     async def looked_at() -> set[ParticipantIdentifier]:
         await rounds.due(virtualtime.now())
@@ -86,10 +86,10 @@ async def test_a_look_at_what_is_due_goes_through_nobody_unless_others_are_serve
 
     assert await looked_at() == set(MANY)
     registered(registry, *MANY[:9])
-    assert await looked_at() == set(MANY[:9]), "nobody that is not served any more"
+    assert await looked_at() == set(MANY[:9]), "organisations that are no longer served must be left out"
     await leases.leave({partition_of(MANY[0], AP)})
     left = {one for one in MANY[:9] if partition_of(one, AP) != partition_of(MANY[0], AP)}
-    assert await looked_at() == left, "nobody whose work is another process's"
+    assert await looked_at() == left, "organisations whose work another process has must be left out"
     leases.renewed({}, 1e9)
     assert await looked_at() == set()
 
@@ -141,7 +141,7 @@ async def test_logs_that_were_compared_cost_nothing_until_the_night() -> None:
         assert sorted(compared, key=str) == sorted(MANY, key=str)
         with lookups() as found:
             await asyncio.sleep(timedelta(hours=1).total_seconds())
-        assert len(found) <= 60, "the one that comes next, once a minute"
+        assert len(found) <= 60, "each minute only the next organisation may be looked up"
         await asyncio.sleep(timedelta(hours=23).total_seconds())
         keeping.cancel()
     assert len(compared) == 2 * len(MANY)

@@ -106,7 +106,7 @@ async def test_a_kill_at_any_moment_leaves_one_root_for_one_size(
             given.write_bytes(pickle.dumps((installation.settings, organisation, address)))
             await killed(given, moments(drawn, count(2 * len(POINTS), 1_000)))
     assert all(len(roots) == 1 for roots in watching.shown.values())
-    assert watching.statuses <= {200, 409}, "409 only names the size of a cosignature that was not kept"
+    assert watching.statuses <= {200, 409}, "409 may only follow a cosignature that a kill has lost"
     async with installation.open(organisation, AP) as vault:
         assert (await vault.tree.state()).refusal is None
     database = await superuser(installation)

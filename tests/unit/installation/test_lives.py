@@ -52,7 +52,7 @@ def test_one_that_ends_by_itself_has_ended_too(config: Config) -> None:
     with living(config) as first:
         assert first.ended == frozenset()
         with living(config) as second:
-            assert second.ended == frozenset(), "the first one lives"
+            assert second.ended == frozenset(), "the first process is still alive"
     with living(config) as third:
         assert third.ended == {first.name, second.name}
 

@@ -121,7 +121,7 @@ async def test_what_a_killed_log_system_may_have_lost_comes_again(scene: Scene) 
     await scene.log(scene.own, 20)
     scene.system.leaves_after = 3000
     keeper = scene.keeper(settle=60)
-    with pytest.raises(NotTaken):  # As soon as it breaks, however slow the machine is.
+    with pytest.raises(NotTaken):  # as soon as the connection breaks, before `settle` is over
         await keeper.round(scene.own, AP)
     before = len(scene.system.streams)
     scene.system.leaves_after, keeper._settle = None, 0.01
@@ -130,7 +130,7 @@ async def test_what_a_killed_log_system_may_have_lost_comes_again(scene: Scene) 
     assert [each["number"] for each in again] == await scene.numbers(scene.own)
     address = scene.system.config.address
     place = f"{address.host}:{address.port}"
-    assert {each[:2] for each in scene.noted} == {("log-system", place)}, "one for all logs"
+    assert {each[:2] for each in scene.noted} == {("log-system", place)}, "all logs must share one condition"
     assert [bool(reason) for *_, reason in scene.noted] == [True, False]
 
 
@@ -177,7 +177,7 @@ async def test_an_organisation_whose_log_system_takes_its_time_has_one_place(
         begins = keeping.create_task(keeper.keep(roles[:2]))
         while not begun:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.3)  # For its other log.
+        await asyncio.sleep(0.3)  # Leave time for its other log to begin, which it must not.
         follows = keeping.create_task(keeper.keep(roles[2:]))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(reached.wait(), 60)

@@ -174,10 +174,10 @@ async def test_a_log_is_cosigned_as_it_grows_and_while_it_is_silent(scene: Scene
         (2, True),
         (302, False),
         (302, True),
-    ], "one request for each round, and no proof where nothing is new"
+    ], "one request for each round, and no proof if the log has not grown"
     scene.restart()
     await scene.keeper.round(scene.place)
-    assert scene.asked[-1].old == 307, "what was cosigned is known after a restart"
+    assert scene.asked[-1].old == 307, "the cosigned size must be known after a restart"
 
 
 async def test_a_witness_whose_address_is_none_or_has_a_password_keeps_no_other_from_cosigning(
@@ -335,8 +335,8 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
         with pytest.raises(SigningStopped):
             await scene.keeper.round(scene.place)
     after, _ = await scene.stands()
-    assert (after.signed, after.size) == (2, 5), "two entries, and the one about the refusal"
-    assert len(scene.asked) == asked, "nothing is shown to anybody"
+    assert (after.signed, after.size) == (2, 5), "two unsigned entries, and the one about the refusal"
+    assert len(scene.asked) == asked, "no witness may be shown anything"
     assert {name for _, name, _ in scene.noted} == {state.origin}
     assert all("log resolve" in words for *_, words in scene.noted[1:])
     async with scene.installation.open(scene.organisation, AP) as vault:
@@ -356,7 +356,7 @@ async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(
 
     If it has since grown beyond what the witness has seen, the histories differ.
     """
-    scene.now = datetime.now(UTC)  # Entries have the time of the machine, to which the witness's belongs.
+    scene.now = datetime.now(UTC)  # Entries get the machine's time, so the witness has to use it, too.
     await scene.known()
     await scene.keeper.round(scene.place)
     login = await vault_login(scene.installation, scene.organisation, AP)
@@ -473,7 +473,7 @@ async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(
     task = asyncio.create_task(keeper.keep([OPERATORS], [AP]))
     try:
         await until(lambda: opened[OPERATORS] >= 6)
-        assert opened[scene.place] <= 2, "a start looks, and signs the entry of its key immediately"
+        assert opened[scene.place] <= 2, "only a start may open it, to look and to sign its key's entry"
         state, _ = await scene.stands()
         assert state.signed == state.size
         before, turns = opened[scene.place], opened[OPERATORS]
@@ -518,11 +518,12 @@ async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that
 
     try:
         await scene.log(1)
-        scene.now += MINUTE  # Its turn has come,
+        scene.now += MINUTE  # Its turn comes.
         size = await signed()
         assert logins == 1
         for _ in range(2):
-            scene.now += 2 * MINUTE  # others have passed in silence, and time stands still from now on.
+            # Its turns pass without an entry; then the clock stands still, so that it has no further turn.
+            scene.now += 2 * MINUTE
             await scene.log(1)
             before = logins
             assert await signed() > size
@@ -551,7 +552,7 @@ async def test_a_log_is_looked_at_once_an_hour_over_a_connection_that_something_
     monkeypatch.setattr(scene.keeper, "round", round_)
     keeping = asyncio.create_task(scene.keeper.keep([], [AP]))
     try:
-        while not rounds[scene.place]:  # Its first turn comes within a cadence after it is followed.
+        while not rounds[scene.place]:  # Its first turn comes within a cadence.
             scene.now += MINUTE / 12
             await asyncio.sleep(0.02)
         await until(lambda: not scene.keeper._under_way)
@@ -560,7 +561,7 @@ async def test_a_log_is_looked_at_once_an_hour_over_a_connection_that_something_
         for passed, looks in ((28 * MINUTE, 0), (3 * MINUTE, 1)):
             scene.now += passed
             gate.visits._tell((scene.organisation, AP))
-            await asyncio.sleep(0.1)  # Time for a look that would be too early.
+            await asyncio.sleep(0.1)  # Leave time for a look that would be too early.
             await until(lambda n=first + looks: rounds[scene.place] == n and not scene.keeper._under_way)
         state, _ = await scene.stands()
         assert state.signed == state.size
@@ -578,7 +579,7 @@ async def test_a_log_that_was_signed_within_a_cadence_waits_for_its_turn_however
     scene.keeper._follow(turns, [scene.place], start)
     assert scene.keeper._early(turns, start + 59) == []
     assert scene.keeper._early(turns, start + 60) == [scene.place]
-    assert scene.keeper._early(turns, start + 60) == [], "once for what was noted"
+    assert scene.keeper._early(turns, start + 60) == [], "a noted entry must make the log due only once"
     turns.opened(scene.place, start + 60)
     await scene.log(1)
     assert scene.keeper._early(turns, start + 119) == []
@@ -607,7 +608,7 @@ async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Sce
             if state.signed == state.size >= at_least:
                 return state.size
             await asyncio.sleep(0.05)
-        pytest.fail("it was not signed")
+        pytest.fail("the log was not signed in time")
 
     other = await Gate.start(scene.installation.settings)
     try:
@@ -669,7 +670,7 @@ async def test_a_turn_that_comes_while_a_round_goes_on_waits_for_the_next(
     may_end.set()
     await asyncio.gather(first, second)
     assert at_once == 1
-    assert signing == 2, "the round that was under way looks once more"
+    assert signing == 2, "the round under way must sign once more"
     assert scene.keeper.health.failures == 0
     assert "unexpected" not in caplog.text
 
@@ -728,7 +729,7 @@ async def test_a_log_whose_key_is_in_an_hsm_that_is_away_is_not_silently_unsigne
     assert scene.noted == [("log", state.origin, reason)]
     assert (scene.keeper.health.failures, (state.signed or 0) < state.size) == (1, True)
     await scene.keeper._in_its_place(scene.place)
-    assert scene.noted[1:] == [("log", state.origin, "")], "it says that it is back"
+    assert scene.noted[1:] == [("log", state.origin, "")], "the recovery must be reported"
     state, _ = await scene.stands()
     assert state.signed == state.size
 
@@ -764,7 +765,9 @@ async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Sc
         await asyncio.gather(task, return_exceptions=True)
     await installation.gate.pause_signing(registration, "locked")
     await installation.gate.pause_signing(registration, "locked")
-    assert await noted() == [*expected, (VaultEvent.LOG_SIGNING_PAUSED, "locked")], "once for each change"
+    assert await noted() == [*expected, (VaultEvent.LOG_SIGNING_PAUSED, "locked")], (
+        "each change must be logged only once"
+    )
 
 
 def test_a_policy_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:

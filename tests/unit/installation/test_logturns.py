@@ -48,9 +48,9 @@ def test_a_clock_that_is_set_keeps_no_log_waiting_and_gives_none_two_turns() -> 
     turns = LogTurns(CADENCE)
     turns.follow(LOGS, 1e9)
     ahead = turns.due(1e9 + 400 * 86_400)
-    assert sorted(map(str, ahead)) == sorted(map(str, LOGS)), "each once"
+    assert sorted(map(str, ahead)) == sorted(map(str, LOGS)), "each log must be due only once"
     assert turns.due(1e9) == []
-    assert set(turns.due(1e9 + 300)) == set(LOGS), "none waits until the former time has come again"
+    assert set(turns.due(1e9 + 300)) == set(LOGS), "no log may wait until the former time comes again"
 
 
 def test_a_log_has_rested_when_it_was_not_opened_for_a_cadence_and_not_when_it_is_new() -> None:
@@ -58,7 +58,7 @@ def test_a_log_has_rested_when_it_was_not_opened_for_a_cadence_and_not_when_it_i
     log, other, unknown = LOGS[:3]
     assert not turns.rested(log, now)
     turns.follow([log, other], now)
-    assert not turns.rested(log, now + 299), "many that are new at a start wait for their turns"
+    assert not turns.rested(log, now + 299), "new logs must wait for their turns, as a start may have many"
     assert turns.rested(log, now + 300)
     turns.opened(log, now + 300)
     assert not turns.rested(log, now + 599)

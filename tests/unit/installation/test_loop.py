@@ -84,7 +84,7 @@ async def test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opene
         await loop.sock_connect(given, server.sockets[0].getsockname())
         await gone.wait()
         async with asyncio.timeout(60):
-            while not looked_at.poll(0):  # That it was reset is not taken off it, as reading it would.
+            while not looked_at.poll(0):  # Polling, unlike reading, leaves the reset pending.
                 await asyncio.sleep(0.01)
         number = given.fileno()
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ async def test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opene
         async with asyncio.timeout(60):
             while _is_open(number):
                 await asyncio.sleep(0.01)
-        assert given.fileno() == -1, "it would close whatever has its number by then"
+        assert given.fileno() == -1, "a socket that is not detached would close a reused file number"
     finally:
         server.close()
 

@@ -282,10 +282,10 @@ def test_what_cannot_be_used_changes_nothing_and_is_told(
         watch.change(broken)
         assert watch.names() == {"journal"}
         assert "stays in use" in caplog.text
-        watch.names()  # The file may name other key files, which are looked at from now on.
+        watch.names()  # The new file may name other key files, which are watched from the next look on.
         caplog.clear()
         assert watch.names() == {"journal"}
-        assert not caplog.text, "once for each change"
+        assert not caplog.text, "each change must be logged only once"
     (watch.folder / "new.json").write_bytes(jwk_set(curve_key(3)))
     assert watch.kids() == ["ec-3"]
 

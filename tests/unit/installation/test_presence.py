@@ -49,7 +49,7 @@ async def test_who_is_at_another_worker_is_seen_here_until_that_says_otherwise_o
         assert names(here, OTHER) == []
         assert here.changes.count(HABO) == count + 1
         here.hear(1, HABO, told)
-        assert here.changes.count(HABO) == count + 1, "nothing new"
+        assert here.changes.count(HABO) == count + 1, "an unchanged report must not notify"
         here.hear(2, HABO, [])
         assert names(here) == ["Anna Andersson"]
     assert await there.changed(60) == {HABO}
@@ -57,7 +57,7 @@ async def test_who_is_at_another_worker_is_seen_here_until_that_says_otherwise_o
     assert names(here) == []
     here.hear(1, HABO, told)
     clock.now = NOW + POLLED_FOR
-    assert names(here) == [], "that worker was killed"
+    assert names(here) == [], "presence at a killed worker must expire"
 
 
 async def test_all_is_told_again_while_somebody_is_there_and_once_more_when_nobody_is() -> None:

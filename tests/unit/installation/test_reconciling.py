@@ -60,7 +60,7 @@ class Scene:
 
     async def sign(self) -> None:
         for role in ROLES:
-            for _ in range(2):  # The key's announcement is an entry of its own.
+            for _ in range(2):  # The first checkpoint adds an entry: the key's announcement.
                 async with self.installation.open(self.organisation, role) as vault:
                     await vault.tree.sign(self.now)
 
@@ -113,7 +113,7 @@ async def test_a_difference_is_in_the_logs_in_health_and_an_alarm_until_they_agr
     assert "arrived-not-fetched" in reason
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("ALARM logs that begin with samdrift.log/")
-    assert scene.organisation.value not in f"{line} {origin} {reason}", "nobody is named"
+    assert scene.organisation.value not in f"{line} {origin} {reason}", "the organisation must not be named"
     assert "from-1" not in f"{line} {reason}"
 
 
@@ -177,7 +177,7 @@ async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
     found = await scene.service.compare(scene.organisation)
     assert found is not None
     assert found.holds
-    assert len(read) < 2 * 16, "the search alone"
+    assert len(read) < 2 * 16, "only the search for the start may read entries"
 
 
 def gate_of(*organisations: ParticipantIdentifier) -> Gate:
@@ -214,7 +214,9 @@ async def test_each_organisation_is_compared_soon_after_a_start_and_then_once_a_
         assert first - virtualtime.BEGAN <= timedelta(minutes=16)
         assert len(nights) == 3
         assert all(one.hour < 4 or (one.hour == 4 and one.minute < 2) for one in nights)
-    assert len({each[1] for each in times.values()}) > 10, "not all at the same moment"
+    assert len({each[1] for each in times.values()}) > 10, (
+        "organisations must not all be compared at the same time"
+    )
 
 
 @virtualtime.in_virtual_time

@@ -103,7 +103,7 @@ async def office(installation: Installation) -> Office:
 async def test_a_step_is_one_entry_in_each_log_however_often_somebody_looks(office: Office) -> None:
     asked = await office.town.state(OLA, asking())
     await office.look(DAY)
-    assert await office.entries() == [], "two days are left in a day's time"
+    assert await office.entries() == [], "the first reminder is due a day later, with two days left"
     for _ in range(3):
         await office.look(2 * DAY + HOUR)
         office.begin()
@@ -141,7 +141,7 @@ async def test_a_consent_that_is_over_is_summed_up_once_with_all_that_was_opened
                 await running.check()
     await town.state(BO, Approved(revoked.digest))
     await office.look()
-    assert await town.logged(summed) == [], "both are in force"
+    assert await town.logged(summed) == [], "consents in force must not be summed up"
     await town.state(BO, Ended(of=revoked.digest))
     await office.look(timedelta(seconds=9))
     assert await town.logged(summed) == []
@@ -186,7 +186,7 @@ async def test_officers_who_chose_mail_get_one_for_a_look_and_nobody_else_does(o
     await office.town.state(PIA, asking(to=PIA))
     await office.look(3 * DAY + HOUR)
     (mail,) = await office.mails()
-    assert mail.content["to"] == f"{ANNA.id}@habo.se", "Cilla is no officer, Bo has chosen nothing"
+    assert mail.content["to"] == f"{ANNA.id}@habo.se", "Cilla is not an officer, and Bo has not chosen mail"
     assert Kind(mail.kind) is Kind.DECISION
     office.begin()
     await office.look(3 * DAY + HOUR)
@@ -229,7 +229,7 @@ async def test_a_clock_of_the_operators_incident_is_in_the_metrics_and_the_log_u
 ) -> None:
     """The operator is reminded by the entry in the organisation's log; no officer gets mail."""
     await office.choose(ANNA.id)
-    aware = office.town.house.now = datetime.now(UTC).replace(microsecond=0)  # Entries have the clock's time.
+    aware = office.town.house.now = datetime.now(UTC).replace(microsecond=0)  # Entries get the real time.
     opened = IncidentOpened("Avbrott", aware, aware, frozenset({Clock.CONCERNED}))
     await office.told(opened, "e" * 64)
     labels = f'{{matter="operators-incident",owner="{office.town.organisation.value}"}}'
@@ -281,7 +281,7 @@ async def test_a_vault_is_opened_when_something_is_stated_or_a_step_is_reached_a
 
     async with reminded(office.reminders):
         await seen(1)
-        await asyncio.sleep(0.5)  # Dozens of rounds.
+        await asyncio.sleep(0.5)  # Wait for dozens of rounds.
         assert looks.count(GOV) == looks.count(MK) == 1
         await office.town.state(OLA, asking())
         await seen(2)
@@ -307,6 +307,6 @@ async def test_a_look_that_is_half_due_goes_along_with_a_login(
         for passed, number in ((59 * HOUR / 60, 1), (HOUR / 30, 2)):
             office.now += passed
             gate.visits._tell((office.town.organisation, GOV))
-            await asyncio.sleep(0.1)  # Time for a look that would be too early.
+            await asyncio.sleep(0.1)  # Leave time for a look that would be too early.
             await until(lambda number=number: looks[GOV] == number)
-    assert looks[MK] == 1, "nobody has logged in to the message client's vault"
+    assert looks[MK] == 1, "the message client's vault was not logged in to"

@@ -26,7 +26,7 @@ async def test_a_clock_that_is_not_the_databases_is_named_with_how_far_it_is_off
     installation: Installation, seconds: float, reason: str
 ) -> None:
     time = SharedTime(installation.gate.reach, lambda: datetime.now(UTC) + timedelta(seconds=seconds))
-    assert await outcome(time.agrees) == "", "nothing is known before the database was asked"
+    assert await outcome(time.agrees) == "", "no difference is known before the database is asked"
     await time.reach()
     assert await outcome(time.agrees) == reason
 

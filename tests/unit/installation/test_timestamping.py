@@ -102,7 +102,7 @@ async def test_a_log_is_stamped_once_a_day_and_not_while_it_is_silent(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await scene.stamp()
-    assert not await scene.stamp(), "the same day"
+    assert not await scene.stamp(), "a log must be stamped only once a day"
     async with scene.installation.open(scene.organisation, AP) as vault:
         (entry,) = [one for one in await vault.log(0, 100) if one.event == LogEvent.LOG_STAMPED]
         (kept,) = await vault.tree.stamps()
@@ -111,11 +111,11 @@ async def test_a_log_is_stamped_once_a_day_and_not_while_it_is_silent(
     scene.now += DAY + timedelta(minutes=1)
     with monkeypatch.context() as patch:
         patch.setattr("samdrift.transparency.stamping._AHEAD", timedelta(days=9))
-        assert await scene.stamp(3), "a day later, something has happened"
+        assert await scene.stamp(3), "a log that has grown must be stamped a day later"
         scene.now += DAY + timedelta(minutes=1)
         async with scene.installation.open(scene.organisation, AP) as vault:
             await vault.tree.sign(scene.now)
-        assert not await scene.stamp(0), "nothing but the time stamp has happened"
+        assert not await scene.stamp(0), "the stamp's own entry must not cause another stamp"
 
 
 async def test_an_authority_that_is_away_is_noted_and_asked_again(scene: Scene) -> None:
@@ -124,7 +124,7 @@ async def test_an_authority_that_is_away_is_noted_and_asked_again(scene: Scene) 
     scene.now = present - timedelta(seconds=31)
     scene.authority.away = True
     assert not await scene.stamp()
-    assert not await scene.stamp(), "within half a minute no log asks"
+    assert not await scene.stamp(), "no log may ask again within half a minute"
     assert scene.authority.asked == 1
     assert scene.noted == [(Dependency.TIME_STAMPS, "tsa.example.se", "tsa.example.se:8080: unreachable")]
     scene.authority.away = False

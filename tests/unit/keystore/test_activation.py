@@ -53,7 +53,9 @@ def test_a_planned_key_takes_over_when_its_time_comes_without_anybody_doing_anyt
     before = store.installed("a1", SIGNING)
     clock.now = NOW + HOUR
     assert store.signing_key("a1").certificate == new
-    assert store.installed("a1", SIGNING) != before, "whoever follows it reads it anew"
+    assert store.installed("a1", SIGNING) != before, (
+        "followers must see a change, so that they read the keys again"
+    )
 
 
 def test_a_planned_key_decrypts_at_once_and_the_former_one_goes_on(

@@ -125,7 +125,7 @@ def test_a_vault_that_its_officer_unlocks_is_restored_with_the_officer_alone(
     store.relock("a1", OFFICER)
     data = wrap_backup(
         HEADER, [place.open().back_up("a1")], SECRETS, SIGNERS, CHEAP
-    )  # Made while it is locked.
+    )  # A fresh store makes the backup, in which the vault is locked.
     for folder in ("secrets", "seals"):
         shutil.rmtree(tmp_path / folder)
     (backup,) = unwrap_backup(data, WORDS)

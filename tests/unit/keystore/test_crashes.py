@@ -109,7 +109,7 @@ def moments(fresh: Callable[[], Path], change: Callable[[SoftwareKeyStore], obje
     for moment in range(1, 200):
         folder = fresh()
         if not killed(folder, change, moment):
-            assert moment > 3, "it was never killed"
+            assert moment > 3, "the change ended before it could be killed"
             return
         yield folder
     raise AssertionError("there is no end to it")
@@ -137,7 +137,9 @@ def test_a_vault_goes_over_to_its_officer_or_not(fresh: Callable[[], Path]) -> N
         store = key_store(folder)
         if store.locked("b2"):
             store.unlock("b2", OFFICER)
-            assert len(seals(folder, "b2")) == 1, "that of before goes when it was not destroyed yet"
+            assert len(seals(folder, "b2")) == 1, (
+                "unlocking must remove a former seal that was not destroyed yet"
+            )
         assert store.data_keys("b2").generations[-len(known) :] == known
         store.relock("b2", OFFICER)
         assert store.data_keys("b2").generations[-len(known) :] == known
@@ -236,7 +238,7 @@ def test_a_vaults_folders_are_listed_again_only_when_they_have_changed(
     running.state("a1")
     first = len(listed)
     running.state("a1")
-    assert len(listed) == 2 * first, "they changed a moment ago"
+    assert len(listed) == 2 * first, "folders that have just changed must be listed again"
     monkeypatch.setattr(confined, "_SETTLED", 0)
     states = {running.state("a1") for _ in range(5)}
     assert (len(states), len(listed)) == (1, 3 * first)
@@ -268,7 +270,7 @@ def test_keys_are_looked_for_again_only_when_the_vaults_folders_have_changed(
         return running.installed("a1", KeyName.SIGNING)
 
     def unlisted(numbers_then: tuple[int, ...]) -> None:
-        time.sleep(0.05)  # Longer than a tick of the system's clock, by which a change shows.
+        time.sleep(0.05)  # Longer than the granularity of file times, which show a change.
         numbers()
         listed.clear()
         assert (numbers(), listed) == (numbers_then, [])
@@ -300,7 +302,7 @@ def test_for_the_keys_of_a_name_each_folder_that_is_there_is_looked_at_once(
         return real(path, **named)
 
     def folders() -> list[str]:
-        time.sleep(0.05)  # Longer than a tick of the system's clock, by which a change shows.
+        time.sleep(0.05)  # Longer than the granularity of file times, which show a change.
         running.signing_keys("a1")
         with monkeypatch.context() as noting:
             noting.setattr(os, "stat", noted)
@@ -345,9 +347,7 @@ def test_a_retired_key_does_not_come_back(fresh: Callable[[], Path]) -> None:
 def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(fresh: Callable[[], Path]) -> None:
     folder = fresh()
     (certified,) = (folder / "a1").glob("*/signing-0001.pem")
-    shutil.copy(
-        certified, certified.with_suffix(".key")
-    )  # Both, as a kill while it is installed leaves them.
+    shutil.copy(certified, certified.with_suffix(".key"))  # A kill during the installation leaves both files.
     store = key_store(folder)
     add_key(store, "a1", KeyName.SIGNING)
     store.retire("a1", KeyName.SIGNING, 1)

@@ -233,7 +233,7 @@ def test_a_removal_waits_while_another_one_is_judged(custodians: Custodians, tmp
             custodians.require_removable("bo")
             other.stdin.write(f"{tmp_path} anna\n")
             other.stdin.flush()
-            assert not select.select([other.stdout], [], [], 1)[0], "it did not wait"
+            assert not select.select([other.stdout], [], [], 1)[0], "the other removal did not wait"
             custodians.dismiss("bo")
         assert other.communicate(timeout=60)[0] == "done\n"
     assert custodians.names() == ("anna", "cecilia")
@@ -324,7 +324,9 @@ def test_a_key_waits_for_a_day_and_is_a_custodians_afterwards(custodians: Custod
     custodians.wait(key, NOW)
     assert custodians.waiting("david", NOW) == key
     assert custodians.waiting("david", NOW + LASTS) is None
-    assert custodians.waiting("david", NOW - timedelta(seconds=1)) is None, "dated in the future"
+    assert custodians.waiting("david", NOW - timedelta(seconds=1)) is None, (
+        "a key dated in the future must not wait"
+    )
     assert "david" not in custodians.names()
     with custodians.writing():
         custodians.admit(key)
@@ -399,7 +401,7 @@ def test_a_malformed_file_stops_nobody_and_is_named(
     try:
         found = requests.open(NOW)
     except TypeError as error:
-        pytest.fail(f"one file stops all: {error}")
+        pytest.fail(f"one malformed file breaks all requests: {error}")
     assert found == (request,)
     (folder / f"{request.id}.approved").unlink()
     requests.approve(request.id, person(custodians, "cecilia"), NOW)

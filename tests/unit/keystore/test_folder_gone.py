@@ -31,7 +31,9 @@ def test_a_mark_is_not_written_in_a_key_store_that_is_gone(tmp_path: Path) -> No
         write_witness(marks_folder(store, "vault"), mark)
     assert caught.value.fault is KeyFault.MISSING
     assert caught.value.cause == f"{store}: there is no such folder"
-    assert str(store) not in str(caught.value), "which peers and clients may read"
+    assert str(store) not in str(caught.value), (
+        "the text must not name the path, as peers and clients may read it"
+    )
     assert not store.exists()
     store.mkdir(0o700)
     write_witness(marks_folder(store, "vault"), mark)

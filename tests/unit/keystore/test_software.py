@@ -184,7 +184,7 @@ def test_key_files_are_encrypted_and_readable_by_the_owner_alone(tmp_path: Path)
         assert b"BEGIN PRIVATE KEY" not in data
     for path in (folder / "a1" / "0001").glob("*-0001.*"):
         assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
-        # One wrong password in 256 leaves valid padding, and what it makes of the key is no key.
+        # One wrong password in 256 leaves valid padding, but the decrypted bytes are not a key.
         with pytest.raises(ValueError, match=r"Incorrect password|Could not deserialize key data"):
             serialization.load_pem_private_key(path.read_bytes(), b"open sesame")
 

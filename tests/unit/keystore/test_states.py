@@ -28,8 +28,10 @@ def test_until_its_time_comes_the_former_key_goes_on(states: KeyStates) -> None:
     states.activate(SIGNING, 2, NOW + HOUR)
     assert usable([1, 2], states.of(SIGNING), NOW) == (1, 2)
     assert usable([1, 2], states.of(SIGNING), NOW + HOUR) == (2, 1)
-    assert opening([1, 2], states.of(SIGNING)) == (2, 1), "it decrypts at once"
-    assert usable([1, 2], states.of(ENCRYPTION), NOW) == (2, 1), "of another name, nothing was decided"
+    assert opening([1, 2], states.of(SIGNING)) == (2, 1), "a planned key must decrypt immediately"
+    assert usable([1, 2], states.of(ENCRYPTION), NOW) == (2, 1), (
+        "a decision must not apply to keys of another name"
+    )
 
 
 def test_another_time_replaces_the_one_before(states: KeyStates) -> None:

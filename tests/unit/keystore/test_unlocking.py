@@ -81,7 +81,7 @@ def test_a_key_store_that_is_not_there_is_not_made_anew_while_its_seals_are(fold
     for _ in range(2):
         with expect(KeyFault.MISSING):
             key_store(folder)
-    assert not folder.exists(), "nothing is left of a path that is not mounted"
+    assert not folder.exists(), "a folder that is not mounted must not be created"
     away.rename(folder)
     key_store(folder).data_keys("a1")
 
@@ -119,7 +119,9 @@ def test_an_officers_vault_waits_for_the_officer_in_every_process(folder: Path) 
     store, other = key_store(folder), key_store(folder)
     known = store.data_keys("a1")
     store.relock("a1", OFFICER)
-    assert store.data_keys("a1").generations[1:] == known.generations, "who has set it has unlocked it"
+    assert store.data_keys("a1").generations[1:] == known.generations, (
+        "the process that set the passphrase has unlocked the vault"
+    )
     known = store.data_keys("a1")
     assert other.locked("a1")
     assert other.has_data_key("a1")
@@ -131,7 +133,7 @@ def test_an_officers_vault_waits_for_the_officer_in_every_process(folder: Path) 
     assert other.locked("a1")
     other.unlock("a1", OFFICER)
     assert other.data_keys("a1") == known
-    assert key_store(folder).locked("a1"), "it is in no file"
+    assert key_store(folder).locked("a1"), "the passphrase must not be in a file"
 
 
 def test_an_officers_vault_can_be_given_back(folder: Path) -> None:

@@ -55,7 +55,7 @@ class Client:
     @classmethod
     async def start(cls, folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> Client:
         """Start it from a process that has imported everything, which is most of the cost of a short life."""
-        # In the folder of the run, which goes as a whole: multiprocessing would look for its own at the end.
+        # Use the run's folder, which is removed as a whole; multiprocessing would look for its own at exit.
         current_process()._config.setdefault("tempdir", tempfile.gettempdir())  # type: ignore[attr-defined]
         _SERVER.set_forkserver_preload([__name__])
         read, write = _SERVER.Pipe(duplex=False)

@@ -78,7 +78,7 @@ class SparseService:
             and sender in (None, one["senderAttention"]["subOrganization"]["extension"])
         ]
         if not found:
-            return Response(status_code=404)  # The file has a description of it, and no content.
+            return Response(status_code=404)  # The OpenAPI file defines no content for it.
         return JSONResponse({"data": found})
 
     async def one(self, request: Request) -> Response:

@@ -133,7 +133,7 @@ async def test_an_ended_mailbox_takes_in_what_comes_and_nothing_new_is_written_i
     )
     refused = await anna.post(f"{draft}/send", version="2")
     assert (refused.status_code, "avslutad" in refused.text) == (422, True)
-    assert "0203:x.se" in refused.text, "nothing else is in the way"
+    assert "0203:x.se" in refused.text, "the recipient must be kept; only the ended mailbox is at fault"
     assert MKEvent.MK_MESSAGE_SUBMITTED not in {one.event for one in await whole.log()}
     assert (await anna.post(f"/mailbox/{SOC}/write")).status_code == 404
 
@@ -160,7 +160,9 @@ async def test_a_text_template_is_written_by_a_manager_and_used_by_who_writes(wh
     page = await anna.follow(answer)
     assert "Hej.\n\nVi begär handlingar enligt nedan.</textarea>" in page.text
     elsewhere = (await anna.post(f"/mailbox/{ENVIRONMENT}/write")).headers["location"]
-    assert "Begäran" not in (await anna.get(elsewhere)).text, "it is of the other mailbox"
+    assert "Begäran" not in (await anna.get(elsewhere)).text, (
+        "a template must not be offered in another mailbox"
+    )
     question = await bo.post(f"{href}/delete")
     assert ("Ta bort mallen?" in question.text, "Begäran" in (await anna.get(draft)).text) == (True, True)
     await bo.post(f"{href}/delete", sure="yes")
@@ -199,8 +201,8 @@ async def test_a_rule_gives_a_conversation_that_begins_its_handler_while_they_wr
     await whole.receives(label="Orosanmälan 8", conversation="c-3")
     await whole.receives(label="Mer", conversation="c-1")
     found = await handlers(whole)
-    assert found["Orosanmälan 8"] == cilla, "the next rule that fits"
-    assert found["Mer"] == anna, "a conversation that goes on keeps its handler, whom a person can change"
+    assert found["Orosanmälan 8"] == cilla, "the next rule that matches must apply"
+    assert found["Mer"] == anna, "an existing conversation must keep its handler, whom a person can change"
     acts = [one.ids for one in await whole.log() if one.ids.get("action") == "by-rule"]
     assert [each["handler"] for each in acts] == [anna, cilla, cilla]
     first, second = hrefs(await bo.get(place), f'{place}/[^/"]+/delete')
@@ -229,7 +231,9 @@ async def test_statistics_count_by_mailbox_and_week_and_say_nothing_of_content(w
     page = await eva.get("/administration/statistics")
     assert "Orosanmälan" not in page.text
     week = whole.clock().astimezone(ZONE).isocalendar().week
-    assert re.findall(r"<h2>Vecka (\d+)", page.text) == [str(week)], "a week begins on a Monday in Sweden"
+    assert re.findall(r"<h2>Vecka (\d+)", page.text) == [str(week)], (
+        "weeks must begin on Monday, as in Sweden"
+    )
     row = page.text[page.text.index("Socialtjänst") :]
     assert '<td data-label="Kom in">1</td>' in row
     assert '<td data-label="Öppnades första gången efter">10 min</td>' in row
@@ -257,9 +261,9 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
     for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
         assert f'<td data-label="Vad">{text}' in page.text, text
-    assert "åtgärd sparade, slag lista" in page.text, "words of the program are in those of people"
+    assert "åtgärd sparade, slag lista" in page.text, "the program's codes must be shown in words"
     assert "slag samtal" in page.text
-    assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
+    assert "Beslutade om en behörighet</td>" not in page.text, "acts of other persons must not be listed"
     failed = await siv.post("/administration/log", person="", failed="yes", **period)
     assert failed.text.count('<tr><th scope="row">') == 1
     before = await siv.post("/administration/log", since=today(-30), until=today(-10), person="")
@@ -357,7 +361,7 @@ async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_r
 
 def test_every_event_of_the_message_client_has_words_in_the_log() -> None:
     events = {event for event in declared() if event.value.startswith("mk:")}
-    assert events - set(EVENTS) == set(), "say it in words in administering/log.py"
+    assert events - set(EVENTS) == set(), "add words for these events to administering/log.py"
 
 
 async def test_an_administrator_confirms_in_writing_that_nobody_else_reads_an_address(
@@ -372,7 +376,7 @@ async def test_an_administrator_confirms_in_writing_that_nobody_else_reads_an_ad
         assert "inte kontrollerat någon säkerhetskopia" in page
         assert page.count("Inte bekräftat: inget raderas") == 2
         for path in (place, f"{place}/take-back"):
-            assert (await bo.post(path, text="Ja")).status_code == 404, "a manager is no administrator"
+            assert (await bo.post(path, text="Ja")).status_code == 404, "a manager is not an administrator"
         assert (await bo.get(place)).status_code == 404
         assert (await eva.post(place.replace(SOC, "nowhere"), text="Ja")).status_code == 404
         for wrong in (" ", "x" * 1001):

@@ -198,7 +198,7 @@ async def test_what_is_looked_for_and_kept_has_an_end(whole: Whole) -> None:
     for path, more, field in (("/select", fields, "organisation"), ("/search", {}, "words")):
         refused = await anna.post(path, **more, **{field: long})
         assert (refused.status_code, "Skriv högst 500 tecken" in refused.text) == (422, True)
-        assert long in refused.text, "what was typed is there"
+        assert long in refused.text, "the typed text must be kept"
         assert (await anna.post(path, **more, **{field: fits})).status_code == 303
 
 
@@ -310,7 +310,7 @@ def test_a_message_that_names_thousands_is_kept_as_it_came() -> None:
         content.documents(many)
     head = content.head(many)
     assert (len(head.sender.references), len(head.sender.persons)) == (most, most)
-    assert most >= 1_000, "so many do not break a page"
+    assert most >= 1_000, "pages can handle as many, so the limit need not be lower"
     fit = content._MAX_NAMED // (3 + 2 * 500)
     assert len(content.documents({"attributes": named(fit, "x" * 500)})) == 1
     with pytest.raises(Unreadable):
@@ -388,7 +388,9 @@ async def test_a_page_of_a_conversation_ends_and_leads_to_what_came_before(whole
     address = hrefs(await anna.get(unread), r"/conversation/[^\"]+")[0]
     seen, buttons = list[list[int]](), list[bool]()
     while address:
-        assert address.partition("?")[0] in (await anna.get(unread)).text, "as long as there is more"
+        assert address.partition("?")[0] in (await anna.get(unread)).text, (
+            "the conversation must stay unread until all of it was shown"
+        )
         page = await anna.get(address)
         seen.append([number for number in range(5) if f"Nummer {number} " in page.text])
         buttons.append(">Svara</button></form>" in page.text)

@@ -126,10 +126,10 @@ async def test_what_was_sent_is_deleted_once_it_is_final(office: Deletes) -> Non
         await sending(office, client).turn()
         office.pass_by(DAYS * 86_400)
         await office.backed_up()
-        assert await office.turn() == 0, "it still waits for its receipt"
+        assert await office.turn() == 0, "the message still waits for its receipt"
         office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
         await sending(office, client).turn()
-    assert await office.turn() == 0, "its end is not in a backup yet"
+    assert await office.turn() == 0, "the final status is not in a backup yet"
     office.pass_by(2 * 3600)
     await office.backed_up()
     assert await office.turn() == 1
@@ -143,14 +143,14 @@ async def test_at_anothers_service_an_administrator_confirms_each_address_and_ma
     await office.read()
     office.pass_by(DAYS * 86_400 + 60)
     await office.backed_up()
-    assert await office.turn() == 0, "nobody has confirmed that nobody else reads it"
+    assert await office.turn() == 0, "no administrator has confirmed that only this client reads it"
     said = {"text": "Endast Samdrift hämtar.", "interface": "https://another.example.se/v1"}
     async with office.vault() as vault:
         vault.keep_sole_reader("box", "eva", said, now=office.now)
-    assert await office.turn() == 0, "that was about another message service"
+    assert await office.turn() == 0, "the confirmation is for another message service"
     async with office.vault() as vault:
         vault.keep_sole_reader("other", "eva", said | {"interface": SERVICE}, now=office.now)
-    assert await office.turn() == 0, "that was about another address"
+    assert await office.turn() == 0, "the confirmation is for another address"
     for said_now in (said | {"interface": SERVICE}, None, said | {"interface": SERVICE}):
         async with office.vault() as vault:
             vault.keep_sole_reader("box", "eva", said_now, now=office.now)
@@ -177,7 +177,7 @@ async def test_who_is_killed_after_the_deletion_finds_it_gone_and_the_log_whole(
                 await office.turn()
     assert office.there == 0
     assert await office.deletions() == ["mk:message:deleting"]
-    assert await office.turn() == 0, "it is that process's for a while"
+    assert await office.turn() == 0, "the killed process still has the lease"
     office.pass_by(3 * 3600)
     assert await office.turn() == 1
     assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]
@@ -300,7 +300,7 @@ async def test_a_lost_answer_about_what_was_disposed_of_is_asked_again_and_ends(
     with pytest.raises(Unreachable):
         await office.turn()
     assert office.there == 0
-    assert await office.turn() == 0, "it is put off"
+    assert await office.turn() == 0, "the next attempt must be postponed"
     office.pass_by(3 * 3600)
     assert await office.turn() == 1
     assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]

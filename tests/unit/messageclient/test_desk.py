@@ -540,7 +540,9 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
     await anna.news_read(draft.id, moved.value.messages)
     with pytest.raises(ConversationMoved) as moved:
         await anna.submit(draft.id, version)
-    assert [one.subject for one in moved.value.news] == ["Ännu mer"], "it came after what was read"
+    assert [one.subject for one in moved.value.news] == ["Ännu mer"], (
+        "a message that arrived later must stop sending again"
+    )
     await anna.news_read(draft.id, moved.value.messages)
     sent = await anna.submit(draft.id, version)
     answer = await anna.way(sent.messages[0])
@@ -676,7 +678,7 @@ async def test_no_more_recipients_are_looked_up_than_a_draft_may_have(office: Of
         await anna.submit(draft, 1)
     assert [one.code for one in refused.value.problems] == [ProblemCode.TOO_MANY_RECIPIENTS]
     assert len(asked) == MAX_RECIPIENTS
-    assert review.draft.content.recipients == many, "what was chosen is all there"
+    assert review.draft.content.recipients == many, "all chosen recipients must be kept"
 
 
 # --- finding ----------------------------------------------------------------------------------------------
@@ -752,7 +754,9 @@ async def test_looking_for_an_address_takes_no_more_however_much_is_written_and_
     assert await anna.correspondents(many) == ()
     assert looked == []
     (found,) = await anna.correspondents(" ".join(TO.organisation_name + TO.address_name))
-    assert (found.recipient, found.near) == (TO, False), "what is in the name is found, in however many words"
+    assert (found.recipient, found.near) == (TO, False), (
+        "words of the name must be found, however many there are"
+    )
     assert looked == []
     (found,) = await anna.correspondents("mullsjoo " * 10_000)
     assert (found.recipient, found.near) == (TO, True)

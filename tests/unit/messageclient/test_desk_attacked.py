@@ -135,7 +135,7 @@ async def test_an_organisation_that_knows_the_id_of_a_conversation_gets_one_of_i
     version = await anna.save_draft(draft.id, draft.version, replace(draft.content, text="Svar"))
     version = await office.desk("bo").approve(draft.id, await anna.ask_approval(draft.id, version))
     sent = await anna.submit(draft.id, version)
-    assert sent.conversation == theirs.id, "an answer stays with what it answers"
+    assert sent.conversation == theirs.id, "an answer must stay in the conversation that it answers"
 
 
 async def test_what_a_message_refers_to_in_another_mailbox_is_not_named(office: Office) -> None:

@@ -90,7 +90,7 @@ async def test_what_two_agreed_to_goes_for_real_and_leaves_ids_and_digests(offic
     (message,) = (await office.desk().conversation(conversation)).messages
     await office.desk().add_note(conversation, "Planterad anteckning")
     disposal = await office.agreed()
-    assert await office.there(conversation), "nothing goes before the worker has done it"
+    assert await office.there(conversation), "nothing may be destroyed before the worker does it"
     await office.done()
     assert not await office.there(conversation)
     login = await vault_login(office.installation, office.organisation, Role.MESSAGE_CLIENT)
@@ -503,7 +503,7 @@ async def test_a_rule_is_set_proposed_by_one_agreed_to_by_another_and_done(
         proposed = await anna.post(f"{place}/propose")
         page = await anna.follow(proposed)
         one = proposed.headers["location"]
-        assert 'value="agree"' not in page.text, "another manager has to"
+        assert 'value="agree"' not in page.text, "another manager has to agree"
         assert (await anna.post(one, act="agree")).status_code == 409
         assert (await bo.post(f"{place}/propose")).status_code == 409
         assert (await bo.post(one)).status_code == 422

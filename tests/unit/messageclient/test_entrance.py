@@ -253,10 +253,10 @@ async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> No
         assert page.status_code == 403
         assert "Du har inte längre tillgång" in page.text
         head = page.text.partition("<main")[0]
-        assert "anna" not in head.casefold(), "the head shows nobody: the person is signed out"
+        assert "anna" not in head.casefold(), "the head must not name a person who is signed out"
         assert "data-session" not in page.text
         assert (await other.get("/", follow_redirects=True)).status_code == 401, (
-            "all sessions of the person have ended"
+            "all sessions of the person must have ended"
         )
 
 
@@ -528,7 +528,7 @@ async def test_a_request_that_another_site_makes_in_a_persons_name_is_in_the_log
     found = [entry.ids for entry in log if entry.event == EntranceEvent.REQUEST_REFUSED]
     assert [each["reason"] for each in found[:3]] == [Refusal.FETCH_SITE, Refusal.ORIGIN, Refusal.TOKEN]
     assert {each["person"] for each in found} == {anna}
-    assert len(found) == 20, "a page of another site that asks time and again fills no log"
+    assert len(found) == 20, "repeated requests of another site must not fill the log"
 
 
 async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> None:
@@ -623,7 +623,7 @@ async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_tha
         late = {"subject": "anna", "name": "Anna Andersson", "rights": ["read", "write"], "why": "Nyanställd"}
         too_late = await post(house, eva, give, until=day(500), **late)
         assert (too_late.status_code, "högst ett år bort" in too_late.text) == (422, True)
-        assert "Nyanställd" in too_late.text, "what was typed is still there"
+        assert "Nyanställd" in too_late.text, "the typed text must be kept"
         given = await post(house, eva, give, until=day(30), **late)
         assert (given.status_code, given.headers["location"]) == (303, f"/rights/{SOC}")
         listed = (await eva.get(f"/rights/{SOC}")).text
@@ -633,7 +633,7 @@ async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_tha
         assert "Socialtjänst" in (await anna.get("/", follow_redirects=True)).text
         assert "Anna Andersson" in (await anna.get(f"/rights/{SOC}")).text
         elsewhere = await post(house, eva, f"/rights/{SCHOOL}/end/3", why="Slutar")
-        assert elsewhere.status_code == 404, "it is about another mailbox"
+        assert elsewhere.status_code == 404, "the decision is about another mailbox"
         asked = await eva.get(f"/rights/{SOC}/end/3")
         assert (asked.status_code, "Anna Andersson" in asked.text) == (200, True)
         assert (await post(house, eva, f"/rights/{SOC}/end/3", why="")).status_code == 422
@@ -669,7 +669,9 @@ async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) ->
         for path in (f"/rights/{SCHOOL}", f"/rights/{SCHOOL}/give", f"/rights/{SCHOOL}/substitute"):
             assert (await bo.get(path)).status_code == 404
         assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
-        assert (await post(house, bo, f"/rights/{SOC}/end/1", why="x")).status_code == 404, "another's"
+        assert (await post(house, bo, f"/rights/{SOC}/end/1", why="x")).status_code == 404, (
+            "the decision is not about this mailbox"
+        )
     assert len(await house.events(MKEvent.MK_ACCESS_DENIED)) == 4
 
 

@@ -164,7 +164,7 @@ async def test_a_message_that_cannot_be_read_is_kept_as_it_came_and_never_fetche
         assert (done.stored, done.unreadable) == (4, 3)
         asked = len(service.asked)
         assert (await fetch.look()).stored == 0
-        assert len(service.asked) == asked + 1, "only the list"
+        assert len(service.asked) == asked + 1, "only the list may be requested"
     async with installation.open(organisation, Role.MESSAGE_CLIENT) as vault:
         found = await vault.conversations(["box"], ConversationFilter(), limit=10)
         mail = [one for each in found for one in await vault.mail_of(each.id)]
@@ -194,7 +194,7 @@ async def test_a_message_that_is_too_large_is_listed_as_such_and_asked_for_once(
         assert (done.stored, done.unreadable) == (3, 2)
         asked = len(service.asked)
         assert (await fetch.look()).stored == 0
-        assert len(service.asked) == asked + 1, "only the list"
+        assert len(service.asked) == asked + 1, "only the list may be requested"
     async with installation.open(organisation, Role.MESSAGE_CLIENT) as vault:
         found = await vault.conversations(["box"], ConversationFilter(), limit=10)
         mail = {one.content["remote_id"]: one for each in found for one in await vault.mail_of(each.id)}
@@ -262,7 +262,7 @@ async def test_many_that_are_not_handed_out_hold_up_no_other_and_are_asked_for_e
             assert (await fetch.look()).stored == 0
         asked = len(service.asked)
         assert (await fetch.look()).stored == 0
-        assert len(service.asked) == asked + 1, "only the list"
+        assert len(service.asked) == asked + 1, "only the list may be requested"
         for _ in range(20):
             moment.pass_(minutes=10)
             with contextlib.suppress(Unreachable):

@@ -197,7 +197,9 @@ async def test_a_message_that_cannot_be_shown_goes_along_as_it_came(office: Offi
     handover = await office.desk().handed_over(line.id, (), ALL)
     inside = await unpacked(package(handover, None, ""))
     kept = json.loads(inside["meddelande-1/meddelande.json"])
-    assert kept["data"]["attributes"]["label"] == "Trasig", "as the message service wrote it"
+    assert kept["data"]["attributes"]["label"] == "Trasig", (
+        "the message must be included as the message service wrote it"
+    )
 
 
 class Endless:
@@ -269,7 +271,7 @@ async def test_a_registered_conversation_shows_its_number_and_it_can_be_taken_ba
     assert (await desk.conversation(conversation)).registered is None
     logged = [ids for event, ids in await office.events() if event == MKEvent.MK_CONVERSATION_REGISTERED]
     assert [one["action"] for one in logged] == ["registered", "taken-back"]
-    assert "2026/123" not in str(logged), "the number is content"
+    assert "2026/123" not in str(logged), "the number is content, which must not be logged"
 
 
 async def test_one_who_may_read_alone_takes_a_package_and_registers_nothing(office: Office) -> None:
@@ -439,7 +441,7 @@ async def test_an_organisation_waits_for_its_own_documents_alone(monkeypatch: py
     for _ in range(10):
         await asyncio.sleep(0)
     assert running == [b'{"text": "long"}', b'{"text": "short"}']
-    assert sum(each.done() for each in asked) == 3, "so many wait that more are refused"
+    assert sum(each.done() for each in asked) == 3, "requests above the limit must be refused"
     goes_on.set()
     assert await other == b'{"text": "short"}'
     ended = await asyncio.gather(*asked, return_exceptions=True)

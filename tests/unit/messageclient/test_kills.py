@@ -161,21 +161,23 @@ async def _settled(
     await Fetching(vaults, organisation, client, lambda: datetime.now(UTC)).look()
     await _send_all(own, organisation, client, _SOON)
     posted = [_said(each) for each in service.posted]
-    assert max(Counter(posted).values()) == 1, "sent twice"
+    assert max(Counter(posted).values()) == 1, "a message was sent twice"
     own_desk, kept = desk_at(own.gate, organisation), {draft: text for _, draft, text in told}
     for draft, text in kept.items():
         assert (await own_desk.draft(draft)).content.text == text, "a draft is lost"
     sent, waiting = ({draft for what, draft, _ in told if what == kind} for kind in ("sent", "window"))
-    assert {kept[each] for each in sent} <= set(posted), "lost"
-    assert not {kept[each] for each in waiting} & set(posted), "sent within the time for undoing"
+    assert {kept[each] for each in sent} <= set(posted), "a message is lost"
+    assert not {kept[each] for each in waiting} & set(posted), (
+        "a message was sent before its undo window ended"
+    )
     undone = set(sorted(waiting)[::2])
     for draft in undone:
         assert (await desk_at(own.gate, organisation, LATER).undo(draft)).stage is DraftStage.OPEN
     await _send_all(own, organisation, client, 2 * LATER)
     posted = [_said(each) for each in service.posted]
-    assert max(Counter(posted).values()) == 1, "sent twice"
+    assert max(Counter(posted).values()) == 1, "a message was sent twice"
     assert {kept[each] for each in waiting - undone} <= set(posted)
-    assert not {kept[each] for each in undone} & set(posted), "sent although it was undone"
+    assert not {kept[each] for each in undone} & set(posted), "a message was sent although it was undone"
     for draft in waiting - undone:
         try:
             await own_desk.undo(draft)
@@ -184,8 +186,8 @@ async def _settled(
         raise AssertionError("undone although it was sent")
     async with own.open(organisation, MK) as vault:
         shown = await _shown(vault)
-    assert max(shown.values()) == 1, "shown twice"
-    assert came | {each["messageId"] for each in service.posted} <= set(shown), "not shown"
+    assert max(shown.values()) == 1, "a message is shown twice"
+    assert came | {each["messageId"] for each in service.posted} <= set(shown), "a message is not shown"
 
 
 async def _send_all(

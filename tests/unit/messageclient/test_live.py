@@ -148,7 +148,7 @@ async def test_persons_who_have_it_open_see_each_other_and_are_in_no_log(pages: 
         assert gone.present == {}
     after = await pages.office.events()
     assert [event for event, _ in after[len(before) :] if "opening" not in event] == []
-    assert len(after) <= len(before) + 1, "only that the test itself read the log"
+    assert len(after) <= len(before) + 1, "only the test's own reading of the log may add an entry"
 
 
 async def test_a_page_that_asks_now_and_then_is_there_for_a_while(pages: Pages) -> None:

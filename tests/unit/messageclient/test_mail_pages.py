@@ -62,8 +62,8 @@ async def test_the_first_page_leads_to_what_is_unread(room: Mailroom) -> None:
     assert page.status_code == 200
     assert re.findall(r'<a href="/conversation/[^"]+">\s*<span class="unseen">Oläst:', page.text)
     assert "Mullsjö kommun, Elevhälsan" in page.text
-    assert "Överflyttning av ärende" not in page.text, "only what is unread"
-    assert "Elevhälsa</a>" not in page.text, "a mailbox that she has no right to"
+    assert "Överflyttning av ärende" not in page.text, "only unread conversations must be listed"
+    assert "Elevhälsa</a>" not in page.text, "a mailbox to which she has no right must not be listed"
 
 
 async def test_what_has_lain_unread_is_said_over_the_list_and_leads_to_the_oldest(room: Mailroom) -> None:
@@ -97,7 +97,7 @@ async def test_a_message_that_is_too_large_says_what_to_do(room: Mailroom) -> No
     page = (await anna.get(f"/conversation/{kept.id}")).text
     assert "Meddelandet är för stort att hämta." in page
     assert "Be avsändaren sända det igen i mindre delar" in page
-    assert f"/message/{large.id}/raw" not in page, "there is none"
+    assert f"/message/{large.id}/raw" not in page, "there must be no link to content that was not fetched"
 
 
 async def test_a_recipient_that_vanishes_before_send_is_named_with_what_to_do_and_the_draft_stays(
@@ -228,7 +228,7 @@ async def test_the_senders_own_time_stands_beside_that_of_arrival_where_they_dif
     assert len(said) == 1
     assert str(future.year) in said[0]
     places = [page.index(f'id="m-{one.id}"') for one in dated]
-    assert places == sorted(places), "the newest to arrive first"
+    assert places == sorted(places), "messages must be ordered by arrival, the newest first"
     conversation(office, "soc", message(office, MULLSJO, SOC, "Nyss", "Text", NOW + timedelta(minutes=1)))
     listed = (await anna.get("/mailbox/soc/open")).text
     assert listed.index("Nyss") < listed.index("Daterat")
@@ -245,7 +245,7 @@ async def test_a_conversation_on_paper_has_whole_dates(room: Mailroom) -> None:
     anna = await room.visit()
     page = await anna.get(f"/conversation/{the_sip(room)}/print")
     assert re.search(r">\s*26 november 2026 \d\d:\d\d\s*<", page.text)
-    assert not re.search(r">\s*\d\d:\d\d\s*<", page.text), "no time of day alone"
+    assert not re.search(r">\s*\d\d:\d\d\s*<", page.text), "no time of day may be without its date"
 
 
 async def test_a_long_list_goes_on_where_it_stopped(room: Mailroom) -> None:
@@ -319,7 +319,7 @@ async def test_a_message_is_written_answered_checked_sent_and_undone(room: Mailr
     begun = await anna.post(f"/message/{one.messages[-1].id}/reply")
     form = await anna.follow(begun)
     draft = begun.headers["location"]
-    assert "Dnr EH 2026/44" in form.text, "the sender's reference is returned"
+    assert "Dnr EH 2026/44" in form.text, "the answer must return the sender's reference"
     reviewed = await anna.post(
         draft,
         ("Yttrande.pdf", PDF),
@@ -340,8 +340,10 @@ async def test_a_message_is_written_answered_checked_sent_and_undone(room: Mailr
     waiting = await anna.follow(sent)
     assert 'data-seconds="10"' in waiting.text
     again = await anna.post(f"{draft}/send", version=version[1])
-    assert again.headers["location"] == f"{draft}/sending", "a second tab sends nothing twice"
-    assert (await anna.get(draft)).headers["location"] == f"{draft}/sending", "nothing of it can change"
+    assert again.headers["location"] == f"{draft}/sending", "a second tab must not send again"
+    assert (await anna.get(draft)).headers["location"] == f"{draft}/sending", (
+        "the draft can no longer be edited"
+    )
     undone = await anna.post(f"{draft}/undo")
     assert "Tiden passar." in (await anna.follow(undone)).text
     assert room.office.drafts[draft.rpartition("/")[2]].stage is DraftStage.OPEN
@@ -534,7 +536,7 @@ async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room:
     draft = (await anna.post("/mailbox/soc/write")).headers["location"]
     found = await anna.post(draft, version="1", find="mullsjo", text="Påbörjad", look="yes")
     assert f'value="{TO}"' in found.text
-    assert "Påbörjad</textarea>" in found.text, "what was typed is saved on the way"
+    assert "Påbörjad</textarea>" in found.text, "a lookup must save the typed text"
     kept = room.office.drafts[draft.rpartition("/")[2]]
     chosen = await anna.post(draft, version=str(kept.version), text="Påbörjad", add=TO)
     assert f'name="remove" value="{TO}"' in (await anna.follow(chosen)).text
@@ -598,9 +600,9 @@ async def test_a_draft_that_a_colleague_took_over_keeps_both_texts(room: Mailroo
     assert "En text" in answer.text
     assert "Inte sparat: Bo Berg har tagit över utkastet" in answer.text
     assert f'action="/draft/{draft}/take-over"' in answer.text
-    assert 'name="review"' not in answer.text, "it would be refused again"
+    assert 'name="review"' not in answer.text, "the review must not be offered, as it would be refused again"
     assert re.findall(r"<(\w+)[^>]* autofocus", answer.text) == ["div"], (
-        "what happened, and no field below it"
+        "the notice must have the focus, instead of a field below it"
     )
     await anna.post(f"/draft/{draft}/take-over")
     assert (await anna.post(f"/draft/{draft}/save", version="4", text="Min rad")).json()["said"] == "Sparat"
@@ -626,9 +628,11 @@ async def test_what_was_typed_stays_when_a_draft_is_taken_over_again(room: Mailr
     fields = posted_again(refused.text, subject="Ämne", text="Bos text, med min rad")
     answer = await anna.post(f"/draft/{draft}/take-over", **fields)
     assert (answer.status_code, "Utkastet är ditt nu" in answer.text) == (200, True)
-    assert "Bos text, med min rad</textarea>" in answer.text, "saved, since nobody has changed it meanwhile"
+    assert "Bos text, med min rad</textarea>" in answer.text, (
+        "the text must be saved, as the draft has not changed meanwhile"
+    )
     assert room.office.drafts[draft].content.text == "Bos text, med min rad"
-    assert "Första försöket" in answer.text, "to copy from"
+    assert "Första försöket" in answer.text, "the first text must be shown, to copy from"
     assert 'name="review"' in answer.text
     version = version_in(answer.text)
     saved = await anna.post(f"/draft/{draft}/save", version=version, subject="Ämne", text="Allt")
@@ -702,7 +706,9 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     room.office.add(one.id, news)
     stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
     assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
-    assert f'action="/draft/{draft.id}/send"' not in stopped.text, "it would stop again"
+    assert f'action="/draft/{draft.id}/send"' not in stopped.text, (
+        "sending must not be offered, as it would be stopped again"
+    )
     assert headings(stopped.text)[:2] == [
         ("1", "Granska innan du skickar"),
         ("2", "Mullsjö kommun, Elevhälsan"),
@@ -713,7 +719,9 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     room.office.add(one.id, more)
     await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
     again = await anna.post(f"/draft/{draft.id}/send", version=str(version))
-    assert (again.status_code, "inställt" in again.text) == (409, True), "only what was shown is read"
+    assert (again.status_code, "inställt" in again.text) == (409, True), (
+        "only messages that were shown count as read"
+    )
     shown = re.search(r'name="messages" value="(\d+)"', again.text)
     assert shown is not None
     read = await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
@@ -735,7 +743,9 @@ async def test_a_second_person_approves_before_it_is_sent(room: Mailroom) -> Non
     draft = await ready(room)
     assert "/send" not in (await anna.get(f"/draft/{draft}/review")).text
     await anna.post(f"/draft/{draft}/ask", version="2")
-    assert "/approve" not in (await anna.get(f"/draft/{draft}/review")).text, "never one's own"
+    assert "/approve" not in (await anna.get(f"/draft/{draft}/review")).text, (
+        "a person must not approve their own draft"
+    )
     assert (await anna.post(f"/draft/{draft}/approve", version="3")).status_code == 409
     assert "/approve" in (await eva.get(f"/draft/{draft}/review")).text
     await eva.post(f"/draft/{draft}/approve", version="3")
@@ -964,4 +974,4 @@ async def test_a_person_on_our_own_side_is_typed_checked_and_sent(room: Mailroom
     (person,) = room.office.drafts[draft].content.persons
     assert (person.root, person.extension, person.label) == (fields["person-kind"], address, "Anna Andersson")
     await anna.post(f"{place}/save", version="4", subject="Hej", text="Hej igen")
-    assert room.office.drafts[draft].content.persons == (person,), "another form leaves it as it is"
+    assert room.office.drafts[draft].content.persons == (person,), "another form must not change the persons"

@@ -243,7 +243,7 @@ async def test_a_mailbox_that_lies_unread_for_its_manned_hours_is_told_of_once_a
     house.office.pass_by(86_400)
     await house.office.receives()
     await house.turn()
-    assert len(house.post.sent) == 1, "it has been told, and all of it has not been read"
+    assert len(house.post.sent) == 1, "no second notice before everything has been read"
     assert await house.events(MKEvent.MK_MAILBOX_ESCALATED) == [{"mailbox": "box"}]
     await house.read_all()
     await house.office.receives()

@@ -73,7 +73,7 @@ async def test_a_person_begins_no_more_drafts_than_so_many_and_is_led_to_them(
     for path in (f"/message/{message}/reply", f"/mailbox/{SOC}/write"):
         refused = await anna.post(path)
         assert (refused.status_code, "Inget utkast påbörjades: du har redan 2" in refused.text) == (409, True)
-        assert "Det första" in refused.text, "there they can be sent or deleted"
+        assert "Det första" in refused.text, "the page must list the drafts, to send or delete them"
     await whole.give("bo", SOC, Right.READ, Right.WRITE)
     bo = await whole.visit("bo")
     assert (await bo.post(f"/message/{message}/reply")).status_code == 303
@@ -261,7 +261,9 @@ async def test_a_long_conversation_is_printed_and_chosen_from_part_by_part_and_s
             page = await anna.get(address)
             said += re.findall(r"Meddelande \d till \d av \d|Meddelande \d av \d", page.text)
             assert (later in page.text) is (len(said) > 1), place
-            assert f"{earlier}{later}" not in re.sub("<[^>]*>", "", page.text), "two links, and not one word"
+            assert f"{earlier}{later}" not in re.sub("<[^>]*>", "", page.text), (
+                "the two links must be separated"
+            )
             found = hrefs(page, rf"{conversation}/{place}\?before=[^\"]+")
             address = next((each for each in found if f'href="{each}"' in page.text), "")
             assert (earlier in page.text) is bool(address), place

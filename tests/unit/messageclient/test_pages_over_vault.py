@@ -81,7 +81,9 @@ async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undo
     sent = await anna.post(f"{draft}/send", version=version_in(page.text))
     assert "Skickas till" in (await anna.follow(sent)).text
     away = (await anna.get(href[1].replace("&amp;", "&"))).text
-    assert f'<a href="{draft}/sending">Ångra sändningen …</a>' in away, "whoever went elsewhere finds back"
+    assert f'<a href="{draft}/sending">Ångra sändningen …</a>' in away, (
+        "other pages must link back to the undo window"
+    )
     way = re.search(r'href="(/message/[^"]+/way)"', (await anna.get("/outbox")).text)
     assert way is not None
     assert f'href="{draft}/sending"' in (await anna.get(way[1])).text
@@ -125,7 +127,9 @@ async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault)
     message = await sent(room.vaults)
     anna, office = await room.visit(ANNA), room.vaults
     case = (await office.desk().way(message)).conversation
-    assert "Komplettera" not in (await anna.get(f"/conversation/{case}")).text, "it has not left yet"
+    assert "Komplettera" not in (await anna.get(f"/conversation/{case}")).text, (
+        "a message that is not sent yet cannot be added to"
+    )
     async with office.service.running() as client:
         office.pass_by(11)
         await sending(office, client).turn()

@@ -132,7 +132,7 @@ async def test_what_an_event_names_is_fetched_without_a_list_of_all_that_lies_th
     run = Run()
     async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
         await lines(office, 1)
-        async with asyncio.timeout(60):  # The first round has a list, and so has the stream's beginning.
+        async with asyncio.timeout(60):  # Both the first round and the start of the stream request a list.
             while len(first := incoming(service)) < 3:
                 await asyncio.sleep(0.05)
         service.receives()
@@ -357,7 +357,9 @@ async def test_a_service_is_gone_while_it_is_for_one_organisation_and_each_reads
     await rounds([one, two], states, 40)
     reason = "the message service gave no usable answer (timeout)"
     assert noted[0] == ("mt.example.se", "")
-    assert set(noted[1:]) == {("mt.example.se", reason)}, "it does not come and go in turn"
+    assert set(noted[1:]) == {("mt.example.se", reason)}, (
+        "the state must not alternate with the organisations' results"
+    )
     clock[0] += timedelta(hours=1)
     await rounds([one, two], states, 40)
     assert states.away_since(two.organisation) == NOW
@@ -461,7 +463,7 @@ async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list()
     await rounds([client("a", "mt.example.se", service)], states, 1000, pause=3600)
     assert service.begun[:2] == [("", 300), ("17", 300)]
     assert len(service.begun) > 5
-    assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
+    assert len(service.at) <= 3, "lists may be requested only at the start, and when the stream first begins"
 
 
 @dataclass
@@ -600,8 +602,8 @@ async def test_a_stream_that_ends_with_its_token_goes_on_with_the_next_before_a_
     service = Streams(silent=100, good=False)
     states = ServiceStates(lambda: NOW, nobody)
     await rounds([client("a", "mt.example.se", service)], states, 1050, pause=1)
-    assert len(service.begun) == 11, "no pause between them"
-    assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
+    assert len(service.begun) == 11, "each stream must follow the previous one without a pause"
+    assert len(service.at) <= 3, "lists may be requested only at the start, and when the stream first begins"
 
 
 @in_virtual_time

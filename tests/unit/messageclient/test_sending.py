@@ -141,7 +141,7 @@ async def test_a_conversation_that_is_done_is_opened_again_when_its_answer_did_n
     lines = (await desk.lines(Folder.MINE, "box")).lines
     assert [one.id for one in lines] == [case] * (end != "ACCEPTED")
     shown = await desk.conversation(case)
-    assert shown.handler is not None, "it is still with who answered it"
+    assert shown.handler is not None, "the handler who answered must be kept"
 
 
 async def test_an_address_whose_last_messages_got_no_receipt_is_to_be_looked_at_twice(office: Office) -> None:
@@ -187,7 +187,9 @@ async def test_what_another_client_sent_is_followed_to_its_end(office: Office) -
     assert line.delivery.status is MessageStatus.ACCEPTED
     draft = await office.desk().new_draft("box", DraftContent((TO,), "Beslut", "Hej"))
     (check,) = (await office.desk().review(draft.id)).recipients
-    assert (check.cautions, check.last_receipt_at) == (frozenset(), office.now), "it was written to before"
+    assert (check.cautions, check.last_receipt_at) == (frozenset(), office.now), (
+        "the recipient has been written to before"
+    )
 
 
 async def test_undoing_and_sending_at_the_same_moment_do_one_of_both(office: Office) -> None:
@@ -207,7 +209,7 @@ async def test_undoing_and_sending_at_the_same_moment_do_one_of_both(office: Off
             first, _, second = await asyncio.gather(*acts[:: -1 if number % 2 else 1])
             await sending(office, client).turn()
             posted = [one for one in office.service.posted if text in str(one)]
-            assert [first, second].count(True) <= 1, "undone twice"
+            assert [first, second].count(True) <= 1, "a message was undone twice"
             assert len(posted) == (0 if True in (first, second) else 1)
             kept = await anna.draft(draft.id)
             assert (kept.stage is DraftStage.OPEN, kept.content.text) == (True in (first, second), text)
@@ -255,7 +257,7 @@ async def test_who_is_killed_after_the_post_leaves_a_message_that_is_found_and_n
                 await sending(office, client).turn()
         assert len(office.service.posted) == 1
         await sending(office, client).turn()
-        assert await stage(office, message) is Stage.OUTBOX, "it is still the first process's"
+        assert await stage(office, message) is Stage.OUTBOX, "the first process still has the lease"
         office.pass_by(16 * 60)
         await sending(office, client).turn()
     assert await stage(office, message) is Stage.HANDED_OVER
@@ -380,7 +382,9 @@ async def test_without_events_a_receipt_is_seen_within_half_a_minute_however_lat
         office.pass_by(25)
         await sender.turn()
         assert [each for each in office.service.asked if "WAITING_FOR_RECEIPT" in each]
-        assert len(office.service.asked) == 1, "what waits is not looked for among everything that was sent"
+        assert len(office.service.asked) == 1, (
+            "waiting messages must not be searched for among all that were sent"
+        )
         office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
         office.pass_by(25)
         await sender.turn()
@@ -445,7 +449,7 @@ async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once
     async with office.service.running() as client:
         await sending(office, client).turn()
         assert len(office.service.posted) == 1
-        assert office.service.asked, "it may have been there"
+        assert office.service.asked, "the message service must be searched first, as it may have the message"
 
 
 class Away(WorkerGate[MessageClientVault]):
@@ -484,11 +488,13 @@ async def test_what_an_outage_cuts_off_goes_on_with_the_next_turn_and_is_looked_
         office.service.careless = True
         await worker.turn()
         assert len(office.service.posted) == 1
-        assert office.service.asked[0].startswith("GET list"), "it may have been there"
+        assert office.service.asked[0].startswith("GET list"), (
+            "the message service must be searched first, as it may have the message"
+        )
         assert await stage(office, message) is Stage.HANDED_OVER
         asked = len(office.service.asked)
         await worker.turn()
-        assert len(office.service.asked) == asked, "nothing is left"
+        assert len(office.service.asked) == asked, "no work may be left"
 
 
 class Broken(Away):

@@ -63,7 +63,7 @@ async def test_an_absent_handlers_conversations_go_to_the_substitute_until_that_
     assert "hos dig, i stället för Anna som är frånvarande" in bos
     assert conversation not in await mine(house, "cia")
     assert "hos Anna, frånvarande; Bo vikarierar" in (await (await house.visit("cia")).get(conversation)).text
-    assert conversation in await mine(house, "anna"), "whoever comes back early finds what is theirs"
+    assert conversation in await mine(house, "anna"), "a handler who returns early must find the conversation"
     house.clock.ahead += _AWAY
     if writes_already:
         assert conversation not in await mine(house, "bo")

@@ -317,7 +317,7 @@ async def test_every_route_leaves_entries_of_what_is_seen_and_done(whole: Whole)
         for method in (route.methods or {"GET"}) - {"HEAD"}
     }
     untried = {each for each in routes if each not in known and each[1] not in SHOWS_NOTHING}
-    assert untried == set(), "give each of these its row in WALK"
+    assert untried == set(), "add a row for each of these to WALK"
 
 
 async def walked(whole: Whole, walk: Sequence[Sight], ids: dict[str, str]) -> list[tuple[str, str, set[str]]]:
@@ -401,7 +401,7 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
     assert "Öppet innehåll" in (await bo.get(listed["Öppen"].replace("&amp;", "&"))).text
     place = listed["Orosa"].partition("?")[0]
     page = await anna.get(place)
-    assert "Hemligt innehåll" in page.text, "who works there is not asked"
+    assert "Hemligt innehåll" in page.text, "a person who works in the mailbox is not asked for a reason"
     (way,) = hrefs(page, '/message/[^"]+/way')
     (file,) = hrefs(page, '/message/[^"]+/file/[^"]+')
     ways = (place, f"{place}/print", way, way.replace("/way", "/readers"), file)
@@ -420,7 +420,7 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
     assert (entry.ids["reason"], entry.principal) == ("supervision", f"user:{await whole.person('bo')}")
     whole.clock.forward(3601)
     again = await whole.visit("bo")
-    assert (await again.get(place)).status_code == 403, "it is good for an hour"
+    assert (await again.get(place)).status_code == 403, "a stated reason is valid for an hour"
 
 
 # --- who can read -----------------------------------------------------------------------------------------

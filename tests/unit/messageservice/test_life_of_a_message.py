@@ -148,7 +148,7 @@ async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
         kept = await vault.receipt_for_message(record.id, Direction.IN)
         events = [entry.event for entry in await vault.find_log(record.id)]
     assert await status(installation, organisation, record.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
-    assert kept is not None, "it is evidence all the same"
+    assert kept is not None, "a late receipt must be kept as evidence"
     assert events[-2:] == [MTEvent.MT_RECEIPT_RECEIVED, MTEvent.MT_MESSAGE_LATE]
 
 

@@ -49,7 +49,7 @@ async def test_what_is_small_finds_a_thread_however_much_large_work_waits() -> N
         small = [await asyncio.to_thread(len, "small") for _ in range(64)]
         assert small == [5] * 64
         assert await offload(10, lambda: "on the loop") == "on the loop"
-        assert len(begun) == AT_ONCE, "the others wait"
+        assert len(begun) == AT_ONCE, "the other large jobs must wait"
     finally:
         may_end.set()
     assert await asyncio.gather(*large) == [*range(64)]

@@ -60,7 +60,7 @@ async def talking(
             await talk(reader, writer)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # The client has left, or the test is over.
+            pass  # The client has hung up, or the test is over.
         finally:
             writer.close()
 

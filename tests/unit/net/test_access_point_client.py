@@ -185,7 +185,7 @@ async def test_an_envelope_may_come_with_the_news_of_it_byte_for_byte(
     told = Poll((), (replace(ITEM, envelope=envelope),))
     answer = reply(json.dumps(encode_poll(told)).encode())
     assert await answered(way, answer, "poll") == told
-    assert "envelope=" not in repr(told), "what is shown of an item has no content (invariant 9)"
+    assert "envelope=" not in repr(told), "an item's representation must not show content (invariant 9)"
 
 
 @pytest.mark.parametrize("envelope", [None, 7, "a", "a===", "a b=", "\u00e5"])

@@ -334,10 +334,10 @@ async def test_grounds_are_the_same_all_day_while_they_hold() -> None:
         there.now += timedelta(minutes=90)
         assert there.take()
         assert (await grounds(there, checks)).name == first.name
-        assert there.take() == ["/ocsp", "/root.crl"], "they were fetched, all the same"
+        assert there.take() == ["/ocsp", "/root.crl"], "the answers must have been fetched again"
         there.now += timedelta(minutes=40)
         later = await grounds(there, checks)
-        assert later.name != first.name, "the first answer was over"
+        assert later.name != first.name, "the first answer has expired"
         there.now += DAY
         assert (await grounds(there, checks)).name not in (first.name, later.name)
 

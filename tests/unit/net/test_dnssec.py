@@ -96,7 +96,9 @@ async def test_a_resolver_that_strips_the_bit_changes_the_verdict(
         assert await place.outcome(participant) is DiscoveryUntrusted
         assert "DNSSEC status of SML's answers: not authenticated" in caplog.messages
         assert await place.outcome(participant) is DiscoveryUntrusted
-        assert len([each for each in caplog.messages if "DNSSEC" in each]) == 1, "once, until it changes"
+        assert len([each for each in caplog.messages if "DNSSEC" in each]) == 1, (
+            "logged only once, until the status changes"
+        )
 
 
 @pytest.mark.parametrize("participant", [HABO, NOBODY], ids=["an address", "a denial"])
@@ -133,7 +135,7 @@ async def test_where_dnssec_is_not_required_the_word_is_logged_and_changes_nothi
     assert told == [
         (logging.INFO, Dnssec.AUTHENTICATED.value),
         (logging.WARNING, Dnssec.NOT_AUTHENTICATED.value),
-    ], "what is as it should be is no warning"
+    ], "an authenticated answer must not be logged as a warning"
 
 
 async def test_one_resolver_that_is_not_trusted_is_one_too_many() -> None:
@@ -163,7 +165,9 @@ async def test_an_answer_that_is_kept_does_not_show_that_a_name_server_answers()
         assert not (await place.resolver.naptr(name)).fresh
         nobody = bdxl.host(NOBODY, ZONE)
         assert (await place.resolver.naptr(nobody)).fresh
-        assert not (await place.resolver.naptr(nobody)).fresh, "that there is nobody is kept, too"
+        assert not (await place.resolver.naptr(nobody)).fresh, (
+            "an answer that the name does not exist must be cached, too"
+        )
 
 
 async def test_a_name_server_that_says_nothing_is_told_of_in_words() -> None:

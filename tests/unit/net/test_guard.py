@@ -120,7 +120,7 @@ async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_err
         (record.levelname, record.getMessage()) for record in caplog.records if record.levelno > logging.INFO
     ]
     assert said == [("WARNING", "Cancel 1 running task(s), timeout graceful shutdown exceeded")]
-    assert not any("CTRL+C" in line for line in caplog.messages), "there is no terminal to type it at"
+    assert not any("CTRL+C" in line for line in caplog.messages), "there is no terminal for that advice"
 
 
 async def test_an_answer_that_has_begun_when_the_server_ends_stays_without_its_end() -> None:

@@ -123,7 +123,7 @@ async def test_a_listener_that_is_not_trusted_is_told_nothing(way: Way) -> None:
     """It is not trusted if its issuer or its name is another one."""
 
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        pytest.fail("it was called")
+        pytest.fail("the application was called")
 
     caller = way.caller()
     async with way.reached(never, caller, host="elsewhere") as (url, (client,)):

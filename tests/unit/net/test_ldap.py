@@ -81,7 +81,7 @@ async def test_members_are_found_by_their_names_and_called_as_the_sign_in_servic
 ) -> None:
     found = await read(server, NIGHT)
     assert found == GroupListing(frozenset({ListedPerson("sub-anna", ""), ListedPerson("sub-bo", "")}))
-    assert {each.name for each in found.people} == {"Anna Åberg", "?"}  # One has a mark of direction.
+    assert {each.name for each in found.people} == {"Anna Åberg", "?"}  # U+202E makes a name unusable.
 
 
 async def test_a_name_that_is_written_in_another_way_is_the_same_person(server: Slapd) -> None:
@@ -165,7 +165,7 @@ def test_tls_without_a_context_is_not_made() -> None:
         LdapDirectory(Slapd(Path()).settings(security=LdapSecurity.TLS), None)
 
 
-# What is no whole answer.
+# Failed and incomplete answers.
 
 
 async def test_a_wrong_password_is_said_to_be_one(server: Slapd) -> None:
@@ -231,7 +231,7 @@ async def test_a_reading_whose_caller_gives_up_ends_with_its_connection(tmp_path
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        # The thread would otherwise wait for an hour, and the process with it.
+        # Otherwise the thread would wait for an hour, and keep the process from exiting.
         async with asyncio.timeout(60):
             while reading_threads():
                 await asyncio.sleep(0.01)

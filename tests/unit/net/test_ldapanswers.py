@@ -170,7 +170,7 @@ def _changed(drawn: random.Random, answer: bytes) -> bytes:
                 content[at:at] = content[at : at + drawn.randrange(1, 9)]
             case _:
                 content[at:at] = bytes(drawn.choices((0x30, 0x31, 0x02, 0xA0, 0, 1, 2, 3), k=2))
-    size = len(content) - 2  # Mostly the one that it has, so that what is within is looked at.
+    size = len(content) - 2  # Mostly state the actual size, so that the reader gets to the inner elements.
     if size < 128 and drawn.random() < 0.9:
         content[1] = size
     return bytes(content)

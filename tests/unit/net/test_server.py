@@ -77,7 +77,7 @@ async def until_hung_up_on(reader: asyncio.StreamReader, writer: asyncio.StreamW
         for _ in range(10_000):
             writer.write(piece)
             await writer.drain()
-        pytest.fail("everything is taken")
+        pytest.fail("the server never hung up")
     with contextlib.suppress(ConnectionError):
         return await reader.read()
     return b""

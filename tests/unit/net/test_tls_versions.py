@@ -57,7 +57,9 @@ def outdated_client(place: Place, kind: str) -> TlsContext:
 @pytest.mark.parametrize("kind", REFUSED)
 async def test_2_4_1_a_neither_as_a_server_nor_as_a_client(place: Place, kind: str) -> None:
     async with answering(hello, outdated_server(place, kind)) as url:
-        assert await greets(outdated_client(place, kind), url), "among themselves they get along"
+        assert await greets(outdated_client(place, kind), url), (
+            "the outdated client and server must work with each other"
+        )
         assert not await greets(client_tls(trust=place.trust), url)
     async with answering(hello, server_tls(place.server).serving()) as url:
         assert not await greets(outdated_client(place, kind), url)

@@ -114,7 +114,7 @@ def test_a_state_that_cannot_be_used_leaves_the_former_in_use_and_is_told_once(
     for _ in range(3):
         assert followed.current() is before
     (own / "smp/First.pem").unlink()
-    assert followed.current() is before, "a purpose without any certificate is one that is being filled"
+    assert followed.current() is before, "a folder without certificates may be about to be filled"
     shutil.rmtree(own)
     assert followed.current() is before
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]

@@ -65,8 +65,8 @@ async def test_a_backup_of_everything_is_whole_and_can_be_restored(ground: Groun
     assert len(found) == len(backup.manifest.files)
     assert shown == sorted(shown)
     assert shown[-1] == sum(each.bytes for each in backup.manifest.files)
-    assert len(set(shown)) > len(found), "the way through each file is shown, too"
-    # Other tests may have taken bodies of their organisations away: the list says so, and so does the drill.
+    assert len(set(shown)) > len(found), "progress within each file must be shown, too"
+    # Other tests may have removed bodies of their organisations; manifest and drill must both show that.
     lost = [any("bodies that" in what for what in each.differences) for each in found]
     assert lost == [each.file.lost > 0 for each in found]
     assert [each.passed for each in found] == [each.file.lost == 0 for each in found]
@@ -141,7 +141,7 @@ async def test_it_is_of_one_moment_while_messages_come_and_go(ground: Ground) ->
             await asyncio.sleep(0.01)
         begun = done[0]
         made = await ground.create(ground.organisation)
-        assert done[0] > begun, "messages flowed meanwhile"
+        assert done[0] > begun, "no message was exchanged during the backup"
     (file,) = made.manifest.files
     assert file.lost == 0
     found = await ground.drill(made)

@@ -66,7 +66,7 @@ async def test_the_last_isolation_check_in_the_log_counts(installation: Installa
         assert found is not None
         assert found.good is good
         assert datetime.now(UTC) - found.at < timedelta(hours=1)
-    assert await seen(installation, other) == {}, "another organisation's evidence is not ours"
+    assert await seen(installation, other) == {}, "another organisation's evidence must not count"
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -100,7 +100,7 @@ async def test_evidence_is_found_behind_many_entries(
     later = await compliance._last_entries(
         cast(Administration, installation), organisation, datetime.now(UTC) + timedelta(days=100)
     )
-    assert later == {}, "the log is not read further back than evidence counts"
+    assert later == {}, "the log must not be read further back than evidence counts"
 
 
 def witness(seconds: int | None = 0, fault: str = "", clock: int = 0) -> WitnessState:
@@ -264,5 +264,5 @@ async def test_what_all_organisations_have_in_common_is_looked_at_once_for_all_r
     async with compliance.surveying(installation, scope) as known:
         for one in registered:
             found = await compliance.collect(installation, one.organisation, scope, known)
-            assert not found["keys.inventory"].good, "it has no keys"
+            assert not found["keys.inventory"].good, "an organisation without keys must not pass"
     assert sorted(read) == sorted(vaults.values())

@@ -104,7 +104,7 @@ def test_what_was_disposed_of_by_decision_is_explained_and_one_more_is_not() -> 
     assert of_retention(ages, {Retention.READING: 3}, NOW).good
     assert not of_retention(ages, {Retention.READING: 2}, NOW).good
     assert not of_retention(ages, {}, NOW).good
-    assert not of_retention([{Retention.READING: (0, 0, 0)}], {}, NOW).good, "an empty log is no evidence"
+    assert not of_retention([{Retention.READING: (0, 0, 0)}], {}, NOW).good, "an empty log is not evidence"
 
 
 def used(now: datetime, *names: str) -> Uses:
@@ -116,7 +116,7 @@ def used(now: datetime, *names: str) -> Uses:
 
 def test_a_name_without_a_key_in_hardware_turns_the_row() -> None:
     house = founded()
-    assert of_staff(house.record, used(house.now), house.now) is None, "nobody ran anything"
+    assert of_staff(house.record, used(house.now), house.now) is None, "no command was run"
     nobody = of_staff(house.record, used(house.now, "eva"), house.now)
     assert nobody is not None
     assert not nobody.good
@@ -132,7 +132,7 @@ def test_a_name_without_a_key_in_hardware_turns_the_row() -> None:
     later = house.now + timedelta(days=400)
     ended = of_staff(house.record, used(later, "eva"), later)
     assert ended is not None
-    assert not ended.good, "the key has ended"
+    assert not ended.good, "an expired key must not count"
 
 
 PASSED = {"backup": "ab", "taken": NOW.isoformat(), "compared": "90", "differences": "0", "seconds": "12"}

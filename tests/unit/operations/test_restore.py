@@ -114,7 +114,7 @@ async def test_one_organisation_is_as_it_was_and_another_goes_on_meanwhile(groun
     enough.set()
     await task
     async with ground.installation.open(other, AP) as vault:
-        assert len(await vault.waiting(sent + 1)) == sent, "nothing of another's was lost"
+        assert len(await vault.waiting(sent + 1)) == sent, "the other organisation must lose nothing"
     await suspended(ground)
     after = await contents(ground)
     for role in Role:
@@ -127,7 +127,7 @@ async def test_one_organisation_is_as_it_was_and_another_goes_on_meanwhile(groun
         for item in await vault.inbox(10):
             reader = await vault.incoming_body(item.id)
             assert reader is not None
-            assert await reader.read_all(), "bodies are there too"
+            assert await reader.read_all(), "bodies must be restored, too"
 
 
 async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_closed_as_ever(
@@ -340,7 +340,7 @@ async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path)
                     assert reader is not None
                     assert await reader.read_all()
             log = await installation.gate.read_operator_log(0, 5000)
-            assert "org:backup:made" not in [each.event for each in log], "its log is that of the backup"
+            assert "org:backup:made" not in [each.event for each in log], "its log must be that of the backup"
             assert [each.event for each in log].count("org:restore:done") == 2
 
 
@@ -419,4 +419,4 @@ async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_p
         opened = (
             "SELECT datname FROM pg_database WHERE datname ~ '^d' AND coalesce(datacl::text, '{=') ~ '[{,]='"
         )
-        assert theirs.ask(opened) == [], "nobody but our logins gets in, not into the former one either"
+        assert theirs.ask(opened) == [], "only our logins may connect, also to the former database"

@@ -220,7 +220,7 @@ def test_level_process_is_set_up_for_root_and_readable_to_processes_of_others(tm
     for name in ("secrets", "seals", "objects"):
         assert mode(folder / name) == 0o700
     assert mode(folder / "passphrase") == 0o600
-    assert not (folder / "database").exists(), "the database is elsewhere"
+    assert not (folder / "database").exists(), "no folder is needed for a database that is elsewhere"
     assert "User=root\n" in (folder / "samdrift.service").read_text()
     assert "sudo -u root" in ended.output
 

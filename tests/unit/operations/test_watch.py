@@ -131,7 +131,7 @@ async def test_changes_are_held_back_and_joined_in_the_next_mail(ground: Ground)
     ground.gone.add(Dependency.DATABASE)
     await ground.minutes(3)
     assert ground.subjects() == ["Samdrift, prov: 1 larm"]
-    for _ in range(3):  # It flaps, and other things break with it.
+    for _ in range(3):  # It flaps, and the object store fails with it.
         ground.gone.discard(Dependency.DATABASE)
         await ground.minutes(1)
         ground.gone |= {Dependency.DATABASE, Dependency.OBJECTS}

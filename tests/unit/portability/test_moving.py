@@ -176,7 +176,9 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
     await move.leave()
     await move.take_in(exported)
     registry = move.installation.gate.registry
-    assert not any(registry.serves(move.organisation, role) for role in Role), "until it is resumed"
+    assert not any(registry.serves(move.organisation, role) for role in Role), (
+        "it must not be served until it is resumed"
+    )
     await move.set_state(RegistrationState.ACTIVE)
     for role in Role:
         async with move.installation.open(move.organisation, role) as vault:  # type: ignore[call-overload]
@@ -311,7 +313,9 @@ async def test_nothing_is_taken_in_where_something_is(move: Move) -> None:
     with pytest.raises(MoveError) as caught:
         await move.take_in(exported)
     assert caught.value.fault is MoveFault.OCCUPIED
-    assert move.installation.gate.registry.serves(move.organisation, MT), "nothing has happened to it"
+    assert move.installation.gate.registry.serves(move.organisation, MT), (
+        "the organisation must still be served"
+    )
     async with move.installation.gate.depart(WORKER, move.organisation, MessageServiceDeparture, {}) as vault:
         assert len(await vault.messages()) == 5
 

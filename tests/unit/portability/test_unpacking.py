@@ -172,7 +172,9 @@ async def test_every_message_is_in_the_table_and_no_cell_is_a_formula(left: Left
     assert (row["Rubrik"], row["Bilagor"], row["Texter"]) == (f"'{FORMULA}", str(len(EVIL) + 1), "2")
     assert left.out / row["Mapp"] == left.folder
     assert all((left.out / row["Mapp"] / "message.txt").is_file() for row in rows)
-    assert [row["Rubrik"] for row in rows if "(" not in row["Rubrik"]].count("") == 1, "one was deleted"
+    assert [row["Rubrik"] for row in rows if "(" not in row["Rubrik"]].count("") == 1, (
+        "only the deleted message may lack a subject"
+    )
 
 
 async def test_a_message_that_cannot_be_read_is_there_as_it_is(left: Left) -> None:

@@ -79,7 +79,7 @@ async def test_what_a_process_started_ends_with_it(
     await child.ended()
     assert not left(folder)
     assert any("outlived it and were killed" in each.message for each in caplog.records)
-    assert groups.end_all() == 0, "its group is gone"
+    assert groups.end_all() == 0, "the group must be gone"
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_the_next_one_and_nothing_of_others(

@@ -78,7 +78,7 @@ async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channe
     ending = asyncio.create_task(child.ended())
     try:
         done, _ = await asyncio.wait({ending}, timeout=20)
-        assert done, "it waits for what the process has started"
+        assert done, "it waits for a child of the ended process"
         assert ending.result() == -signal.SIGKILL
         assert left[0].is_running()
     finally:
@@ -188,7 +188,9 @@ async def test_one_whose_start_is_cut_short_leaves_no_socket_in_the_place_of_the
     await asyncio.wait({starting})
     may_go_on.set()
     await stopping
-    assert place.exists(), "whoever comes next replaces it, and not the other way round"
+    assert place.exists(), (
+        "the stale socket must be made before stop returns, so that the next start replaces it"
+    )
     assert [each.fileno() for each in made] == [-1]
 
 
@@ -222,7 +224,7 @@ async def test_a_process_inherits_nothing_but_the_standard_streams(scene: Scene)
         await end(supervising)
     descriptors = {int(number) for number in (scene.folder / "open").read_text().split()}
     assert {0, 1, 2} <= descriptors
-    assert len(descriptors) <= 5, "the file that is written and the folder that is listed, besides"
+    assert len(descriptors) <= 5, "only the written file and the listed folder may be open in addition"
 
 
 async def test_processes_end_when_their_supervisor_is_gone(scene: Scene) -> None:

@@ -58,7 +58,7 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
         assert user is not None
         worker = f"worker{number}"
         registration = SimpleNamespace(organisation=own.identifier, role=role)
-        for _ in range(2):  # Also when it is started again.
+        for _ in range(2):  # as for a start and a restart
             handovers._give_files(worker, cast(Any, registration), user)
         handed = SimpleNamespace(organisation=own.identifier.value, name=worker)
         (mine,) = narrowed(config, cast(Any, handed)).organisations

@@ -318,4 +318,4 @@ async def test_the_front_hears_what_is_gone_also_while_keys_cannot_be_looked_at(
     number, elapsed = len(told), scene.house._health._elapsed
     scene.patch.setattr(scene.house._health, "_elapsed", lambda: elapsed() + 60)
     await scene.house._look()
-    assert len(told) == number, "it is gone for longer, and nothing else has changed"
+    assert len(told) == number, "an outage that only lasts longer must not be reported again"

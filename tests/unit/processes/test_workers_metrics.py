@@ -136,7 +136,7 @@ async def test_one_workers_answer_stops_neither_the_front_nor_the_metrics_of_oth
         read_by.clear()
         await gathered.gather()
         assert read_by
-        assert threading.get_ident() not in read_by, "they are read in the front's event loop"
+        assert threading.get_ident() not in read_by, "metrics are parsed in the front's event loop"
         samples = {
             (one.name, *one.labels.values()): one.value for each in gathered.collect() for one in each.samples
         }

@@ -202,7 +202,9 @@ def test_an_agreement_counts_once_an_officer_who_did_not_enter_it_has_countersig
     book.approve(entered, DAG, Effect.OVER)
     (found,) = book.agreements.at(at(10)).agreements
     assert (found.digest, found.since) == (entered.digest, signed.at)
-    assert not found.covers(signed.at - timedelta(seconds=1)), "nothing is covered before it is countersigned"
+    assert not found.covers(signed.at - timedelta(seconds=1)), (
+        "an agreement must not cover before it is countersigned"
+    )
     assert found.covers(signed.at)
     assert book.agreements.at(signed.at - timedelta(seconds=1)).agreements == ()
     by_officer = book.state(ANNA, agreed(TOWN, HOST), Effect.WAITING)

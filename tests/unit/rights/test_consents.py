@@ -351,7 +351,7 @@ def copied(house: House) -> list[Consent]:
 
 def test_every_forged_consent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forging, "good_act", good_act)
-    monkeypatch.setattr(forging, "DAG", GONE)  # Whose key is lost.
+    monkeypatch.setattr(forging, "DAG", GONE)  # an officer whose key was reported lost
     house, chance = staffed(), random.Random(15)
     found: dict[str, Counter[str]] = {each.__name__: Counter() for each in KINDS}
     for number in range(REFUSED):

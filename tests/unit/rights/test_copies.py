@@ -129,7 +129,7 @@ def test_a_statement_that_is_not_understood_stops_the_copy_and_its_answers(field
 def test_a_clock_that_is_set_back_prolongs_nothing() -> None:
     copy = Copy.of(HABO, NUMBERED)
     assert not copy.decide(REQUEST, at(1.5)).allowed
-    assert decide(STATED, REQUEST, at(1.5)).allowed, "and of the past the answer is what it was"
+    assert decide(STATED, REQUEST, at(1.5)).allowed, "the answer about the past must stay the same"
 
 
 def test_a_role_that_is_behind_asks_to_come_again() -> None:

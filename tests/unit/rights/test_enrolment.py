@@ -157,7 +157,9 @@ def test_one_who_is_custodian_and_officer_is_not_two(asks: str) -> None:
         asked = house.state(by, act)
         assert verdict(house, other, Approved(asked.digest)) is Effect.SELF
     asked = house.state(ANNA, own)
-    assert verdict(house, KARIN, Approved(asked.digest)) is Effect.SELF, "it is for the same person"
+    assert verdict(house, KARIN, Approved(asked.digest)) is Effect.SELF, (
+        "the right is for the person who approves"
+    )
 
 
 def test_when_all_keys_are_gone_custodians_bring_the_organisation_in_again() -> None:

@@ -123,7 +123,7 @@ def test_a_manager_gives_content_of_that_mailbox_alone_and_never_to_themselves()
         grant(KARIN, 2, READ): Effect.NO_AUTHORITY,
         grant(CILLA, 2, Substitution(BO, SCHOOL, DAG)): Effect.TAKEN,
         grant(CILLA, 2, Substitution(BO, ORGANISATION, DAG)): Effect.NO_AUTHORITY,
-        grant(CILLA, 1, READ): Effect.NO_AUTHORITY,  # in the same second: her own right begins after it
+        grant(CILLA, 1, READ): Effect.NO_AUTHORITY,  # her own right has no effect until the next second
     }
     for act, effect in acts.items():
         assert fold(HABO, [*before, act]).effect(act.digest) is effect
@@ -315,7 +315,7 @@ def test_a_day_ends_where_it_is_lived() -> None:
     assert end_of(date(2026, 10, 24), stockholm).astimezone(UTC).isoformat() == "2026-10-24T21:59:59+00:00"
 
 
-# Properties: a small world, drawn, and a second opinion.
+# Properties: random small worlds, compared with a second implementation.
 
 PERSONS = (ANNA, BO, CILLA, DAG)
 AUTHORS = (*PERSONS, KARIN, KURT, ROBOT)

@@ -222,7 +222,7 @@ def test_who_is_in_a_group_is_never_taken_from_a_statement_that_nobody_signed() 
     assert copy.number == 4
 
 
-# In the record: signed by the directory's key, each reading going on from the one before.
+# In the record: readings signed by the directory's key, each based on the previous one.
 
 
 def house(*, enrolled: bool = True) -> House:
@@ -254,7 +254,7 @@ def one(made: House, before: Iterable[str], after: Iterable[str]) -> MembersList
 def test_a_reading_by_a_key_that_officers_did_not_enrol_is_refused() -> None:
     made = house(enrolled=False)
     assert refusal(made, one(made, (), ["cilla"])) is Refusal.UNKNOWN_KEY
-    made.signers[AD] = Ssh(AD, "bo")  # Bo's own key, in the name of the directory.
+    made.signers[AD] = Ssh(AD, "bo")  # Bo's own key, used in the directory's name.
     assert refusal(made, one(made, (), ["cilla"])) is Refusal.OTHERS_KEY
 
 
@@ -274,7 +274,7 @@ def test_custodians_alone_enrol_no_directory() -> None:
     assert verdict is Effect.NO_AUTHORITY
     asked = made.state(ANNA, made.enrolment(key))
     assert made.record.judge(made.sign(ANNA, Approved(asked.digest)), made.now) is Effect.SELF
-    made.state(KARIN, Approved(asked.digest))  # As where there is no second officer yet.
+    made.state(KARIN, Approved(asked.digest))  # A custodian may, as when there is no second officer yet.
 
 
 def test_a_directory_signs_with_a_key_of_openssh_alone() -> None:
@@ -294,9 +294,9 @@ def test_a_reading_that_leaves_nobody_is_refused_and_removes_nobody() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
-        (["cilla", "dag"], ["cilla"], None),  # One who is not in the group leaves it.
-        ([], ["cilla"], None),  # One who is in it comes again.
-        (["cilla"], ["cilla", "eva"], ["cilla"]),  # The digest is of another list.
+        (["cilla", "dag"], ["cilla"], None),  # removes a person who is not in the group
+        ([], ["cilla"], None),  # adds a person who is in it already
+        (["cilla"], ["cilla", "eva"], ["cilla"]),  # has the digest of another list
     ],
 )
 def test_a_reading_that_does_not_go_on_from_the_one_before_is_refused(

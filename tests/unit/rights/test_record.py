@@ -395,4 +395,4 @@ def test_one_states_so_much_about_agreements_in_a_day_and_the_next_day_more(
     assert house.record.judge(stated, house.now) is Effect.TAKEN
     contents = [each.signed.content for each in house.record.entries]
     monkeypatch.setattr("samdrift.rights.record.MAX_A_DAY", 1)
-    assert Record.of(HABO, contents, FOLDS).number == len(contents), "what is in a record stays valid"
+    assert Record.of(HABO, contents, FOLDS).number == len(contents), "statements in a record must stay valid"

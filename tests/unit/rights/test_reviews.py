@@ -86,13 +86,15 @@ def test_silence_removes_when_the_review_is_closed_and_an_answer_does_not() -> N
     before = [*founding(), school, of_cilla, elsewhere, opened, review(ANNA, 20, school, Outcome.KEEP)]
     state = fold(HABO, before)
     assert states(state, 50) == {str(BO): ItemState.KEPT, str(CILLA): ItemState.WAITS}
-    assert has(state, CILLA, 120), "nothing ends by the clock alone"
+    assert has(state, CILLA, 120), "a right must not end by the clock alone"
     assert only(state, 120).overdue(at(120))
     state = fold(HABO, [*before, closing(opened)])
     assert states(state, 120) == {str(BO): ItemState.KEPT, str(CILLA): ItemState.SILENCE}
     assert has(state, BO, 120)
-    assert [each.given.what.scope for each in state.holdings(at(120), CILLA)] == [CARE], "not reviewed"
-    assert states(state, 50)[str(CILLA)] is ItemState.WAITS, "as it was then"
+    assert [each.given.what.scope for each in state.holdings(at(120), CILLA)] == [CARE], (
+        "the right that was not reviewed must stay"
+    )
+    assert states(state, 50)[str(CILLA)] is ItemState.WAITS, "the past state must stay the same"
     assert only(state, 120).closed == at(DUE)
 
 
@@ -203,7 +205,7 @@ def test_the_last_administrator_is_not_removed_by_silence_and_one_of_two_is() ->
     assert states(state, 120) == {str(ANNA): ItemState.SPARED}
     second = ask(ANNA, 5, rights(BO, ORGANISATION, Right.ADMINISTRATOR))
     state = fold(HABO, [*start, second, approve(KARIN, 6, second), opened, closing(opened)])
-    assert not has(state, ANNA, 120), "there is another"
+    assert not has(state, ANNA, 120), "another administrator is left"
     both = opening(role, second, by=DAG, reviewer=DAG, stand_in=ANNA)
     state = fold(HABO, [*start, second, approve(KARIN, 6, second), both, closing(both)])
     assert [has(state, each, 120) for each in (ANNA, BO)].count(True) == 1

@@ -306,7 +306,7 @@ async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Except
     await asyncio.sleep(1)
     await work.stop()
     assert work.given_back == [A, B]
-    assert work.room(A) == 0, "what is stored from now on is not begun here"
+    assert work.room(A) == 0, "a stopped process must not begin new work"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -104,7 +104,7 @@ def test_counts_are_those_of_what_waits_whatever_came_and_went(monkeypatch: pyte
             case _:
                 held.note(MT, ALFA, name, reason, until)
                 waits[name] = reason, until
-        assert len(held._ends) <= 20 + 2 * 60, "what was noted again leaves nothing for ever"
+        assert len(held._ends) <= 20 + 2 * 60, "repeated notes must not accumulate"
 
 
 def test_asking_for_the_numbers_goes_through_nothing_that_waits_still() -> None:
@@ -126,7 +126,7 @@ def test_asking_for_the_numbers_goes_through_nothing_that_waits_still() -> None:
     looked.clear()
     for _ in range(10):
         assert held.numbers(NOW) == (HeldNumber("mt", "smp", 1000),)
-    assert len(looked) == 1, "the one that has ended"
+    assert len(looked) == 1, "only the entry that has ended may be looked up"
 
 
 def test_a_number_is_read_as_it_was_written() -> None:

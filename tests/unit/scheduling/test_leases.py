@@ -43,7 +43,7 @@ async def test_a_process_without_a_keeper_is_in_charge_of_everything() -> None:
 async def test_a_lease_ends_by_the_clock_whatever_else_happens() -> None:
     leases = leased(until=seconds() + 10)
     assert leases.holds(A, AP)
-    assert not leases.holds(A, MT), "it has no lease of that role"
+    assert not leases.holds(A, MT), "there is no lease for that role"
     await asyncio.sleep(10)
     assert not leases.holds(A, AP)
     assert leases.held() == set()
@@ -73,7 +73,9 @@ async def test_a_renewal_of_the_same_partitions_looks_at_none_of_them_unless_one
     assert not leases.holds(A, AP)
     leases.renewed(same, 300)
     assert leases.holds(A, AP)
-    assert leases.gained(A, AP).number == leases.gains, "a new gain, which says who had it before"
+    assert leases.gained(A, AP).number == leases.gains, (
+        "this must count as a new gain, with its former holder"
+    )
 
 
 @in_virtual_time
@@ -95,7 +97,7 @@ async def test_what_is_done_under_a_lease_that_is_left_is_cancelled_and_waited_f
     ours, others = asyncio.create_task(work(A)), asyncio.create_task(work(B))
     await asyncio.sleep(1)
     await leases.leave({partition_of(A, AP)})
-    assert told[0] == "given back", "another process may begin now"
+    assert told[0] == "given back", "work must be given back before another process may begin"
     assert not leases.holds(A, AP)
     assert leases.holds(B, AP)
     await asyncio.gather(ours, others)
@@ -148,7 +150,7 @@ async def test_work_waits_for_the_lease_and_is_told_of_it() -> None:
     await waiting
     assert gains == [5.0]
     assert leases.gained(A, AP).former == "another"
-    assert leases.gained(B, AP).former is None, "it had that before"
+    assert leases.gained(B, AP).former is None, "this lease was held before"
 
 
 @in_virtual_time

@@ -53,7 +53,7 @@ async def test_one_step_of_a_backlog_passes_between_two_of_another_however_many_
     jobs = [loop.job(A, 10_000) for _ in range(16)]
     while len(loop.order) < 500:
         await asyncio.sleep(0)
-    first = loop.job(B, 5)  # Until it is known that somebody else has work.
+    first = loop.job(B, 5)  # Lets the pace notice that B has work, too.
     await first
     del loop.order[:]
     assert await loop.job(B, 100) == 100
@@ -76,7 +76,7 @@ async def test_a_backlog_has_a_quarter_of_the_time_while_another_has_work_and_th
     assert used / (loop.clock() - began) == pytest.approx(0.25, abs=0.05)
     began, left = loop.clock(), 16 * 1_000 - 500 - loop.order.count(A)
     assert sum(await asyncio.gather(*jobs)) == 16_000
-    assert loop.clock() - began < left * _STEP + 1, "once nobody else has work it waits for nothing"
+    assert loop.clock() - began < left * _STEP + 1, "without other work the backlog must not be slowed down"
 
 
 @in_virtual_time

@@ -55,7 +55,7 @@ async def test_no_place_is_lost_with_who_gives_up_waiting() -> None:
     async with turns.turn(A):
         given = asyncio.create_task(waited(turns, B, order))
         await asyncio.sleep(0)
-    given.cancel()  # in the moment in which the place is its own
+    given.cancel()  # It has just been given the place, and has not run yet.
     await asyncio.gather(given, return_exceptions=True)
     async with asyncio.timeout(60), turns.turn(C):
         pass

@@ -102,13 +102,13 @@ async def test_a_look_that_is_half_due_goes_along_with_whatever_opened_the_vault
 
     clock.now += EVERY / 2 - MINUTE
     await open_in(Role.MESSAGE_SERVICE)
-    assert turns == [], "a round is not half over"
+    assert turns == [], "half of a round has not passed yet"
     clock.now += MINUTE
     await open_in(Role.ACCESS_POINT)
-    assert turns == [], "another role's vault was opened"
+    assert turns == [], "opening another role's vault must not trigger a look"
     await open_in(Role.MESSAGE_SERVICE)
     await open_in(Role.MESSAGE_SERVICE)
-    assert turns == [MANY[0]], "once, and nobody who is not served"
+    assert turns == [MANY[0]], "only one look, and only at an organisation that is served"
     clock.now += EVERY - MINUTE
     assert await rounds.due(clock.now) == []
     clock.now += MINUTE

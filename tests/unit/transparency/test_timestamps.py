@@ -63,7 +63,7 @@ def test_a_certificate_for_something_else_is_refused(tmp_path: Path) -> None:
     given = other.over(NOTE)
     request = TimeStamps(tmp_path / "client", stamping=False)
     with pytest.raises(subprocess.CalledProcessError):
-        request.over(NOTE)  # OpenSSL itself makes no such stamp.
+        request.over(NOTE)  # OpenSSL itself refuses to make such a stamp.
     assert Trusted((other.root,)).verify(given, NOTE).data == given
 
 

@@ -64,7 +64,7 @@ async def test_submitting_again_gives_the_first_transfer(
     async with installation.open(organisation, AP) as vault:
         assert await (await vault.outgoing_body(first.id)).read_all() == LARGE
         await vault.failed(first.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
-    assert installation.objects(organisation) == set(), "the second body went away with its opening"
+    assert installation.objects(organisation) == set(), "the body of the repeated submission must be deleted"
 
 
 async def test_concurrent_submissions_of_one_envelope_store_it_once(
@@ -113,9 +113,9 @@ async def test_transfers_are_claimed_in_turns_of_their_recipients_however_many_w
             return "".join(sorted(transfer.envelope.recipient.value[5] for transfer in claimed))
 
         assert await claim(1, "") == "a"
-        assert await claim(1, a.value) == "b", "the one after the last one"
-        assert await claim(3, b.value) == "abc", "and the first one again after the last"
-        assert await claim(4, c.value, (a, a)) == "a", "one recipient has at most so many"
+        assert await claim(1, a.value) == "b", "the recipient after the last one comes next"
+        assert await claim(3, b.value) == "abc", "after the last recipient, the first one comes again"
+        assert await claim(4, c.value, (a, a)) == "a", "one recipient may have at most three"
         assert await claim(4, c.value, (a, a, a)) == ""
         assert await claim(4, c.value) == "aaa"
         assert await vault.next_due() == await vault.due_after(NOW) == NOW + MINUTE
@@ -177,7 +177,9 @@ async def test_a_final_transfer_stays_final_and_loses_its_body(
     assert len(installation.objects(organisation)) == 1
     async with installation.open(organisation, AP) as vault:
         assert await end(vault, transfer.id, how)
-        assert len(installation.objects(organisation)) == 1, "until it is committed that nobody needs it"
+        assert len(installation.objects(organisation)) == 1, (
+            "the body must stay until the end of the transfer is committed"
+        )
     assert installation.objects(organisation) == set()
     async with installation.open(organisation, AP) as vault:
         for other in ("delivered", "failed"):
@@ -273,7 +275,7 @@ async def test_an_accepted_envelope_waits_until_it_is_acknowledged(
         (waiting,) = await vault.inbox(10)
         reader = await vault.incoming_body(waiting.id)
     assert reader is not None
-    assert await reader.read_all() == LARGE, "also after the opening"
+    assert await reader.read_all() == LARGE, "the body must be readable after the vault was closed"
     assert (waiting.envelope_id, waiting.sender, waiting.peer, waiting.received_at, waiting.size) == (
         item.envelope_id,
         item.sender,
@@ -315,7 +317,9 @@ async def test_small_envelopes_come_with_the_news_of_them_in_one_round_trip(
         news = await vault.news(["nobody's"], after=0, past="", limit=50, small=1 << 20, now=NOW)
         assert len(trips) == 1
         assert await vault.inbox(50) == tuple(replace(one, envelope=None) for one in news.inbox)
-    assert [one.envelope for one in news.inbox] == [b"<small/>", None], "one that is in no row is fetched"
+    assert [one.envelope for one in news.inbox] == [b"<small/>", None], (
+        "an envelope in the object store must be fetched separately"
+    )
     assert (news.acknowledged, news.events) == ((), ())
     waiting = news.inbox[0].id
     assert (await _news(installation, organisation, waiting)).acknowledged == (item.envelope_id,)

@@ -58,7 +58,7 @@ async def test_claims_touch_as_few_pages_with_100_000_waiting(installation: Inst
     login = await vault_login(installation, organisation, role)
     administrator = await superuser(installation)
     fill = FILL[role].format(schema=login.schema)
-    # What keeps the vault's moment would look for each row, and autovacuum would have its time meanwhile.
+    # The trigger would query for each row, which is slow enough for autovacuum to run meanwhile.
     administrator.rows(f"ALTER TABLE {login.schema}.{QUEUE[role]} DISABLE TRIGGER keep_moment")
     with login.connect() as connection:
         for question in QUESTIONS[role] * 8:

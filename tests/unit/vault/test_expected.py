@@ -111,7 +111,7 @@ async def test_of_what_does_not_come_about_nothing_is_left_and_the_opening_goes_
     objects = installation.objects(organisation)
     assert not await take(installation, organisation, item, LARGE)
     assert await logged(installation, organisation) == [RECEIVED, DUPLICATE]
-    assert installation.objects(organisation) == objects, "the second body went away with its opening"
+    assert installation.objects(organisation) == objects, "the body of the duplicate must be deleted"
     assert await waiting(installation, organisation) == [LARGE]
 
 
@@ -147,7 +147,7 @@ async def test_a_transfer_that_ended_as_expected_tells_its_message_service(
     async with installation.open(organisation, AP) as vault:
         (event,) = await vault.events(0, 9)
     assert (event.transfer_id, event.state) == (transfer.id, "delivered")
-    assert installation.objects(organisation) == set(), "its body is gone with it"
+    assert installation.objects(organisation) == set(), "its body must be deleted"
 
 
 async def test_an_opening_that_ended_as_expected_takes_nothing_more(
@@ -163,7 +163,7 @@ async def test_an_opening_that_ended_as_expected_takes_nothing_more(
             await vault.inbox(1)
         with pytest.raises(VaultClosed):
             vault.expect()
-    assert await logged(installation, organisation) == [GRANTED], "nothing was recorded: it was opened"
+    assert await logged(installation, organisation) == [GRANTED], "only the opening must be in the log"
 
 
 async def test_what_comes_about_at_the_second_look_has_what_was_to_go_with_it(
@@ -338,7 +338,7 @@ async def test_of_what_was_supposed_nothing_is_done_where_one_thing_is_not_so(
     accepted = [MTEvent.MT_MESSAGE_ACCEPTED]
     assert await ended(installation, organisation, one, other) == ([False, True], accepted)
     async with installation.open(organisation, MT) as vault:
-        assert await vault.cursor("place") == 7, "what was arranged before is done"
+        assert await vault.cursor("place") == 7, "earlier changes must be kept"
 
 
 async def test_the_body_of_what_was_supposed_and_is_not_so_goes_with_its_opening(

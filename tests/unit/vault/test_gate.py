@@ -217,7 +217,9 @@ async def test_entries_are_found_by_the_identifiers_they_name(
         vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="e2", as4="a1")
     async with installation.open(organisation, AP) as vault:
         assert [entry.sequence for entry in await vault.find_log("e1")] == [2]
-        assert [entry.sequence for entry in await vault.find_log("e2")] == [3], "a reason is no identifier"
+        assert [entry.sequence for entry in await vault.find_log("e2")] == [3], (
+            "a reason must not be searched as an identifier"
+        )
         assert [entry.sequence for entry in await vault.find_log("a1")] == [2, 3]
         assert await vault.find_log("unknown") == ()
 
@@ -267,7 +269,7 @@ async def test_others_are_denied_and_the_denial_is_logged(
     assert (entry.event, entry.purpose) == (DENIED, "read")
     assert entry.principal.startswith(principal.kind)
     assert ELSEWHERE.value not in f"{entry.principal} {entry.ids}", (
-        "the other's name is not this one's business"
+        "the log must not name the other organisation"
     )
     operators = [
         (known.ids["organisation"], known.ids["of"])

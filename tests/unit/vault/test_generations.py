@@ -64,7 +64,9 @@ async def test_a_new_generation_seals_what_is_written_and_the_old_one_opens_what
             after = [await stored(installation, organisation, data) for data in (b"later", LARGE)]
             record = await running.message(after[0], Direction.OUT)
             assert record is not None
-            assert record.label == "5 bytes", "an opening from before the rotation opens what came after it"
+            assert record.label == "5 bytes", (
+                "a vault opened before the rotation must read what was sealed after it"
+            )
         for number, message_id in enumerate(before + after):
             data = (b"small", LARGE, b"later", LARGE)[number]
             for gate in (installation.gate, elsewhere):

@@ -51,7 +51,7 @@ async def test_what_another_process_signs_is_announced_once_for_all_entries_of_a
     leases.renewed({partition_of(A, MT): None}, seconds() + 100)
     growth.committed(REGISTRATION)
     await asyncio.sleep(60)
-    assert announced == ["channel"] * 2, "it signs by now"
+    assert announced == ["channel"] * 2, "this process signs the log now, so it must not announce it"
     assert growth.take(A, MT)
 
 

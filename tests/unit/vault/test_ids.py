@@ -22,4 +22,4 @@ def test_later_ids_are_greater_and_none_comes_twice() -> None:
     assert max(first) < min(later)
     assert len({*first, *later}) == 4000
     for bit in range(62):
-        assert len({UUID(each).int >> bit & 1 for each in first}) == 2, "every other bit is random"
+        assert len({UUID(each).int >> bit & 1 for each in first}) == 2, "every other bit must be random"

@@ -88,7 +88,7 @@ async def test_what_is_not_in_order_is_found(
     found = await out_of_order(provisioner._connection, provisioner.database)
     assert (login.schema, login.login) in [(each.schema, each.login) for each in found]
     if harm not in NOT_MENDED:
-        assert await starts(provisioner), "nothing is made that is there already"
+        assert await starts(provisioner), "a start must not fail on what exists already"
         found = await out_of_order(provisioner._connection, provisioner.database)
         assert login.schema not in [each.schema for each in found]
     await provisioner.drop(organisation, AP)
@@ -109,7 +109,7 @@ async def test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starti
         administrator.rows(back)
     assert [record.args for record in caplog.records if record.args] == [(login.database,)]
     assert login.schema in [each.schema for each in found]
-    assert administrator.rows(_NOTED) == [], "commands look into the vaults until it is back"
+    assert administrator.rows(_NOTED) == [], "commands must check the vaults until the database is back"
     await installation.provisioner.drop(organisation, AP)
 
 
@@ -167,7 +167,7 @@ async def test_a_command_begins_by_putting_in_order_what_is_not(
 ) -> None:
     (await superuser(installation)).rows("DELETE FROM registry.lessees WHERE process = 'here'")
     async with provisioning(installation.settings):
-        assert await out_of_place(), "those of tests find order, or a test has to say so"
+        assert await out_of_place(), "commands in tests must skip the check unless a test asks for it"
     with commands_of_the_product():
         async with provisioning(installation.settings):
             assert not await out_of_place()

@@ -87,7 +87,7 @@ async def test_one_process_is_in_charge_of_everything(registry: Registry) -> Non
     assert len(one.leases.held()) == 2 * PARTITIONS + 1
     assert one.leases.holds(A, AP)
     assert one.leases.holds(None, None)
-    assert not one.leases.holds(A, MK), "it does not serve that role"
+    assert not one.leases.holds(A, MK), "the process does not serve that role"
 
 
 async def test_processes_share_evenly_and_nothing_is_two_processes_at_a_time(registry: Registry) -> None:
@@ -103,7 +103,7 @@ async def test_processes_share_evenly_and_nothing_is_two_processes_at_a_time(reg
     assert sum(parts) == PARTITIONS
     assert max(parts) - min(parts) <= 2
     for each in processes:
-        assert numbers(each, AP) == numbers(each, MT), "an organisation's roles are in one process"
+        assert numbers(each, AP) == numbers(each, MT), "an organisation's roles must be in one process"
     assert sum(Partition() in each.leases.held() for each in processes) == 1
 
 
@@ -122,7 +122,7 @@ async def test_leases_of_a_process_that_is_gone_are_taken_over_when_their_time_i
     await settled(one, two)
     theirs = one.leases.held()
     await two.renew()
-    assert not two.leases.held() & theirs, "it may be at work"
+    assert not two.leases.held() & theirs, "the other process may still be working"
     registry.lapse("one")
     await two.renew()
     assert two.leases.held() >= theirs
@@ -132,7 +132,9 @@ async def test_leases_of_a_process_that_is_gone_are_taken_over_when_their_time_i
         for each in (ParticipantIdentifier(f"0203:{number}.se") for number in range(10_000))
         if partition_of(each, AP) == taken
     )
-    assert two.leases.gained(organisation, AP).former == "one", "what it had claimed is taken up"
+    assert two.leases.gained(organisation, AP).former == "one", (
+        "the former holder must be known, to take over its claims"
+    )
 
 
 async def test_leases_of_a_process_that_is_known_to_have_ended_are_taken_over_immediately(
@@ -161,10 +163,10 @@ async def test_one_process_finds_that_another_is_gone_without_having_ended_in_or
     assert found == ["three"]
     await three.stop()
     await two.renew()
-    assert found == ["three"], "who ends in order has told of everything"
+    assert found == ["three"], "a process that ended in order has announced everything"
     registry.lapse("two")
     await two.renew()
-    assert found == ["three"], "it is there"
+    assert found == ["three"], "a process that renews its own leases is not gone"
 
 
 @in_virtual_time
@@ -192,7 +194,7 @@ async def test_what_a_killed_process_has_told_nobody_of_is_found_by_another(
     listening = asyncio.create_task(_hear(other, heard))
     try:
         for each in (killed._announcements, killed._moments):
-            await each.stop()  # As if it were killed before it sends: what it commits is told to nobody.
+            await each.stop()  # As if killed before sending: its commits are not announced to any process.
         async with killed.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
             await submitted(vault)
         soon = NOW + timedelta(days=9)
@@ -237,7 +239,7 @@ async def test_a_lease_is_given_to_another_process_only_when_the_work_under_it_h
 ) -> None:
     one, two = registry.process("one"), registry.process("two")
     await one.renew()
-    # The highest numbers are given up first.
+    # A process gives up the partitions with the highest numbers first.
     last = next(
         each
         for each in (ParticipantIdentifier(f"0203:{number}.se") for number in range(10_000))
@@ -258,7 +260,7 @@ async def test_a_lease_is_given_to_another_process_only_when_the_work_under_it_h
     for _ in range(2):
         await one.renew()
         await two.renew()
-        assert not two.leases.holds(last, AP), "the other one is still at it"
+        assert not two.leases.holds(last, AP), "the other process is still working"
     may_end.set()
     await working
     await asyncio.gather(*one._tasks)
@@ -301,7 +303,7 @@ async def test_a_process_whose_clock_is_wrong_leaves_its_work_to_one_whose_clock
     wrong.of_day = of_day(ahead)
     await settled(wrong, right, wrong, right)
     assert not wrong.leases.held()
-    assert len(right.leases.held()) == 2 * PARTITIONS + 1, "not the part of one of two"
+    assert len(right.leases.held()) == 2 * PARTITIONS + 1, "it must hold all leases, instead of half"
     assert heard == [True]
     wrong.of_day = of_day(timedelta())
     await settled(wrong, right)
@@ -330,7 +332,7 @@ async def test_a_process_whose_clock_is_wrong_gives_nothing_back_that_it_still_w
     for _ in range(2):
         await wrong.renew()
         await right.renew()
-        assert not right.leases.holds(A, AP), "the other one is still at it"
+        assert not right.leases.holds(A, AP), "the other process is still working"
     may_end.set()
     await working
     await settled(wrong, right)
@@ -399,7 +401,7 @@ async def test_a_process_of_the_version_before_renews_without_saying_what_its_cl
     assert len(numbers(this, AP)) == PARTITIONS // 2
     this.of_day = of_day(HOUR)
     await settled(this)
-    assert not this.leases.held(), "the one of the version before is taken to be right"
+    assert not this.leases.held(), "the process of the former version must count as right"
     registry.lapse("this")
     rows = await registry.ask(renew, *values)
     assert (None, None, "this", False) in rows

@@ -38,7 +38,7 @@ async def test_the_old_password_opens_nothing_more_and_the_new_one_does(
         with pytest.raises(psycopg.OperationalError):
             lives_on.execute("SELECT 1")
     after = await vault_login(installation, organisation, AP)
-    assert after.login != before.login, "whoever has the former one can change its password"
+    assert after.login != before.login, "a holder of the former login could change its password"
     after.connect().close()
     assert await vault_login(installation, organisation, MT) == other
 

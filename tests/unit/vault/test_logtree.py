@@ -325,7 +325,7 @@ async def test_what_is_committed_is_promised_to_whoever_gathers_promises(
                 raise Killed
         async with installation.open(organisation, Role.ACCESS_POINT) as vault:
             await vault.tree.state()
-        assert len(gathered) == 3, "neither what was rolled back nor what left no entry"
+        assert len(gathered) == 3, "neither a rollback nor an opening without entries may promise anything"
     await log(installation, organisation, 1)
     assert len(gathered) == 3
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
@@ -392,7 +392,7 @@ async def test_a_kill_at_any_step_never_leaves_two_roots_for_one_size(
         whole = MemoryTree(leaf.hash for leaf in await leaves(vault))
         for kept in await vault.tree.checkpoints(limit=100_000):
             seen[kept.size].add(kept.root)
-    assert set(late_ones) <= {"SD409"}, "the other process was faster, and nothing else is refused"
+    assert set(late_ones) <= {"SD409"}, "only a checkpoint that the other process signed first may be refused"
     assert final.signed in seen
     assert len(seen) > 10
     assert {size: roots for size, roots in seen.items() if roots != {whole.root(size)}} == {}

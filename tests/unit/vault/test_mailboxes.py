@@ -265,7 +265,7 @@ async def test_a_client_that_asks_for_changes_where_there_are_none_leaves_no_ent
         assert await vault.log_end() == end
         assert (await vault.changes(0, 100)).steps != ()
     async with gate.open(client, organisation, MT, Purpose.READ) as vault:
-        assert await vault.log_end() == end + 1, "what it saw is in the log"
+        assert await vault.log_end() == end + 1, "what the client saw must be logged"
 
 
 async def test_changes_of_messages_that_say_much_are_told_a_few_at_a_time(

@@ -173,7 +173,9 @@ async def test_who_writes_to_itself_has_the_message_twice(
         assert (out.status, inward.status) == (MessageStatus.SCHEDULED, MessageStatus.NEW)
         assert await vault.message(record.id) == out
         work = await vault.claim_work(now=NOW + MINUTE, lease=MINUTE, limit=9)
-        assert WorkKind.MESSAGE in {item.kind for item in work}, "the sent one still waits"
+        assert WorkKind.MESSAGE in {item.kind for item in work}, (
+            "the outgoing message must still wait to be sent"
+        )
 
 
 async def test_a_step_moves_status_events_deadline_and_work_together(
@@ -196,7 +198,7 @@ async def test_a_step_moves_status_events_deadline_and_work_together(
         assert stored is not None
         assert (stored.status, stored.updated_at) == (MessageStatus.SUBMITTED, NOW + MINUTE)
         assert await vault.status_events(record.id, OUT) == (later, SUBMITTED)
-        assert await vault.next_due() == NOW + 5 * MINUTE, "the work of sending is finished"
+        assert await vault.next_due() == NOW + 5 * MINUTE, "the work of sending must be finished"
         (item,) = await vault.claim_work(now=NOW + 5 * MINUTE, lease=MINUTE, limit=9)
         assert (item.kind, item.id) == (WorkKind.DEADLINE, record.id)
 
@@ -495,7 +497,7 @@ async def test_a_mailbox_is_stored_once_a_day_by_a_process(
         assert len(stored) == number
     async with installation.open(organisation, MT) as vault:
         await came_in(vault, message(direction=IN, recipient_address="sdk.once@0203:habo.se"))
-    assert len(stored) == 3, "the day before is another day"
+    assert len(stored) == 3, "an earlier day must be stored as another day"
 
 
 async def test_a_mailbox_of_a_message_that_was_not_stored_is_stored_with_the_next_one(

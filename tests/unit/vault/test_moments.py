@@ -75,7 +75,9 @@ async def test_the_life_of_a_transfer_moves_its_moment(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault, lease=MINUTE)
-    assert await moment(installation, organisation, AP) == NOW + MINUTE, "who stored it may crash"
+    assert await moment(installation, organisation, AP) == NOW + MINUTE, (
+        "it must be due when the lease ends, as the process may crash"
+    )
     async with installation.open(organisation, AP) as vault:
         await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=4)
     assert await moment(installation, organisation, AP) == NOW + 2 * MINUTE
@@ -406,7 +408,7 @@ async def test_moments_travel_with_a_notification_and_by_themselves_where_that_i
     await sending.run_with(both)
     await sending.bring()
     await sending.run_with(both)
-    assert sent == [[one, *alone], alone], "what was sent is not sent again"
+    assert sent == [[one, *alone], alone], "a moment that was sent must not be sent again"
 
 
 async def test_what_waits_is_sent_before_the_process_ends(
@@ -520,6 +522,6 @@ async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
             try:
                 other.execute(plan, ("b", NOW))
             except psycopg.errors.QueryCanceled:
-                pytest.fail("it waited for one that has not committed")
+                pytest.fail("one transaction waited for the commit of the other")
             one.execute(plan, ("c", NOW + 2 * MINUTE))
     assert await kept(installation, organisation) == NOW

@@ -77,7 +77,7 @@ async def test_one_sign_in_begins_one_session_also_after_that_one_ended(
     assert await marks(installation, organisation, 1, 2) == []
     async with installation.open(organisation, MK) as vault:
         late = replace(again, began=NOW + timedelta(hours=3))
-        assert await vault.begin_session(late), "its mark was kept for an hour, then it was removed"
+        assert await vault.begin_session(late), "the mark of a sign-in must be removed after an hour"
         assert await vault.begin_session(replace(late, mark=b"x", sign_in=b"x"))
 
 
@@ -100,7 +100,7 @@ async def test_a_person_keeps_the_id_when_the_name_changes(
     assert (found[anna].identity, found[anna].seen_at) == (married, NOW + MINUTE)
     assert (found[bo].identity, found[bo].seen_at) == (BO, None)
     assert used is not None
-    assert used.used == NOW + MINUTE, "an older use takes nothing back"
+    assert used.used == NOW + MINUTE, "an earlier use must not replace a later one"
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ async def test_an_officer_takes_nobodys_id(installation: Installation) -> None:
         assert await vault.begin_session(session(1))
         assert await vault.rename_person(anna, "kim")
         assert await vault.person(ISSUER, "anna") == "kim"
-        assert await vault.session(session(1).mark) is None, "they sign in again"
-        assert await vault.adopt_person(BO, "another") == bo, "who is known keeps the id"
+        assert await vault.session(session(1).mark) is None, "their session must have ended"
+        assert await vault.adopt_person(BO, "another") == bo, "a known person must keep the id"
         cilla = replace(ANNA, subject="cilla")
         assert await vault.adopt_person(cilla, bo) != bo
         assert not await vault.rename_person("nobody", "free")
@@ -217,7 +217,7 @@ async def test_statements_have_numbers_without_a_gap_and_stay_as_they_are(
     async with installation.open(organisation, MK) as vault:
         assert await vault.last_statement() == 0
         assert await vault.append_statements([two, one]) == 2
-        assert await vault.append_statements([one, two, three]) == 3, "what is there changes nothing"
+        assert await vault.append_statements([one, two, three]) == 3, "existing statements must be ignored"
     for wrong in (NumberedStatement(2, b"another"), NumberedStatement(5, b"a gap")):
         with pytest.raises(StatementTaken):
             async with installation.open(organisation, MK) as vault:

@@ -241,7 +241,7 @@ async def test_a_vault_that_cannot_be_made_is_not_half_made(
     assert await rows(administrator, _OF, ELSEWHERE.value) != []
     await installation.provisioner.install()
     assert await rows(administrator, _OF, ELSEWHERE.value) == [], (
-        "what was begun is dropped by the next start"
+        "the next start must drop an unfinished vault"
     )
 
 

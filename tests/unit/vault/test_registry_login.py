@@ -49,7 +49,7 @@ async def test_whoever_logs_in_as_the_registry_comes_again_while_its_password_ch
                 await once()
             except LoginRefused:
                 raise
-            except VaultUnavailable:  # Its session was ended: the same again.
+            except VaultUnavailable:  # The change has ended its session; repeat.
                 continue
             done += 1
         return done
@@ -106,7 +106,7 @@ async def test_an_interrupted_change_of_the_registrys_password_locks_nobody_out(
         patched.setattr(logins, "set_password", stop)
         with pytest.raises(OSError, match="power cut"):
             await installation.provisioner.rotate_registry()
-    assert await registry_login(installation) != before, "the new one is kept"
+    assert await registry_login(installation) != before, "the new password must have been stored"
     psycopg.connect(before).close()
     gate = await Gate.start(replace(installation.settings, idle=timedelta(0)))
     try:
@@ -139,7 +139,7 @@ class Changing:
 
     async def connect(self, address: str) -> str:
         if conninfo_to_dict(address)["dbname"] != "samdrift":
-            raise VaultUnavailable  # The gate of other tests comes back to its server.
+            raise VaultUnavailable  # The gate of other tests reconnects by this, too.
         self.tried.append(str(conninfo_to_dict(address)["password"]))
         opened = self.tried[-1] == self._opens
         self._now()

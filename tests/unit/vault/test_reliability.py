@@ -165,7 +165,7 @@ async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installati
     async with own.open(organisation, AP) as vault:
         await asyncio.wait_for(submitted(vault), 60)
     lost = [path for path in Path(own.settings.objects).rglob("*") if path.is_file()]
-    assert len(lost) == (size == "300000"), "the object that nobody knows is left to the sweep"
+    assert len(lost) == (size == "300000"), "an object without a row must be left to the sweep"
     for path in lost:
         os.utime(path, (0, 0))
     async with own.open(organisation, AP) as vault:
@@ -306,12 +306,12 @@ async def test_the_commit_of_a_cut_connection_is_reported_as_unknown(
         patched.setattr(Session, "run", run_then_cut)
         with pytest.raises(VaultUnavailable):
             await accept()
-    assert not await accept(), "it had been committed, and repeating it is harmless"
+    assert not await accept(), "it was committed, and repeating it must be harmless"
     async with own.open(organisation, AP) as vault:
         (waiting,) = await vault.inbox(9)
         reader = await vault.incoming_body(waiting.id)
     assert reader is not None
-    assert await reader.read_all() == large, "the body of what may be committed is not thrown away"
+    assert await reader.read_all() == large, "a body must be kept if its row may be committed"
 
 
 # --- a server process that is killed while it is asked --------------------------------------------------
@@ -338,7 +338,7 @@ async def killed_while_asked(own: Installation, unread: int, *, deaf: bool) -> N
         with pytest.raises(VaultUnavailable):
             await asked
     assert session.closed
-    await ended(witness)  # The server ends all others too, and then begins anew.
+    await ended(witness)  # PostgreSQL ends all other sessions, too, and restarts.
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ async def test_a_move_back_and_out_again_changes_nothing(own: Installation) -> N
     assert administrator.rows("SELECT DISTINCT database FROM registry.registrations") == [(None,)]
     for organisation in own.gate.registry.organisations(MT):
         with (await vault_login(own, organisation, MT)).connect() as connection:
-            assert connection.info.dbname == "postgres", "where version 0.1 logs in"
+            assert connection.info.dbname == "postgres", "version 0.1 logs in to this database"
             assert connection.execute("SELECT count(*) FROM work").fetchone() == (2,)
     await provisioned(own, Provisioner.install)
     await assert_apart(own, before)

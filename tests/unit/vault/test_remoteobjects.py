@@ -99,9 +99,9 @@ async def test_what_a_store_answers_instead_is_said_in_its_own_word(way: Way, an
     way.answer = answer
     objects = objects_by(way)
     found = {name: await failed(attempt, objects) for name, attempt in ATTEMPTS.items()}
-    without_word = {"read": CAUSES[answer].rpartition(" ")[0]}  # It asks by HEAD, whose answers have no text.
+    without_word = {"read": CAUSES[answer].rpartition(" ")[0]}  # Its HEAD request has no text in its answer.
     if answer.status == 404:
-        without_word = {}  # What is not found is asked for again, by a question that has one.
+        without_word = {}  # After a 404 a second request is sent, whose answer has a text.
     assert found == dict.fromkeys(ATTEMPTS, CAUSES[answer]) | without_word
 
 
@@ -165,7 +165,7 @@ async def test_a_store_that_is_known_to_say_nothing_keeps_no_message_waiting(
     with contextlib.suppress(VaultUnavailable):
         await objects.reach()
     way.answer = Answer(403, "AccessDenied")
-    assert await failed(written, objects) == "it answers 403 AccessDenied", "it is asked again"
+    assert await failed(written, objects) == "it answers 403 AccessDenied", "the store must be asked again"
 
 
 async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -> None:

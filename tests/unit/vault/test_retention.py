@@ -54,7 +54,7 @@ async def test_every_table_of_every_role_has_a_rule_by_which_its_rows_end(
     for role in Role:
         schema = (await vault_login(installation, organisation, role)).schema
         found = tables_of(administrator, schema)
-        assert found == set(TABLES[role]), f"give each table of {role} a rule in vault/retention.py"
+        assert found == set(TABLES[role]), f"add each table of {role} to the rules in vault/retention.py"
     assert tables_of(administrator, "registry") == set(REGISTRY)
     assert tables_of(administrator, WORKERS_REGISTRY) <= {"versions"}
 
@@ -140,7 +140,7 @@ async def test_a_message_service_forgets_items_and_ids_and_rejected_ones_and_not
         again = await vault.receive(
             young, await body(vault), None, None, item_id="item 4", now=PRESENT, lease=None
         )
-    assert again is Received.DUPLICATE_ID, "what is younger than the window is still found"
+    assert again is Received.DUPLICATE_ID, "an id younger than the window must still be found"
 
 
 async def test_it_goes_in_small_steps_that_another_opening_can_come_between(
@@ -236,7 +236,9 @@ async def test_proofs_of_exchanges_go_with_the_decision_about_their_entries_in_t
         (waiting,) = await vault.inbox(10)
         await disposed(vault, PRESENT - 400 * DAY)
     async with installation.open(organisation, AP) as vault:
-        assert await vault.known_receipt(item.as4_message_id, item.peer) == b"given", "it waits yet"
+        assert await vault.known_receipt(item.as4_message_id, item.peer) == b"given", (
+            "the envelope still waits, so its receipt must be kept"
+        )
         await vault.acknowledge(waiting.id, now=VERY_OLD)
         await disposed(vault, PRESENT - 400 * DAY)
     async with installation.open(organisation, AP) as vault:

@@ -106,7 +106,9 @@ async def test_salts_are_random_and_commitments_are_to_salt_and_facts(provisione
     assert {len(salt) for salt in salts} == {16}
     assert len(set(salts)) == len(salts)
     for place in range(16):
-        assert len({salt[place] for salt in salts}) > 64, "every byte varies, also where a UUID is fixed"
+        assert len({salt[place] for salt in salts}) > 64, (
+            "every byte must be random, also where a UUID is fixed"
+        )
     assert all(one.hash == commitment(one.salt, one.happening.content()) for one in entries)
 
 
@@ -118,7 +120,7 @@ async def test_an_append_that_waited_for_the_upgrade_is_in_the_second_form(provi
         connected(provisioner, "waited") as second,
     ):
         for each in (first, second):
-            await append(each, 1)  # Both have the former text compiled.
+            await append(each, 1)  # Both sessions have compiled the former function.
         waiting = []
         async with administrator.transaction():
             await administrator.execute("LOCK TABLE log_head IN ACCESS EXCLUSIVE MODE")

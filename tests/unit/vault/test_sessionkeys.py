@@ -44,7 +44,7 @@ async def taken(installation: Installation, whose: ParticipantIdentifier, *given
         try:
             return (await take(vault, *given)).claim
         except MarksMissing:
-            pytest.fail("a mark that was made is not there")
+            pytest.fail("a mark that was made is missing")
 
 
 async def test_a_session_key_opens_its_own_envelope_as_often_as_it_comes_and_no_other(

@@ -50,7 +50,7 @@ def test_a_key_is_replaced_by_itself_and_the_former_one_goes_a_while_later(store
     assert former == first
     assert new not in first
     assert numbers(store, later + 2 * DAY) == [new]
-    assert numbers(store, later) == [new], "it is removed, not hidden"
+    assert numbers(store, later) == [new], "the former key must be removed, not hidden"
 
 
 def test_a_key_opens_for_its_own_vault_alone(store: SoftwareKeyStore, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ async def test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_
     assert tried == [(NOW, None, f"peer-refused: {DETAIL}"), (NOW + 5 * MINUTE, None, None)]
     assert [(entry.event, entry.ids["detail"]) for entry in history.log] == [
         ("ap:transfer:postponed", DETAIL)
-    ], "what else the log says of that envelope is not for the staff"
+    ], "the staff must not see other entries about the envelope"
 
 
 async def test_a_retry_is_due_at_once_and_stands_in_the_organisations_log(

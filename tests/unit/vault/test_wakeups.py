@@ -175,7 +175,7 @@ async def test_an_entry_is_heard_where_the_log_is_signed_unless_that_is_where_it
     async with command.open(WORKER, organisation, MT, Purpose.PROCESS) as vault:
         assert await vault.log_end() > 0
     await asyncio.sleep(0.3)
-    assert ear.heard == [], "a look leaves no entry"
+    assert ear.heard == [], "a look leaves no entry, so it must not notify"
     async with command.open(WORKER, organisation, MT, Purpose.PROCESS) as vault:
         vault.record(MTEvent.MT_CLIENT_DENIED, reason="a")
     await command.close()

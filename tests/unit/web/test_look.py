@@ -103,4 +103,6 @@ def test_an_address_changes_with_the_content_and_modules_find_their_neighbours()
     }
     assert {f"/static/{name}" for name in imported} == neighbours
     of_uploads = re.findall(r'from "\./([^"]+)"', assets["upload.js"].content.decode())
-    assert {f"/static/{name}" for name in of_uploads} < neighbours, "the same modules as the page's own"
+    assert {f"/static/{name}" for name in of_uploads} < neighbours, (
+        "uploads must import the same modules as the page"
+    )

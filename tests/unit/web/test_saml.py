@@ -766,7 +766,9 @@ async def test_metadata_in_a_file_are_read_again_when_it_was_replaced(visit: Vis
         assert (await provider.description()).signers == (owner.certificate,)
     file.unlink()
     visit.scene.clock.forward(MINUTE)
-    assert (await provider.description()).signers == (NEXT.certificate,), "an outage is bridged"
+    assert (await provider.description()).signers == (NEXT.certificate,), (
+        "the former metadata must bridge an outage"
+    )
 
 
 async def test_a_notice_of_openid_connect_ends_nothing(visit: Visit) -> None:

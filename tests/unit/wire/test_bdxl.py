@@ -9,7 +9,7 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 PUBLISHED = [
-    # What other implementations of BDXL ask for, as published with their own tests (peppol-commons).
+    # Names that other BDXL implementations look up, as published with their own tests (peppol-commons).
     ("9999:elonia", "hsh3fmc5cyerdv5j6ln6mmqcn2pp2ucyvczrwueahosobvikb6kq"),
     ("0010:5798000000001", "xukhfqabqziki3ykvr2fhr4snfa3pf5vpq6k4tonv3lmvsy5arvq"),
     ("0088:123abc", "y7dzfxaf3d4cjz4kcgrxtec6twvcga4ky7zwa5boif6mswd4tdrq"),

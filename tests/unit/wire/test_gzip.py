@@ -43,7 +43,7 @@ def test_a_resend_has_the_bytes_of_the_first_attempt() -> None:
     payload = random.Random(1).randbytes(100_000)
     whole, _ = _compressed([payload])
     assert whole == _compressed([payload])[0]
-    assert whole[4:8] == b"\x00\x00\x00\x00", "the time in the header"
+    assert whole[4:8] == b"\x00\x00\x00\x00", "the header must not have a time"
 
 
 def test_ciphertext_in_base64_shrinks_by_a_quarter() -> None:

@@ -202,7 +202,7 @@ def test_another_kind_of_key_is_refused() -> None:
 @pytest.mark.parametrize("text", ["=", "a===", "aa=", "å", "a", "ab"])
 def test_bytes_are_written_in_one_way(text: str) -> None:
     if text == "ab":
-        text = "aB"  # The last bits of the group say nothing, and have to be zero.
+        text = "aB"  # The unused bits of the last group have to be zero.
     with pytest.raises(ValueError, match=r".+"):
         decoded(text)
     assert decoded(encoded(b"abc")) == b"abc"

@@ -65,7 +65,7 @@ def test_rfc_8032_a_key_of_a_log_signs_in_the_token_where_it_was_made(
 ) -> None:
     key = HsmLogKey(token, made.key_id, made.public.public_bytes_raw())
     assert (verifies(key), key.remote) == (True, True)
-    assert key.sign(b"the same") == key.sign(b"the same"), "Ed25519 has no randomness"
+    assert key.sign(b"the same") == key.sign(b"the same"), "Ed25519 signatures are deterministic"
 
 
 def test_a_key_of_a_log_cannot_be_taken_out_or_loosened(token: Token, made: objects.MadeLogKey) -> None:
@@ -122,14 +122,16 @@ def test_a_public_key_is_read_bare_and_in_an_octet_string(made: objects.MadeLogK
 def test_the_log_of_an_organisation_with_a_token_is_signed_there(site: Site) -> None:
     store = site.open()
     store.begin("a1", HABO)
-    assert store.log_key_place("a1") is LogKeyPlace.HSM, "it will be made there"
+    assert store.log_key_place("a1") is LogKeyPlace.HSM, "the key will be made in the HSM"
     before = site.objects("a1")
     (key,) = store.log_keys("a1")
     assert (type(key), verifies(key), site.objects("a1")) == (HsmLogKey, True, before + 2)
-    assert [each.public for each in site.open().log_keys("a1")] == [key.public], "made once"
+    assert [each.public for each in site.open().log_keys("a1")] == [key.public], (
+        "the key must be made only once"
+    )
     assert site.objects("a1") == before + 2
     files = list((site.folder / "keys" / "a1").rglob("log-key-*"))
-    assert [path.parent.name for path in files] == ["token"], "no key of the log is in a file"
+    assert [path.parent.name for path in files] == ["token"], "no file may have a private key of the log"
 
 
 def test_an_organisation_without_a_token_has_its_logs_key_in_a_file(site: Site) -> None:
@@ -161,13 +163,15 @@ def test_a_token_that_learns_ed25519_gets_the_next_key_when_a_person_wants_it(
     store.begin("a1", HABO)
     (old,) = store.log_keys("a1")
     without_ed25519.undo()
-    assert [key.public for key in store.log_keys("a1")] == [old.public], "nothing changes by itself"
+    assert [key.public for key in store.log_keys("a1")] == [old.public], (
+        "the key must not be replaced automatically"
+    )
     assert store.log_key_place("a1") is LogKeyPlace.MOVABLE
     store.use_hsm("a1", HABO)
     new, kept = store.log_keys("a1")
     assert (type(new), kept.public, store.log_key_place("a1")) == (HsmLogKey, old.public, LogKeyPlace.HSM)
     store.use_hsm("a1", HABO)
-    assert len(store.log_keys("a1")) == 2, "once is enough"
+    assert len(store.log_keys("a1")) == 2, "repeating the command must not make another key"
 
 
 def test_with_its_token_a_vault_gets_a_new_key_of_its_log_which_the_former_one_announces(site: Site) -> None:
@@ -215,7 +219,7 @@ def test_a_kill_while_a_vault_gets_its_token_leaves_a_log_that_can_be_signed_and
     keys = store.log_keys("a1")
     assert (type(keys[0]), verifies(keys[0]), keys[-1].public) == (HsmLogKey, True, old.public)
     store.destroy("a1")
-    assert site.objects("a1") == 0, "nothing that a kill left stays in the token"
+    assert site.objects("a1") == 0, "no object that a kill left may stay in the HSM"
 
 
 def test_a_process_that_was_handed_a_vaults_key_signs_its_log_in_the_token_and_makes_nothing(

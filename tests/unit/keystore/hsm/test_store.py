@@ -235,9 +235,7 @@ def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(site: 
     store.begin("a1", HABO)
     add(store, "a1"), add(store, "a1")
     certified = site.folder / "keys" / "a1" / "token" / "signing-0001.pem"
-    shutil.copy(
-        certified, certified.with_suffix(".key")
-    )  # Both, as a kill while it is installed leaves them.
+    shutil.copy(certified, certified.with_suffix(".key"))  # A kill during the installation leaves both files.
     store.retire("a1", KeyName.SIGNING, 1)
     assert not list(certified.parent.glob("signing-0001.*"))
     assert [key.number for key in site.open().keys("a1")] == [2]

@@ -103,4 +103,4 @@ def test_of_a_refused_message_only_the_facts_of_its_envelope_are_kept() -> None:
     assert record.status is MessageStatus.REJECTED
     assert (record.label, record.sender_address, record.size) == ("", "", 0)
     assert (record.conversation_id, record.recipient_address) == ("c-as4", "sdk.b")
-    assert record.confidentiality, "nothing is known, so it is treated as confidential"
+    assert record.confidentiality, "its confidentiality is unknown, so it counts as confidential"

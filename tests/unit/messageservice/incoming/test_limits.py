@@ -35,7 +35,9 @@ def test_of_a_limited_sender_one_envelope_is_judged_each_time() -> None:
     for round_ in (1, 2):
         now = NOW + round_ * AGAIN
         assert known.divide(MANY, now)[:2] == (MANY[:1], MANY[1:])
-        assert known.divide(MANY[1:], now)[0] == [], "the next page of the same inbox"
+        assert known.divide(MANY[1:], now)[0] == [], (
+            "the next page of the inbox must not be judged in the same round"
+        )
         known.found(MANY[0], now)
 
 
@@ -86,7 +88,9 @@ def test_a_sender_does_not_end_its_limit_with_an_envelope_that_is_refused_before
     known.divide(MANY, LATER)
     known.taken(MANY[0], decrypted=False)
     assert known.divide(MANY[1:], LATER)[0] == []
-    assert known.divide(MANY[1:], LATER + AGAIN)[0] == MANY[1:2], "the next one"
+    assert known.divide(MANY[1:], LATER + AGAIN)[0] == MANY[1:2], (
+        "the next envelope must be judged after the wait"
+    )
 
 
 def test_that_one_waits_is_recorded_once() -> None:

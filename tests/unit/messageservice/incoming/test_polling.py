@@ -171,7 +171,9 @@ async def test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_
         assert (inbox.tried, together.judged) == (1, 2)
         assert held.numbers(now()) == (HeldNumber("mt", "limit", 2),)
         await asyncio.sleep(6)
-        assert (inbox.tried, together.judged) == (1, 3), "one of the two shows that the limit lasts"
+        assert (inbox.tried, together.judged) == (1, 3), (
+            "judging one of the two must suffice to show that the limit lasts"
+        )
         assert held.numbers(now()) == (HeldNumber("mt", "limit", 2),)
 
 
@@ -183,12 +185,16 @@ async def test_of_many_envelopes_of_a_limited_sender_one_is_judged_each_time() -
     async with polling(access_point, inbox, timedelta(seconds=30), held=held, together=together):
         await until_gone(access_point, "a")
         await asyncio.sleep(1)
-        assert inbox.tried <= 1 + message_service_settings(FEDERATION_TEST).parallel, "the first ones"
+        assert inbox.tried <= 1 + message_service_settings(FEDERATION_TEST).parallel, (
+            "only the first envelopes may be tried"
+        )
         before, asked = inbox.tried, access_point.polls
         await asyncio.sleep(5 * 30)
         assert before + 4 <= inbox.tried <= before + 6
-        assert access_point.polls - asked <= 6 * (len(junk) // PAGE + 3), "each page once"
-        assert sorted(together.recorded) == sorted(set(junk) - {"l0"}), "each once"
+        assert access_point.polls - asked <= 6 * (len(junk) // PAGE + 3), (
+            "each page must be polled only once per round"
+        )
+        assert sorted(together.recorded) == sorted(set(junk) - {"l0"}), "each must be recorded only once"
         assert held.numbers(now()) == (HeldNumber("mt", "limit", len(junk)),)
         inbox.limiting = False
         async with asyncio.timeout(120):

@@ -237,7 +237,7 @@ async def test_where_one_thing_is_not_as_expected_nothing_is_done_and_each_is_le
     assert await service.came_in(new) is None
     for each in (again, comes):
         await service.inbox.take(service.organisation, each)
-    assert service.answered == [known.header.id, new.header.id], "nothing is answered twice"
+    assert service.answered == [known.header.id, new.header.id], "no message may be answered twice"
 
 
 async def test_a_message_whose_storing_fails_as_nobody_expected_is_left_to_itself_and_that_is_said(

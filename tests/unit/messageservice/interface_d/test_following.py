@@ -80,7 +80,7 @@ async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_beh
         "headers": headers,
     }
     gc.collect()
-    gc.freeze()  # What other tests need still is much, and is not looked through for each stream.
+    gc.freeze()  # Keep the many objects of other tests out of the collection for each stream.
     for _ in range(MOST_STREAMS + 1):
         async with asyncio.timeout(60):
             await application(dict(scope), receive, send)
@@ -126,7 +126,7 @@ async def told(service: Quiet, alive: float | None) -> list[float]:
 async def test_a_client_that_can_bear_it_gets_few_signs_of_life_and_the_vault_is_asked_once() -> None:
     service = Quiet(1000)
     assert await told(service, 300) == [300, 600, 900]
-    assert seconds() == 1000.5, "the stream ends with its token"
+    assert seconds() == 1000.5, "the stream must end with its access token"
     assert service.looks == 1
 
 
@@ -156,7 +156,7 @@ async def test_a_stream_ends_when_its_service_does_and_needs_no_task_to_hear_tha
     assert asyncio.all_tasks() - {asyncio.current_task()} == set(ends)
     following.close()
     assert await asyncio.gather(*ends) == ["ended"] * MOST_STREAMS
-    assert seconds() == 1, "and not with the next sign of life"
+    assert seconds() == 1, "streams must end immediately, not at the next sign of life"
     late = await following.follow("x", await service.access("x"), 7, 300)
     assert [piece async for piece in late] == ["id: 7\n: message status events\n\n"]
 

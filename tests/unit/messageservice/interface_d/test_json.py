@@ -214,10 +214,10 @@ async def test_a_step_is_short_and_a_text_is_not_read_again_and_again() -> None:
         yield
 
     await json.read(stream([texts(json.MAX_VALUES - 100)]), step=step)
-    assert len(steps) > 30, "values are read some hundred at a time"
+    assert len(steps) > 30, "a step must read only some hundred values"
     steps.clear()
     await json.read(stream([standard.dumps("a" * 20 * MIB).encode()]), step=step)
-    assert len(steps) < 50, "a text is read in blocks that grow"
+    assert len(steps) < 50, "a text must be read in growing blocks"
 
 
 async def test_eight_documents_of_one_organisation_get_few_steps_between_anothers() -> None:
@@ -238,4 +238,4 @@ async def test_eight_documents_of_one_organisation_get_few_steps_between_another
     last = max(place for place, whose in enumerate(order) if whose == B)
     of_b = order.count(B)
     assert of_b > 5
-    assert order[: last + 1].count(A) <= 3 * of_b, "not eight for each"
+    assert order[: last + 1].count(A) <= 3 * of_b, "A's eight jobs must not get eight steps for each of B's"

@@ -120,7 +120,7 @@ def test_a_receipt_with_very_many_findings_tells_some_and_how_many_more() -> Non
 def test_no_word_of_the_recipients_own_stands_in_the_log() -> None:
     step = progress.of_receipt(receipt(Finding(Reason.RULE, "Anna Andersson 19121212-1212", "no", "/a")), NOW)
     assert step.reason == "BV other"
-    assert "Anna" in step.events[0].title, "who sent the message may read it"
+    assert "Anna" in step.events[0].title, "the sender of the message may read it"
 
 
 @pytest.mark.parametrize("status", [status for status in MessageStatus if not status.final])

@@ -86,7 +86,7 @@ async def test_a_client_whose_registration_shrinks_loses_that_at_once(scene: Sce
     scene.register(scene.habo, less)
     access = await scene.access(token)
     assert access.scopes == {Scope.LIST}
-    assert access.patterns == patterns([CARE]), "more than the token says needs a new token"
+    assert access.patterns == patterns([CARE]), "addresses that the token does not have need a new token"
 
 
 async def test_a_token_ends(scene: Scene) -> None:
@@ -109,7 +109,7 @@ async def test_a_signature_is_verified_once_and_all_that_can_change_with_each_us
 
     monkeypatch.setattr(UnverifiedJwt, "verified", verifying)
     token, ours = scene.theirs(), await scene.token()
-    counted.clear()  # Of the client's assertion.
+    counted.clear()  # Forget the verification of the client's assertion.
     first = await scene.access(token)
     for _ in range(3):
         assert await scene.access(token) == first
@@ -118,7 +118,7 @@ async def test_a_signature_is_verified_once_and_all_that_can_change_with_each_us
     head, claims, signature = token.split(".")
     assert "signature" in await refused(scene, f"{head}.{claims}.{signature[::-1]}")
     scene.tokens._keyring._kept[EXTERNAL].take(PublicKeys([public(curve_key(8))]))
-    assert "signature" in await refused(scene, token), "its issuer has other keys now"
+    assert "signature" in await refused(scene, token), "the issuer's keys have been replaced"
     scene.unregister(scene.habo, "journal")
     assert "not registered" in await refused(scene, ours)
 
@@ -166,7 +166,7 @@ async def test_a_token_of_one_organisation_opens_nothing_of_another(scene: Scene
     there = scene.issuers.url(scene.mullsjo)
     both = [scene.issuers.vouched_for_by(scene.issuers.url(one)) for one in (scene.habo, scene.mullsjo)]
     assert both == [scene.habo, scene.mullsjo]
-    await scene.access(await own(scene))  # Its issuer's keys are known now.
+    await scene.access(await own(scene))  # caches its issuer's keys
     assert "signature" in await refused(scene, await own(scene, iss=there))
     claimed = await own(scene, **{"urn:samdrift:organisation": scene.mullsjo.value})
     assert (await scene.access(claimed)).organisation == scene.habo
@@ -304,7 +304,7 @@ async def test_its_default_client_has_what_is_no_other_clients(scene: Scene) -> 
 )
 async def test_their_token_that_does_not_fit(scene: Scene, changes: dict[str, Any], said: str) -> None:
     assert said in await refused(scene, scene.theirs(**changes))
-    assert set(scene.web.asked) <= {THEIR_KEYS}, "a token never tells where keys are"
+    assert set(scene.web.asked) <= {THEIR_KEYS}, "a token must not determine where keys are fetched"
 
 
 async def test_their_server_says_nothing_of_another_organisation(scene: Scene) -> None:

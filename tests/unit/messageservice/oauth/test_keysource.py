@@ -85,7 +85,7 @@ async def test_older_keys_are_used_while_newer_ones_are_fetched() -> None:
     await source.found()
     source.now += timedelta(minutes=11)
     source.names = ["ec-2"]
-    assert await source.found() == 1, "nobody waits"
+    assert await source.found() == 1, "a usable older key must be found without waiting"
     while source.fetches < 2 or await source.found():
         await asyncio.sleep(0)
     assert await source.found("ec-2") == 1
@@ -103,7 +103,7 @@ async def test_an_issuer_that_is_down_is_bridged_for_so_long() -> None:
     for _ in range(3):
         with pytest.raises(KeysUnavailable):
             await source.found()
-    assert source.fetches == 3, "who is down is left alone for a moment"
+    assert source.fetches == 3, "an issuer that is down must not be asked again immediately"
     source.down = False
     source.now += MINUTE
     assert await source.found() == 1

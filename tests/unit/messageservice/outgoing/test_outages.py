@@ -86,7 +86,7 @@ async def test_a_message_waits_for_an_outage_of_any_kind_and_its_log_says_why(
     assert stored.status is MessageStatus.SCHEDULED
     assert WorkKind.MESSAGE in {each.kind for each in due}
     assert await late.message(organisation, record, b"", scanned=True) is None
-    assert held.numbers(NOW) == (), "it has ended"
+    assert held.numbers(NOW) == (), "a message that has failed must not count as held"
 
 
 async def test_invariant_8_an_outage_of_any_kind_ends_with_its_reason(

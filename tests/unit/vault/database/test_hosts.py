@@ -31,7 +31,9 @@ def test_the_host_that_let_the_last_login_in_is_asked_first() -> None:
     assert order(hosts.ordered(BOTH)) == [("db1", "5432"), ("db2", "5432")]
     hosts.let_in(BOTH, "db2", "192.0.2.2", "5432")
     assert order(hosts.ordered(BOTH)) == [("db2", "5432"), ("db1", "5432")]
-    assert order(hosts.ordered(BOTH + " user=a")) == [("db2", "5432"), ("db1", "5432")], "of every login"
+    assert order(hosts.ordered(BOTH + " user=a")) == [("db2", "5432"), ("db1", "5432")], (
+        "the order must apply to every login"
+    )
     hosts.let_in(BOTH, "db1", "192.0.2.1", "5432")
     assert order(hosts.ordered(BOTH)) == [("db1", "5432"), ("db2", "5432")]
 

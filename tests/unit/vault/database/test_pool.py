@@ -77,7 +77,9 @@ async def test_one_login_at_its_limit_leaves_room_for_others(logins: list[Login]
     waiting.cancel()
     pool.give_back(logins[0], first)
     pool.give_back(logins[1], second)
-    assert await asyncio.wait_for(pool.borrow(logins[0]), 60) is first, "who gave up waiting holds no room"
+    assert await asyncio.wait_for(pool.borrow(logins[0]), 60) is first, (
+        "a request that was cancelled must not keep a place"
+    )
     pool.give_back(logins[0], first)
     pool.close()
 

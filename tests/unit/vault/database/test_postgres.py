@@ -174,7 +174,9 @@ def test_a_process_that_starts_or_stops_it_for_long_is_named_and_not_waited_for(
     finally:
         server.stop()
         other.stop()
-    assert not answers(address, "secret"), "nobody counts as using it who could not start it"
+    assert not answers(address, "secret"), (
+        "a process that could not start the server must not count as its user"
+    )
 
 
 def test_who_started_it_is_not_taken_for_another_one_that_holds_it_up_later(

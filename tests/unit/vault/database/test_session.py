@@ -143,7 +143,9 @@ async def test_errors_repeat_no_value(session: Session) -> None:
 async def test_codes_become_typed_errors(session: Session, code: str, error: type[Exception]) -> None:
     with pytest.raises(error) as raised:
         await session.run([(f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{code}'; END $$", ())])
-    assert type(raised.value) is error, "what the server ended is told from a server that goes away"
+    assert type(raised.value) is error, (
+        "a statement that the server ended must differ from a server that is lost"
+    )
     if isinstance(raised.value, VaultUnavailable):
         assert raised.value.cause == f"the database ended the work (SQLSTATE {code})"
 
@@ -169,7 +171,7 @@ async def test_a_connection_that_ends_while_statements_are_sent_leaves_no_failur
     unheard = list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda loop, told: unheard.append(told))
     process = session.backend
-    os.kill(process, signal.SIGSTOP)  # It reads nothing: what is sent waits.
+    os.kill(process, signal.SIGSTOP)  # The server stops reading, so sent data queues up.
     running = asyncio.create_task(session.run([("SELECT $1::bytea", (b"x" * 50_000_000,))]))
     try:
         await asyncio.sleep(0.1)

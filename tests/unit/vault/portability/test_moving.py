@@ -132,11 +132,11 @@ async def test_what_departs_arrives_and_departs_again_the_same(
 ) -> None:
     await fill(installation, organisation)
     brought = await everything(installation, organisation, kind)
-    assert all(brought.values()), "something of every kind"
+    assert all(brought.values()), "there must be records of every kind"
     elsewhere = await installation.organisation()
     await take_in(installation, elsewhere, kind, brought)
     again = await everything(installation, elsewhere, kind)
-    for part in (parts.SESSION_KEYS.name, parts.MARK_KEYS.name):  # every vault adds one of its own
+    for part in (parts.SESSION_KEYS.name, parts.MARK_KEYS.name):  # every vault adds a key of its own
         arrived = again.pop(part, [])
         assert all(record in arrived for record in brought.pop(part, []))
     assert again == brought
@@ -183,7 +183,7 @@ async def test_what_arrived_is_in_use(
         await transfers.failed(claimed[0].id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
     async with installation.open(elsewhere, AP) as transfers:
         (event,) = await transfers.events(last, 9)
-        assert event.transfer_id == claimed[0].id, "events are numbered on"
+        assert event.transfer_id == claimed[0].id, "the numbering of events must continue"
 
 
 async def test_what_is_under_way_ends_unless_it_is_taken_over(
@@ -199,7 +199,7 @@ async def test_what_is_under_way_ends_unless_it_is_taken_over(
         assert await transfers.next_due() is None
         ends = [event for event in await transfers.events(0, 99) if event.state is TransferState.FAILED]
         assert [event.reason for event in ends] == [TransferReason.GIVEN_UP] * 2
-    assert len(installation.objects(elsewhere)) == 1, "of the message"
+    assert len(installation.objects(elsewhere)) == 1, "only the body of the message may be kept"
     async with installation.open(elsewhere, MT) as messages:
         work = await messages.claim_work(now=NOW + 100 * MINUTE, lease=MINUTE, limit=9)
         assert {one.kind for one in work} == {WorkKind.DEADLINE}

@@ -103,9 +103,9 @@ D = -121665 * pow(121666, -1, P) % P
 
 def points_of_small_order() -> list[bytes]:
     """Return every encoding of a point whose order divides eight: y (RFC 8032) also above P, either sign."""
-    eighth = pow(2, (P - 1) // 4, P)  # a root of -1
+    eighth = pow(2, (P - 1) // 4, P)  # a square root of -1
     ordinates = {0, 1, P - 1}
-    # The order is 8 where doubled y is 0: x^2 = -y^2, hence -d y^4 - 2 y^2 + 1 = 0 on the curve.
+    # A point has order 8 if doubling it gives y = 0: x^2 = -y^2, hence -d y^4 - 2 y^2 + 1 = 0 on the curve.
     root = pow(1 + D, (P + 3) // 8, P)
     root = root if root * root % P == (1 + D) % P else root * eighth % P
     for each in (root, -root):

@@ -38,7 +38,7 @@ def test_a_set_is_searched_by_name_and_kind() -> None:
     assert count(keys, ES256) == 2
     assert count(keys, ES256, "ec-2") == 1
     assert count(keys, ES256, "ec-9") == 0
-    assert count(keys, RS256, "ec-1") == 1, "the RSA key has no name"
+    assert count(keys, RS256, "ec-1") == 1, "the RSA key matches, as it has no name"
 
 
 def test_a_key_verifies_what_it_says_that_it_is_for() -> None:

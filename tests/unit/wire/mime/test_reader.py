@@ -87,7 +87,7 @@ def test_any_body_is_read_or_refused(pieces: list[bytes]) -> None:
     except WireError as error:
         assert error.fault is WireFault.MIME  # noqa: PT017
         return
-    assert whole == _read(body, "B", 1), "however it comes"
+    assert whole == _read(body, "B", 1), "the result must not depend on how the body arrives"
 
 
 @pytest.mark.parametrize("boundary", ["", " ", "x" * 71, "ends with ", "å", 'quo"te', "new\nline"])
