@@ -273,8 +273,7 @@ class Polling:
                         ):
                             pause = _AGAIN_AFTER
                             client.heard(event)
-                    # A stream ends when its access token expires. It continues under the next token, without
-                    # a polling round.
+                    # A stream ends with its access token, and goes on under the next without a polling round.
                     renews = not client.service.has_token() and time() - began > _AGAIN_AFTER
                     wait = 0.0 if renews else _AGAIN_AFTER
             except TimeoutError as error:
