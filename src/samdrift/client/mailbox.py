@@ -346,7 +346,9 @@ class EventStream:
         self._rest = b""
         self._kind = ""
         self._data: list[str] = []
+        self._id = ""
         self.last_id = ""
+        """Id after which the stream can be resumed; that of an incomplete event does not count."""
 
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
         """Yield the events that ``piece`` completes; raise :class:`ValueError` for one that is too long."""
@@ -357,9 +359,11 @@ class EventStream:
         for line in lines:
             if line:
                 self._field(line.decode("utf-8", "replace"))
-            elif self._data:
-                yield ServerEvent(self._kind or "message", self.last_id, "\n".join(self._data))
-                self._kind, self._data = "", []
+                continue
+            kind, data, self.last_id = self._kind or "message", self._data, self._id
+            self._kind, self._data = "", []
+            if data:
+                yield ServerEvent(kind, self.last_id, "\n".join(data))
 
     def _field(self, line: str) -> None:
         name, _, value = line.partition(":")
@@ -369,4 +373,4 @@ class EventStream:
         elif name == "event":
             self._kind = value
         elif name == "id":
-            self.last_id = value
+            self._id = value

@@ -257,6 +257,13 @@ NEIGHBOURS = (
         (f"{_MAILBOX}::test_pages_that_are_empty_without_an_end_are_given_up",),
     ),
     Mutant(
+        "a stream of events is resumed after an event that was delivered",
+        "client/mailbox.py",
+        "            self._id = value\n",
+        "            self._id = self.last_id = value\n",
+        (f"{_MAILBOX}::test_a_stream_is_resumed_after_an_event_that_was_delivered_not_one_that_was_begun",),
+    ),
+    Mutant(
         "a stream of events that ends is followed after a pause",
         "cli/client.py",
         "        await asyncio.sleep(_PAUSE)\n",

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from samdrift.client import mailbox as mailbox_module
 from samdrift.client.errors import NotOffered, Refused, Unreachable
 from samdrift.client.jsonstream import FilePiece, FilePlace
-from samdrift.client.mailbox import Filter
+from samdrift.client.mailbox import EventStream, Filter, ServerEvent
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
 from samdrift.messageservice.interface_d import contract
 from tests.unit.client.service import Service, client_of, page
@@ -358,6 +358,30 @@ async def test_events_come_one_by_one_and_go_on_after_a_break() -> None:
         ("message", "8", "x"),
     ]
     assert service.headers[0]["last-event-id"] == "6"
+
+
+async def test_a_stream_is_resumed_after_an_event_that_was_delivered_not_one_that_was_begun() -> None:
+    """The connection breaks within event 7; HTML standard 9.2.6: a blank line dispatches it, with its id."""
+    service = Service([Response(b"id: 6\n: hello\n\nid: 7\nevent: status\n", media_type="text/event-stream")])
+    places: list[str] = []
+    async with client_of(service) as mailbox:
+        assert [event async for event in mailbox.events("5", placed=places.append)] == []
+    assert set(places) == {"6"}
+
+
+@pytest.mark.parametrize("cut", range(len(b"id: 7\nevent: status\ndata: x\n\n")))
+def test_an_id_is_reached_with_its_event_wherever_the_stream_is_cut(cut: int) -> None:
+    whole = b"id: 7\nevent: status\ndata: x\n\n"
+    stream = EventStream()
+    assert (list(stream.feed(whole[:cut])), stream.last_id) == ([], "")
+    assert list(stream.feed(whole[cut:])) == [ServerEvent("status", "7", "x")]
+    assert stream.last_id == "7"
+
+
+def test_a_kind_without_data_is_not_the_kind_of_the_next_event() -> None:
+    """HTML standard 9.2.6: a block without data is not an event, and its id is one to resume after."""
+    stream = EventStream()
+    assert list(stream.feed(b"event: status\nid: 8\n\ndata: x\n\n")) == [ServerEvent("message", "8", "x")]
 
 
 @pytest.mark.parametrize("stream", [b"data: " + b"x" * 200_000, b"data: 1234567890\n" * 20_000])
