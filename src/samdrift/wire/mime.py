@@ -29,6 +29,7 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 Field = tuple[str, str]
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _CRLF = b"\r\n"
+_HEADER_END = _CRLF + _CRLF
 _WHITE = b" \t\r\n"
 
 _UNDECIDED = (b"", b"-", b"\r")
@@ -153,7 +154,10 @@ def boundary_of(content_type: ContentType) -> str:
 
 
 class MultipartReader:
-    """A reader that splits a multipart body into parts; ``max_preamble`` and ``max_header`` are in bytes."""
+    """A reader that splits a multipart body into parts; ``max_preamble`` and ``max_header`` are in bytes.
+
+    ``max_header`` counts the fields of a part header, without the line ends before and after them.
+    """
 
     def __init__(self, boundary: str, *, max_preamble: int = 4096, max_header: int = 8192) -> None:
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
@@ -218,13 +222,15 @@ class MultipartReader:
 
     def _header(self) -> MimeEvent | None:
         """Read the header once it is complete; the buffer starts with the CRLF of the delimiter's line."""
-        end = self._buffer.find(_CRLF + _CRLF)
-        if (end if end >= 0 else len(self._buffer)) > self._max_header:
+        end = self._buffer.find(_HEADER_END)
+        # Up to three bytes of the end may have arrived; they do not count, so that cuts make no difference.
+        least = end if end >= 0 else len(self._buffer) - len(_HEADER_END) + 1
+        if least - len(_CRLF) > self._max_header:
             raise WireError(WireFault.MIME, f"larger than {self._max_header} bytes", "part header")
         if end < 0:
             return None
         block = bytes(self._buffer[2:end])
-        del self._buffer[: end + 4]
+        del self._buffer[: end + len(_HEADER_END)]
         self._state = _State.DATA
         return PartStart(parse_fields(block))
 

@@ -90,6 +90,36 @@ def test_any_body_is_read_or_refused(pieces: list[bytes]) -> None:
     assert whole == _read(body, "B", 1), "the result must not depend on how the body arrives"
 
 
+def _accepted(body: bytes, size: int, max_header: int) -> bool:
+    reader = MultipartReader("B", max_header=max_header)
+    try:
+        for piece in [*(body[at : at + size] for at in range(0, len(body), size)), b""]:
+            reader.feed(piece)
+            while (event := reader.next_event()) is not None:
+                if isinstance(event, BodyEnd):
+                    return True
+    except WireError:
+        return False
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("length", range(15, 26))
+def test_the_limit_of_a_part_header_is_the_same_in_any_pieces(length: int) -> None:
+    """It counts the header alone, without the line ends before and after it."""
+    body = b"--B\r\nX: " + b"a" * (length - 3) + b"\r\n\r\ncontent\r\n--B--\r\n"
+    outcomes = {size: _accepted(body, size, max_header=20) for size in range(1, len(body) + 1)}
+    assert outcomes == dict.fromkeys(outcomes, length <= 20)
+
+
+def test_a_part_header_without_end_is_refused_while_it_comes() -> None:
+    reader = MultipartReader("B", max_header=20)
+    reader.feed(b"--B\r\n" + b"a" * 20 + b"\r\n\r")
+    assert reader.next_event() is None, "its end may be on the way"
+    reader.feed(b"a")
+    with pytest.raises(WireError, match="20 bytes"):
+        reader.next_event()
+
+
 @pytest.mark.parametrize("boundary", ["", " ", "x" * 71, "ends with ", "å", 'quo"te', "new\nline"])
 def test_a_boundary_is_of_the_form_of_rfc_2046(boundary: str) -> None:
     with pytest.raises(WireError):
