@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _VERDICT = "tests/unit/accesspoint/test_verdict.py"
 _OUTBOUND = "tests/unit/accesspoint/test_outbound.py"
 _INSPECTION = "tests/unit/wire/as4/test_inspection.py"
+_PAYLOAD = "tests/unit/wire/as4/test_payload.py"
 _MIME = "tests/unit/wire/mime/test_reader.py"
 _FROM_THE_HEADER = f"{_VERDICT}::test_ebms3_core_6_an_error_is_read_from_the_header_and_the_body_is_ignored"
 
@@ -126,6 +127,13 @@ INTERFACE_A = (
         "len(self._buffer) - len(_HEADER_END) + 1\n",
         "len(self._buffer)\n",
         (f"{_MIME}::test_the_limit_of_a_part_header_is_the_same_in_any_pieces",),
+    ),
+    Mutant(
+        "an encrypted part header over the limit is not accepted in one piece",
+        "wire/as4/reader.py",
+        "        if not within:\n",
+        "        if not within and end < 0:\n",
+        (f"{_PAYLOAD}::test_the_limit_of_an_encrypted_part_header_is_the_same_in_any_pieces",),
     ),
     Mutant(
         "the words of a peer steer no terminal",

@@ -309,7 +309,10 @@ class PayloadReader:
 
 
 class _PartHeaders:
-    """A filter for the MIME header that ``Attachment-Complete`` also encrypts (WSS SwA profile 1.1, 5.4)."""
+    """A filter for the MIME header that ``Attachment-Complete`` also encrypts (WSS SwA profile 1.1, 5.4).
+
+    ``max_bytes`` counts the fields of the header, without the line ends before and after them.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -317,13 +320,15 @@ class _PartHeaders:
         self._held: bytes | None = _LINE_END
 
     def strip(self, content: bytes) -> bytes:
-        """Return the content without the header; content with an endless header fails its digest."""
+        """Return the content without the header; content with a header over the limit fails its digest."""
         if self._held is None:
             return content
         held = self._held + content
         end = held.find(_HEADER_END)
-        if end < 0 and len(held) <= self._max_bytes:
-            self._held = held
-            return b""
-        self._held = None
-        return held[end + len(_HEADER_END) :] if end >= 0 else held
+        # Up to three bytes of the end may have arrived; they do not count, so that cuts make no difference.
+        least = end if end >= 0 else len(held) - len(_HEADER_END) + 1
+        within = least - len(_LINE_END) <= self._max_bytes
+        self._held = held if within and end < 0 else None
+        if not within:
+            return held
+        return held[end + len(_HEADER_END) :] if end >= 0 else b""

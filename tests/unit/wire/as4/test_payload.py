@@ -201,8 +201,19 @@ def test_an_empty_part_header_is_a_header() -> None:
 
 def test_a_part_header_without_end_is_not_held_for_ever() -> None:
     headers = _PartHeaders(10)
-    assert headers.strip(b"x" * 11).endswith(b"x" * 11)
+    assert headers.strip(b"x" * 14).endswith(b"x" * 14)
     assert headers.strip(b"y") == b"y"
+
+
+@pytest.mark.parametrize("length", range(15, 26))
+def test_the_limit_of_an_encrypted_part_header_is_the_same_in_any_pieces(length: int) -> None:
+    """Content after a header over the limit is not what was signed, so that it fails its digest."""
+    part = b"A: " + b"b" * (length - 3) + b"\r\n\r\n<xhe/>"
+    expected = b"<xhe/>" if length <= 20 else b"\r\n" + part
+    for size in range(1, len(part) + 1):
+        headers = _PartHeaders(20)
+        stripped = [headers.strip(part[at : at + size]) for at in range(0, len(part), size)]
+        assert b"".join(stripped) == expected, size
 
 
 def test_a_few_kilobytes_expand_to_eight_megabytes_by_default_and_no_further() -> None:
