@@ -25,6 +25,9 @@ _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _PIECE = 1 << 18
 """Maximum number of bytes per step of decompression."""
 
+_BLOCK = 1 << 12
+"""Number of gzip bytes after each of which the ratio is checked, however they arrive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
@@ -83,7 +86,11 @@ class Compressor(Gzip):
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """Limits on the expanded size: absolute, and relative to the gzip size once it exceeds ``free_bytes``."""
+    """Limits on the expanded size: absolute, and relative to the gzip size once it exceeds ``free_bytes``.
+
+    The ratio must hold at the end and after every 4 096 bytes of gzip, so that it does not depend on how the
+    bytes are cut into pieces.
+    """
 
     max_bytes: int
     max_ratio: int
@@ -105,12 +112,26 @@ class Decompressor:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the pieces that ``data`` expands to, each at most a quarter of a megabyte."""
-        self._taken += len(data)
-        view = memoryview(data)
-        for at in range(0, len(data), _PIECE):  # Small pieces: zlib copies the unconsumed rest at each call.
-            yield from self._feed(view[at : at + _PIECE])
+        pieces: list[bytes] = []  # Joined, because a block expands to few bytes.
+        size = 0
+        for piece in self._expanded(memoryview(data)):
+            if size + len(piece) > _PIECE:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+            pieces.append(piece)
+            size += len(piece)
+        if size:
+            yield b"".join(pieces)
 
-    def _feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+    def _expanded(self, data: memoryview) -> Iterator[bytes]:
+        # In blocks that end at the same bytes for every cut; a step copies no more than is left of a block.
+        while data:
+            block = data[: _BLOCK - self._taken % _BLOCK]
+            self._taken += len(block)
+            yield from self._expand_block(block)
+            data = data[len(block) :]
+
+    def _expand_block(self, data: bytes | memoryview) -> Iterator[bytes]:
         if self._inflate.eof:
             raise _refused("something follows the end")
         more = True
@@ -129,16 +150,20 @@ class Decompressor:
     def _expand(self, data: bytes | memoryview) -> bytes:
         try:
             piece = self._inflate.decompress(data, _PIECE)
-        except zlib.error:  # type: ignore[misc]  # declared as an instance, not a class
+        except zlib.error:  # type: ignore[misc]  # declared as an exception, not as a kind of it
             raise _refused("not gzip") from None
         self.size += len(piece)
         if self.size > self._limits.max_bytes:
             raise _refused(f"expands to more than {self._limits.max_bytes} bytes")
-        if self.size > self._limits.free_bytes and self.size > self._limits.max_ratio * self._taken:
+        if self.size > max(self._limits.free_bytes, self._limits.max_ratio * self._counted()):
             raise _refused(f"expands to more than {self._limits.max_ratio} times its size")
         if self._inflate.unused_data:
             raise _refused("something follows the end")
         return piece
+
+    def _counted(self) -> int:
+        """Return the number of gzip bytes that the ratio is checked against: whole blocks until the end."""
+        return self._taken if self._inflate.eof else self._taken + -self._taken % _BLOCK
 
 
 def _refused(text: str) -> WireError:

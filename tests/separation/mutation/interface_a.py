@@ -8,6 +8,7 @@ _VERDICT = "tests/unit/accesspoint/test_verdict.py"
 _OUTBOUND = "tests/unit/accesspoint/test_outbound.py"
 _INSPECTION = "tests/unit/wire/as4/test_inspection.py"
 _PAYLOAD = "tests/unit/wire/as4/test_payload.py"
+_GZIP = "tests/unit/wire/test_gzip.py"
 _MIME = "tests/unit/wire/mime/test_reader.py"
 _FROM_THE_HEADER = f"{_VERDICT}::test_ebms3_core_6_an_error_is_read_from_the_header_and_the_body_is_ignored"
 
@@ -134,6 +135,13 @@ INTERFACE_A = (
         "        if not within:\n",
         "        if not within and end < 0:\n",
         (f"{_PAYLOAD}::test_the_limit_of_an_encrypted_part_header_is_the_same_in_any_pieces",),
+    ),
+    Mutant(
+        "a gzip bomb is refused whatever follows in the same piece",
+        "wire/gzip.py",
+        "block = data[: _BLOCK - self._taken % _BLOCK]",
+        "block = data[:_PIECE]",
+        (f"{_GZIP}::test_a_bomb_is_refused_even_if_noise_that_follows_in_the_same_piece_makes_up_for_it",),
     ),
     Mutant(
         "the words of a peer steer no terminal",

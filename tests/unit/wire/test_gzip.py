@@ -145,3 +145,60 @@ def test_the_ratio_is_of_the_bytes_that_came_in() -> None:
     assert _expanded([at], ExpansionLimits(5000, ratio, 0))
     with pytest.raises(WireError):
         _expanded([over], ExpansionLimits(5000, ratio, 0))
+
+
+def _cut(content: bytes, size: int) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+def _drain(decompressor: Decompressor, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        for _ in decompressor.feed(piece):
+            pass
+
+
+def _fits(pieces: list[bytes], limits: ExpansionLimits) -> bool:
+    try:
+        _expanded(pieces, limits)
+    except WireError:
+        return False
+    return True
+
+
+_BLOCK = 4096
+_SIZES = (1, 100, _BLOCK - 1, _BLOCK, _BLOCK + 1, 1 << 20)
+_NOISE = random.Random(1).randbytes(40_000)
+
+
+@pytest.mark.parametrize("size", _SIZES)
+def test_a_bomb_is_refused_even_if_noise_that_follows_in_the_same_piece_makes_up_for_it(size: int) -> None:
+    content = gzip.compress(bytes(1_000_000) + _NOISE)
+    assert 1_000_000 + len(_NOISE) < 50 * len(content), "the ratio of the whole is allowed"
+    assert not _fits(_cut(content, size), ExpansionLimits(1 << 24, 50, 1 << 16))
+
+
+@pytest.mark.parametrize("size", _SIZES)
+def test_zeros_that_the_next_kilobytes_make_up_for_are_accepted_in_any_pieces(size: int) -> None:
+    content = gzip.compress(bytes(50 * _BLOCK - 10_000) + _NOISE)
+    assert _fits(_cut(content, size), ExpansionLimits(1 << 24, 50, 0))
+
+
+def test_a_bomb_is_refused_within_four_kilobytes() -> None:
+    content = gzip.compress(bytes(100_000_000))
+    for size in (1, _BLOCK, len(content)):
+        decompressor = Decompressor(ExpansionLimits(1 << 30, 200, 1 << 16))
+        with pytest.raises(WireError, match="200 times"):
+            _drain(decompressor, _cut(content, size))
+        assert decompressor.size <= 200 * _BLOCK + (1 << 18), size
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 30_000)), max_size=8),
+    st.integers(1, 6000),
+    st.sampled_from([0, 20_000]),
+)
+def test_the_ratio_is_the_same_in_any_pieces(runs: list[tuple[bool, int]], size: int, free: int) -> None:
+    content = gzip.compress(b"".join(_NOISE[:count] if noise else bytes(10 * count) for noise, count in runs))
+    limits = ExpansionLimits(1 << 24, 10, free)
+    assert _fits(_cut(content, size), limits) == _fits([content], limits)
