@@ -40,7 +40,9 @@ def mime(data: bytes) -> None:
         boundary = boundary_of(ContentType.parse(content_type))
     except WireError:
         return
-    assert _parts(boundary, whole(body)) == _parts(boundary, cut(body)), "pieces make a difference"
+    assert _parts(boundary, whole(body)) == _parts(boundary, cut(body)), (
+        "the result depends on how the input is split"
+    )
 
 
 def _parts(boundary: str, pieces: Iterable[bytes]) -> list[object] | None:
@@ -70,8 +72,10 @@ def as4(data: bytes) -> None:
     """A message is refused or is the one that its sender signed, even when it arrives in pieces."""
     content_type, body = split(data)
     received = _received(content_type, whole(body))
-    assert received == _received(content_type, cut(body)), "pieces make a difference"
-    assert received in (None, (message(), sender().certificate.public_key(), PAYLOAD)), "forged"
+    assert received == _received(content_type, cut(body)), "the result depends on how the input is split"
+    assert received in (None, (message(), sender().certificate.public_key(), PAYLOAD)), (
+        "a message was accepted that its sender did not sign"
+    )
 
 
 def _received(content_type: str, pieces: Iterable[bytes]) -> object:
@@ -120,8 +124,8 @@ def soap(data: bytes) -> None:
     )
     signal = read_response(receipt.content_type, receipt.body)
     assert isinstance(signal, ReceiptSignal)
-    assert signal.info.ref_to_message_id == about.message_id, "about another message"
-    assert signal.references == header.references, "about something else than was signed"
+    assert signal.info.ref_to_message_id == about.message_id, "the receipt is about another message"
+    assert signal.references == header.references, "the receipt does not repeat the signed references"
 
 
 def answer(data: bytes) -> None:
@@ -138,10 +142,10 @@ _EXPANSION = ExpansionLimits(_LIMITS.max_payload_bytes, _LIMITS.max_ratio, _LIMI
 
 
 def gzip(data: bytes) -> None:
-    """Decompressed data equals zlib's output and stays within the limits, even when it arrives in pieces."""
+    """Decompressed data equals zlib's output and stays within the limits, however the input is split."""
     expanded = _expanded(whole(data))
-    assert expanded == _expanded(cut(data)), "pieces make a difference"
-    assert expanded is None or expanded == zlib.decompress(data, wbits=31), "not zlib's output"
+    assert expanded == _expanded(cut(data)), "the result depends on how the input is split"
+    assert expanded is None or expanded == zlib.decompress(data, wbits=31), "the output differs from zlib's"
 
 
 def _expanded(pieces: Iterable[bytes]) -> bytes | None:
@@ -151,7 +155,7 @@ def _expanded(pieces: Iterable[bytes]) -> bytes | None:
         for piece in pieces:
             for expanded in decompressor.feed(piece):
                 found += expanded
-                assert len(found) <= _EXPANSION.max_bytes, "over the limit"
+                assert len(found) <= _EXPANSION.max_bytes, "there is more output than the limit allows"
         decompressor.finish()
     except WireError:
         return None
