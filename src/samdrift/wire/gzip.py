@@ -150,7 +150,7 @@ class Decompressor:
     def _expand(self, data: bytes | memoryview) -> bytes:
         try:
             piece = self._inflate.decompress(data, _PIECE)
-        except zlib.error:  # type: ignore[misc]  # declared as an exception, not as a kind of it
+        except zlib.error:  # type: ignore[misc]  # declared as an instance, not a class
             raise _refused("not gzip") from None
         self.size += len(piece)
         if self.size > self._limits.max_bytes:
