@@ -281,7 +281,7 @@ GROUPS = (
         "groups: one that has got another group's name lets nobody in before a person has looked",
         "governance/groups.py",
         "2 * stay < len(before)",
-        "2 * len(after) < len(before)",
+        "False",
         (
             f"{_GOVERNED}::test_a_group_that_has_got_another_groups_name_lets_nobody_in"
             "_before_a_person_has_looked",
