@@ -34,7 +34,6 @@ from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
 
-_MOST_FOUND = 1000
 _MOST_KNOWN = 10_000
 _LEFT_BEHIND = timedelta(hours=12)
 """Age at which an object that no row refers to is removed: no body takes that long to arrive."""
@@ -197,17 +196,15 @@ class Vault:
         return tuple(map(logbook.entry, await self._work.query(logbook.AFTER, after, limit)))
 
     async def find_log(self, identifier: str) -> tuple[LogEntry, ...]:
-        """Return log entries that name a message, envelope, conversation, transfer or AS4 message.
+        """Return all log entries that name a message, envelope, conversation, transfer or AS4 message.
 
         The oldest come first.
         """
-        rows = await self._work.query(logbook.NAMING, logbook.trace(identifier), _MOST_FOUND)
-        return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
+        return await logbook.naming(self._work.query, identifier)
 
     async def find_former_log(self, identifier: str) -> tuple[LogEntry, ...]:
         """Return entries as :meth:`find_log` does, from logs that the organisation brought from elsewhere."""
-        rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
-        return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
+        return await logbook.formerly_naming(self._work.query, identifier)
 
     async def log_head(self) -> ChainHead:
         """Return the sequence of the last entry, and the root of the tree that it is in; reads every leaf."""

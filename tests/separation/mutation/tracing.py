@@ -12,6 +12,7 @@ _WRONG = f"{_STATEMENTS}::test_a_statement_that_does_not_hold_is_named"
 _STAMPS = "tests/unit/installation/test_timestamping.py"
 _ASKED = "tests/unit/transparency/test_timestamps.py"
 _ASIC = "tests/unit/evidence/test_asic.py"
+_LOGBOOK = "tests/unit/vault/test_logbook.py"
 
 TRACING = (
     Mutant(
@@ -100,5 +101,19 @@ TRACING = (
         "if any(at is not None and at <= stamp.until for at in over):",
         "if over:",
         (f"{_STAMPS}::test_a_stamp_whose_certificates_have_ended_holds_if_a_later_one_was_over_it_in_time",),
+    ),
+    Mutant(
+        "log search: all entries that name a message are found",
+        "vault/logbook.py",
+        "if len(rows) < _MOST_FOUND:",
+        "if rows is not None:",
+        (f"{_LOGBOOK}::test_all_entries_that_name_a_message_are_found_however_often_it_was_read",),
+    ),
+    Mutant(
+        "log search: all entries of former logs are found",
+        "vault/logbook.py",
+        "lambda row: [row[-1], row[0]]",
+        "lambda row: [row[-1], 1 << 62]",
+        (f"{_LOGBOOK}::test_all_entries_of_all_former_logs_are_found",),
     ),
 )
