@@ -206,7 +206,7 @@ class LogVerifier:
         self._chain: LogVerification | None = None
 
     def dump(self) -> dict[str, Any]:
-        """Return the state as plain values, for :meth:`load` to continue from; call it between bundles."""
+        """Return the state as plain values, for :meth:`load` to continue from; call it between parts."""
         return asdict(replace(self._state, tree=self._tree.to_bytes().hex()))
 
     def load(self, saved: Mapping[str, Any]) -> None:
@@ -214,6 +214,8 @@ class LogVerifier:
         try:
             state = _State.read(saved)
             self._tree = Frontier.parse(bytes.fromhex(state.tree))
+            number, hashed = state.head
+            self._chain = LogVerification(ChainHead(number, bytes.fromhex(hashed)))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Malformed("not the state of a verification") from None
         self._state = state

@@ -291,13 +291,16 @@ class _Reading:
         return True
 
     def take_up(self, state: Path, about: str) -> bool:
-        """Continue an earlier verification of the same file; return false if there is none."""
+        """Continue an earlier verification of the same file; return false if there is none.
+
+        A state of an earlier version, which did not save the number of pages, is not used.
+        """
         try:
             saved = json.loads(state.read_bytes())
-            if saved["about"] != about:
+            if saved["about"] != about or "page" not in saved:
                 return False
             self._verifier.load(saved["verifier"])
-            self._bundle = int(saved["bundle"])
+            self._page, self._bundle = int(saved["page"]), int(saved["bundle"])
             self._archive.go_on(int(saved["place"]))
         except FileNotFoundError:
             return False
@@ -306,10 +309,11 @@ class _Reading:
         return True
 
     def put_down(self, state: Path, about: str) -> None:
-        """Save the state after a bundle for :meth:`take_up`."""
+        """Save the state after a part for :meth:`take_up`."""
         saved = {
             "about": about,
             "place": self._archive.place,
+            "page": self._page,
             "bundle": self._bundle,
             "verifier": self._verifier.dump(),
         }

@@ -10,6 +10,7 @@ _FOUND = f"{_FORGERIES}::test_every_forgery_is_found_and_its_first_wrong_entry_n
 _PROOFS = "tests/roles/test_evidence.py::test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold"
 _GATHERING = "tests/unit/administration/test_logexport.py"
 _MODULE = "audit/logverifying.py"
+_INTERRUPTED = "test_a_verification_that_was_interrupted_after_any_part_ends_with_the_same_verdict"
 
 LOGVERIFICATION = (
     Mutant(
@@ -109,6 +110,20 @@ LOGVERIFICATION = (
         "accepted = policy.suffices(times)",
         "accepted = True",
         (f"{_VERIFYING}::test_a_log_that_too_few_witnesses_saw_does_not_hold",),
+    ),
+    Mutant(
+        "log verify: an interrupted verification goes on in the chain too",
+        "evidence/logexport.py",
+        'self._page, self._bundle = int(saved["page"]), int(saved["bundle"])',
+        'self._bundle = int(saved["bundle"])',
+        (f"{_VERIFYING}::{_INTERRUPTED}",),
+    ),
+    Mutant(
+        "log verify: the chain of an interrupted verification is verified from where it was",
+        _MODULE,
+        "self._chain = LogVerification(ChainHead(number, bytes.fromhex(hashed)))",
+        "pass",
+        (f"{_VERIFYING}::{_INTERRUPTED}",),
     ),
     Mutant(
         "log dispose: what is about the log is kept",

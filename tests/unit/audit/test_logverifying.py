@@ -245,6 +245,77 @@ def test_an_interrupted_verification_goes_on_where_it_was(
     assert not state.exists()
 
 
+class _Interrupted(Exception):
+    pass
+
+
+def resumed(path: Path, state: Path, after: int) -> LogVerdict | str:
+    """Return the verdict of a verification that was interrupted after some parts, or its fault."""
+    read = []
+
+    def interrupted(done: int) -> None:
+        read.append(done)
+        if len(read) > after:  # the state is saved after this call
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        verify_log(path, LogVerifier(policy(), NOW), state, interrupted)
+    assert state.exists()
+    try:
+        return verify_log(path, LogVerifier(policy(), NOW), state)
+    except (Malformed, AssertionError) as fault:
+        return repr(fault)
+
+
+@pytest.mark.parametrize("after", range(1, 8))
+def test_a_verification_that_was_interrupted_after_any_part_ends_with_the_same_verdict(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time stamps come first, then the pages of the chain, then the bundles of the tree."""
+    log = made(600, chained=250, each=50)
+    log.stamps = [(log.notes[0].note, b"stamp")]
+    path, state = log.write(tmp_path / "log"), tmp_path / "state"
+    whole = verify_log(path, LogVerifier(policy(), NOW))
+    assert whole.holds
+    monkeypatch.setattr(logexport, "_SAVED_AFTER", 0)
+    assert resumed(path, state, after) == whole
+
+
+def test_a_broken_chain_is_found_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = made(60, chained=250)
+    log.chain[150] = replace(log.chain[150], previous=bytes(32))
+    path, state = log.write(tmp_path / "log"), tmp_path / "state"
+    whole = verify_log(path, LogVerifier(policy(), NOW))
+    assert whole.first_wrong is not None
+    assert whole.first_wrong.number == 151
+    monkeypatch.setattr(logexport, "_SAVED_AFTER", 0)
+    assert resumed(path, state, 1) == whole
+
+
+def test_a_state_that_lacks_the_pages_of_the_chain_is_not_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier versions saved such states, also in the chain, where they did not suffice to go on."""
+    path, state = made(60, chained=250).write(tmp_path / "log"), tmp_path / "state"
+    whole = verify_log(path, LogVerifier(policy(), NOW))
+    monkeypatch.setattr(logexport, "_SAVED_AFTER", 0)
+    resumed_from: list[int] = []
+
+    def interrupted(done: int) -> None:
+        if state.exists():
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        verify_log(path, LogVerifier(policy(), NOW), state, interrupted)
+    saved = json.loads(state.read_text())
+    saved.pop("page", None)
+    state.write_text(json.dumps(saved))
+    assert verify_log(path, LogVerifier(policy(), NOW), state, resumed_from.append) == whole
+    assert len(resumed_from) == 4, "three pages and a bundle: all of it was read"
+
+
 def test_the_state_of_another_file_is_not_taken_up(tmp_path: Path) -> None:
     log, state = made(300), tmp_path / "state"
     path = log.write(tmp_path / "log")
