@@ -49,7 +49,7 @@ TARGETS: Mapping[str, Target] = {
         tuple(f"administration/{name}.py" for name in ("checklist", "closing", "dualcontrol")),
         _unit("administration"),
     ),
-    "evidence": Target(("evidence/verifying.py",), _unit("evidence")),
+    "evidence": Target(("evidence/verifying.py", "evidence/sections.py"), _unit("evidence")),
     "accesspoint": Target(tuple(f"accesspoint/{name}.py" for name in _RULES_OF_AP), _unit("accesspoint")),
     "messageservice": Target(
         tuple(f"messageservice/{name}.py" for name in _RULES_OF_MT), _unit("messageservice")

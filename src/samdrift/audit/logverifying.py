@@ -473,10 +473,8 @@ class LogVerifier:
         if facts.get("event") != LogEvent.LOG_FACTS_DISPOSED:
             return
         try:
-            ids = facts["ids"]
-            retention = Retention[ids["class"].upper()].value
-            through, count = int(ids["through"]), int(ids["entries"])
-        except (KeyError, TypeError, AttributeError, ValueError):
+            retention, through, count = disposal_in(facts.get("ids"))
+        except ValueError:
             self._wrong(number, "it is a decision to dispose of entries but does not say which")
             return
         decisions = self._state.decisions.setdefault(retention, [])
@@ -536,6 +534,17 @@ _CHAIN_FAULTS = {
     "cut": "it does not continue the entry before it",
     "altered": "its facts do not match its hash",
 }
+
+
+def disposal_in(ids: Any) -> tuple[Retention, int, int]:
+    """Return the class, last number and number of entries of a decision, from the facts in its entry.
+
+    Raise :class:`ValueError` if they do not say which entries were disposed of.
+    """
+    try:
+        return Retention[ids["class"].upper()], int(ids["through"]), int(ids["entries"])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ValueError("not a decision to dispose of entries") from None
 
 
 def _spelled(time: int | None, shift: int) -> bytes | None:

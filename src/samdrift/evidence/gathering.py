@@ -26,7 +26,9 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.evidence import grounds, signatures, verifying
 from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.trace import Logged, entries
+from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.database.session import Row
 from samdrift.vault.gate import Gate
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -230,9 +232,9 @@ class _Writing:
             known = {"size": tree.size, "peaks": [peak.hex() for peak in tree.peaks]}
             await self._add(verifying.before_file(role), json.dumps(known).encode())
         while after < head.sequence:
-            page = await vault.log(after, min(_PAGE, head.sequence - after))
-            number, after = number + 1, page[-1].sequence
-            await self._add(verifying.section_file(role, number), _lines(page, ordered=True))
+            page = await vault.tree.rows(after, head.sequence, _PAGE)
+            number, after = number + 1, int(page[-1][0])
+            await self._add(verifying.section_file(role, number), _json_lines(map(_document, page)))
 
     async def _proofs(self, vault: Vault, role: Role) -> None:
         """Add each entry that a checkpoint covers, with its proof in the last witnessed checkpoint."""
@@ -296,7 +298,19 @@ class _Writing:
 def _lines(entries: Iterable[LogEntry], *, ordered: bool) -> bytes:
     """Return entries as JSON lines, in the order of their log."""
     said = entries if ordered else sorted(entries, key=lambda entry: entry.sequence)
+    return _json_lines(entry.document() for entry in said)
+
+
+def _json_lines(documents: Iterable[dict[str, object]]) -> bytes:
     return b"".join(
-        json.dumps(entry.document(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        for entry in said
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        for document in documents
     )
+
+
+def _document(row: Row) -> dict[str, object]:
+    """Return an entry of a section as a JSON object, or its leaf if its facts were disposed of."""
+    sequence, content, _, digest, retention, _ = row
+    if content is None:
+        return {"sequence": sequence, "retention": retention, "hash": digest.hex()}
+    return logbook.entry(row).document()

@@ -22,9 +22,9 @@ from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
-from samdrift.audit.chain import ChainHead, LogVerification, link
+from samdrift.audit.chain import link
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.leaves import commitment
+from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.logverifying import TOLERANCE
 from samdrift.audit.merkle import Frontier, includes
 from samdrift.audit.notes import Checkpoint, Note
@@ -35,6 +35,7 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence import grounds, signatures
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.grounds import role_of
+from samdrift.evidence.sections import Section
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
@@ -44,15 +45,16 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 FORMAT = "samdrift evidence"
-VERSION = 6
+VERSION = 7
 """Version of the format.
 
 Since version 2, a message receipt is named after the entry that refers to it, and there are digests; since 3,
 there are the certificates of peers that entries name; since 4, entries may be leaves of a tree; since 5, each
 of these has a proof in a checkpoint, and there are the grounds on which certificates were judged; since 6,
-there are the signatures on incoming messages and receipts.
+there are the signatures on incoming messages and receipts; since 7, a section has the leaves of entries whose
+facts were disposed of.
 """
-KNOWN = (1, 2, 3, 4, 5, VERSION)
+KNOWN = (1, 2, 3, 4, 5, 6, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
@@ -151,22 +153,18 @@ class _Said:
     findings: list[Finding] = field(default_factory=list)
     entries: dict[str, list[LogEntry]] = field(default_factory=dict)
     """Entries of each ``log/`` file."""
-    sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """Numbers and hashes of the entries in each role's section."""
+    sections: dict[str, Section] = field(default_factory=dict)
+    """Each role's section."""
     before: dict[str, Frontier] = field(default_factory=dict)
     """The tree before each role's section."""
     proofs: dict[str, bytes] = field(default_factory=dict)
     """Files of proofs, by name."""
-    known: dict[str, LogVerification] = field(default_factory=dict)
-    """Verification of each role's section."""
     grounds: dict[str, bytes] = field(default_factory=dict)
     """The files of grounds, by name."""
     signatures: dict[str, bytes] = field(default_factory=dict)
     """The files of signatures, by name."""
     kept: dict[str, str] = field(default_factory=dict)
     """The SHA-256 in hexadecimal of each commitment."""
-    about: dict[str, list[LogEntry]] = field(default_factory=dict)
-    """Entries in each role's section that name a message or envelope."""
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The subject of each receipt file: the fact by which entries name it, and its id."""
 
@@ -306,10 +304,24 @@ def _look(said: _Said, name: str, data: bytes) -> None:
 
 def _entry(line: bytes) -> LogEntry:
     """Return an entry that matches its hash; raise :class:`ValueError` if it does not."""
+    return _matching(_read(line, "an entry"))
+
+
+def _entry_or_leaf(line: bytes) -> LogEntry | Leaf:
+    """Return an entry as :func:`_entry` does, or the leaf of one whose facts were disposed of."""
+    document = _read(line, "an entry")
+    return _matching(document) if "content" in document else Leaf.read(document)
+
+
+def _read(data: bytes, what: str) -> Any:
     try:
-        entry = LogEntry.read(json.loads(line))
+        return json.loads(data)
     except RecursionError:
-        raise ValueError("an entry is not JSON") from None
+        raise ValueError(f"{what} is not JSON") from None
+
+
+def _matching(document: Any) -> LogEntry:
+    entry = LogEntry.read(document)
     content = entry.happening.content()
     if entry.leaf is None:
         given = link(entry.previous, entry.sequence, content)
@@ -322,11 +334,8 @@ def _entry(line: bytes) -> LogEntry:
 
 def _tree(data: bytes) -> Frontier:
     """Return the tree before a section; raise :class:`ValueError` if it is invalid."""
-    try:
-        document = json.loads(data)
-        size, peaks = document["size"], tuple(map(bytes.fromhex, document["peaks"]))
-    except RecursionError:
-        raise ValueError("a tree is not JSON") from None
+    document = _read(data, "a tree")
+    size, peaks = document["size"], tuple(map(bytes.fromhex, document["peaks"]))
     if type(size) is not int or size <= 0 or len(peaks) != size.bit_count() or {*map(len, peaks)} != {32}:
         raise ValueError("a tree does not have its stated size")
     return Frontier(size, peaks)
@@ -334,10 +343,7 @@ def _tree(data: bytes) -> Frontier:
 
 def _kept(line: bytes) -> tuple[str, str]:
     """Return a commitment and its digest; raise :class:`ValueError` if they do not match."""
-    try:
-        document = json.loads(line)
-    except RecursionError:
-        raise ValueError("a digest is not JSON") from None
+    document = _read(line, "a digest")
     digest = Digest(bytes.fromhex(document["salt"]), bytes.fromhex(document["sha256"]))
     if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
         raise ValueError("a digest does not match its commitment")
@@ -356,21 +362,10 @@ def _peer_certificate(name: str, data: bytes) -> Finding:
 def _take_section(said: _Said, name: str, data: bytes) -> None:
     role = role_of(name).value
     for line in data.splitlines():
-        entry = _entry(line)
-        if role not in said.known:
-            start = ChainHead(entry.sequence - 1, _before(entry))
-            said.known[role] = LogVerification(start, said.before.get(role))
-        known = said.known[role]
-        if not known.take([entry]).intact:
-            raise ValueError(f"the chain is broken after entry {known.head.sequence}")
-        said.sections.setdefault(role, []).append((entry.sequence, entry.hash.hex()))
-        if {"message", "envelope"} & entry.ids.keys():
-            said.about.setdefault(role, []).append(entry)
-
-
-def _before(entry: LogEntry) -> bytes:
-    """Return the hash of the chain before the first entry of a section, according to that entry."""
-    return entry.previous if entry.leaf is None else bytes.fromhex(entry.ids.get("head", ""))
+        entry = _entry_or_leaf(line)
+        if role not in said.sections:
+            said.sections[role] = Section(entry, said.before.get(role))
+        said.sections[role].take(entry)
 
 
 def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
@@ -569,15 +564,17 @@ def _witnessed(file: str, entry: LogEntry, stated: Checkpoint, at: int | None) -
 
 def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:
     """Check that the section leads from the first entry about the message to the signed head."""
-    log, section = logs.get(role), dict(said.sections[role])
-    head = said.known[role].head
+    log, section = logs.get(role), said.sections[role]
+    head = section.head
     signed = (log.get("entries"), log.get("head"), log.get("size", 0)) if isinstance(log, dict) else None
     ends = signed == (head.sequence, head.hash.hex(), head.size)
-    yield Finding(f"section of {role}", ends, f"{len(section)} entries without a break, to the signed head")
+    why = f"{len(section.hashes)} entries without a break, to the signed head"
+    yield Finding(f"section of {role}", ends, why)
+    yield from section.disposals(f"disposals in the section of {role}")
     about = said.entries.get(f"log/{role}.jsonl", [])
-    inside = all(section.get(entry.sequence) == entry.hash.hex() for entry in about)
+    inside = all(section.hashes.get(entry.sequence) == entry.hash.hex() for entry in about)
     yield Finding(f"log/{role}.jsonl in the section", inside, "every entry is in the section")
     names, told = _names(said, message), {entry.hash for entry in about}
-    left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one.hash not in told]
+    left_out = [one for one in section.about if _of(one, names) and one.hash not in told]
     first = f"entry {left_out[0].sequence} is about the message but is missing" if left_out else ""
     yield Finding(f"log/{role}.jsonl is all of it", not left_out, first or "no entry was left out")

@@ -9,6 +9,9 @@ _FORGERIES = "tests/unit/audit/test_forgeries.py"
 _FOUND = f"{_FORGERIES}::test_every_forgery_is_found_and_its_first_wrong_entry_named"
 _PROOFS = "tests/roles/test_evidence.py::test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold"
 _GATHERING = "tests/unit/administration/test_logexport.py"
+_SECTIONS = "tests/unit/evidence/test_sections.py"
+_SECTION = f"{_SECTIONS}::test_evidence_with_a_section_over_entries_that_were_disposed_of_holds"
+_MISSED = f"{_SECTIONS}::test_facts_of_a_section_that_no_decision_disposed_of_are_missed"
 _MODULE = "audit/logverifying.py"
 _INTERRUPTED = "test_a_verification_that_was_interrupted_after_any_part_ends_with_the_same_verdict"
 
@@ -166,5 +169,33 @@ LOGVERIFICATION = (
         'yield Finding(name, False, "does not prove any entry here")',
         "pass",
         (_PROOFS,),
+    ),
+    Mutant(
+        "evidence: a section has the leaves of entries that were disposed of",
+        "evidence/gathering.py",
+        "_json_lines(map(_document, page))",
+        "_json_lines(_document(row) for row in page if row[1] is not None)",
+        (_SECTION,),
+    ),
+    Mutant(
+        "evidence: facts of a section miss by a decision alone",
+        "evidence/sections.py",
+        "if leaf.sequence > self._decided.get(leaf.retention, 0):",
+        "if False:",
+        (_MISSED,),
+    ),
+    Mutant(
+        "evidence: a decision disposed of all the facts of a class in a section",
+        "evidence/sections.py",
+        "if kept <= through:",
+        "if False:",
+        (_MISSED,),
+    ),
+    Mutant(
+        "evidence: a decision about a section is an entry about the log",
+        "evidence/sections.py",
+        "if entry.retention == Retention.LOG and entry.event",
+        "if entry.event",
+        (f"{_SECTIONS}::test_what_only_names_a_decision_is_none",),
     ),
 )

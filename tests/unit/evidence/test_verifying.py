@@ -157,7 +157,7 @@ def judged(document: bytes) -> verifying.EvidenceVerdict:
     return verifying._judged(verifying._Said(), document, signature, certificate, None, None)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])
 def test_every_version_that_was_ever_written_is_known(version: int) -> None:
     verdict = judged(statement(version=version))
     assert verdict.valid
@@ -183,7 +183,7 @@ def test_entries_are_about_the_message_that_the_statement_names() -> None:
     "changed",
     [
         {"version": 0},
-        {"version": 7},
+        {"version": 8},
         {"version": None},
         {"format": "another"},
         {"made_at": "2026-03-02T12:00:00"},
