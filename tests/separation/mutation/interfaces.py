@@ -200,6 +200,13 @@ INTERFACE_D = (
         ("tests/unit/messageservice/interface_d/test_filters.py",),
     ),
     Mutant(
+        "the last day of the calendar can be the end of a list",
+        "messageservice/interface_d/filters.py",
+        "return midnight + _TO_END_OF_DAY if last else midnight",
+        "return midnight + timedelta(days=1) - timedelta(microseconds=1) if last else midnight",
+        ("tests/unit/messageservice/interface_d/test_filters.py",),
+    ),
+    Mutant(
         "a client sends from its own addresses",
         "messageservice/interface_d/posting.py",
         "if not access.covers(functional_address(message.sender)):",

@@ -28,6 +28,8 @@ _FILTER = re.compile(r"filter\[([^\[\]]*)\](?:\[\])?", re.IGNORECASE)
 """Name of a filter; an array is written ``filter[a]=x&filter[a]=y``, or with ``filter[a][]``."""
 _MAX_VALUES = 100
 """Maximum number of values of one filter."""
+_TO_END_OF_DAY = timedelta(days=1) - timedelta(microseconds=1)
+"""Time from the first to the last moment of a day; the last day of the calendar has no day after it."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BASIC_DATE = re.compile(r"[0-9]{8}")
 _TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-]00(:00)?)"
@@ -223,7 +225,7 @@ def _instant(value: str, *, last: bool) -> datetime:
     if _DATE.fullmatch(value) or _BASIC_DATE.fullmatch(value):
         day = date.fromisoformat(value)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return midnight + timedelta(days=1) - timedelta(microseconds=1) if last else midnight
+        return midnight + _TO_END_OF_DAY if last else midnight
     if not _INSTANT.fullmatch(value):
         raise ValueError
     return datetime.fromisoformat(value).astimezone(UTC)

@@ -93,6 +93,20 @@ def test_times(given: str, start: datetime, stop: datetime | None) -> None:
     assert filters(creationDateTime=given) == Filters(start=start, stop=start)
 
 
+def test_the_last_day_of_the_calendar_is_a_date() -> None:
+    """Systems that need a date where there is no end write this one.
+
+    Clauses: api-mt-mk 3 sentence 3, sentence 4.
+    """
+    last = datetime(9999, 12, 31, tzinfo=UTC)
+    try:
+        found = [filters(creationDateTimeStop=day) for day in ("9999-12-31", "99991231")]
+    except Refused as refusal:
+        pytest.fail(f"refused: {refusal.findings}")
+    assert found == 2 * [Filters(stop=datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))]
+    assert filters(creationDateTimeStart="9999-12-31") == Filters(start=last)
+
+
 @pytest.mark.parametrize(
     "value",
     [
