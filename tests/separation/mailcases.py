@@ -644,7 +644,8 @@ async def unopened_in(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def started_conversations(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_((), vault.started_conversations(victim.mail.unread, NOW - 1000 * MINUTE))
+    after = NOW - 1000 * MINUTE, ""
+    return await is_(((), None), vault.started_conversations(victim.mail.unread, after))
 
 
 async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:

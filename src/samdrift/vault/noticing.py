@@ -38,9 +38,10 @@ SELECT EXISTS (
 )
 """
 _STARTED = """
-SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation
-WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived' AND m.at > $2
-ORDER BY m.at, m.id LIMIT $3
+SELECT m.at, m.id FROM messages m JOIN conversations c ON c.id = m.conversation
+WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived'
+  AND (m.at, m.id) > ($2, $3)
+ORDER BY m.at, m.id LIMIT $4
 """
 _ACKNOWLEDGE = call("begin_acknowledging", 3)
 _ADD, _MOVE = call("add_notice", 6), call("move_notice", 5)
@@ -54,6 +55,10 @@ SELECT person, max(ended_at) FROM notices WHERE outcome = 'sent' AND person IS N
 """
 _NEXT = "SELECT least((SELECT min(due_at) FROM watches), (SELECT min(due_at) FROM notices))"
 _AT_ONCE = 50
+"""Maximum number of records that one query returns; callers continue until a query returns fewer."""
+
+Place = tuple[datetime, str]
+"""The place of a message in the order of arrival: its time of arrival, and its id where times are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,15 @@ class Noticing(MailMarking):
         rows = await self._work.look(_UNOPENED, mailbox, since)
         return next(((int(count), conversation) for count, conversation in rows), None)
 
-    async def started_conversations(self, mailbox: str, since: datetime) -> tuple[str, ...]:
-        """Return messages that arrived at an address after a moment and are alone in their conversation."""
-        rows = await self._work.look(_STARTED, mailbox, since, _AT_ONCE)
-        return tuple(message for (message,) in rows)
+    async def started_conversations(self, mailbox: str, after: Place) -> tuple[tuple[str, ...], Place | None]:
+        """Return a page of the messages that arrived at an address and are alone in their conversation.
+
+        The page begins after the place ``after``. It is returned with its last place, after which the next
+        page begins; with ``None`` if there is no next page.
+        """
+        rows = await self._work.look(_STARTED, mailbox, *after, _AT_ONCE)
+        last = rows[-1] if len(rows) == _AT_ONCE else None
+        return tuple(message for _, message in rows), last
 
     async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:
         """Record an automatic acknowledgement to an address; return false if one went since ``before``."""

@@ -216,6 +216,27 @@ DESK = (
         (f"{_NOTICES}::test_two_machines_that_do_not_know_each_other_come_to_an_end",),
     ),
     Mutant(
+        "every conversation that began since the last check is acknowledged",
+        "messageclient/notices/worker.py",
+        "        while places:\n            places = await self._look(organisation, places, now)\n",
+        "",
+        (f"{_NOTICES}::test_conversations_that_are_not_answered_do_not_end_the_search_for_others",),
+    ),
+    Mutant(
+        "conversations that began at the same moment are acknowledged on the next page",
+        "vault/noticing.py",
+        "(m.at, m.id) > ($2, $3)\n",
+        "m.at > $2 AND $3 <> '-'\n",
+        (f"{_NOTICES}::test_every_conversation_that_began_since_the_last_check_is_answered_once",),
+    ),
+    Mutant(
+        "a mailbox stays due for a check until everything in it is acknowledged",
+        "messageclient/notices/worker.py",
+        "more[watch.mailbox] = place\n",
+        "more[watch.mailbox] = place\n                    over.append((watch, hours))\n",
+        (f"{_NOTICES}::test_a_process_killed_between_two_pages_leaves_none_unanswered_or_answered_twice",),
+    ),
+    Mutant(
         "a mailbox is manned by those who manage it",
         "messageclient/notices/routes.py",
         "if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):",

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.emergency import announce
 from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.notices.acknowledging import FIRST_LINE, SUBJECT
 from samdrift.messageclient.notices.manning import Manning
-from samdrift.messageclient.notices.worker import Notices, NoticeSettings
+from samdrift.messageclient.notices.worker import Notices, NoticeSettings, Vaults
 from samdrift.messageclient.permissions import Assignments, person_subject
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
 from samdrift.rights import Ended, Given, Right, Rights, Scope, Statement, Subject, SubjectKind
 from samdrift.rights.consentfold import Consent
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, ALL, Office
@@ -362,6 +367,114 @@ async def test_two_machines_that_do_not_know_each_other_come_to_an_end(house: Ho
     await house.office.receives(label="Nästa dag")
     await house.turn()
     assert len(await answers(house)) == 3
+
+
+async def receive_many(house: House, senders: int, *, between: timedelta = timedelta(0)) -> None:
+    """Let each of many senders begin a conversation, all of them fetched since the last check."""
+    office = house.office
+    began = office.now
+
+    def ticking() -> datetime:
+        office.now += between
+        return office.now
+
+    for number in range(senders):
+        office.service.receives(conversation=f"c-{number}", from_=f"r{number}:0203:mullsjo.se")
+    vaults = office.installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
+    async with office.service.running() as client:
+        await Fetching(vaults, office.organisation, client, ticking).look()
+    office.now = max(office.now, began) + timedelta(seconds=1)
+
+
+async def answered(house: House) -> list[str]:
+    """Return the addresses that were answered automatically, each as often as it was, in order."""
+    async with house.office.vault() as vault:
+        found = await vault.conversations(["box"], ConversationFilter(), limit=1000)
+        mail = [one for each in found for one in await vault.mail_of(each.id)]
+    return sorted(one.content["recipient"]["address"] for one in mail if one.direction == "out")
+
+
+@pytest.mark.parametrize("between", [timedelta(0), timedelta(milliseconds=1)], ids=["at one time", "later"])
+@pytest.mark.parametrize("senders", [50, 51, 120])
+async def test_every_conversation_that_began_since_the_last_check_is_answered_once(
+    house: House, senders: int, between: timedelta
+) -> None:
+    await house.man(Manning(acknowledge=TEXT))
+    await house.office.receives(from_="first:0203:mullsjo.se")
+    await house.turn()
+    await receive_many(house, senders, between=between)
+    assert await house.worker().turn(house.office.organisation) is None
+    wanted = ["first:0203:mullsjo.se", *(f"r{number}:0203:mullsjo.se" for number in range(senders))]
+    assert await answered(house) == sorted(wanted)
+    house.office.pass_by(60)
+    await house.man(Manning(acknowledge=TEXT))
+    await house.turn()
+    assert await answered(house) == sorted(wanted)
+
+
+async def test_conversations_that_are_not_answered_do_not_end_the_search_for_others(house: House) -> None:
+    await house.man(Manning(acknowledge=TEXT))
+    for number in range(60):
+        house.office.service.receives(conversation=f"x-{number}", label="Autosvar: semester")
+    await receive_many(house, 3)
+    await house.turn()
+    assert len(await answered(house)) == 3
+
+
+@dataclass
+class Killed(Exception):
+    """A process was killed."""
+
+
+@dataclass
+class Openings:
+    """Openings of vaults for a worker, which is killed before one of them."""
+
+    vaults: Vaults
+    before: int = -1
+    answers: list[int] = field(default_factory=list)
+    """Number of automatic answers that each opening stored."""
+
+    @asynccontextmanager
+    async def open(
+        self, organisation: ParticipantIdentifier, purpose: Purpose
+    ) -> AsyncIterator[MessageClientVault]:
+        if len(self.answers) == self.before:
+            raise Killed
+        self.answers.append(0)
+        async with self.vaults.open(organisation, purpose) as vault:
+            store = vault.store_mail
+
+            async def counted(*given: Any) -> str | None:
+                self.answers[-1] += 1
+                return await store(*given)
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(vault, "store_mail", counted)
+                yield vault
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+async def test_a_process_killed_between_two_pages_leaves_none_unanswered_or_answered_twice(
+    house: House, before: int
+) -> None:
+    await house.choose()
+    await house.man(Manning(acknowledge=TEXT))
+    await receive_many(house, 120)
+    worker = house.worker()
+    openings = Openings(worker._vaults, before)
+    worker._vaults = openings  # type: ignore[assignment]
+    with pytest.raises(Killed):
+        await worker.turn(house.office.organisation)
+    assert openings.answers == [50, 50, 20][:before], "an opening answers no more than a page"
+    assert house.post.sent == []
+    house.office.pass_by(10)
+    await house.turn()
+    assert await answered(house) == sorted(f"r{number}:0203:mullsjo.se" for number in range(120))
+    assert len(house.post.sent) == 1
+    house.office.pass_by(15 * 60)
+    assert await house.worker().turn(house.office.organisation) is None
+    assert len(house.post.sent) == 1
 
 
 async def test_a_mailbox_without_a_text_answers_nothing(house: House) -> None:

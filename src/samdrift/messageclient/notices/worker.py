@@ -7,7 +7,7 @@ everything has been read in the meantime, or the right to the mailbox has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -30,7 +30,7 @@ from samdrift.scheduling.rounds import Rounds, Served
 from samdrift.vault.bodies import new_id
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.vault.noticing import NoticeRecord, WatchRecord
+from samdrift.vault.noticing import NoticeRecord, Place, WatchRecord
 from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -119,10 +119,9 @@ class Notices:
     async def turn(self, organisation: ParticipantIdentifier) -> datetime | None:
         """Do the work that is due, and return when the next is due; ``None`` if nothing is waiting."""
         now = self._clock()
-        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
-            watches = await vault.due_watches(now=now)
-            if watches:
-                await self._look(organisation, vault, watches, now)
+        places = await self._look(organisation, {}, now)
+        while places:
+            places = await self._look(organisation, places, now)
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             claimed = await vault.claim_notices(now=now, lease=_LEASE)
             due = await vault.notices(claimed) if claimed else ()
@@ -153,16 +152,42 @@ class Notices:
     # --- mailboxes ----------------------------------------------------------------------------------------
 
     async def _look(
+        self, organisation: ParticipantIdentifier, places: Mapping[str, Place], now: datetime
+    ) -> dict[str, Place]:
+        """Check mailboxes that are due, in one opening of the vault.
+
+        Returns the mailboxes in which there is more to acknowledge, each with the place of the last
+        conversation that was read. They stay due. The next call gets that result as ``places``.
+        """
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            watches = await vault.due_watches(now=now)
+            if not watches:
+                return {}
+            manning, more = await vault.manning(), dict[str, Place]()
+            over = list[tuple[WatchRecord, Manning]]()
+            for watch in watches:
+                hours = Manning.read(manning[watch.mailbox]) if watch.mailbox in manning else Manning()
+                after = places.get(watch.mailbox, (watch.looked_at, ""))
+                place = await self._acknowledge(organisation, vault, watch.mailbox, after, hours, now)
+                if place is None:
+                    over.append((watch, hours))
+                else:
+                    more[watch.mailbox] = place
+            if over:
+                await self._notify(organisation, vault, over, now)
+            return more
+
+    async def _notify(
         self,
         organisation: ParticipantIdentifier,
         vault: MessageClientVault,
-        watches: tuple[WatchRecord, ...],
+        watches: Sequence[tuple[WatchRecord, Manning]],
         now: datetime,
     ) -> None:
-        assigned = await self._assignments.read(organisation, vault)
-        choices, manning = await vault.notice_choices(), await vault.manning()
+        """Queue notices of what is new or unread in mailboxes, and record that they were checked."""
+        assigned, choices = await self._assignments.read(organisation, vault), await vault.notice_choices()
         last = await vault.last_notices() if choices else {}
-        for watch in watches:
+        for watch, hours in watches:
             unread = await vault.unread_in(watch.mailbox)
             if unread is not None and unread[1] > watch.looked_at and self._post is not None:
                 for person, choice in choices.items():
@@ -171,26 +196,30 @@ class Notices:
                         due = _due(How(how), choice["hour"], last.get(person), now)
                         notice = _notice(Kind.NEW, person, watch.looked_at, due, choice["address"])
                         vault.add_notice(notice)
-            hours = Manning.read(manning[watch.mailbox]) if watch.mailbox in manning else Manning()
-            if hours.acknowledge:
-                await self._acknowledge(organisation, vault, watch, hours.acknowledge, now)
             self._escalate(vault, watch, hours, unread[0] if unread else None, now)
 
     async def _acknowledge(
         self,
         organisation: ParticipantIdentifier,
         vault: MessageClientVault,
-        watch: WatchRecord,
-        text: str,
+        box: str,
+        after: Place,
+        hours: Manning,
         now: datetime,
-    ) -> None:
-        """Acknowledge conversations that began in a mailbox since the last check, each once."""
-        began = await vault.started_conversations(watch.mailbox, watch.looked_at)
-        if not began:
-            return
-        mailbox = next(one for one in await vault.mailboxes() if one.id == watch.mailbox)
-        for mail in await vault.mail(began):
-            await acknowledge(vault, organisation.value, mailbox, mail, text, now)
+    ) -> Place | None:
+        """Acknowledge a page of conversations that began in a mailbox; return where the next page begins.
+
+        A page that is read again, because a process was killed, contains none that was acknowledged: its
+        acknowledgement is a second message of the conversation.
+        """
+        if not hours.acknowledge:
+            return None
+        began, place = await vault.started_conversations(box, after)
+        if began:
+            mailbox = next(one for one in await vault.mailboxes() if one.id == box)
+            for mail in await vault.mail(began):
+                await acknowledge(vault, organisation.value, mailbox, mail, hours.acknowledge, now)
+        return place
 
     def _escalate(
         self,
