@@ -41,6 +41,7 @@ _STARTED = """
 SELECT m.at, m.id FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived'
   AND (m.at, m.id) > ($2, $3)
+  AND NOT EXISTS (SELECT FROM arrivals WHERE m.at < coalesce(done_at, 'infinity'))
 ORDER BY m.at, m.id LIMIT $4
 """
 _ACKNOWLEDGE = call("begin_acknowledging", 3)
@@ -134,6 +135,7 @@ class Noticing(MailMarking):
     async def started_conversations(self, mailbox: str, after: Place) -> tuple[tuple[str, ...], Place | None]:
         """Return a page of the messages that arrived at an address and are alone in their conversation.
 
+        Messages that the organisation brought from another installation did not arrive here.
         The page begins after the place ``after``. It is returned with its last place, after which the next
         page begins; with ``None`` if there is no next page.
         """

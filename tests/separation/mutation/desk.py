@@ -230,6 +230,13 @@ DESK = (
         (f"{_NOTICES}::test_every_conversation_that_began_since_the_last_check_is_answered_once",),
     ),
     Mutant(
+        "messages brought from another installation are not acknowledged",
+        "vault/noticing.py",
+        "  AND NOT EXISTS (SELECT FROM arrivals WHERE m.at < coalesce(done_at, 'infinity'))",
+        "",
+        (f"{_NOTICES}::test_what_an_organisation_brought_from_elsewhere_is_not_answered",),
+    ),
+    Mutant(
         "a mailbox stays due for a check until everything in it is acknowledged",
         "messageclient/notices/worker.py",
         "more[watch.mailbox] = place\n",

@@ -30,9 +30,11 @@ from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
+from samdrift.vault.portability.departure import MessageClientDeparture
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, ALL, Office
 from tests.unit.rights.test_consents import OLA, PIA, emergency
+from tests.unit.vault.portability.test_moving import everything, take_in
 from tests.vaults import Installation
 
 ROLES = [Role.MESSAGE_CLIENT]
@@ -481,6 +483,25 @@ async def test_a_mailbox_without_a_text_answers_nothing(house: House) -> None:
     await house.office.receives()
     await house.turn()
     assert await answers(house) == []
+
+
+async def test_what_an_organisation_brought_from_elsewhere_is_not_answered(
+    house: House, installation: Installation
+) -> None:
+    """Its conversations may be years old."""
+    await house.man(Manning(acknowledge=TEXT))
+    await receive_many(house, 3, between=timedelta(days=1))
+    brought = await everything(installation, house.office.organisation, MessageClientDeparture)
+    elsewhere = await installation.organisation()
+    house.office.pass_by(1)
+    await take_in(installation, elsewhere, MessageClientDeparture, brought, now=house.office.now)
+    house.office.pass_by(1)
+    house.office.organisation = elsewhere
+    await house.turn()
+    assert await answered(house) == []
+    await house.office.receives(from_="new:0203:mullsjo.se")
+    await house.turn()
+    assert await answered(house) == ["new:0203:mullsjo.se"]
 
 
 async def test_officers_hear_of_an_emergency_by_mail_without_a_name_or_a_reason(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -107,13 +108,14 @@ async def take_in(
     brought: Everything,
     *,
     taken_over: bool = True,
+    now: datetime = NOW,
 ) -> None:
     arrival = ARRIVALS[kind]
     async with installation.gate.arrive(WORKER, organisation, arrival) as vault:
-        assert await vault.begin(b"export", now=NOW) is ArrivalStanding.BEGUN
+        assert await vault.begin(b"export", now=now) is ArrivalStanding.BEGUN
         for part in PARTS[kind]:
             await vault.store(part, [await brought_with(vault, *each) for each in brought[part.name]])
-        await vault.finish(now=NOW, taken_over=taken_over)
+        await vault.finish(now=now, taken_over=taken_over)
 
 
 async def brought_with(vault: Arrival, facts: parts.Facts, contents: dict[str, bytes]) -> Brought:
