@@ -635,6 +635,10 @@ async def keep_watch(vault: MessageClientVault, victim: Knowing) -> None:
     vault.keep_watch(watch, due=None, looked=NOW, escalated=True)
 
 
+async def hold_watch(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.hold_watch(WatchRecord(victim.mail.mailbox, NOW, NOW, escalated=True))
+
+
 async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(None, vault.unread_in(victim.mail.unread))
 
@@ -645,7 +649,7 @@ async def unopened_in(vault: MessageClientVault, victim: Knowing) -> object:
 
 async def started_conversations(vault: MessageClientVault, victim: Knowing) -> object:
     after = NOW - 1000 * MINUTE, ""
-    return await is_(((), None), vault.started_conversations(victim.mail.unread, after))
+    return await is_((), vault.started_conversations(victim.mail.unread, after))
 
 
 async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
@@ -750,6 +754,7 @@ TELLING_NOTHING = frozenset(
             keep_notice_choice,
             keep_manning,
             keep_watch,
+            hold_watch,
             add_notice,
             begin_acknowledging,
             move_notice,
@@ -791,6 +796,7 @@ MAIL: dict[str, Case] = {
             keep_manning,
             due_watches,
             keep_watch,
+            hold_watch,
             unread_in,
             unopened_in,
             has_new,

@@ -56,7 +56,7 @@ SELECT person, max(ended_at) FROM notices WHERE outcome = 'sent' AND person IS N
 """
 _NEXT = "SELECT least((SELECT min(due_at) FROM watches), (SELECT min(due_at) FROM notices))"
 _AT_ONCE = 50
-"""Maximum number of records that one query returns; callers continue until a query returns fewer."""
+"""Maximum number of records that one query returns; the next one returns more."""
 
 Place = tuple[datetime, str]
 """The place of a message in the order of arrival: its time of arrival, and its id where times are equal."""
@@ -113,6 +113,15 @@ class Noticing(MailMarking):
         """Return mailboxes that are due for a check; this query alone leaves no log entry."""
         return tuple(WatchRecord(*row) for row in await self._work.peek(_WATCHES, now, _AT_ONCE))
 
+    def hold_watch(self, watch: WatchRecord) -> None:
+        """Let messages that arrive in a mailbox wait until this opening ends.
+
+        Later queries return all that arrived before. What waits makes the mailbox due for a check again,
+        after :meth:`keep_watch`.
+        """
+        unchanged = (watch.due_at, watch.due_at, watch.looked_at, watch.escalated)
+        self._work.arrange(_KEEP_WATCH, watch.mailbox, *unchanged)
+
     def keep_watch(
         self, watch: WatchRecord, *, due: datetime | None, looked: datetime, escalated: bool
     ) -> None:
@@ -132,16 +141,13 @@ class Noticing(MailMarking):
         rows = await self._work.look(_UNOPENED, mailbox, since)
         return next(((int(count), conversation) for count, conversation in rows), None)
 
-    async def started_conversations(self, mailbox: str, after: Place) -> tuple[tuple[str, ...], Place | None]:
+    async def started_conversations(self, mailbox: str, after: Place) -> tuple[Place, ...]:
         """Return a page of the messages that arrived at an address and are alone in their conversation.
 
-        Messages that the organisation brought from another installation did not arrive here.
-        The page begins after the place ``after``. It is returned with its last place, after which the next
-        page begins; with ``None`` if there is no next page.
+        Messages that the organisation brought from another installation did not arrive here. The page begins
+        after the place ``after``.
         """
-        rows = await self._work.look(_STARTED, mailbox, *after, _AT_ONCE)
-        last = rows[-1] if len(rows) == _AT_ONCE else None
-        return tuple(message for _, message in rows), last
+        return tuple(map(tuple, await self._work.look(_STARTED, mailbox, *after, _AT_ONCE)))
 
     async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:
         """Record an automatic acknowledgement to an address; return false if one went since ``before``."""

@@ -237,10 +237,20 @@ DESK = (
         (f"{_NOTICES}::test_what_an_organisation_brought_from_elsewhere_is_not_answered",),
     ),
     Mutant(
+        "a message that arrives during a check of its mailbox makes it due again",
+        "messageclient/notices/worker.py",
+        "            vault.hold_watch(watch)\n",
+        "",
+        (
+            f"{_NOTICES}::test_a_message_that_arrives_during_a_check_makes_the_mailbox_due_again",
+            f"{_NOTICES}::test_a_message_that_arrives_during_a_check_is_told",
+        ),
+    ),
+    Mutant(
         "a mailbox stays due for a check until everything in it is acknowledged",
         "messageclient/notices/worker.py",
-        "more[watch.mailbox] = place\n",
-        "more[watch.mailbox] = place\n                    over.append((watch, hours))\n",
+        "                more[watch.mailbox] = place\n                continue\n",
+        "                more[watch.mailbox] = place\n",
         (f"{_NOTICES}::test_a_process_killed_between_two_pages_leaves_none_unanswered_or_answered_twice",),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -421,6 +422,53 @@ async def test_conversations_that_are_not_answered_do_not_end_the_search_for_oth
     await receive_many(house, 3)
     await house.turn()
     assert len(await answered(house)) == 3
+
+
+@pytest.mark.parametrize("during", ["started_conversations", "unread_in"])
+async def test_a_message_that_arrives_during_a_check_makes_the_mailbox_due_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    """It arrives after the check has read the mailbox, and before the check is over."""
+    await house.choose()
+    await house.man(Manning(acknowledge=TEXT))
+    await house.office.receives(from_="first:0203:mullsjo.se")
+    read, arriving = getattr(MessageClientVault, during), list[asyncio.Task[None]]()
+
+    async def meanwhile(vault: MessageClientVault, *given: Any) -> Any:
+        found = await read(vault, *given)
+        if not arriving:
+            arriving.append(asyncio.create_task(house.office.receives(from_="late:0203:mullsjo.se")))
+            await asyncio.wait(arriving, timeout=1)
+        return found
+
+    monkeypatch.setattr(MessageClientVault, during, meanwhile)
+    await house.turn()
+    await asyncio.gather(*arriving)
+    await house.turn()
+    assert await answered(house) == ["first:0203:mullsjo.se", "late:0203:mullsjo.se"]
+
+
+async def test_a_message_that_arrives_during_a_check_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.choose()
+    await house.office.receives()
+    read, arriving = MessageClientVault.unread_in, list[asyncio.Task[None]]()
+
+    async def meanwhile(vault: MessageClientVault, mailbox: str) -> Any:
+        found = await read(vault, mailbox)
+        if not arriving:
+            arriving.append(asyncio.create_task(house.office.receives()))
+            await asyncio.wait(arriving, timeout=1)
+        return found
+
+    monkeypatch.setattr(MessageClientVault, "unread_in", meanwhile)
+    await house.turn()
+    await asyncio.gather(*arriving)
+    assert len(house.post.sent) == 1
+    house.office.pass_by(15 * 60)
+    await house.turn()
+    assert len(house.post.sent) == 2
 
 
 @dataclass

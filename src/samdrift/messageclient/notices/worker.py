@@ -163,31 +163,62 @@ class Notices:
             watches = await vault.due_watches(now=now)
             if not watches:
                 return {}
-            manning, more = await vault.manning(), dict[str, Place]()
-            over = list[tuple[WatchRecord, Manning]]()
+            manning = {mailbox: Manning.read(kept) for mailbox, kept in (await vault.manning()).items()}
+            read = dict[str, Place]()
             for watch in watches:
-                hours = Manning.read(manning[watch.mailbox]) if watch.mailbox in manning else Manning()
-                after = places.get(watch.mailbox, (watch.looked_at, ""))
-                place = await self._acknowledge(organisation, vault, watch.mailbox, after, hours, now)
-                if place is None:
-                    over.append((watch, hours))
-                else:
-                    more[watch.mailbox] = place
-            if over:
-                await self._notify(organisation, vault, over, now)
-            return more
+                if watch.mailbox in manning and (text := manning[watch.mailbox].acknowledge):
+                    after = places.get(watch.mailbox, (watch.looked_at, ""))
+                    place = await self._acknowledge(organisation, vault, watch.mailbox, after, text, now)
+                    read[watch.mailbox] = place
+            return await self._notify(organisation, vault, watches, manning, read, now)
+
+    async def _acknowledge(
+        self,
+        organisation: ParticipantIdentifier,
+        vault: MessageClientVault,
+        box: str,
+        after: Place,
+        text: str,
+        now: datetime,
+    ) -> Place:
+        """Acknowledge a page of conversations that began in a mailbox; return the place of the last one.
+
+        A page that is read again, because a process was killed, contains none that was acknowledged: its
+        acknowledgement is a second message of the conversation.
+        """
+        began = await vault.started_conversations(box, after)
+        if not began:
+            return after
+        mailbox = next(one for one in await vault.mailboxes() if one.id == box)
+        for mail in await vault.mail([message for _, message in began]):
+            await acknowledge(vault, organisation.value, mailbox, mail, text, now)
+        return began[-1]
 
     async def _notify(
         self,
         organisation: ParticipantIdentifier,
         vault: MessageClientVault,
-        watches: Sequence[tuple[WatchRecord, Manning]],
+        watches: Sequence[WatchRecord],
+        manning: Mapping[str, Manning],
+        read: Mapping[str, Place],
         now: datetime,
-    ) -> None:
-        """Queue notices of what is new or unread in mailboxes, and record that they were checked."""
+    ) -> dict[str, Place]:
+        """Queue notices of what is new or unread in mailboxes, and record that these were checked.
+
+        Returns the mailboxes that are not finished, because conversations began after those that were
+        ``read``.
+        """
         assigned, choices = await self._assignments.read(organisation, vault), await vault.notice_choices()
         last = await vault.last_notices() if choices else {}
-        for watch, hours in watches:
+        more = dict[str, Place]()
+        for watch in watches:
+            # A message that arrives from here on waits, and makes the mailbox due again. Before this, an
+            # acknowledgement could wait for a conversation in which a message arrives.
+            vault.hold_watch(watch)
+            place = read.get(watch.mailbox)
+            if place is not None and await vault.started_conversations(watch.mailbox, place):
+                more[watch.mailbox] = place
+                continue
             unread = await vault.unread_in(watch.mailbox)
             if unread is not None and unread[1] > watch.looked_at and self._post is not None:
                 for person, choice in choices.items():
@@ -196,30 +227,9 @@ class Notices:
                         due = _due(How(how), choice["hour"], last.get(person), now)
                         notice = _notice(Kind.NEW, person, watch.looked_at, due, choice["address"])
                         vault.add_notice(notice)
+            hours = manning.get(watch.mailbox, Manning())
             self._escalate(vault, watch, hours, unread[0] if unread else None, now)
-
-    async def _acknowledge(
-        self,
-        organisation: ParticipantIdentifier,
-        vault: MessageClientVault,
-        box: str,
-        after: Place,
-        hours: Manning,
-        now: datetime,
-    ) -> Place | None:
-        """Acknowledge a page of conversations that began in a mailbox; return where the next page begins.
-
-        A page that is read again, because a process was killed, contains none that was acknowledged: its
-        acknowledgement is a second message of the conversation.
-        """
-        if not hours.acknowledge:
-            return None
-        began, place = await vault.started_conversations(box, after)
-        if began:
-            mailbox = next(one for one in await vault.mailboxes() if one.id == box)
-            for mail in await vault.mail(began):
-                await acknowledge(vault, organisation.value, mailbox, mail, hours.acknowledge, now)
-        return place
+        return more
 
     def _escalate(
         self,
