@@ -26,14 +26,23 @@ from samdrift.messageclient.mail import (
 from samdrift.messageclient.scope import People
 from samdrift.vault.mailrecords import DraftRecord, FileRecord, MailRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.sdkmessage.rules import MAX_BYTES
+from samdrift.wire.sdkmessage import (
+    MAX_BYTES,
+    Ii,
+    Person,
+    Reference,
+    file_size,
+    person_size,
+    reference_size,
+    text_size,
+)
 
 MAX_RECIPIENTS = 50
 """Maximum number of recipients of a draft; each gets a separate message."""
 MAX_LABEL = 256
 """Maximum length of a label, in UTF-16 units, at every recipient (content-specification 4.3.2 sentence 9)."""
-_ENVELOPE = 4096
-"""Approximate maximum number of bytes in a message besides its texts and files."""
+_ENVELOPE = 8 << 10
+"""Maximum number of bytes of a message besides what its writer chose: markup, ids, the sender's address."""
 CHANGEABLE = frozenset({DraftStage.OPEN, DraftStage.APPROVED})
 """Stages in which the writer may change a draft."""
 DOCUMENT_NAME = "Meddelande"
@@ -99,14 +108,41 @@ def draft_shown(record: DraftRecord, files: Sequence[FileRecord], people: People
         asked_by=people.get(record.asked_by),
         approved_by=people.get(record.approved_by),
         declined=record.content["declined"],
-        size=message_size(shown, [one.size for one in files]),
+        size=message_size(shown, files),
         until=record.until,
     )
 
 
-def message_size(typed: DraftContent, files: Sequence[int]) -> int:
-    """Return the size in bytes of the message made from a draft, with its files in Base64."""
-    return _ENVELOPE + len(typed.text.encode("utf-8", "replace")) + sum((size + 2) // 3 * 4 for size in files)
+def message_size(typed: DraftContent, files: Sequence[FileRecord]) -> int:
+    """Return the size in bytes that the message made from a draft has at most, with its files in Base64.
+
+    Each recipient gets a separate message; this is the size of the largest.
+    """
+    text = typed.text if typed.text.strip() else ""
+    sides = ((typed.persons, typed.references), (typed.recipient_persons, typed.recipient_references))
+    return (
+        _ENVELOPE
+        + text_size(typed.subject)
+        + text_size(text)
+        + max(map(_recipient_size, typed.recipients), default=0)
+        + sum(person_size(Person(*_labelled(one))) for persons, _ in sides for one in persons)
+        + sum(reference_size(Reference(*_labelled(one))) for _, references in sides for one in references)
+        + sum(file_size(one.content["name"], one.content["type"], one.size) for one in files)
+    )
+
+
+def room_for(typed: DraftContent, files: Sequence[FileRecord], name: str, media_types: Sequence[str]) -> int:
+    """Return the number of bytes of a file for which a draft has room; its type is one of those given."""
+    rest = MAX_BYTES - message_size(typed, files) - max(file_size(name, each, 0) for each in media_types)
+    return max(rest, 0) // 4 * 3
+
+
+def _recipient_size(one: Recipient) -> int:
+    return sum(map(text_size, (one.organisation, one.address, one.address_name)))
+
+
+def _labelled(one: Identifier) -> tuple[Ii, str]:
+    return Ii(one.root, one.extension), one.label
 
 
 def answer_to(mail: MailRecord) -> DraftContent:
@@ -175,7 +211,7 @@ def _problems(draft: DraftContent, files: Sequence[FileRecord]) -> Iterator[Prob
     for file in files:
         if not file.size:
             yield Problem(ProblemCode.EMPTY, "files", file.id)
-    if message_size(draft, [one.size for one in files]) > MAX_BYTES:
+    if message_size(draft, files) > MAX_BYTES:
         yield Problem(ProblemCode.TOO_LARGE, "files")
 
 

@@ -455,7 +455,7 @@ class Draft:
     declined: str
     """The second person's reason for not approving; otherwise empty."""
     size: int
-    """Size in bytes of the resulting message, including Base64."""
+    """Maximum size in bytes of the resulting message, including Base64."""
     until: datetime | None
     """End of the undo window."""
 

@@ -47,7 +47,6 @@ from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mailrecords import DraftRecord, FileRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.filetypes import Detector, Kind, agrees, canonical
-from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
 _ON_THE_WAY = frozenset({Stage.WINDOW, Stage.OUTBOX})
 _MAX_NAME = 256
@@ -251,8 +250,9 @@ class WritingDesk:
             found = await scope.draft(vault, draft, Right.WRITE)
             require_writer(scope, found, await scope.people(vault))
             files = await vault.files_of([found.id])
-        room = MAX_BYTES - drafts.message_size(drafts.typed(found.content), [one.size for one in files])
-        return DraftUpload(scope, found.id, name[:_MAX_NAME], media_type, room // 4 * 3)
+        name = name[:_MAX_NAME]
+        room = drafts.room_for(drafts.typed(found.content), files, name, file_types(name, media_type))
+        return DraftUpload(scope, found.id, name, media_type, room)
 
     async def remove_file(self, draft: str, file: str) -> None:
         """Remove a file from a draft."""
@@ -407,8 +407,12 @@ def file_type(name: str, media_type: str, kind: Kind) -> str:
 
     Empty if the content agrees with neither, or is not recognised (content-specification 4.3.3.3).
     """
-    declared = (canonical(mimetypes.guess_type(name)[0] or ""), canonical(media_type))
-    return next((each for each in declared if each and agrees(each, kind)), "")
+    return next((each for each in file_types(name, media_type) if each and agrees(each, kind)), "")
+
+
+def file_types(name: str, media_type: str) -> tuple[str, str]:
+    """Return the type that a file has by its name, and the declared one; each may be empty."""
+    return canonical(mimetypes.guess_type(name)[0] or ""), canonical(media_type)
 
 
 async def _texts(vault: MessageClientVault, message: str) -> list[str]:

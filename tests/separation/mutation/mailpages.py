@@ -1,9 +1,10 @@
-"""Mutants that remove guards of the mail pages: missing records, files, versions, and access to mailboxes."""
+"""Mutants that remove guards of the mail pages: missing records, files, sizes, versions, access."""
 
 from __future__ import annotations
 
 from tests.separation.mutation.mutant import Mutant
 
+_SIZE = "tests/unit/messageclient/test_message_size.py"
 _PAGES = "tests/unit/messageclient/test_mail_pages.py"
 
 MAIL_PAGES = (
@@ -62,5 +63,29 @@ MAIL_PAGES = (
         "if one.root not in _OF_PERSONS",
         "if True",
         (f"{_PAGES}::test_no_number_of_a_person_is_in_a_list",),
+    ),
+    Mutant(
+        "characters that XML escapes count with their escaped length in the size of a draft",
+        "wire/sdkmessage/build.py",
+        'return len(text.encode("utf-8", "surrogatepass")) + escaped',
+        'return len(text.encode("utf-8", "surrogatepass"))',
+        (f"{_SIZE}::test_a_draft_that_is_ready_fits_in_a_message_also_when_it_is_full[ampersands]",),
+    ),
+    Mutant(
+        "the element of each file counts in the size of a draft",
+        "wire/sdkmessage/build.py",
+        "return _FILE_MARKUP + text_size(name) + text_size(content_type) + (size + 2) // 3 * 4",
+        "return (size + 2) // 3 * 4",
+        (f"{_SIZE}::test_a_draft_that_is_ready_fits_in_a_message_also_when_it_is_full[many files]",),
+    ),
+    Mutant(
+        "an upload has the room that the rest of the message leaves",
+        "messageclient/drafts.py",
+        "rest = MAX_BYTES - message_size(typed, files) - max(",
+        "rest = MAX_BYTES - message_size(DraftContent(), ()) - max(",
+        (
+            "tests/unit/messageclient/test_desk_uploads.py"
+            "::test_the_room_for_a_file_is_what_the_rest_of_the_message_leaves",
+        ),
     ),
 )

@@ -17,6 +17,9 @@ from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, NotHere, NotReady
 from samdrift.messageclient.mail import DraftContent, ProblemCode, Recipient
 from samdrift.messageclient.scope import Uploads
+from samdrift.vault.bodies import Body, new_id
+from samdrift.vault.mailrecords import FileRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.vaults import Installation
@@ -26,6 +29,7 @@ PIECE = 1 << 16
 WORD = "b47d3 Lönegatan"
 PDF = b"%PDF-1.7\n" + os.urandom(2 << 20) + WORD.encode()
 MEGABYTE = 1 << 20
+TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
 
 
 @pytest_asyncio.fixture
@@ -34,8 +38,7 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
 
 
 async def begun(desk: Desk) -> str:
-    to = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
-    return (await desk.new_draft("box", DraftContent((to,), "Svar", "text"))).id
+    return (await desk.new_draft("box", DraftContent((TO,), "Svar", "text"))).id
 
 
 async def added(desk: Desk, draft: str, name: str, data: bytes, piece: int = PIECE) -> None:
@@ -119,6 +122,36 @@ async def test_what_is_over_the_limit_is_refused_as_it_comes_and_leaves_nothing(
         await upload.write(bytes(MEGABYTE))
     assert [each.code for each in refused.value.problems] == [ProblemCode.TOO_LARGE]
     assert stored(office) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "fits", "too_large"),
+    [("&" * 4_000_000, 0, 8_500_000, 8_600_000), ("text", 200, 23_300_000, 23_400_000)],
+    ids=["escaped characters", "files"],
+)
+async def test_the_room_for_a_file_is_what_the_rest_of_the_message_leaves(
+    office: Office, text: str, files: int, fits: int, too_large: int
+) -> None:
+    """An ampersand takes five bytes in XML, and the element of a small file more than its content."""
+    anna = office.desk()
+    draft = (await anna.new_draft("box", DraftContent((TO,), "Svar", text))).id
+    async with office.vault() as vault:
+        for number in range(files):
+            body = await _stored(vault, b"%PDF-1.7\n")
+            kept = {"name": f"{number:03} " + "&" * 252, "type": "application/pdf"}
+            file = FileRecord(new_id(), draft, 0, body.size, body.id, kept)
+            assert await vault.add_draft_file(file, body, "anna")
+    upload = await anna.upload(draft, "beslut.pdf", "application/pdf")
+    await upload.write(bytes(fits))
+    with pytest.raises(NotReady) as refused:
+        await upload.write(bytes(too_large - fits))
+    assert [each.code for each in refused.value.problems] == [ProblemCode.TOO_LARGE]
+
+
+async def _stored(vault: MessageClientVault, data: bytes) -> Body:
+    writer = vault.new_body()
+    await writer.write(data)
+    return await writer.finish()
 
 
 async def test_a_grant_that_is_removed_while_a_file_is_on_its_way_keeps_it_out(office: Office) -> None:

@@ -1,6 +1,17 @@
 """The SDK message, ``MessageWithAttachments`` 3.0 (content-specification 4)."""
 
-from samdrift.wire.sdkmessage.build import Prepared, build, file_from_bytes, instant, new_timestamp, prepare
+from samdrift.wire.sdkmessage.build import (
+    Prepared,
+    build,
+    file_from_bytes,
+    file_size,
+    instant,
+    new_timestamp,
+    person_size,
+    prepare,
+    reference_size,
+    text_size,
+)
 from samdrift.wire.sdkmessage.parse import origin, parse, read, read_tree
 from samdrift.wire.sdkmessage.rules import MAX_BYTES, too_long, validate
 from samdrift.wire.sdkmessage.types import (
@@ -27,13 +38,17 @@ __all__ = [
     "SdkMessage",
     "build",
     "file_from_bytes",
+    "file_size",
     "instant",
     "new_timestamp",
     "origin",
     "parse",
+    "person_size",
     "prepare",
     "read",
     "read_tree",
+    "reference_size",
+    "text_size",
     "too_long",
     "validate",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -31,7 +31,7 @@ from samdrift.wire.sdkmessage.rules import (
     too_long,
 )
 from samdrift.wire.sdkmessage.schema import SCHEMA, tag
-from samdrift.wire.sdkmessage.types import Attention, Document, File, Ii, Party, SdkMessage
+from samdrift.wire.sdkmessage.types import Attention, Document, File, Ii, Party, Person, Reference, SdkMessage
 from samdrift.wire.xml import Element
 from samdrift.wire.xml.schema import MAX_FINDINGS, finding, violations
 
@@ -158,16 +158,24 @@ def _add_party(header: Element, local: str, identifier: str, party: Party) -> No
 def _add_attention(party: Element, attention: Attention) -> None:
     element = _add(party, "attention")
     for person in attention.persons:
-        person_element = _add(element, "person")
-        _add_ii(person_element, "personId", person.id)
-        _add_text(person_element, "label", person.label)
+        _add_person(element, person)
     sub_organisation = _add(element, "subOrganization")
     _add_ii(sub_organisation, "organizationId", attention.sub_organisation)
     _add_text(sub_organisation, "label", attention.sub_organisation_label)
     for reference in attention.references:
-        reference_element = _add(element, "reference")
-        _add_ii(reference_element, "referenceId", reference.id)
-        _add_text(reference_element, "label", reference.label)
+        _add_reference(element, reference)
+
+
+def _add_person(attention: Element, person: Person) -> None:
+    element = _add(attention, "person")
+    _add_ii(element, "personId", person.id)
+    _add_text(element, "label", person.label)
+
+
+def _add_reference(attention: Element, reference: Reference) -> None:
+    element = _add(attention, "reference")
+    _add_ii(element, "referenceId", reference.id)
+    _add_text(element, "label", reference.label)
 
 
 def _add_document(body: Element, document: Document) -> None:
@@ -176,12 +184,16 @@ def _add_document(body: Element, document: Document) -> None:
     _add_text(element, "documentName", document.name)
     _add_text(element, "index", document.index)
     for file in document.files:
-        file_element = _add(element, "ContentFiles")
-        _add(file_element, "fileName", file.name)
-        _add(file_element, "contentType", file.content_type)
-        _add(file_element, "content", _MARK if is_file_content(file.content) else file.content)
+        _add_file(element, file)
     for text in document.texts:
         _add(_add(element, "ContentText"), "characterSequence", text)
+
+
+def _add_file(document: Element, file: File) -> None:
+    element = _add(document, "ContentFiles")
+    _add(element, "fileName", file.name)
+    _add(element, "contentType", file.content_type)
+    _add(element, "content", _MARK if is_file_content(file.content) else file.content)
 
 
 def _add_ii(parent: Element, local: str, identifier: Ii | None) -> None:
@@ -204,3 +216,46 @@ def _add(parent: Element, local: str, text: str | None = None) -> Element:
         where = xml.path(element)
         raise WireError(WireFault.STRUCTURE, "holds a character that XML does not allow", where) from None
     return element
+
+
+# --- sizes of parts, before a message is built --------------------------------------------------------------
+
+
+def text_size(text: str) -> int:
+    """Return the number of bytes that a text takes in a message, where XML escapes some characters."""
+    escaped = 4 * (text.count("&") + text.count("\r")) + 3 * (text.count("<") + text.count(">"))
+    return len(text.encode("utf-8", "surrogatepass")) + escaped
+
+
+def file_size(name: str, content_type: str, size: int) -> int:
+    """Return the number of bytes that a file of ``size`` bytes takes in a message, in Base64."""
+    return _FILE_MARKUP + text_size(name) + text_size(content_type) + (size + 2) // 3 * 4
+
+
+def person_size(person: Person) -> int:
+    """Return the number of bytes that a person takes in a message, at most."""
+    return _PERSON_MARKUP + _ii_size(person.id) + text_size(person.label or "")
+
+
+def reference_size(reference: Reference) -> int:
+    """Return the number of bytes that a reference takes in a message, at most."""
+    return _REFERENCE_MARKUP + _ii_size(reference.id) + text_size(reference.label or "")
+
+
+def _ii_size(identifier: Ii | None) -> int:
+    return text_size(identifier.root) + text_size(identifier.extension) if identifier is not None else 0
+
+
+def _markup_size(add: Callable[[Element], None]) -> int:
+    """Return the number of bytes of the markup that ``add`` writes, without that of its parent."""
+    root = etree.Element(SCHEMA.root, nsmap={"tns": SCHEMA.namespace})
+    add(root)
+    once = len(etree.tostring(root))
+    add(root)
+    return len(etree.tostring(root)) - once
+
+
+_NO_ID: Final = Ii("", "")
+_FILE_MARKUP: Final = _markup_size(lambda parent: _add_file(parent, File("", "", "")))
+_PERSON_MARKUP: Final = _markup_size(lambda parent: _add_person(parent, Person(_NO_ID, "")))
+_REFERENCE_MARKUP: Final = _markup_size(lambda parent: _add_reference(parent, Reference(_NO_ID, "")))
