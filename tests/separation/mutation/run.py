@@ -44,6 +44,7 @@ from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.notices import NOTICES
 from tests.separation.mutation.operations import OPERATIONS
 from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
@@ -64,6 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *DATABASE,
     *AT_REST,
     *DESK,
+    *NOTICES,
     *MAIL_PAGES,
     *ADMINISTRATION,
     *MOMENTS,
