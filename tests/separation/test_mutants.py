@@ -6,13 +6,17 @@ All of them: ``.venv/bin/python -m tests.separation.mutation.run``.
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from samdrift.vault.database import migrations
-from tests.separation.mutation.mutant import ROOT, Mutant
+from tests.separation.mutation import run
+from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.run import MUTANTS, Fate, copy, fate
 from tests.sizes import sampled
 
@@ -82,3 +86,47 @@ def folder() -> Iterator[Path]:
 @pytest.mark.parametrize("mutant", sampled(one for one in MUTANTS if one.guard in CHEAP), ids=guard)
 def test_a_mutant_is_killed(folder: Path, mutant: Mutant) -> None:
     assert fate(mutant, folder) is Fate.KILLED
+
+
+_DOES_NOT_END = """
+import subprocess, sys, time
+
+def test() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", __file__]):
+        open(__file__ + ".started", "w").close()
+        time.sleep(600)
+"""
+
+
+def test_tests_that_do_not_end_are_broken_and_killed_with_what_they_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutated program may loop for ever, and the other mutants must be run nevertheless."""
+    mutant = Mutant("any", "guarded.py", "1", "2", ("test_any.py",))
+    guarded = tmp_path / SOURCE / mutant.file
+    guarded.parent.mkdir(parents=True)
+    guarded.write_text("1")
+    test = tmp_path / "test_any.py"
+    test.write_text(_DOES_NOT_END)
+
+    def left() -> list[psutil.Process]:
+        found = psutil.process_iter(["cmdline"])
+        return [each for each in found if str(test) in (each.info["cmdline"] or ())]
+
+    started = test.with_name(f"{test.name}.started")
+    wait = subprocess.Popen.wait
+
+    def patient(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        """Wait as long as the test needs to begin before the time is over."""
+        end = time.monotonic() + 60
+        while timeout is not None and not started.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", patient)
+    monkeypatch.setattr(run, "_WITHIN", 0.1)
+    assert fate(mutant, tmp_path) is Fate.BROKEN
+    assert started.exists()
+    psutil.wait_procs(left(), 60)
+    assert left() == []
+    assert guarded.read_text() == "1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,8 @@ _ASSERTED = ("AssertionError", "assert ", "Failed: ", "TimeoutError")
 
 Tests wait at least a minute for what they expect, so one that waits in vain has failed, too.
 """
-_WITHIN = 600
+_WITHIN = 600.0
+"""Seconds after which a mutant's tests are ended, as when a mutated program never stops."""
 
 
 class Fate(StrEnum):
@@ -124,7 +126,7 @@ class Fate(StrEnum):
     KILLED = "killed"
     SURVIVED = "SURVIVED"
     BROKEN = "BROKEN"
-    """The tests could not run, so nothing is known about the guard."""
+    """The tests could not run, or did not end in time, so nothing is known about the guard."""
 
 
 @contextmanager
@@ -155,18 +157,7 @@ def _tested(tests: Sequence[str], folder: Path) -> Fate:
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-P", "-m", "pytest", "-q", "--maxfail=1", f"--junitxml={report}", *tests]
-    environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=_WITHIN,
-        check=False,
-    )
-    if not report.exists():
+    if not _ended(command, folder) or not report.exists():
         return Fate.BROKEN
     cases = ElementTree.parse(report).getroot().iter("testcase")
     outcomes = [(case.find("failure"), case.find("error")) for case in cases]
@@ -178,7 +169,34 @@ def _tested(tests: Sequence[str], folder: Path) -> Fate:
     return Fate.SURVIVED
 
 
+def _ended(command: Sequence[str], folder: Path) -> bool:
+    """Run pytest in a process group of its own; kill the group and return false if it does not end in time.
+
+    Its databases run in other groups. The test run's :class:`tests.leftovers.Cleaner` outlives it, ends them
+    and removes the run's folder.
+    """
+    environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            process.wait(_WITHIN)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return True
+
+
 def main(words: Sequence[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that the tests of the moment end as well.
     wanted = [mutant for mutant in MUTANTS if all(word in mutant.guard for word in words)]
     began, alive = time.monotonic(), 0
     with copy() as folder:
