@@ -21,11 +21,18 @@ BACKUPS = (
         "    if not signers:\n",
     ),
     _without(
-        "each file is the one that was signed",
+        "each file is the one that was signed, before any of it is stored",
         "operations/backupset.py",
         "        if found != (file.bytes, file.sha256):\n",
-        f"{_BACKUP}::test_a_file_that_somebody_has_encrypted_again_is_refused",
+        f"{_BACKUP}::test_a_file_that_somebody_has_encrypted_again_is_refused_before_any_of_it_is_stored",
         "        if not found:\n",
+    ),
+    _without(
+        "each file is still the one that was signed while it is read",
+        "operations/backupset.py",
+        "decrypting(path, keys, file.sha256) as source",
+        f"{_BACKUP}::test_a_file_that_is_replaced_between_its_check_and_its_reading_is_refused",
+        "decrypting(path, keys) as source",
     ),
     _without(
         "what is inside is what was written",

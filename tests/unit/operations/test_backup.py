@@ -21,8 +21,8 @@ from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.operations import backupset, drill
-from samdrift.operations.backup import signers, verify
-from samdrift.operations.backupformat import BackupError, BackupFault, Looking, read_backup
+from samdrift.operations.backup import read_file, signers, verify
+from samdrift.operations.backupformat import BackupError, BackupFault, Beginning, Looking, read_backup
 from samdrift.operations.backupset import MANIFEST, SIGNATURE
 from samdrift.operations.compliancelogs import drills, of_last_drill
 from samdrift.vault.database.migrations import VAULT, versions
@@ -275,12 +275,56 @@ async def test_a_file_of_another_backup_in_its_place_is_refused(ground: Ground) 
     assert await refused(ground, second.folder) is BackupFault.DAMAGED
 
 
-async def test_a_file_that_somebody_has_encrypted_again_is_refused(ground: Ground) -> None:
-    """The content is unchanged, and only the signed digest shows that it is another file."""
-    made = await ground.create(ground.organisation)
-    file = made.folder / "organisation-0001.age"
+def encrypt_again(ground: Ground, file: Path) -> None:
+    """Replace a file by one with the same content; only the signed digest shows that it is another."""
     content = pyrage.decrypt(file.read_bytes(), [ground.key])
     file.write_bytes(pyrage.encrypt(content, [ground.key.to_public()]))
+
+
+class Noting(Looking):
+    """A receiver that notes what has begun to reach it."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+
+    async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
+        self.reached.append(body)
+        await super().body(role, body, pieces)
+
+    async def begin(self, beginning: Beginning) -> None:
+        self.reached.append(beginning.organisation)
+        await super().begin(beginning)
+
+
+async def test_a_file_that_somebody_has_encrypted_again_is_refused_before_any_of_it_is_stored(
+    ground: Ground,
+) -> None:
+    """A restore stores bodies while it reads them."""
+    made = await ground.create(ground.organisation)
+    backup, noting = ground.read(made.folder), Noting()
+    file = backup.manifest.of(ground.organisation.value)
+    await read_file(backup, file, [ground.key], noting)
+    assert len(noting.reached) > 1
+    encrypt_again(ground, made.folder / file.file)
+    noting.reached.clear()
+    (found,) = await asyncio.gather(read_file(backup, file, [ground.key], noting), return_exceptions=True)
+    assert noting.reached == []
+    assert isinstance(found, BackupError)
+    assert found.fault is BackupFault.DAMAGED
+
+
+async def test_a_file_that_is_replaced_between_its_check_and_its_reading_is_refused(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await ground.create(ground.organisation)
+    described = backupset.described
+
+    async def replaced_afterwards(path: Path) -> tuple[int, str]:
+        found = await described(path)
+        encrypt_again(ground, path)
+        return found
+
+    monkeypatch.setattr(backupset, "described", replaced_afterwards)
     assert await refused(ground, made.folder) is BackupFault.DAMAGED
 
 
