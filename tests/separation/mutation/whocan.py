@@ -76,7 +76,7 @@ WHO_CAN = (
         "when a right was last used is shown within a consent",
         "cli/gov/reviews.py",
         "path if use else who.without_use(path)",
-        _REVIEW,
+        f"{_REVIEW}::test_a_review_shows_when_a_right_was_last_used_only_within_a_consent",
         instead="path",
     ),
     _without(
@@ -117,7 +117,7 @@ WHO_CAN = (
         "nothing ends by silence while a vault is locked",
         "administration/governing.py",
         "            self._require_unlocked()\n",
-        _REVIEW,
+        f"{_REVIEW}::test_nothing_ends_by_silence_while_a_vault_is_locked",
         instead="            pass\n",
     ),
     _without(
