@@ -284,7 +284,10 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
 
 
 def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) -> Callable[..., Any]:
-    """Return an application that lists one message, and answers everything else without an end."""
+    """Return an application that lists one message, and answers everything else without an end.
+
+    After 1024 pieces it ends nevertheless, so that a test of a lower limit fails soon.
+    """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if b"listPending" in await Request(scope, receive).body():
@@ -295,9 +298,12 @@ def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) ->
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": before, "more_body": True})
         gone = asyncio.ensure_future(receive())
-        while not gone.done():
+        for _ in range(1024):
+            if gone.done():
+                return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(pause)
+        await send({"type": "http.response.body", "body": b""})
 
     return answer
 

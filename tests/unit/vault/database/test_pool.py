@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -14,6 +15,7 @@ from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultUnavailable
 from tests.vaults import Installation, until
+from tests.virtualtime import in_virtual_time
 
 LONG = timedelta(hours=1)
 
@@ -93,29 +95,52 @@ async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
     pool.close()
 
 
-async def test_the_more_often_a_session_was_used_the_longer_it_stays(logins: list[Login]) -> None:
-    seldom, often, pool = await _one_used_often(logins, Patience(rest=0))
+class Unconnected:
+    """A session without a database, for virtual time."""
+
+    backend = 1
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.on_close: Callable[[], None] = lambda: None
+
+    def close(self) -> None:
+        self.closed = True
+        self.on_close()
+
+
+@in_virtual_time
+async def test_the_more_often_a_session_was_used_the_longer_it_stays() -> None:
+    seldom, often, pool = await _one_used_often(Patience(rest=0))
     assert (seldom.closed, often.closed, pool.open) == (True, False, 1)
-    pool.close()
+    await asyncio.sleep(LONG.total_seconds() - 10)
+    assert not often.closed
+    await asyncio.sleep(20)
+    assert (often.closed, pool.open) == (True, 0), "no session may stay longer than the pool's own limit"
 
 
-async def test_what_one_moment_needs_is_one_use_however_often_a_session_was_lent(logins: list[Login]) -> None:
-    seldom, often, pool = await _one_used_often(logins, Patience(rest=3600))
-    await until(lambda: often.closed)
-    assert (seldom.closed, pool.open) == (True, 0)
+@in_virtual_time
+async def test_what_one_moment_needs_is_one_use_however_often_a_session_was_lent() -> None:
+    seldom, often, pool = await _one_used_often(Patience(rest=3600))
+    assert (seldom.closed, often.closed, pool.open) == (True, True, 0)
 
 
-async def _one_used_often(logins: list[Login], patience: Patience) -> tuple[Session, Session, Pool]:
-    """Return a session lent once, now closed, another login's lent 501 times, and their pool."""
-    pool = Pool(8, 8, LONG, patience=patience)
+async def _one_used_often(patience: Patience) -> tuple[Session, Session, Pool]:
+    """Return a session lent once, another login's lent 501 times, and their pool, half a second later."""
+
+    async def log_in(login: Login) -> Session:
+        return cast(Session, Unconnected())
+
+    pool = Pool(8, 8, LONG, log_in, patience)
     pool.idle_at_first = timedelta(milliseconds=200)
-    seldom, often = await pool.borrow(logins[0]), await pool.borrow(logins[1])
+    one, other = Login("one", "", ""), Login("other", "", "")
+    seldom, often = await pool.borrow(one), await pool.borrow(other)
     for _ in range(500):
-        pool.give_back(logins[1], often)
-        assert await pool.borrow(logins[1]) is often
-    pool.give_back(logins[1], often)
-    pool.give_back(logins[0], seldom)
-    await until(lambda: seldom.closed)
+        pool.give_back(other, often)
+        assert await pool.borrow(other) is often
+    pool.give_back(other, often)
+    pool.give_back(one, seldom)
+    await asyncio.sleep(0.5)
     return seldom, often, pool
 
 
