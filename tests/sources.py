@@ -5,6 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src" / "samdrift"
+_MODULES = sorted(SOURCE.rglob("*.py"))
+PACKAGES = sorted({module.relative_to(SOURCE).parts[0].removesuffix(".py") for module in _MODULES})
+"""Packages of the source; rules have a test for each of them, which takes less than one for each module."""
+
+
+def modules_of(package: str) -> list[Path]:
+    """Return the modules of a package, in order; a single module counts as a package, too."""
+    return [each for each in _MODULES if each.relative_to(SOURCE).parts[0].removesuffix(".py") == package]
 
 
 def last_name(node: ast.AST) -> str:

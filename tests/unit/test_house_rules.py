@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.checks import CHECKS, result
-from tests.sources import last_name, nodes_of
+from tests.sources import PACKAGES, SOURCE, last_name, modules_of, nodes_of
 
 ROOT = Path(__file__).parents[2]
-
-
-SOURCE = ROOT / "src" / "samdrift"
 TESTS = ROOT / "tests"
 PRINTS = {
     "cli/output.py",  # the only way to write to a terminal
@@ -36,13 +33,12 @@ def written_in(source: str) -> set[str]:
     return (named & WRITERS) | (made & MAKERS)
 
 
-@pytest.mark.parametrize(
-    "module", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE))
-)
-def test_nothing_reaches_a_terminal_but_by_one_way(module: Path) -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_reaches_a_terminal_but_by_one_way(package: str) -> None:
     """Names in a peer's certificate were once able to replace "not verified" with "verified" on a screen."""
-    if str(module.relative_to(SOURCE)) not in PRINTS:
-        assert written_in(module.read_text()) == set()
+    names = {module: str(module.relative_to(SOURCE)) for module in modules_of(package)}
+    written = {name: written_in(module.read_text()) for module, name in names.items() if name not in PRINTS}
+    assert {name: found for name, found in written.items() if found} == {}
 
 
 def test_every_way_to_a_terminal_is_seen() -> None:

@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources import statements
-
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "samdrift"
-MODULES = sorted(SOURCE.rglob("*.py"))
+from tests.sources import PACKAGES, SOURCE, modules_of, statements
 
 OPENER = re.compile(r"(What|Who|Whom|Whose|Whoever|Whatever|Nobody|Somebody|Others)\b")
 """Openers of docstrings that hide the subject in a clause; name it instead."""
@@ -49,9 +45,10 @@ def faults(module: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_docstrings_open_with_a_verb_or_a_noun(module: Path) -> None:
-    assert faults(module) == []
+@pytest.mark.parametrize("package", PACKAGES)
+def test_docstrings_open_with_a_verb_or_a_noun(package: str) -> None:
+    found = {str(module.relative_to(SOURCE)): faults(module) for module in modules_of(package)}
+    assert {name: each for name, each in found.items() if each} == {}
 
 
 def test_help_texts_are_addressed_to_whoever_types_the_command() -> None:
