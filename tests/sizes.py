@@ -43,6 +43,8 @@ SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, through which the workers get it."""
 FIRST = (
     "tests/separation/test_every_operation.py",
+    "tests/browser/",
+    "tests/upgrade/",
     "tests/roles/isolation/",
     "tests/roles/test_command_line_separation.py",
     "tests/roles/test_runbooks_lost.py",
@@ -50,11 +52,12 @@ FIRST = (
     "tests/roles/test_own_restarts.py",
     "tests/roles/test_key_rotation.py",
     "tests/roles/test_workers.py",
-    "tests/browser/",
-    "tests/upgrade/",
     "tests/roles/test_every_message_ends.py",
 )
-"""Slowest tests, which start first so that no worker has to wait for another at the end."""
+"""Slowest tests, which start first so that no worker has to wait for another at the end.
+
+Those of the roles are next to the rest of their package, since their operators stop when it ends.
+"""
 _WHOLE = re.compile(r"^from tests\.sizes import .*\b(?:whole|sampled)\b", re.MULTILINE)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 EXAMPLES = 20
