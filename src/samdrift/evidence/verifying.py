@@ -310,7 +310,8 @@ def _entry(line: bytes) -> LogEntry:
 def _entry_or_leaf(line: bytes) -> LogEntry | Leaf:
     """Return an entry as :func:`_entry` does, or the leaf of one whose facts were disposed of."""
     document = _read(line, "an entry")
-    return _matching(document) if "content" in document else Leaf.read(document)
+    whole = isinstance(document, dict) and "content" in document
+    return _matching(document) if whole else Leaf.read(document)
 
 
 def _read(data: bytes, what: str) -> Any:

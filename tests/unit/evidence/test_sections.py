@@ -182,3 +182,11 @@ def test_a_section_begins_a_tree_with_an_entry_that_has_facts() -> None:
     verifying._look(said, "section/mt-000001.jsonl", bare)
     (found,) = said.findings
     assert (found.holds, found.why) == (False, "the chain is broken after entry 0")
+
+
+@pytest.mark.parametrize("document", [b"5", b"null", b"[]", b'"content"', b"{}", b'["content"]'])
+def test_a_line_that_is_neither_an_entry_nor_a_leaf_is_named_as_that(document: bytes) -> None:
+    said = verifying._Said()
+    verifying._look(said, "section/mt-000001.jsonl", document)
+    (found,) = said.findings
+    assert (found.holds, found.why) == (False, "not a leaf of a log")
