@@ -8,14 +8,21 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "samdrift"
-_MODULES = sorted(SOURCE.rglob("*.py"))
-PACKAGES = sorted({module.relative_to(SOURCE).parts[0].removesuffix(".py") for module in _MODULES})
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def package_of(module: Path) -> str:
+    """Return the package of a module; a single module counts as a package, too."""
+    return module.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+PACKAGES = sorted(set(map(package_of, MODULES)))
 """Packages of the source; rules have a test for each of them, which takes less than one for each module."""
 
 
 def modules_of(package: str) -> list[Path]:
-    """Return the modules of a package, in order; a single module counts as a package, too."""
-    return [each for each in _MODULES if each.relative_to(SOURCE).parts[0].removesuffix(".py") == package]
+    """Return the modules of a package, in order."""
+    return [each for each in MODULES if package_of(each) == package]
 
 
 def last_name(node: ast.AST) -> str:

@@ -11,11 +11,10 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-from tests.sources import PACKAGES, SOURCE, modules_of
+from tests.sources import MODULES, PACKAGES, SOURCE, modules_of, package_of
 
 FLOORS = frozenset(
     {"wire", "audit", "contracts", "trust", "keystore", "scheduling", "rights", "net", "vault"}
@@ -129,10 +128,6 @@ LONG_FUNCTIONS = {
 """Functions with more lines, and the reason."""
 
 
-def modules() -> list[Path]:
-    return sorted(SOURCE.rglob("*.py"))
-
-
 @dataclass(frozen=True)
 class Facts:
     """Properties of a module that the rules concern."""
@@ -182,10 +177,6 @@ def broken_rules(package: str, source: str) -> set[str]:
         elif package in PURE and {top, imported} & IMPURE:
             broken.add(f"{package} is pure and imports {imported}")
     return broken
-
-
-def package_of(module: Path) -> str:
-    return module.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -248,7 +239,7 @@ def test_an_allowed_import_is_left_alone(package: str, source: str) -> None:
 
 
 def test_every_row_has_code_and_imports_rows_above_it_only() -> None:
-    packages = {package_of(module) for module in modules()} - {"__init__"}
+    packages = {package_of(module) for module in MODULES} - {"__init__"}
     assert set(MAY_IMPORT) == packages
     above: set[str] = set()
     for package, allowed in MAY_IMPORT.items():
@@ -289,19 +280,19 @@ def test_what_runs_before_installation_needs_the_standard_library_only() -> None
 
 
 def test_files_are_small() -> None:
-    lines = {str(module.relative_to(SOURCE)): module.read_text().count("\n") for module in modules()}
+    lines = {str(module.relative_to(SOURCE)): module.read_text().count("\n") for module in MODULES}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
 
 
 def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
     """A file used by only one other file of its package belongs in that file; commands have a file each."""
     importers: dict[str, set[str]] = {}
-    for module in modules():
+    for module in MODULES:
         name = ".".join(module.relative_to(SOURCE.parent).with_suffix("").parts)
         for imported in imports(module.read_text()):
             importers.setdefault(imported, set()).add(name)
     alone = set()
-    for module in modules():
+    for module in MODULES:
         where = module.relative_to(SOURCE)
         name = ".".join(("samdrift", *where.with_suffix("").parts))
         small = module.name != "__init__.py" and module.read_text().count("\n") < MIN_LINES
@@ -315,11 +306,11 @@ def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
 def test_functions_are_small() -> None:
     long = {
         f"{module.relative_to(SOURCE)}:{name}": lines
-        for module in modules()
+        for module in MODULES
         for name, lines in facts(module.read_text()).functions
     }
     assert {name for name, count in long.items() if count > MAX_FUNCTION_LINES} == LONG_FUNCTIONS.keys()
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    assert [str(each) for each in modules() if not facts(each.read_text()).purpose] == []
+    assert [str(each) for each in MODULES if not facts(each.read_text()).purpose] == []

@@ -119,14 +119,15 @@ def message_size(typed: DraftContent, files: Sequence[FileRecord]) -> int:
     Each recipient gets a separate message; this is the size of the largest.
     """
     text = typed.text if typed.text.strip() else ""
-    sides = ((typed.persons, typed.references), (typed.recipient_persons, typed.recipient_references))
+    persons = (*typed.persons, *typed.recipient_persons)
+    references = (*typed.references, *typed.recipient_references)
     return (
         _ENVELOPE
         + text_size(typed.subject)
         + text_size(text)
         + max(map(_recipient_size, typed.recipients), default=0)
-        + sum(person_size(Person(*_labelled(one))) for persons, _ in sides for one in persons)
-        + sum(reference_size(Reference(*_labelled(one))) for _, references in sides for one in references)
+        + sum(person_size(Person(*_labelled(one))) for one in persons)
+        + sum(reference_size(Reference(*_labelled(one))) for one in references)
         + sum(file_size(one.content["name"], one.content["type"], one.size) for one in files)
     )
 

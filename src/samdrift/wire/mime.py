@@ -29,7 +29,7 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 Field = tuple[str, str]
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _CRLF = b"\r\n"
-_HEADER_END = _CRLF + _CRLF
+HEADER_END = _CRLF + _CRLF
 _WHITE = b" \t\r\n"
 
 _UNDECIDED = (b"", b"-", b"\r")
@@ -153,6 +153,15 @@ def boundary_of(content_type: ContentType) -> str:
     return boundary
 
 
+def fields_size(header: bytes | bytearray, end: int) -> int:
+    """Return the number of bytes of the fields in a part header that begins with a line end.
+
+    ``end`` is the place of :data:`HEADER_END`, or -1 if it has not arrived. Up to three bytes of it may have;
+    they do not count, so that the result does not depend on how the header is cut into pieces.
+    """
+    return (end if end >= 0 else len(header) - len(HEADER_END) + 1) - len(_CRLF)
+
+
 class MultipartReader:
     """A reader that splits a multipart body into parts; ``max_preamble`` and ``max_header`` are in bytes.
 
@@ -222,15 +231,13 @@ class MultipartReader:
 
     def _header(self) -> MimeEvent | None:
         """Read the header once it is complete; the buffer starts with the CRLF of the delimiter's line."""
-        end = self._buffer.find(_HEADER_END)
-        # Up to three bytes of the end may have arrived; they do not count, so that cuts make no difference.
-        least = end if end >= 0 else len(self._buffer) - len(_HEADER_END) + 1
-        if least - len(_CRLF) > self._max_header:
+        end = self._buffer.find(HEADER_END)
+        if fields_size(self._buffer, end) > self._max_header:
             raise WireError(WireFault.MIME, f"larger than {self._max_header} bytes", "part header")
         if end < 0:
             return None
         block = bytes(self._buffer[2:end])
-        del self._buffer[: end + len(_HEADER_END)]
+        del self._buffer[: end + len(HEADER_END)]
         self._state = _State.DATA
         return PartStart(parse_fields(block))
 

@@ -125,8 +125,8 @@ INTERFACE_A = (
     Mutant(
         "the limit of a part header does not depend on how the body is cut",
         "wire/mime.py",
-        "len(self._buffer) - len(_HEADER_END) + 1\n",
-        "len(self._buffer)\n",
+        "len(header) - len(HEADER_END) + 1)",
+        "len(header))",
         (f"{_MIME}::test_the_limit_of_a_part_header_is_the_same_in_any_pieces",),
     ),
     Mutant(

@@ -34,6 +34,7 @@ from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.gzip import Decompressor, ExpansionLimits
 from samdrift.wire.mime import (
+    HEADER_END,
     BodyEnd,
     ContentType,
     MimeEvent,
@@ -43,11 +44,11 @@ from samdrift.wire.mime import (
     PartStart,
     boundary_of,
     content_id,
+    fields_size,
 )
 from samdrift.wire.wssec import MEDIA_TYPE, TAG_SIZE, VECTOR_SIZE, Decryptor, EncryptedAttachment
 
 _LINE_END = b"\r\n"
-_HEADER_END = _LINE_END * 2
 _ENCODINGS = ("binary", "8bit", "7bit")
 
 
@@ -324,11 +325,9 @@ class _PartHeaders:
         if self._held is None:
             return content
         held = self._held + content
-        end = held.find(_HEADER_END)
-        # Up to three bytes of the end may have arrived; they do not count, so that cuts make no difference.
-        least = end if end >= 0 else len(held) - len(_HEADER_END) + 1
-        within = least - len(_LINE_END) <= self._max_bytes
+        end = held.find(HEADER_END)
+        within = fields_size(held, end) <= self._max_bytes
         self._held = held if within and end < 0 else None
         if not within:
             return held
-        return held[end + len(_HEADER_END) :] if end >= 0 else b""
+        return held[end + len(HEADER_END) :] if end >= 0 else b""
