@@ -9,7 +9,7 @@ from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import Frontier
-from samdrift.vault.database.session import Byteas, Int4s, Int8s, Row, Statement, Value
+from samdrift.vault.database.session import Byteas, Int4s, Int8s, Row, Statement
 
 AFTER = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -26,21 +26,21 @@ WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
 NAMING = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
-) SELECT * FROM named WHERE sequence > $2 ORDER BY sequence LIMIT $3
+) SELECT * FROM named ORDER BY sequence
 """
-"""Query for entries after a number that name an identifier by its :func:`trace`; others may share it.
+"""Query for the entries that name an identifier by its :func:`trace`; others may share it.
 
-Sorting is separate from the search: in one step the planner would walk the whole log in order rather than use
-the index of traces.
+It has no limit: each page would search for all of them again. Sorting is separate from the search: in one
+step the planner would walk the whole log in order rather than use the index of traces.
 """
 
 FORMER = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt, log FROM former_log
     WHERE traces @> ARRAY[$1::bigint]
-) SELECT * FROM named WHERE (log, sequence) > ($2, $3) ORDER BY log, sequence LIMIT $4
+) SELECT * FROM named ORDER BY log, sequence
 """
-"""The same query as :data:`NAMING`, over logs from former suppliers, after an entry of one of them."""
+"""The same query as :data:`NAMING`, over logs from former suppliers."""
 
 REFUSED = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -71,8 +71,6 @@ SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2
 """
 _MOST_LEAVES = 10_000
 _COLUMNS = 6
-_MOST_FOUND = 1000
-"""Number of entries that one query for an identifier returns at most; more queries return the rest."""
 
 Query = Callable[..., Awaitable[list[Row]]]
 """A function that runs SQL with values in one vault's database."""
@@ -102,25 +100,18 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
 
 async def naming(query: Query, identifier: str) -> tuple[LogEntry, ...]:
     """Return all entries that name an identifier, the oldest first."""
-    return await _naming(query, NAMING, identifier, [0], lambda row: [row[0]])
+    return _about(identifier, await query(NAMING, trace(identifier)))
 
 
 async def formerly_naming(query: Query, identifier: str) -> tuple[LogEntry, ...]:
     """Return all entries of former suppliers' logs that name an identifier, the oldest of each log first."""
-    return await _naming(query, FORMER, identifier, ["", 0], lambda row: [row[-1], row[0]])
+    return _about(identifier, await query(FORMER, trace(identifier)))
 
 
-async def _naming(
-    query: Query, sql: str, identifier: str, after: list[Value], place: Callable[[Row], list[Value]]
-) -> tuple[LogEntry, ...]:
-    """Return all entries after a place that name an identifier, from as many queries as that needs."""
-    found: list[LogEntry] = []
-    while True:
-        rows = await query(sql, trace(identifier), *after, _MOST_FOUND)
-        found += [entry(row[:_COLUMNS]) for row in rows]
-        if len(rows) < _MOST_FOUND:
-            return tuple(each for each in found if identifier in each.ids.values())
-        after = place(rows[-1])
+def _about(identifier: str, rows: list[Row]) -> tuple[LogEntry, ...]:
+    """Return the entries in rows of :data:`NAMING` or :data:`FORMER` without those that share its trace."""
+    found = (entry(row[:_COLUMNS]) for row in rows)
+    return tuple(each for each in found if identifier in each.ids.values())
 
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:

@@ -23,7 +23,7 @@ ROLES = (AP,)
 @pytest.mark.parametrize(
     ("question", "index"),
     [
-        (logbook.NAMING.replace("$1", "1").replace("$2", "9").replace("$3", "9"), "log_traces"),
+        (logbook.NAMING.replace("$1", "1"), "log_traces"),
         (logbook.REFUSED.replace("$1", "9"), "log_refused"),
         (logbook.AFTER.replace("$1", "1").replace("$2", "9"), "log_pkey"),
     ],
