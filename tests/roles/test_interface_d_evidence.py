@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
+from samdrift.installation import evidence
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.messageservice.events import MTEvent
 from tests.roles.letters import DRAFT
-from tests.roles.member import MT
+from tests.roles.member import AP, MT
 from tests.roles.messageclient import MESSAGES, document, issues, text_document
 from tests.roles.stage import Stage
 from tests.roles.test_evidence import trust_of
@@ -96,6 +98,21 @@ async def test_another_original_does_not_hold(stage: Stage, message_id: str, tmp
     assert len(changed) == len(original)
     verdict = await verified(stage, "habo", answer.body.replace(original, changed), tmp_path)
     assert {finding.what for finding in verdict.findings if not finding.holds} == {"files", "original.xml"}
+
+
+async def test_evidence_from_too_many_entries_is_left_to_the_operator(
+    stage: Stage, message_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copy of an envelope that a peer sends leaves an entry, and this process serves others too."""
+    async with stage.habo.open(AP) as vault:
+        for _ in range(100):
+            vault.record(APEvent.AP_ENVELOPE_DUPLICATE, envelope=message_id)
+    monkeypatch.setattr(evidence, "MOST_ENTRIES", 200)
+    assert (await fetched(stage, "habo", message_id)).status == 200
+    monkeypatch.setattr(evidence, "MOST_ENTRIES", 100)
+    answer = await fetched(stage, "habo", message_id)
+    assert answer.status == 409
+    assert "samdrift evidence export" in answer.body.decode()
 
 
 async def test_it_is_in_the_log_under_the_clients_name_before_it_is_shown(

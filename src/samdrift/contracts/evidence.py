@@ -30,5 +30,5 @@ class MessageEvidence(Protocol):
         """Return the evidence package in pieces, with the original if given; its total size is unknown.
 
         ``None`` when the organisation's logs do not, or no longer, contain the message. ``by`` names the
-        requester.
+        requester. Raises :class:`~samdrift.vault.errors.TooManyEntries` if a log has too many about it.
         """

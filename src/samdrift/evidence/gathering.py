@@ -75,10 +75,15 @@ class Evidence:
         self._found = found
 
     @classmethod
-    async def find(cls, gate: Gate, order: Order, roles: Sequence[Role]) -> Evidence | None:
-        """Search the logs of some roles; return ``None`` if they have nothing about the message."""
+    async def find(
+        cls, gate: Gate, order: Order, roles: Sequence[Role], most: int | None = None
+    ) -> Evidence | None:
+        """Search the logs of some roles; return ``None`` if they have nothing about the message.
+
+        Raises :class:`~samdrift.vault.errors.TooManyEntries` if a log has more than ``most`` about it.
+        """
         worker = Principal(PrincipalKind.WORKER, f"evidence by {order.by}")
-        found = await entries(gate, worker, Purpose.EXPORT, order.organisation, roles, order.message_id)
+        found = await entries(gate, worker, Purpose.EXPORT, order.organisation, roles, order.message_id, most)
         return cls(gate, worker, order, roles, found) if found else None
 
     async def write(

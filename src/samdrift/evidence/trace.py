@@ -102,8 +102,12 @@ async def entries(
     organisation: ParticipantIdentifier,
     roles: Iterable[Role],
     message_id: str,
+    most: int | None = None,
 ) -> tuple[Logged, ...]:
-    """Return the entries of the organisation's logs about a message and its receipt, earliest first."""
+    """Return the entries of the organisation's logs about a message and its receipt, earliest first.
+
+    Raises :class:`~samdrift.vault.errors.TooManyEntries` if a log has more than ``most`` about either.
+    """
     found: dict[tuple[Role, bool, bytes], Logged] = {}
     wanted, seen = [message_id], set[str]()
     while wanted:
@@ -111,8 +115,10 @@ async def entries(
         seen.add(identifier)
         for role in roles:
             async with gate.open(principal, organisation, role, purpose) as vault:
-                named = [Logged(role, False, entry) for entry in await vault.find_log(identifier)]
-                named += [Logged(role, True, entry) for entry in await vault.find_former_log(identifier)]
+                own = await vault.find_log(identifier, most)
+                former = await vault.find_former_log(identifier, most)
+            named = [Logged(role, False, entry) for entry in own]
+            named += [Logged(role, True, entry) for entry in former]
             for one in named:
                 if identifier in (one.entry.ids.get("message"), one.entry.ids.get("envelope")):
                     found[role, one.former, one.entry.hash] = one

@@ -13,6 +13,8 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _IN_ORDER = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+MOST_ENTRIES = 5_000
+"""Maximum number of entries of one log about a message, since this process serves other organisations too."""
 _WAITING = 4
 """Maximum number of pieces that are produced ahead of the reader."""
 
@@ -36,10 +38,14 @@ class VaultsEvidence:
         by: str,
         original: Original | None = None,
     ) -> AsyncIterator[bytes] | None:
-        """Return the package in pieces; ``None`` if the logs do not contain the message."""
+        """Return the package in pieces; ``None`` if the logs do not contain the message.
+
+        Raises :class:`~samdrift.vault.errors.TooManyEntries` if one of them has more than
+        :data:`MOST_ENTRIES` about it.
+        """
         roles = [role for role in self._roles if self._gate.registry.serves(organisation, role)]
         order = Order(organisation, message_id, by, "asked for over interface D")
-        evidence = await Evidence.find(self._gate, order, roles)
+        evidence = await Evidence.find(self._gate, order, roles, MOST_ENTRIES)
         if evidence is None:
             return None
         worker = Principal(PrincipalKind.WORKER, "evidence")

@@ -116,6 +116,12 @@ class UnknownRecord(VaultError):
     text = "no such record in this vault"
 
 
+class TooManyEntries(VaultError):
+    """More log entries about an identifier than the caller is prepared to read."""
+
+    text = "the log has more entries about this than are read at once"
+
+
 class VaultRefused(VaultError):
     """Refusal of an operation by the database: a value that it cannot store, or a lack of rights."""
 

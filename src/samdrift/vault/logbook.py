@@ -10,6 +10,7 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import Frontier
 from samdrift.vault.database.session import Byteas, Int4s, Int8s, Row, Statement
+from samdrift.vault.errors import TooManyEntries
 
 AFTER = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -26,18 +27,19 @@ WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
 NAMING = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
+    LIMIT $2
 ) SELECT * FROM named ORDER BY sequence
 """
 """Query for the entries that name an identifier by its :func:`trace`; others may share it.
 
-It has no limit: each page would search for all of them again. Sorting is separate from the search: in one
+There are no pages, since each would search for all entries again. Sorting is separate from the search: in one
 step the planner would walk the whole log in order rather than use the index of traces.
 """
 
 FORMER = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt, log FROM former_log
-    WHERE traces @> ARRAY[$1::bigint]
+    WHERE traces @> ARRAY[$1::bigint] LIMIT $2
 ) SELECT * FROM named ORDER BY log, sequence
 """
 """The same query as :data:`NAMING`, over logs from former suppliers."""
@@ -98,18 +100,26 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
     return tree
 
 
-async def naming(query: Query, identifier: str) -> tuple[LogEntry, ...]:
-    """Return all entries that name an identifier, the oldest first."""
-    return _about(identifier, await query(NAMING, trace(identifier)))
+async def naming(query: Query, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
+    """Return all entries that name an identifier, the oldest first.
+
+    Raises :class:`TooManyEntries` if there are more than ``most``.
+    """
+    return await _naming(query, NAMING, identifier, most)
 
 
-async def formerly_naming(query: Query, identifier: str) -> tuple[LogEntry, ...]:
-    """Return all entries of former suppliers' logs that name an identifier, the oldest of each log first."""
-    return _about(identifier, await query(FORMER, trace(identifier)))
+async def formerly_naming(query: Query, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
+    """Return all entries of former suppliers' logs that name an identifier, the oldest of each log first.
+
+    Raises :class:`TooManyEntries` if there are more than ``most``.
+    """
+    return await _naming(query, FORMER, identifier, most)
 
 
-def _about(identifier: str, rows: list[Row]) -> tuple[LogEntry, ...]:
-    """Return the entries in rows of :data:`NAMING` or :data:`FORMER` without those that share its trace."""
+async def _naming(query: Query, sql: str, identifier: str, most: int | None) -> tuple[LogEntry, ...]:
+    rows = await query(sql, trace(identifier), None if most is None else most + 1)
+    if most is not None and len(rows) > most:
+        raise TooManyEntries
     found = (entry(row[:_COLUMNS]) for row in rows)
     return tuple(each for each in found if identifier in each.ids.values())
 

@@ -110,6 +110,23 @@ TRACING = (
         (f"{_LOGBOOK}::test_all_entries_that_name_a_message_are_found_however_often_it_was_read",),
     ),
     Mutant(
+        "log search: a caller that limits it never gets more",
+        "vault/logbook.py",
+        "if most is not None and len(rows) > most:",
+        "if False:",
+        (f"{_LOGBOOK}::test_all_entries_that_name_a_message_are_found_however_often_it_was_read",),
+    ),
+    Mutant(
+        "interface D: evidence is not made from any number of entries",
+        "installation/evidence.py",
+        "Evidence.find(self._gate, order, roles, MOST_ENTRIES)",
+        "Evidence.find(self._gate, order, roles)",
+        (
+            "tests/roles/test_interface_d_evidence.py"
+            "::test_evidence_from_too_many_entries_is_left_to_the_operator",
+        ),
+    ),
+    Mutant(
         "log search: all entries of former logs are found",
         "vault/logbook.py",
         ") SELECT * FROM named ORDER BY log, sequence",

@@ -12,6 +12,7 @@ from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault import logbook
+from samdrift.vault.errors import TooManyEntries
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import Installation
@@ -23,7 +24,7 @@ ROLES = (AP,)
 @pytest.mark.parametrize(
     ("question", "index"),
     [
-        (logbook.NAMING.replace("$1", "1"), "log_traces"),
+        (logbook.NAMING.replace("$1", "1").replace("$2", "9"), "log_traces"),
         (logbook.REFUSED.replace("$1", "9"), "log_refused"),
         (logbook.AFTER.replace("$1", "1").replace("$2", "9"), "log_pkey"),
     ],
@@ -51,6 +52,9 @@ async def test_all_entries_that_name_a_message_are_found_however_often_it_was_re
         vault.record(MTEvent.MT_MESSAGE_DELETED, message="m1")
     async with installation.open(organisation, AP) as vault:
         found = await vault.find_log("m1")
+        with pytest.raises(TooManyEntries):
+            await vault.find_log("m1", 2100)
+        assert await vault.find_log("m1", 2101) == found
     assert [entry.ids for entry in found] == [{"message": "m1"}] * 2101
     assert [entry.sequence for entry in found] == [*range(2, 4202, 2), 4202], "each of them once, in order"
     assert found[-1].event == MTEvent.MT_MESSAGE_DELETED
@@ -77,5 +81,7 @@ async def test_all_entries_of_all_former_logs_are_found(
         connection.cursor().executemany(insert.encode(), rows)
     async with installation.open(organisation, AP) as vault:
         found = await vault.find_former_log("m1")
+        with pytest.raises(TooManyEntries):
+            await vault.find_former_log("m1", 2206)
     assert [(entry.ids["reason"], entry.sequence) for entry in found] == [row[:2] for row in rows]
     assert [entry.hash for entry in found] == [row[4] for row in rows]

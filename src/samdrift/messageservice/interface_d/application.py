@@ -40,7 +40,7 @@ from samdrift.net.forwarding import BEHIND_FRONT, REDIRECT
 from samdrift.net.logserving import NOT_THERE, RESOURCE, part_of_log
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
-from samdrift.vault.errors import UnknownRecord, VaultDenied
+from samdrift.vault.errors import TooManyEntries, UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.opening import PROMISES, promised
 from samdrift.vault.records import MessageRecord
@@ -122,6 +122,7 @@ class InterfaceD:
                 Temporary: _unavailable,
                 AuthorizationUnavailable: _undecided,
                 NoPlace: _full,
+                TooManyEntries: _too_many_entries,
                 HTTPException: _of_http,
             },
         )
@@ -396,6 +397,11 @@ async def _undecided(request: Request, error: Exception) -> Response:
 async def _full(request: Request, error: Exception) -> Response:
     assert isinstance(error, NoPlace)
     return problem(503, "too many messages are being submitted at once; try again later", _SOON)
+
+
+async def _too_many_entries(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyEntries)
+    return problem(409, f"{error}; the operator can make the evidence: samdrift evidence export")
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
