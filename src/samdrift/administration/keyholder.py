@@ -16,7 +16,7 @@ from samdrift.contracts.principals import ORGANISATIONS_OWN, Role
 from samdrift.keystore.interface import HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.trustfolder import read_policies
-from samdrift.trust.chain import sorted_out
+from samdrift.trust.chain import issuing, sorted_out
 from samdrift.trust.keycertificate import KeyPurpose, Owner
 from samdrift.trust.policy import ChainPolicy
 from samdrift.vault.registry import Registration
@@ -81,7 +81,8 @@ def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
     """Return the accepted issuers: those that peers trust or, for TLS, that the access point accepts."""
     if purpose is not KeyPurpose.TLS_CLIENT:
         return read_policies(config.federation.trust)[CertificatePurpose.ORGANISATION]
-    return ChainPolicy(*sorted_out(read_certificates(config.inner_issuers)))
+    anchors, below = sorted_out(read_certificates(config.inner_issuers))
+    return ChainPolicy(anchors, issuing(anchors, below))
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class _Verdicts:
         purpose, certificate = key
         policy = self.policies[purpose]
         decided = _Decided(decide(certificate, policy, Evidence(), at), at)
-        chain = find_chain(certificate, policy)
+        chain = find_chain(certificate, policy, at=at)
         if chain is None:
             return decided  # Not cached: anyone can make any number of certificates.
         until = min(one.not_valid_after_utc for one in chain)

@@ -3,7 +3,7 @@
 ``{purpose}/`` holds certificates in PEM or DER, where the purposes are ``access-point``, ``smp`` and
 ``organisation`` (transport-profile-as4 2.10 a, c, f, transport-model-extended 2.6). Certificates that no
 other in the folder has issued are anchors. If there are issuers below them, only certificates issued directly
-by these are accepted; otherwise, any path to an anchor is.
+by these, or by an anchor that has none below it, are accepted; otherwise, any path to an anchor is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography import x509
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.errors import Explained
 from samdrift.net.following import Followed, folder_state
-from samdrift.trust.chain import sorted_out
+from samdrift.trust.chain import issuing, sorted_out
 from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, SIGNS_OR_DECRYPTS, ChainPolicy, KeyUses
 
@@ -54,10 +54,10 @@ def followed_policies(folder: Path) -> Followed[Policies]:
 
 
 def _policy(folder: Path, uses: KeyUses) -> ChainPolicy:
-    anchors, issuers = sorted_out(_read(folder))
+    anchors, below = sorted_out(_read(folder))
     if not anchors:
         raise TrustFolderError(f"no certificate for {folder.name}")
-    return ChainPolicy(anchors, issuers, key_uses=uses)
+    return ChainPolicy(anchors, issuing(anchors, below), key_uses=uses)
 
 
 def _read(folder: Path) -> tuple[x509.Certificate, ...]:

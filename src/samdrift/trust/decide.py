@@ -83,7 +83,7 @@ def _key(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateVerdi
 def _path(
     certificate: x509.Certificate, policy: ChainPolicy, evidence: Evidence, at: datetime
 ) -> CertificateVerdict | None:
-    chain = find_chain(certificate, policy, evidence.intermediates)
+    chain = find_chain(certificate, policy, evidence.intermediates, at)
     if chain is None:
         return CertificateVerdict(TrustReason.UNKNOWN_ISSUER, "not issued for this purpose and environment")
     return (
@@ -133,8 +133,33 @@ def _names(
 def _validated(
     chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime
 ) -> CertificateVerdict | None:
-    """Validate path and revocation by RFC 5280; the only path offered is ``chain``."""
-    leaf, *between, anchor = [_asn1(certificate) for certificate in chain]
+    """Validate path and revocation by RFC 5280; the only path offered is ``chain``.
+
+    The validator accepts lists of an anchor that is not a root only if it is presented as one, and OCSP
+    answers that such an anchor signs only if it is not.
+    """
+    anchor = _asn1(chain[-1])
+    verdict = _validated_from(anchor, chain, policy, evidence, at)
+    if verdict is not None and verdict.temporary and not anchor.self_issued:
+        return _validated_from(_as_root(anchor), chain, policy, evidence, at)
+    return verdict
+
+
+def _as_root(anchor: asn1.Certificate) -> asn1.Certificate:
+    """Return an anchor under its own name: only its name and key are trusted (RFC 5280 6.1.1 d)."""
+    content = anchor["tbs_certificate"].copy()
+    content["issuer"] = content["subject"]
+    content["extensions"] = [
+        each for each in content["extensions"] if each["extn_id"].native != "authority_key_identifier"
+    ]
+    signature = {name: anchor[name] for name in ("signature_algorithm", "signature_value")}
+    return asn1.Certificate({"tbs_certificate": content, **signature})
+
+
+def _validated_from(
+    anchor: asn1.Certificate, chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime
+) -> CertificateVerdict | None:
+    leaf, *between = [_asn1(certificate) for certificate in chain[:-1]]
     context = ValidationContext(
         trust_roots=[anchor],
         other_certs=between,

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _DECIDE = "tests/unit/trust/test_decide.py"
 _PUBLISHED = "tests/unit/trust/test_published.py"
+_TRUST = "tests/unit/net/test_trustfolder.py"
 _CERTIFICATES = "tests/unit/net/test_certificates.py"
 _ADDRESSES = (
     "tests/unit/net/test_addresses.py::test_an_address_that_leads_into_a_private_network_is_not_public"
@@ -26,6 +27,34 @@ PEERS = (
         "for kept in self._source.kept_lists(certificate)]",
         "for kept in ()]",
         (f"{_CERTIFICATES}::test_a_list_that_was_fetched_before_is_believed_rather_than_an_older_answer",),
+    ),
+    Mutant(
+        "certificates of issuers without their root are accepted beside those of issuers with theirs",
+        "trust/chain.py",
+        "    return (*below, *alone) if below else ()\n",
+        "    return below\n",
+        (f"{_TRUST}::test_issuers_with_and_without_their_root_may_stand_side_by_side",),
+    ),
+    Mutant(
+        "no other certificate of a root makes it an issuer below itself",
+        "trust/chain.py",
+        "if not issued(each, each) and any(",
+        "if any(other != each and ",
+        (f"{_DECIDE}::test_a_root_that_was_renewed_with_its_key_stays_an_anchor",),
+    ),
+    Mutant(
+        "of an issuer's certificates the one that is valid counts",
+        "trust/chain.py",
+        "    if at is not None:\n",
+        "    if False:\n",
+        (f"{_DECIDE}::test_an_issuer_that_was_renewed_with_its_key_is_trusted_before_and_after",),
+    ),
+    Mutant(
+        "a list of an issuer without its root is evidence",
+        "trust/decide.py",
+        "    if verdict is not None and verdict.temporary and not anchor.self_issued:\n",
+        "    if False:\n",
+        (f"{_DECIDE}::test_2_10_b_an_issuer_without_its_root_says_itself_which_certificates_are_revoked",),
     ),
     Mutant(
         "a certificate for another use is not a peer's",

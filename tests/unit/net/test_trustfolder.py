@@ -9,10 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import Policies, TrustFolderError, followed_policies, read_policies
+from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import RevocationMode
 from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.verdicts import TrustReason
 from tests import pki
 from tests.official import DIGG, requires_digg
+from tests.pki import NOW
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")
 
@@ -30,6 +33,8 @@ def folder(tmp_path: Path) -> Path:
         "smp/Rot CA eDelivery SMP-PROD.cer": "smp",
         "o2o/sithseidrootcav2.cer": "organisation",
         "o2o/sithseidfunctioncav1.cer": "organisation",
+        "o2o/ExpiTrust-EID-CA-v4 (1).cer": "organisation",
+        "o2o/SwedishPublicSectorFunctionCAv3.crt": "organisation",
     }
     for file, place in places.items():
         (tmp_path / place).mkdir(exist_ok=True)
@@ -45,6 +50,12 @@ def test_each_purpose_has_its_own_anchors_and_issuers(folder: Path) -> None:
     assert [common_name(c) for c in access_point.issuers] == ["Accesspunkt CA-SDK-PROD"]
     assert [common_name(c) for c in access_point.anchors] == ["Rot CA eDelivery Accesspunkt-PROD"]
     assert policies[CertificatePurpose.SMP].issuers == ()
+    organisation = policies[CertificatePurpose.ORGANISATION]
+    assert {common_name(c) for c in organisation.issuers} == {
+        "SITHS e-id Function CA v1",
+        "ExpiTrust EID CA v4",
+        "Swedish Public Sector Function CA v3",
+    }, "certificates of all three must be accepted, and none that the SITHS root issued directly"
     assert all(policy.revocation is RevocationMode.REQUIRED for policy in policies.values())
 
 
@@ -87,6 +98,23 @@ def names(policies: Policies) -> tuple[list[str | None], list[str | None]]:
     return [common_name(each) for each in policy.anchors], [common_name(each) for each in policy.issuers]
 
 
+def test_issuers_with_and_without_their_root_may_stand_side_by_side(own: Path) -> None:
+    """DIGG publishes one issuer of organisations with its root, and two alone."""
+    without_root = SECOND.subordinate("Without root", 4)
+    put(own, "organisation", ISSUER, without_root)
+    policy = read_policies(own)[CertificatePurpose.ORGANISATION]
+    evidence = Evidence(crls=(FIRST.crl(), ISSUER.crl(), without_root.crl()))
+    verdicts = {
+        common_name(each.certificate): decide(each.issue("kommun").certificate, policy, evidence, NOW).reason
+        for each in (ISSUER, without_root, FIRST)
+    }
+    assert verdicts == {
+        "Issuer": TrustReason.TRUSTED,
+        "Without root": TrustReason.TRUSTED,
+        "First": TrustReason.UNKNOWN_ISSUER,
+    }
+
+
 def test_a_folder_that_does_not_change_is_not_read_again(own: Path) -> None:
     followed = followed_policies(own)
     assert followed.current() is followed.current()
@@ -96,7 +124,7 @@ def test_certificates_come_go_and_are_replaced_without_restart(own: Path) -> Non
     followed = followed_policies(own)
     assert names(followed.current()) == (["First"], ["Issuer"])
     put(own, "access-point", SECOND)
-    assert names(followed.current()) == (["First", "Second"], ["Issuer"])
+    assert names(followed.current()) == (["First", "Second"], ["Issuer", "Second"])
     (own / "access-point/First.pem").unlink()
     (own / "access-point/Issuer.pem").unlink()
     assert names(followed.current()) == (["Second"], [])

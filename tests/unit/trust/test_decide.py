@@ -73,6 +73,62 @@ def test_without_named_issuers_any_path_to_the_anchor_will_do() -> None:
     assert reason(stranger, policy, replace(evidence, intermediates=())) is TrustReason.UNKNOWN_ISSUER
 
 
+@pytest.mark.parametrize("below", [False, True], ids=["issuer", "issuer of issuers"])
+@pytest.mark.parametrize("evidence", ["list", "answer", "delegated answer"])
+def test_2_10_b_an_issuer_without_its_root_says_itself_which_certificates_are_revoked(
+    below: bool, evidence: str
+) -> None:
+    """DIGG publishes the issuer of the Swedish Social Insurance Agency without its root."""
+    where = "http://responder.example/ocsp"
+    anchor = ROOT.subordinate("Function CA", 4, ocsp_url=where)
+    issuer = anchor.subordinate("Issuer", 5, ocsp_url=where) if below else anchor
+    good, revoked = (issuer.issue(name).certificate for name in ("good", "revoked"))
+    issuer.revoke(revoked)
+    responder = anchor.issue("Responder", private_key=pki.key(6), ocsp_signer=True)
+
+    def about(certificate: x509.Certificate, by: pki.Authority) -> Evidence:
+        if evidence == "list":
+            return Evidence(crls=(by.crl(),))
+        delegated = responder if evidence == "delegated answer" and by is anchor else None
+        return Evidence(ocsps=(by.ocsp(certificate, responder=delegated),))
+
+    policy = ChainPolicy((anchor.certificate,), (issuer.certificate,) if below else ())
+    above = about(issuer.certificate, anchor) if below else Evidence()
+    for certificate, expected in ((good, TrustReason.TRUSTED), (revoked, TrustReason.REVOKED)):
+        own = about(certificate, issuer)
+        both = Evidence((*own.crls, *above.crls), (*own.ocsps, *above.ocsps))
+        assert reason(certificate, policy, both) is expected
+    assert reason(good, policy, above) is TrustReason.REVOCATION_UNKNOWN
+    if below:
+        assert reason(good, policy, own) is TrustReason.REVOCATION_UNKNOWN
+
+
+def renewed(subject: str, not_before: datetime, not_after: datetime) -> pki.Authority:
+    """Return the certificate of an issuer with the key of :data:`ISSUER`, valid for that time."""
+    usage = ("key_cert_sign", "crl_sign")
+    times = {"not_before": not_before, "not_after": not_after}
+    return pki.Authority(ROOT.issue(subject, private_key=pki.key(2), usage=usage, ca=True, **times))
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["issuers", "intermediates"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_issuer_that_was_renewed_with_its_key_is_trusted_before_and_after(
+    named: bool, turned: bool
+) -> None:
+    """The operator adds the new certificate in advance, and removes the old one some time later."""
+    ended = NOW + DAY
+    both = (
+        renewed("Accesspunkt CA-SDK", NOW - 900 * DAY, ended).certificate,
+        renewed("Accesspunkt CA-SDK", ended - timedelta(hours=1), NOW + 900 * DAY).certificate,
+    )
+    both = both[::-1] if turned else both
+    policy = replace(POLICY, issuers=both if named else (), intermediates=() if named else both)
+    policy = replace(policy, revocation=RevocationMode.NONE)
+    for at in (NOW, ended, ended + DAY):
+        assert reason(AP, policy, at=at) is TrustReason.TRUSTED
+    assert reason(AP, policy, at=NOW - 1000 * DAY) is TrustReason.NOT_YET_VALID
+
+
 def test_2_10_b_a_revoked_certificate_is_refused_by_list_and_by_responder() -> None:
     """Clauses: transport-profile-as4 2.10 b."""
     assert reason(REVOKED) is TrustReason.REVOKED
@@ -321,6 +377,14 @@ def test_an_anchor_that_is_there_twice_stays_one() -> None:
         (ROOT.certificate, again),
         (ISSUER.certificate,),
     )
+
+
+def test_a_root_that_was_renewed_with_its_key_stays_an_anchor() -> None:
+    renewed = pki.root("Rot CA Accesspunkt", 1).certificate
+    assert renewed != ROOT.certificate
+    assert issued(renewed, ROOT.certificate)
+    for both in ((ROOT.certificate, renewed), (renewed, ROOT.certificate)):
+        assert sorted_out((*both, ISSUER.certificate)) == (both, (ISSUER.certificate,))
 
 
 def test_a_path_has_at_most_six_issuers_below_its_anchor() -> None:
