@@ -7,6 +7,7 @@ would have been made in that period. Only a transfer's last attempt waits for a 
 (:mod:`samdrift.accesspoint.outbound`), so that no transfer fails because of an earlier finding.
 
 Findings about a peer are kept separately for each organisation, so that none can observe another's transfers.
+An HTTP status alone is a finding about that recipient at the peer, whose neighbours there may be served.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -120,11 +120,10 @@ class Outbound:
         else:
             peer, grounds, own = route.certificate, route.grounds, route.party == self._settings.party
             facts |= peer_facts(peer)
-            whose = organisation, route.address
-            if silent := "" if own else self._breaker.open(whose, self._clock()):
-                answer = Answer(
-                    TransferReason.PEER_UNREACHABLE, f"not tried, as several failed with: {silent}"
-                )
+            peers = (organisation, route.address), (organisation, route.address, envelope.recipient)
+            if silent := None if own else self._silent(peers):
+                whose, why = silent
+                answer = Answer(TransferReason.PEER_UNREACHABLE, f"not tried, as several failed with: {why}")
                 if transfer.counted >= self._settings.retry.attempts and transfer.spared < _LAST_WAITS:
                     again = self._breaker.until(whose)
             else:
@@ -132,9 +131,10 @@ class Outbound:
                 references = message.references
                 answer = await self._exchange(transfer, route, message, body)
                 if answer.reason is TransferReason.PEER_UNREACHABLE:
-                    self._breaker.missed(whose, answer.detail, self._clock())
+                    self._breaker.missed(peers[answer.bare_status], answer.detail, self._clock())
                 elif answer.reason is not TransferReason.ENVELOPE_INVALID:
-                    self._breaker.answered(whose)
+                    for each in peers:
+                        self._breaker.answered(each)
                 if own and self._spares(transfer, answer):
                     again = self._clock() + min(self._settings.retry.interval, _SOON)
         later = await self._record(organisation, transfer, answer, references, facts, peer, grounds, again)
@@ -145,6 +145,11 @@ class Outbound:
             self._held.note(Role.ACCESS_POINT, organisation, transfer.id, answer.reason, until)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
+
+    def _silent(self, peers: Sequence[Hashable]) -> tuple[Hashable, str] | None:
+        """Return the first of these at which no attempt is made now, with the reason."""
+        found = [(each, self._breaker.open(each, self._clock())) for each in peers]
+        return next(((each, why) for each, why in found if why), None)
 
     def _spares(self, transfer: Transfer, answer: Answer) -> bool:
         """Return whether an attempt at this access point itself is not counted.
@@ -214,7 +219,8 @@ class Outbound:
             # transfer.
             return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is missing or was altered")
         if answered.status >= 500 and not answered.body:
-            return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
+            text = f"HTTP status {answered.status}"
+            return Answer(TransferReason.PEER_UNREACHABLE, text, bare_status=True)
         return judge(
             answered.content_type,
             answered.body,

@@ -35,6 +35,8 @@ class Answer:
     final: bool = False
     receipt: bytes = b""
     signature: bytes = b""
+    bare_status: bool = False
+    """True if the answer was an HTTP status alone, which may be about this recipient only."""
 
     @property
     def delivered(self) -> bool:

@@ -29,6 +29,16 @@ _IN_ORDER = (
 
 OPERATIONS = (
     Mutant(
+        "a recipient that is not served now does not delay its neighbours at the access point",
+        "accesspoint/outbound.py",
+        "peers[answer.bare_status]",
+        "peers[0]",
+        (
+            "tests/unit/accesspoint/test_outbound.py"
+            "::test_a_recipient_that_is_not_served_now_does_not_delay_its_neighbours_at_the_access_point",
+        ),
+    ),
+    Mutant(
         "a command puts vaults in order where nothing serves that has",
         "vault/database/migrations.py",
         "    return bool(serving and reached)\n",

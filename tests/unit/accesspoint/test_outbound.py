@@ -20,6 +20,7 @@ from samdrift.accesspoint.route import Route
 from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.net.client import PeerUnreachable
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
@@ -32,7 +33,7 @@ from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 from tests import pki
 from tests.settings import access_point_settings
 from tests.unit.accesspoint.ends import settling
-from tests.vaults import MINUTE, NOW, Installation, submitted
+from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation, submitted
 
 ROLES = (Role.ACCESS_POINT,)
 
@@ -75,11 +76,14 @@ def outbound(
 
 
 async def claimed(
-    installation: Installation, organisation: ParticipantIdentifier, data: bytes = b"<xhe/>"
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    data: bytes = b"<xhe/>",
+    recipient: ParticipantIdentifier = ELSEWHERE,
 ) -> tuple[Transfer, BodyReader]:
     """Return a new transfer that is claimed for an attempt, and its envelope."""
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        transfer = await submitted(vault, data, lease=MINUTE)
+        transfer = await submitted(vault, data, lease=MINUTE, recipient=recipient)
         return transfer, await vault.outgoing_body(transfer.id)
 
 
@@ -90,9 +94,10 @@ async def attempted(
     *,
     spared: int = 0,
     before: int = 0,
+    recipient: ParticipantIdentifier = ELSEWHERE,
 ) -> datetime | None:
     """Make an attempt at a new transfer, after a number of others; return when the next one is due."""
-    transfer, body = await claimed(installation, organisation)
+    transfer, body = await claimed(installation, organisation, recipient=recipient)
     attempts = (*[Attempt(NOW, error="peer-unreachable: silent")] * before, *transfer.attempts)
     return await sending.attempt(organisation, replace(transfer, spared=spared, attempts=attempts), body)
 
@@ -314,6 +319,41 @@ async def test_a_silent_peer_gets_an_attempt_now_and_then_and_the_others_cost_no
         details = {event.detail for event in await vault.events(0, 100)}
     assert {one.attempts for one in waiting} == {1}, "each transfer must have used one attempt"
     assert details == {"HTTP status 500", "not tried, as several failed with: HTTP status 500"}
+
+
+class Refusing(Listening):
+    """A client whose peer refuses every connection."""
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self, method: str, address: str, content: bytes, **how: object
+    ) -> AsyncIterator[Listening]:
+        self.bodies.append(content)
+        raise PeerUnreachable("no HTTP answer (refused)")
+        yield self
+
+
+NEIGHBOURS = [ParticipantIdentifier(f"0203:neighbour{number}.se") for number in range(5)]
+
+
+async def test_a_recipient_that_is_not_served_now_does_not_delay_its_neighbours_at_the_access_point(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Our own access points answer 503 for an organisation that is suspended, and serve the others."""
+    sending = outbound(installation, peer := Listening(), AS4_1_0)
+    for each in NEIGHBOURS:
+        for _ in range(5):
+            await attempted(installation, organisation, sending, recipient=each)
+    assert len(peer.bodies) == 3 * len(NEIGHBOURS)
+
+
+async def test_a_peer_that_answers_nothing_is_silent_for_all_recipients(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    sending = outbound(installation, peer := Refusing(), AS4_1_0)
+    for each in NEIGHBOURS:
+        await attempted(installation, organisation, sending, recipient=each)
+    assert len(peer.bodies) == 3
 
 
 async def test_a_silent_peer_of_one_organisation_is_met_by_another(
