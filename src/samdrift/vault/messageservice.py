@@ -14,7 +14,7 @@ from samdrift.contracts.transfer import UnderWay
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.database.session import Byteas, Statement, Texts, call
+from samdrift.vault.database.session import Byteas, Row, Statement, Texts, call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.holdings import HoldingsVault
@@ -117,6 +117,11 @@ _SET_CURSOR = call("set_cursor", 2)
 _USE = call("use_assertion", 3)
 
 
+def _spellings(ids: Collection[str]) -> list[str]:
+    """Return ids as given and in both cases: UUIDs are compared without regard to case (RFC 4122 3)."""
+    return [spelled for each in ids for spelled in dict.fromkeys((each, each.lower(), each.upper()))]
+
+
 class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     """The vault that is opened with role ``mt``.
 
@@ -210,12 +215,18 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         The message is ``None`` if it is not known. Returns false and ``None`` if the item had already been
         processed.
         """
-        asked: list[Statement] = [(_TAKE, (item_id, now)), (_MESSAGE, (message_id, Direction.OUT.value))]
+        asked: list[Statement] = [(_TAKE, (item_id, now)), (_SENT, (_spellings([message_id]),))]
         ((taken,),), rows = (await self._work.look_together(*asked))[-2:]
         if not taken:
             return False, None
         self._work.use()
-        return True, messagerows.message(rows[0], self._sealer) if rows else None
+        return True, self._by_id(rows, [message_id]).get(message_id)
+
+    def _by_id(self, rows: Sequence[Row], named: Collection[str]) -> dict[str, MessageRecord]:
+        """Return messages by their ids as they were ``named``, in upper or lower case."""
+        found = {one.id: one for one in (messagerows.message(row, self._sealer) for row in rows)}
+        spelled = {each: next((one for one in _spellings([each]) if one in found), None) for each in named}
+        return {each: found[one] for each, one in spelled.items() if one is not None}
 
     async def message(self, message_id: str, direction: Direction | None = None) -> MessageRecord | None:
         rows = await self._work.query(_MESSAGE, message_id, direction and direction.value)
@@ -394,15 +405,17 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def concerned(
         self, receipt_ids: Collection[str], message_ids: Collection[str]
     ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
-        """Return those of the given receipts and sent messages that exist, by id, in one round trip."""
+        """Return those of the given receipts and sent messages that exist, by id, in one round trip.
+
+        The ids of messages may be in upper or lower case.
+        """
         self._work.use()
-        ids = {_RECEIPTS: receipt_ids, _SENT: message_ids}
-        asked: list[Statement] = [(sql, (list(named),)) for sql, named in ids.items() if named]
+        ids = {_RECEIPTS: list(receipt_ids), _SENT: _spellings(message_ids)}
+        asked: list[Statement] = [(sql, (named,)) for sql, named in ids.items() if named]
         rows = await self._work.look_together(*asked) if asked else []
         found = dict(zip((sql for sql, _ in asked), rows, strict=True))
         answers = [messagerows.receipt(row, self._sealer) for row in found.get(_RECEIPTS, ())]
-        messages = [messagerows.message(row, self._sealer) for row in found.get(_SENT, ())]
-        return {one.id: one for one in answers}, {one.id: one for one in messages}
+        return {one.id: one for one in answers}, self._by_id(found.get(_SENT, ()), message_ids)
 
     async def receipt_for_message(
         self, message_id: str, direction: Direction | None = None

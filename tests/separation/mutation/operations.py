@@ -29,6 +29,16 @@ _IN_ORDER = (
 
 OPERATIONS = (
     Mutant(
+        "a receipt names its message in upper or lower case",
+        "vault/messageservice.py",
+        "dict.fromkeys((each, each.lower(), each.upper()))",
+        "[each]",
+        (
+            "tests/unit/messageservice/test_life_of_a_message.py"
+            "::test_a_receipt_names_its_message_in_upper_or_lower_case",
+        ),
+    ),
+    Mutant(
         "a recipient that is not served now does not delay its neighbours at the access point",
         "accesspoint/outbound.py",
         "peers[answer.bare_status]",

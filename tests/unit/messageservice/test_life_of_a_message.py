@@ -47,8 +47,8 @@ def now() -> datetime:
     return NOW
 
 
-async def sent(vault: MessageServiceVault) -> MessageRecord:
-    record = message()
+async def sent(vault: MessageServiceVault, message_id: str | None = None) -> MessageRecord:
+    record = message(message_id=message_id)
     assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
     return record
 
@@ -181,6 +181,32 @@ async def test_a_receipt_that_fits_no_message_is_noted_and_changes_nothing(
         (entry,) = await vault.find_log(answer.header.id)
     assert entry.event == MTEvent.MT_RECEIPT_UNMATCHED
     assert await status(installation, organisation, record.id) is WAITING
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("upper", "lower"), ("lower", "upper"), ("upper", "upper")])
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_receipt_names_its_message_in_upper_or_lower_case(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    ours: str,
+    theirs: str,
+    together: bool,
+) -> None:
+    """Some clients write UUIDs in upper case, and some recipients keep them as numbers (RFC 4122 3)."""
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault, getattr(str(uuid4()), ours)())
+    answer = accepting(record, message_id=getattr(record.id, theirs)())
+    named = answer.receipt.message_id
+    async with installation.open(organisation, MT) as vault:
+        if together:
+            _, known = await vault.concerned([], [named])
+            message = known.get(named)
+        else:
+            _, message = await vault.answered_by("item", named, now=NOW)
+        await match_receipt(vault, answer, message, NOW)
+    assert await status(installation, organisation, record.id) is MessageStatus.ACCEPTED
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.receipt_for_message(record.id, Direction.IN) is not None
 
 
 async def test_a_message_has_a_deadline_from_its_birth(

@@ -475,7 +475,7 @@ async def settle(
         return
     record = ReceiptRecord(
         id=header.id,
-        message_id=receipt.message_id,
+        message_id=message.id,
         direction=Direction.IN,
         status=receipt.status,
         counterpart=receipt.sender,
@@ -491,8 +491,8 @@ async def settle(
     vault.record(
         MTEvent.MT_RECEIPT_RECEIVED,
         envelope=header.id,
-        message=receipt.message_id,
+        message=message.id,
         **signer_facts(vault, new, now),
         **committed,
     )
-    await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
+    await advance(vault, message.id, Direction.OUT, progress.of_receipt(receipt, now), now)
