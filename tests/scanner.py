@@ -53,8 +53,8 @@ class Clamd:
     def stop(self, how: int = signal.SIGKILL) -> None:
         """End the process; its socket file then leads nowhere."""
         if self.process is not None:
+            self.process.send_signal(how)  # First, since one that was paused would answer in between.
             self.process.send_signal(signal.SIGCONT)
-            self.process.send_signal(how)
             self.process.wait(60)
             self.process = None
 

@@ -140,7 +140,6 @@ class Slapd:
     def stop(self) -> None:
         """End the process."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait(60)
             self.process = None

@@ -18,6 +18,16 @@ _LIVES = "tests/unit/installation/test_lives.py"
 
 MOMENTS = (
     Mutant(
+        "who gives up in the moment of being let open a connection lets the next one",
+        "vault/database/pool.py",
+        "                    line.hand(None)\n            raise\n",
+        "                    pass\n            raise\n",
+        (
+            "tests/unit/vault/database/test_pool_sharing.py"
+            "::test_who_gives_up_in_the_moment_of_being_let_open_a_connection_lets_the_next_one",
+        ),
+    ),
+    Mutant(
         "claims of another process that lives are left to it",
         "vault/sql/accesspoint-claims-1.sql",
         "t.claimed_by = ANY (ended)",

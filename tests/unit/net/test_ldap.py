@@ -226,8 +226,9 @@ async def test_a_reading_whose_caller_gives_up_ends_with_its_connection(tmp_path
     async with running(paused):
         paused.pause()
         reading = asyncio.create_task(paused.directory(seconds=3600.0).read([NIGHT]))
-        await asyncio.sleep(0.05)
-        assert reading_threads()
+        async with asyncio.timeout(60):
+            while not reading_threads():
+                await asyncio.sleep(0.01)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

@@ -187,8 +187,11 @@ class Pool:
         try:
             await asyncio.wait([mine], timeout=self._patience.own if may_open else None)
         except asyncio.CancelledError:
-            if mine.done() and (session := mine.result()) is not None:
-                self._keep(name, line, session)  # The session was handed over just before the cancellation.
+            if mine.done():  # Something was handed over just before the cancellation.
+                if (session := mine.result()) is not None:
+                    self._keep(name, line, session)
+                else:
+                    line.hand(None)
             raise
         finally:
             with contextlib.suppress(ValueError):

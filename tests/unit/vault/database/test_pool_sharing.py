@@ -211,6 +211,24 @@ async def test_who_gives_up_in_the_moment_of_being_handed_a_connection_leaves_it
         assert await pool.borrow(vault("a")) is session
 
 
+async def test_who_gives_up_in_the_moment_of_being_let_open_a_connection_lets_the_next_one() -> None:
+    """Otherwise the next one would wait until somebody else comes for that vault."""
+    server = Server()
+    pool = Pool(1, 1, FOREVER, server.log_in, Patience(own=5.0))
+    session = await pool.borrow(vault("a"))
+    gives_up, waits = (asyncio.create_task(pool.borrow(vault("a"))) for _ in range(2))
+    await asyncio.sleep(0)
+    session.close()
+    pool.give_back(vault("a"), session)
+    gives_up.cancel()
+    done, _ = await asyncio.wait([waits], timeout=60)
+    assert waits in done
+    assert gives_up.cancelled()
+    pool.give_back(vault("a"), waits.result())
+    pool.close()
+    assert pool.open == 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     most=st.integers(1, 6),
