@@ -105,7 +105,7 @@ class RevocationSource:
         now = self._clock()
         kept = self._kept.get(key, now)
         held = _valid(kept, now)
-        if kept is not None and now < kept.ask_again:
+        if kept is not None and now < kept.ask_again <= now + max(self._keep, self._retry):
             return held
         try:
             async with asyncio.timeout(self._patience if held else None):

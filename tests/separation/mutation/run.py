@@ -25,6 +25,7 @@ from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.backups import BACKUPS
 from tests.separation.mutation.clauses import CLAUSES
+from tests.separation.mutation.clocks import CLOCKS
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.consents import CONSENTS
 from tests.separation.mutation.console import CONSOLE
@@ -86,6 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *ORIGINS,
     *OPERATIONS,
     *CLAUSES,
+    *CLOCKS,
     *QUALIFICATION,
     *ACTING,
     *CUSTODY,

@@ -32,6 +32,8 @@ class Place:
 
     url: str
     now: datetime = NOW
+    theirs: datetime | None = None
+    """The time of the authorities, if it is not ours."""
     asked: list[str] = field(default_factory=list)
     failing: Callable[[str], bool] = lambda target: False
     silent: bool = False
@@ -67,12 +69,13 @@ class Place:
             return reply(b"", "503 Service Unavailable")
         if asked.target == "/ocsp" and self.replayed is not None:
             return reply(self.replayed)
+        at = self.theirs or self.now
         if asked.target == "/ocsp":
             serial = ocsp.load_der_ocsp_request(asked.body).serial_number
             (certificate,) = (c for c in self.issued if c.serial_number == serial)
-            return reply(self.issuer.ocsp(certificate, at=self.now, lasts=timedelta(hours=2)))
+            return reply(self.issuer.ocsp(certificate, at=at, lasts=timedelta(hours=2)))
         authority = self.root if asked.target == "/root.crl" else self.issuer
-        return reply(authority.crl(at=self.now - MINUTE, lasts=self.lasts))
+        return reply(authority.crl(at=at - MINUTE, lasts=self.lasts))
 
     @property
     def issued(self) -> list[x509.Certificate]:
@@ -210,6 +213,15 @@ async def test_everything_down_from_the_start_is_a_temporary_verdict_and_is_not_
         assert there.take() == []
         there.failing = lambda target: False
         there.now += timedelta(seconds=30)
+        assert await reason(there, checks) is TrustReason.TRUSTED
+
+
+async def test_services_that_seemed_late_while_our_clock_was_ahead_are_asked_again_when_it_is_right() -> None:
+    """Their answers carry the true time."""
+    async with place() as (there, checks):
+        there.theirs, there.now = NOW, NOW + 30 * DAY
+        assert await reason(there, checks) is TrustReason.REVOCATION_UNKNOWN
+        there.now = NOW
         assert await reason(there, checks) is TrustReason.TRUSTED
 
 

@@ -1,0 +1,20 @@
+"""Mutants that remove guards against times that were stored while the clock was ahead."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_CERTIFICATES = "tests/unit/net/test_certificates.py"
+
+CLOCKS = (
+    Mutant(
+        "a service of an issuer is asked again when a clock that was ahead is right again",
+        "net/revocation.py",
+        "now < kept.ask_again <= now + max(self._keep, self._retry):",
+        "now < kept.ask_again:",
+        (
+            f"{_CERTIFICATES}::"
+            "test_services_that_seemed_late_while_our_clock_was_ahead_are_asked_again_when_it_is_right",
+        ),
+    ),
+)
