@@ -184,7 +184,8 @@ class LocalAddressBook:
         """Return the seconds until the next refresh is due."""
         if self._copy is None:
             return 0.0
-        return max(0.0, (self._copy.taken_at + self._every - self._clock()).total_seconds())
+        age = self._clock() - self._copy.taken_at
+        return 0.0 if age < timedelta() else max(0.0, (self._every - age).total_seconds())
 
 
 def kept_copy(file: Path) -> AddressBookCopy | None:

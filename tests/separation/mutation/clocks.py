@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _CERTIFICATES = "tests/unit/net/test_certificates.py"
+_BOOK = "tests/unit/federation/test_addressbook_copy.py"
 
 CLOCKS = (
     Mutant(
@@ -16,5 +17,12 @@ CLOCKS = (
             f"{_CERTIFICATES}::"
             "test_services_that_seemed_late_while_our_clock_was_ahead_are_asked_again_when_it_is_right",
         ),
+    ),
+    Mutant(
+        "a copy of the address book made while the clock was ahead is due at once when it is right",
+        "net/addressbook.py",
+        "return 0.0 if age < timedelta() else max(",
+        "return max(",
+        (f"{_BOOK}::test_a_copy_made_while_the_clock_was_ahead_is_due_at_once_when_it_is_right",),
     ),
 )

@@ -150,6 +150,25 @@ async def test_the_service_is_asked_when_the_copy_is_old_enough(
     assert asked
 
 
+async def test_a_copy_made_while_the_clock_was_ahead_is_due_at_once_when_it_is_right(
+    federation: LocalFederation, client: HttpClient, tmp_path: Path
+) -> None:
+    """After a restart too."""
+    entered(federation.directory)
+    clock = Watch()
+    clock.now += timedelta(days=365)
+    local = book(client, federation.address_book_url, tmp_path / "copy", clock)
+    await local.refresh()
+    assert local._wait() == HOUR.total_seconds()
+    clock.now -= timedelta(days=365)
+    assert local._wait() == 0
+    again = book(client, federation.address_book_url, tmp_path / "copy", clock)
+    await again.open()
+    assert again._wait() == 0
+    await again.refresh()
+    assert again._wait() == HOUR.total_seconds()
+
+
 @pytest.mark.parametrize(
     "addresses", [b"{}", b"<html>", document(), document(HABO_RESOURCE), document(links={"next": "//x/"})]
 )
