@@ -117,4 +117,4 @@ class KeptKeys:
 
 
 def _within(then: datetime | None, age: timedelta, now: datetime) -> bool:
-    return then is not None and now - then < age
+    return then is not None and abs(now - then) < age

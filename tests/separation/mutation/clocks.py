@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _CERTIFICATES = "tests/unit/net/test_certificates.py"
 _BOOK = "tests/unit/federation/test_addressbook_copy.py"
+_KEYS = "tests/unit/messageservice/oauth/test_keysource.py"
 
 CLOCKS = (
     Mutant(
@@ -24,5 +25,12 @@ CLOCKS = (
         "return 0.0 if age < timedelta() else max(",
         "return max(",
         (f"{_BOOK}::test_a_copy_made_while_the_clock_was_ahead_is_due_at_once_when_it_is_right",),
+    ),
+    Mutant(
+        "keys of an issuer fetched while the clock was ahead are fetched again when it is right",
+        "net/keysource.py",
+        "abs(now - then) < age",
+        "now - then < age",
+        (f"{_KEYS}::test_an_issuer_asked_while_the_clock_was_ahead_is_asked_again_when_it_is_right",),
     ),
 )

@@ -109,6 +109,15 @@ async def test_an_issuer_that_is_down_is_bridged_for_so_long() -> None:
     assert await source.found() == 1
 
 
+async def test_an_issuer_asked_while_the_clock_was_ahead_is_asked_again_when_it_is_right() -> None:
+    source = Source(now=NOW + 24 * HOUR)
+    await source.found()
+    source.now = NOW
+    source.names = ["ec-2"]
+    assert await source.found("ec-2") == 1
+    assert await source.found() == 0, "a key that the issuer has withdrawn must not be used any longer"
+
+
 async def test_an_issuer_that_is_down_is_one_line_for_each_outage(caplog: pytest.LogCaptureFixture) -> None:
     """There used to be one every quarter of a minute, as long as tokens came."""
     source = Source()
