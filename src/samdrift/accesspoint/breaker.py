@@ -49,7 +49,7 @@ class Breaker:
         silence = self._silent.get(peer)
         if silence is None or silence.until is None:
             return ""
-        if now < silence.until:
+        if self._waits(silence, now):
             return silence.why
         silence.until = now + silence.hold
         return ""
@@ -77,5 +77,8 @@ class Breaker:
 
     def _forget(self, now: datetime) -> None:
         """Forget peers whose period without attempts is over, and those with too few misses to have one."""
-        kept = {peer: one for peer, one in self._silent.items() if one.until is not None and now < one.until}
-        self._silent = kept
+        self._silent = {peer: one for peer, one in self._silent.items() if self._waits(one, now)}
+
+    def _waits(self, silence: _Silence, now: datetime) -> bool:
+        """Return whether no attempt is made now; a time too far off is from a clock that was ahead."""
+        return silence.until is not None and now < silence.until <= now + self.longest

@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _CERTIFICATES = "tests/unit/net/test_certificates.py"
 _BOOK = "tests/unit/federation/test_addressbook_copy.py"
 _KEYS = "tests/unit/messageservice/oauth/test_keysource.py"
+_BREAKER = "tests/unit/accesspoint/test_breaker.py"
 
 CLOCKS = (
     Mutant(
@@ -32,5 +33,12 @@ CLOCKS = (
         "abs(now - then) < age",
         "now - then < age",
         (f"{_KEYS}::test_an_issuer_asked_while_the_clock_was_ahead_is_asked_again_when_it_is_right",),
+    ),
+    Mutant(
+        "a peer that was silent while the clock was ahead is tried when it is right",
+        "accesspoint/breaker.py",
+        "now < silence.until <= now + self.longest",
+        "now < silence.until",
+        (f"{_BREAKER}::test_one_that_was_silent_while_the_clock_was_ahead_is_tried_when_it_is_right",),
     ),
 )

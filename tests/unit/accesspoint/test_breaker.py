@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from samdrift.accesspoint import breaker as module
 from samdrift.accesspoint.breaker import AFTER, Breaker
 from tests.vaults import NOW
@@ -41,6 +43,27 @@ def test_the_time_doubles_up_to_the_longest_as_each_that_tries_meets_nobody() ->
         found.missed(PEER, "timeout", now)
     assert holds == [10, 20, 40, 40]
     assert found.open(PEER, now) == "timeout"
+
+
+def test_one_that_was_silent_while_the_clock_was_ahead_is_tried_when_it_is_right() -> None:
+    found = _silent()
+    right = NOW - timedelta(hours=24)
+    asked = [found.open(PEER, right) for _ in range(2)]
+    assert asked == ["", "connection refused"]
+    assert found.until(PEER) == right + LONGEST / 4
+
+
+def test_those_that_were_silent_while_the_clock_was_ahead_are_forgotten_when_it_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MOST", AFTER)
+    found = _silent()
+    for _ in range(AFTER):
+        found.missed(OTHER, "timeout", NOW)
+    right = NOW - timedelta(hours=24)
+    found.missed("https://a.test", "timeout", right)
+    found.missed("https://b.test", "timeout", right)
+    assert found.until(PEER) is None
 
 
 def test_one_that_answers_is_met_by_all_again() -> None:
