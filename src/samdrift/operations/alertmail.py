@@ -64,7 +64,7 @@ class Alerts:
             holding = {(rule.name, about): about for about in found.get(rule.name, ())}
             self._end(rule, holding, now)
             for which, about in holding.items():
-                began = self._begun.setdefault(which, now)
+                began = self._begun[which] = min(self._begun.get(which, now), now)
                 if which not in self._raised and now - began >= rule.after:
                     self._raise(which, Alert(rule, about, began))
 
@@ -142,13 +142,13 @@ class AlertMails:
         """
         asked = await self._deliver()
         unreported = alerts.unreported()
-        if unreported and (self._last is None or now - self._last >= self._settings.between):
+        if unreported and (self._last is None or abs(now - self._last) >= self._settings.between):
             self._current = self.mail_about(unreported, alerts.raised(), now)
             self._waiting = [*self._settings.recipients]
             alerts.mark_reported(unreported)
             self._last = self._tried = now
             asked = await self._deliver()
-        elif not asked and (self._tried is None or now - self._tried >= _TRY_EVERY):
+        elif not asked and (self._tried is None or abs(now - self._tried) >= _TRY_EVERY):
             await self._server.reach()
             self._tried, asked = now, True
         return asked

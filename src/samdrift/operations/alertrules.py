@@ -60,7 +60,7 @@ class History:
                 self._series.setdefault(series, deque()).append((at, value))
         for series, values in list(self._series.items()):
             oldest = at - _WINDOWS.get(series[0], timedelta())
-            while values and values[0][0] < oldest:
+            while values and not oldest <= values[0][0] <= at:
                 values.popleft()
             if not values:
                 del self._series[series]

@@ -8,6 +8,7 @@ _CERTIFICATES = "tests/unit/net/test_certificates.py"
 _BOOK = "tests/unit/federation/test_addressbook_copy.py"
 _KEYS = "tests/unit/messageservice/oauth/test_keysource.py"
 _BREAKER = "tests/unit/accesspoint/test_breaker.py"
+_WATCH = "tests/unit/operations/test_watch.py"
 
 CLOCKS = (
     Mutant(
@@ -40,5 +41,33 @@ CLOCKS = (
         "now < silence.until <= now + self.longest",
         "now < silence.until",
         (f"{_BREAKER}::test_one_that_was_silent_while_the_clock_was_ahead_is_tried_when_it_is_right",),
+    ),
+    Mutant(
+        "mails to the operator go on when a clock that was ahead is right",
+        "operations/alertmail.py",
+        "abs(now - self._last)",
+        "now - self._last",
+        (f"{_WATCH}::test_mails_go_on_as_soon_as_a_clock_that_was_ahead_is_right",),
+    ),
+    Mutant(
+        "a condition that began while the clock was ahead is an alert after its time",
+        "operations/alertmail.py",
+        "self._begun[which] = min(self._begun.get(which, now), now)",
+        "self._begun.setdefault(which, now)",
+        (f"{_WATCH}::test_a_condition_that_began_while_the_clock_was_ahead_is_an_alert_after_its_time",),
+    ),
+    Mutant(
+        "a mail server tried while the clock was ahead is tried again when it is right",
+        "operations/alertmail.py",
+        "abs(now - self._tried)",
+        "now - self._tried",
+        (f"{_WATCH}::test_a_mail_server_tried_while_the_clock_was_ahead_is_tried_again_when_it_is_right",),
+    ),
+    Mutant(
+        "what was counted while the clock was ahead raises no alert when it is right",
+        "operations/alertrules.py",
+        "not oldest <= values[0][0] <= at:",
+        "values[0][0] < oldest:",
+        (f"{_WATCH}::test_what_was_counted_while_the_clock_was_ahead_is_no_cause_when_it_is_right",),
     ),
 )

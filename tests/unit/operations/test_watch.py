@@ -25,8 +25,9 @@ from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
 from samdrift.operations.alertmail import AlertMails, AlertMailSettings, check_mail
+from samdrift.operations.alertrules import RULES, History
 from samdrift.operations.findings import State
-from samdrift.operations.watch import Watcher, addresses_of, metrics_of
+from samdrift.operations.watch import Watcher, addresses_of, found_by, metrics_of
 from samdrift.scheduling.held import HeldNumber
 from tests.unit.console.scene import config_of
 from tests.unit.net.mailserver import TestMailServer
@@ -125,6 +126,53 @@ async def test_a_dependency_that_is_gone_for_its_time_is_mailed_once_and_again_w
     await ground.minutes(30)
     assert ground.subjects()[1:] == ["Samdrift, prov: över: 1"]
     assert "Från 2 november 2026 09:04 till 2 november 2026 09:44." in ground.content()
+
+
+async def test_mails_go_on_as_soon_as_a_clock_that_was_ahead_is_right(ground: Ground) -> None:
+    ground.gone.add(Dependency.DATABASE)
+    ground.now = START + timedelta(days=365)
+    await ground.minutes(3)
+    assert ground.subjects() == ["Samdrift, prov: 1 larm"]
+    ground.now = START
+    ground.gone.clear()
+    await ground.minutes(1)
+    assert ground.subjects()[1:] == ["Samdrift, prov: över: 1"]
+
+
+async def test_a_condition_that_began_while_the_clock_was_ahead_is_an_alert_after_its_time(
+    ground: Ground,
+) -> None:
+    ground.gone.add(Dependency.SCANNER)
+    ground.now = START + timedelta(days=365)
+    await ground.minutes(3)
+    ground.now = START
+    await ground.minutes(10)
+    assert ground.subjects() == []
+    await ground.minutes(1)
+    assert ground.subjects() == ["Samdrift, prov: 1 larm"]
+    assert "Sedan 2 november 2026 09:01." in ground.content()
+
+
+async def test_a_mail_server_tried_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
+    ground: Ground,
+) -> None:
+    ground.now = START + timedelta(days=365)
+    await ground.minutes(1)
+    ground.server.offers_tls = False
+    ground.now = START
+    await ground.minutes(1)
+    (state,) = ground.health.conditions()
+    assert state.reason == f"localhost:{ground.server.port}: it does not offer what is needed"
+
+
+def test_what_was_counted_while_the_clock_was_ahead_is_no_cause_when_it_is_right() -> None:
+    failed = ("samdrift_ap_failed_total", frozenset({("reason", "unreachable")}))
+    history, ahead = History(), START + timedelta(days=365)
+    history.add(ahead, {failed: 0})
+    history.add(ahead + timedelta(minutes=1), {failed: 20})
+    assert "SamdriftTransfersFail" in found_by(RULES, history)
+    history.add(START, {failed: 20})
+    assert "SamdriftTransfersFail" not in found_by(RULES, history)
 
 
 async def test_changes_are_held_back_and_joined_in_the_next_mail(ground: Ground) -> None:
