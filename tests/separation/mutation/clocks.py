@@ -9,6 +9,8 @@ _BOOK = "tests/unit/federation/test_addressbook_copy.py"
 _KEYS = "tests/unit/messageservice/oauth/test_keysource.py"
 _BREAKER = "tests/unit/accesspoint/test_breaker.py"
 _WATCH = "tests/unit/operations/test_watch.py"
+_POLLING = "tests/unit/messageservice/incoming/test_polling.py"
+_LIMITS = "tests/unit/messageservice/incoming/test_limits.py"
 
 CLOCKS = (
     Mutant(
@@ -69,5 +71,29 @@ CLOCKS = (
         "not oldest <= values[0][0] <= at:",
         "values[0][0] < oldest:",
         (f"{_WATCH}::test_what_was_counted_while_the_clock_was_ahead_is_no_cause_when_it_is_right",),
+    ),
+    Mutant(
+        "envelopes deferred while the clock was ahead are tried again when it is right",
+        "messageservice/incoming/polling.py",
+        "if now < when <= later}",
+        "if now < when}",
+        (f"{_POLLING}::test_envelopes_deferred_while_the_clock_was_ahead_are_tried_again_when_it_is_right",),
+    ),
+    Mutant(
+        "the time of an envelope deferred while the clock was ahead is not waited for",
+        "messageservice/incoming/polling.py",
+        "min(min(self.deferred.values()) - now, self.limits.again_after)",
+        "min(self.deferred.values()) - now",
+        (f"{_POLLING}::test_the_time_of_an_envelope_deferred_while_the_clock_was_ahead_is_not_waited_for",),
+    ),
+    Mutant(
+        "a sender found limited while the clock was ahead is judged again when it is right",
+        "messageservice/incoming/polling.py",
+        "not now < limit.until <= later",
+        "limit.until <= now",
+        (
+            f"{_LIMITS}::"
+            "test_a_sender_found_limited_while_the_clock_was_ahead_is_judged_again_when_it_is_right",
+        ),
     ),
 )

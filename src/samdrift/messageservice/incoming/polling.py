@@ -105,11 +105,11 @@ class Limits:
         self, items: Sequence[InboxItem], now: datetime
     ) -> tuple[list[InboxItem], list[InboxItem], list[InboxItem]]:
         """Return the items to judge, those that wait, and those among them whose wait is not recorded yet."""
-        judged, waiting = list[InboxItem](), list[InboxItem]()
+        judged, waiting, later = list[InboxItem](), list[InboxItem](), now + self.again_after
         for item in items:
             limit = self._limits.get(item.sender)
-            if limit is not None and limit.until <= now and self.applies(item, now):
-                limit.until, limit.probe = now + self.again_after, item.id
+            if limit is not None and not now < limit.until <= later and self.applies(item, now):
+                limit.until, limit.probe = later, item.id
             (waiting if self.applies(item, now) else judged).append(item)
         return judged, waiting, [each for each in waiting if each.id not in self._recorded]
 
@@ -165,7 +165,8 @@ class _State:
 
     def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
         """Return the items that are not deferred now."""
-        self.deferred = {item: when for item, when in self.deferred.items() if when > now}
+        later = now + self.limits.again_after
+        self.deferred = {item: when for item, when in self.deferred.items() if now < when <= later}
         return [item for item in inbox if item.id not in self.deferred]
 
     def go_on(self, inbox: Sequence[InboxItem], judged: Sequence[InboxItem]) -> None:
@@ -179,7 +180,8 @@ class _State:
         """Return the whole seconds until the first deferred item is tried again, at most ``most``."""
         if not self.deferred:
             return most
-        return min(most, max(1, ceil((min(self.deferred.values()) - now).total_seconds())))
+        first = min(min(self.deferred.values()) - now, self.limits.again_after)
+        return min(most, max(1, ceil(first.total_seconds())))
 
 
 class Polling:

@@ -55,6 +55,13 @@ def test_one_whose_outcome_is_not_known_is_not_judged_again_in_a_hurry() -> None
     assert known.divide(MANY[1:], LATER + AGAIN)[0] == MANY[1:2]
 
 
+def test_a_sender_found_limited_while_the_clock_was_ahead_is_judged_again_when_it_is_right() -> None:
+    known = limits()
+    right = NOW - timedelta(hours=24)
+    assert known.divide(MANY, right)[0] == MANY[:1]
+    assert known.divide(MANY[1:], right + AGAIN / 2)[0] == []
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -10,15 +10,17 @@ from typing import Any, cast
 
 import pytest
 
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import polling as module
 from samdrift.messageservice.incoming.judging import SenderLimited
-from samdrift.messageservice.incoming.polling import Polling
+from samdrift.messageservice.incoming.polling import Limits, Patience, Polling
 from samdrift.messageservice.incoming.together import Taken
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 from tests.settings import message_service_settings
+from tests.vaults import NOW
 from tests.virtualtime import in_virtual_time, now
 
 ORGANISATION = ParticipantIdentifier("0203:b.se")
@@ -120,11 +122,12 @@ async def polling(
     served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
     held: Held | None = None,
     together: Together | None = None,
+    clock: Clock = now,
 ) -> AsyncIterator[None]:
     settings = message_service_settings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
     others = cast(Any, inbox), cast(Any, Transfers()), cast(Any, together or Together())
-    made = Polling(settings, points, *others, served, now, held)
+    made = Polling(settings, points, *others, served, clock, held)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
         yield
@@ -246,6 +249,27 @@ async def test_deferred_envelopes_are_tried_again_when_their_time_has_come() -> 
                 await asyncio.sleep(0.01)
     assert sorted(inbox.taken) == sorted(STUCK)
     assert held.numbers(now()) == ()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("kind", ["x", "l"])
+async def test_envelopes_deferred_while_the_clock_was_ahead_are_tried_again_when_it_is_right(
+    kind: str,
+) -> None:
+    """Those that failed, and those of a limited sender."""
+    access_point, inbox, ahead = AccessPoint(f"{kind}1", f"{kind}2"), Inbox(), timedelta(hours=24)
+    retry, together = timedelta(seconds=30), Together(judges=False)
+    async with polling(access_point, inbox, retry, together=together, clock=lambda: now() + ahead):
+        await asyncio.sleep(1)
+        ahead, inbox.answering, inbox.limiting = timedelta(), True, False
+        await asyncio.sleep(3 * 30)
+    assert sorted(inbox.taken) == [f"{kind}1", f"{kind}2"]
+
+
+def test_the_time_of_an_envelope_deferred_while_the_clock_was_ahead_is_not_waited_for() -> None:
+    state = module._State(Patience.of(3600), Limits(timedelta(seconds=30), timedelta(hours=4)))
+    state.deferred["x"] = NOW + timedelta(hours=24)
+    assert state.wait(3600, NOW) == 30
 
 
 @in_virtual_time
