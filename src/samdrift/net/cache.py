@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -18,14 +18,19 @@ V = TypeVar("V")
 class TimedCache(Generic[K, V]):
     """A cache of values with an expiry time; the least recently used value is evicted when it is full."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, longest: timedelta = timedelta.max) -> None:
+        """Keep ``most`` values, each for at most ``longest``.
+
+        One that expires later was kept by a clock that was ahead, and is not used.
+        """
         self._most = most
+        self._longest = longest
         self._kept: OrderedDict[K, tuple[V, datetime]] = OrderedDict()
 
     def get(self, key: K, at: datetime) -> V | None:
         """Return the value for ``key`` if it has not expired at ``at``."""
         found = self._kept.get(key)
-        if found is None or at >= found[1]:
+        if found is None or not timedelta() < found[1] - at <= self._longest:
             return None
         self._kept.move_to_end(key)
         return found[0]

@@ -69,7 +69,7 @@ class SmpDiscovery:
         self._require_dnssec = require_dnssec
         self._watch = watch
         self._dnssec: Dnssec | None = None
-        self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MAX_KEPT)
+        self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MAX_KEPT, keep)
         self._flight: SingleFlight[_Key, ServiceMetadata] = SingleFlight()
 
     async def service(

@@ -11,6 +11,7 @@ _BREAKER = "tests/unit/accesspoint/test_breaker.py"
 _WATCH = "tests/unit/operations/test_watch.py"
 _POLLING = "tests/unit/messageservice/incoming/test_polling.py"
 _LIMITS = "tests/unit/messageservice/incoming/test_limits.py"
+_DISCOVERY = "tests/unit/net/test_discovery.py"
 
 CLOCKS = (
     Mutant(
@@ -95,5 +96,12 @@ CLOCKS = (
             f"{_LIMITS}::"
             "test_a_sender_found_limited_while_the_clock_was_ahead_is_judged_again_when_it_is_right",
         ),
+    ),
+    Mutant(
+        "metadata kept while the clock was ahead is looked up again when it is right",
+        "net/cache.py",
+        "timedelta() < found[1] - at <= self._longest",
+        "timedelta() < found[1] - at",
+        (f"{_DISCOVERY}::test_metadata_kept_while_the_clock_was_ahead_is_looked_up_again_when_it_is_right",),
     ),
 )

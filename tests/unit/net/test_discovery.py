@@ -149,6 +149,18 @@ async def test_3_1_3_a2_metadata_is_kept_as_long_as_allowed(place: Place) -> Non
     assert len(place.targets) == 2
 
 
+async def test_metadata_kept_while_the_clock_was_ahead_is_looked_up_again_when_it_is_right(
+    place: Place,
+) -> None:
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    place.now -= timedelta(days=1)
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    assert len(place.targets) == 2
+    place.now += timedelta(minutes=4)
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    assert len(place.targets) == 2
+
+
 async def test_kept_metadata_is_not_used_when_its_signer_is_trusted_no_longer(place: Place) -> None:
     await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
     place.judge.verdict = CertificateVerdict(TrustReason.UNKNOWN_ISSUER)
