@@ -160,7 +160,7 @@ class PeerWatch:
     def refused(self, certificate: str, now: datetime) -> bool:
         """Count a refusal of the peer with that certificate; return whether it triggers the alarm."""
         count = self._counts.get(certificate)
-        if count is None or now - count.since >= self._within:
+        if count is None or abs(now - count.since) >= self._within:
             count = self._counts[certificate] = _Count(now)
         self._counts.move_to_end(certificate)
         if len(self._counts) > _MAX_PEERS:

@@ -86,7 +86,7 @@ class LimitedEntries:
     def next(self) -> Mapping[str, str] | None:
         """Return facts with the number of entries left out before; ``None`` to leave out this one, too."""
         now = self.clock()
-        if self._since is None or now - self._since >= _WITHIN:
+        if self._since is None or abs(now - self._since) >= _WITHIN:
             self._since, self._count = now, 0
         if self._count >= _MOST_IN_LOG:
             self._left_out += 1

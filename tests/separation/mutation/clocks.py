@@ -12,6 +12,9 @@ _WATCH = "tests/unit/operations/test_watch.py"
 _POLLING = "tests/unit/messageservice/incoming/test_polling.py"
 _LIMITS = "tests/unit/messageservice/incoming/test_limits.py"
 _DISCOVERY = "tests/unit/net/test_discovery.py"
+_TOKENS = "tests/unit/messageservice/oauth/test_token_endpoint.py"
+_REFUSALS = "tests/unit/accesspoint/test_refusals.py"
+_ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 
 CLOCKS = (
     Mutant(
@@ -103,5 +106,29 @@ CLOCKS = (
         "timedelta() < found[1] - at <= self._longest",
         "timedelta() < found[1] - at",
         (f"{_DISCOVERY}::test_metadata_kept_while_the_clock_was_ahead_is_looked_up_again_when_it_is_right",),
+    ),
+    Mutant(
+        "failures counted while the clock was ahead limit nothing when it is right",
+        "messageservice/oauth/endpoint.py",
+        "abs(now - began)",
+        "now - began",
+        (f"{_TOKENS}::test_failures_counted_while_the_clock_was_ahead_limit_nothing_when_it_is_right",),
+    ),
+    Mutant(
+        "a peer's refusals counted while the clock was ahead suppress no alarm when it is right",
+        "accesspoint/refusals.py",
+        "abs(now - count.since)",
+        "now - count.since",
+        (
+            f"{_REFUSALS}::"
+            "test_refusals_counted_while_the_clock_was_ahead_do_not_suppress_the_alarm_when_it_is_right",
+        ),
+    ),
+    Mutant(
+        "failed sign-ins are logged again when a clock that was ahead is right",
+        "entrance/signedin.py",
+        "abs(now - self._since)",
+        "now - self._since",
+        (f"{_ENTRANCE}::test_failed_sign_ins_are_logged_again_when_a_clock_that_was_ahead_is_right",),
     ),
 )

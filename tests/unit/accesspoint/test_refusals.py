@@ -113,6 +113,13 @@ def counted(operator: Operator) -> list[dict[str, str]]:
     return [facts for event, facts in operator.entries if event == APEvent.AP_REFUSALS_COUNTED]
 
 
+def test_refusals_counted_while_the_clock_was_ahead_do_not_suppress_the_alarm_when_it_is_right() -> None:
+    right = datetime(2026, 11, 26, 8, tzinfo=UTC)
+    watch = PeerWatch(2, timedelta(days=1))
+    assert [watch.refused("peer", right + timedelta(days=30)) for _ in range(3)] == [False, True, False]
+    assert [watch.refused("peer", right) for _ in range(3)] == [False, True, False]
+
+
 @pytest.mark.parametrize(("others", "remembered"), [(9_999, True), (10_000, False)])
 def test_ten_thousand_peers_are_watched_and_the_longest_silent_is_forgotten(
     others: int, remembered: bool

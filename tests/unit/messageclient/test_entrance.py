@@ -543,6 +543,16 @@ async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> No
     assert last.ids["left-out"] == "10"
 
 
+async def test_failed_sign_ins_are_logged_again_when_a_clock_that_was_ahead_is_right(house: House) -> None:
+    async with house.browser() as browser:
+        house.clock.ahead += timedelta(days=1)
+        for _ in range(21):
+            await browser.get("/sign-in/answer?state=x")
+        house.clock.ahead -= timedelta(days=1)
+        await browser.get("/sign-in/answer?state=x")
+    assert len(await house.events(EntranceEvent.SIGN_IN_REFUSED)) == 21
+
+
 async def test_a_suspended_organisation_says_so_and_no_session_outlives_it(house: House) -> None:
     await house.administrator()
     await house.reader("anna")

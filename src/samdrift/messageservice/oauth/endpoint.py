@@ -179,7 +179,7 @@ class Limit:
     def exceeded(self, key: Hashable, now: datetime) -> bool:
         """Count one more, and return whether the limit for this period is exceeded."""
         began, count = self._counts.pop(key, (now, 0))
-        if now - began >= self._period:
+        if abs(now - began) >= self._period:
             began, count = now, 0
         self._counts[key] = began, count + 1
         if len(self._counts) > self._keys:

@@ -356,6 +356,18 @@ async def test_failures_neither_fill_the_log_nor_lock_a_client_out(scene: Scene)
     assert len(await scene.log("mt:token:refused")) == 61
 
 
+async def test_failures_counted_while_the_clock_was_ahead_limit_nothing_when_it_is_right(
+    scene: Scene,
+) -> None:
+    right, scene.now = scene.now, scene.now + 24 * 60 * MINUTE
+    for _ in range(61):
+        answer = await scene.ask(scene.assertion(key=curve_key(9)))
+    assert answer.status_code == 429
+    scene.now = right
+    assert (await scene.ask(scene.assertion(key=curve_key(9)))).status_code == 401
+    assert len(await scene.log("mt:token:refused")) == 61
+
+
 async def test_names_that_no_client_can_have_are_not_kept_whole(scene: Scene) -> None:
     """Failures are counted for thousands of names, which must be short."""
     names = [f"{'x' * 5000}{number}" for number in range(11)]
