@@ -60,11 +60,11 @@ class Stamper:
     async def stamp(self, opened: Opened) -> bool:
         """Have the last checkpoint of a log stamped if a stamp is due; return whether it was."""
         now = self._clock()
-        if self._away is not None and now < self._away:
+        if self._away is not None and now < self._away <= now + _WHILE_GONE:
             return False
         async with opened() as tree:
             state = await tree.state()
-            if now < self._due.get(state.origin, now):
+            if now < self._due.get(state.origin, now) <= now + _EVERY:
                 return False
             last = await tree.last_stamp()
         if state.note is None or not wanted(state, last, now):

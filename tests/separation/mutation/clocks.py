@@ -15,6 +15,7 @@ _DISCOVERY = "tests/unit/net/test_discovery.py"
 _TOKENS = "tests/unit/messageservice/oauth/test_token_endpoint.py"
 _REFUSALS = "tests/unit/accesspoint/test_refusals.py"
 _ENTRANCE = "tests/unit/messageclient/test_entrance.py"
+_STAMPS = "tests/unit/installation/test_timestamping.py"
 
 CLOCKS = (
     Mutant(
@@ -130,5 +131,19 @@ CLOCKS = (
         "abs(now - self._since)",
         "now - self._since",
         (f"{_ENTRANCE}::test_failed_sign_ins_are_logged_again_when_a_clock_that_was_ahead_is_right",),
+    ),
+    Mutant(
+        "an authority that gave a clock that was ahead no stamp is asked again when it is right",
+        "installation/timestamping.py",
+        "now < self._away <= now + _WHILE_GONE",
+        "now < self._away",
+        (f"{_STAMPS}::test_a_log_looked_at_while_the_clock_was_ahead_is_stamped_when_it_is_right",),
+    ),
+    Mutant(
+        "a log looked at while the clock was ahead is stamped when it is right",
+        "installation/timestamping.py",
+        "self._due.get(state.origin, now) <= now + _EVERY",
+        "self._due.get(state.origin, now)",
+        (f"{_STAMPS}::test_a_log_looked_at_while_the_clock_was_ahead_is_stamped_when_it_is_right",),
     ),
 )

@@ -133,6 +133,21 @@ async def test_an_authority_that_is_away_is_noted_and_asked_again(scene: Scene) 
     assert scene.noted[-1][2] == ""
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_log_looked_at_while_the_clock_was_ahead_is_stamped_when_it_is_right(
+    scene: Scene, away: bool
+) -> None:
+    """The authority's own clock is right, so that it gives a clock that is ahead no usable stamp."""
+    right, scene.now = scene.now, scene.now + 30 * DAY
+    if away:
+        assert not await scene.stamp()
+        assert scene.noted[-1][2]
+    else:
+        assert not await scene.stamper.stamp(lambda: cast(Any, scene._tree())), "nothing is signed yet"
+    scene.now = right
+    assert await scene.stamp()
+
+
 async def test_an_export_has_the_stamps_and_they_hold_here_and_for_openssl(scene: Scene) -> None:
     assert await scene.stamp(20)
     path = await scene.export("log")
