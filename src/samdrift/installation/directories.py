@@ -155,8 +155,9 @@ class DirectoryKeeper:
 
     async def _keep(self, place: Place) -> None:
         while True:
-            due = self._next.get(place)
-            if self._works_for(place) and (due is None or due <= self._clock()):
+            due, now = self._next.get(place), self._clock()
+            waits = due is not None and now < due <= now + timedelta(minutes=place.own.minutes)
+            if self._works_for(place) and not waits:
                 await self.look(place)
             ahead = min(_PAUSE, self._next.get(place, datetime.max.replace(tzinfo=UTC)) - self._clock())
             await self._gate.leases.pause(max(ahead, _SOON).total_seconds())

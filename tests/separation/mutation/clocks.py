@@ -16,6 +16,7 @@ _TOKENS = "tests/unit/messageservice/oauth/test_token_endpoint.py"
 _REFUSALS = "tests/unit/accesspoint/test_refusals.py"
 _ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 _STAMPS = "tests/unit/installation/test_timestamping.py"
+_DIRECTORIES = "tests/unit/installation/test_directories.py"
 
 CLOCKS = (
     Mutant(
@@ -145,5 +146,12 @@ CLOCKS = (
         "self._due.get(state.origin, now) <= now + _EVERY",
         "self._due.get(state.origin, now)",
         (f"{_STAMPS}::test_a_log_looked_at_while_the_clock_was_ahead_is_stamped_when_it_is_right",),
+    ),
+    Mutant(
+        "a directory read while the clock was ahead is read again when it is right",
+        "installation/directories.py",
+        "now < due <= now + timedelta(minutes=place.own.minutes)",
+        "now < due",
+        (f"{_DIRECTORIES}::test_a_directory_read_while_the_clock_was_ahead_is_read_again_when_it_is_right",),
     ),
 )

@@ -139,6 +139,28 @@ async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_ti
     assert failures == []
 
 
+async def test_a_directory_read_while_the_clock_was_ahead_is_read_again_when_it_is_right(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_PAUSE", "_SOON"):
+        monkeypatch.setattr(directories, name, timedelta(milliseconds=20))
+    house = ground.world.house
+    right, house.now = house.now, house.now + timedelta(days=30)
+    await ground.keeper.look(ground.place)
+    house.now = right
+    looked = asyncio.Event()
+
+    async def look(place: Place) -> None:
+        looked.set()
+
+    monkeypatch.setattr(ground.keeper, "look", look)
+    failures: list[BaseException] = []
+    async with in_background(ground.keeper.keep(), on_failure=failures.append):
+        async with asyncio.timeout(60):
+            await looked.wait()
+    assert failures == []
+
+
 async def test_a_directory_that_is_gone_is_asked_each_minute_until_it_is_back(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
