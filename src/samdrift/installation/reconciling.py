@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
@@ -73,9 +73,11 @@ class Reconciler:
 
     async def keep(self) -> None:
         """Compare each organisation once a night, until cancelled."""
-        report, version = unexpected("reconciliation"), (-1, -1)
+        report, version, now = unexpected("reconciliation"), (-1, -1), self.clock()
         while True:
-            now = self.clock()
+            before, now = now, self.clock()
+            if now < before:  # The clock was set back.
+                self._plan(self._due.things(), now)
             if self.gate.registry.version != version:
                 version = self.gate.registry.version
                 self._follow(now)
@@ -104,8 +106,12 @@ class Reconciler:
             self._due.drop(gone)
             if (origin := self._names.pop(gone, None)) is not None:
                 self.note(Dependency.RECONCILIATION, origin, None)
-        for new in hosted - self._due.things():
-            self._due.put(new, now + _phase(new) * _AFTER_START)
+        self._plan(hosted - self._due.things(), now)
+
+    def _plan(self, organisations: Iterable[ParticipantIdentifier], now: datetime) -> None:
+        """Schedule organisations as after a start."""
+        for each in [*organisations]:
+            self._due.put(each, now + _phase(each) * _AFTER_START)
 
     def _first_role(self, organisation: ParticipantIdentifier) -> Role | None:
         """Return the role whose lease decides which process compares all of the organisation's logs."""

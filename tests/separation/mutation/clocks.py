@@ -17,6 +17,7 @@ _REFUSALS = "tests/unit/accesspoint/test_refusals.py"
 _ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 _STAMPS = "tests/unit/installation/test_timestamping.py"
 _DIRECTORIES = "tests/unit/installation/test_directories.py"
+_RECONCILING = "tests/unit/installation/test_reconciling.py"
 
 CLOCKS = (
     Mutant(
@@ -153,5 +154,12 @@ CLOCKS = (
         "now < due <= now + timedelta(minutes=place.own.minutes)",
         "now < due",
         (f"{_DIRECTORIES}::test_a_directory_read_while_the_clock_was_ahead_is_read_again_when_it_is_right",),
+    ),
+    Mutant(
+        "logs are compared soon after a clock that was ahead is set right",
+        "installation/reconciling.py",
+        "if now < before:",
+        "if False:",
+        (f"{_RECONCILING}::test_all_are_compared_soon_after_a_clock_that_was_ahead_is_set_right",),
     ),
 )

@@ -260,6 +260,28 @@ async def test_nothing_is_compared_while_the_clock_is_wrong_and_all_soon_after_i
 
 
 @virtualtime.in_virtual_time
+@pytest.mark.parametrize("wrong", [False, True])
+async def test_all_are_compared_soon_after_a_clock_that_was_ahead_is_set_right(
+    monkeypatch: pytest.MonkeyPatch, wrong: bool
+) -> None:
+    """Whether the difference was noticed meanwhile or not."""
+    organisation, times, ahead = ParticipantIdentifier("0203:a.se"), list[timedelta](), timedelta(days=30)
+    comparing(monkeypatch, lambda one: times.append(virtualtime.now() - virtualtime.BEGAN))
+
+    async def agree() -> None:
+        if ahead and wrong:
+            raise ClockDiffers(ahead.total_seconds())
+
+    service = Reconciler(gate_of(organisation), lambda: virtualtime.now() + ahead, agree=agree)
+    keeping = asyncio.create_task(service.keep())
+    await asyncio.sleep(timedelta(minutes=20).total_seconds())
+    before, ahead = len(times), timedelta()
+    await asyncio.sleep(timedelta(minutes=20).total_seconds())
+    keeping.cancel()
+    assert (before, len(times)) == ((0, 1) if wrong else (1, 2))
+
+
+@virtualtime.in_virtual_time
 async def test_what_another_process_compares_from_now_on_has_no_state_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
