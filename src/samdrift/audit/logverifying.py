@@ -144,6 +144,10 @@ class _Decided:
 class _State:
     """The state between two parts, in plain values, so that verification can be suspended and resumed."""
 
+    inputs: str
+    """Digest of what is compared with the log: policy, known checkpoints and times of time stamps."""
+    now: int
+    """The time after which cosignatures count as none."""
     origin: str = ""
     head: tuple[int, str] = (0, "")
     chained: int = 0
@@ -201,7 +205,7 @@ class LogVerifier:
             [*(each.checkpoint for each in known), *(each for each, _ in stamps)], key=lambda each: each.size
         )
         self._times = sorted((each.size, at) for each, at in stamps if at is not None)
-        self._state = _State()
+        self._state = _State(_digest(policy, self._known, self._times), now)
         self._tree = Frontier()
         self._chain: LogVerification | None = None
 
@@ -209,16 +213,23 @@ class LogVerifier:
         """Return the state as plain values, for :meth:`load` to continue from; call it between parts."""
         return asdict(replace(self._state, tree=self._tree.to_bytes().hex()))
 
-    def load(self, saved: Mapping[str, Any]) -> None:
-        """Continue from the result of :meth:`dump`; :class:`Malformed` for any other value."""
+    def load(self, saved: Mapping[str, Any]) -> bool:
+        """Continue from the result of :meth:`dump`; :class:`Malformed` for any other value.
+
+        Return false, and change nothing, if it is the state of a verification with another policy, other
+        checkpoints or time stamps, or a later time, which may have accepted what this one does not.
+        """
         try:
-            state = _State.read(saved)
-            self._tree = Frontier.parse(bytes.fromhex(state.tree))
+            if saved.get("inputs") != self._state.inputs or int(saved["now"]) > self._now:
+                return False
+            state = _State.read({**saved, "now": self._now})
+            tree = Frontier.parse(bytes.fromhex(state.tree))
             number, hashed = state.head
             self._chain = LogVerification(ChainHead(number, bytes.fromhex(hashed)))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Malformed("not the state of a verification") from None
-        self._state = state
+        self._state, self._tree = state, tree
+        return True
 
     @property
     def stopped(self) -> bool:
@@ -545,6 +556,12 @@ def disposal_in(ids: Any) -> tuple[Retention, int, int]:
         return Retention[ids["class"].upper()], int(ids["through"]), int(ids["entries"])
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError("not a decision to dispose of entries") from None
+
+
+def _digest(policy: Policy, known: Iterable[Checkpoint], times: Sequence[tuple[int, int]]) -> str:
+    """Return a SHA-256, in hex, over a policy, known checkpoints, and the sizes and times of time stamps."""
+    checkpoints = b"".join(sha256(each.text).digest() for each in known)
+    return sha256(policy.digest() + sha256(checkpoints).digest() + json.dumps(times).encode()).hexdigest()
 
 
 def _spelled(time: int | None, shift: int) -> bytes | None:

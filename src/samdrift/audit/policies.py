@@ -6,8 +6,10 @@ that have cosigned it make up the quorum.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Self
 
 from samdrift.audit.notes import Algorithm, SignedCheckpoint, VerifierKey
@@ -57,6 +59,16 @@ class Policy:
         if not reader.decided:
             raise Malformed("a policy needs a line that begins with quorum")
         return reader.policy  # type: ignore[return-value]
+
+    def digest(self) -> bytes:
+        """Return a SHA-256 over all that decides whether a checkpoint satisfies this policy."""
+        rules = {
+            "logs": [str(member.key) for member in self.logs],
+            "witnesses": {name: str(member.key) for name, member in self.witnesses.items()},
+            "groups": {name: [group.enough, *group.members] for name, group in self.groups.items()},
+            "quorum": self.quorum,
+        }
+        return sha256(json.dumps(rules, sort_keys=True).encode()).digest()
 
     def open(self, content: bytes) -> SignedCheckpoint:
         """Read a signed checkpoint that satisfies this policy.

@@ -17,7 +17,7 @@ from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
 from samdrift.audit.reading import Malformed, Unverified, to_base64
 from samdrift.cli.org.options import AsJson
-from samdrift.cli.output import print_json, print_line, print_verdict, progress
+from samdrift.cli.output import complain, print_json, print_line, print_verdict, progress
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -140,9 +140,15 @@ def _content(file: Path, most: int) -> bytes:
 
 
 def _verified(export: Path, verifier: LogVerifier, state: Path | None) -> LogVerdict:
+    def again() -> None:
+        complain(
+            f"{shown(state or export)}: the saved state is of another log, policy or version, or other known"
+            " checkpoints or time stamps; the log is verified from its beginning"
+        )
+
     try:
         with progress("verifying", os.stat(export).st_size) as advance:
-            return verify_log(export, verifier, state, advance)
+            return verify_log(export, verifier, state, advance, again)
     except Malformed as fault:
         raise Unusable(f"{shown(export)}: {fault}") from None
 

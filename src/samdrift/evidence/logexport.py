@@ -221,18 +221,25 @@ def _described(archive: ArchiveFile) -> Description:
 
 
 def verify_log(
-    path: Path, verifier: LogVerifier, state: Path | None = None, progress: Progress = lambda done: None
+    path: Path,
+    verifier: LogVerifier,
+    state: Path | None = None,
+    progress: Progress = lambda done: None,
+    again: Callable[[], None] = lambda: None,
 ) -> LogVerdict:
     """Return the verdict on an exported log.
 
     Raise :class:`Malformed` or ``MoveError`` if it cannot be used. With ``state``, a file, an
     interrupted verification continues where it stopped; the file is removed when the verification is
-    complete.
+    complete. If the file has the state of another verification (another log, policy or version, other known
+    checkpoints or time stamps), ``again`` is called, and the log is read from its beginning.
     """
     with path.open("rb") as file:
-        reading = _Reading(ArchiveFile(file), verifier)
-        about = f"{path.stat().st_size} {path.stat().st_mtime_ns}"
-        if state is None or not reading.take_up(state, about):
+        reading, about = _Reading(ArchiveFile(file), verifier), _about(file)
+        if state is None or not state.exists():
+            reading.begin()
+        elif not reading.take_up(state, about):
+            again()
             reading.begin()
         saved = file.tell()
         while not verifier.stopped and reading.part():
@@ -244,6 +251,12 @@ def verify_log(
     if state is not None:
         state.unlink(missing_ok=True)
     return verdict
+
+
+def _about(file: BinaryIO) -> str:
+    """Return what tells an open file, and this version, from others; only ``root`` can set the last time."""
+    found = os.fstat(file.fileno())
+    return f"{__version__} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 class _Reading:
@@ -291,19 +304,18 @@ class _Reading:
         return True
 
     def take_up(self, state: Path, about: str) -> bool:
-        """Continue an earlier verification of the same file; return false if there is none.
+        """Continue an earlier verification; return false if it was not of the same file and inputs.
 
-        A state of an earlier version, which did not save the number of pages, is not used.
+        A state of an earlier version, which did not save the number of pages, is not used either.
         """
         try:
             saved = json.loads(state.read_bytes())
             if saved["about"] != about or "page" not in saved:
                 return False
-            self._verifier.load(saved["verifier"])
+            if not self._verifier.load(saved["verifier"]):
+                return False
             self._page, self._bundle = int(saved["page"]), int(saved["bundle"])
             self._archive.go_on(int(saved["place"]))
-        except FileNotFoundError:
-            return False
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Malformed("not the state of a verification", str(state)) from None
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import tarfile
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from samdrift.attestation.errors import MoveError
 from samdrift.audit.events import LogEvent, Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.merkle import leaf_hash
-from samdrift.audit.notes import announced
+from samdrift.audit.notes import SignedCheckpoint, announced
+from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed
 from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence import logexport
@@ -324,6 +326,95 @@ def test_the_state_of_another_file_is_not_taken_up(tmp_path: Path) -> None:
     state.write_text("[]")
     with pytest.raises(Malformed, match="state"):
         verify_log(path, LogVerifier(policy(), NOW), state)
+
+
+def interrupted_with(path: Path, verifier: LogVerifier, state: Path) -> None:
+    """Verify until the state was saved twice, and stop there."""
+    saves = []
+
+    def stopping(done: int) -> None:
+        saves.append(done)
+        if len(saves) == 3:  # the state is saved after each call
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        verify_log(path, verifier, state, stopping)
+    assert state.exists()
+
+
+@pytest.fixture
+def saved_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logexport, "_SAVED_AFTER", 0)
+
+
+@pytest.mark.usefixtures("saved_often")
+def test_a_state_saved_under_a_laxer_policy_is_not_continued(tmp_path: Path) -> None:
+    log = made(1000, each=40)
+    log.notes = [Stated(each.size, stated(log, each.size, BEGUN + CADENCE, (LOG,))) for each in log.notes]
+    path, state, told = log.write(tmp_path / "log"), tmp_path / "state", list[str]()
+    interrupted_with(path, LogVerifier(Policy.parse(f"log {LOG.key}\nquorum none\n".encode()), NOW), state)
+    verdict = verify_log(path, LogVerifier(policy(), NOW), state, again=lambda: told.append("again"))
+    assert verdict == verify_log(path, LogVerifier(policy(), NOW))
+    assert (verdict.holds, told) == (False, ["again"])
+
+
+@pytest.mark.usefixtures("saved_often")
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_state_saved_without_a_known_checkpoint_is_not_continued(stamped: bool, tmp_path: Path) -> None:
+    """The log was forked after 40 entries; only a checkpoint from elsewhere, or a time stamp, shows it."""
+    path, state = made(1000, each=40).write(tmp_path / "log"), tmp_path / "state"
+    other = SignedCheckpoint.parse(made(40, each=40, seed=2).notes[0].note, [LOG.key])
+    known, stamps = ((), [(other.checkpoint, None)]) if stamped else ([other], ())
+    interrupted_with(path, LogVerifier(policy(), NOW), state)
+    assert not verify_log(path, LogVerifier(policy(), NOW, known, stamps), state).holds
+
+
+@pytest.mark.usefixtures("saved_often")
+def test_a_state_saved_without_the_time_of_a_stamp_is_not_continued(tmp_path: Path) -> None:
+    log = made(1000, each=40)
+    path, state = log.write(tmp_path / "log"), tmp_path / "state"
+    checkpoint = SignedCheckpoint.parse(log.notes[5].note, [LOG.key]).checkpoint
+    early = int(BEGUN.timestamp()) - 10**6
+    interrupted_with(path, LogVerifier(policy(), NOW, (), [(checkpoint, None)]), state)
+    verdict = verify_log(path, LogVerifier(policy(), NOW, (), [(checkpoint, early)]), state)
+    assert verdict.outside == checkpoint.size
+
+
+@pytest.mark.usefixtures("saved_often")
+def test_a_state_saved_by_a_clock_that_was_ahead_is_not_continued(tmp_path: Path) -> None:
+    log, ahead = made(1000, each=1000), timedelta(days=1000)
+    log.notes = [Stated(1000, stated(log, 1000, BEGUN + ahead))]
+    path, state = log.write(tmp_path / "log"), tmp_path / "state"
+    interrupted_with(path, LogVerifier(policy(), NOW + int(ahead.total_seconds())), state)
+    assert not verify_log(path, LogVerifier(policy(), NOW), state).holds
+
+
+@pytest.mark.usefixtures("saved_often")
+def test_the_state_of_a_file_that_was_replaced_is_not_continued(tmp_path: Path) -> None:
+    """The new file has the size and time of the old one, and forged facts before the saved place."""
+    path, state = made(1000, each=40).write(tmp_path / "log"), tmp_path / "state"
+    content, was = path.read_bytes(), path.stat()
+    interrupted_with(path, LogVerifier(policy(), NOW), state)
+    place = content.index(b"worker:test")
+    path.unlink()
+    path.write_bytes(content[:place] + b"worker:Test" + content[place + 11 :])
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert not verify_log(path, LogVerifier(policy(), NOW), state).holds
+
+
+@pytest.mark.usefixtures("saved_often")
+def test_a_state_of_an_earlier_version_is_not_continued(tmp_path: Path) -> None:
+    """It was bound to the size and time of the file alone."""
+    path, state, told = made(1000, each=40).write(tmp_path / "log"), tmp_path / "state", list[str]()
+    interrupted_with(path, LogVerifier(policy(), NOW), state)
+    saved = json.loads(state.read_text())
+    saved["about"] = f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+    for name in ("inputs", "now"):
+        saved["verifier"].pop(name, None)
+    state.write_text(json.dumps(saved))
+    assert verify_log(path, LogVerifier(policy(), NOW), state, again=lambda: told.append("again")).holds
+    assert told == ["again"]
 
 
 def changes() -> dict[str, Callable[[Parts], None]]:

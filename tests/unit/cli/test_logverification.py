@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from samdrift.audit.logverifying import LogVerifier
+from samdrift.audit.policies import Policy
+from samdrift.evidence import logexport
+from samdrift.evidence.logexport import verify_log
 from tests.unit.audit import forgeries
-from tests.unit.audit.logs import POLICY, made
+from tests.unit.audit.logs import BEGUN, CADENCE, POLICY, Stated, made, stated
+from tests.unit.audit.signing import LOG
 from tests.unit.cli.commandline import in_process
 
 
@@ -51,6 +57,27 @@ def test_a_log_that_was_put_back_is_found_by_a_known_checkpoint(policy: Path, tm
     ended = in_process("log", "verify", path, "--policy", policy, "--known", tmp_path / "known", "--json")
     assert ended.status == 1
     assert ended.document["first_wrong"]["number"] == 81
+
+
+def test_a_run_with_another_policy_than_the_interrupted_one_says_that_it_begins_again(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = made(700, each=40)
+    log.notes = [Stated(each.size, stated(log, each.size, BEGUN + CADENCE, (LOG,))) for each in log.notes]
+    path, state = log.write(tmp_path / "log"), tmp_path / "state"
+
+    def stopping(done: int) -> None:
+        if state.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(logexport, "_SAVED_AFTER", 0)
+    lax = Policy.parse(f"log {LOG.key}\nquorum none\n".encode())
+    with pytest.raises(KeyboardInterrupt):
+        verify_log(path, LogVerifier(lax, int(time.time())), state, stopping)
+    ended = in_process("log", "verify", path, "--policy", policy, "--state", state, "--json")
+    assert (ended.status, ended.document["size"], state.exists()) == (1, 0, False)
+    assert len(ended.complaints.splitlines()) == 1
+    assert f"{state}: the saved state is of another log, policy" in ended.complaints
 
 
 @pytest.mark.parametrize("broken", ["log", "policy", "known"])
