@@ -15,6 +15,7 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,7 @@ _SECONDS = 30.0
 _CHECKPOINT = FetchLimits(MAX_NOTE, _SECONDS)
 _HASHES = FetchLimits(WIDTH * 32, _SECONDS)
 _BUNDLE = FetchLimits(WIDTH * (2 + MAX_ENTRY), _SECONDS)
+_LAST_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
 _TABLES = (
@@ -163,9 +165,10 @@ class LogCopy:
 
     def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the entries from number ``start`` on, counted from 0."""
-        yield from self._database.execute(
-            "SELECT number, content FROM entry WHERE number >= ? ORDER BY number", (start,)
-        )
+        with self._usable():
+            yield from self._database.execute(
+                "SELECT number, content FROM entry WHERE number >= ? ORDER BY number", (start,)
+            )
 
     def entry(self, sequence: int) -> bytes | None:
         """Return the entry that states this number in the log as its own; ``None`` if it is not copied."""
@@ -217,18 +220,23 @@ class LogCopy:
             self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            with self._usable():
+                self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            # SQLite has ended the transaction itself after some errors, such as a full disk.
+            if self._database.in_transaction:
+                with self._usable():
+                    self._database.execute("ROLLBACK")
             raise
-        with self._usable():
-            self._database.execute("COMMIT")
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, Malformed) as error:
-            raise CopyUnusable(f"{self._file}: the copy cannot be used ({type(error).__name__})") from None
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise CopyUnusable(f"{self._file}: the disk is full; nothing was added to the copy") from None
+            raise CopyUnusable(f"{self._file}: the copy cannot be used ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,9 @@ async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
     try:
         signed = policy.open(note)
         known = policy.open(before).checkpoint if before is not None else None
+        witnessed_at = policy.witnessed_at(signed)
+        if witnessed_at is not None and witnessed_at > _LAST_TIME:
+            raise Unverified("its witnesses name an impossible time")
     except (Malformed, Unverified) as fault:
         raise LogUnreadable(f"the policy does not accept the log's checkpoint: {fault}") from None
     stated = signed.checkpoint
@@ -268,7 +279,7 @@ async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
         if (wrong := copy.gap(old)) is not None:
             raise LogContradicted(Contradiction.GAP, before or b"", note, wrong)
         copy.prove(edge, note)
-    return Followed(signed, stated.size - old, policy.witnessed_at(signed))
+    return Followed(signed, stated.size - old, witnessed_at)
 
 
 async def _new_entries(log: LogAddress, old: int, new: int) -> AsyncIterator[tuple[int, bytes]]:

@@ -148,4 +148,25 @@ TRANSPARENCY = (
         "        signed = SignedCheckpoint.parse(note, [m.key for m in logs], [m.key for m in witnesses])\n",
         (_FOLLOWING,),
     ),
+    Mutant(
+        "follower: a transaction that SQLite has ended is not ended again",
+        "transparency/following.py",
+        "if self._database.in_transaction:",
+        "if True:",
+        (f"{_FOLLOWING}::test_a_disk_that_is_full_is_named_and_changes_nothing",),
+    ),
+    Mutant(
+        "follower: a full disk is named",
+        "transparency/following.py",
+        "== sqlite3.SQLITE_FULL:",
+        "is None:",
+        (f"{_FOLLOWING}::test_a_disk_that_is_full_is_named_and_changes_nothing",),
+    ),
+    Mutant(
+        "follower: a time that a witness cannot have seen is not accepted",
+        "transparency/following.py",
+        "if witnessed_at is not None and witnessed_at > _LAST_TIME:",
+        "if False:",
+        (f"{_FOLLOWING}::test_a_checkpoint_whose_witness_names_an_impossible_time_changes_nothing",),
+    ),
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -87,6 +88,24 @@ def test_a_log_that_does_not_hold_ends_with_1_and_one_that_is_away_with_2(
     policy.write_text("quorum")
     ended = follow(policy)
     assert (ended.status, "line 1" in ended.complaints) == (2, True)
+
+
+def test_a_full_disk_is_said_in_one_line(
+    served: Reached, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.publish([bytes(2000)] * 200)
+    connect = sqlite3.connect
+
+    def on_a_small_disk(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*arguments, **options)
+        database.execute("PRAGMA max_page_count = 20")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
+    ended = follow(policy)
+    assert (ended.status, ended.output) == (2, "")
+    assert "copy: the disk is full; nothing was added to the copy" in ended.complaints
+    assert len(ended.complaints.splitlines()) == 1
 
 
 def given(number: int, leaf: bytes, by: Signer = LOG, time: int = TIME) -> str:

@@ -259,6 +259,35 @@ async def test_what_is_malformed_or_missing_changes_nothing_and_is_told_apart(fi
     assert await followed(served, file) == 300
 
 
+async def test_a_checkpoint_whose_witness_names_an_impossible_time_changes_nothing(file: Path) -> None:
+    served, stated = Served(), Checkpoint(LOG.name, 3, MemoryTree(map(leaf_hash, entries(3))).root())
+    served.publish(entries(3))
+    for time, read in ((253_402_214_400, True), (253_402_214_401, False), ((1 << 63) - 1, False)):
+        served.files["checkpoint"] = stated.signed([each.line(stated.text, time) for each in (LOG, ONE)])
+        if read:
+            assert await followed(served, file.with_name("another")) == 3
+            continue
+        with pytest.raises(LogUnreadable, match="impossible time"):
+            await followed(served, file)
+        assert contents(file) == []
+
+
+async def test_a_disk_that_is_full_is_named_and_changes_nothing(file: Path) -> None:
+    """SQLite then ends the transaction itself; a later round with more room goes on."""
+    served = Served()
+    served.publish(entries(5))
+    await followed(served, file)
+    served.publish([*entries(5), *(bytes(2000) for _ in range(200))])
+    with LogCopy(file) as copy:
+        pages = copy._database.execute("PRAGMA page_count").fetchone()[0]
+        copy._database.execute(f"PRAGMA max_page_count = {pages + 20}")
+        with pytest.raises(CopyUnusable, match="the disk is full"):
+            await follow(served.address, POLICY, copy)
+        assert contents(file) == entries(5)
+        copy._database.execute("PRAGMA max_page_count = 1000000")
+        assert (await follow(served.address, POLICY, copy)).new == 200
+
+
 def test_a_file_that_is_no_copy_is_refused(file: Path) -> None:
     file.write_bytes(b"something else" * 100)
     with pytest.raises(CopyUnusable):
