@@ -169,4 +169,11 @@ TRANSPARENCY = (
         "if False:",
         (f"{_FOLLOWING}::test_a_checkpoint_whose_witness_names_an_impossible_time_changes_nothing",),
     ),
+    Mutant(
+        "witness: a transaction that could not be committed is not left open",
+        "transparency/witnessstate.py",
+        '                self._database.execute("ROLLBACK")\n',
+        "                pass\n",
+        (f"{_WITNESS}::test_after_a_reader_of_the_state_has_delayed_a_commit_the_witness_goes_on",),
+    ),
 )

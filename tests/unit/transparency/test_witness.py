@@ -213,6 +213,23 @@ def test_nothing_is_cosigned_where_it_cannot_be_remembered(
     assert scene.ask(8, 21) == 200
 
 
+def test_after_a_reader_of_the_state_has_delayed_a_commit_the_witness_goes_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction that could not be committed is not left open."""
+    scene.ask(0, 8)
+    monkeypatch.setattr("samdrift.transparency.witnessstate._SECONDS", 0.1)
+    scene.restart()
+    with WitnessState(scene.file, ONE.key, new=False) as other:
+        other._database.execute("BEGIN")
+        other._database.execute("SELECT * FROM log").fetchall()
+        with pytest.raises(WitnessStateUnavailable):
+            scene.witness.add_checkpoint(request(8, 21))
+        other._database.execute("ROLLBACK")
+    assert scene.state.seen(LOG.name).size == 8
+    assert scene.ask(8, 21) == 200
+
+
 def test_of_many_requests_at_once_one_history_is_cosigned(scene: Scene) -> None:
     """Many callers ask for two histories, and all cosignatures are on one of them."""
     assert scene.ask(0, 5) == 200
