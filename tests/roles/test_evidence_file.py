@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.administration.administration import Administration
-from samdrift.administration.evidence import NoAuthority, export_evidence
+from samdrift.administration.evidence import NoAuthority, TooLarge, export_evidence
 from samdrift.config.logs import LogsConfig
 from samdrift.evidence.gathering import Order
 from samdrift.evidence.verifying import verify_evidence
@@ -60,6 +60,25 @@ async def test_a_changed_byte_is_found_wherever_it_is(
     print(f"{len(changes)} bytes of the evidence of {name}, each changed and found")
 
 
+def stamping(stage: Stage, folder: Path, patch: pytest.MonkeyPatch) -> tuple[Administration, Path]:
+    """Return an installation with a time stamp authority, and the authority's certificate."""
+    authority, without = TimeStamps(folder / "tsa"), administration(stage)
+    trusted = authority.folder / "root.pem"
+    logs = LogsConfig(time_stamps="https://tsa.example.se/", time_stamps_trust=trusted)
+
+    @contextlib.asynccontextmanager
+    async def caller(config: object) -> AsyncIterator[TimeStamps]:
+        yield authority
+
+    patch.setattr("samdrift.administration.evidence.stamp_caller", caller)
+    return replace(without, config=replace(without.config, logs=logs)), trusted
+
+
+def administration(stage: Stage) -> Administration:
+    member, gate = stage.habo, stage.habo.operator.gate
+    return Administration(member.config, gate._keys, cast(Any, None), gate)
+
+
 @requires("openssl", "openssl")
 async def test_evidence_is_put_into_a_container_with_a_time_stamp(
     stage: Stage,
@@ -67,22 +86,10 @@ async def test_evidence_is_put_into_a_container_with_a_time_stamp(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    message_id, _ = shown
-    authority = TimeStamps(tmp_path / "tsa")
-    member, gate = stage.habo, stage.habo.operator.gate
-    order = Order(member.organisation, message_id, "anna", "complaint 7")
-    without = Administration(member.config, gate._keys, cast(Any, None), gate)
+    order = Order(stage.habo.organisation, shown[0], "anna", "complaint 7")
     with pytest.raises(NoAuthority):
-        await export_evidence(without, order, tmp_path / "none", stamped=True)
-    trusted = authority.folder / "root.pem"
-    logs = LogsConfig(time_stamps="https://tsa.example.se/", time_stamps_trust=trusted)
-    installation = replace(without, config=replace(member.config, logs=logs))
-
-    @contextlib.asynccontextmanager
-    async def caller(config: object) -> AsyncIterator[TimeStamps]:
-        yield authority
-
-    monkeypatch.setattr("samdrift.administration.evidence.stamp_caller", caller)
+        await export_evidence(administration(stage), order, tmp_path / "none", stamped=True)
+    installation, trusted = stamping(stage, tmp_path, monkeypatch)
     assert await export_evidence(installation, order, tmp_path / "evidence.asics", stamped=True)
     ended = await asyncio.to_thread(
         in_process, "evidence", "verify", tmp_path / "evidence.asics", "--tsa", trusted, "--json"
@@ -94,3 +101,22 @@ async def test_evidence_is_put_into_a_container_with_a_time_stamp(
         in_process, "evidence", "verify", paths["habo"], "--tsa", trusted, "--json"
     )
     assert (plain.status, plain.document["findings"][-1]["holds"]) == (1, False)
+
+
+@requires("openssl", "openssl")
+async def test_evidence_that_no_one_could_read_in_a_container_is_not_put_into_one(
+    stage: Stage,
+    shown: tuple[str, dict[str, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A section of a long log can be larger than what ``evidence verify`` reads."""
+    order = Order(stage.habo.organisation, shown[0], "anna", "complaint 7", section=True)
+    installation, _ = stamping(stage, tmp_path, monkeypatch)
+    out = tmp_path / "evidence.asics"
+    monkeypatch.setattr("samdrift.administration.evidence.MAX_EVIDENCE", 100_000)
+    with pytest.raises(TooLarge, match="without --section"):
+        await export_evidence(installation, order, out, stamped=True)
+    assert not out.exists()
+    assert await export_evidence(installation, order, out)
+    assert out.stat().st_size > 100_000

@@ -6,7 +6,7 @@ import contextlib
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from samdrift.administration import logs
 from samdrift.administration.administration import (
@@ -19,7 +19,7 @@ from samdrift.administration.administration import (
 from samdrift.attestation.archive import new_file
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
-from samdrift.evidence.asic import write_container
+from samdrift.evidence.asic import MAX_EVIDENCE, write_container
 from samdrift.evidence.gathering import Evidence, Order
 from samdrift.installation.logkeeping import stamp_caller
 from samdrift.installation.logturns import LogPlace
@@ -39,6 +39,17 @@ class NoAuthority(Explained):
         )
 
 
+class TooLarge(Explained):
+    """Evidence in a container with a time stamp would be larger than what is read again."""
+
+    def __init__(self, *, section: bool) -> None:
+        less = "without --section or without --asic" if section else "without --asic"
+        super().__init__(
+            f"the evidence has more than the {MAX_EVIDENCE} bytes that a container with a time stamp may"
+            f" contain: export it {less}"
+        )
+
+
 async def export_evidence(
     installation: Administration,
     order: Order,
@@ -49,8 +60,8 @@ async def export_evidence(
 ) -> bool:
     """Write evidence to the new file ``out``; return false, without a file, if the logs lack the message.
 
-    ``stamped`` puts it into a container with a time stamp over it (ASiC-S). ``check`` is called before each
-    part, and raises when reading must stop.
+    ``stamped`` puts it into a container with a time stamp over it (ASiC-S), or raises :class:`TooLarge`.
+    ``check`` is called before each part, and raises when reading must stop.
     """
     if stamped and trusted_authority(installation.config.logs) is None:
         raise NoAuthority
@@ -68,10 +79,10 @@ async def export_evidence(
 
     with new_file(out) as draft, draft.open("r+b") as file:
         file.truncate()
-        sink = _Sink(BytesIO() if stamped else file, check)
-        await evidence.write(sink, key, checkpoint=checkpoint)
+        collected = _Collected(check, section=order.section)
+        await evidence.write(collected if stamped else _Sink(file, check), key, checkpoint=checkpoint)
         if stamped:
-            content = cast(BytesIO, sink.file).getvalue()
+            content = collected.file.getvalue()
             write_container(file, content, await _token(installation, content))
         file.flush()
         os.fsync(file.fileno())
@@ -91,9 +102,23 @@ async def _token(installation: Administration, content: bytes) -> bytes:
 
 class _Sink:
     def __init__(self, file: BinaryIO, check: Check) -> None:
-        self.file = file
+        self._file = file
         self._check = check
 
     async def write(self, data: bytes) -> None:
         await self._check()
-        self.file.write(data)
+        self._file.write(data)
+
+
+class _Collected(_Sink):
+    """Evidence for a container, in memory."""
+
+    def __init__(self, check: Check, *, section: bool) -> None:
+        self.file = BytesIO()
+        super().__init__(self.file, check)
+        self._section = section
+
+    async def write(self, data: bytes) -> None:
+        if self.file.tell() + len(data) > MAX_EVIDENCE:
+            raise TooLarge(section=self._section)
+        await super().write(data)

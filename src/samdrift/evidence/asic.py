@@ -23,6 +23,8 @@ CONTENT = "evidence.tar"
 STAMP = "META-INF/timestamp.tst"
 MAX_CONTENT = 256 << 20
 """Maximum size of a container, in bytes."""
+MAX_EVIDENCE = MAX_CONTENT - MAX_STAMP - 1024
+"""Maximum size of the evidence in a container; the rest is for the time stamp and the ZIP file's headers."""
 _MAGIC = b"PK\x03\x04"
 _MADE = (1980, 1, 1, 0, 0, 0)
 

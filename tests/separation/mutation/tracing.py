@@ -12,6 +12,7 @@ _WRONG = f"{_STATEMENTS}::test_a_statement_that_does_not_hold_is_named"
 _STAMPS = "tests/unit/installation/test_timestamping.py"
 _ASKED = "tests/unit/transparency/test_timestamps.py"
 _ASIC = "tests/unit/evidence/test_asic.py"
+_FILE = "tests/roles/test_evidence_file.py"
 _LOGBOOK = "tests/unit/vault/test_logbook.py"
 
 TRACING = (
@@ -132,5 +133,19 @@ TRACING = (
         ") SELECT * FROM named ORDER BY log, sequence",
         ") SELECT * FROM named ORDER BY log, sequence LIMIT 1000",
         (f"{_LOGBOOK}::test_all_entries_of_all_former_logs_are_found",),
+    ),
+    Mutant(
+        "evidence export: no container is written that is not read again",
+        "administration/evidence.py",
+        "if self.file.tell() + len(data) > MAX_EVIDENCE:",
+        "if False:",
+        (f"{_FILE}::test_evidence_that_no_one_could_read_in_a_container_is_not_put_into_one",),
+    ),
+    Mutant(
+        "evidence export: what a container adds to the evidence is counted",
+        "evidence/asic.py",
+        "MAX_EVIDENCE = MAX_CONTENT - MAX_STAMP - 1024",
+        "MAX_EVIDENCE = MAX_CONTENT - MAX_STAMP",
+        (f"{_ASIC}::test_the_largest_evidence_is_in_a_container_that_is_read",),
     ),
 )

@@ -10,8 +10,17 @@ from pathlib import Path
 import pytest
 
 from samdrift.attestation.errors import MoveError
-from samdrift.evidence.asic import CONTENT, MEDIA_TYPE, STAMP, is_container, read_container, write_container
-from samdrift.transparency.timestamps import Trusted, response_of, token_of
+from samdrift.evidence.asic import (
+    CONTENT,
+    MAX_CONTENT,
+    MAX_EVIDENCE,
+    MEDIA_TYPE,
+    STAMP,
+    is_container,
+    read_container,
+    write_container,
+)
+from samdrift.transparency.timestamps import MAX_STAMP, Trusted, response_of, token_of
 from tests.programs import requires
 from tests.tsa import TimeStamps
 
@@ -88,6 +97,23 @@ def test_every_changed_byte_of_what_is_stamped_and_of_the_container_is_found(
         except MoveError:
             continue
         assert not holds, place
+
+
+def test_the_largest_evidence_is_in_a_container_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a container adds to the evidence does not depend on the size of the evidence."""
+    path, added = tmp_path / "container", MAX_CONTENT - MAX_EVIDENCE
+    monkeypatch.setattr("samdrift.evidence.asic.MAX_CONTENT", 1000 + added)
+    refused = []
+    for size in (1000, 1000 + added):
+        with path.open("wb") as out:
+            write_container(out, bytes(size), bytes(MAX_STAMP))
+        try:
+            assert read_container(path).content == bytes(size)
+        except MoveError:
+            refused.append(size)
+    assert refused == [1000 + added]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"PK\x03\x04" + bytes(500)])
