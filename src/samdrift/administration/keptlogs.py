@@ -26,7 +26,8 @@ from samdrift.administration.events import AdminEvent
 from samdrift.administration.logexport import write_tree
 from samdrift.attestation.archive import new_file
 from samdrift.audit.logverifying import LogVerifier
-from samdrift.audit.policies import Policy
+from samdrift.audit.notes import VerifierKey
+from samdrift.audit.policies import Member, Policy
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
@@ -129,14 +130,15 @@ async def _written(
         with contextlib.suppress(SigningStopped):
             await vault.tree.sign(now)
     async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
-        keys = [each.key for each in await vault.tree.keys()]
+        keys = [VerifierKey.parse(each.key) for each in await vault.tree.keys()]
         exported = await write_tree(vault.tree, begins, f"{organisation.value} {role.value}", file)
-    policy = "".join(f"log {key}\n" for key in keys) + "quorum none\n"
+    # A log that a decision renamed has one key under two names, which a policy in a file cannot have.
+    policy = Policy(logs=[Member(key) for key in keys])
     return await asyncio.to_thread(_judged, file, policy, exported.size, now)
 
 
-def _judged(file: Path, policy: str, entries: int, now: datetime) -> dict[str, Any]:
-    verdict = verify_log(file, LogVerifier(Policy.parse(policy.encode()), int(now.timestamp())))
+def _judged(file: Path, policy: Policy, entries: int, now: datetime) -> dict[str, Any]:
+    verdict = verify_log(file, LogVerifier(policy, int(now.timestamp())))
     return {
         "file": file.name,
         "sha256": _digest(file),

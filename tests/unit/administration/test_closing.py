@@ -28,6 +28,7 @@ from samdrift.administration.keptlogs import (
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import signed as sign
 from samdrift.audit.logverifying import LogVerifier
+from samdrift.audit.notes import Algorithm, VerifierKey
 from samdrift.audit.policies import Policy
 from samdrift.config.errors import Unusable
 from samdrift.contracts.messages import MessageStatus
@@ -52,6 +53,7 @@ from tests.unit.administration.closings import (
     certify_operator,
     suspended,
 )
+from tests.unit.cli.commandline import in_process
 from tests.vaults import MINUTE, NOW, Installation, body, message, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -381,6 +383,31 @@ async def test_the_logs_with_transfers_outlive_their_vaults_and_hold_for_whoever
     digests = {one["role"]: one["sha256"] for one in facts["logs_kept"]}
     text = closing._in_swedish({**facts, "ended_at": NOW.isoformat()})
     assert all(f"SHA-256 {each}" in text for each in digests.values())
+
+
+async def test_a_log_that_continues_under_another_name_after_a_refusal_is_kept_and_holds(
+    installation: Installation, place: Administration, tmp_path: Path
+) -> None:
+    """Its key then has two names, and signs under the later one."""
+    organisation = await installation.organisation()
+    witness = VerifierKey("witness.example", Algorithm.COSIGNATURE, bytes(32))
+    now = datetime.now(UTC)
+    async with installation.open(organisation, AP) as vault:
+        state = await vault.tree.sign(now)
+        assert await vault.tree.refuse(await vault.tree.state(), witness, "ahead", 99, now)
+        assert await vault.tree.resolve("a backup was restored", "kim", "alex", now)
+        assert (await vault.tree.sign(now)).origin != state.origin
+        names = [VerifierKey.parse(each.key).name for each in await vault.tree.keys()]
+        keys = [each.key for each in await vault.tree.keys()]
+    assert len(set(names)) == 2
+    facts = await closed(installation, place, organisation)
+    assert [(one["holds"], one["first_wrong"]) for one in facts["logs_kept"]] == [(True, None)] * 2
+    (file,) = [one.file for one in await kept_of(place, organisation) if one.role is AP]
+    assert file is not None
+    policy = tmp_path / "organisation.policy"
+    policy.write_text(f"log {keys[-1]}\nquorum none\n")
+    found = in_process("log", "verify", file, "--policy", policy, "--json")
+    assert (found.status, found.document["holds"], found.document["unproved"]) == (0, True, 0)
 
 
 async def test_a_kept_log_that_was_changed_or_is_gone_shows(
