@@ -19,6 +19,7 @@ from samdrift.evidence.trace import Asked
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
+from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
@@ -97,12 +98,45 @@ async def note(
     While a vault waits for its organisation's officer, or does not exist, nothing can be written to its log;
     the operator's log records that.
     """
-    about = {}
+    written = True
     if organisation is not None:
-        about = {"organisation": organisation.value}
         principal = Principal(PrincipalKind.OPERATOR, by)
-        if not await installation.gate.record_for_organisation(principal, organisation, event, facts):
-            about["organisation_log"] = "not told"
+        written = await installation.gate.record_for_organisation(principal, organisation, event, facts)
+    await _note_for_operator(installation, event, by, organisation, facts, written)
+
+
+async def note_during_outage(
+    installation: Administration,
+    event: AuditEvent,
+    by: str,
+    organisation: ParticipantIdentifier,
+    facts: Mapping[str, str],
+) -> bool:
+    """Record an action like :func:`note`; return whether the organisation's log has it.
+
+    While the organisation's vault cannot be reached, only the operator's log has it. An action that concerns
+    several organisations is thus recorded for the others.
+    """
+    try:
+        principal = Principal(PrincipalKind.OPERATOR, by)
+        written = await installation.gate.record_for_organisation(principal, organisation, event, facts)
+    except VaultError:
+        written = False
+    await _note_for_operator(installation, event, by, organisation, facts, written)
+    return written
+
+
+async def _note_for_operator(
+    installation: Administration,
+    event: AuditEvent,
+    by: str,
+    organisation: ParticipantIdentifier | None,
+    facts: Mapping[str, str],
+    written: bool,
+) -> None:
+    about = {} if organisation is None else {"organisation": organisation.value}
+    if not written:
+        about["organisation_log"] = "not told"
     await installation.gate.operator_log(event, **facts, **about, by=by)
 
 

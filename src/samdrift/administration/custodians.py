@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from samdrift.administration.administration import Administration, note
+from samdrift.administration.administration import Administration, note, note_during_outage
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, record, two_persons
 from samdrift.administration.events import AdminEvent
 from samdrift.contracts.principals import NOT_PROVEN, Proof
 from samdrift.keystore.custody import NEEDED, CustodyError, CustodyFault, PublicKey
-from samdrift.vault.errors import VaultUnavailable
-from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 1000
 
@@ -70,24 +68,9 @@ async def restart(
         hosted = {one.organisation for one in installation.gate.registry.all()}
         await note(installation, AdminEvent.CUSTODY_RESTARTED, by, None, facts)
         for organisation in sorted(hosted, key=lambda one: one.value):
-            await _note_restart(installation, by, organisation, facts)
+            await note_during_outage(installation, AdminEvent.CUSTODY_RESTARTED, by, organisation, facts)
         await asyncio.to_thread(custodians.dismiss_all)
     return ended
-
-
-async def _note_restart(
-    installation: Administration, by: str, organisation: ParticipantIdentifier, facts: dict[str, str]
-) -> None:
-    """Record a restart in an organisation's log or, while its vault is unreachable, only in the operator's.
-
-    An unavailable HSM thus prevents the entry only for its own organisation.
-    """
-    event = AdminEvent.CUSTODY_RESTARTED
-    try:
-        await note(installation, event, by, organisation, facts)
-    except VaultUnavailable:
-        about = {"organisation": organisation.value, "organisation_log": "not told"}
-        await installation.gate.operator_log(event, **facts, **about, by=by)
 
 
 async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:

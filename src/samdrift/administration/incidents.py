@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC
 
-from samdrift.administration.administration import Administration, note, record_command
+from samdrift.administration.administration import Administration, note_during_outage, record_command
 from samdrift.administration.governing import Governance
 from samdrift.audit.entries import LogEntry
 from samdrift.config.errors import Unusable
@@ -31,6 +31,8 @@ from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 2000
+_UNREACHABLE = "not recorded in its log, because a vault of it is locked or cannot be reached now"
+_SUSPENDED = "recorded in its log, but its people cannot read it while it is suspended"
 
 
 async def incidents_of(
@@ -69,28 +71,37 @@ async def operators_incidents(
     return from_log(entries), concerned(entries)
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The organisations whose logs have a statement about an incident, and those that must be told."""
+
+    told: tuple[str, ...] = ()
+    untold: dict[str, str] = field(default_factory=dict)
+    """Reasons, in words, why the others do not have it or cannot read it."""
+
+
 async def open_for(
     installation: Administration,
     act: IncidentOpened,
     organisations: Sequence[ParticipantIdentifier],
     asked: Asked,
-) -> tuple[str, list[str]]:
+) -> tuple[str, dict[str, str]]:
     """Open an incident that concerns several organisations, and report it in each one's log.
 
-    Returns its id, and the organisations whose logs could not be written because none of their vaults opens.
+    Returns its id, and the organisations that must be told by other means, each with the reason.
     """
-    known = {one.organisation for one in installation.gate.registry.all()}
+    registry = installation.gate.registry
+    known = {one.organisation for one in registry.all()}
     strangers = [str(each) for each in organisations if each not in known]
     if strangers or not organisations:
         raise Unusable(f"not served here: {', '.join(strangers) or 'name an organisation'}")
     identifier = id_of(act, system_clock().astimezone(UTC))
-    await _record(installation, act, identifier, sorted(set(organisations), key=str), asked)
-    return identifier, await _unreported(installation, identifier, organisations)
+    reported = await _record(installation, act, identifier, sorted(set(organisations), key=str), asked)
+    suspended = {str(one.organisation) for one in registry.all() if one.suspended}
+    return identifier, reported.untold | {name: _SUSPENDED for name in reported.told if name in suspended}
 
 
-async def add(
-    installation: Administration, identifier: str, act: IncidentAct, asked: Asked
-) -> tuple[str, ...]:
+async def add(installation: Administration, identifier: str, act: IncidentAct, asked: Asked) -> Reported:
     """Add a statement to an incident of the operator, in the log of each organisation concerned."""
     known, whose = await operators_incidents(installation)
     incident = known.get(identifier)
@@ -100,8 +111,7 @@ async def add(
         raise Unusable("that clock is not running, or has already been stopped")
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
     here = [served[each] for each in sorted(whose[identifier]) if each in served]
-    await _record(installation, act, identifier, here, asked)
-    return tuple(map(str, here))
+    return await _record(installation, act, identifier, here, asked)
 
 
 async def _record(
@@ -110,25 +120,37 @@ async def _record(
     identifier: str,
     organisations: Sequence[ParticipantIdentifier],
     asked: Asked,
-) -> None:
+) -> Reported:
+    """Record an act in the operator's log and in that of each organisation that can be reached.
+
+    The operator's log has it for each organisation, and once if there is none any more.
+    """
     await record_command(installation, "gov incident shared", asked, None)
     facts = facts_of(act, asked.reason) | {"incident": identifier} | asked.elsewhere().proof.facts()
-    gate, event, principal = installation.gate, EVENTS[type(act)], Principal(PrincipalKind.OPERATOR, asked.by)
+    event = EVENTS[type(act)]
+    if not organisations:
+        await installation.gate.operator_log(event, **facts, by=asked.by)
+    told = []
     for each in organisations:
-        await note(installation, event, asked.by, each, facts)
-        if _first_role(installation, each) is not Role.GOVERNANCE:  # The pages read only governance's log.
-            await gate.record_for_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
+        written = await note_during_outage(installation, event, asked.by, each, facts)
+        if written and await _in_governances_log(installation, event, asked.by, each, facts):
+            told.append(str(each))
+    return Reported(tuple(told), {str(one): _UNREACHABLE for one in organisations if str(one) not in told})
 
 
-async def _unreported(
-    installation: Administration, identifier: str, organisations: Sequence[ParticipantIdentifier]
-) -> list[str]:
-    unreported = []
-    for each in organisations:
-        reported = False
-        with contextlib.suppress(VaultError):
-            reported = any(
-                known.incident.id == identifier for known in await incidents_of(installation, each)
-            )
-        unreported += [] if reported else [str(each)]
-    return unreported
+async def _in_governances_log(
+    installation: Administration,
+    event: IncidentEvent,
+    by: str,
+    organisation: ParticipantIdentifier,
+    facts: Mapping[str, str],
+) -> bool:
+    """Record an act also in governance's log, the only one that its pages read, if there is one."""
+    find = installation.gate.registry.find
+    if _first_role(installation, organisation) is Role.GOVERNANCE or not find(organisation, Role.GOVERNANCE):
+        return True
+    principal, place = Principal(PrincipalKind.OPERATOR, by), (Role.GOVERNANCE,)
+    try:
+        return await installation.gate.record_for_organisation(principal, organisation, event, facts, place)
+    except VaultError:
+        return False

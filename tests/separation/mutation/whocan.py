@@ -9,6 +9,7 @@ _SO = "tests/separation/test_who_can.py"
 _REVIEWS = "tests/unit/rights/test_reviews.py"
 _REVIEW = "tests/unit/cli/test_gov_review.py"
 _INCIDENTS = "tests/unit/governance/test_incidents.py"
+_OPERATORS = "tests/unit/administration/test_incidents.py"
 _EVIDENCE = "tests/unit/operations/test_compliancelogs.py"
 _FOLDING = "rights/folding.py"
 
@@ -154,6 +155,27 @@ WHO_CAN = (
         "min(notified[0], latest) if notified is not None else latest",
         _INCIDENTS,
         instead="notified[0] if notified is not None else latest",
+    ),
+    _without(
+        "an incident's clocks end also when every organisation has left",
+        "administration/incidents.py",
+        "    if not organisations:\n        await",
+        _OPERATORS,
+        instead="    if False:\n        await",
+    ),
+    _without(
+        "an organisation whose vault is away keeps no other from hearing of an incident",
+        "administration/incidents.py",
+        "        written = await note_during_outage(",
+        _OPERATORS,
+        instead="        from samdrift.administration.administration import note\n"
+        "        written = True\n        await note(",
+    ),
+    _without(
+        "who cannot read of an incident while suspended is named",
+        "administration/incidents.py",
+        " | {name: _SUSPENDED for name in reported.told if name in suspended}",
+        _OPERATORS,
     ),
     _without(
         "facts that are gone without a decision are seen",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.governance.incidents import IncidentEvent
+from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.test_gov_signing import Desk, opened
 from tests.unit.cli.test_gov_who import consent
 from tests.vaults import Installation
@@ -100,6 +103,30 @@ async def test_an_incident_of_the_operators_is_told_to_each_apart_from_the_other
     assert (row["open"], len(row["clocks"])) == (False, 2)
     (row,) = json.loads(await Desk(config, others, tmp_path).run("incident list", "--json"))["incidents"]
     assert row["closed"] is not None
+
+
+async def test_who_must_be_notified_by_other_means_is_named(installation: Installation, config: Path) -> None:
+    """Locked vaults keep no other organisation from having it in its log."""
+    roles = [Role.MESSAGE_SERVICE]
+    first, second = sorted([await installation.organisation(roles) for _ in range(2)], key=str)
+    (vault,) = [one.vault for one in installation.gate.registry.all() if one.organisation == first]
+    open_keys(installation.settings).relock(vault, b"a long passphrase of an officer")
+    whose = ("--organisation", str(first), "--organisation", str(second), "--config", config)
+
+    async def shared(*words: str | Path) -> Ended:
+        return await asyncio.to_thread(in_process, "gov", "incident", "shared", *words, *WHY)
+
+    made = await shared("open", "--title", "Avbrott", *whose)
+    identifier, untold = made.output.splitlines()
+    advice = "a vault of it is locked or cannot be reached now: notify it by other means"
+    assert (made.status, untold) == (1, f"{first}: not recorded in its log, because {advice}")
+    noted = await shared("note", identifier[:8], "--config", config)
+    assert noted.output.splitlines() == [f"{second}: in its log", untold]
+    await installation.forget()
+    closed = await shared("close", identifier[:8], "--config", config)
+    assert (noted.status, closed.status) == (1, 0)
+    text = "in the operator's log: none of the organisations that it concerns is here any more\n"
+    assert closed.output == text
 
 
 @pytest.mark.parametrize(

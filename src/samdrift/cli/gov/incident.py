@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from samdrift.administration import incidents as administration
 from samdrift.administration.administration import administering, record_command
+from samdrift.administration.incidents import Reported
 from samdrift.administration.inventory import basis_of
 from samdrift.cli.consenting import consented
 from samdrift.cli.gov.signing import By, Out, Why, numbered, propose
@@ -269,32 +270,31 @@ def open_shared(
 ) -> int:
     """Open an incident, recorded in the operator's log and in that of each organisation that it concerns.
 
-    Exit status 1 if an organisation's log could not be written because none of its vaults can be opened:
-    notify it by other means.
+    Exit status 1 if an organisation does not have it in its log, because its vaults are locked or cannot be
+    reached, or cannot read it, because it is suspended: notify it by other means.
     """
     with reported_as_usage_errors():
         act, who = _opened(title, aware, began, clocks)(_now()), asked(by, reason)
 
-        async def opened() -> tuple[str, list[str]]:
+        async def opened() -> tuple[str, dict[str, str]]:
             async with administering(load(config)) as installation:
                 return await administration.open_for(installation, act, whose, who)
 
         identifier, untold = run(opened())
     if as_json:
-        print_json({"incident": identifier, "untold": untold})
+        print_json({"incident": identifier, "untold": list(untold)})
     else:
         print_line(identifier)
-        for each in untold:
-            print_line(f"{each}: not recorded in its log: none of its vaults can be opened now")
+        _print_untold(untold)
     return int(bool(untold))
 
 
 @shared.command("note")
-def note_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None, clocks: Clocks = "") -> None:
-    """Add a note with --reason as its text; --clocks starts further clocks."""
+def note_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None, clocks: Clocks = "") -> int:
+    """Add a note with --reason as its text; --clocks starts further clocks. Exit status as for open."""
     with reported_as_usage_errors():
         named = _clocks(clocks)
-        _shared(config, of, lambda digest: IncidentNoted(digest, named), by, reason)
+        return _shared(config, of, lambda digest: IncidentNoted(digest, named), by, reason)
 
 
 @shared.command("tell")
@@ -306,19 +306,19 @@ def tell_shared(
     reason: Reason,
     by: Actor = None,
     told: Told = "",
-) -> None:
-    """State that the recipients of a clock were notified, which stops it."""
+) -> int:
+    """State that the recipients of a clock were notified, which stops it. Exit status as for open."""
     with reported_as_usage_errors():
         named, moment = _clock(clock), _moment("--at", told) or _now()
         text = one_line("--reference", reference)
-        _shared(config, of, lambda digest: IncidentTold(digest, named, moment, text), by, reason)
+        return _shared(config, of, lambda digest: IncidentTold(digest, named, moment, text), by, reason)
 
 
 @shared.command("close")
-def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -> None:
-    """Close one of the operator's incidents; its running clocks continue."""
+def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -> int:
+    """Close one of the operator's incidents; its running clocks continue. Exit status as for open."""
     with reported_as_usage_errors():
-        _shared(config, of, IncidentClosed, by, reason)
+        return _shared(config, of, IncidentClosed, by, reason)
 
 
 @shared.command("list")
@@ -349,17 +349,27 @@ def list_shared(config: ConfigFile, reason: Reason, by: Actor = None, as_json: A
 
 def _shared(
     config: Path, of: str, make: Callable[[str], IncidentAct], by: str | None, reason_given: str
-) -> None:
+) -> int:
     who = asked(by, reason_given)
 
-    async def added() -> tuple[str, ...]:
+    async def added() -> Reported:
         async with administering(load(config)) as installation:
             known, _ = await administration.operators_incidents(installation)
             identifier = _named(list(known), of)
             return await administration.add(installation, identifier, make(identifier), who)
 
-    for each in run(added()):
+    reported = run(added())
+    for each in reported.told:
         print_line(f"{each}: in its log")
+    _print_untold(reported.untold)
+    if not (reported.told or reported.untold):
+        print_line("in the operator's log: none of the organisations that it concerns is here any more")
+    return int(bool(reported.untold))
+
+
+def _print_untold(untold: Mapping[str, str]) -> None:
+    for organisation, why in untold.items():
+        print_line(f"{organisation}: {why}: notify it by other means")
 
 
 async def _read(
