@@ -12,6 +12,7 @@ from samdrift.administration.events import AdminEvent
 from samdrift.administration.turns import in_turn
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import Unusable
 from samdrift.config.model import Config
 from samdrift.contracts import workers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
@@ -186,6 +187,26 @@ def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:
     if not roles:
         raise MoveError(MoveFault.NOT_HOSTED, "that organisation has no vault in this installation")
     return roles
+
+
+def require_readable(gate: Gate, organisation: ParticipantIdentifier) -> None:
+    """Require that each log of the organisation here can be opened; refuse it with what to do otherwise.
+
+    What is gathered without one of them would look like all that there is.
+    """
+    closed = [
+        found
+        for role in hosted(gate, organisation)
+        if (found := gate.registry.find(organisation, role)) is not None and not found.active
+    ]
+    if any(not each.suspended for each in closed):
+        raise Unusable(f"{organisation} is being closed, which cannot be undone: org close continues it")
+    if closed:
+        roles = ", ".join(each.role.value for each in closed)
+        raise Unusable(
+            f"{organisation} is suspended here in role {roles}, so that its log there cannot be read:"
+            f" first samdrift org resume {organisation}"
+        )
 
 
 async def signing_key(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, require_readable
 from samdrift.administration.evidence import export_evidence as export
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org.options import ConfigFile, Organisation
@@ -65,8 +65,7 @@ async def _gather(config: Config, order: Order, who: Asked, out: Path, consent: 
     extent = until_now() if order.section else Extent.message(order.message_id.lower())
     wanted = Wanted("evidence export", Level.METADATA, extent)
     caller = Caller(who.by, who.reason, consent, who.account, who.proof)
-    async with (
-        administering(config, changes=False) as installation,
-        consented(config, installation.gate, order.organisation, wanted, caller) as running,
-    ):
-        return await export(installation, order, out, stamped=asic, check=running.check)
+    async with administering(config, changes=False) as installation:
+        require_readable(installation.gate, order.organisation)
+        async with consented(config, installation.gate, order.organisation, wanted, caller) as running:
+            return await export(installation, order, out, stamped=asic, check=running.check)

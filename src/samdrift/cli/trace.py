@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.administration.administration import require_readable
 from samdrift.attestation.archive import new_file
 from samdrift.cli.consenting import consented
 from samdrift.cli.output import print_json, print_line
@@ -66,7 +67,8 @@ def trace_command(
 
     Requires a consent of the organisation, whose logs record who looked and why. Without --config, the
     installations of the demonstration are searched. Exit status 1 when the logs do not contain the message,
-    and with --why when it has not arrived.
+    and with --why when it has not arrived; 2 when a log cannot be read, as while the organisation is
+    suspended.
     """
     participant, message = read_participant(organisation), _message(message_id)
     if reason is None and config:
@@ -103,11 +105,14 @@ async def _steps(
     caller: Caller,
 ) -> tuple[Step, ...]:
     found: tuple[Step, ...] = ()
+    known = False
     for path in configs:
         config = load(path)
         gate = await Gate.start(vault_settings(config))
         try:
-            if any(gate.registry.serves(organisation, role) for role in Role):
+            if any(gate.registry.find(organisation, role) for role in Role):
+                known = True
+                require_readable(gate, organisation)
                 wanted = Wanted("trace", Level.METADATA, Extent.message(message_id.lower()))
                 async with consented(config, gate, organisation, wanted, caller) as running:
                     await running.check()
@@ -116,6 +121,8 @@ async def _steps(
                 found += steps
         finally:
             await gate.close()
+    if not known:
+        raise Unusable(f"{organisation} has no vault here: samdrift org list shows which do")
     return found
 
 

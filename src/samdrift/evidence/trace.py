@@ -83,9 +83,10 @@ async def trace(
 ) -> tuple[Step, ...]:
     """Return every logged step of a message and its receipt in this organisation, earliest first.
 
-    The request is recorded in each of its logs before anything is read.
+    The request is recorded in each of its logs before anything is read. Raises
+    :class:`~samdrift.vault.errors.VaultUnavailable` if one of them cannot be opened now.
     """
-    roles = [role for role in _PLACES if gate.registry.serves(organisation, role)]
+    roles = [role for role in _PLACES if gate.registry.find(organisation, role)]
     tracer = Principal(PrincipalKind.WORKER, f"trace by {asked.by}")
     for role in roles:
         async with gate.open(tracer, organisation, role, Purpose.TRACE) as vault:

@@ -9,6 +9,7 @@ from samdrift.attestation.archive import Writing
 from samdrift.contracts.evidence import Original
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.gathering import Evidence, Order
+from samdrift.vault.errors import VaultSuspended
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -41,9 +42,11 @@ class VaultsEvidence:
         """Return the package in pieces; ``None`` if the logs do not contain the message.
 
         Raises :class:`~samdrift.vault.errors.TooManyEntries` if one of them has more than
-        :data:`MOST_ENTRIES` about it.
+        :data:`MOST_ENTRIES` about it, and :class:`VaultSuspended` if the organisation is suspended in a role.
         """
-        roles = [role for role in self._roles if self._gate.registry.serves(organisation, role)]
+        roles = [role for role in self._roles if self._gate.registry.find(organisation, role)]
+        if not all(self._gate.registry.serves(organisation, role) for role in roles):
+            raise VaultSuspended  # Evidence without one of the logs would look like all that there is.
         order = Order(organisation, message_id, by, "asked for over interface D")
         evidence = await Evidence.find(self._gate, order, roles, MOST_ENTRIES)
         if evidence is None:

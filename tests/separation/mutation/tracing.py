@@ -13,9 +13,52 @@ _STAMPS = "tests/unit/installation/test_timestamping.py"
 _ASKED = "tests/unit/transparency/test_timestamps.py"
 _ASIC = "tests/unit/evidence/test_asic.py"
 _FILE = "tests/roles/test_evidence_file.py"
+_TRACE = "tests/unit/cli/test_trace.py"
 _LOGBOOK = "tests/unit/vault/test_logbook.py"
 
 TRACING = (
+    Mutant(
+        "a trace leaves out no log while its role is suspended",
+        "evidence/trace.py",
+        "for role in _PLACES if gate.registry.find(organisation, role)]",
+        "for role in _PLACES if gate.registry.serves(organisation, role)]",
+        (f"{_TRACE}::test_no_log_is_left_out_of_a_trace_while_its_role_is_suspended",),
+    ),
+    Mutant(
+        "evidence for a client leaves out no log while its role is suspended",
+        "installation/evidence.py",
+        "        if not all(self._gate.registry.serves(organisation, role) for role in roles):",
+        "        if False:",
+        (f"{_TRACE}::test_no_log_is_left_out_of_evidence_for_a_client_while_its_role_is_suspended",),
+    ),
+    Mutant(
+        "a trace of a suspended organisation is refused with what to do",
+        "cli/trace.py",
+        "                require_readable(gate, organisation)\n",
+        "",
+        (f"{_TRACE}::test_a_suspended_organisation_is_not_one_whose_logs_lack_the_message",),
+    ),
+    Mutant(
+        "evidence of a suspended organisation is refused with what to do",
+        "cli/evidenceexporting.py",
+        "        require_readable(installation.gate, order.organisation)\n",
+        "",
+        (f"{_TRACE}::test_evidence_of_a_suspended_organisation_is_refused_with_what_to_do",),
+    ),
+    Mutant(
+        "an organisation that is being closed is not to be resumed",
+        "administration/administration.py",
+        "    if any(not each.suspended for each in closed):",
+        "    if False:",
+        (f"{_TRACE}::test_one_that_is_being_closed_is_not_to_be_resumed",),
+    ),
+    Mutant(
+        "an organisation without vaults is not one whose logs lack the message",
+        "cli/trace.py",
+        "    if not known:\n",
+        "    if False:\n",
+        (f"{_TRACE}::test_an_organisation_without_vaults_here_is_refused",),
+    ),
     Mutant(
         "log reconcile: what does not hold is not compared",
         "evidence/logreconciling.py",
