@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from samdrift.administration.administration import Administration, note, signing_key
@@ -221,8 +221,12 @@ async def record_control(
 
 
 def kept_until(retention: Retention, now: datetime) -> datetime:
-    """Return the time before which facts of a class may be disposed of by default."""
-    return now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
+    """Return the time before which facts of a class may be disposed of by default.
+
+    It is the beginning of a day in UTC: two people agree to a day, nothing of which may be included.
+    """
+    until = now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
+    return until.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def require_refusal(installation: Administration, place: LogPlace) -> tuple[str, OpenRefusal]:

@@ -91,7 +91,7 @@ def dispose(
             await logs.require_log(installation, place)
             now = system_clock()
             moment = logs.kept_until(which, now) if before is None else before.replace(tzinfo=UTC)
-            what = f"dispose of {kind} from before {moment:%Y-%m-%d} in the log {role.value}: {text}"
+            what = f"dispose of {kind} from before {moment:%Y-%m-%d} (UTC) in the log {role.value}: {text}"
             matter = Matter("log dispose", organisation.value, what)
             agreed = await two_persons(installation, matter, present(by, other, by_file, other_file))
             return await logs.dispose(installation, place, which, moment, text, agreed)

@@ -316,6 +316,16 @@ LOGS = (
         ),
     ),
     Mutant(
+        "nothing of the day that was agreed to is disposed of",
+        "administration/logs.py",
+        "    return until.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)",
+        "    return until",
+        (
+            "tests/unit/cli/test_log_commands.py"
+            "::test_disposal_ends_at_the_beginning_of_the_day_that_was_agreed_to",
+        ),
+    ),
+    Mutant(
         "a closing whose logs cannot be kept goes no further",
         "administration/keptlogs.py",
         '            raise Unusable(f"the log of role {one.role.value} cannot be kept: {reason(error)}")'

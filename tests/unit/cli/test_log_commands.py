@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,6 +23,7 @@ from samdrift.attestation.agefile import fingerprint
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import LogEvent, Retention
+from samdrift.cli import logdisposal
 from samdrift.cli.log import app
 from samdrift.cli.persons import asked, login
 from samdrift.config.errors import Unusable
@@ -309,6 +310,38 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
     assert [(each["class"], each["entries"]) for each in ended.document["disposed"]] == [("reading", 3)]
     decided = list(logreading.search(out, "plan 5"))
     assert [(each.ids["by"], each.ids["with"]) for each in decided] == [(kim, alex)]
+
+
+async def test_disposal_ends_at_the_beginning_of_the_day_that_was_agreed_to(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without --before, the day is that of today five years ago, and not today's time of day."""
+    monkeypatch.setattr(logdisposal, "system_clock", lambda: datetime(2026, 11, 29, 12, 30, tzinfo=UTC))
+    day = datetime(2021, 11, 28, tzinfo=UTC)
+    moments = [day - timedelta(seconds=1), day, day + timedelta(hours=9)]
+    readings = [
+        Happening(at, MTEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"}) for at in moments
+    ]
+    statement, values = append_statement(readings)
+    async with installation.open(organisation, AP) as vault:
+        await vault._work.query(statement, *values)
+    where = (organisation.value, "--role", "ap")
+    rows = json.loads((await log(config, "retention", *where, "--json"))[1])["classes"]
+    assert [row["older"] for row in rows if row["class"] == "reading"] == [1]
+    (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
+    by = ("--by", kim, "--by-passphrase-file", kims, "--with", alex, "--with-passphrase-file", alexs)
+    decide = ("dispose", *where, "--class", "reading", "--decision", "plan 5")
+    assert (await log(config, *decide, *by))[1].startswith("1 entries of class reading")
+    (agreed,) = [
+        one.ids["what"]
+        for one in await installation.gate.read_operator_log(limit=100_000)
+        if one.event == AdminEvent.CUSTODY_AGREED and one.ids.get("organisation") == organisation.value
+    ]
+    assert "from before 2021-11-28 (UTC) in the log ap" in agreed
 
 
 async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
