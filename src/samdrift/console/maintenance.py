@@ -107,8 +107,8 @@ class MaintenancePages:
 
 
 _NOTICES = {
-    "announced": Phrase("It is announced, and in the log of each organisation that it concerns."),
-    "withdrawn": Phrase("It is withdrawn, and each organisation’s log says so."),
+    "announced": Phrase("It is announced, and in the log of each organisation that could be reached."),
+    "withdrawn": Phrase("It is withdrawn, and the log of each organisation that could be reached says so."),
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from samdrift.administration.administration import Administration, note
+from samdrift.administration.administration import Administration, note, note_during_outage
 from samdrift.audit.entries import LogEntry
 from samdrift.console.events import ConsoleEvent
 from samdrift.contracts.principals import Proof
@@ -35,6 +35,8 @@ class PlannedOutage:
     text: str
     organisations: list[str] = field(default_factory=list)
     withdrawn: datetime | None = None
+    untold: set[str] = field(default_factory=set)
+    """Organisations whose logs lack the announcement or the withdrawal, since they could not be written."""
 
     @property
     def in_time(self) -> bool:
@@ -79,6 +81,8 @@ def planned_outages(entries: Iterable[LogEntry]) -> list[PlannedOutage]:
             outage.organisations.append(ids["organisation"])
         elif entry.event == ConsoleEvent.OUTAGE_WITHDRAWN and outage is not None:
             outage.withdrawn = outage.withdrawn or entry.at
+        if outage is not None and "organisation_log" in ids:
+            outage.untold.add(ids["organisation"])
     return sorted(found.values(), key=lambda each: each.starts, reverse=True)
 
 
@@ -91,19 +95,24 @@ async def announce_outage(
     text: str,
     organisations: Sequence[ParticipantIdentifier],
 ) -> str:
-    """Announce an outage in each organisation's log and in the operator's; return its id."""
+    """Announce an outage in each organisation's log and in the operator's; return its id.
+
+    Only the operator's log has it for an organisation whose log cannot be written now.
+    """
     identifier = secrets.token_hex(8)
     facts = {"outage": identifier, "starts": starts.isoformat(), "ends": ends.isoformat(), "text": text}
     facts |= proof.facts()
     for each in organisations:
-        await note(installation, ConsoleEvent.OUTAGE_ANNOUNCED, by, each, facts)
+        await note_during_outage(installation, ConsoleEvent.OUTAGE_ANNOUNCED, by, each, facts)
     return identifier
 
 
 async def withdraw_outage(installation: Administration, by: str, proof: Proof, outage: PlannedOutage) -> None:
-    """Record in the log of each organisation concerned that an outage was withdrawn."""
+    """Record that an outage was withdrawn, as it was announced; once if no organisation is left."""
+    event, facts = ConsoleEvent.OUTAGE_WITHDRAWN, {"outage": outage.id, **proof.facts()}
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
-    for each in outage.organisations:
-        if each in served:
-            facts = {"outage": outage.id, **proof.facts()}
-            await note(installation, ConsoleEvent.OUTAGE_WITHDRAWN, by, served[each], facts)
+    here = [served[each] for each in outage.organisations if each in served]
+    if not here:
+        await note(installation, event, by, None, facts)
+    for each in here:
+        await note_during_outage(installation, event, by, each, facts)

@@ -7,9 +7,35 @@ from tests.separation.mutation.mutant import Mutant
 _PAGES = "tests/unit/console/test_pages.py"
 _CERTIFICATES = "tests/unit/console/test_certificates.py"
 _ACTING = "tests/unit/console/test_acting.py"
+_OUTAGES = "tests/unit/console/test_outages.py"
 _SEPARATION = "tests/separation/test_every_console_page.py"
 
 CONSOLE = (
+    Mutant(
+        "an organisation that cannot be reached keeps no other from hearing of an outage",
+        "console/outages.py",
+        "        await note_during_outage(installation, ConsoleEvent.OUTAGE_ANNOUNCED,",
+        "        await note(installation, ConsoleEvent.OUTAGE_ANNOUNCED,",
+        (
+            f"{_OUTAGES}::test_an_organisation_that_cannot_be_reached_keeps_no_other_from_hearing_and_is_named",
+        ),
+    ),
+    Mutant(
+        "an organisation that cannot be reached keeps no other from hearing of a withdrawal",
+        "console/outages.py",
+        "        await note_during_outage(installation, event,",
+        "        await note(installation, event,",
+        (
+            f"{_OUTAGES}::test_an_organisation_that_cannot_be_reached_keeps_no_other_from_hearing_and_is_named",
+        ),
+    ),
+    Mutant(
+        "an outage is withdrawn also when every organisation has left",
+        "console/outages.py",
+        "    if not here:\n",
+        "    if False:\n",
+        (f"{_OUTAGES}::test_an_outage_is_withdrawn_also_when_every_organisation_has_left",),
+    ),
     Mutant(
         "only the operator's staff sign in to the console",
         "console/staff.py",

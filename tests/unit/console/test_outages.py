@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from samdrift.console.events import ConsoleEvent
 from samdrift.console.outages import (
     PlannedOutage,
     announce_outage,
@@ -14,6 +17,8 @@ from samdrift.console.outages import (
     working_days,
 )
 from samdrift.contracts.principals import NOT_PROVEN, Role
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from tests.unit.console.scene import Scene, config_of
 from tests.vaults import Installation
 
@@ -90,3 +95,45 @@ async def test_each_organisation_has_the_announcement_in_its_log_and_no_other_ha
             assert entry.ids["outage"] == identifier
             assert str(one if organisation == other else other) not in str(entry.ids)
         assert [each.principal for each in entries] == ["operator:jl", "operator:anna-ap"][:expected]
+
+
+async def test_an_organisation_that_cannot_be_reached_keeps_no_other_from_hearing_and_is_named(
+    installation: Installation, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, other = sorted([await installation.organisation(ROLES) for _ in range(2)], key=str)
+    scene = Scene(installation, config_of(installation.settings.secrets.parent), "https://console.test")
+    starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    opened = await scene.opened()
+    record = Gate.record_for_organisation
+
+    async def recorded(self: Gate, principal: Any, organisation: Any, *rest: Any, **named: Any) -> bool:
+        if organisation == away:
+            raise VaultUnavailable("the HSM does not respond")
+        return await record(self, principal, organisation, *rest, **named)
+
+    monkeypatch.setattr(Gate, "record_for_organisation", recorded)
+    ends = starts + timedelta(hours=1)
+    announcing = announce_outage(opened, "jl", NOT_PROVEN, starts, ends, "Byte", [away, other])
+    (identifier,) = await asyncio.gather(announcing, return_exceptions=True)
+    assert isinstance(identifier, str), "it must not end because the vault of one is away"
+    found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
+    assert (found.organisations, found.untold) == ([str(away), str(other)], {str(away)})
+    await asyncio.gather(withdraw_outage(opened, "jl", NOT_PROVEN, found), return_exceptions=True)
+    async with installation.open(other, Role.ACCESS_POINT) as vault:
+        heard = [each.event for each in await vault.log(0, 1000) if each.event.startswith("org:outage:")]
+    assert heard == [ConsoleEvent.OUTAGE_ANNOUNCED, ConsoleEvent.OUTAGE_WITHDRAWN]
+
+
+async def test_an_outage_is_withdrawn_also_when_every_organisation_has_left(
+    installation: Installation, tmp_path: object
+) -> None:
+    one = await installation.organisation(ROLES)
+    scene = Scene(installation, config_of(installation.settings.secrets.parent), "https://console.test")
+    opened, starts = await scene.opened(), datetime.now(UTC) + timedelta(days=20)
+    ends = starts + timedelta(hours=1)
+    identifier = await announce_outage(opened, "jl", NOT_PROVEN, starts, ends, "Byte", [one])
+    found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
+    found.organisations = ["0203:gone.se"]
+    await withdraw_outage(opened, "jl", NOT_PROVEN, found)
+    found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
+    assert found.withdrawn is not None

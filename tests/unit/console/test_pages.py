@@ -359,6 +359,20 @@ def outage_of(page: str, organisation: ParticipantIdentifier) -> str:
     return one
 
 
+async def test_the_page_names_organisations_that_could_not_be_reached(
+    scene: Scene, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def locked(*arguments: object) -> bool:
+        return False
+
+    async with scene.visit() as visitor:
+        monkeypatch.setattr(Gate, "record_for_organisation", locked)
+        answer = await visitor.post("/maintenance/new", fields_of(organisation, 20))
+        page = (await visitor.get(answer.headers["location"])).text
+    said = words(outage_of(page, organisation))
+    assert f"Saknas i loggen hos {organisation}: kunde inte nås, så underrätta dem själv" in said
+
+
 async def test_an_outage_is_announced_in_time_and_withdrawn(
     scene: Scene, organisation: ParticipantIdentifier
 ) -> None:
