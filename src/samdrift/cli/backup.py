@@ -205,7 +205,7 @@ def restore_backup(
 
     The organisations are suspended afterwards. Messages that waited to be sent are ended and listed, since
     they may have been sent after the backup. Read docs/backup.md before `samdrift org resume`. Exit status 1
-    when an organisation was not restored.
+    when an organisation was not restored, or was restored without bodies that the object store had lost.
     """
     if everything is (organisation is not None):
         raise Unusable("name one organisation with --organisation, or all with --everything")
@@ -229,9 +229,12 @@ def restore_backup(
             for waited in each.unsent:
                 print_line(f"may have been sent since, and is not sent again: {waited.what} {waited.id}")
             print_line(f"it is suspended; a former database is kept as {each.former}")
+    for each in restored:
+        for role, count in each.lost.items():
+            complain(f"{_whose(each.file)}: bodies of {role} that are not in the object store: {count}")
     for one, why in failed:
         complain(f"{one} was not put back: {why}")
-    return int(bool(failed))
+    return int(bool(failed) or any(each.lost for each in restored))
 
 
 async def _create(
@@ -406,6 +409,7 @@ def _restored(found: Restored) -> dict[str, Any]:
         "compared": found.compared,
         "not_sent": [{"what": each.what, "id": each.id} for each in found.unsent],
         "former_database": found.former,
+        "lost": dict(found.lost),
     }
 
 

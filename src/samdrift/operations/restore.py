@@ -55,6 +55,8 @@ class Restored:
     """Messages, transfers and notices that waited to be sent and were ended."""
     former: str
     """Name of the organisation's previous database."""
+    lost: Mapping[str, int]
+    """By role, the number of bodies that the restored rows name and the object store does not have."""
 
 
 async def restore_registry(
@@ -108,7 +110,7 @@ async def restore(
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))
             beginning, contents = await read_file(backup, file, keys, restoring, progress)
-            comparison = await restoring.compare(beginning, contents)
+            comparison = await restoring.compare(beginning, contents, file.lost)
             if comparison.differences:
                 raise damaged(f"what was stored differs from the backup: {', '.join(comparison.differences)}")
             why = f"restored from a backup of {file.taken_at:%Y-%m-%d %H:%M}Z: it may have been sent since"
@@ -124,7 +126,8 @@ async def restore(
         former = await replace_database(installation.provisioner, organisation, hosted, name)
     if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
         await _patiently(partial(_look_after_marks, installation.gate, organisation))
-    restored = Restored(file, comparison.compared, tuple(unsent), former)
+    lost = await restoring.lost()
+    restored = Restored(file, comparison.compared, tuple(unsent), former, lost)
     await _record(installation, backup, restored, asked, organisation, officer is not None)
     return restored
 
@@ -195,6 +198,7 @@ async def _record(
         "taken": restored.file.taken_at.isoformat(),
         "compared": str(restored.compared),
         "not_sent": " ".join(f"{what}={count}" for what, count in sorted(numbers.items())),
+        "lost": " ".join(f"{role}={count}" for role, count in sorted(restored.lost.items())),
         "former": restored.former,
         "reason": asked.reason,
         **({"officer": "present"} if officer else {}),

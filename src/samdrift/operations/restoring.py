@@ -58,6 +58,8 @@ class Restoring:
         self._accept = accept
         self._bodies: dict[str, str] = {}
         """The role of each body."""
+        self._named: dict[str, set[str]] = {}
+        """Ids of the bodies that the stored rows of each role name, once they have been compared."""
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
         writer = self._objects.writer(f"{self._place(role).prefix}/{body}")
@@ -81,8 +83,12 @@ class Restoring:
             async for piece in pieces:
                 await write(piece)
 
-    async def compare(self, beginning: Beginning, contents: Contents) -> Comparison:
-        """Read back and compare everything that was stored, and bring the schemas up to date."""
+    async def compare(self, beginning: Beginning, contents: Contents, lost: int = 0) -> Comparison:
+        """Read back and compare everything that was stored, and bring the schemas up to date.
+
+        ``lost`` is the number of bodies that the backup may lack although its rows name them, because the
+        object store had lost them when it was made.
+        """
         found = Comparison()
         for vault in beginning.vaults:
             schema = self._place(vault.role).schema
@@ -91,13 +97,24 @@ class Restoring:
                 stored = await self._storing.sum(schema, table)
                 same = (stored.rows, stored.digest) == (wanted.count, wanted.digest)
                 found.same(f"rows of {vault.role}/{table.name}", wanted.count, same=same)
-            named = await self._storing.remote_bodies(schema)
-            there = {body for body, role in self._bodies.items() if role == vault.role}
-            found.same(f"bodies that {vault.role} names", len(named), same=there >= set(named))
+            named = set(await self._storing.remote_bodies(schema))
+            self._named[vault.role] = named
+            absent = named - {body for body, role in self._bodies.items() if role == vault.role}
+            lost -= len(absent)
+            found.same(f"bodies that {vault.role} names", len(named), same=not absent or lost >= 0)
             await self._storing.finish(schema, vault.schema, parts_of(vault.role))
         bodies = await self._stored_bodies()
         found.same("bodies in the object store", bodies.value.count, same=bodies.value == contents.bodies)
         return found
+
+    async def lost(self) -> dict[str, int]:
+        """Return by role how many bodies that the stored rows name are not in the object store now."""
+        found = {}
+        for role, named in self._named.items():
+            prefix = self._place(role).prefix
+            there = {each.name for each in await self._objects.under(prefix)}
+            found[role] = sum(f"{prefix}/{body}" not in there for body in named)
+        return {role: count for role, count in found.items() if count}
 
     async def _stored_bodies(self) -> BodySum:
         found = BodySum()

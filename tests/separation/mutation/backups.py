@@ -62,6 +62,13 @@ BACKUPS = (
         "    if not found:\n",
     ),
     _without(
+        "no more bodies are lacking than the object store had lost",
+        "operations/restoring.py",
+        "same=not absent or lost >= 0)\n",
+        f"{_RESTORE}::test_a_backup_that_lacks_more_bodies_than_its_list_says_is_refused",
+        "same=True)\n",
+    ),
+    _without(
         "what waited is not sent again",
         "vault/portability/unsent.py",
         "        found = await _ended(connection, role, sql.Identifier(schema), why, now)\n",

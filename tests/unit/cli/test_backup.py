@@ -12,6 +12,7 @@ import pytest
 
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.movable import LARGE
 from tests.secretfiles import secret_file
 from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.test_org_commands import config_of
@@ -85,6 +86,24 @@ async def test_from_a_folder_to_an_organisation_that_is_put_back(
     await until(lambda: registry.serves(ground.organisation, AP))
     async with installation.open(ground.organisation, AP) as vault:
         assert await vault.waiting(10) == ()
+
+
+async def test_a_restore_names_how_many_bodies_are_lost_and_in_which_vault(
+    installation: Installation, ground: Ground
+) -> None:
+    own = ground.organisation.value
+    async with installation.open(ground.organisation, AP) as vault:
+        await submitted(vault, LARGE, sender=ground.organisation)
+    (stored,) = installation.objects(ground.organisation)
+    stored.unlink()
+    made = await ground.run("create", ground.folder, "--to", ground.recipient, *WHY, "--json")
+    assert made.status == 1
+    put_back = "restore", made.document["backup"], "--identity", ground.identity, "--organisation", own, *WHY
+    restored = await ground.run(*put_back)
+    assert restored.status == 1
+    assert restored.complaints == f"samdrift: {own}: bodies of ap that are not in the object store: 1\n"
+    assert f"{own} is as it was" in restored.output
+    assert (await ground.run(*put_back, "--json")).document["restored"][0]["lost"] == {"ap": 1}
 
 
 async def test_what_cannot_be_used_is_told_in_one_line_and_with_status_2(

@@ -290,6 +290,31 @@ async def test_a_backup_of_other_vaults_is_refused(ground: Ground) -> None:
     assert caught.value.fault is BackupFault.ABSENT
 
 
+async def test_an_organisation_is_put_back_without_bodies_that_were_lost_before_the_backup(
+    ground: Ground,
+) -> None:
+    """Every later backup lacks them as well, so the rest must come back, and what is lost be counted."""
+    sorted(ground.installation.objects(ground.organisation))[0].unlink()
+    made = await ground.create(ground.organisation)
+    assert made.manifest.of(ground.organisation.value).lost == 1
+    restored = await ground.restore(made)
+    assert sum(restored.lost.values()) == 1
+    log = await ground.installation.gate.read_operator_log(0, 5000)
+    said = [each.ids for each in log if each.event == "org:restore:done"][-1]
+    assert said["lost"] == " ".join(f"{role}=1" for role in restored.lost)
+
+
+async def test_a_backup_that_lacks_more_bodies_than_its_list_says_is_refused(ground: Ground) -> None:
+    sorted(ground.installation.objects(ground.organisation))[0].unlink()
+    made = await ground.create(ground.organisation)
+    backup = ground.read(made.folder)
+    files = tuple(replace(each, lost=0) for each in backup.manifest.files)
+    said = replace(backup, manifest=replace(backup.manifest, files=files))
+    with pytest.raises(BackupError, match="bodies that .* names: use another backup") as caught:
+        await restore(ground.administration, said, [ground.key], ASKED, ground.organisation)
+    assert caught.value.fault is BackupFault.DAMAGED
+
+
 async def test_an_organisation_whose_database_is_gone_is_put_back(ground: Ground) -> None:
     made = await ground.create(ground.organisation)
     login = await vault_login(ground.installation, ground.organisation, AP)
