@@ -97,7 +97,7 @@ def create_backup(
 
     There is one file per organisation. The copied content stays encrypted as it is stored, and the backup
     contains neither keys nor seals to open it (docs/keys.md). Exit status 1 when an organisation could not be
-    copied.
+    copied, or its log could not be written at the end.
     """
     with _reported():
         named = [] if to_file is None else agefile.lines_of(read_input(to_file, agefile.LARGEST_KEY_FILE))
@@ -105,12 +105,18 @@ def create_backup(
         made = run(_create(load(config), folder, recipients, asked(by, reason), organisation))
     manifest = made.manifest
     if as_json:
-        print_json({**_document(made.folder, manifest), "sha256": made.sha256, "signer": made.signer})
+        untold = [{"organisation": each.organisation, "reason": each.reason} for each in made.untold]
+        proven = {"sha256": made.sha256, "signer": made.signer, "not_told": untold}
+        print_json({**_document(made.folder, manifest), **proven})
     else:
         print_line(f"{shown(made.folder)}: {_summary(manifest)}")
         print_line(f"sha256     {made.sha256}")
         print_line(f"signed by  {made.signer}")
-    return _complaints(manifest)
+    for each in made.untold:
+        complain(
+            f"{each.organisation} is in the backup, which only the operator's log records: {each.reason}"
+        )
+    return _complaints(manifest) or int(bool(made.untold))
 
 
 @app.command("list")

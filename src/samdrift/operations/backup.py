@@ -75,6 +75,8 @@ class Made:
     manifest: Manifest
     sha256: str
     signer: str
+    untold: tuple[Missing, ...]
+    """Organisations whose logs could not be written at the end, so that only the operator's has the entry."""
 
 
 @dataclass(slots=True)
@@ -150,8 +152,8 @@ async def create(
         )
         keys = await asyncio.to_thread(installation.keys.log_keys, OPERATOR_KEYS)
         digest, signer = backupset.write(draft, manifest, keys[0])
-        await _record(installation, manifest, digest, asked)
-    return Made(folder, manifest, digest, signer)
+        untold = await _record(installation, manifest, digest, asked)
+    return Made(folder, manifest, digest, signer, untold)
 
 
 def signers(keys: KeyStore, named: str | None) -> list[str]:
@@ -283,15 +285,30 @@ async def _keep_bodies(
     return whole
 
 
-async def _record(installation: Administration, manifest: Manifest, digest: str, asked: Asked) -> None:
-    """Record the backup in the log of each organisation that it contains, and in the operator's."""
+async def _record(
+    installation: Administration, manifest: Manifest, digest: str, asked: Asked
+) -> tuple[Missing, ...]:
+    """Record the backup in the log of each organisation that it contains, and in the operator's.
+
+    An organisation that cannot be reached any more has been copied all the same, and the backup is kept: the
+    operator's log records that the organisation's was not told. Returns these organisations.
+    """
     common = {"backup": digest, "recipients": " ".join(manifest.recipients), "reason": asked.reason}
     common |= asked.proof.facts()
     event = BackupEvent.ORGANISATION_BACKED_UP
+    untold = []
     for each in manifest.files:
         organisation = ParticipantIdentifier(each.organisation) if each.organisation else None
         facts = {"taken": each.taken_at.isoformat(), "sha256": each.sha256, **common}
-        await note(installation, event, asked.by, organisation, facts)
+        try:
+            await note(installation, event, asked.by, organisation, facts)
+        except (VaultError, KeyStoreError) as error:
+            if organisation is None:
+                raise
+            about = {"organisation": each.organisation, "organisation_log": "not told"}
+            await installation.gate.operator_log(event, **facts, **about, by=asked.by)
+            untold.append(Missing(each.organisation, str(error)))
+    return tuple(untold)
 
 
 def _drop_drafts(parent: Path) -> None:

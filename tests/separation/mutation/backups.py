@@ -48,6 +48,13 @@ BACKUPS = (
         f"{_BACKUP}::test_a_body_that_goes_while_it_is_copied_goes_with_its_row",
     ),
     _without(
+        "an organisation that goes away at the end costs nobody the backup",
+        "operations/backup.py",
+        "            if organisation is None:\n",
+        f"{_BACKUP}::test_an_organisation_that_goes_away_at_the_end_does_not_cost_the_others_their_backup",
+        "            if True:\n",
+    ),
+    _without(
         "rows of a newer program are refused",
         "vault/portability/copies.py",
         "    if unknown or newer or versions.get(migrations.FORM_ROW, 0) > migrations.FORM:\n",

@@ -11,6 +11,9 @@ import pyrage
 import pytest
 
 from samdrift.contracts.principals import Role
+from samdrift.operations.backup import BackupEvent
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.movable import LARGE
 from tests.secretfiles import secret_file
@@ -86,6 +89,26 @@ async def test_from_a_folder_to_an_organisation_that_is_put_back(
     await until(lambda: registry.serves(ground.organisation, AP))
     async with installation.open(ground.organisation, AP) as vault:
         assert await vault.waiting(10) == ()
+
+
+async def test_an_organisation_whose_log_could_not_be_written_is_named_and_the_backup_is_kept(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = Gate.record_for_organisation
+
+    async def record(self: Gate, principal: Any, organisation: Any, event: Any, *rest: Any) -> bool:
+        if event == BackupEvent.ORGANISATION_BACKED_UP:
+            raise VaultUnavailable
+        return await was(self, principal, organisation, event, *rest)
+
+    monkeypatch.setattr(Gate, "record_for_organisation", record)
+    own = ground.organisation.value
+    create = "create", ground.folder, "--to", ground.recipient, "--organisation", own, *WHY, "--json"
+    made = await ground.run(*create)
+    assert made.status == 1
+    assert f"{own} is in the backup, which only the operator's log records: " in made.complaints
+    assert [each["organisation"] for each in made.document["not_told"]] == [own]
+    assert (await ground.run("verify", made.document["backup"], "--identity", ground.identity)).status == 0
 
 
 async def test_a_restore_names_how_many_bodies_are_lost_and_in_which_vault(

@@ -20,13 +20,15 @@ from samdrift.attestation.errors import MoveError
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.operations import backupset, drill
-from samdrift.operations.backup import read_file, signers, verify
+from samdrift.operations.backup import BackupEvent, Made, read_file, signers, verify
 from samdrift.operations.backupformat import BackupError, BackupFault, Beginning, Looking, read_backup
-from samdrift.operations.backupset import MANIFEST, SIGNATURE
+from samdrift.operations.backupset import MANIFEST, SIGNATURE, Missing
 from samdrift.operations.compliancelogs import drills, of_last_drill
 from samdrift.vault.database.migrations import VAULT, versions
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.vault.objects import Objects
 from samdrift.vault.portability import copies
 from tests.movable import LARGE
@@ -360,6 +362,34 @@ async def test_an_organisation_that_cannot_be_read_is_named_and_the_others_are_t
     assert [each.organisation for each in made.manifest.missing] == [ground.organisation.value]
     assert len(made.manifest.files) > 1
     assert await refused(ground, made.folder) is None
+
+
+@pytest.mark.parametrize(
+    "away",
+    [VaultUnavailable("database: the connection was lost"), KeyStoreError(KeyFault.UNAVAILABLE, "no HSM")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_an_organisation_that_goes_away_at_the_end_does_not_cost_the_others_their_backup(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    """Its vaults were copied, and only its log does not say so afterwards; the operator's log does."""
+    other = await ground.installation.organisation([AP])
+    was = Gate.record_for_organisation
+
+    async def record(self: Gate, principal: Any, organisation: Any, event: Any, *rest: Any) -> bool:
+        if organisation == other and event == BackupEvent.ORGANISATION_BACKED_UP:
+            raise away
+        return await was(self, principal, organisation, event, *rest)
+
+    monkeypatch.setattr(Gate, "record_for_organisation", record)
+    (made,) = await asyncio.gather(ground.create(), return_exceptions=True)
+    assert isinstance(made, Made)
+    assert await refused(ground, made.folder) is None
+    assert made.untold == (Missing(other.value, str(away)),)
+    log = await ground.installation.gate.read_operator_log(0, 5000)
+    said = [each.ids for each in log if each.ids.get("backup") == made.sha256]
+    assert len(said) == len(made.manifest.files)
+    assert [each["organisation"] for each in said if "organisation_log" in each] == [other.value]
 
 
 async def lose_the_database(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,7 +310,7 @@ async def test_a_backup_that_lacks_more_bodies_than_its_list_says_is_refused(gro
     backup = ground.read(made.folder)
     files = tuple(replace(each, lost=0) for each in backup.manifest.files)
     said = replace(backup, manifest=replace(backup.manifest, files=files))
-    with pytest.raises(BackupError, match="bodies that .* names: use another backup") as caught:
+    with pytest.raises(BackupError, match=r"bodies that .* names: use another backup") as caught:
         await restore(ground.administration, said, [ground.key], ASKED, ground.organisation)
     assert caught.value.fault is BackupFault.DAMAGED
 
