@@ -57,6 +57,8 @@ class BackupFault(StrEnum):
     """The organisation is not in the backup, or not hosted here."""
     LOCKED = "locked"
     """The organisation's own officer is needed."""
+    SUSPENDED = "suspended"
+    """The restore failed, and the organisation could not be resumed."""
 
 
 class BackupError(Unusable):

@@ -1,18 +1,19 @@
 """Restore of one organisation from a backup into the running installation, while others keep sending.
 
-The backup is first stored next to the organisation's database, by the same code as in a drill, and
-compared; until then the organisation keeps running. Then it is suspended, and the restored database
-replaces its own in one transaction. Items that waited to be sent when the backup was made are ended, since
-they may have been sent since. The organisation stays suspended, so that people can look at what it has lost
-before they resume it (docs/backup.md). The former database is kept.
+The organisation is suspended first: whatever it received, sent or removed meanwhile would be lost, or be
+missing. Then the backup is stored next to its database, by the same code as in a drill, and compared, and the
+restored database replaces its own in one transaction. If any of this fails, the organisation is resumed.
+Items that waited to be sent when the backup was made are ended, since they may have been sent since. The
+organisation stays suspended, so that people can look at what it has lost before they resume it
+(docs/backup.md). The former database is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +23,7 @@ import pyrage
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.administration.events import AdminEvent
 from samdrift.contracts import workers
+from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.installation.objectplace import object_place
@@ -36,7 +38,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.inorder import Hosted
 from samdrift.vault.objects import Objects
 from samdrift.vault.portability import copies
-from samdrift.vault.portability.replacing import make_roles, replace_database
+from samdrift.vault.portability.replacing import make_roles, replace_database, resume, suspend
 from samdrift.vault.portability.unsent import Unsent, end_unsent
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -88,7 +90,7 @@ async def restore(
     officer: bytes | None = None,
     progress: Progress = quiet,
 ) -> Restored:
-    """Restore an organisation that is hosted here; it is suspended afterwards, or unchanged on failure.
+    """Restore an organisation that is hosted here; it is suspended afterwards, or as it was on failure.
 
     ``officer`` is the passphrase of the organisation's officer, which opens its vaults in this process only.
     It is needed for a cluster without the organisation's logins, since their passwords are sealed with the
@@ -106,7 +108,10 @@ async def restore(
     await _make_roles(installation.provisioner, organisation, hosted)
     vaults = {each.role.value: each for each in hosted}
     objects = Objects(object_place(installation.config.vaults))
-    async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
+    async with (
+        copies.temporary_database(database, "restore", organisation.value) as (name, inside),
+        _suspended(installation.provisioner, organisation, name),
+    ):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))
             beginning, contents = await read_file(backup, file, keys, restoring, progress)
@@ -130,6 +135,31 @@ async def restore(
     restored = Restored(file, comparison.compared, tuple(unsent), former, lost)
     await _record(installation, backup, restored, asked, organisation, officer is not None)
     return restored
+
+
+@asynccontextmanager
+async def _suspended(
+    provisioner: Provisioner, organisation: ParticipantIdentifier, filled: str
+) -> AsyncIterator[None]:
+    """Suspend an organisation until ``filled`` has replaced its database, and after that until it is resumed.
+
+    If the context ends with an error before that, what was active is resumed. Raises :class:`BackupError` if
+    that fails, too.
+    """
+    active = await suspend(provisioner, organisation)
+    try:
+        yield
+    except BaseException as error:
+        try:
+            await resume(provisioner, active, filled)
+        except VaultError:
+            why = str(error) if isinstance(error, Explained) else type(error).__name__
+            text = (
+                f"{why}; {organisation.value} stays suspended, since the database did not respond:"
+                " if it is to go on as it was, samdrift org resume"
+            )
+            raise BackupError(BackupFault.SUSPENDED, text) from error
+        raise
 
 
 async def _unlocked(keys: KeyStore, hosted: Sequence[Hosted], officer: bytes) -> None:

@@ -17,9 +17,11 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferState
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations import backupset
+from samdrift.operations import restore as restore_module
 from samdrift.operations.backup import signers
 from samdrift.operations.backupformat import BackupError, BackupFault
 from samdrift.operations.restore import restore, restore_registry
+from samdrift.operations.restoring import Restoring
 from samdrift.vault.database.migrations import hardening_for
 from samdrift.vault.errors import DatabaseUnfit, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.objects import Objects
@@ -233,6 +235,87 @@ async def test_what_is_due_in_the_restored_vault_is_known_to_the_registry(ground
         assert due[ground.organisation] == await service.next_due()
 
 
+async def states(ground: Ground) -> dict[Role, RegistrationState]:
+    registered = await ground.installation.provisioner.registrations()
+    return {each.role: each.state for each in registered if each.organisation == ground.organisation}
+
+
+async def test_an_organisation_is_suspended_before_its_bodies_are_stored(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it removes bodies of messages that it handles meanwhile, and the restored rows name them."""
+    made = await ground.create(ground.organisation)
+    found: list[RegistrationState] = []
+    was = Restoring.body
+
+    async def body(*arguments: Any) -> None:
+        found.extend((await states(ground)).values())
+        await was(*arguments)
+
+    monkeypatch.setattr(Restoring, "body", body)
+    restored = await ground.restore(made)
+    assert set(found) == {RegistrationState.SUSPENDED}
+    assert restored.lost == {}
+
+
+async def test_a_body_that_is_removed_during_a_restore_is_reported_as_lost(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that began before the suspension may end after the bodies were compared."""
+    made = await ground.create(ground.organisation)
+    was = restore_module.end_unsent
+    stored = sorted(ground.installation.objects(ground.organisation))
+
+    async def end_unsent(*arguments: Any) -> Any:
+        stored[0].unlink(missing_ok=True)
+        return await was(*arguments)
+
+    monkeypatch.setattr(restore_module, "end_unsent", end_unsent)
+    restored = await ground.restore(made)
+    assert sum(restored.lost.values()) == 1
+
+
+async def test_after_a_restore_that_fails_only_those_vaults_are_suspended_that_were(ground: Ground) -> None:
+    made = await ground.create(ground.organisation)
+    await ground.installation.provisioner.set_state(ground.organisation, MT, RegistrationState.SUSPENDED)
+    before = await states(ground)
+    ground.key = type(ground.key).generate()
+    with pytest.raises(BackupError, match="another key"):
+        await ground.restore(made)
+    assert await states(ground) == before
+
+
+async def test_a_failure_after_the_switch_resumes_nothing(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The organisation has the restored database, which people look at before they resume it."""
+    made = await ground.create(ground.organisation)
+
+    async def refuses(*_: object) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr("samdrift.vault.portability.replacing._let_in", refuses)
+    with pytest.raises(VaultUnavailable):
+        await ground.restore(made)
+    assert set((await states(ground)).values()) == {RegistrationState.SUSPENDED}
+
+
+async def test_an_organisation_that_cannot_be_resumed_after_a_failure_is_named(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await ground.create(ground.organisation)
+    ground.key = type(ground.key).generate()
+
+    async def away(*_: object) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr(restore_module, "resume", away)
+    with pytest.raises(BackupError, match=r"stays suspended.*samdrift org resume") as caught:
+        await ground.restore(made)
+    assert "another key" in str(caught.value)
+    assert caught.value.fault is BackupFault.SUSPENDED
+
+
 @pytest.mark.parametrize("how", sampled(["a changed byte", "another key"]))
 async def test_a_restore_that_fails_changes_nothing(ground: Ground, how: str) -> None:
     made = await ground.create(ground.organisation)
@@ -250,6 +333,7 @@ async def test_a_restore_that_fails_changes_nothing(ground: Ground, how: str) ->
     after = await contents(ground)
     for role in Role:
         assert {name for name in before[role] if before[role][name] != after[role][name]} <= _GOES_ON
+    await until(lambda: ground.installation.gate.registry.serves(ground.organisation, AP))
     async with ground.installation.open(ground.organisation, AP) as vault:
         await submitted(vault)
 

@@ -1,4 +1,7 @@
-"""Replacement of an organisation's database with a restored one, as the database's administrator."""
+"""Replacement of an organisation's database with a restored one, as the database's administrator.
+
+The organisation is suspended while its database is filled. If the replacement fails, it is resumed.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,14 @@ from samdrift.vault.registry import LOGIN_SECRET, RegistrationState
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_SUSPEND = """
+UPDATE registry.registrations SET state = 'suspended' WHERE organisation = %s AND state = 'active'
+RETURNING vault
+"""
+_RESUME = """
+UPDATE registry.registrations SET state = 'active'
+WHERE vault = ANY(%s) AND state = 'suspended' AND EXISTS (SELECT FROM pg_database WHERE datname = %s)
+"""
 _SUSPENDED = "UPDATE registry.registrations SET state = %s WHERE organisation = %s"
 
 
@@ -39,6 +50,29 @@ async def make_roles(
                 password = sealer.open(secrets[vault.vault], LOGIN_SECRET).decode()
                 await logins.make_login(connection, vault.login, password)
                 await rights.join(connection, provisioner.database.vault_group, vault.login)
+
+
+async def suspend(provisioner: Provisioner, organisation: ParticipantIdentifier) -> list[str]:
+    """Suspend an organisation; return its vaults that were active.
+
+    Its database is not opened, since it may be missing or damaged.
+    """
+    with typed():
+        async with provisioner.beside() as registry:
+            active = await (await registry.execute(_SUSPEND, (organisation.value,))).fetchall()
+    await provisioner.announce()
+    return [vault for (vault,) in active]
+
+
+async def resume(provisioner: Provisioner, active: Sequence[str], filled: str) -> None:
+    """Resume the vaults that :func:`suspend` returned, unless ``filled`` has replaced their database.
+
+    A replacement renames it, also if an error after that hides whether the replacement was done.
+    """
+    with typed():
+        async with provisioner.beside() as registry:
+            await registry.execute(_RESUME, (list(active), filled))
+    await provisioner.announce()
 
 
 async def replace_database(
