@@ -193,6 +193,12 @@ async def test_a_wrong_password_and_a_server_without_tls_are_not_reached(theirs:
         await Provisioner.connect(replace(stranger, database=theirs.url))
 
 
+async def test_a_database_that_does_not_exist_is_not_called_a_refused_password(theirs: Cluster) -> None:
+    url = f"{theirs.url.removesuffix('samdrift')}nowhere"
+    with pytest.raises(DatabaseUnfit, match="the database nowhere does not exist: create it"):
+        await Provisioner.connect(replace(theirs.settings(), database=url))
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

@@ -40,7 +40,7 @@ from samdrift.keystore.interface import KeyStore
 from samdrift.operations import backupset
 from samdrift.operations.backup import Made, after, create, signers, verify
 from samdrift.operations.backupformat import BackupError
-from samdrift.operations.backupset import BackupFile, BackupSet, Manifest
+from samdrift.operations.backupset import BackupFile, BackupSet, Manifest, Missing
 from samdrift.operations.drill import Drilled, drill
 from samdrift.operations.restore import Restored, restore, restore_registry
 from samdrift.vault.errors import VaultUnavailable
@@ -290,6 +290,8 @@ async def _restore(
         wanted = [each for each in backup.manifest.files if each.organisation]
         if organisation is not None:
             wanted = [backup.manifest.of(organisation.value)]
+        else:
+            failed += [(each.organisation, _lacking(each)) for each in backup.manifest.missing]
         read = 0
         with progress("reading", _bytes(backup, organisation)) as done:
             for file in wanted:
@@ -302,6 +304,11 @@ async def _restore(
                     failed.append((one.value, str(error)))
                 read += file.bytes
     return restored, failed
+
+
+def _lacking(missing: Missing) -> str:
+    why = f"it is not in the backup, as {missing.reason}"
+    return f"{why}: --organisation restores it from another one"
 
 
 def _asked(

@@ -72,6 +72,12 @@ class LoginRefused(VaultUnavailable):
         return self._who
 
 
+class DatabaseMissing(VaultUnavailable):
+    """A database that does not exist on a server that responds."""
+
+    text = "the organisation's database does not exist: samdrift backup restore --organisation restores it"
+
+
 class VaultLocked(VaultUnavailable):
     """A vault that is locked until its organisation's officer unlocks it; then the same call succeeds."""
 

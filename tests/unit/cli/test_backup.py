@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyrage
 import pytest
 
 from samdrift.contracts.principals import Role
+from samdrift.operations import backup as backup_module
 from samdrift.operations.backup import BackupEvent
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -19,7 +21,7 @@ from tests.movable import LARGE
 from tests.secretfiles import secret_file
 from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.test_org_commands import config_of
-from tests.vaults import Installation, submitted, until
+from tests.vaults import Installation, installed, server_folder, settings_in, submitted, until
 
 AP = Role.ACCESS_POINT
 WHY = ("--by", "anna", "--reason", "test")
@@ -127,6 +129,41 @@ async def test_a_restore_names_how_many_bodies_are_lost_and_in_which_vault(
     assert restored.complaints == f"samdrift: {own}: bodies of ap that are not in the object store: 1\n"
     assert f"{own} is as it was" in restored.output
     assert (await ground.run(*put_back, "--json")).document["restored"][0]["lost"] == {"ap": 1}
+
+
+async def test_an_organisation_that_the_backup_lacks_is_named_when_everything_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is hosted again and has no database, so it comes from an earlier backup or not at all."""
+    key = pyrage.x25519.Identity.generate()
+    identity, folder = secret_file(tmp_path / "identity", str(key)), tmp_path / "backups"
+    folder.mkdir()
+    with server_folder() as place:
+        settings = settings_in(place)
+        async with installed(settings) as installation:
+            there, lacking = [await installation.organisation([AP]) for _ in range(2)]
+            ground = Ground(config_of(installation, tmp_path), there, folder, identity, str(key.to_public()))
+            was = backup_module._write
+
+            async def write(source: Any, *rest: Any) -> Any:
+                if source.organisation == lacking.value:
+                    raise VaultUnavailable
+                return await was(source, *rest)
+
+            monkeypatch.setattr(backup_module, "_write", write)
+            create = "create", folder, "--to", ground.recipient, *WHY, "--json"
+            made = (await ground.run(*create)).document
+        for each in (settings.database, settings.objects):
+            shutil.rmtree(each)
+        async with installed(settings) as installation:
+            ground.config = config_of(installation, tmp_path)
+            restore = "restore", made["backup"], "--everything", "--identity", identity, *WHY, "--json"
+            restored = await ground.run(*restore)
+    assert restored.status == 1
+    why = f"{lacking} was not put back: it is not in the backup, as {VaultUnavailable.text}"
+    assert why in restored.complaints
+    assert [each["organisation"] for each in restored.document["restored"]] == [there.value]
+    assert [each["organisation"] for each in restored.document["failed"]] == [lacking.value]
 
 
 async def test_what_cannot_be_used_is_told_in_one_line_and_with_status_2(

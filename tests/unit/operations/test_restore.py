@@ -12,8 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from samdrift.audit.entries import Happening
 from samdrift.contracts.messages import WorkKind
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferState
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations import backupset
@@ -23,7 +24,14 @@ from samdrift.operations.backupformat import BackupError, BackupFault
 from samdrift.operations.restore import restore, restore_registry
 from samdrift.operations.restoring import Restoring
 from samdrift.vault.database.migrations import hardening_for
-from samdrift.vault.errors import DatabaseUnfit, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import (
+    DatabaseMissing,
+    DatabaseUnfit,
+    VaultLocked,
+    VaultSuspended,
+    VaultUnavailable,
+)
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -404,6 +412,10 @@ async def test_an_organisation_whose_database_is_gone_is_put_back(ground: Ground
     login = await vault_login(ground.installation, ground.organisation, AP)
     administrator = await superuser(ground.installation)
     administrator.rows(f'DROP DATABASE "{login.database}" WITH (FORCE)')
+    why = Happening(NOW, VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", Purpose.ADMINISTER, {})
+    state = RegistrationState.SUSPENDED
+    with pytest.raises(DatabaseMissing, match="backup restore --organisation"):
+        await ground.installation.provisioner.set_state(ground.organisation, AP, state, why)
     await ground.restore(made)
     await suspended(ground)
     await resume(ground)

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from samdrift.vault.errors import DatabaseUnfit, LoginRefused, VaultUnavailable
+from samdrift.vault.errors import DatabaseMissing, DatabaseUnfit, LoginRefused, VaultUnavailable
 
 OLDEST = 17
 """The oldest version of PostgreSQL with all the features that are needed."""
@@ -40,6 +40,7 @@ _CAUSES = {
 }
 """Signs in an error of libpq, with the words that replace them."""
 _STANDBY = "hot standby mode"
+_NO_DATABASE = re.compile(r'database ".*" does not exist')
 _NO_SCRAM = "authentication method requirement"
 _NO_PASSWORD_ASKED = ("trust", "ident", "password")
 _EVERYBODY = "all"
@@ -88,6 +89,8 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
         )
     if _STANDBY in str(error):  # The server reports this after it has accepted the password.
         return VaultUnavailable("only a standby responds: no host of the URL accepts writes")
+    if _NO_DATABASE.search(str(error)):  # Likewise.
+        return DatabaseMissing()
     asked = error.pgconn is not None and error.pgconn.used_password
     return LoginRefused() if asked else VaultUnavailable(cause_of(error))
 

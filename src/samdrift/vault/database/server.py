@@ -21,7 +21,7 @@ from samdrift.vault.database.hosts import connected
 from samdrift.vault.database.pool import Login
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.database.session import Session
-from samdrift.vault.errors import LoginRefused, ServerFailed, VaultUnavailable
+from samdrift.vault.errors import DatabaseMissing, DatabaseUnfit, LoginRefused, ServerFailed, VaultUnavailable
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 
@@ -199,8 +199,8 @@ class Database:
         """Return a connection of the administrator, with whichever of its passwords works.
 
         ``where`` is an organisation's database; by default it is the installation's own.
-        :class:`LoginRefused` with advice if no password works, :class:`VaultUnavailable` if the server does
-        not answer.
+        :class:`LoginRefused` with advice if no password works, :class:`DatabaseMissing` for an organisation's
+        database that does not exist, :class:`VaultUnavailable` if the server does not answer.
         """
         # A start visits every database, so the last working password is tried before the key store is read
         # again.
@@ -220,6 +220,8 @@ class Database:
                 self._opened = address
                 return connection
         failure = refused_login(failures[0])
+        if isinstance(failure, DatabaseMissing) and where is None:
+            failure = DatabaseUnfit(f"the database {self.name} does not exist: create it (docs/database.md)")
         if isinstance(failure, LoginRefused):
             who = str(conninfo_to_dict(self.administrator())["user"])
             given = f"provide its password as the file {self._handed_in}"
