@@ -208,4 +208,17 @@ PROOF = (
         "            pass",
         (f"{_HOSTILE}::test_grounds_under_another_digest_are_refused",),
     ),
+    *(
+        Mutant(
+            f"a snapshot of a vault has no {limit}",
+            "vault/portability/snapshot.py",
+            f'    "SET LOCAL {limit} = 0",\n',
+            "",
+            (
+                "tests/unit/vault/portability/test_snapshot.py"
+                "::test_no_time_limit_of_the_vaults_login_ends_a_snapshot",
+            ),
+        )
+        for limit in ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    ),
 )

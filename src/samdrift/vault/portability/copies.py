@@ -5,8 +5,8 @@ functions and rights are made by this program's own migrations, up to the versio
 brings no code into a database. Bodies that are too large for a row are in the object store, and not part of
 the snapshot: see :func:`without_missing_bodies`.
 
-All of this uses the administrator's connection, since a vault's login has time limits. That connection opens
-nothing: what people wrote is as encrypted in a backup as it is in the database.
+All of this uses the administrator's connection, since a vault's login reaches only its own schema. That
+connection opens nothing: what people wrote is as encrypted in a backup as it is in the database.
 """
 
 from __future__ import annotations
@@ -29,15 +29,9 @@ from samdrift.vault.database.server import Database
 from samdrift.vault.errors import DatabaseUnfit, VaultError, VaultRefused, VaultUnavailable
 from samdrift.vault.inorder import Hosted
 from samdrift.vault.logins import Connection
+from samdrift.vault.portability.snapshot import BEGIN
 from samdrift.vault.relocation import in_order, tables_of
 
-_BEGIN = (
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # Objects of gigabytes may be copied between two queries.
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL transaction_timeout = 0",
-)
 _TEXT = (
     # The text of COPY must not depend on the server's settings.
     "SET TimeZone = 'UTC'",
@@ -169,7 +163,7 @@ async def snapshot(database: Database, where: str | None) -> AsyncIterator[Readi
         connection = await database.administrators_connection(where)
     try:
         with typed():
-            for statement in (*_TEXT, *_BEGIN):
+            for statement in (*_TEXT, *BEGIN):
                 await connection.execute(statement.encode())
             ((now,),) = await _rows(connection, "SELECT now()")
         yield Reading(connection, now)

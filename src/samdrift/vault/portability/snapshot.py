@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database.pool import Login, Pool
-from samdrift.vault.database.session import Row, Session, Statement, Value
+from samdrift.vault.database.session import Row, Session, Value
 from samdrift.vault.errors import VaultError
 
-_BEGIN: tuple[Statement, ...] = (
-    ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ()),
-    ("SET LOCAL idle_in_transaction_session_timeout = 0", ()),
+BEGIN = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL transaction_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
 )
-"""Statements that begin a snapshot without an idle limit: reading a body between queries may take long."""
+"""Statements that begin a snapshot without time limits: gigabytes of bodies may be read between queries."""
 
 
 class Snapshot:
@@ -45,7 +47,7 @@ async def snapshot(pool: Pool, login: Login, shelf: Shelf) -> AsyncIterator[Snap
     """Take a snapshot, and keep it during the context."""
     session = await pool.borrow(login)
     try:
-        await session.run(_BEGIN)
+        await session.run([(statement, ()) for statement in BEGIN])
         yield Snapshot(session, shelf, pool, login)
     finally:
         try:
