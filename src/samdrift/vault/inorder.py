@@ -32,6 +32,8 @@ class Hosted:
     login: str
     where: str
     """Its database."""
+    closing: bool = False
+    """True if it is being destroyed; its schema, login and database may be gone already."""
 
 
 _AT_ONCE = 100
@@ -39,8 +41,8 @@ _AT_ONCE = 100
 _DATABASES_AT_ONCE = 4
 
 _HOSTED = """
-SELECT vault, role, schema, login, coalesce(database, current_database()) FROM registry.registrations
-ORDER BY schema
+SELECT vault, role, schema, login, coalesce(database, current_database()), state = 'closing'
+FROM registry.registrations ORDER BY schema
 """
 _LOGINS = """
 SELECT l.rolname FROM unnest(%(logins)s::text[], %(places)s::text[]) AS h (login, place)
@@ -89,8 +91,11 @@ async def hosted(connection: Connection, only: str | None = None) -> list[Hosted
 
 
 async def out_of_order(connection: Connection, database: Database) -> list[Hosted]:
-    """Return the vaults that lack something, or on which other logins have gained rights."""
-    vaults = await hosted(connection)
+    """Return the vaults that lack something, or on which other logins have gained rights.
+
+    Vaults that are closing are left out.
+    """
+    vaults = [each for each in await hosted(connection) if not each.closing]
     right = await in_cluster(connection, database, vaults)
     found = [each for each in vaults if each not in right]
 
@@ -108,9 +113,12 @@ async def each_database(
     vaults: Iterable[Hosted],
     visit: Callable[[Connection, Sequence[Hosted]], Awaitable[None]],
 ) -> set[str]:
-    """Visit each database that contains vaults, a few at a time; return the databases that do not exist."""
+    """Visit each database that contains vaults, a few at a time; return the databases that do not exist.
+
+    Vaults that are closing are left out: what is missing of them is not to be restored.
+    """
     places: dict[str, list[Hosted]] = {}
-    for each in vaults:
+    for each in (each for each in vaults if not each.closing):
         places.setdefault(each.where, []).append(each)
     there = {name for (name,) in await _rows(connection, _DATABASES)}
     turns = asyncio.Semaphore(_DATABASES_AT_ONCE)

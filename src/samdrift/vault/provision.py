@@ -178,7 +178,7 @@ class Provisioner:
         """Set whether gates open a vault; :class:`UnknownRecord` if there is none.
 
         A vault that is closing counts as missing, except to set that state again. ``happening`` is written in
-        the organisation's log and the operator's. All sessions of people in the vault end.
+        the organisation's log and the operator's. People's sessions end, unless the vault is closing.
         """
         async with self._transaction():
             changed = await self._rows(
@@ -193,9 +193,10 @@ class Provisioner:
             if not changed:
                 raise UnknownRecord
             ((schema, where),) = changed
-            if role in WITH_SESSIONS or happening is not None:
+            ends = role in WITH_SESSIONS and state is not RegistrationState.CLOSING  # or it is gone already
+            if ends or happening is not None:
                 async with self.inside(where) as inside:
-                    if role in WITH_SESSIONS:
+                    if ends:
                         await logins.run(inside, "SELECT {}.end_all_sessions()", schema)
                     if happening is not None:
                         await self._note(inside, organisation, role, happening)
@@ -216,11 +217,10 @@ class Provisioner:
             " WHERE organisation = %s",
             organisation.value,
         )
-        begun = "SELECT FROM {}.arrivals WHERE done_at IS NULL"
+        begun = sql.SQL("SELECT FROM {}.arrivals WHERE done_at IS NULL")
         for schema, where in places:
-            question = sql.SQL(begun).format(sql.Identifier(schema))
             async with self.inside(where) as inside:
-                if await (await inside.execute(question)).fetchall():
+                if await (await inside.execute(begun.format(sql.Identifier(schema)))).fetchall():
                     return True
         return False
 
@@ -314,8 +314,8 @@ class Provisioner:
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Remove a vault with everything in it.
 
-        Its keys are destroyed first, so that anything that a crash leaves is unreadable. The database of the
-        organisation is removed with its last vault.
+        Its keys are destroyed first, so that anything that a crash leaves is unreadable. The organisation's
+        database goes with its last vault. Repeating it after a crash continues it.
         """
         await self.set_state(organisation, role, RegistrationState.CLOSING)
         ((vault, schema, login, where, own),) = await self._rows(

@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _ORIGINS = "tests/unit/net/test_origins.py"
 _FRONT = "tests/unit/processes/test_front.py"
 _CLOSING = "tests/unit/administration/test_closing.py"
+_KILLED_CLOSING = f"{_CLOSING}::test_a_closing_that_was_killed_while_it_removed_a_vault_goes_on"
 _MOVING = "tests/unit/vault/portability/test_moving.py"
 
 ORIGINS = (
@@ -58,6 +59,34 @@ ORIGINS = (
         "    if kept and not order.also_not_handed_over:\n",
         "    if False:\n",
         (_CLOSING,),
+    ),
+    Mutant(
+        "a closing that goes on looks into no vault",
+        "administration/closing.py",
+        "    left = [one for one in await provisioner.registrations() if one.organisation == organisation]\n",
+        "    left = await provisioner.closings.stock(organisation)\n",
+        (_KILLED_CLOSING,),
+    ),
+    Mutant(
+        "a closing that goes on ends no sessions in a vault that may be gone",
+        "vault/provision.py",
+        "            ends = role in WITH_SESSIONS and state is not RegistrationState.CLOSING",
+        "            ends = role in WITH_SESSIONS",
+        (_KILLED_CLOSING,),
+    ),
+    Mutant(
+        "a vault that is closing is not put in order, nor its database missed",
+        "vault/inorder.py",
+        "    for each in (each for each in vaults if not each.closing):\n",
+        "    for each in vaults:\n",
+        (_KILLED_CLOSING,),
+    ),
+    Mutant(
+        "a vault that is closing is not counted as out of order",
+        "vault/inorder.py",
+        "    vaults = [each for each in await hosted(connection) if not each.closing]\n",
+        "    vaults = await hosted(connection)\n",
+        (_KILLED_CLOSING,),
     ),
     Mutant(
         "two persons agree in so many words that public records are destroyed",

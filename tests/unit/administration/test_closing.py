@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from samdrift.accesspoint.events import APEvent
@@ -38,7 +40,9 @@ from samdrift.evidence.logreading import entries_of
 from samdrift.keystore.custody import CustodyError
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault import databases
+from samdrift.vault.errors import VaultError, VaultUnavailable
+from samdrift.vault.inorder import out_of_order
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
@@ -252,6 +256,66 @@ async def test_a_closing_that_was_cut_short_goes_on_without_the_two_persons(
     assert facts is not None
     assert facts["vaults"] == json.loads(last.facts)["vaults"]
     assert await place.provisioner.closings.stock(organisation) == ()
+
+
+async def refused(work: Awaitable[object]) -> Exception | None:
+    """Return the error with which the database refuses some work; ``None`` if it does not."""
+    try:
+        await work
+    except (VaultError, psycopg.Error) as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("gone", ["schema", "database"])
+async def test_a_closing_that_was_killed_while_it_removed_a_vault_goes_on(
+    installation: Installation,
+    place: Administration,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    gone: str,
+) -> None:
+    """What is removed outside the registry's transaction is gone, although the registry still names it."""
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+    provisioner = place.provisioner
+    vaults = [one for one in await provisioner.registrations() if one.organisation == organisation]
+    own = vaults[0].database
+    assert own is not None
+    remove_schema, remove_database = provisioner._end, databases.drop
+
+    class Killed(BaseException):
+        pass
+
+    async def end(connection: Any, schema: str, login: str) -> None:
+        await remove_schema(connection, schema, login)
+        if login in [one.login for one in vaults if one.role is Role.GOVERNANCE]:
+            raise Killed
+
+    async def drop(connection: Any, name: str) -> None:
+        await remove_database(connection, name)
+        if name == own:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((provisioner, "_end", end) if gone == "schema" else (databases, "drop", drop)))
+        with pytest.raises(Killed):
+            await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
+    assert await refused(provisioner.install()) is None
+    assert own not in caplog.text, "nobody is told to restore what is being destroyed"
+    async with provisioner.beside() as connection:
+        disordered = await out_of_order(connection, provisioner.database)
+    assert not {one.vault for one in vaults} & {one.vault for one in disordered}
+
+    assert await refused(close(place, Order(organisation, DECISION), None, lambda: NOW)) is None
+    last = await provisioner.closings.last(organisation)
+    assert last is not None
+    assert last.certificate is not None
+    assert not {one.vault for one in vaults} & {one.vault for one in await provisioner.registrations()}
+    left = "SELECT name FROM registry.databases UNION SELECT datname FROM pg_database"
+    assert (own,) not in await provisioner._rows(left)
+    names = [one.login for one in vaults]
+    assert not await provisioner._rows("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", names)
 
 
 async def test_an_organisation_that_comes_back_can_be_closed_again(
