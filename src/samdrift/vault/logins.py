@@ -143,7 +143,7 @@ async def shut_out(connection: Connection, login: str) -> None:
     for _ in range(_TRIES):
         if not await _rows(connection, _END, login):
             return
-    raise VaultUnavailable
+    raise VaultUnavailable("a session of a vault does not end")
 
 
 async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:

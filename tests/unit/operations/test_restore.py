@@ -23,6 +23,7 @@ from samdrift.operations.backup import signers
 from samdrift.operations.backupformat import BackupError, BackupFault
 from samdrift.operations.restore import restore, restore_registry
 from samdrift.operations.restoring import Restoring
+from samdrift.vault import logins
 from samdrift.vault.database.migrations import hardening_for
 from samdrift.vault.errors import (
     DatabaseMissing,
@@ -368,6 +369,29 @@ async def test_a_switch_that_is_cut_short_leaves_the_organisation_as_it_was(
                 return
             except VaultUnavailable:
                 await asyncio.sleep(0.05)
+
+
+async def test_a_restore_that_cannot_end_a_session_leaves_the_organisation_as_it_was(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await ground.create(ground.organisation)
+    shut_out, tried = logins.shut_out, list[str]()
+
+    async def one_stays(connection: logins.Connection, login: str) -> None:
+        tried.append(login)
+        if len(tried) == len(Role):
+            monkeypatch.setattr(logins, "_END", "SELECT %s::text")  # finds the session, and does not end it
+        await shut_out(connection, login)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logins, "shut_out", one_stays)
+        with pytest.raises(VaultUnavailable) as caught:
+            await ground.restore(made)
+    assert caught.value.cause == "a session of a vault does not end"
+    allowed = await ground.installation.provisioner._rows(
+        "SELECT rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", tried
+    )
+    assert allowed == [(True,)] * len(Role), "every login must be allowed again"
 
 
 async def test_a_backup_of_other_vaults_is_refused(ground: Ground) -> None:

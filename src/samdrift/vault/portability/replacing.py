@@ -83,15 +83,15 @@ async def replace_database(
     Its former database stays under the returned name, where no login may connect. Names and state change
     in one transaction, and no session is connected meanwhile. Then the vaults' logins may connect again,
     and the registry gets the due moments of the restored vaults. Raises :class:`VaultUnavailable` if
-    another session stays connected.
+    another session stays connected; then the logins may connect to the former database as before.
     """
     (where,) = {each.where for each in vaults}
     with typed():
         async with provisioner.beside() as registry:
             former = await databases.name_beside(registry, databases.FORMER, organisation.value)
-            for each in vaults:
-                await logins.shut_out(registry, each.login)
             try:
+                for each in vaults:
+                    await logins.shut_out(registry, each.login)
                 await databases.drop(registry, former)
                 await _take_rights(provisioner, vaults, where)
                 async with registry.transaction():
