@@ -18,7 +18,6 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import COVERED, COVERED_PURPOSES, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.leases import Leases
 from samdrift.scheduling.signals import Signals
@@ -49,7 +48,7 @@ from samdrift.vault.moments import NOW, STORED, Moment, Moments
 from samdrift.vault.objects import Objects
 from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
-from samdrift.vault.openkeys import open_keys
+from samdrift.vault.openkeys import KeyFaults, open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
@@ -116,6 +115,7 @@ class Gate:
         self._roles = frozenset(roles)
         self._clock = clock
         self._keys = keys
+        self._key_faults = KeyFaults()
         self._objects = Objects(settings.objects)
         self._settings = settings
         self._server_room, self._missing = UNKNOWN_ROOM, 0
@@ -196,12 +196,13 @@ class Gate:
 
     async def close(self) -> None:
         """Close all connections; openings still in progress fail with :class:`VaultUnavailable`."""
-        await self._aftermath.stop()
-        await self._announcements.stop()
-        await self._moments.stop()
-        await self._wakeups.stop()
-        self._pool.close()
-        await self._database.stop()
+        async with contextlib.AsyncExitStack() as stack:  # Runs each of these even if another one raises.
+            stack.push_async_callback(self._database.stop)
+            stack.callback(self._pool.close)
+            stack.push_async_callback(self._wakeups.stop)
+            stack.push_async_callback(self._moments.stop)
+            stack.push_async_callback(self._announcements.stop)
+            stack.push_async_callback(self._aftermath.stop)
 
     @overload
     def open(
@@ -514,7 +515,8 @@ class Gate:
         """
         vault = registration.vault
         room = self._rooms.get(vault)
-        state = self._keys.state(vault), registration.secret, registration.database
+        with self._key_faults.of_vault():
+            state = self._keys.state(vault), registration.secret, registration.database
         if room is None or room.state != state:
             self._rooms.pop(vault, None)
             room = self._rooms[vault] = await asyncio.to_thread(self._new_room, registration, state)
@@ -556,12 +558,8 @@ class Gate:
 
     def _data_keys(self, vault: str) -> DataKeys:
         """Return the current data keys; :class:`VaultLocked` or :class:`VaultUnavailable` without them."""
-        try:
+        with self._key_faults.of_vault():
             return self._keys.data_keys(vault)
-        except KeyStoreError as error:
-            if error.fault is KeyFault.LOCKED:
-                raise VaultLocked from None
-            raise VaultUnavailable(f"key store: {error}") from None
 
     async def _log_in(self, login: Login) -> Session:
         """Log in with the current password, retrying if it is rotated meanwhile."""

@@ -78,6 +78,7 @@ class Moments:
         """Vaults for which it is not known whether a commit took place."""
         self._asked = asyncio.Event()
         self._sending = asyncio.Lock()
+        self._failed = failing("the news of what is due in vaults", VaultUnavailable)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -141,6 +142,10 @@ class Moments:
             except VaultError as error:
                 self._doubtful.add(vault)
                 failure = error
+            except Exception as error:
+                self._failed(error)
+                self._doubtful.add(vault)
+                failure = VaultUnavailable("a vault cannot be read")
             except BaseException:
                 self._doubtful |= {vault, *doubtful}
                 raise
@@ -167,16 +172,16 @@ class Moments:
             self._waiting[vault] = moment
 
     async def _keep(self) -> None:
-        told, wait, away = False, _TOGETHER, failing("the news of what is due in vaults", VaultUnavailable)
+        told, wait = False, _TOGETHER
         while True:
             await self._asked.wait()
             await asyncio.sleep(wait)
             self._asked.clear()
             try:
                 await self.bring()
-            except VaultError as error:
-                if isinstance(error, VaultUnavailable) and error.reported:
-                    away(error)
+            except Exception as error:
+                if not isinstance(error, VaultError) or getattr(error, "reported", False):
+                    self._failed(error)
                 elif not told:
                     _LOGGER.warning(
                         "database: due times of vaults cannot be sent to the registry now: %s",

@@ -9,8 +9,13 @@ _INCOMING = "tests/unit/messageservice/incoming"
 _JSON = "tests/unit/messageservice/interface_d/test_json.py"
 _ACCEPTING = "tests/unit/net/test_accepting.py"
 _DOMIBUS = "tests/unit/domibus/test_inbox.py"
+_GATE = "tests/unit/vault/test_gate.py"
+_TAMPERED = (
+    f"{_GATE}::test_invariant_17_a_tampered_key_folder_stops_the_due_work_of_its_own_organisation_alone"
+)
 _LIMITS = f"{_INCOMING}/test_limits.py"
 _MAILBOX = "tests/unit/client/test_mailbox.py"
+_MOMENTS = "tests/unit/vault/test_moments.py"
 _PLACES = "tests/roles/test_places.py"
 _SERVER = "tests/unit/net/test_server.py"
 
@@ -289,5 +294,40 @@ NEIGHBOURS = (
         "            self._strangers.charge(source, _COST_OF_REFUSAL)\n",
         "",
         ("tests/roles/test_access_point_receives.py::test_a_stranger_is_answered_no_faster_than_its_share",),
+    ),
+    Mutant(
+        "one organisation's bad key folder does not stop the due work of others",
+        "vault/gate.py",
+        "        with self._key_faults.of_vault():\n            state = ",
+        "        if True:\n            state = ",
+        (_TAMPERED,),
+    ),
+    Mutant(
+        "keys that cannot be read are an outage of their vault",
+        "vault/openkeys.py",
+        "except (KeyStoreError, OSError) as error:",
+        "except KeyStoreError as error:",
+        (f"{_GATE}::test_keys_that_cannot_be_read_are_an_outage_of_their_vault",),
+    ),
+    Mutant(
+        "a tampered key folder is logged as an alarm although its vault counts as unavailable",
+        "vault/openkeys.py",
+        "                if error.fault in _ALARMS:\n",
+        "                if False:\n",
+        (_TAMPERED,),
+    ),
+    Mutant(
+        "a vault that cannot be read for any reason keeps no other vault's moment",
+        "vault/moments.py",
+        "except Exception as error:\n                self._failed(error)\n                self._doubtful",
+        "except EOFError as error:\n                self._failed(error)\n                self._doubtful",
+        (f"{_GATE}::test_a_vault_whose_moment_cannot_be_read_for_any_reason_stops_no_other",),
+    ),
+    Mutant(
+        "the task that sends moments survives any fault",
+        "vault/moments.py",
+        "except Exception as error:\n                if not isinstance(error, VaultError)",
+        "except VaultError as error:\n                if not isinstance(error, VaultError)",
+        (f"{_MOMENTS}::test_after_a_fault_that_nobody_foresaw_moments_are_sent_too",),
     ),
 )

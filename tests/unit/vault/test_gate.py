@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Hashable
+from errno import EACCES
 
 import pytest
 
@@ -12,11 +14,22 @@ from samdrift.audit.chain import verify_chain
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import LogEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultSuspended, VaultUnavailable
+from samdrift.keystore import vaultfolder
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.vault import moments
+from samdrift.vault.errors import (
+    SealBroken,
+    VaultClosed,
+    VaultDenied,
+    VaultError,
+    VaultSuspended,
+    VaultUnavailable,
+)
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
+from samdrift.vault.opening import Room
 from samdrift.vault.records import Backlog
-from samdrift.vault.registry import RegistrationState
+from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.sizes import sampled
 from tests.vaults import ELSEWHERE, MINUTE, NOW, WORKER, Installation, body, submitted, until
@@ -401,3 +414,127 @@ async def test_a_sweep_removes_old_objects_that_no_row_knows(
     lost_new.unlink()
     async with installation.open(organisation, AP) as vault:
         await vault.delivered(transfer.id, now=NOW, receipt=b"", peer="AP")
+
+
+# --- faults of one organisation's keys --------------------------------------------------------------------
+
+
+async def test_invariant_17_a_tampered_key_folder_stops_the_due_work_of_its_own_organisation_alone(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moments, "_AGAIN_AFTER", 0.0)
+    good, bad = await installation.organisation([AP]), await installation.organisation([AP])
+    gate = await Gate.start(installation.settings)
+    try:
+        registration = gate.registry.find(bad, AP)
+        assert registration is not None
+        folder = vaultfolder.current(installation.settings.secrets / registration.vault)
+        assert folder is not None
+        async with gate.open(WORKER, bad, AP, Purpose.PROCESS) as vault:
+            await submitted(vault, lease=MINUTE)
+        await gate.due(AP, NOW)
+        link = folder / "data-key-0002"
+        link.symlink_to("secret")
+        gate._aftermath.ask()
+        with pytest.raises((VaultError, KeyStoreError)) as caught:
+            async with gate.open(WORKER, bad, AP, Purpose.PROCESS):
+                pass
+        assert isinstance(caught.value, VaultUnavailable)
+        assert caught.value.cause.startswith("key store: a file or folder below a vault's folder")
+        async with gate.open(WORKER, good, AP, Purpose.PROCESS) as vault:
+            await submitted(vault, lease=MINUTE)
+        await until(lambda: registration.vault in gate._moments._doubtful)
+        due = dict(await gate.due(AP, NOW + MINUTE))
+        assert (due[good], due[bad]) == (NOW + MINUTE, NOW + MINUTE)
+        link.unlink()
+        await until(lambda: not gate._moments._doubtful)
+        async with gate.open(WORKER, bad, AP, Purpose.PROCESS) as vault:
+            assert len(await vault.waiting(2)) == 1
+    finally:
+        await gate.close()
+    alarms = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert alarms
+    assert all(each.startswith("unexpected KeyStoreError in a vault's keys") for each in alarms)
+    assert "a file or folder below a vault's folder" in alarms[0]
+
+
+async def test_keys_that_cannot_be_read_are_an_outage_of_their_vault(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = await Gate.start(installation.settings)
+
+    def denied(vault: str) -> Hashable:
+        raise PermissionError(EACCES, "Permission denied", "/secrets/somewhere")
+
+    try:
+        for asked in ("state", "data_keys"):
+            with monkeypatch.context() as patched:
+                patched.setattr(gate._keys, asked, denied)
+                with pytest.raises((VaultError, OSError)) as caught:
+                    async with gate.open(WORKER, organisation, AP, Purpose.PROCESS):
+                        pass
+            assert isinstance(caught.value, VaultUnavailable)
+            assert caught.value.cause == "key store: permission denied"
+    finally:
+        await gate.close()
+
+
+async def test_a_vault_whose_moment_cannot_be_read_for_any_reason_stops_no_other(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moments, "_AGAIN_AFTER", 0.0)
+    good, bad = await installation.organisation([AP]), await installation.organisation([AP])
+    gate = await Gate.start(installation.settings)
+    room, reads = gate._room, 0
+
+    async def broken(registration: Registration) -> Room:
+        nonlocal reads
+        if registration.organisation == bad:
+            reads += 1
+            raise RuntimeError("with a text that must not be logged")
+        return await room(registration)
+
+    monkeypatch.setattr(gate, "_room", broken)
+    try:
+        gate._aftermath.ask()
+        sending = gate._moments._task
+        assert sending is not None
+        await until(lambda: reads > 3 or sending.done())
+        assert not sending.done()
+        async with gate.open(WORKER, good, AP, Purpose.PROCESS) as vault:
+            await submitted(vault, lease=MINUTE)
+        (due,) = await asyncio.gather(gate.due(AP, NOW + MINUTE), return_exceptions=True)
+        assert isinstance(due, list)
+        assert dict(due)[good] == NOW + MINUTE
+        monkeypatch.setattr(gate, "_room", room)
+        await until(lambda: not gate._moments._doubtful)
+    finally:
+        monkeypatch.setattr(gate, "_room", room)
+        await gate.close()
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert line.startswith("unexpected RuntimeError in the news of what is due in vaults (broken:")
+    assert "with a text" not in caplog.text
+
+
+async def test_a_gate_that_closes_after_a_fault_leaves_no_connection_open(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, stopped = await Gate.start(installation.settings), 0
+    async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+        assert await vault.waiting(1) == ()
+    stop, stop_listening = gate.database.stop, gate._wakeups.stop
+
+    async def counted() -> None:
+        nonlocal stopped
+        stopped += 1
+        await stop()
+
+    async def fault() -> None:
+        await stop_listening()
+        raise SealBroken
+
+    monkeypatch.setattr(gate.database, "stop", counted)
+    monkeypatch.setattr(gate._wakeups, "stop", fault)
+    with pytest.raises(SealBroken):
+        await gate.close()
+    assert (gate._pool.open, stopped) == (0, 1)

@@ -381,6 +381,35 @@ async def test_while_the_database_is_away_its_own_line_says_so_and_moments_are_s
     assert not caplog.messages
 
 
+async def test_after_a_fault_that_nobody_foresaw_moments_are_sent_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moments, "_TOGETHER", 0.0)
+    monkeypatch.setattr(moments, "_AGAIN_AFTER", 0.0)
+    faults, sent = 3, list[Statement]()
+
+    async def run(statements: Sequence[Statement]) -> None:
+        nonlocal faults
+        faults -= 1
+        if faults >= 0:
+            raise RuntimeError("with a text that must not be logged")
+        sent.extend(statements)
+
+    async def read(vault: str) -> Moment | None:
+        return None
+
+    sending = Moments(run, read)
+    sending.start()
+    sending.committed("a", Moment(2, None))
+    task = sending._task
+    assert task is not None
+    await until(lambda: bool(sent) or task.done())
+    assert sent == [keep({"a": Moment(2, None)})]
+    await sending.stop()
+    (line,) = caplog.messages
+    assert line.startswith("unexpected RuntimeError in the news of what is due in vaults (run:")
+
+
 async def test_moments_travel_with_a_notification_and_by_themselves_where_that_is_refused() -> None:
     """Any login can fill the queue of notifications, but that keeps no moment from the registry."""
     sent: list[list[str]] = []

@@ -22,7 +22,7 @@ from samdrift.vault.database.pool import Login
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.database.session import Session
 from samdrift.vault.errors import DatabaseMissing, DatabaseUnfit, LoginRefused, ServerFailed, VaultUnavailable
-from samdrift.vault.openkeys import open_keys
+from samdrift.vault.openkeys import open_keys, unreadable
 from samdrift.vault.settings import VaultSettings
 
 ADMINISTRATOR = "postgres"
@@ -152,10 +152,8 @@ class Database:
     def _registry_passwords(self) -> tuple[str, ...]:
         try:
             return self._keys.login_passwords(PlatformLogin.REGISTRY)
-        except KeyStoreError as error:
-            raise VaultUnavailable(f"key store: {error}") from None
-        except OSError as error:
-            raise VaultUnavailable(f"key store: {(error.strerror or type(error).__name__).lower()}") from None
+        except (KeyStoreError, OSError) as error:
+            raise unreadable(error) from None
 
     def administrator(self) -> str:
         """Return the connection string of the administrator, who creates and drops vaults."""
