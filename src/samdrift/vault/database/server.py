@@ -21,7 +21,7 @@ from samdrift.vault.database.hosts import connected
 from samdrift.vault.database.pool import Login
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.database.session import Session
-from samdrift.vault.errors import DatabaseMissing, DatabaseUnfit, LoginRefused, ServerFailed, VaultUnavailable
+from samdrift.vault.errors import DatabaseMissing, DatabaseUnfit, LoginRefused, ServerFailed
 from samdrift.vault.openkeys import open_keys, unreadable
 from samdrift.vault.settings import VaultSettings
 
