@@ -100,20 +100,24 @@ class EmbeddedPostgres:
         It runs as long as a process uses it. :class:`ServerFailed` if it does not start, and
         :class:`ServerBusy` if another process takes too long to start or stop it.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         new = self._in_use is None
-        if self._in_use is None:
-            self._in_use = self._locked("in-use", fcntl.LOCK_SH)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if self._in_use is None:
+                self._in_use = self._locked("in-use", fcntl.LOCK_SH)
             with self._alone():
                 if not self._data.exists():
                     self._initialise()
                 if not self._answers():
                     self._configure()
                     self._start()
-        except ServerBusy:
+        except BaseException as error:
             if new:
-                self._leave()
+                self._leave()  # With a lock that is left behind, this process would never stop the server.
+            if isinstance(error, OSError):
+                why = (error.strerror or type(error).__name__).lower()
+                text = f"the embedded PostgreSQL in {self._folder} cannot be started: {why}"
+                raise ServerFailed(text) from None
             raise
         return f"host={self._sockets()} port={_PORT} dbname=postgres"
 

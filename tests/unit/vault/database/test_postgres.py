@@ -7,11 +7,13 @@ import contextlib
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 import psycopg
@@ -320,6 +322,68 @@ def test_a_server_whose_folder_was_removed_is_left_and_a_start_there_is_a_typed_
     assert not place.exists()
     server.start()
     server.stop()
+
+
+def test_a_start_on_a_full_disk_is_a_typed_error_with_the_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedPostgres(folder, secret)
+    server.start()
+    server.control("stop", "-m", "immediate")
+
+    def full(self: Path, text: str) -> int:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    reason = f"^the embedded PostgreSQL in {folder} cannot be started: no space left on device$"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        for begin in (server.revive, EmbeddedPostgres(folder, secret).start):
+            with pytest.raises((ServerFailed, OSError), match="pace left") as caught:
+                begin()
+            assert isinstance(caught.value, ServerFailed)
+            assert re.search(reason, str(caught.value))
+    server.revive()
+    server.stop()
+
+
+def test_a_start_that_failed_leaves_no_lock_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise this process would never stop the server that it starts later."""
+    monkeypatch.setattr(postgres, "_BETWEEN_TRIES", 0.0)
+    server = EmbeddedPostgres(folder, secret)
+
+    def failing(self: EmbeddedPostgres, action: str, *options: str) -> None:
+        raise ServerFailed("pg_ctl of the embedded PostgreSQL failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "control", failing)
+        with pytest.raises(ServerFailed):
+            server.start()
+    later = EmbeddedPostgres(folder, secret)
+    address = later.start()
+    later.stop()
+    assert not answers(address, "secret")
+
+
+def test_a_server_that_cannot_be_restarted_is_still_in_use(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_BETWEEN_TRIES", 0.0)
+    server, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
+    address = server.start()
+
+    def failing(self: EmbeddedPostgres) -> None:
+        raise ServerFailed("pg_ctl of the embedded PostgreSQL failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "_answers", lambda self: False)
+        patch.setattr(EmbeddedPostgres, "_configure", failing)
+        with pytest.raises(ServerFailed):
+            server.revive()
+    other.start()
+    other.stop()
+    assert answers(address, "secret")
+    server.stop()
+    assert not answers(address, "secret")
 
 
 def test_a_folder_that_holds_something_else_is_a_typed_error(
