@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.errors import for_operator
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.session import Row, Session, Value
 from samdrift.vault.errors import VaultError, VaultUnavailable
@@ -31,6 +34,7 @@ _LOOK_SECONDS = 30.0
 """Seconds after which the registry is read even without a notification, since one may have been lost."""
 _HEARD_AFTER = 2.0
 """Seconds after a login before listeners learn of it, so that the task that logged in goes first."""
+_LOGGER = logging.getLogger("samdrift")
 
 
 class Wakeups:
@@ -55,13 +59,16 @@ class Wakeups:
         self._channels: dict[str, Hosted] = {}
         self._registrations_changed = ""
         self._on_news: list[Callable[[], None]] = []
-        self._rows: list[Row] = []
-        """The registrations as they were last read."""
+        self._rows: list[Row] | None = None
+        """The registrations that are listened to; ``None`` if they have to be listened to again."""
         self._listeners: set[Listener] = set()
         self._own: set[Listener] = set()
         self._asking = asyncio.Lock()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._unexpected = unexpected("the connection that listens to the database")
+        self._failure = ""
+        """The reason why a server that died cannot be restarted, as last logged."""
 
     async def start(self) -> None:
         """Read the registry and start listening; :class:`VaultUnavailable` if that fails."""
@@ -126,7 +133,7 @@ class Wakeups:
         finally:
             session.close()
         self._registry.replace(map(Registration.from_row, rows))
-        self._rows = []  # The channels are adjusted at the next refresh.
+        self._rows = None  # The channels are adjusted at the next refresh.
 
     async def _keep(self) -> None:
         while True:
@@ -136,11 +143,25 @@ class Wakeups:
             self._changed.clear()
             try:
                 await self._refresh()
-            except VaultError:
+            except Exception as error:
+                if not isinstance(error, VaultError):
+                    self._unexpected(error)
                 await asyncio.sleep(_AGAIN_AFTER)
-                with contextlib.suppress(VaultError):
-                    await self._revive()
+                await self._restart()
                 self._changed.set()
+            else:
+                self._failure = ""
+
+    async def _restart(self) -> None:
+        """Restart a server that has died; log once why that is not possible, and never fail."""
+        try:
+            await self._revive()
+        except VaultError as error:
+            if self._failure != (why := for_operator(error)):
+                _LOGGER.error("database: %s", why)
+            self._failure = why
+        except Exception as error:
+            self._unexpected(error)
 
     async def _refresh(self) -> None:
         """Listen to every vault, and notify listeners of new ones, in case a notification was missed."""
@@ -153,18 +174,19 @@ class Wakeups:
             session = self._session = await self._log_in()
             session.on_notification = self._notified
             session.on_close = self._changed.set
-            self._channels = {}
+            self._channels, self._rows = {}, None
         elif (await session.run([(REGISTRATIONS, ())]))[0] == self._rows:
             return
-        _, ((self._registrations_changed,),), self._rows = await session.run(
+        _, ((self._registrations_changed,),), rows = await session.run(
             [(_LISTEN, ()), (_REGISTRY_CHANNEL, ()), (REGISTRATIONS, ())]
         )
         before = self._channels.keys()
-        self._registry.replace(Registration.from_row(row) for row in self._rows)
+        self._registry.replace(Registration.from_row(row) for row in rows)
         known = self._registry.all()
         self._channels = {one.channel: (one.organisation, one.role) for one in known if one.active}
         for channel in self._channels.keys() - before:
             self._tell(channel)
+        self._rows = rows
 
     def _notified(self, channel: str, backend: int) -> None:
         if channel == self._registrations_changed:

@@ -15,6 +15,9 @@ _DATABASE = "tests/separation/test_database_denies.py"
 _CLAIMS = "tests/unit/vault/test_claims.py"
 _LEASES = "tests/unit/vault/test_leasing.py"
 _LIVES = "tests/unit/installation/test_lives.py"
+_WAKEUPS = "tests/unit/vault/test_wakeups.py"
+_NOT_RESTARTED = "test_a_server_that_cannot_be_restarted_for_a_while_is_tried_again_and_heard_afterwards"
+_POSTGRES = "tests/unit/vault/database/test_postgres.py"
 
 MOMENTS = (
     Mutant(
@@ -252,5 +255,54 @@ MOMENTS = (
         'and settings.get(each.login) == [(True, wanted | {"search_path": each.schema})]',
         "and each.login in settings",
         (_IN_ORDER,),
+    ),
+    Mutant(
+        "a process listens to the database again after any fault of a restart",
+        "vault/wakeups.py",
+        "        except Exception as error:\n            self._unexpected(error)\n",
+        "",
+        (f"{_WAKEUPS}::{_NOT_RESTARTED}",),
+    ),
+    Mutant(
+        "a server that cannot be restarted is logged once",
+        "vault/wakeups.py",
+        "if self._failure != (why := for_operator(error)):",
+        "if why := for_operator(error):",
+        (f"{_WAKEUPS}::{_NOT_RESTARTED}",),
+    ),
+    Mutant(
+        "a process listens to the database again after any fault while listening begins",
+        "vault/wakeups.py",
+        "            except Exception as error:\n                if not isinstance(error, VaultError):",
+        "            except VaultError as error:\n                if not isinstance(error, VaultError):",
+        (f"{_WAKEUPS}::test_a_fault_while_listening_begins_is_followed_by_another_attempt",),
+    ),
+    Mutant(
+        "channels that could not be listened to are listened to at the next look",
+        "vault/wakeups.py",
+        "self._channels, self._rows = {}, None",
+        "self._channels = {}",
+        (f"{_WAKEUPS}::test_a_fault_while_listening_begins_is_followed_by_another_attempt",),
+    ),
+    Mutant(
+        "a start of the embedded server on a full disk is a typed error",
+        "vault/database/postgres.py",
+        "            if isinstance(error, OSError):\n",
+        "            if False:\n",
+        (f"{_POSTGRES}::test_a_start_on_a_full_disk_is_a_typed_error_with_the_reason",),
+    ),
+    Mutant(
+        "a start of the embedded server that failed leaves no lock behind",
+        "vault/database/postgres.py",
+        "        except BaseException as error:\n            if new:\n",
+        "        except BaseException as error:\n            if False:\n",
+        (f"{_POSTGRES}::test_a_start_that_failed_leaves_no_lock_behind",),
+    ),
+    Mutant(
+        "a process that cannot restart the embedded server still uses it",
+        "vault/database/postgres.py",
+        "        except BaseException as error:\n            if new:\n",
+        "        except BaseException as error:\n            if True:\n",
+        (f"{_POSTGRES}::test_a_server_that_cannot_be_restarted_is_still_in_use",),
     ),
 )

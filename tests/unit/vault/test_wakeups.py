@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+import pytest
 import pytest_asyncio
 
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice.events import MTEvent
+from samdrift.vault import wakeups
+from samdrift.vault.database.session import Row, Session, Statement
+from samdrift.vault.errors import EndedByDatabase, ServerFailed, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.wakeups import Hosted
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.vault.database.test_session import terminate
-from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ROLES = (AP, MT)
@@ -180,3 +184,88 @@ async def test_an_entry_is_heard_where_the_log_is_signed_unless_that_is_where_it
         vault.record(MTEvent.MT_CLIENT_DENIED, reason="a")
     await command.close()
     await ear.hears((organisation, MT))
+
+
+async def test_a_server_that_cannot_be_restarted_for_a_while_is_tried_again_and_heard_afterwards(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    other: Gate,
+    ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(wakeups, "_AGAIN_AFTER", 0.0)
+    listening, task = other._wakeups, other._wakeups._task
+    session, log_in = listening._session, listening._log_in
+    assert session is not None
+    assert task is not None
+    full = "the embedded PostgreSQL in /srv/database cannot be started: no space left on device"
+    faults: list[Exception] = [
+        ServerFailed(full),
+        ServerFailed(full),
+        OSError("unforeseen"),
+        VaultUnavailable(),
+    ]
+
+    async def away() -> Session:
+        if faults:
+            raise VaultUnavailable("no socket at /srv/database")
+        return await log_in()
+
+    async def revive() -> None:
+        if faults:
+            raise faults.pop(0)
+
+    monkeypatch.setattr(listening, "_log_in", away)
+    monkeypatch.setattr(listening, "_revive", revive)
+    session.close()
+    await until(lambda: task.done() or (not faults and len(ear.heard) > 1))
+    assert not task.done()
+    ear.heard.clear()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    await ear.hears((organisation, AP))
+    lines = [each for each in caplog.messages if "/srv/" in each or "unexpected" in each]
+    assert lines[0] == f"database: {full}"
+    assert lines[1].startswith("unexpected OSError in the connection that listens to the database (revive:")
+    assert len(lines) == 2
+
+
+async def test_a_fault_while_listening_begins_is_followed_by_another_attempt(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    other: Gate,
+    ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wakeups, "_AGAIN_AFTER", 0.0)
+    listening, task = other._wakeups, other._wakeups._task
+    session, log_in, faults = listening._session, listening._log_in, 2
+    assert session is not None
+    assert task is not None
+
+    async def faulty() -> Session:
+        made = await log_in()
+        run = made.run
+
+        async def ended(statements: Sequence[Statement]) -> list[list[Row]]:
+            nonlocal faults
+            if faults and len(statements) > 1:
+                faults -= 1
+                raise (EndedByDatabase(), ZeroDivisionError())[faults]
+            return await run(statements)
+
+        made.run = ended  # type: ignore[method-assign]
+        return made
+
+    monkeypatch.setattr(listening, "_log_in", faulty)
+    session.close()
+    await until(lambda: task.done() or not faults)
+    async with installation.open(organisation, AP):
+        pass
+    await until(lambda: task.done() or len(ear.heard) > 1)
+    assert not task.done()
+    ear.heard.clear()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    await ear.hears((organisation, AP))
