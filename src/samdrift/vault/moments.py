@@ -155,8 +155,10 @@ class Moments:
         return failure
 
     async def _send(self, then: Sequence[Statement] = ()) -> None:
-        """Send waiting moments, if any, and run ``then`` in the same transaction."""
+        """Send waiting moments, if any, and run ``then`` in the same transaction; do nothing without both."""
         if not self._waiting:
+            if then:
+                await self._run(then)
             return
         taken, self._waiting = self._waiting, {}
         try:

@@ -305,4 +305,11 @@ MOMENTS = (
         "        except BaseException as error:\n            if True:\n",
         (f"{_POSTGRES}::test_a_server_that_cannot_be_restarted_is_still_in_use",),
     ),
+    Mutant(
+        "a notification is sent although another task has sent the moments that it came with",
+        "vault/moments.py",
+        "            if then:\n                await self._run(then)\n",
+        "",
+        (f"{_MOMENTS}::test_a_notification_whose_moments_another_task_sends_meanwhile_is_sent",),
+    ),
 )

@@ -440,6 +440,37 @@ async def test_moments_travel_with_a_notification_and_by_themselves_where_that_i
     assert sent == [[one, *alone], alone], "a moment that was sent must not be sent again"
 
 
+async def test_a_notification_whose_moments_another_task_sends_meanwhile_is_sent() -> None:
+    ran: list[list[str]] = []
+    first = asyncio.Event()
+
+    async def run(statements: Sequence[Statement]) -> None:
+        ran.append([sql for sql, _ in statements])
+        if len(ran) == 1:
+            await first.wait()
+
+    async def read(vault: str) -> Moment | None:
+        return None
+
+    sending, told = Moments(run, read), notify(["c"])
+    sending.committed("v1", Moment(1, None))
+    under_way = asyncio.create_task(sending.bring())
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(sending.bring())
+
+    async def announce() -> None:
+        await first.wait()
+        await sending.run_with(told)
+
+    announced = asyncio.create_task(announce())
+    await asyncio.sleep(0)
+    sending.committed("v2", Moment(1, None))
+    first.set()
+    await asyncio.gather(under_way, asked, announced)
+    keeping = keep({})[0]
+    assert ran == [[keeping], [keeping], [sql for sql, _ in told]]
+
+
 async def test_what_waits_is_sent_before_the_process_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
