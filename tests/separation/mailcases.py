@@ -290,6 +290,10 @@ def their_conversation(victim: Knowing) -> ConversationRecord:
     return ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
 
 
+async def conversation_with(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.conversation_with(victim.mail.mailbox, "their-thread"))
+
+
 async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
     known, box = their_conversation(victim), victim.mail.mailbox
     return await unknown(vault.change_conversation(known, handler="me", done=True, mailbox=box))
@@ -773,6 +777,7 @@ MAIL: dict[str, Case] = {
             mailbox_counts,
             conversations,
             conversations_by_id,
+            conversation_with,
             change_conversation,
         ),
         *(

@@ -531,6 +531,8 @@ class RecipientCheck:
     recipient: Recipient
     cautions: frozenset[Caution]
     last_receipt_at: datetime | None
+    sent_from: str = ""
+    """Name of the mailbox from whose address the message is sent, if it is not the draft's mailbox."""
 
 
 @dataclass(frozen=True, slots=True)

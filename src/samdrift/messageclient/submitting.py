@@ -17,6 +17,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content, drafts
 from samdrift.messageclient.desk import (
+    Changed,
     ConversationMoved,
     DraftClosed,
     DraftTaken,
@@ -88,15 +89,19 @@ class SubmittingDesk:
             found = await scope.draft(vault, draft, *OF_DRAFTS)
             files = await vault.files_of([found.id])
             mailbox = await _mailbox(vault, found.mailbox)
-            home, _ = await self._answered(vault, found, mailbox)
+            home, answered = await self._answered(vault, found, mailbox)
             people = await scope.people(vault)
             used = await vault.addresses()
-            answered = await vault.mail([found.reply_to]) if found.reply_to else ()
+            typed = drafts.typed(found.content)
+            asked = typed.recipients[: drafts.MAX_RECIPIENTS]
+            senders = [(await _place(vault, mailbox, home, one, answered))[0] for one in asked]
             vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
-        typed = drafts.typed(found.content)
         known = {content.address_key(content.recipient_of(one.content)): one for one in used}
-        wrote = {_from(one) for one in answered if one.direction is Direction.IN}
-        checks = [await self._check(one, known, wrote) for one in typed.recipients[: drafts.MAX_RECIPIENTS]]
+        wrote = {_from(answered)} if answered and answered.direction is Direction.IN else set()
+        checks = [
+            await self._check(one, known, wrote, "" if sender == mailbox else sender.name)
+            for one, sender in zip(asked, senders, strict=True)
+        ]
         gone = [_gone(one.recipient) for one in checks if Caution.NOT_LISTED in one.cautions]
         elsewhere = (*gone, *_ended(mailbox, home), *await scope.uncovered())
         return Review(
@@ -113,6 +118,7 @@ class SubmittingDesk:
         recipient: Recipient,
         known: Mapping[tuple[str, str], AddressRecord],
         wrote: Container[tuple[str, str]],
+        sent_from: str,
     ) -> RecipientCheck:
         """Return the cautions for a recipient; ``wrote`` are the addresses that the draft answers."""
         key = content.address_key(recipient)
@@ -125,7 +131,7 @@ class SubmittingDesk:
             cautions.add(Caution.NO_RECEIPT_LATELY)
         if await self._listing(recipient) is Listing.NOT_LISTED:
             cautions.add(Caution.NOT_LISTED)
-        return RecipientCheck(recipient, frozenset(cautions), used.receipt_at if used else None)
+        return RecipientCheck(recipient, frozenset(cautions), used.receipt_at if used else None, sent_from)
 
     async def _vanished(self, draft: str) -> tuple[Problem, ...]:
         """Return recipients that are no longer in the address book, which may take a query for each."""
@@ -240,9 +246,11 @@ class SubmittingDesk:
         messages = []
         conversation = ""
         for recipient in typed.recipients:
-            new = await self._message(vault, draft, home, recipient, files, answered, until)
-            stored = await vault.store_mail(new, home.id, [], [])
+            sender, thread = await _place(vault, mailbox, home, recipient, answered)
+            new = await self._message(vault, draft, sender, thread, recipient, files, answered, until)
+            stored = await vault.store_mail(new, sender.id, [], [])
             assert stored is not None  # It is only ``None`` for a known messageId.
+            await _require_within(vault, draft, stored)
             conversation = conversation or stored
             messages.append(new.record.id)
             vault.record(
@@ -280,10 +288,7 @@ class SubmittingDesk:
     async def _answered(
         self, vault: MessageClientVault, draft: DraftRecord, mailbox: MailboxRecord
     ) -> tuple[MailboxRecord, MailRecord | None]:
-        """Return the mailbox with the sender's address, and the message that the draft answers.
-
-        A conversation that was moved keeps its original address, because the other side writes to that one.
-        """
+        """Return the mailbox at whose address the draft's conversation began, and the message it answers."""
         for found in await vault.conversations_by_id([draft.conversation or ""]):
             answered = await vault.mail([draft.reply_to or ""])
             return await _mailbox(vault, found.home), answered[0] if answered else None
@@ -293,14 +298,14 @@ class SubmittingDesk:
         self,
         vault: MessageClientVault,
         draft: DraftRecord,
-        home: MailboxRecord,
+        sender: MailboxRecord,
+        thread: str,
         recipient: Recipient,
         files: Sequence[FileRecord],
         answered: MailRecord | None,
         until: datetime,
     ) -> NewMail:
         now, typed, message_id = self._scope.now(), drafts.typed(draft.content), str(uuid4())
-        thread = str(answered.content["conversation_id"]) if answered else str(uuid4())
         refers_to = str(answered.content["message_id"]) if answered else None
         writer = vault.new_body()
         await writer.write(_documents(typed, files))
@@ -310,7 +315,7 @@ class SubmittingDesk:
             "conversation_id": thread,
             "refers_to": refers_to,
             "subject": typed.subject,
-            "sender": content.party_content(_sender(self._scope.organisation.value, home, typed)),
+            "sender": content.party_content(_sender(self._scope.organisation.value, sender, typed)),
             "recipient": content.party_content(_receiver(recipient, typed)),
         }
         record = MailRecord(
@@ -402,6 +407,35 @@ async def _seen_without(vault: MessageClientVault, undone: DraftRecord) -> list[
         if known := messages.intersection(came):
             found.append((other, len(came) - len(known)))
     return found
+
+
+async def _place(
+    vault: MessageClientVault,
+    mailbox: MailboxRecord,
+    home: MailboxRecord,
+    recipient: Recipient,
+    answered: MailRecord | None,
+) -> tuple[MailboxRecord, str]:
+    """Return the mailbox from whose address a recipient is written to, and the ``conversationId``.
+
+    A conversation that was moved keeps its original address, because the other side writes to that one. An
+    organisation with which there is no conversation in the draft's mailbox is written to from that mailbox's
+    own address, under an id that leads to no conversation elsewhere: neither the message nor an answer to it
+    appears in a mailbox whose readers are others.
+    """
+    thread, known = str(answered.content["conversation_id"]) if answered else str(uuid4()), None
+    for place in dict.fromkeys((home, mailbox) if answered else ()):
+        known = await vault.conversation_with(place.id, content.thread_of(thread, recipient.organisation))
+        if known is not None and known.mailbox == mailbox.id:
+            return place, thread
+    return mailbox, thread if known is None else str(uuid4())
+
+
+async def _require_within(vault: MessageClientVault, draft: DraftRecord, conversation: str) -> None:
+    """Raise :class:`Changed` if a conversation is not in the draft's mailbox, because it was just moved."""
+    for one in await vault.conversations_by_id([conversation]):
+        if one.mailbox != draft.mailbox:
+            raise Changed(draft.version)
 
 
 async def _mailbox(vault: MessageClientVault, mailbox: str) -> MailboxRecord:

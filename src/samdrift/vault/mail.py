@@ -265,6 +265,12 @@ class Mail(StatementKeeping):
         rows = await self._work.query(f"{_CONVERSATIONS} WHERE id = ANY($1::text[])", list(conversations))
         return tuple(_conversation(row, self._sealer) for row in rows)
 
+    async def conversation_with(self, home: str, thread: str) -> ConversationRecord | None:
+        """Return the conversation at ``home`` in which messages of a thread are stored, if there is one."""
+        query = f"{_CONVERSATIONS} WHERE home = $1 AND mark = $2"
+        rows = await self._work.query(query, home, self._sealer.mark(thread))
+        return _conversation(rows[0], self._sealer) if rows else None
+
     async def change_conversation(
         self, conversation: ConversationRecord, *, handler: str | None, done: bool, mailbox: str
     ) -> int:

@@ -17,8 +17,36 @@ _MOVED_ROWS = f"{_MOVED}::test_a_row_that_is_moved_to_others_is_refused"
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
 
 _DISPOSAL = "tests/unit/messageclient/test_disposal.py"
+_MOVING = "tests/unit/messageclient/test_moved.py"
 
 DESK = (
+    Mutant(
+        "what is written to another organisation is in the mailbox that its writer works in",
+        "messageclient/submitting.py",
+        "if known is not None and known.mailbox == mailbox.id:",
+        "if True:",
+        (
+            f"{_MOVING}::test_what_is_written_to_another_organisation_is_where_its_writer_works_and_nowhere_else",
+            f"{_MOVING}::test_what_was_undone_and_is_sent_from_yet_another_mailbox_is_there_alone",
+        ),
+    ),
+    Mutant(
+        "a message goes into no conversation that was moved to another mailbox",
+        "messageclient/submitting.py",
+        "thread if known is None else str(uuid4())",
+        "thread",
+        (
+            f"{_MOVING}"
+            "::test_what_is_written_where_the_other_conversation_was_moved_away_begins_one_of_its_own",
+        ),
+    ),
+    Mutant(
+        "a conversation that is moved while a message is stored gets nothing of it",
+        "messageclient/submitting.py",
+        "if one.mailbox != draft.mailbox:",
+        "if False:",
+        (f"{_MOVING}::test_a_conversation_that_moves_while_a_reply_is_sent_gets_nothing_of_it",),
+    ),
     Mutant(
         "a disposal is of a mailbox that the person manages",
         "messageclient/disposal/desk.py",

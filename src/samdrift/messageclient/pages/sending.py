@@ -277,12 +277,23 @@ def _add_parties(
     checked = {check.recipient: check for check in checks}
     for recipient in recipients:
         check = checked.get(recipient)
-        receipt = shown.receipt(check) if check else ""
+        facts = (_sent_from(shown, check), shown.receipt(check)) if check else ()
         cautions = shown.cautions(check, CAUTIONS) if check else ()
-        rows.add(Phrase("To"), party(recipient), receipt, field="find", cautions=cautions)
+        beneath = " ".join(filter(None, facts))
+        rows.add(Phrase("To"), party(recipient), beneath, field="find", cautions=cautions)
     if not recipients:
         rows.add(Phrase("To"), shown.say(Phrase("Nobody yet")), field="find")
     rows.add(Phrase("From"), mailbox, shown.person(sender))
+
+
+def _sent_from(shown: Shown, check: RecipientCheck) -> str:
+    """Return from whose address a message is sent; empty if it is the address of the draft's mailbox."""
+    if not check.sent_from:
+        return ""
+    began = Phrase(
+        "Sent from %(mailbox)s, because the conversation began there.", {"mailbox": check.sent_from}
+    )
+    return shown.say(began)
 
 
 def _add_content(rows: _Rows, draft: Draft) -> None:
