@@ -41,6 +41,7 @@ from samdrift.messageclient.mail import (
     Part,
     Party,
     Person,
+    Reading,
     Stage,
 )
 from samdrift.messageclient.mail import Document as MailDocument
@@ -350,6 +351,16 @@ def invented(text: str = "Hej", subject: str = "Ärende", files: tuple[File, ...
 def written(handover: HandOver) -> dict[str, Any]:
     wording = Pages(TEXTS, Assets(), lambda: AT).lasting_wording(Language.SWEDISH)
     return Document(Shown(wording, handover.person), handover, "Habo kommun", {}).content()
+
+
+@pytest.mark.parametrize("act", Act)
+def test_whatever_somebody_has_done_with_a_message_has_words_in_the_pdf(act: Act) -> None:
+    """A reason given for opening the conversation is one of these."""
+    seen = Reading(Person("bo", "Bo Ek"), act, AT, AT)
+    handover = HandOver(**{**fields_of(invented()), "readings": {"m": (seen,)}})
+    (message,) = written(handover)["messages"]
+    assert [one["who"] for one in message["readers"]] == ["Bo Ek"] * (act is not Act.HANDED_OVER)
+    assert all(one["how"] for one in message["readers"])
 
 
 HOSTILE = (

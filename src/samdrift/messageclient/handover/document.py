@@ -20,6 +20,7 @@ ACTS = {
     Act.FILE: Phrase("Opened a file"),
     Act.RAW: Phrase("Downloaded the raw data"),
     Act.PRINTED: Phrase("Printed"),
+    Act.WHY: Phrase("Said why"),
     Act.HANDED_OVER: Phrase("Handed over"),
 }
 
