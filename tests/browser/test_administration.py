@@ -191,6 +191,23 @@ async def test_the_security_officer_reads_the_log_by_keyboard(role: Open) -> Non
         await expect(page.get_by_label("Person")).to_have_value(await role.whole.person("anna"))
 
 
+async def test_a_table_is_saved_again_and_the_same_form_still_shows_the_log(role: Open) -> None:
+    async with role.visitor("siv") as page:
+        await page.goto(role.at("/administration/log"))
+        await _saves_twice(page)
+        await page.get_by_role("button", name="Visa", exact=True).click()
+        await expect(page.locator("table.log")).to_be_visible()
+        await page.goto(role.at(f"/rights/{SOC}"))
+        await _saves_twice(page)
+
+
+async def _saves_twice(page: Page) -> None:
+    for _ in range(2):
+        async with page.expect_download() as saved:
+            await page.get_by_role("button", name="Spara som CSV").click()
+        assert (await saved.value).suggested_filename.endswith(".csv")
+
+
 async def _written_to(role: Open, *names: str) -> None:
     """Record that the organisation has sent messages to these functions."""
     async with role.whole.installation.open(role.whole.organisation, Role.MESSAGE_CLIENT) as vault:

@@ -256,6 +256,19 @@ async def test_a_reviewer_without_script_is_told_how_to_sign_and_does(role: Open
         await expect(page.get_by_text("Behålls")).to_be_visible()
 
 
+async def test_a_statement_to_sign_is_saved_as_often_as_it_is_asked_for(role: Open) -> None:
+    number = await under_review(role, ANNA, "dag")
+    async with role.visitor(BO) as page:
+        await page.goto(role.at(f"/reviews/{number}"))
+        await page.get_by_label("Varför").fill("arbetar kvar")
+        await page.get_by_role("button", name="Behåll").click()
+        await heading(page, "Läs och skriv under")
+        for _ in range(2):
+            async with page.expect_download() as saved:
+                await page.get_by_role("button", name="Spara beslutet").click()
+            assert (await saved.value).suggested_filename == "statement.json"
+
+
 async def test_a_text_that_was_changed_on_its_way_is_not_signed(role: Open) -> None:
     await administrator(role, CILLA)
     waiting = await role.asked(Subject.parse("person:dag"))

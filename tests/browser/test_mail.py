@@ -129,6 +129,17 @@ async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Ser
         await expect(anna.get_by_label("Text", exact=True)).to_have_value("Bos text")
 
 
+async def test_a_package_is_downloaded_as_often_as_it_is_asked_for(mail: Served) -> None:
+    sip = next(one for one in mail.gallery.office.conversations.values() if "SIP" in one.subject)
+    async with mail.visitor() as page:
+        await page.goto(mail.address(f"/conversation/{sip.id}/package"))
+        await page.get_by_label("PDF för arkivet").uncheck()
+        for _ in range(2):
+            async with page.expect_download() as saved:
+                await page.get_by_role("button", name="Ladda ned paketet").click()
+            assert (await saved.value).suggested_filename.endswith(".zip")
+
+
 @pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_a_missing_receipt_is_said_with_what_to_do_and_sending_again_is_a_new_message(
     mail: Served, script: bool

@@ -1,4 +1,5 @@
-// A form is sent once, however often its button is pressed while the answer is on its way.
+// A form is sent once, however often its button is pressed while the answer is on its way. A button with
+// data-download saves a file: no new page comes, so that it and the rest of its form stay in use.
 
 /** @param {Document} page */
 export function sendOnce(page) {
@@ -11,6 +12,7 @@ export function sendOnce(page) {
       event.preventDefault();
       return;
     }
+    if (event.submitter?.hasAttribute("data-download")) return;
     sent.add(form);
     event.submitter?.setAttribute("aria-disabled", "true");
   });
