@@ -175,7 +175,10 @@ class BackupWriter:
         )
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> bool:
-        """Write a body; return false when it is or gets removed. Pieces already read remain in the file."""
+        """Write a body; return false when it is or gets removed. Pieces already read remain in the file.
+
+        An empty object counts as removed: a body is never empty, since it is encrypted.
+        """
         digest, number, there = hashlib.sha256(), 0, True
         try:
             async for piece in pieces:
@@ -186,7 +189,7 @@ class BackupWriter:
             there = False
         if number:
             self._bodies.add(role, body, digest.hexdigest())
-        return there
+        return there and number > 0
 
     async def schemas(self, taken_at: datetime, vaults: Sequence[CopiedVault]) -> None:
         """Write the definitions of the tables."""

@@ -22,6 +22,7 @@ from samdrift.administration.administration import Administration, note, record_
 from samdrift.contracts.errors import Explained
 from samdrift.evidence.trace import Asked
 from samdrift.installation.objectplace import object_place
+from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations.backup import Progress, after, quiet, read_file
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.compliancelogs import DrillEvent
@@ -58,29 +59,41 @@ async def drill(
     only: ParticipantIdentifier | None = None,
     progress: Progress = quiet,
 ) -> list[Drilled]:
-    """Restore each file of a backup, or only that of one organisation, and record the outcome."""
+    """Restore each file of a backup, or only that of one organisation, and record the outcome.
+
+    A file that cannot be restored differs, and the others are drilled; if only one is wanted, the error is
+    raised.
+    """
     files = [backup.manifest.of(only.value)] if only is not None else list(backup.manifest.files)
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
     found, read = [], 0
     for file in files:
         organisation = ParticipantIdentifier(file.organisation) if file.organisation else None
         here = organisation if file.organisation in hosted else None
-        if organisation is None or here is not None:
-            await record_command(installation, "backup drill", asked, here)
         begun = time.monotonic()
         try:
+            if organisation is None or here is not None:
+                await record_command(installation, "backup drill", asked, here)
             vaults = hosted.get(file.organisation, [])
             comparison = await _drilled(installation, backup, file, keys, vaults, after(read, progress))
-        except (Explained, OSError):
-            failed = Drilled(file, 0, ("it could not be restored",), time.monotonic() - begun)
-            with contextlib.suppress(VaultError):
-                await _record(installation, backup, failed, asked, here)
-            raise
-        done = Drilled(file, comparison.compared, tuple(comparison.differences), time.monotonic() - begun)
-        await _record(installation, backup, done, asked, here)
+            seconds = time.monotonic() - begun
+            done = Drilled(file, comparison.compared, tuple(comparison.differences), seconds)
+            await _record(installation, backup, done, asked, here)
+        except (Explained, OSError) as error:
+            why = f"it could not be restored: {_told(error)}"
+            done = Drilled(file, 0, (why,), time.monotonic() - begun)
+            with contextlib.suppress(VaultError, KeyStoreError):
+                await _record(installation, backup, done, asked, here)
+            if only is not None:
+                raise
         found.append(done)
         read += file.bytes
     return found
+
+
+def _told(error: Explained | OSError) -> str:
+    """Return the reason of a failure in words; an error of the system without the file that it is about."""
+    return str(error) if isinstance(error, Explained) else (error.strerror or type(error).__name__).lower()
 
 
 async def _record(
@@ -126,7 +139,9 @@ async def _drilled(
             restoring = Restoring(storing, objects, lambda role: Place(role, None, prefix))
             beginning, contents = await read_file(backup, file, keys, restoring, progress)
             comparison = await restoring.compare(beginning, contents)
-        await _compare_logs(installation, inside, vaults, comparison)
+        held = {each.role for each in beginning.vaults}
+        there_too = [each for each in vaults if each.role.value in held]
+        await _compare_logs(installation, inside, there_too, comparison)
         for vault in beginning.vaults:
             there = not vault.vault or await asyncio.to_thread(installation.keys.has_data_key, vault.vault)
             comparison.same(f"keys of {vault.role}: the key store has none that opens it", 0, same=there)
@@ -146,7 +161,10 @@ async def _temporary_place(objects: Objects) -> AsyncIterator[str]:
 async def _compare_logs(
     installation: Administration, restored: Connection, vaults: Sequence[Hosted], comparison: Comparison
 ) -> None:
-    """Compare each restored entry with the running log, which must have it and may have more."""
+    """Compare each restored entry with the running log, which must have it and may have more.
+
+    ``vaults`` are the running ones that the backup has too: a role that was added since has no log in it.
+    """
     database = installation.provisioner.database
     for vault in vaults:
         running = await database.administrators_connection(vault.where)

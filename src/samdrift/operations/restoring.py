@@ -108,11 +108,14 @@ class Restoring:
         return found
 
     async def lost(self) -> dict[str, int]:
-        """Return by role how many bodies that the stored rows name are not in the object store now."""
+        """Return by role how many bodies that the stored rows name are not in the object store now.
+
+        An empty object is not a body.
+        """
         found = {}
         for role, named in self._named.items():
             prefix = self._place(role).prefix
-            there = {each.name for each in await self._objects.under(prefix)}
+            there = {each.name for each in await self._objects.under(prefix) if each.size}
             found[role] = sum(f"{prefix}/{body}" not in there for body in named)
         return {role: count for role, count in found.items() if count}
 

@@ -55,6 +55,27 @@ BACKUPS = (
         "            if True:\n",
     ),
     _without(
+        "an empty object is lost",
+        "operations/backupformat.py",
+        "        return there and number > 0\n",
+        f"{_BACKUP}::test_an_empty_object_is_a_lost_body",
+        "        return there\n",
+    ),
+    _without(
+        "a file that cannot be drilled does not keep the others from it",
+        "operations/drill.py",
+        "            if only is not None:\n",
+        f"{_BACKUP}::test_a_file_that_cannot_be_drilled_does_not_keep_the_others_from_it",
+        "            if True:\n",
+    ),
+    _without(
+        "a drill compares the logs that the backup has",
+        "operations/drill.py",
+        "[each for each in vaults if each.role.value in held]",
+        f"{_BACKUP}::test_a_backup_from_before_a_role_was_added_is_drilled",
+        "list(vaults)",
+    ),
+    _without(
         "rows of a newer program are refused",
         "vault/portability/copies.py",
         "    if unknown or newer or versions.get(migrations.FORM_ROW, 0) > migrations.FORM:\n",

@@ -7,6 +7,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -173,6 +174,17 @@ async def test_a_body_that_goes_while_it_is_copied_goes_with_its_row(
     assert len(taken) == 1
     assert made.manifest.files[0].lost == 0
     assert (await ground.drill(made)).differences == ()
+
+
+async def test_an_empty_object_is_a_lost_body(ground: Ground) -> None:
+    """What a vault stores is never empty, so a disk that was full or lost power has lost the content."""
+    lost = sorted(ground.installation.objects(ground.organisation))[0]
+    lost.write_bytes(b"")
+    made = await ground.create(ground.organisation)
+    (file,) = made.manifest.files
+    assert file.lost == 1
+    restored = await ground.restore(made)
+    assert sum(restored.lost.values()) == 1
 
 
 async def test_a_body_that_is_lost_already_is_counted_and_holds_up_nothing(ground: Ground) -> None:
@@ -474,6 +486,34 @@ async def test_a_drill_that_fails_is_recorded_and_leaves_nothing(ground: Ground)
     assert not found.good
     assert await ground.databases() == before
     assert ground.left_of_drills() == []
+
+
+async def test_a_backup_from_before_a_role_was_added_is_drilled(ground: Ground) -> None:
+    """Its logs are those of the roles that it has; the added role has nothing in it."""
+    organisation = await ground.installation.organisation([AP])
+    older = replace(ground, organisation=organisation)
+    made = await older.create(organisation)
+    await ground.installation.provisioner.add_organisation(organisation, [AP, MT])
+    await ground.installation.known(organisation, AP, MT)
+    (found,) = await asyncio.gather(older.drill(made), return_exceptions=True)
+    assert isinstance(found, drill.Drilled)
+    assert found.differences == ()
+
+
+async def test_a_file_that_cannot_be_drilled_does_not_keep_the_others_from_it(ground: Ground) -> None:
+    made = await ground.create()
+    backup = ground.read(made.folder)
+    broken = backup.manifest.files[0]
+    (made.folder / broken.file).write_bytes(b"")
+    every = drill.drill(ground.administration, backup, [ground.key], ASKED)
+    (found,) = await asyncio.gather(every, return_exceptions=True)
+    assert isinstance(found, list)
+    assert [each.file for each in found] == list(backup.manifest.files)
+    assert not found[0].passed
+    (why,) = found[0].differences
+    assert why.startswith("it could not be restored: ")
+    assert "was changed, or is incomplete" in why
+    assert found[-1].passed
 
 
 async def test_a_drill_says_when_the_keys_are_gone(ground: Ground) -> None:
