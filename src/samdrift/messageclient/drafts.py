@@ -6,7 +6,7 @@ of them while everything typed is still there (content-specification 4.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from samdrift.contracts.messages import Direction
@@ -36,6 +36,7 @@ from samdrift.wire.sdkmessage import (
     reference_size,
     text_size,
 )
+from samdrift.wire.xml.schema import WHITESPACE
 
 MAX_RECIPIENTS = 50
 """Maximum number of recipients of a draft; each gets a separate message."""
@@ -157,9 +158,9 @@ def answer_to(mail: MailRecord) -> DraftContent:
         subject=mail.content["subject"],
         confidential=mail.confidential,
         persons=here.persons if mail.direction is Direction.OUT else (),
-        references=here.references,
-        recipient_persons=there.persons,
-        recipient_references=there.references,
+        references=_fit_references(here),
+        recipient_persons=_fit_persons(there),
+        recipient_references=_fit_references(there),
     )
 
 
@@ -172,10 +173,20 @@ def once_more(mail: MailRecord, texts: Sequence[str]) -> DraftContent:
         text="\n\n".join(texts),
         confidential=mail.confidential,
         persons=here.persons,
-        references=here.references,
-        recipient_persons=there.persons,
-        recipient_references=there.references,
+        references=_fit_references(here),
+        recipient_persons=_fit_persons(there),
+        recipient_references=_fit_references(there),
     )
+
+
+def _fit_persons(party: Party) -> tuple[Identifier, ...]:
+    """Return a side's persons without those that no message can have, which nobody could correct."""
+    return tuple(filter(_is_person, party.persons))
+
+
+def _fit_references(party: Party) -> tuple[Identifier, ...]:
+    """Return a side's references without those that no message can have."""
+    return tuple(filter(_is_reference, party.references))
 
 
 def _sides(mail: MailRecord) -> tuple[Party, Party]:
@@ -206,8 +217,8 @@ def _problems(draft: DraftContent, files: Sequence[FileRecord]) -> Iterator[Prob
         yield Problem(ProblemCode.SUBJECT_TOO_LONG, "subject")
     if not draft.text.strip() and not files:
         yield Problem(ProblemCode.EMPTY, "text")
-    for field in ("persons", "references", "recipient_persons", "recipient_references"):
-        if not all(map(_is_whole, getattr(draft, field))):
+    for field, is_fit in _NAMED.items():
+        if not all(map(is_fit, getattr(draft, field))):
             yield Problem(ProblemCode.REFERENCE, field)
     for file in files:
         if not file.size:
@@ -216,8 +227,42 @@ def _problems(draft: DraftContent, files: Sequence[FileRecord]) -> Iterator[Prob
         yield Problem(ProblemCode.TOO_LARGE, "files")
 
 
-def _is_whole(one: Identifier) -> bool:
-    return all(value.strip() and _units(value) <= MAX_LABEL for value in (one.root, one.extension, one.label))
+def _is_typed_person(one: Identifier) -> bool:
+    """Return whether a person of ours is whole, or was named by name alone by another client."""
+    whole = all(
+        value.strip() and _units(value) <= MAX_LABEL for value in (one.root, one.extension, one.label)
+    )
+    return whole or _is_name_alone(one)
+
+
+def _is_person(one: Identifier) -> bool:
+    """Return whether the message service accepts a person (content-specification 4.3.2.3)."""
+    return _is_name_alone(one) or _is_reference(one)
+
+
+def _is_reference(one: Identifier) -> bool:
+    """Return whether the message service accepts a reference, whose label may be left out."""
+    return bool(one.root.strip(WHITESPACE)) and _is_label(one.extension) and _is_label(one.label or "-")
+
+
+def _is_name_alone(one: Identifier) -> bool:
+    return not one.root and not one.extension and _is_label(one.label)
+
+
+def _is_label(value: str) -> bool:
+    return bool(value.strip(WHITESPACE)) and len(value) <= MAX_LABEL
+
+
+_NAMED: Mapping[str, Callable[[Identifier], bool]] = {
+    "persons": _is_typed_person,
+    "references": _is_reference,
+    "recipient_persons": _is_person,
+    "recipient_references": _is_reference,
+}
+"""Which persons or references each field of a draft may have.
+
+Persons on our side are typed, and must be whole. The others come from messages, which may leave out more.
+"""
 
 
 def _units(text: str) -> int:

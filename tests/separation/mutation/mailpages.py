@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _SIZE = "tests/unit/messageclient/test_message_size.py"
 _PAGES = "tests/unit/messageclient/test_mail_pages.py"
+_RETURNED = "tests/unit/messageclient/test_returned.py"
 
 MAIL_PAGES = (
     Mutant(
@@ -87,5 +88,33 @@ MAIL_PAGES = (
             "tests/unit/messageclient/test_desk_uploads.py"
             "::test_the_room_for_a_file_is_what_the_rest_of_the_message_leaves",
         ),
+    ),
+    Mutant(
+        "what a message names is returned in less than a typed form",
+        "messageclient/drafts.py",
+        '"recipient_persons": _is_person,',
+        '"recipient_persons": _is_typed_person,',
+        (f"{_RETURNED}::test_a_reply_returns_what_a_valid_message_names[id alone]",),
+    ),
+    Mutant(
+        "what no message may name is not returned",
+        "messageclient/drafts.py",
+        "return tuple(filter(_is_reference, party.references))",
+        "return party.references",
+        (f"{_RETURNED}::test_what_no_message_may_name_is_not_returned_and_the_rest_is",),
+    ),
+    Mutant(
+        "a form has so few references as fields that it can be posted",
+        "messageclient/pages/draftforms.py",
+        "return max(len(named) - MAX_ROWS, 0)",
+        "return 0",
+        (f"{_RETURNED}::test_a_message_that_quotes_very_many_references_is_replied_to[950]",),
+    ),
+    Mutant(
+        "references that a form does not have as fields stay",
+        "messageclient/pages/draftforms.py",
+        '            *before.references[: _number(form["references-beside"])],\n',
+        "",
+        (f"{_RETURNED}::test_a_message_that_quotes_very_many_references_is_replied_to[950]",),
     ),
 )

@@ -54,6 +54,8 @@ def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
     return Typed("", words, ()) if words else None
 
 
+MAX_ROWS = 50
+"""Maximum number of references, and of persons, that a form has as fields: a form may only have so many."""
 EARLIER = "earlier"
 """Form field that carries the earlier forms which could not be saved, one value for each."""
 _TYPED = frozenset(
@@ -85,7 +87,10 @@ def form_of(draft: Draft, looked_for: str = "") -> Form:
 
 
 def content_of(form: Form, before: DraftContent) -> DraftContent:
-    """Return the draft content that results from a form, given the content before."""
+    """Return the draft content that results from a form, given the content before.
+
+    The first references and persons, as many as the form was made without, stay as they are.
+    """
     removed = set(form.all("remove"))
     rows = zip_longest(form.all("reference-kind"), form.all("reference-value"), fillvalue="")
     return replace(
@@ -95,10 +100,13 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
         text=form["text"],
         confidential=form["confidentiality"] != "no",
         persons=_persons(form, before),
-        references=tuple(
-            _labelled(Identifier(root, value.strip()), before.references)
-            for root, value in rows
-            if value.strip()
+        references=(
+            *before.references[: _number(form["references-beside"])],
+            *(
+                _labelled(Identifier(root, value.strip()), before.references)
+                for root, value in rows
+                if value.strip()
+            ),
         ),
     )
 
@@ -109,11 +117,23 @@ def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
     if not names:
         return before.persons
     rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
-    return tuple(
-        Identifier(root, value.strip(), name.strip())
-        for root, value, name in rows
-        if value.strip() or name.strip()
+    return (
+        *before.persons[: _number(form["persons-beside"])],
+        *(
+            Identifier(root, value.strip(), name.strip())
+            for root, value, name in rows
+            if value.strip() or name.strip()
+        ),
     )
+
+
+def _number(digits: str) -> int:
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else 0
+
+
+def beside(named: Sequence[Identifier]) -> int:
+    """Return how many references or persons, the first ones, a form does not have as fields."""
+    return max(len(named) - MAX_ROWS, 0)
 
 
 def _labelled(one: Identifier, before: Sequence[Identifier]) -> Identifier:

@@ -1,7 +1,7 @@
 """Writing: a draft that is shared in its mailbox, saved while it is typed, with one writer at a time.
 
 Chosen recipients, and references that a reply returns, are kept in the draft and not in the form. A form only
-adds to them and removes from them.
+adds to them and removes from them. So are all but the last of very many references and persons of ours.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from samdrift.messageclient.pages.draftfiles import (
 )
 from samdrift.messageclient.pages.draftforms import (
     EARLIER,
+    beside,
     content_of,
     earlier_forms,
     form_of,
@@ -442,8 +443,10 @@ class Writing:
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
             person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
-            person_rows=draft.content.persons or (Identifier(OFFERED_OF_PERSONS[0], ""),),
-            rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
+            persons_beside=(persons_beside := beside(draft.content.persons)),
+            person_rows=draft.content.persons[persons_beside:] or (Identifier(OFFERED_OF_PERSONS[0], ""),),
+            references_beside=(references_beside := beside(draft.content.references)),
+            rows=[*draft.content.references[references_beside:], *[Identifier("dnr", "")] * _EMPTY_ROWS],
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
                 (
