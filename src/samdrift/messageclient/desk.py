@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import NoReturn, Protocol
 
 from samdrift.contracts.errors import Explained
+from samdrift.messageclient.handover.content import HandOver
 from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
 from samdrift.messageclient.mail import (
     Conversation,
@@ -25,7 +26,6 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
-    HandOver,
     Lines,
     Mailbox,
     Message,
@@ -113,6 +113,13 @@ class ReasonAsked(Explained):
     def __init__(self, conversation: str) -> None:
         super().__init__("give a reason for opening this conversation before it is shown")
         self.conversation = conversation
+
+
+class TooLongForPdf(Explained):
+    """Refusal of one PDF of a conversation with more text than fits in memory. Nothing was handed over."""
+
+    def __init__(self) -> None:
+        super().__init__("the conversation is too long for one PDF; choose single messages, or leave it out")
 
 
 MAX_DRAFTS, MAX_FILES, MAX_NOTES = 1_000, 500, 200
@@ -239,7 +246,10 @@ class Desk(Protocol):
     async def handed_over(
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
     ) -> HandOver:
-        """Open messages of a conversation to hand them over; without ``messages``, the whole conversation."""
+        """Open messages of a conversation to hand them over; without ``messages``, the whole conversation.
+
+        Raises :class:`TooLongForPdf` if they have more text than one PDF may have.
+        """
 
     # --- what an open page learns ---------------------------------------------------------------------------
 

@@ -348,30 +348,6 @@ class Proofs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
-    """Messages of a conversation that are being handed over; this has already been logged."""
-
-    conversation: Conversation
-    """Contains only the chosen messages, and its notes only if they are included."""
-    organisation: str
-    address: str
-    """Functional address of the mailbox that contains the conversation."""
-    parts: frozenset[Part]
-    readings: Mapping[str, tuple[Reading, ...]]
-    """Records of who has seen each message, by message."""
-    files: Mapping[str, AsyncIterable[bytes]]
-    """Content of each file by its id, which can be read more than once."""
-    raw: Mapping[str, AsyncIterable[bytes]]
-    """Content of messages that cannot be shown, by their ids."""
-    remote: Mapping[str, str]
-    """Ids at the message service, by message."""
-    proofs: Proofs | None
-    """``None`` if no message service is configured for the organisation."""
-    person: Person
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """A person who has seen a message, in a particular way."""
 

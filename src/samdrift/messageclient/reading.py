@@ -241,10 +241,10 @@ async def conversation_of(
     found: ConversationRecord,
     mail: Sequence[MailRecord],
     people: People,
-    act: Act,
+    act: Act | None,
     part: range | None = None,
 ) -> Conversation:
-    """Return a conversation with some of its messages, which count as seen by the person from now on.
+    """Return a conversation with some of its messages, for an ``act`` as in :func:`messages_of`.
 
     ``part`` is the range of their positions in ``mail``, by default all; notes are limited to that time.
     """
@@ -399,43 +399,47 @@ async def messages_of(
     ids = [one.id for one in mail]
     unread = await vault.note_reading(ids, scope.person.id, act.value, now=scope.now()) if act else ()
     refers = await vault.referred(ids)
-    files: defaultdict[str, list[FileRecord]] = defaultdict(list)
-    for file in await vault.files_of([one.draft or one.id for one in mail]):
-        files[file.owner].append(file)
     readers: defaultdict[str, set[str]] = defaultdict(set)
     for reading in await vault.readings(ids):
         if reading.act == Act.READ:
             readers[reading.message].add(reading.person)
-    opened = [one.id for one in mail if one.stage != Stage.UNREADABLE] if act else []
-    bodies = await vault.mail_bodies(opened)
-    shown = []
-    for one in mail:
-        documents = await _documents(bodies.get(one.id), files[one.draft or one.id])
-        shown.append(
-            Message(
-                id=one.id,
-                message_id=one.content["message_id"],
-                conversation=one.conversation,
-                conversation_id=one.content["conversation_id"],
-                direction=one.direction,
-                sender=scope.named(content.party(one.content["sender"])),
-                recipient=scope.named(content.party(one.content["recipient"])),
-                subject=one.content["subject"],
-                confidential=one.confidential,
-                at=one.at,
-                dated_at=one.dated_at,
-                documents=documents,
-                stage=Stage(one.stage),
-                delivery=delivery_of(one) if one.direction is Direction.OUT else None,
-                refers_to=refers.get(one.id),
-                author=people.get(one.author),
-                read_by=len(readers[one.id]),
-                was_unread=one.id in unread,
-                draft=one.draft,
-                too_large=content.is_left_at_service(one),
-            )
+    documents = await documents_of(vault, mail) if act else {}
+    return tuple(
+        Message(
+            id=one.id,
+            message_id=one.content["message_id"],
+            conversation=one.conversation,
+            conversation_id=one.content["conversation_id"],
+            direction=one.direction,
+            sender=scope.named(content.party(one.content["sender"])),
+            recipient=scope.named(content.party(one.content["recipient"])),
+            subject=one.content["subject"],
+            confidential=one.confidential,
+            at=one.at,
+            dated_at=one.dated_at,
+            documents=documents.get(one.id, ()),
+            stage=Stage(one.stage),
+            delivery=delivery_of(one) if one.direction is Direction.OUT else None,
+            refers_to=refers.get(one.id),
+            author=people.get(one.author),
+            read_by=len(readers[one.id]),
+            was_unread=one.id in unread,
+            draft=one.draft,
+            too_large=content.is_left_at_service(one),
         )
-    return tuple(shown)
+        for one in mail
+    )
+
+
+async def documents_of(
+    vault: MessageClientVault, mail: Sequence[MailRecord]
+) -> dict[str, tuple[Document, ...]]:
+    """Return the documents of messages, by message; none of a message that cannot be shown."""
+    files: defaultdict[str, list[FileRecord]] = defaultdict(list)
+    for file in await vault.files_of([one.draft or one.id for one in mail]):
+        files[file.owner].append(file)
+    bodies = await vault.mail_bodies([one.id for one in mail if one.stage != Stage.UNREADABLE])
+    return {one.id: await _documents(bodies.get(one.id), files[one.draft or one.id]) for one in mail}
 
 
 def delivery_of(mail: MailRecord) -> Delivery:

@@ -180,6 +180,28 @@ LABORIOUS = (
         (f"{_COSTLY}::test_of_drafts_without_end_so_much_is_read_and_the_page_says_so",),
     ),
     Mutant(
+        "messages that are handed over are read a few at a time",
+        "messageclient/handover/desk.py",
+        "                if size >= _MAX_BYTES:\n                    break\n",
+        "",
+        (f"{_HANDOVER}::test_a_package_of_a_long_conversation_has_few_of_its_texts_in_memory",),
+    ),
+    Mutant(
+        "a PDF has texts that fit in memory",
+        "messageclient/handover/desk.py",
+        "        if size > _MAX_PDF_BYTES:\n            raise TooLongForPdf\n",
+        "",
+        (f"{_HANDOVER}::test_more_text_than_one_pdf_may_have_is_refused_before_anything_is_logged",),
+    ),
+    Mutant(
+        "a package has each of its messages",
+        "messageclient/handover/desk.py",
+        "        if not mail:\n            raise UnknownRecord\n"
+        "        documents = (await documents_of(vault, mail))[one.id]\n",
+        "        documents = (await documents_of(vault, mail)).get(one.id, ())\n",
+        (f"{_HANDOVER}::test_a_message_that_is_disposed_of_under_way_breaks_the_package_off",),
+    ),
+    Mutant(
         "an organisation's log system has one place however many logs",
         "installation/loghandover.py",
         "own.turn(organisation),",

@@ -20,6 +20,7 @@ from samdrift.messageclient.desk import (
     NotReady,
     TooLate,
 )
+from samdrift.messageclient.handover.content import Content, HandOver
 from samdrift.messageclient.live.following import TooManyStreams
 from samdrift.messageclient.live.openpages import Change, News, OpenPage, Present, Watch
 from samdrift.messageclient.mail import (
@@ -39,7 +40,6 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
-    HandOver,
     Hold,
     Identifier,
     Line,
@@ -145,6 +145,17 @@ class InMemory:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.content
+
+
+@dataclass
+class Contents:
+    """Messages of a hand-over that can be read any number of times."""
+
+    contents: Sequence[Content]
+
+    async def __aiter__(self) -> AsyncIterator[Content]:
+        for one in self.contents:
+            yield one
 
 
 class MemoryDesk:
@@ -382,19 +393,30 @@ class MemoryDesk:
         for each in chosen:
             self._read(each, Act.HANDED_OVER)
         return HandOver(
-            conversation=replace(one, messages=chosen, notes=one.notes if Part.NOTES in parts else ()),
+            conversation=replace(
+                one,
+                messages=tuple(replace(each, documents=()) for each in chosen),
+                notes=one.notes if Part.NOTES in parts else (),
+            ),
             organisation=OURS,
             address=self._office.boxes[one.mailbox][1],
             parts=parts,
             readings={each.id: (await self.readers(each.id))[1] for each in chosen},
-            files={
-                file.id: InMemory(self._office.contents[file.id])
-                for each in chosen
-                for document in each.documents
-                for file in document.files
-                if Part.FILES in parts
-            },
-            raw={each.id: InMemory(b"{}") for each in chosen if each.stage is Stage.UNREADABLE},
+            contents=Contents(
+                [
+                    Content(
+                        each,
+                        {
+                            file.id: InMemory(self._office.contents[file.id])
+                            for document in each.documents
+                            for file in document.files
+                            if Part.FILES in parts
+                        },
+                        InMemory(b"{}") if each.stage is Stage.UNREADABLE else None,
+                    )
+                    for each in chosen
+                ]
+            ),
             remote={},
             proofs=None,
             person=self._person,

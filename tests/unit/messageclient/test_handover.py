@@ -9,7 +9,7 @@ import json
 import sys
 import tracemalloc
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -23,10 +23,12 @@ from hypothesis import strategies as st
 from samdrift.client.errors import NotOffered, Unreachable
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
-from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.desk import Changed, NotHere, TooLongForPdf
 from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.handover import desk as handover_desk
 from samdrift.messageclient.handover import pdf as pdf_module
 from samdrift.messageclient.handover.blocks import blocks
+from samdrift.messageclient.handover.content import Content, HandOver
 from samdrift.messageclient.handover.document import Document
 from samdrift.messageclient.handover.package import MANIFEST, digests, package
 from samdrift.messageclient.handover.pdf import NoPdf, Typesetter
@@ -36,7 +38,6 @@ from samdrift.messageclient.mail import (
     Conversation,
     File,
     Folder,
-    HandOver,
     Message,
     Part,
     Party,
@@ -47,6 +48,8 @@ from samdrift.messageclient.mail import (
 from samdrift.messageclient.mail import Document as MailDocument
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.web.assets import Assets
 from samdrift.web.hostile import safe_name
 from samdrift.web.messagetext import message_text
@@ -56,7 +59,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.mailroom import TEXTS, Mailroom
-from tests.unit.messageclient.memorydesk import InMemory, message
+from tests.unit.messageclient.memorydesk import Contents, InMemory, MemoryDesk, message
 from tests.vaults import NOW, Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
@@ -213,8 +216,10 @@ class Endless:
 
 async def test_a_package_of_30_mb_is_never_held_whole() -> None:
     handover = invented(files=(File("f", "stor.pdf", "application/pdf", 480 << 16),))
-    handover = HandOver(**{**fields_of(handover), "files": {"f": Endless()}})
-    await digests(handover)
+    (message,) = handover.conversation.messages
+    content = Content(message, {"f": Endless()}, None)
+    handover = HandOver(**{**fields_of(handover), "contents": Contents([content])})
+    await digests(content)
     tracemalloc.start()
     size = 0
     async for piece in package(handover, None, ""):
@@ -223,6 +228,56 @@ async def test_a_package_of_30_mb_is_never_held_whole() -> None:
     tracemalloc.stop()
     assert size > 480 << 16
     assert peak < 2 << 20
+
+
+async def test_a_package_of_a_long_conversation_has_few_of_its_texts_in_memory(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender decides how many messages there are; each has up to a million characters."""
+    monkeypatch.setattr(handover_desk, "_MAX_BYTES", 1 << 19)
+    conversation = await long_one(office, messages=16, text="漢" * 300_000)
+    tracemalloc.start()
+    handover = await office.desk().handed_over(conversation, (), frozenset({Part.FILES}))
+    size = sum([len(piece) async for piece in package(handover, None, "")])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size > 16 * 500
+    assert peak < 12 << 20, "all texts together take 20 MB"
+
+
+async def long_one(office: Office, messages: int, text: str) -> str:
+    """Receive a conversation and return it."""
+    for number in range(1, messages):
+        office.service.receives(label=f"{number}", text=text, conversation="c", message_id=f"m{number}")
+    await office.receives(label="Sist", text=text, conversation="c", message_id="last")
+    return (await office.desk().lines(Folder.OPEN, "box")).lines[0].id
+
+
+async def test_more_text_than_one_pdf_may_have_is_refused_before_anything_is_logged(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover_desk, "_MAX_PDF_BYTES", 100_000)
+    conversation = await long_one(office, messages=3, text="a" * 40_000)
+    before = await office.events()
+    with pytest.raises(TooLongForPdf):
+        await office.desk().handed_over(conversation, (), ALL)
+    assert MKEvent.MK_READING_HANDED_OVER not in [event for event, _ in await office.events()][len(before) :]
+    handover = await office.desk().handed_over(conversation, (), ALL - {Part.PDF})
+    assert len([one async for one in handover.contents]) == 3
+    first = handover.conversation.messages[0].id
+    assert (await office.desk().handed_over(conversation, (first,), ALL)).parts == ALL
+
+
+async def test_a_message_that_is_disposed_of_under_way_breaks_the_package_off(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> tuple[()]:
+        return ()
+
+    handover = await office.desk().handed_over(await begun(office), (), ALL)
+    monkeypatch.setattr(MessageClientVault, "mail", gone)
+    with pytest.raises(UnknownRecord):
+        await unpacked(package(handover, None, ""))
 
 
 @given(st.text(max_size=400))
@@ -339,8 +394,7 @@ def invented(text: str = "Hej", subject: str = "Ärende", files: tuple[File, ...
         address="y:0203:habo.se",
         parts=ALL,
         readings={},
-        files={file.id: InMemory(b"x") for file in files},
-        raw={},
+        contents=Contents([Content(message, {file.id: InMemory(b"x") for file in files}, None)]),
         remote={},
         proofs=None,
         person=Person("anna", "Anna Ek"),
@@ -569,6 +623,26 @@ async def test_nothing_chosen_is_said_and_nothing_leaves(room: Mailroom) -> None
     answer = await anna.post(f"/conversation/{the_sip(room)}/package")
     assert (answer.status_code, "Välj vad som ska följa med" in answer.text) == (422, True)
     assert Act.HANDED_OVER not in [reading.act for _, reading in room.office.readings]
+
+
+async def test_a_conversation_that_is_too_long_for_a_pdf_is_said_to_be_and_the_rest_can_be_had(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_over = MemoryDesk.handed_over
+
+    async def long(
+        desk: MemoryDesk, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        if Part.PDF in parts:
+            raise TooLongForPdf
+        return await handed_over(desk, conversation, messages, parts)
+
+    monkeypatch.setattr(MemoryDesk, "handed_over", long)
+    anna, path = await room.visit(), f"/conversation/{the_sip(room)}/package"
+    refused = await anna.post(path, parts=["pdf", "files"])
+    assert refused.status_code == 422
+    assert "Samtalet är för långt för en PDF. Välj ett meddelande i taget" in refused.text
+    assert (await anna.post(path, parts=["files"])).status_code == 200
 
 
 async def test_without_the_optional_part_everything_else_can_be_had(

@@ -8,7 +8,8 @@ from typing import Any
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient import mail
 from samdrift.messageclient.handover.blocks import Block, blocks
-from samdrift.messageclient.mail import Act, HandOver, Message
+from samdrift.messageclient.handover.content import HandOver
+from samdrift.messageclient.mail import Act, Message
 from samdrift.messageclient.pages.delivery import event_words
 from samdrift.messageclient.pages.shown import Shown, kind, marked_here, party
 from samdrift.web.formats import SWEDEN
@@ -29,7 +30,10 @@ class Document:
     """A hand-over in words. Hidden characters in texts from other people are made visible."""
 
     def __init__(self, shown: Shown, handover: HandOver, site: str, digests: Mapping[str, str]) -> None:
-        """``shown`` has lasting Swedish texts; ``site`` names the organisation; ``digests`` are by file."""
+        """``shown`` has lasting Swedish texts; ``site`` names the organisation; ``digests`` are by file.
+
+        The messages of ``handover`` have their documents.
+        """
         self._shown = shown
         self._handover = handover
         self._site = site

@@ -1,7 +1,7 @@
 """The package of a hand-over: a ZIP file that is created while it is sent, and is never on a disk here.
 
-Only the PDF, which is typeset before the first byte is sent, is in memory as a whole. The manifest comes
-last, with the digest of every other file.
+Only the PDF, which is typeset before the first byte is sent, is in memory as a whole; messages are read a few
+at a time. The manifest comes last, with the digest of every other file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from samdrift.client.errors import InterfaceError, NotOffered
 from samdrift.contracts.errors import Temporary
 from samdrift.messageclient import content
-from samdrift.messageclient.mail import Document, HandOver, Identifier, Message, Part, Party
+from samdrift.messageclient.handover.content import Content, HandOver
+from samdrift.messageclient.mail import Document, Identifier, Message, Part, Party
 from samdrift.web.hostile import safe_name
 
 FORMAT = "samdrift hand-over"
@@ -81,10 +82,10 @@ class Archive:
         return self._out.taken()
 
 
-async def digests(handover: HandOver) -> dict[str, str]:
-    """Return the SHA-256 of each file, which the PDF lists before the files are sent."""
+async def digests(one: Content) -> dict[str, str]:
+    """Return the SHA-256 of each file of a message, which the PDF lists before the files are sent."""
     found = {}
-    for file, pieces in handover.files.items():
+    for file, pieces in one.files.items():
         digest = hashlib.sha256()
         async for piece in pieces:
             digest.update(piece)
@@ -101,8 +102,10 @@ async def package(handover: HandOver, pdf: bytes | None, readme: str) -> AsyncIt
     if pdf is not None:
         async for piece in archive.add(PDF, _whole(pdf)):
             yield piece
-    for number, message in enumerate(handover.conversation.messages, 1):
-        async for piece in writing.message(number, message):
+    number = 0
+    async for one in handover.contents:
+        number += 1
+        async for piece in writing.message(number, one):
             yield piece
     manifest = json.dumps(writing.manifest(), ensure_ascii=False, indent=2) + "\n"
     async for piece in archive.add(MANIFEST, _whole(manifest.encode("utf-8", "replace")), packed=True):
@@ -116,19 +119,19 @@ class _Writing:
         self._archive = archive
         self._messages: list[dict[str, Any]] = []
 
-    async def message(self, number: int, message: Message) -> AsyncIterator[bytes]:
+    async def message(self, number: int, one: Content) -> AsyncIterator[bytes]:
         """Yield the bytes for all parts of a message that are included in the package."""
-        handover, folder = self._handover, f"meddelande-{number}"
+        handover, message, folder = self._handover, one.message, f"meddelande-{number}"
         files: dict[str, str] = {}
         for document in message.documents:
             for file in document.files if Part.FILES in handover.parts else ():
                 name = f"{folder}/filer/{len(files) + 1}-{safe_name(file.name)}"
                 files[file.id] = name
-                async for piece in self._archive.add(name, handover.files[file.id]):
+                async for piece in self._archive.add(name, one.files[file.id]):
                     yield piece
         said = {"meddelande": f"{folder}/meddelande.json"}
-        if message.id in handover.raw:
-            async for piece in self._archive.add(said["meddelande"], handover.raw[message.id], packed=True):
+        if one.raw is not None:
+            async for piece in self._archive.add(said["meddelande"], one.raw, packed=True):
                 yield piece
         else:
             text = json.dumps(message_content(message, files), ensure_ascii=False, indent=2) + "\n"

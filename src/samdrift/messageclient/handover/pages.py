@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from samdrift.messageclient.desk import Changed, Desk
+from samdrift.messageclient.desk import Changed, Desk, TooLongForPdf
+from samdrift.messageclient.handover.content import HandOver
 from samdrift.messageclient.handover.document import Document
 from samdrift.messageclient.handover.package import digests, package
 from samdrift.messageclient.handover.pdf import NoPdf, Typesetter
-from samdrift.messageclient.mail import Conversation, HandOver, Part
+from samdrift.messageclient.mail import Conversation, Message, Part
 from samdrift.messageclient.pages import OpenDesk, routes_of
 from samdrift.messageclient.pages.frame import Frame, RouteOf, see
 from samdrift.messageclient.pages.handling import query_of, version_of
@@ -38,6 +40,9 @@ _PARTS = {
     Part.ORIGINAL: Phrase("Each message as it was sent, byte for byte"),
     Part.NOTES: Phrase("Notes, which have never been sent"),
 }
+_TOO_LONG = Phrase(
+    "The conversation is too long for one PDF. Choose one message at a time, or the package without the PDF."
+)
 _MAX_NUMBER = 256
 _USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
 
@@ -73,7 +78,11 @@ class HandOverPages:
             form.refuse("parts", Phrase("Choose what to include"))
             return await self._page(request, desk, form, 422)
         messages = (form["message"],) if form["message"] else ()
-        handover = await desk.handed_over(request.path_params["conversation"], messages, parts)
+        try:
+            handover = await desk.handed_over(request.path_params["conversation"], messages, parts)
+        except TooLongForPdf:
+            form.refuse("parts", _TOO_LONG)
+            return await self._page(request, desk, form, 422)
         try:
             pdf = await self._pdf(request, desk, handover)
         except NoPdf:
@@ -124,7 +133,12 @@ class HandOverPages:
             return None
         shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
         site = site_of(request).name
-        document = Document(shown, handover, site, await digests(handover))
+        messages, sums = list[Message](), dict[str, str]()
+        async for each in handover.contents:
+            messages.append(each.message)
+            sums |= await digests(each)
+        whole = replace(handover.conversation, messages=tuple(messages))
+        document = Document(shown, replace(handover, conversation=whole), site, sums)
         content = await asyncio.to_thread(document.content)
         return await self._typesetter.pdf(content, handover.organisation, desk.person.id)
 
