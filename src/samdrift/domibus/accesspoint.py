@@ -303,11 +303,13 @@ class WaitingMessages:
             self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
 
     def _forget_all_but(self, ids: Sequence[str]) -> None:
-        now = self._clock()
-        waiting = set(ids)
+        now, waiting = self._clock(), set(ids)
         self._known = {each: item for each, item in self._known.items() if each in waiting}
-        passed_over = self._passed_over.items()
-        self._passed_over = {each: until for each, until in passed_over if each in waiting and until > now}
+        self._passed_over = {
+            each: until
+            for each, until in self._passed_over.items()
+            if each in waiting and now < until <= now + _LATER
+        }
 
     async def _look_at(self, message_id: str) -> InboxItem | None:
         """Return a message by its header; ``None`` if it cannot be passed on now."""
@@ -438,7 +440,7 @@ class Watch:
         """
         now = self._clock()
         aged = [each for each, since in self._fresh.items() if now >= since + _FRESH]
-        if aged or self._asked is None or now >= self._asked + _ANEW:
+        if aged or self._asked is None or abs(now - self._asked) >= _ANEW:
             self._known = {each.envelope_id: each for each in await self._ask()}
             self._asked = now
         for each in aged:

@@ -18,6 +18,8 @@ _ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 _STAMPS = "tests/unit/installation/test_timestamping.py"
 _DIRECTORIES = "tests/unit/installation/test_directories.py"
 _RECONCILING = "tests/unit/installation/test_reconciling.py"
+_DOMIBUS_INBOX = "tests/unit/domibus/test_inbox.py"
+_DOMIBUS = "tests/unit/domibus/test_events.py"
 
 CLOCKS = (
     Mutant(
@@ -161,5 +163,21 @@ CLOCKS = (
         "if now < before:",
         "if False:",
         (f"{_RECONCILING}::test_all_are_compared_soon_after_a_clock_that_was_ahead_is_set_right",),
+    ),
+    Mutant(
+        "a message of Domibus passed over while the clock was ahead is reported when it is right",
+        "domibus/accesspoint.py",
+        "now < until <= now + _LATER",
+        "now < until",
+        (
+            f"{_DOMIBUS_INBOX}::test_what_was_passed_over_while_the_clock_was_ahead_is_told_of_when_it_is_right",
+        ),
+    ),
+    Mutant(
+        "the vault is asked for transfers to Domibus again when a clock that was ahead is right",
+        "domibus/accesspoint.py",
+        "abs(now - self._asked) >= _ANEW",
+        "now - self._asked >= _ANEW",
+        (f"{_DOMIBUS}::test_the_vault_is_asked_again_when_a_clock_that_was_ahead_is_right",),
     ),
 )

@@ -133,6 +133,15 @@ async def test_that_another_attempt_follows_is_told_when_it_can_be_noted(tmp_pat
         assert (await told(at))[0] is TransferState.QUEUED
 
 
+async def test_the_vault_is_asked_again_when_a_clock_that_was_ahead_is_right(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.later(days=1)
+        await events(at)
+        at.later(days=-1)
+        await events(at)
+        assert at.asked == 2
+
+
 async def test_the_vault_is_asked_only_when_something_may_have_changed(tmp_path: Path) -> None:
     """Each opening is an entry in the organisation's log."""
     async with desk(tmp_path) as at:

@@ -126,6 +126,18 @@ async def test_a_poll_waits_for_news(tmp_path: Path) -> None:
         assert [item.id for item in (await at.access_point.poll(0, 20)).inbox] == ["m@p"]
 
 
+async def test_what_was_passed_over_while_the_clock_was_ahead_is_told_of_when_it_is_right(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as at:
+        at.domibus.receive(incoming("m@p"))
+        at.later(days=1)
+        at.domibus.unmarkable.add("m@p")
+        assert await inbox(at, taken=("m@p",)) == []
+        at.later(days=-1)
+        assert await inbox(at) == ["m@p"]
+
+
 async def test_the_inbox_begins_after_what_cannot_be_taken_now(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         for number in range(25):
