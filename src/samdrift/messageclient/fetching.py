@@ -91,6 +91,10 @@ class _Trouble:
     again: datetime | None = None
     """Time before which the message is not requested again; ``None`` to request it at the next look."""
 
+    def waits(self, now: datetime) -> bool:
+        """Return whether the message is not requested now."""
+        return self.again is not None and now < self.again <= now + _MAX_PAUSE
+
 
 class Fetching:
     """Fetching of new messages for one organisation."""
@@ -209,7 +213,7 @@ class Fetching:
     def _due(self, missing: list[Head]) -> list[Head]:
         """Return the messages that may be fetched now; those that failed before come last."""
         now = self._clock()
-        waits = {each for each, one in self._troubled.items() if one.again is not None and one.again > now}
+        waits = {each for each, one in self._troubled.items() if one.waits(now)}
         due = [each for each in missing if each.remote_id not in waits]
         return sorted(due, key=lambda each: each.remote_id in self._troubled)
 
@@ -253,6 +257,7 @@ class Fetching:
         if len(self._troubled) == _MAX_REMEMBERED:
             self._troubled.clear()
         one = self._troubled.setdefault(listed.remote_id, _Trouble(now))
+        one.since = min(one.since, now)
         one.times += 1
         if one.times < _CERTAIN:
             return

@@ -20,6 +20,7 @@ _DIRECTORIES = "tests/unit/installation/test_directories.py"
 _RECONCILING = "tests/unit/installation/test_reconciling.py"
 _DOMIBUS_INBOX = "tests/unit/domibus/test_inbox.py"
 _DOMIBUS = "tests/unit/domibus/test_events.py"
+_FETCHING = "tests/unit/messageclient/test_fetching.py"
 
 CLOCKS = (
     Mutant(
@@ -179,5 +180,19 @@ CLOCKS = (
         "abs(now - self._asked) >= _ANEW",
         "now - self._asked >= _ANEW",
         (f"{_DOMIBUS}::test_the_vault_is_asked_again_when_a_clock_that_was_ahead_is_right",),
+    ),
+    Mutant(
+        "a message that failed while the clock was ahead is fetched when it is right",
+        "messageclient/fetching.py",
+        "now < self.again <= now + _MAX_PAUSE",
+        "now < self.again",
+        (f"{_FETCHING}::test_what_failed_while_the_clock_was_ahead_is_fetched_when_it_is_right",),
+    ),
+    Mutant(
+        "what is no message is kept ten minutes after a clock that was ahead is right",
+        "messageclient/fetching.py",
+        "        one.since = min(one.since, now)\n",
+        "",
+        (f"{_FETCHING}::test_what_is_no_message_is_kept_ten_minutes_after_a_clock_that_was_ahead_is_right",),
     ),
 )

@@ -278,6 +278,47 @@ async def test_many_that_are_not_handed_out_hold_up_no_other_and_are_asked_for_e
     assert events.count(MKEvent.MK_MESSAGE_NOT_FETCHED) == 4
 
 
+async def test_what_failed_while_the_clock_was_ahead_is_fetched_when_it_is_right(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await with_mailbox(installation, organisation)
+    service, moment = SparseService(), Moment()
+    service.receives()
+    service.failing = {"resource-1": 500}
+    async with service.running() as client:
+        fetch = fetcher(installation, organisation, client, moment)
+        moment.pass_(minutes=24 * 60)
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                await fetch.look()
+        service.failing.clear()
+        moment.pass_(minutes=-24 * 60)
+        assert (await fetch.look()).stored == 1
+
+
+async def test_what_is_no_message_is_kept_ten_minutes_after_a_clock_that_was_ahead_is_right(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await with_mailbox(installation, organisation)
+    service, moment = SparseService(), Moment()
+    service.receives()
+    service.raw |= {"resource-1": b"no JSON"}
+    async with service.running() as client:
+        fetch = fetcher(installation, organisation, client, moment)
+        moment.pass_(minutes=24 * 60)
+        for _ in range(3):
+            with pytest.raises(NotHandedOut):
+                await fetch.look()
+        moment.pass_(minutes=-24 * 60)
+        with pytest.raises(NotHandedOut):
+            await fetch.look()
+        moment.pass_(minutes=11)
+        unreadable = 0
+        with contextlib.suppress(NotHandedOut):
+            unreadable = (await fetch.look()).unreadable
+        assert unreadable == 1
+
+
 async def test_a_look_that_has_taken_its_time_goes_on_at_the_next(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
