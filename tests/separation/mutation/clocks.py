@@ -21,6 +21,7 @@ _RECONCILING = "tests/unit/installation/test_reconciling.py"
 _DOMIBUS_INBOX = "tests/unit/domibus/test_inbox.py"
 _DOMIBUS = "tests/unit/domibus/test_events.py"
 _FETCHING = "tests/unit/messageclient/test_fetching.py"
+_KEPT = "tests/unit/web/test_kept.py"
 
 CLOCKS = (
     Mutant(
@@ -194,5 +195,26 @@ CLOCKS = (
         "        one.since = min(one.since, now)\n",
         "",
         (f"{_FETCHING}::test_what_is_no_message_is_kept_ten_minutes_after_a_clock_that_was_ahead_is_right",),
+    ),
+    Mutant(
+        "metadata of a sign-in service fetched while the clock was ahead are fetched again when it is right",
+        "web/signin/kept.py",
+        "abs(now - self._fetched_at) > self._fresh",
+        "now - self._fetched_at > self._fresh",
+        (f"{_KEPT}::test_what_was_published_while_the_clock_was_ahead_is_fetched_again_when_it_is_right",),
+    ),
+    Mutant(
+        "a sign-in service asked while the clock was ahead is asked again when it is right",
+        "web/signin/kept.py",
+        "abs(now - self._tried_at) > _PAUSE",
+        "now - self._tried_at > _PAUSE",
+        (f"{_KEPT}::test_what_was_published_while_the_clock_was_ahead_is_fetched_again_when_it_is_right",),
+    ),
+    Mutant(
+        "metadata of a sign-in service from the future are not used while it is down",
+        "web/signin/kept.py",
+        "abs(now - self._fetched_at) > _STALE",
+        "now - self._fetched_at > _STALE",
+        (f"{_KEPT}::test_what_was_published_while_the_clock_was_ahead_is_fetched_again_when_it_is_right",),
     ),
 )

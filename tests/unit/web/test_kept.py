@@ -45,6 +45,23 @@ async def test_a_service_that_is_down_is_one_line_for_each_reason_and_outage(
     assert caplog.messages == [told + each for each in (down, broken, down)]
 
 
+async def test_what_was_published_while_the_clock_was_ahead_is_fetched_again_when_it_is_right() -> None:
+    now, published = NOW + timedelta(hours=2), "former"
+
+    async def fetch() -> str:
+        if not published:
+            raise ProviderUnavailable("unreachable")
+        return published
+
+    kept = Kept(fetch, lambda: now, "idp.habo.se:443")
+    assert await kept.now() == "former"
+    now, published = NOW, "metadata"
+    assert await kept.now() == "metadata"
+    now, published = NOW - timedelta(days=2), ""
+    with pytest.raises(ProviderUnavailable):
+        await kept.now()
+
+
 @pytest.mark.parametrize(
     ("answer", "lines"),
     [

@@ -51,7 +51,7 @@ class Kept(Generic[T]):
         """Return the value; raise :class:`ProviderUnavailable` if there is none that is recent enough."""
         async with self._fetching:  # Concurrent callers wait for the same request.
             now = self._clock()
-            if now - self._fetched_at > self._fresh and now - self._tried_at > _PAUSE:
+            if abs(now - self._fetched_at) > self._fresh and abs(now - self._tried_at) > _PAUSE:
                 self._tried_at = now
                 try:
                     self._value = await self._fetch()
@@ -62,6 +62,6 @@ class Kept(Generic[T]):
                     self._failure = str(failure)
                 else:
                     self._failure = ""
-        if self._value is None or now - self._fetched_at > _STALE:
+        if self._value is None or abs(now - self._fetched_at) > _STALE:
             raise ProviderUnavailable("the sign-in service does not answer", reported=True)
         return self._value
