@@ -137,8 +137,8 @@ class Webhooks:
                 for each in former:
                     del self._kept[each]  # Another process works here now; the log has its results.
                     self._next.pop(each, None)
-                due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
-                for each in due:
+                waits = {each for each, when in self._next.items() if now < when <= now + _NET}
+                for each in self._targets.keys() - waits:
                     if ours(each, Role.GOVERNANCE) and each not in looking:
                         looking[each] = tasks.create_task(self._looked(each, on_failure))
                 await asyncio.sleep(_EVERY.total_seconds())
@@ -183,7 +183,7 @@ class Webhooks:
                 await self._recall(organisation, kept, each, now)
         for each in begun:
             one = kept.waiting.get(each.id)
-            if one is not None and one.due <= now:
+            if one is not None and not now < one.due <= now + _LONGEST_PAUSE:
                 await self._attempt(organisation, kept, each, one)
 
     async def _recall(

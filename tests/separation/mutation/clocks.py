@@ -22,6 +22,7 @@ _DOMIBUS_INBOX = "tests/unit/domibus/test_inbox.py"
 _DOMIBUS = "tests/unit/domibus/test_events.py"
 _FETCHING = "tests/unit/messageclient/test_fetching.py"
 _KEPT = "tests/unit/web/test_kept.py"
+_WEBHOOKS = "tests/unit/governance/test_webhooks.py"
 
 CLOCKS = (
     Mutant(
@@ -216,5 +217,25 @@ CLOCKS = (
         "abs(now - self._fetched_at) > _STALE",
         "now - self._fetched_at > _STALE",
         (f"{_KEPT}::test_what_was_published_while_the_clock_was_ahead_is_fetched_again_when_it_is_right",),
+    ),
+    Mutant(
+        "an organisation's webhook is looked after again when a clock that was ahead is right",
+        "governance/webhooks.py",
+        "now < when <= now + _NET}",
+        "now < when}",
+        (
+            f"{_WEBHOOKS}::"
+            "test_a_webhook_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right",
+        ),
+    ),
+    Mutant(
+        "a webhook that failed while the clock was ahead is tried again when it is right",
+        "governance/webhooks.py",
+        "now < one.due <= now + _LONGEST_PAUSE",
+        "now < one.due",
+        (
+            f"{_WEBHOOKS}::"
+            "test_a_webhook_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right",
+        ),
     ),
 )

@@ -213,6 +213,25 @@ async def test_an_emergency_is_heard_of_and_nobody_is_looked_at_in_each_round(
     assert (len(house.receiver.posted), failures) == (1, [])
 
 
+async def test_a_webhook_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_EVERY", timedelta(seconds=0.01))
+    await house.begun()
+    house.receiver.answers = [503]
+    right, failures = house.town.house.now, list[BaseException]()
+    house.town.moment = right + timedelta(hours=9)
+    await house.webhooks._looked(house.town.organisation, failures.append)
+    assert len(house.receiver.posted) == 1
+    house.town.moment = right
+    async with in_background(house.webhooks.keep(failures.append), on_failure=failures.append):
+        for _ in range(6_000):
+            if len(house.receiver.posted) == 2:
+                break
+            await asyncio.sleep(0.01)
+    assert (len(house.receiver.posted), failures) == (2, [])
+
+
 async def test_a_webhook_that_does_not_answer_holds_up_no_other(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
