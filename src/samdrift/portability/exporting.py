@@ -227,7 +227,11 @@ class _Writing:
 
     async def _page(self, vault: Departure, part: Part, number: int, taken: Sequence[Taken]) -> None:
         records = [layout.Record(one.facts, _files(part, one)) for one in taken]
-        sums = [await self._archive.add(layout.page_file(part, number), layout.write_page(records))]
+        file, page = layout.page_file(part, number), layout.write_page(records)
+        if len(page) > layout.MOST_PAGE:
+            text = f"{file}: would have {len(page)} bytes, and an import reads at most {layout.MOST_PAGE}"
+            raise MoveError(MoveFault.DAMAGED, f"{text}; nothing was exported: report this to the developers")
+        sums = [await self._archive.add(file, page)]
         for one, record in zip(taken, records, strict=True):
             for name, member in record.files.items():
                 content = one.contents[name]

@@ -30,8 +30,12 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.json.sig"
 SIGNER_FILE = "certificate.pem"
 
-MOST_PAGE = 64 << 20
-"""Maximum number of bytes in a page: the facts of messages have no limit, but a page must fit in memory."""
+MOST_PAGE = 128 << 20
+"""Maximum number of bytes in a page.
+
+The largest record is a message of 30 MiB, in which each quotation mark takes four bytes here. Such a record
+is alone in its page.
+"""
 MOST_RECORDS = 1000
 """Maximum number of lines in a page; pages are written with at most half of it."""
 MOST_LINE = 1 << 20

@@ -8,6 +8,7 @@ _EVIDENCE = "tests/roles/test_evidence.py"
 _HOSTILE = "tests/unit/portability/test_hostile.py"
 _GROUNDS = "tests/unit/evidence/test_grounds.py"
 _CLOSING = "tests/unit/administration/test_closing.py"
+_PAGES = "tests/unit/vault/portability/test_pages.py::test_a_page_has_many_records_only_while_they_are_small"
 _SIGNATURES = "tests/unit/evidence/test_signatures.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
@@ -207,6 +208,55 @@ PROOF = (
         '            raise ValueError("what a certificate was judged by is not what is named in the log")',
         "            pass",
         (f"{_HOSTILE}::test_grounds_under_another_digest_are_refused",),
+    ),
+    Mutant(
+        "a page of an export has few bytes",
+        "vault/portability/parts.py",
+        "WHERE total <= {PAGE_BYTES} OR total = bytes",
+        "WHERE total IS NOT NULL",
+        (_PAGES,),
+    ),
+    Mutant(
+        "a large record has a page of an export for itself",
+        "vault/portability/parts.py",
+        " OR total = bytes",
+        "",
+        (_PAGES,),
+    ),
+    Mutant(
+        "a page of an export counts the delivery of mail",
+        "vault/portability/mailparts.py",
+        "for name in contents]\n        found",
+        "for name in contents[:1]]\n        found",
+        (_PAGES,),
+    ),
+    Mutant(
+        "a page of an export counts the steps of messages",
+        "vault/portability/departure.py",
+        "WHERE e.message = m.id AND e.direction = m.direction\n",
+        "WHERE false\n",
+        (_PAGES,),
+    ),
+    Mutant(
+        "a page of an export counts grounds",
+        "vault/portability/departure.py",
+        '_plain(parts.grounds_part(Role.ACCESS_POINT), "octet_length(content)")',
+        "_plain(parts.grounds_part(Role.ACCESS_POINT))",
+        (_PAGES,),
+    ),
+    Mutant(
+        "an export that could not be read again fails",
+        "portability/exporting.py",
+        "        if len(page) > layout.MOST_PAGE:\n",
+        "        if False:\n",
+        ("tests/unit/portability/test_moving.py::test_an_export_that_could_not_be_read_again_fails",),
+    ),
+    Mutant(
+        "the largest message fits in a page of an export",
+        "portability/layout.py",
+        "MOST_PAGE = 128 << 20",
+        "MOST_PAGE = 64 << 20",
+        ("tests/unit/portability/test_layout.py",),
     ),
     *(
         Mutant(

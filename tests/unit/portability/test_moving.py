@@ -18,7 +18,7 @@ from samdrift.audit.merkle import Frontier
 from samdrift.audit.notes import Note, SignedCheckpoint, VerifierKey
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.portability import exporting, manifest
+from samdrift.portability import exporting, layout, manifest
 from samdrift.portability.events import MoveEvent
 from samdrift.portability.importing import Storing
 from samdrift.vault.events import VaultEvent
@@ -328,6 +328,15 @@ async def test_an_export_that_fails_leaves_no_file(move: Move, monkeypatch: pyte
         await move.export()
     assert caught.value.fault is MoveFault.DAMAGED
     assert list(move.folder.iterdir()) == []
+
+
+async def test_an_export_that_could_not_be_read_again_fails(
+    move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MOST_PAGE", 100)
+    with pytest.raises(MoveError, match=r"ap/incoming/000001\.jsonl: would have \d+ bytes"):
+        await move.export()
+    assert not (move.folder / "export.age").exists()
 
 
 async def test_an_export_takes_no_name_that_another_file_has(move: Move) -> None:

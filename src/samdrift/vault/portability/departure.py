@@ -24,8 +24,6 @@ Key = Sequence[Value]
 _PAGE = 500
 _PAGE_WITH_CONTENTS = 100
 _PAGE_OF_GROUNDS = 40
-_MOST_BYTES = 4 << 20
-"""Limit on the bytes of sealed details in one page of messages; the last message may exceed it."""
 
 _LOG = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -58,16 +56,20 @@ SELECT to_jsonb(page) FROM (
 ) AS page
 """
 """Query for the last checkpoint and all cosigned ones; others prove nothing to third parties."""
-_MESSAGES = """
-SELECT to_jsonb(m) - '{before,details,body}'::text[], m.details, b.id, b.size, b.sealed FROM (
-    SELECT found.*, sum(length) OVER (ORDER BY id, direction) - length AS before FROM (
-        SELECT id, direction, status, conversation_id, ref_to_message_id, sender, recipient, document,
-               created_at, updated_at, dated_at, confidentiality, size, details IS NULL AS deleted, details,
-               body, coalesce(octet_length(details), 0) AS length
-        FROM messages WHERE (id, direction) > ($1, $2) ORDER BY id, direction LIMIT $3
-    ) AS found
-) AS m LEFT JOIN bodies b ON b.id = m.body WHERE m.before < $4 ORDER BY m.id, m.direction
+_FOUND_MESSAGES = """
+SELECT id, direction, status, conversation_id, ref_to_message_id, sender, recipient, document, created_at,
+       updated_at, dated_at, confidentiality, size, details IS NULL AS deleted, details, body,
+       coalesce(octet_length(details), 0) + coalesce((
+           SELECT sum(octet_length(e.details)) FROM status_events e
+           WHERE e.message = m.id AND e.direction = m.direction
+       ), 0) AS bytes
+FROM messages m WHERE (id, direction) > ($1, $2) ORDER BY id, direction LIMIT $3
 """
+_MESSAGES = f"""
+SELECT to_jsonb(m) - '{{bytes,total,details,body}}'::text[], m.details, b.id, b.size, b.sealed
+FROM ({parts.within_page(_FOUND_MESSAGES, "id, direction")}) AS m
+LEFT JOIN bodies b ON b.id = m.body ORDER BY m.id, m.direction
+"""  # noqa: S608
 _STATUS_EVENTS = """
 SELECT e.message, e.direction, to_jsonb(e.at), e.status, e.details
 FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
@@ -81,12 +83,17 @@ FROM (SELECT * FROM receipts WHERE id > $1 ORDER BY id LIMIT $2) AS r ORDER BY r
 _DIGESTS = "SELECT commitment, sealed FROM digests WHERE commitment > $1 ORDER BY commitment LIMIT $2"
 
 
-def _plain(part: Part) -> str:
-    """Return the query for a page of a part with records that are rows without contents."""
+def _plain(part: Part, length: str = "0") -> str:
+    """Return the query for a page of a part with records that are rows without contents.
+
+    ``length`` is the expression for the bytes of a row that may be large.
+    """
     columns, key = ", ".join(fact.name for fact in part.facts), ", ".join(part.key)
     after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
-    page = f"SELECT {columns} FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
-    return f"SELECT to_jsonb(page) FROM ({page} LIMIT ${len(part.key) + 1}) AS page"  # noqa: S608
+    limit = f"${len(part.key) + 1}"
+    found = f"SELECT *, {length} AS bytes FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
+    page = parts.within_page(f"{found} LIMIT {limit}", key)
+    return f"SELECT to_jsonb(f) FROM (SELECT {columns} FROM ({page}) AS page ORDER BY {key}) AS f"  # noqa: S608
 
 
 def _with_envelope(part: Part, waiting: str) -> str:
@@ -103,7 +110,7 @@ _ATTEMPTS, _EVENTS, _PEER_CERTIFICATES = map(_plain, (parts.ATTEMPTS, parts.EVEN
 _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
-_GROUNDS = _plain(parts.grounds_part(Role.ACCESS_POINT))
+_GROUNDS = _plain(parts.grounds_part(Role.ACCESS_POINT), "octet_length(content)")
 _RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
 _PERSONS = "SELECT id, mark, sealed, to_jsonb(seen_at) FROM persons WHERE id > $1 ORDER BY id LIMIT $2"
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
@@ -233,12 +240,10 @@ class MessageServiceDeparture(JudgingDeparture):
 
     async def messages(self, after: Key = ()) -> list[Taken]:
         """Return a page of messages with their steps and content; of a deleted one, only its facts."""
-        values = (*(after or ("", "")), _PAGE_WITH_CONTENTS, _MOST_BYTES)
-        rows = await self._snapshot.query(_MESSAGES, *values)
+        rows = await self._snapshot.query(_MESSAGES, *(after or ("", "")), _PAGE_WITH_CONTENTS)
         events = await self._status_events([row[0] for row in rows])
         sealer, found = self._snapshot.shelf.sealer, []
         for facts, details, *body in rows:
-            facts.pop("length")
             name = facts["id"], facts["direction"]
             facts |= messagerows.opened_details(details, *name, sealer)
             facts["events"] = events.get(name, [])

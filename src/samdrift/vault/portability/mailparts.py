@@ -25,7 +25,7 @@ from samdrift.vault.mailbonds import (
     require_bond,
 )
 from samdrift.vault.mailrecords import opened, sealed
-from samdrift.vault.portability.parts import Fact, Facts, Kind, Part, from_bytes
+from samdrift.vault.portability.parts import Fact, Facts, Kind, Part, from_bytes, within_page
 from samdrift.vault.sealing import Sealer
 
 _TIME, _NUMBER, _FLAG, _DOCUMENT = Kind.TIME, Kind.NUMBER, Kind.FLAG, Kind.DOCUMENT
@@ -66,7 +66,8 @@ class MailPart:
         """Return the query for a page of records."""
         part = self.part
         columns = [fact.name for fact in part.facts if fact not in (_CONTENT, _DELIVERY)]
-        sealed_columns = [*(["t.sealed"] if self.place else []), *(["t.delivery"] if self.delivery else [])]
+        contents = [*(["sealed"] if self.place else []), *(["delivery"] if self.delivery else [])]
+        sealed_columns = [f"t.{name}" for name in contents]
         if self.bond is not None:
             sealed_columns += ["t.bound", "t.body" if part.contents else "NULL"]
         facts = ", ".join(f"t.files AS {name}" if name == _FILE_COUNT else f"t.{name}" for name in columns)
@@ -79,10 +80,12 @@ class MailPart:
         )
         chosen = ", ".join([f"(SELECT to_jsonb(f) FROM (SELECT {facts}) AS f)", *sealed_columns, *body])  # noqa: S608
         order = ", ".join(f"t.{name}" for name in part.key)
-        return (
-            f"SELECT {chosen} FROM (SELECT * FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
-            f" LIMIT ${len(part.key) + 1}) AS t {join} ORDER BY {order}"
+        lengths = [f"coalesce(octet_length({name}), 0)" for name in contents]
+        found = (
+            f"SELECT *, {' + '.join(lengths) or 0} AS bytes FROM {part.name} WHERE ({key}) > ({after})"  # noqa: S608
+            f" ORDER BY {key} LIMIT ${len(part.key) + 1}"
         )
+        return f"SELECT {chosen} FROM ({within_page(found, key)}) AS t {join} ORDER BY {order}"  # noqa: S608
 
     def departing(self, row: Row, sealer: Sealer) -> tuple[Facts, tuple[Any, ...]]:
         """Return the facts of a row, and the id, size and stream of its body."""

@@ -24,8 +24,20 @@ from samdrift.wire.codes import ReceiptStatus
 Facts = dict[str, Any]
 Content = bytes | BodyReader
 
+PAGE_BYTES = 4 << 20
+"""Limit on the bytes of what others wrote in one page; a record with more of them is alone in a page."""
+
 _BYTES = re.compile(r"\\x([0-9a-f]{2})*")
 _LARGEST = 1 << 62
+
+
+def within_page(found: str, key: str) -> str:
+    """Return the query for the first of the ``found`` rows, in the order of ``key``, that share a page.
+
+    The query ``found`` states the length of each row as ``bytes``, which PostgreSQL knows without reading it.
+    """
+    summed = f"SELECT found.*, sum(bytes) OVER (ORDER BY {key}) AS total FROM ({found}) AS found"  # noqa: S608
+    return f"SELECT * FROM ({summed}) AS summed WHERE total <= {PAGE_BYTES} OR total = bytes"  # noqa: S608
 
 
 class Kind(StrEnum):
