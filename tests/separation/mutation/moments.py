@@ -17,6 +17,8 @@ _LEASES = "tests/unit/vault/test_leasing.py"
 _LIVES = "tests/unit/installation/test_lives.py"
 _WAKEUPS = "tests/unit/vault/test_wakeups.py"
 _NOT_RESTARTED = "test_a_server_that_cannot_be_restarted_for_a_while_is_tried_again_and_heard_afterwards"
+_SESSION = "tests/unit/vault/database/test_session.py"
+_LAST_HOST = "test_the_host_that_was_asked_last_refuses_a_login_whatever_its_name_and_the_others_say"
 _POSTGRES = "tests/unit/vault/database/test_postgres.py"
 
 MOMENTS = (
@@ -311,5 +313,29 @@ MOMENTS = (
         "            if then:\n                await self._run(then)\n",
         "",
         (f"{_MOMENTS}::test_a_notification_whose_moments_another_task_sends_meanwhile_is_sent",),
+    ),
+    Mutant(
+        "a server without a free connection does not count as one that refused a login",
+        "vault/database/cluster.py",
+        "if asked and not _known_cause(last)",
+        "if asked",
+        (
+            f"{_SESSION}::test_a_server_without_a_free_connection_has_refused_no_login",
+            f"{_SESSION}::test_a_database_that_does_not_exist_has_refused_no_login",
+        ),
+    ),
+    Mutant(
+        "the host that was asked last decides whether a login was refused",
+        "vault/database/cluster.py",
+        "if asked and not _known_cause(last)",
+        "if asked and not _known_cause(str(error))",
+        (f"{_SESSION}::{_LAST_HOST}",),
+    ),
+    Mutant(
+        "the name of a host is no sign of why a login failed",
+        "vault/database/cluster.py",
+        '_NAMES.sub("", said).lower()',
+        "said.lower()",
+        (f"{_SESSION}::{_LAST_HOST}",),
     ),
 )

@@ -34,11 +34,17 @@ _CAUSES = {
     "starting up": "the database is starting",
     "shutting down": "the database is shutting down",
     "too many clients": "the database has no free connections",
+    "too many connections": "the database has no free connections",
     "remaining connection slots": "the database has no free connections",
+    "does not exist": "the database does not exist",
     "certificate": "the database's certificate is not trusted",
     "does not support ssl": "the database does not offer TLS",
 }
 """Signs in an error of libpq, with the words that replace them."""
+_NAMES = re.compile(r'"[^"]*"')
+"""Names of hosts, logins and databases in an error, which may contain one of the signs."""
+_OTHER_ATTEMPTS = "Multiple connection attempts failed"
+"""Beginning of the errors of all hosts, which psycopg appends to that of the last one."""
 _STANDBY = "hot standby mode"
 _NO_DATABASE = re.compile(r'database ".*" does not exist')
 _NO_SCRAM = "authentication method requirement"
@@ -92,7 +98,15 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
     if _NO_DATABASE.search(str(error)):  # Likewise.
         return DatabaseMissing()
     asked = error.pgconn is not None and error.pgconn.used_password
-    return LoginRefused() if asked else VaultUnavailable(cause_of(error))
+    last, _, _ = str(error).partition(_OTHER_ATTEMPTS)
+    # A server also asks for the password before it reports that it has no free connection.
+    return LoginRefused() if asked and not _known_cause(last) else VaultUnavailable(cause_of(error))
+
+
+def _known_cause(said: str) -> str | None:
+    """Return the cause in our own words that an error of libpq shows a sign of, if any."""
+    signs = _NAMES.sub("", said).lower()
+    return next((words for sign, words in _CAUSES.items() if sign in signs), None)
 
 
 def cause_of(error: psycopg.Error) -> str:
@@ -100,8 +114,7 @@ def cause_of(error: psycopg.Error) -> str:
 
     The server's own text is not passed on, since it may repeat names and values.
     """
-    said = str(error).lower()
-    why = next((words for sign, words in _CAUSES.items() if sign in said), "no connection to the database")
+    why = _known_cause(str(error)) or "no connection to the database"
     if error.pgconn is None:
         return why
     try:

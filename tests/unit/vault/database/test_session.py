@@ -8,14 +8,22 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import pytest
 import pytest_asyncio
 
+from samdrift.vault.database.cluster import refused_login
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Byteas, Int4s, Int8s, Session, Texts
-from samdrift.vault.errors import EndedByDatabase, UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import (
+    EndedByDatabase,
+    LoginRefused,
+    UnknownRecord,
+    VaultRefused,
+    VaultUnavailable,
+)
 from tests.vaults import NOW, Installation
 
 
@@ -236,6 +244,57 @@ async def test_a_wrong_password_is_a_typed_error(installation: Installation) -> 
             await Session.connect(database.login(database.registry_login, "guess").address)
     finally:
         await database.stop()
+
+
+async def test_a_server_without_a_free_connection_has_refused_no_login(installation: Installation) -> None:
+    """A start then waits, and nobody is sent to look for a wrong password."""
+    database = installation.provisioner.database
+    login, limit = database.registry_login, "SELECT rolconnlimit FROM pg_roles WHERE rolname = %s"
+    async with installation.provisioner.beside() as administrator:
+        ((most,),) = await (await administrator.execute(limit.encode(), (login,))).fetchall()
+        await administrator.execute(f"ALTER ROLE {login} CONNECTION LIMIT 0".encode())
+        try:
+            with pytest.raises(VaultUnavailable) as caught:
+                await database.registry_session()
+        finally:
+            await administrator.execute(f"ALTER ROLE {login} CONNECTION LIMIT {most}".encode())
+    assert not isinstance(caught.value, LoginRefused)
+    assert caught.value.cause.startswith("the database has no free connections at ")
+    (await database.registry_session()).close()
+
+
+async def test_a_database_that_does_not_exist_has_refused_no_login(installation: Installation) -> None:
+    with pytest.raises(VaultUnavailable) as caught:
+        await installation.provisioner.database.administrators_connection("d" + "0" * 32)
+    assert not isinstance(caught.value, LoginRefused)
+
+
+class _Asked:
+    """A connection whose server asked for a password."""
+
+    used_password, host, port = True, b"certificate.example.se", b"5432"
+
+
+_REFUSED = 'connection to server at "certificate.example.se", port 5432 failed: FATAL: password of "x" wrong'
+_GONE = 'connection to server at "192.0.2.1", port 5432 failed: Connection refused'
+_FULL = 'connection failed: FATAL: too many connections for role "x"'
+_ALL = "Multiple connection attempts failed. All failures were:"
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (_REFUSED, True),
+        (f"{_REFUSED}\n{_ALL}\n- host: 'a': {_GONE}\n- host: 'b': {_REFUSED}", True),
+        (f"{_FULL}\n{_ALL}\n- host: 'a': {_REFUSED}\n- host: 'b': {_FULL}", False),
+    ],
+)
+def test_the_host_that_was_asked_last_refuses_a_login_whatever_its_name_and_the_others_say(
+    said: str, refused: bool
+) -> None:
+    """Otherwise the next of several passwords would not be tried while one host is down."""
+    error = psycopg.OperationalError(said, pgconn=cast(psycopg.pq.abc.PGconn, _Asked()))
+    assert isinstance(refused_login(error), LoginRefused) is refused
 
 
 async def terminate(installation: Installation, backend: int) -> None:
