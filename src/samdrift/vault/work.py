@@ -135,7 +135,7 @@ class UnitOfWork:
         statements = [*self._held, *asked]
         self._held.clear()
         if self._session is None:
-            self._session = await self._pool.borrow(self._login)
+            self._session = await self._borrowed()
             statements.insert(0, _BEGIN)
         try:
             return (await self._session.run(statements))[-len(asked) :]
@@ -237,7 +237,7 @@ class UnitOfWork:
         before, begun = list(self._held), self._session is not None
         self._held.clear()
         if self._session is None:
-            self._session = await self._pool.borrow(self._login)
+            self._session = await self._borrowed()
         first = [*before, _SAVEPOINT] if begun else [_BEGIN, *before]
         entries, if_seen = self._entries, list[Happening]()
         if asked:
@@ -334,7 +334,8 @@ class UnitOfWork:
     async def commit(self) -> None:
         """Make everything durable; an opening in which nothing was seen or done leaves no trace.
 
-        After a statement has failed nothing can be committed: the failure is raised again.
+        After a statement has failed, or had no connection, nothing can be committed: the failure is raised
+        again.
         """
         if self._failure is not None:
             await self.abandon()
@@ -405,6 +406,14 @@ class UnitOfWork:
             self._notify()
         await self._give_back(roll_back=False)
         return rows
+
+    async def _borrowed(self) -> Session:
+        """Return a session; without one nothing can be committed, as what was held back is gone."""
+        try:
+            return await self._pool.borrow(self._login)
+        except BaseException as error:
+            self._failure = error if isinstance(error, VaultError) else VaultUnavailable()
+            raise
 
     async def _alone(self, sql: str, values: Sequence[Value]) -> list[Row]:
         session = await self._pool.borrow(self._login)

@@ -338,4 +338,14 @@ MOMENTS = (
         "said.lower()",
         (f"{_SESSION}::{_LAST_HOST}",),
     ),
+    Mutant(
+        "what was held back for a connection that did not come is not left out of a commit",
+        "vault/work.py",
+        "            self._failure = error if isinstance(error, VaultError) else VaultUnavailable()\n",
+        "",
+        (
+            "tests/unit/vault/test_expected.py"
+            "::test_what_was_held_back_is_not_left_out_where_there_was_no_connection_for_it",
+        ),
+    ),
 )

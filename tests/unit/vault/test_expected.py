@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 
 import pytest
@@ -16,7 +17,8 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault import moments
-from samdrift.vault.accesspoint import News
+from samdrift.vault.accesspoint import AccessPointVault, News
+from samdrift.vault.database.pool import Login
 from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import SealBroken, VaultClosed, VaultRefused, VaultUnavailable
 from samdrift.vault.events import VaultEvent
@@ -434,3 +436,41 @@ async def test_nothing_is_read_while_something_is_supposed(
         with pytest.raises(RuntimeError):
             await vault.suppose(reading)
         assert await vault.message(one) is not None
+
+
+@pytest.mark.parametrize("failure", [VaultUnavailable("no socket"), TimeoutError()], ids=["away", "late"])
+@pytest.mark.parametrize("asked", ["look", "expected", "supposed"])
+async def test_what_was_held_back_is_not_left_out_where_there_was_no_connection_for_it(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    failure: Exception,
+) -> None:
+    """A caller may go on after the failure: then the opening fails as a whole at its end."""
+    item, pool = incoming(), installation.gate._pool
+
+    async def without_connection(login: Login) -> Session:
+        raise failure
+
+    async def accept(vault: AccessPointVault) -> None:
+        vault.record(RECEIVED, envelope=item.envelope_id)
+        await vault.accept(item, await body(vault), b"<receipt/>", now=NOW)
+
+    async def opened() -> None:
+        async with installation.open(organisation, AP) as vault:
+            vault._work.later("SELECT 1 / 0")
+            with monkeypatch.context() as patched, contextlib.suppress(VaultUnavailable, TimeoutError):
+                patched.setattr(pool, "borrow", without_connection)
+                if asked == "look":
+                    vault.record(RECEIVED, envelope=item.envelope_id)
+                    await vault.inbox(1)
+                elif asked == "expected":
+                    vault.expect()
+                    await accept(vault)
+                else:
+                    await vault.suppose(partial(accept, vault))
+
+    with pytest.raises(VaultUnavailable):
+        await opened()
+    assert await logged(installation, organisation) == []
