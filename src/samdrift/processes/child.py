@@ -115,7 +115,8 @@ class Child:
     async def start(self) -> bool:
         """Start the process; return whether it serves, as soon as it does or has ended.
 
-        A process that has done neither after five minutes hangs, and is killed.
+        A process that has done neither after five minutes hangs, and is killed, as is one that writes on and
+        on without a line end.
         """
         try:
             if self._prepare is not None:
@@ -147,6 +148,10 @@ class Child:
             return False
         except TimeoutError:
             _LOGGER.error("%s: hangs before it is ready and is killed", self.name)
+            self.kill()
+            return False
+        except ValueError:  # More was read than a stream reader keeps for one line.
+            _LOGGER.error("%s: writes something other than that it serves, and is killed", self.name)
             self.kill()
             return False
 

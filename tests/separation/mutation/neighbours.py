@@ -330,4 +330,14 @@ NEIGHBOURS = (
         "except VaultError as error:\n                if not isinstance(error, VaultError)",
         (f"{_MOMENTS}::test_after_a_fault_that_nobody_foresaw_moments_are_sent_too",),
     ),
+    Mutant(
+        "a process that writes without a line end stops no other",
+        "processes/child.py",
+        "        except ValueError:  # More",
+        "        except EOFError:  # More",
+        (
+            "tests/unit/processes/test_child.py"
+            "::test_one_that_writes_without_a_line_end_is_killed_and_the_other_runs_on",
+        ),
+    ),
 )

@@ -103,6 +103,31 @@ async def test_one_that_is_killed_is_started_again_and_the_other_runs_on(scene: 
     assert scene.runs("one") == scene.runs("other") == []
 
 
+async def test_one_that_writes_without_a_line_end_is_killed_and_the_other_runs_on(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    once = f"""
+import os, socket, sys, time
+channel = socket.socket(fileno=0)
+open(sys.argv[1] + f'-{{os.getpid()}}', 'w').close()
+if len([name for name in os.listdir({str(scene.folder)!r}) if name.startswith("one")]) == 2:
+    channel.sendall(b"x" * (1 << 20))
+    time.sleep(600)
+channel.send(b"serves\\n")
+"""
+    children = [scene.child("one", once + WAITS), scene.child("other", SERVES + WAITS)]
+    supervising = asyncio.create_task(supervise(children))
+    await until(lambda: len(scene.runs("one")) == len(scene.runs("other")) == 1)
+    (victim,), (witness,) = scene.runs("one"), scene.runs("other")
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: supervising.done() or len(scene.started("one")) == 3)
+    assert not supervising.done()
+    assert scene.runs("other") == [witness]
+    await until(lambda: len(scene.runs("one")) == 1)
+    await end(supervising)
+    assert "one: writes something other than that it serves, and is killed" in caplog.messages
+
+
 async def test_one_that_goes_on_failing_is_tried_on_and_on(scene: Scene) -> None:
     fails_later = f"{NOTES} sys.exit(3) if len(os.listdir({str(scene.folder)!r})) > 1 else None; "
     supervising = asyncio.create_task(supervise([scene.child("one", fails_later + SERVES)]))
