@@ -20,6 +20,8 @@ TRACED = frozenset(
 
 _LONGEST_FACT = 1000
 _NUMBERS = 1 << 63
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+"""Years of entries; times near them can be computed with in every time zone."""
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -55,8 +57,11 @@ class Happening:
         """Return the happening that :meth:`content` wrote; :class:`ValueError` for any other form."""
         try:
             fields = json.loads(content)
+            at = datetime.fromisoformat(fields["at"]).astimezone(UTC)
+            if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+                raise ValueError
             return cls(
-                at=datetime.fromisoformat(fields["at"]).astimezone(UTC),
+                at=at,
                 event=str(fields["event"]),
                 principal=str(fields["principal"]),
                 purpose=str(fields["purpose"]),

@@ -424,7 +424,7 @@ class LogVerifier:
         number = state.first + start - 1
         for leaf, record in zip(leaves, records, strict=True):
             number += 1
-            if leaf[0] != LEAF_VERSION or len(leaf) != _LEAF:
+            if len(leaf) != _LEAF or leaf[0] != LEAF_VERSION:
                 state.not_understood += 1
                 continue
             if leaf[_NUMBER] != b"\x02" + number.to_bytes(8):
@@ -453,7 +453,7 @@ class LogVerifier:
         state = self._state
         known = leaf[:1] == bytes((LEAF_VERSION,)) and len(leaf) == _LEAF and record
         state.first = int.from_bytes(leaf[1:9]) if known else state.chained + 1
-        facts = _facts(record[SALT:])
+        facts = _facts(record[SALT:]) if known else {}
         named = {"entries": str(state.head[0]), "head": state.head[1]}
         if facts.get("event") != LogEvent.LOG_TREE_BEGUN or facts.get("ids") != named:
             self._stop(1, "the first entry of the tree does not match the entries before it")
@@ -485,15 +485,16 @@ class LogVerifier:
             return
         try:
             retention, through, count = disposal_in(facts.get("ids"))
-        except ValueError:
-            self._wrong(number, "it is a decision to dispose of entries but does not say which")
+            at = datetime.fromisoformat(facts["at"]).isoformat(timespec="microseconds")
+        except (KeyError, TypeError, ValueError):
+            self._wrong(number, "it is a decision to dispose of entries but does not say which or when")
             return
         decisions = self._state.decisions.setdefault(retention, [])
         after = decisions[-1].through if decisions else 0
         if not after < through < number or count < 0 or retention == _ABOUT_THE_LOG:
             self._wrong(number, "it is a decision to dispose of entries that cannot be disposed of")
             return
-        decisions.append(_Decided(number, str(facts["at"]), through, count))
+        decisions.append(_Decided(number, at, through, count))
 
     def _state_key(self, ids: Any) -> None:
         key, digest = (ids.get("key"), ids.get("statement")) if isinstance(ids, dict) else ("", "")
@@ -554,7 +555,7 @@ def disposal_in(ids: Any) -> tuple[Retention, int, int]:
     """
     try:
         return Retention[ids["class"].upper()], int(ids["through"]), int(ids["entries"])
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise ValueError("not a decision to dispose of entries") from None
 
 

@@ -12,6 +12,7 @@ _GATHERING = "tests/unit/administration/test_logexport.py"
 _SECTIONS = "tests/unit/evidence/test_sections.py"
 _SECTION = f"{_SECTIONS}::test_evidence_with_a_section_over_entries_that_were_disposed_of_holds"
 _MISSED = f"{_SECTIONS}::test_facts_of_a_section_that_no_decision_disposed_of_are_missed"
+_CRAFTED = "tests/unit/cli/test_crafted_logs.py"
 _MODULE = "audit/logverifying.py"
 _INTERRUPTED = "test_a_verification_that_was_interrupted_after_any_part_ends_with_the_same_verdict"
 
@@ -239,5 +240,42 @@ LOGVERIFICATION = (
         "if entry.retention == Retention.LOG and entry.event",
         "if entry.event",
         (f"{_SECTIONS}::test_what_only_names_a_decision_is_none",),
+    ),
+    Mutant(
+        "log verify: an entry may be empty",
+        _MODULE,
+        "if len(leaf) != _LEAF or leaf[0] != LEAF_VERSION:",
+        "if leaf[0] != LEAF_VERSION or len(leaf) != _LEAF:",
+        (f"{_CRAFTED}::test_an_entry_whose_form_is_not_known_is_only_a_leaf",),
+    ),
+    Mutant(
+        "log verify: the tree begins with an entry whose form is known",
+        _MODULE,
+        "facts = _facts(record[SALT:]) if known else {}",
+        "facts = _facts(record[SALT:])",
+        (f"{_CRAFTED}::test_a_tree_begins_with_an_entry_that_is_known",),
+    ),
+    Mutant(
+        "log verify: a decision says when",
+        _MODULE,
+        'at = datetime.fromisoformat(facts["at"]).isoformat(timespec="microseconds")',
+        'at = str(facts.get("at"))',
+        (f"{_CRAFTED}::test_a_decision_that_does_not_say_when_is_wrong",),
+    ),
+    Mutant(
+        "log verify: a decision is up to a number",
+        _MODULE,
+        "    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):\n"
+        '        raise ValueError("not a decision',
+        "    except (KeyError, TypeError, AttributeError, ValueError):\n"
+        '        raise ValueError("not a decision',
+        (f"{_CRAFTED}::test_a_decision_up_to_no_number_is_wrong",),
+    ),
+    Mutant(
+        "logs: an entry has a time that can be computed with",
+        "audit/entries.py",
+        "if not _FIRST_YEAR <= at.year <= _LAST_YEAR:",
+        "if False:",
+        (f"{_CRAFTED}::test_an_entry_at_the_end_of_time_cannot_be_used",),
     ),
 )

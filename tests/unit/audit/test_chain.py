@@ -103,10 +103,20 @@ def test_a_change_of_any_field_shows(change: dict[str, object]) -> None:
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=50)
 
 
-@given(st.dictionaries(TEXTS, TEXTS, max_size=4), st.datetimes(timezones=st.just(UTC)), TEXTS)
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC))
+
+
+@given(st.dictionaries(TEXTS, TEXTS, max_size=4), TIMES, TEXTS)
 def test_content_reads_back_as_it_was(facts: dict[str, str], at: datetime, principal: str) -> None:
     happening = Happening(at, "ap:transfer:queued", principal, "send", facts)
     assert Happening.parse(happening.content()) == happening
+
+
+@pytest.mark.parametrize("at", [datetime(1969, 12, 31, 23, 59), datetime(9999, 1, 1)])
+def test_an_entry_has_a_time_that_can_be_computed_with(at: datetime) -> None:
+    happening = Happening(at.replace(tzinfo=UTC), "ap:transfer:queued", "worker:ap", "send", {})
+    with pytest.raises(ValueError, match="not the content"):
+        Happening.parse(happening.content())
 
 
 @given(st.text(max_size=20))
