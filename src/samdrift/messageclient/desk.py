@@ -409,13 +409,19 @@ class Desk(Protocol):
         """Return the distribution lists that the person can use, by name."""
 
     async def keep_list(self, kept: RecipientList) -> str:
-        """Store a distribution list, which has an empty id if it is new, and return its id."""
+        """Store a distribution list, which has an empty id if it is new, and return its id.
+
+        Raises :class:`TooManyKept` for more lists, or more recipients in one, than allowed.
+        """
 
     async def drop_list(self, kept: str) -> None:
         """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         """Return matching addresses, ignoring accents, the most used first."""
+
+    async def correspondent(self, key: str) -> Recipient | None:
+        """Return the address with an organisation's and its own identifier, or ``None`` if it is unknown."""
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
         """Mark an address as a favourite of the person, or remove the mark."""

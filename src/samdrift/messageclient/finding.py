@@ -133,22 +133,9 @@ class FindingDesk:
 
         If none matches, return near matches, for misspelt input.
         """
-        scope = self._scope
-        async with scope.open(Purpose.READ) as vault:
-            if not await scope.mailboxes(vault, *OF_MAILBOX):
-                raise NotHere("correspondents", "")
-            used = await vault.addresses()
-            favourites = await vault.favourites(scope.person.id)
+        used, favourites, recipients = await self._addresses()
         known = {each: one for one, each in ((one, address_key(recipient_of(one.content))) for one in used)}
         liked = {address_key(recipient_of(one)) for one in favourites}
-        recipients = {
-            address_key(one): one
-            for one in (
-                *(recipient_of(one.content) for one in used),
-                *map(recipient_of, favourites),
-                *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
-            )
-        }
         wanted = words_of(words)
         texts = {
             key: folded(" ".join((*key, one.organisation_name, one.address_name)))
@@ -164,6 +151,32 @@ class FindingDesk:
             for key in fitting or near
         ]
         return tuple(sorted(found, key=_rank)[:limit])
+
+    async def correspondent(self, key: str) -> Recipient | None:
+        """Return a known address by its key; see :class:`~samdrift.messageclient.desk.Desk`."""
+        _, _, recipients = await self._addresses()
+        organisation, _, address = key.partition(" ")
+        return recipients.get((organisation, address))
+
+    async def _addresses(
+        self,
+    ) -> tuple[Sequence[AddressRecord], Sequence[Content], dict[tuple[str, str], Recipient]]:
+        """Return the addresses written to, the person's favourites, and all known addresses by their keys."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            if not await scope.mailboxes(vault, *OF_MAILBOX):
+                raise NotHere("correspondents", "")
+            used = await vault.addresses()
+            favourites = await vault.favourites(scope.person.id)
+        recipients = {
+            address_key(one): one
+            for one in (
+                *(recipient_of(one.content) for one in used),
+                *map(recipient_of, favourites),
+                *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
+            )
+        }
+        return used, favourites, recipients
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
         """Mark an address as a favourite of the person, or remove the mark."""

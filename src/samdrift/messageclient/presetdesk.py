@@ -156,7 +156,9 @@ class PresetDesk:
     async def keep_list(self, kept: RecipientList) -> str:
         """Store a distribution list, which has an empty id if it is new, and return its id."""
         scope = self._scope
-        kept = replace(kept, name=kept.name[:MAX_NAME], recipients=kept.recipients[:MAX_RECIPIENTS])
+        if len(kept.recipients) > MAX_RECIPIENTS:
+            raise TooManyKept(MAX_RECIPIENTS)
+        kept = replace(kept, name=kept.name[:MAX_NAME])
         async with scope.open(Purpose.PROCESS) as vault:
             if kept.id:
                 kept = replace(kept, mailbox=(await self._list(vault, kept.id)).mailbox)

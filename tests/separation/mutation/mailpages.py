@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _SIZE = "tests/unit/messageclient/test_message_size.py"
+_PRESETS = "tests/unit/messageclient/test_presets.py"
 _PAGES = "tests/unit/messageclient/test_mail_pages.py"
 _RETURNED = "tests/unit/messageclient/test_returned.py"
 
@@ -39,10 +40,17 @@ MAIL_PAGES = (
     ),
     Mutant(
         "a recipient is one that the address book has",
-        "messageclient/pages/writing.py",
-        "        if key_of(found.recipient) == key:\n",
-        "        if True:\n",
-        (f"{_PAGES}::test_an_address_that_the_book_does_not_have_is_not_added",),
+        "messageclient/finding.py",
+        "return recipients.get((organisation, address))",
+        "return recipients.get((organisation, address), Recipient(organisation, address))",
+        (f"{_PRESETS}::test_an_address_is_added_although_many_organisations_have_one_of_the_same_name",),
+    ),
+    Mutant(
+        "a list that is full is not cut off",
+        "messageclient/presetdesk.py",
+        "            raise TooManyKept(MAX_RECIPIENTS)\n",
+        "            kept = replace(kept, recipients=kept.recipients[:MAX_RECIPIENTS])\n",
+        (f"{_PRESETS}::test_a_list_that_is_full_takes_no_more_and_says_so",),
     ),
     Mutant(
         "what was kept of a message is cleaned before it is shown",

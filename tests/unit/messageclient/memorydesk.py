@@ -770,6 +770,10 @@ class MemoryDesk:
         found = [each for each in self._office.book if plain(words) in plain(str(each.recipient))]
         return tuple(sorted(found, key=lambda each: (not each.favourite, -each.used))[:limit])
 
+    async def correspondent(self, key: str) -> Recipient | None:
+        found = (each.recipient for each in self._office.book)
+        return next((one for one in found if f"{one.organisation} {one.address}" == key), None)
+
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
         self._office.book = [
             replace(each, favourite=favourite) if each.recipient == recipient else each

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import presetdesk
+from samdrift.messageclient.content import address_mark, recipient_content, recipient_of
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import DraftContent, Folder, Recipient, RecipientList
+from samdrift.messageclient.pages.draftforms import key_of
 from samdrift.messageclient.selections import ME, NOBODY, Selection, State
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -208,3 +211,55 @@ async def test_views_and_lists_are_kept_and_used_on_pages(whole: Whole) -> None:
     await _removed_when_asked(anna, place, "Ta bort listan?")
     assert (await anna.get(place)).status_code == 404
     assert hrefs(await anna.get("/lists"), '/list/[^"]+') == []
+
+
+def many(count: int, address: str = "") -> list[Recipient]:
+    return [
+        Recipient(f"0203:x{n:03}.se", address or f"a:0203:x{n:03}.se", f"Kommun {n:03}", f"Skola {n:03}")
+        for n in range(count)
+    ]
+
+
+async def used(whole: Whole, recipients: Sequence[Recipient]) -> None:
+    """Record that the organisation has written to addresses."""
+    async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
+        for each in recipients:
+            vault.use_address(address_mark(each), recipient_content(each), now=whole.clock())
+
+
+async def test_a_list_that_is_full_takes_no_more_and_says_so(whole: Whole) -> None:
+    await used(whole, many(51))
+    await whole.give("anna", SOC, Right.READ, Right.WRITE)
+    anna = await whole.visit("anna")
+    made = (await anna.post("/lists", name="Alla", mailbox="")).headers["location"]
+    for each in many(50):
+        assert (await anna.post(made, add=key_of(each))).status_code == 303
+    refused = await anna.post(made, add=key_of(many(51)[50]))
+    assert refused.status_code == 422
+    assert "En lista har högst 50 mottagare. Ta bort någon först, eller gör en lista till." in refused.text
+    page = await anna.get(made)
+    assert ("Skola 049" in page.text, "Skola 050" in page.text) == (True, False)
+
+
+async def test_an_address_is_added_although_many_organisations_have_one_of_the_same_name(
+    whole: Whole,
+) -> None:
+    await used(whole, many(25, "registrator"))
+    await whole.give("anna", SOC, Right.READ, Right.WRITE)
+    anna = await whole.visit("anna")
+    key = key_of(many(25, "registrator")[23])
+    made = (await anna.post("/lists", name="Alla", mailbox="")).headers["location"]
+    await anna.post(made, add=key)
+    assert f'name="remove" value="{key}"' in (await anna.get(made)).text
+    assert (await anna.post(made, add="0203:x023.se nowhere")).status_code == 303
+    assert "nowhere" not in (await anna.get(made)).text
+    draft = (await anna.post(f"/mailbox/{SOC}/write")).headers["location"]
+    form = await anna.get(draft)
+    version = re.search(r'name="version" value="([0-9]+)"', form.text)
+    assert version is not None
+    await anna.post(draft, version=version[1], add=key, subject="", text="")
+    assert f'name="remove" value="{key}"' in (await anna.get(draft)).text
+    await anna.post("/addresses/favourite", key=key, favourite="yes")
+    async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
+        (liked,) = await vault.favourites(await whole.person("anna"))
+    assert address_mark(recipient_of(liked)) == key

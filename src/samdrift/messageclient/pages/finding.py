@@ -128,9 +128,7 @@ class Finding:
     async def favourite(self, request: Request, desk: Desk) -> Response:
         """Mark an address as a favourite, or remove the mark."""
         form = await received(request)
-        organisation, _, address = form["key"].partition(" ")
-        found = await desk.correspondents(address)
-        for each in found:
-            if key_of(each.recipient) == f"{organisation} {address}":
-                await desk.set_favourite(each.recipient, favourite=form["favourite"] == "yes")
+        found = await desk.correspondent(form["key"])
+        if found is not None:
+            await desk.set_favourite(found, favourite=form["favourite"] == "yes")
         return see("/addresses")

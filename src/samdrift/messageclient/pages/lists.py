@@ -63,7 +63,17 @@ class Lists:
         form = await received(request)
         kept = await _one(request, desk)
         if form["add"]:
-            await desk.keep_list(await _with(desk, kept, form["add"]))
+            try:
+                await desk.keep_list(await _with(desk, kept, form["add"]))
+            except TooManyKept as full:
+                form.refuse(
+                    "find",
+                    Phrase(
+                        "A list has at most %(most)s recipients. Remove one first, or make another list.",
+                        {"most": full.most},
+                    ),
+                )
+                return await self._page(request, desk, kept, form, 422)
         elif form["remove"]:
             left = tuple(each for each in kept.recipients if key_of(each) != form["remove"])
             await desk.keep_list(replace(kept, recipients=left))
@@ -161,7 +171,5 @@ async def _with(desk: Desk, kept: RecipientList, key: str) -> RecipientList:
     """Return a list with one more recipient, which is added only if it is in the address book."""
     if any(key_of(each) == key for each in kept.recipients):
         return kept
-    for found in await desk.correspondents(key.partition(" ")[2]):
-        if key_of(found.recipient) == key:
-            return replace(kept, recipients=(*kept.recipients, found.recipient))
-    return kept
+    found = await desk.correspondent(key)
+    return kept if found is None else replace(kept, recipients=(*kept.recipients, found))

@@ -515,13 +515,10 @@ async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftC
     """Return the content with one more recipient, which is added only if it is in the address book."""
     if key.startswith(LIST):
         return await _with_list(desk, content, key.removeprefix(LIST))
-    address = key.partition(" ")[2]
     if any(key_of(each) == key for each in content.recipients):
         return content
-    for found in await desk.correspondents(address):
-        if key_of(found.recipient) == key:
-            return replace(content, recipients=(*content.recipients, found.recipient))
-    return content
+    found = await desk.correspondent(key)
+    return content if found is None else replace(content, recipients=(*content.recipients, found))
 
 
 async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftContent:
