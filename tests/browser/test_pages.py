@@ -297,6 +297,30 @@ async def test_files_are_dropped_and_pasted_and_the_room_that_is_left_is_shown(g
     assert [sink.bytes for _, sink in gallery.gallery.files] == [3_000_000, 6_000_000]
 
 
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [("Anna\\t12\\nBo\\t13", False), ("", True), ("Bild.png", True), ("/home/anna/Bild.png", True)],
+    ids=["cells of a spreadsheet", "a picture", "a file by its name", "a file by its path"],
+)
+async def test_a_picture_beside_a_text_that_is_pasted_is_left_out(
+    gallery: Served, text: str, taken: bool
+) -> None:
+    """A spreadsheet brings cells as a text and as a picture; a file may come with its name as a text."""
+    bring = """
+        text => {
+            const brought = new DataTransfer();
+            if (text) brought.setData('text/plain', text);
+            brought.items.add(new File([new Uint8Array(10)], 'Bild.png', {type: 'image/png'}));
+            const more = {bubbles: true, cancelable: true, clipboardData: brought};
+            document.querySelector('#text').dispatchEvent(new ClipboardEvent('paste', more));
+            return document.querySelector('input[type=file]').files.length;
+        }
+    """
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/compose"))
+        assert await page.evaluate(bring, text) == taken
+
+
 async def test_a_menu_closes_on_escape_and_gives_the_focus_back(gallery: Served) -> None:
     async with gallery.visitor() as page:
         await page.goto(gallery.address("/list"))

@@ -20,8 +20,20 @@ function gather(input, form) {
     if (add(input, event.dataTransfer)) event.preventDefault();
   });
   form.addEventListener("paste", (event) => {
-    if (add(input, event.clipboardData)) event.preventDefault();
+    if (!hasText(event.clipboardData) && add(input, event.clipboardData)) event.preventDefault();
   });
+}
+
+/**
+ * A spreadsheet brings cells as a text, and as a picture that is not meant to be attached. A file that is copied
+ * may come with its name, or its path, as a text.
+ * @param {DataTransfer | null} brought
+ * @returns {boolean} whether there is a text other than the names of the files
+ */
+function hasText(brought) {
+  const names = [...(brought?.files ?? [])].map((file) => file.name);
+  const lines = brought?.getData("text/plain").split(/[\r\n]+/) ?? [];
+  return lines.some((line) => line !== "" && !names.includes(line.split(/[/\\]/).pop() ?? ""));
 }
 
 /**
