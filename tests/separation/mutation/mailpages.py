@@ -46,6 +46,16 @@ MAIL_PAGES = (
         (f"{_PRESETS}::test_an_address_is_added_although_many_organisations_have_one_of_the_same_name",),
     ),
     Mutant(
+        "news that a person may not read is confirmed before sending",
+        "messageclient/pages/templates/review.html",
+        "{% elif may_send and not news_up_to %}",
+        "{% elif may_send and not news %}",
+        (
+            "tests/unit/messageclient/test_pages_over_vault.py"
+            "::test_one_who_may_write_but_not_read_confirms_that_there_is_news_and_sends",
+        ),
+    ),
+    Mutant(
         "a list that is full is not cut off",
         "messageclient/presetdesk.py",
         "            raise TooManyKept(MAX_RECIPIENTS)\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest_asyncio
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.mail import DraftStage, Folder
+from samdrift.rights import Right
 from samdrift.web.guards import session_of
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
@@ -152,3 +154,27 @@ async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault)
     assert second["refToMessageId"] == first["messageId"]
     assert second["conversationId"] == first["conversationId"]
     assert second["recipientAttention"] == first["recipientAttention"]
+
+
+async def test_one_who_may_write_but_not_read_confirms_that_there_is_news_and_sends(room: OverVault) -> None:
+    office = room.vaults
+    await office.receives(label="Sak", conversation="c", message_id="m1")
+    (line,) = (await office.desk("anna").lines(Folder.OPEN, "box")).lines
+    (message,) = (await office.desk("anna").conversation(line.id)).messages
+    draft = await office.desk("anna").reply(message.id)
+    content = replace(draft.content, subject="Sv", text="Svar")
+    await office.desk("anna").save_draft(draft.id, draft.version, content)
+    await office.receives(label="Hemlig rubrik", conversation="c", message_id="m2")
+    office.given["bo", "box"] = frozenset({Right.WRITE})
+    bo, place = await room.visit(BO), f"/draft/{draft.id}"
+    await bo.post(f"{place}/take-over")
+    version = version_in((await bo.get(f"{place}/review")).text)
+    refused = await bo.post(f"{place}/send", version=version)
+    assert refused.status_code == 409
+    assert "Något nytt har kommit i samtalet, som du inte får läsa." in refused.text
+    assert "Hemlig rubrik" not in refused.text
+    assert f'action="{place}/send"' not in refused.text
+    shown = re.search(r'name="messages" value="(\d+)"', refused.text)
+    assert shown is not None
+    await bo.post(f"{place}/news-read", version=version, messages=shown[1])
+    assert (await bo.post(f"{place}/send", version=version)).headers["location"] == f"{place}/sending"
