@@ -27,13 +27,16 @@ class Watched:
     silences: tuple[Span, ...] = ()
 
     def facts(self) -> dict[str, str]:
-        """Return it as the facts of a log entry; silences are in seconds from the start of the period."""
+        """Return it as the facts of a log entry; silences are in seconds from the start of the period.
+
+        Times are exact, so that a silence over the end of a period meets its continuation in the next one.
+        """
         start, end = self.span
-        seconds = ((int((each - start).total_seconds()) for each in silence) for silence in self.silences)
+        seconds = (((each - start).total_seconds() for each in silence) for silence in self.silences)
         return {
-            "since": start.isoformat(timespec="seconds"),
-            "until": end.isoformat(timespec="seconds"),
-            "silences": " ".join(f"{first}-{last}" for first, last in seconds),
+            "since": start.isoformat(),
+            "until": end.isoformat(),
+            "silences": " ".join(f"{first:f}-{last:f}" for first, last in seconds),
         }
 
     @classmethod
@@ -42,7 +45,7 @@ class Watched:
         start, end = (datetime.fromisoformat(facts[name]) for name in ("since", "until"))
         pairs = (each.split("-") for each in facts["silences"].split())
         silences = (
-            (start + timedelta(seconds=int(first)), start + timedelta(seconds=int(last)))
+            (start + timedelta(seconds=float(first)), start + timedelta(seconds=float(last)))
             for first, last in pairs
         )
         return cls((start, end), tuple(silences))

@@ -37,6 +37,16 @@ CONSOLE = (
         (f"{_OUTAGES}::test_an_outage_is_withdrawn_also_when_every_organisation_has_left",),
     ),
     Mutant(
+        "a silence over the end of an hour is recorded exactly",
+        "console/availability.py",
+        "(((each - start).total_seconds() for each in silence)",
+        "((int((each - start).total_seconds()) for each in silence)",
+        (
+            "tests/unit/console/test_watching.py"
+            "::test_a_silence_over_the_end_of_an_hour_is_as_long_in_the_log_as_it_was",
+        ),
+    ),
+    Mutant(
         "only the operator's staff sign in to the console",
         "console/staff.py",
         "        if name is None:\n            raise SignInFailed(Fault.PERSON)\n",

@@ -65,10 +65,12 @@ def test_a_silence_over_the_end_of_an_hour_is_one_outage() -> None:
     assert month.outages == ((at(0, 59, 54), at(1, 0, 6)),)
 
 
-def test_a_watch_is_read_back_from_the_log_to_the_second() -> None:
-    watched = Watched((at(0), at(1)), ((at(0, 1), at(0, 2)), (at(0, 30), at(0, 30, 12))))
+def test_a_watch_is_read_back_from_the_log_as_it_was() -> None:
+    watched = Watched((at(0, 0, 0.1), at(1)), ((at(0, 1), at(0, 2)), (at(0, 30, 0.000001), at(0, 30, 12.7))))
     assert Watched.read(watched.facts()) == watched
     assert Watched.read(Watched((at(0), at(1))).facts()) == Watched((at(0), at(1)))
+    earlier = {"since": at(0).isoformat(), "until": at(1).isoformat(), "silences": "60-120"}
+    assert Watched.read(earlier) == Watched((at(0), at(1)), ((at(0, 1), at(0, 2)),))
 
 
 def some_spans() -> st.SearchStrategy[list[Span]]:

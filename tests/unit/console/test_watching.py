@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config, SocketAddress
-from samdrift.console.availability import Watched
+from samdrift.console.availability import Watched, month_of
 from samdrift.console.watching import EVERY, Watch, reached
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import ControlRefused
@@ -83,6 +83,21 @@ async def test_each_hour_is_an_entry_and_a_silence_goes_on_over_its_end() -> Non
     assert ground.entries == [Watched((at(0), at(3600)), ((at(3580), at(3600)),))]
     (rest,) = ground.watch.now()
     assert rest == Watched((at(3600), at(3620)), ((at(3600), at(3620)),))
+
+
+@pytest.mark.parametrize("microsecond", range(0, 1_000_000, 100_000))
+async def test_a_silence_over_the_end_of_an_hour_is_as_long_in_the_log_as_it_was(microsecond: int) -> None:
+    """Looks are never at whole seconds, and a silence of 12 seconds is an outage on whichever side it is."""
+    ground = Ground(now=START + timedelta(microseconds=microsecond))
+    await ground.looks(899)
+    ground.now += timedelta(milliseconds=700)
+    begun = ground.now
+    await ground.looks(3, answers=False)
+    await ground.looks(2)
+    ground.watch._end()
+    await ground.watch.record()
+    month = month_of((START, START + timedelta(days=1)), ground.entries, [])
+    assert month.outages == ((begun, begun + 3 * EVERY),)
 
 
 async def test_what_cannot_be_written_waits_and_nothing_of_it_is_lost() -> None:
