@@ -482,7 +482,7 @@ class QueueLengths:
     async def measure(self) -> None:
         """Update the meters; raise ``VaultUnavailable`` when a vault cannot be reached."""
         now = self._clock()
-        if self._looked is None or now - self._looked >= self._every:
+        if self._looked is None or abs(now - self._looked) >= self._every:
             looked = [(each, await self._backlog(each)) for each in self._sending.busy()]
             self._backlogs = {each: backlog for each, backlog in looked if backlog is not None}
             self._looked = now

@@ -135,8 +135,12 @@ class Reminders:
         New statements are announced (:meth:`hear`), so that vaults are opened only when there is something to
         read.
         """
-        version = (-1, -1)
+        version, now = (-1, -1), self._clock()
         while True:
+            before, now = now, self._clock()
+            if now < before:  # The clock was set back.
+                for each in [*self._next.things()]:
+                    self._next.put(each, now)
             if self._gate.registry.version != version:
                 version = self._gate.registry.version
                 self._follow()

@@ -23,6 +23,8 @@ _DOMIBUS = "tests/unit/domibus/test_events.py"
 _FETCHING = "tests/unit/messageclient/test_fetching.py"
 _KEPT = "tests/unit/web/test_kept.py"
 _WEBHOOKS = "tests/unit/governance/test_webhooks.py"
+_REMINDING = "tests/unit/installation/test_reminding.py"
+_QUEUES = "tests/unit/accesspoint/test_queuelengths.py"
 
 CLOCKS = (
     Mutant(
@@ -236,6 +238,23 @@ CLOCKS = (
         (
             f"{_WEBHOOKS}::"
             "test_a_webhook_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_right",
+        ),
+    ),
+    Mutant(
+        "reminders are looked for again when a clock that was ahead is set right",
+        "installation/reminding.py",
+        "if now < before:",
+        "if False:",
+        (f"{_REMINDING}::test_all_are_looked_at_again_when_a_clock_that_was_ahead_is_set_right",),
+    ),
+    Mutant(
+        "a queue counted while the clock was ahead is counted again when it is right",
+        "accesspoint/outbound.py",
+        "abs(now - self._looked) >= self._every",
+        "now - self._looked >= self._every",
+        (
+            f"{_QUEUES}::"
+            "test_a_queue_that_was_counted_while_the_clock_was_ahead_is_counted_again_when_it_is_right",
         ),
     ),
 )

@@ -75,3 +75,19 @@ async def test_the_queue_is_counted_at_most_so_often(
     assert [one and looks[one.vault] for one in found] == [2, 0]
     async with installation.open(organisation, AP) as vault:
         assert "measure" not in {entry.purpose for entry in await vault.log()}
+
+
+async def test_a_queue_that_was_counted_while_the_clock_was_ahead_is_counted_again_when_it_is_right(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    registry, now = CollectorRegistry(), [NOW + timedelta(days=1)]
+    sending: Any = Busy([organisation])
+    lengths = QueueLengths(
+        installation.gate, sending, Meters(registry), lambda: now[0], every=timedelta(seconds=30)
+    )
+    await lengths.measure()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    now[0] = NOW
+    await lengths.measure()
+    assert registry.get_sample_value("samdrift_ap_queued") == 1

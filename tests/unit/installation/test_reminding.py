@@ -291,6 +291,29 @@ async def test_a_vault_is_opened_when_something_is_stated_or_a_step_is_reached_a
         assert [each["hours_ahead"] for each in await office.entries()] == ["48"]
 
 
+async def test_all_are_looked_at_again_when_a_clock_that_was_ahead_is_set_right(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminding, "_EVERY", timedelta(seconds=0))
+    monkeypatch.setattr(reminding, "_SOON", timedelta(seconds=0.01))
+    looks = list[Role]()
+
+    async def noted(organisation: ParticipantIdentifier, role: Role) -> None:
+        if organisation == office.town.organisation:
+            looks.append(role)
+
+    monkeypatch.setattr(office.reminders, "look", noted)
+    right, office.now = office.now, office.now + 30 * DAY
+    async with reminded(office.reminders):
+        await until(lambda: sorted(looks) == sorted((GOV, MK)))
+        office.now = right
+        for _ in range(6_000):
+            if len(looks) == 4:
+                break
+            await asyncio.sleep(0.01)
+    assert sorted(looks) == sorted((GOV, MK) * 2)
+
+
 async def test_a_look_that_is_half_due_goes_along_with_a_login(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
