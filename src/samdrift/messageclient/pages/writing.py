@@ -443,10 +443,7 @@ class Writing:
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
             person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
-            persons_beside=(persons_beside := beside(draft.content.persons)),
-            person_rows=draft.content.persons[persons_beside:] or (Identifier(OFFERED_OF_PERSONS[0], ""),),
-            references_beside=(references_beside := beside(draft.content.references)),
-            rows=[*draft.content.references[references_beside:], *[Identifier("dnr", "")] * _EMPTY_ROWS],
+            **_named(draft.content),
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
                 (
@@ -464,6 +461,17 @@ class Writing:
 
     async def _templates(self, desk: Desk, draft: Draft) -> Sequence[TextTemplate]:
         return await desk.text_templates(draft.mailbox) if desk.may(Right.WRITE, draft.mailbox) else ()
+
+
+def _named(content: DraftContent) -> dict[str, object]:
+    """Return our references and persons: those that are fields of the form, and the number of the others."""
+    persons, references = beside(content.persons), beside(content.references)
+    return {
+        "persons_beside": persons,
+        "person_rows": content.persons[persons:] or (Identifier(OFFERED_OF_PERSONS[0], ""),),
+        "references_beside": references,
+        "rows": [*content.references[references:], *[Identifier("dnr", "")] * _EMPTY_ROWS],
+    }
 
 
 async def _choices(
