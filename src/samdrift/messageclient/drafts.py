@@ -259,7 +259,7 @@ _NAMED: Mapping[str, Callable[[Identifier], bool]] = {
     "recipient_persons": _is_person,
     "recipient_references": _is_reference,
 }
-"""Which persons or references each field of a draft may have.
+"""Functions that return whether a person or reference may be in a field of a draft, by the field.
 
 Persons on our side are typed, and must be whole. The others come from messages, which may leave out more.
 """

@@ -99,7 +99,7 @@ ENTRANCE = (
     Mutant(
         "no session outlives a suspension",
         "vault/provision.py",
-        "                    if role in WITH_SESSIONS:",
+        "                    if ends:",
         "                    if False:",
         (f"{_PEOPLE}::test_no_session_outlives_a_suspension",),
     ),
