@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from samdrift.attestation.signatures import holds
 from samdrift.audit.entries import LogEntry
 from samdrift.evidence import grounds
 from samdrift.evidence.findings import Finding
@@ -68,12 +66,7 @@ def _signed(
         return Finding(what, False, "the certificate that the entry names is not in the evidence")
     if certificate.fingerprint(SHA256()).hex() != entry.ids["certificate"]:
         return Finding(what, False, "the certificate is not the one that the entry names")
-    key = certificate.public_key()
-    try:
-        if not isinstance(key, RSAPublicKey):
-            raise InvalidSignature
-        key.verify(value, info, PKCS1v15(), SHA256())
-    except InvalidSignature:
+    if not holds(info, value, certificate):
         return Finding(what, False, f"is not of the key of {common_name(certificate)}")
     who = f"{common_name(certificate)} has signed an envelope"
     return Finding(what, True, f"{who} whose canonical form has SHA-256 {reference.digest.hex()}")

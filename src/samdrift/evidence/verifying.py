@@ -106,6 +106,9 @@ def log_file(role: Role, *, former: bool) -> str:
     return f"log/{role.value}{'-former' if former else ''}.jsonl"
 
 
+_LOG_FILES = {log_file(role, former=former) for role in Role for former in (False, True)}
+
+
 def proof_file(role: Role, sequence: int) -> str:
     """Return the common file name of a tree entry, its facts and its proof, without their endings."""
     return f"{PROOFS}/{role.value}-{sequence}"
@@ -269,7 +272,9 @@ def _look(said: _Said, name: str, data: bytes) -> None:
     """Collect the data to be checked from a file, or add a finding about its fault."""
     folder = name.partition("/")[0]
     try:
-        if folder == "log":
+        if folder == "log" and name not in _LOG_FILES:
+            said.findings.append(Finding(name, False, "is not a part of evidence"))
+        elif folder == "log":
             said.entries[name] = [_entry(line) for line in data.splitlines()]
             said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries match their hashes"))
         elif folder == "section" and name == before_file(role := role_of(name)):
@@ -556,9 +561,10 @@ def _witnessed(file: str, entry: LogEntry, stated: Checkpoint, at: int | None) -
         return Finding(file, True, f"{where}; the policy requires no witness")
     try:
         seen = datetime.fromtimestamp(at, UTC)
+        latest = seen + timedelta(seconds=TOLERANCE)
     except (ValueError, OverflowError, OSError):
         return Finding(file, False, "its witnesses name an impossible time")
-    if entry.at > seen + timedelta(seconds=TOLERANCE):
+    if entry.at > latest:
         return Finding(file, False, f"its time is after {seen.isoformat()}, when its witnesses had seen it")
     return Finding(file, True, f"{where}, which the policy's witnesses had seen at {seen.isoformat()}")
 

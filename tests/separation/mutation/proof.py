@@ -10,6 +10,8 @@ _GROUNDS = "tests/unit/evidence/test_grounds.py"
 _CLOSING = "tests/unit/administration/test_closing.py"
 _PAGES = "tests/unit/vault/portability/test_pages.py::test_a_page_has_many_records_only_while_they_are_small"
 _SIGNATURES = "tests/unit/evidence/test_signatures.py"
+_CRAFTED = "tests/unit/evidence/test_crafted_evidence.py"
+_ENTRY = "tests/unit/evidence/test_proofs.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
 PROOF = (
@@ -191,8 +193,8 @@ PROOF = (
     Mutant(
         "a signature in evidence holds by the key of the certificate that the entry names",
         "evidence/signatures.py",
-        "        key.verify(value, info, PKCS1v15(), SHA256())",
-        "        pass",
+        "    if not holds(info, value, certificate):",
+        "    if False:",
         (f"{_SIGNATURES}::test_a_signature_by_another_key_does_not_hold",),
     ),
     Mutant(
@@ -270,5 +272,25 @@ PROOF = (
             ),
         )
         for limit in ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+        "evidence: a signature by a key of an unknown kind does not hold",
+        "attestation/signatures.py",
+        "except (InvalidSignature, UnsupportedAlgorithm, ValueError):",
+        "except (InvalidSignature, ValueError):",
+        (f"{_CRAFTED}::test_a_signature_by_a_key_of_an_unknown_kind_does_not_hold",),
+    ),
+    Mutant(
+        "evidence: a log is that of a role",
+        "evidence/verifying.py",
+        'if folder == "log" and name not in _LOG_FILES:',
+        "if False:",
+        (f"{_CRAFTED}::test_a_log_of_no_role_is_not_a_part_of_evidence",),
+    ),
+    Mutant(
+        "evidence: a time of witnesses can be computed with",
+        "evidence/verifying.py",
+        "    except (ValueError, OverflowError, OSError):\n"
+        '        return Finding(file, False, "its witnesses',
+        '    except (ValueError, OSError):\n        return Finding(file, False, "its witnesses',
+        (f"{_ENTRY}::test_a_time_that_cannot_be_computed_with_is_impossible",),
     ),
 )

@@ -279,6 +279,16 @@ def test_an_entry_may_be_as_much_younger_than_its_witnesses_saw_it_as_clocks_dif
     assert verifying._witnessed(FILE, ENTRY, checkpoint, seen).holds is holds
 
 
+@pytest.mark.parametrize("time", [253_402_300_799, 1 << 40, (1 << 63) - 1])
+def test_a_time_that_cannot_be_computed_with_is_impossible(time: int) -> None:
+    checkpoint = Checkpoint("log.example/1", 3, bytes(32))
+    try:
+        found = verifying._witnessed(FILE, ENTRY, checkpoint, time)
+    except OverflowError as error:
+        raise AssertionError(f"it ends with {error!r}") from error
+    assert (found.holds, found.why) == (False, "its witnesses name an impossible time")
+
+
 def test_entries_of_the_chain_have_no_proof_and_those_after_them_have() -> None:
     said = verifying._Said(entries={"log/mt.jsonl": [verifying._entry(entry(1, bytes(32))), ENTRY]})
     assert [one.what for one in verifying._proofs(said, 5, None)] == [FILE]
