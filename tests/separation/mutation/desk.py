@@ -71,7 +71,7 @@ DESK = (
     *(
         Mutant(
             f"nothing is disposed of that is {what}",
-            "vault/sql/mail-disposal-1.sql",
+            "vault/sql/mail-disposal-2.sql",
             guard,
             "true",
             (f"{_DISPOSAL}::test_nothing_goes_that_is_unread_held_written_in_or_not_final",),
@@ -84,6 +84,13 @@ DESK = (
                 "NOT EXISTS (SELECT FROM drafts d WHERE d.conversation = c.id AND d.stage <> 'sent')",
             ),
         )
+    ),
+    Mutant(
+        "nothing is disposed of whose status is still followed",
+        "vault/sql/mail-disposal-2.sql",
+        "(m.due_at IS NULL OR coalesce(m.status, '') IN ('ACCEPTED', 'MESSAGE_EXCHANGE_ERROR'))",
+        "true",
+        (f"{_DISPOSAL}::test_what_was_sent_is_due_when_its_status_is_no_longer_followed",),
     ),
     Mutant(
         "a disposal is checked again when something goes",

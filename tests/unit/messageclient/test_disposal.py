@@ -178,6 +178,56 @@ async def test_nothing_goes_that_is_unread_held_written_in_or_not_final(
     assert (await office.there(conversation), await office.there(other)) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("status", "followed", "due"),
+    [
+        ("ACCEPTED", False, 1),
+        ("MESSAGE_EXCHANGE_ERROR", False, 1),
+        ("WAITING_FOR_RECEIPT", False, 1),
+        ("REJECTED", False, 1),
+        ("ERROR", False, 1),
+        (None, False, 1),
+        ("WAITING_FOR_RECEIPT", True, 0),
+        (None, True, 0),
+    ],
+)
+async def test_what_was_sent_is_due_when_its_status_is_no_longer_followed(
+    office: Archive, status: str | None, followed: bool, due: int
+) -> None:
+    """A message without a receipt is followed for seven days."""
+    conversation = await not_final(office)
+    office.pass_by(60)
+    async with office.vault() as vault:
+        await vault.end_windows(now=office.now)
+        for mail in await vault.mail_of(conversation):
+            again = office.now if followed else None
+            await vault.move_mail(
+                mail, stage="handed-over", status=status, now=office.now, due=again, attempts=1
+            )
+    await office.disposal().set_rule("box", "done", YEAR, "KS 2026/9")
+    office.later()
+    _, found = await office.disposal().mailbox("box")
+    assert found is not None
+    assert found.conversations == due
+
+
+async def test_a_sent_message_that_cannot_be_shown_is_due(office: Archive) -> None:
+    """Another client sent it; its status is not followed here."""
+    conversation = await not_final(office)
+    office.pass_by(60)
+    async with office.vault() as vault:
+        await vault.end_windows(now=office.now)
+        for mail in await vault.mail_of(conversation):
+            await vault.move_mail(
+                mail, stage="unreadable", status=None, now=office.now, due=office.now, attempts=1
+            )
+    await office.disposal().set_rule("box", "done", YEAR, "KS 2026/9")
+    office.later()
+    _, found = await office.disposal().mailbox("box")
+    assert found is not None
+    assert found.conversations == 1
+
+
 async def test_nothing_goes_before_its_time(office: Archive) -> None:
     await office.old()
     await office.disposal().set_rule("box", "done", YEAR, "KS 2026/9")
