@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -10,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.rights import Approved, Subject
-from samdrift.rights.keyacts import Enrolled, Scheme
+from samdrift.rights.keyacts import Enrolled, Lost, Scheme
+from samdrift.web.formats import SWEDEN
 from samdrift.wire.crypto.sshsig import armoured
 from tests.unit.governance.office import AUDITOR, Office, office, statement_on
 from tests.unit.rights.building import AD, ANNA, BO, CILLA
@@ -167,6 +169,18 @@ async def test_the_code_on_paper_is_enrolled_by_its_public_key_and_serves_when_a
     found = await in_force(open_office, ANNA)
     assert new.key.fingerprint in found
     assert act.key.fingerprint not in found, "a code can be used only once"
+
+
+async def test_a_key_is_lost_from_the_beginning_of_a_day_in_sweden(open_office: Office) -> None:
+    """What the key signed just after midnight is reviewed as well."""
+    record = await open_office.role.records.read(open_office.organisation)
+    key = next(record.keys.in_force(open_office.house.now, ANNA))
+    day = open_office.house.now.astimezone(SWEDEN).date() - timedelta(days=1)
+    fields = {"how": "lost", "why": "borta", "since": day.isoformat()}
+    page = await (await open_office.visit(ANNA)).post(f"/keys/{key.id}/lost", fields)
+    act = statement_on(page).act
+    assert isinstance(act, Lost)
+    assert act.since == datetime.combine(day, datetime.min.time(), SWEDEN)
 
 
 async def test_without_a_code_of_the_browsers_nothing_is_asked_for_and_a_code_stays_where_a_reason_lacks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,6 +23,7 @@ from samdrift.rights.keyacts import MAX_NAME, Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.statements import Act, Ended
 from samdrift.vault.gate import Gate
 from samdrift.vault.officers import OfferedKey
+from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -228,8 +229,8 @@ class Keys:
         made: Act = Ended(of=enrolment.id)
         if form["how"] == "lost":
             day = form.day("since", Phrase("Choose the day on which you had it last"))
-            since = datetime.combine(day, datetime.min.time(), visit.now.tzinfo) if day else visit.now
-            made = Lost(enrolment.id, min(since, visit.now))
+            since = datetime.combine(day, datetime.min.time(), SWEDEN) if day else visit.now
+            made = Lost(enrolment.id, min(since.astimezone(UTC), visit.now))
         answer = await self._signing.ask(request, visit, form, lambda at: made, OFFICERS_PAGE)
         return answer or self._lost(request, visit, enrolment, form, 422)
 
