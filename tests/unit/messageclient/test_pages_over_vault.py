@@ -178,3 +178,9 @@ async def test_one_who_may_write_but_not_read_confirms_that_there_is_news_and_se
     assert shown is not None
     await bo.post(f"{place}/news-read", version=version, messages=shown[1])
     assert (await bo.post(f"{place}/send", version=version)).headers["location"] == f"{place}/sending"
+
+
+async def test_a_search_offers_the_mailboxes_that_the_person_reads(room: OverVault) -> None:
+    room.vaults.given |= {("bo", "box"): frozenset({Right.WRITE}), ("bo", "other"): frozenset({Right.READ})}
+    page = (await (await room.visit(BO)).get("/search")).text
+    assert ('<option value="other"' in page, '<option value="box"' in page) == (True, False)

@@ -17,6 +17,7 @@ from samdrift.messageclient.mail import Search
 from samdrift.messageclient.pages.draftforms import key_of
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.shown import party
+from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -97,7 +98,7 @@ class Finding:
             status,
             mailboxes=mailboxes,
             form=form,
-            boxes=[(box.id, box.name) for box in mailboxes],
+            boxes=[(box.id, box.name) for box in mailboxes if Right.READ in box.rights],
             **context,
         )
 
