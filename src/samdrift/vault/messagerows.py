@@ -37,7 +37,7 @@ KNOW_MAILBOX = call("know_mailbox", 2)
 LONGEST_ADDRESS = 256
 """Maximum length of a functional address in the contract of interface D (recipientAttentionDef)."""
 
-_DETAILS = ("label", "sender_address", "recipient_address", "attributes")
+DETAILS = ("label", "sender_address", "recipient_address", "attributes")
 """Names of a message's sealed details, in this order; older rows have no attributes."""
 
 SALT_BYTES = 32
@@ -193,12 +193,12 @@ def opened_details(
 ) -> dict[str, str | None]:
     """Return the sealed details of a message, by name; for a deleted message, each is ``None``."""
     texts = [] if sealed is None else _details(sealed, message_id, direction, sealer)
-    return dict(zip_longest(_DETAILS, texts))
+    return dict(zip_longest(DETAILS, texts))
 
 
 def sealed_details(facts: Mapping[str, str | None], message_id: str, direction: str, sealer: Sealer) -> bytes:
     """Seal the details of a message that is not deleted: the inverse of :func:`opened_details`."""
-    texts = [text for name in _DETAILS if (text := facts[name]) is not None]
+    texts = [text for name in DETAILS if (text := facts[name]) is not None]
     return _sealed_details(texts, message_id, direction, sealer)
 
 

@@ -247,6 +247,16 @@ PROOF = (
         (_PAGES,),
     ),
     Mutant(
+        "what is sealed of a message arrives sealed alone",
+        "vault/portability/arrival.py",
+        ' if name not in (*messagerows.DETAILS, "events")}',
+        "}",
+        (
+            "tests/unit/vault/portability/test_pages.py"
+            "::test_what_is_sealed_of_a_message_arrives_sealed_alone",
+        ),
+    ),
+    Mutant(
         "an export that could not be read again fails",
         "portability/exporting.py",
         "        if len(page) > layout.MOST_PAGE:\n",

@@ -181,8 +181,10 @@ class MessageServiceArrival(Arrival):
         return {"name": name, "sealed": parts.from_bytes(sealed_mark_key(key, name, self._sealer))}
 
     def _message(self, record: Brought) -> Facts:
+        """Return the row of a message without the texts that are sealed in it: they may be large."""
         facts, sealer = record.facts, self._sealer
-        row = facts | {"body": None if record.body is None else record.body.id}
+        row = {name: value for name, value in facts.items() if name not in (*messagerows.DETAILS, "events")}
+        row["body"] = None if record.body is None else record.body.id
         if facts["deleted"]:
             return row | {"details": None, "sender_mark": "\\x", "recipient_mark": "\\x"}
         sealed = messagerows.sealed_details(facts, facts["id"], facts["direction"], sealer)

@@ -11,6 +11,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.mailrecords import MailboxRecord, NewMail
 from samdrift.vault.portability import mailparts, parts
+from samdrift.vault.portability.arrival import Brought, MessageServiceArrival
 from samdrift.vault.portability.departure import (
     Departure,
     MessageClientDeparture,
@@ -100,6 +101,20 @@ async def test_a_page_has_many_records_only_while_they_are_small(
     assert len(large) == 3, "every record must be in a page"
     assert all(len(page) == 1 or sum(page) < hexadecimal * (PAGE_BYTES + 100_000) for page in found)
     assert len(found) < 6, "small records must share a page"
+
+
+async def test_what_is_sealed_of_a_message_arrives_sealed_alone(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A row has at most 256 MiB in PostgreSQL, of which the largest message takes nearly all when sealed."""
+    await sent(installation, organisation, 10)
+    async with installation.gate.depart(WORKER, organisation, MessageServiceDeparture, {}) as vault:
+        (taken,) = await vault.messages()
+    async with installation.gate.arrive(WORKER, organisation, MessageServiceArrival) as arrival:
+        row = arrival._message(Brought(taken.facts, {}, None))
+    assert "x" * 10 in taken.facts["label"]
+    assert "x" * 10 not in json.dumps(row)
+    assert not {"sender_address", "recipient_address", "attributes", "events"} & row.keys()
 
 
 def written(one: Taken) -> bytes:
