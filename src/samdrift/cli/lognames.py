@@ -61,7 +61,8 @@ def names(
                 registry = installation.gate.registry
                 if all(registry.find(organisation, role) is None for role in WITH_PERSONS):
                     raise Unusable(
-                        "that organisation has no persons: it has no message client or service here"
+                        "that organisation has no persons: it has no message client, message service or"
+                        " governance here"
                     )
                 what = f"write the names of persons in its logs, encrypted for {', '.join(recipients)}"
                 agreed = await two_persons(

@@ -19,8 +19,8 @@ from samdrift.config.errors import shown
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.durablefiles import write_new
 from samdrift.portability.events import MoveEvent
-from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.people import People
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift names 1"
@@ -50,7 +50,7 @@ async def write_names(
             vault.record(MoveEvent.LOG_NAMES_WRITTEN, by=by, recipients=marks)
     for role in hosted:
         async with gate.open(worker, organisation, role, Purpose.EXPORT) as vault:
-            if isinstance(vault, MessageClientVault | MessageServiceVault):
+            if isinstance(vault, People | MessageServiceVault):
                 persons = await vault.persons()
                 names |= {one.id: one.identity.name or one.identity.subject for one in persons}
     document = {"format": FORMAT, "organisation": organisation.value, "persons": names}

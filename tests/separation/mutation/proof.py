@@ -270,6 +270,13 @@ PROOF = (
         "MOST_PAGE = 64 << 20",
         ("tests/unit/portability/test_layout.py",),
     ),
+    Mutant(
+        "the table of names has the people of governance",
+        "portability/names.py",
+        "            if isinstance(vault, People | MessageServiceVault):\n",
+        "            if isinstance(vault, MessageServiceVault):\n",
+        ("tests/unit/portability/test_names.py",),
+    ),
     *(
         Mutant(
             f"a snapshot of a vault has no {limit}",
