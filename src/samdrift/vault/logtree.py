@@ -35,6 +35,8 @@ from samdrift.wire.crypto.keys import LogKey
 T = TypeVar("T")
 _HEIGHT = 8
 _MOST_LEAVES = 10_000
+_MAX_AGED = 50_000
+"""Maximum number of entries whose ages are read in one statement, which must end within half a minute."""
 _HASH = bytes(32)
 _NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
@@ -80,7 +82,8 @@ _AGES = """
 SELECT c.class, count(l.content),
     count(*) FILTER (WHERE convert_from(substring(l.content FROM 8 FOR 32), 'UTF8') < c.before),
     count(*) FILTER (WHERE l.sequence IS NOT NULL AND l.content IS NULL)
-FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
+FROM unnest($1::int[], $2::text[]) AS c (class, before)
+LEFT JOIN log l ON l.retention = c.class AND l.sequence > $3 AND l.sequence <= $4
 GROUP BY c.class ORDER BY c.class
 """
 _LAST_STAMP = """
@@ -372,14 +375,20 @@ class LogTree:
     async def ages(self, before: Mapping[Retention, datetime]) -> dict[Retention, tuple[int, int, int]]:
         """Return, for each class, the numbers of entries with facts, with old facts, and without facts.
 
-        Facts are old if they are from before the moment of their class. Reads the whole log.
+        Facts are old if they are from before the moment of their class. Reads the whole log, in pieces.
         """
         spelled = {
             int(each): moment.astimezone(UTC).isoformat(timespec="microseconds")
             for each, moment in before.items()
         }
-        rows = await self._read(_AGES, list(spelled), list(spelled.values()))
-        return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
+        found = dict.fromkeys(sorted(before), (0, 0, 0))
+        ((end,),) = await self._read(logbook.LAST)
+        for after in range(0, end, _MAX_AGED):
+            piece = list(spelled), list(spelled.values()), after, after + _MAX_AGED
+            for number, *counts in await self._read(_AGES, *piece):
+                kept, old, gone = map(sum, zip(found[Retention(number)], counts, strict=True))
+                found[Retention(number)] = kept, old, gone
+        return found
 
     async def to_hand_over(self, limit: int) -> tuple[str, list[Row]]:
         """Return the log's name, and the rows that its organisation's log system has not accepted yet.

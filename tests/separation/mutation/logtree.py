@@ -161,4 +161,14 @@ LOGTREE = (
         "",
         ("tests/unit/transparency/test_following.py::test_a_gap_is_found_although_the_log_has_signed_it",),
     ),
+    Mutant(
+        "log retention: no statement reads a whole log, however long it is",
+        "vault/logtree.py",
+        "for after in range(0, end, _MAX_AGED):",
+        "for after in range(0, end, MAX_NUMBER):",
+        (
+            "tests/unit/administration/test_logexport.py"
+            "::test_the_ages_of_a_long_log_are_counted_a_piece_at_a_time",
+        ),
+    ),
 )

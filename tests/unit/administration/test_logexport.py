@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
 from samdrift.messageservice.events import MTEvent
+from samdrift.vault import logtree
+from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logbook import append_statement
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -144,6 +147,33 @@ async def test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_sta
     assert verdict.holds, verdict.first_wrong
     assert [(each.retention, each.entries) for each in verdict.disposed] == [("transfer", 4), ("reading", 7)]
     assert b'"envelope":"7"' in scene.exports[-1].read_bytes()  # today's readings are kept
+
+
+async def test_the_ages_of_a_long_log_are_counted_a_piece_at_a_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database ends a statement that takes longer than half a minute."""
+    await scene.log_of(LONG_AGO, MTEvent.MT_MESSAGE_READ, 5)
+    await scene.log_of(datetime.now(UTC), MTEvent.MT_MESSAGE_READ, 6)
+    await scene.log_of(LONG_AGO, APEvent.AP_TRANSFER_QUEUED, 3)
+    assert await scene.dispose(Retention.TRANSFER, LONG_AGO + YEAR) == 3
+    read = list[Sequence[Value]]()
+    run = Session.run
+
+    async def noted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
+        read.extend(values[2:] for sql, values in statements if sql == logtree._AGES)
+        return await run(session, statements)
+
+    monkeypatch.setattr(Session, "run", noted)
+    monkeypatch.setattr(logtree, "_MAX_AGED", 4)
+    before = {Retention.READING: LONG_AGO + YEAR, Retention.TRANSFER: LONG_AGO, Retention.ACCESS: LONG_AGO}
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        end = await vault.log_end()
+        ages = await vault.tree.ages(before)
+    assert (ages[Retention.READING], ages[Retention.TRANSFER]) == ((11, 5, 0), (0, 0, 3))
+    assert list(ages) == [Retention.TRANSFER, Retention.READING, Retention.ACCESS]
+    assert [tuple(each) for each in read] == [(after, after + 4) for after in range(0, end, 4)]
+    assert len(read) > 3
 
 
 @pytest.mark.parametrize(
