@@ -289,6 +289,8 @@ PROOF = (
             ),
         )
         for limit in ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    ),
+    Mutant(
         "evidence: a signature by a key of an unknown kind does not hold",
         "attestation/signatures.py",
         "except (InvalidSignature, UnsupportedAlgorithm, ValueError):",
