@@ -29,6 +29,7 @@ from samdrift.messageclient.desk import (
 )
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
+    Act,
     Draft,
     DraftContent,
     DraftKind,
@@ -44,7 +45,7 @@ from samdrift.messageclient.scope import OF_DRAFTS, People, Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import Body, BodyWriter, new_id
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.mailrecords import DraftRecord, FileRecord
+from samdrift.vault.mailrecords import DraftRecord, FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.filetypes import Detector, Kind, agrees, canonical
 
@@ -128,7 +129,7 @@ class WritingDesk:
                 self._new(found.mailbox, self._named(drafts.answer_to(mail)), kind),
                 conversation=found.id,
                 reply_to=mail.id,
-                seen=found.messages,
+                seen=await self._seen(vault, mail),
             )
             return await self._begin(vault, begun)
 
@@ -147,10 +148,24 @@ class WritingDesk:
                 self._new(found.mailbox, typed, DraftKind.AGAIN),
                 conversation=found.id,
                 reply_to=mail.id,
-                seen=found.messages,
+                seen=await self._seen(vault, mail),
             )
             files = await vault.files_of([mail.draft or mail.id])
             return await self._begin(vault, begun, files)
+
+    async def _seen(self, vault: MessageClientVault, answered: MailRecord) -> int:
+        """Return how many messages precede the first that the person has not seen, in order of arrival.
+
+        They have seen what they read, what they wrote, and what they answer. The page on which they begin may
+        be out of date, and lack what came since.
+        """
+        came = sorted(await vault.mail_of(answered.conversation), key=lambda one: one.id)
+        person, seen = self._scope.person.id, {answered.id}
+        for reading in await vault.readings([one.id for one in came]):
+            if reading.person == person and reading.act == Act.READ:
+                seen.add(reading.message)
+        unseen = (n for n, one in enumerate(came) if one.id not in seen and one.author != person)
+        return next(unseen, len(came))
 
     def _named(self, typed: DraftContent) -> DraftContent:
         """Return a draft's content with the recipients' names from the address book."""

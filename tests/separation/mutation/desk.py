@@ -21,6 +21,20 @@ _MOVING = "tests/unit/messageclient/test_moved.py"
 
 DESK = (
     Mutant(
+        "a reply that is begun on an older page stops at what its writer has not seen",
+        "messageclient/writing.py",
+        "return next(unseen, len(came))",
+        "return len(came)",
+        (f"{_DESK}::test_a_reply_that_is_begun_on_an_older_page_stops_at_what_came_since",),
+    ),
+    Mutant(
+        "what a colleague has read counts as news to the writer of a reply",
+        "messageclient/writing.py",
+        "if reading.person == person and reading.act == Act.READ:",
+        "if reading.act == Act.READ:",
+        (f"{_DESK}::test_a_reply_that_is_begun_on_an_older_page_stops_at_what_came_since",),
+    ),
+    Mutant(
         "what is written to another organisation is in the mailbox that its writer works in",
         "messageclient/submitting.py",
         "if known is not None and known.mailbox == mailbox.id:",

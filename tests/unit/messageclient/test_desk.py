@@ -549,6 +549,57 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
     assert (answer.conversation_id, answer.refers_to) == ("c", first.id)
 
 
+@pytest.mark.parametrize("came", ["from the other side", "from a colleague"])
+async def test_a_reply_that_is_begun_on_an_older_page_stops_at_what_came_since(
+    office: Office, came: str
+) -> None:
+    conversation = await received(office, message_id="m-1", conversation="c")
+    anna, bo = office.desk(), office.desk("bo")
+    (first,) = (await anna.conversation(conversation)).messages
+    if came == "from a colleague":
+        theirs = await bo.reply(first.id)
+        content = replace(theirs.content, subject="Nytt", text="Svar")
+        await bo.submit(theirs.id, await bo.save_draft(theirs.id, theirs.version, content))
+    else:
+        await received(office, message_id="m-2", conversation="c", label="Nytt")
+        await bo.conversation(conversation)
+    draft = await anna.reply(first.id)
+    version = await anna.save_draft(draft.id, draft.version, replace(draft.content, text="Svar"))
+    await stops_at(anna, draft.id, version, ["Nytt"])
+    assert (await anna.reply(first.id)).seen == 3, "what stopped one reply has been read"
+
+
+async def test_a_message_that_is_sent_again_on_an_older_page_stops_at_what_came_since(office: Office) -> None:
+    conversation = await received(office, message_id="m-1", conversation="c")
+    anna = office.desk()
+    (first,) = (await anna.conversation(conversation)).messages
+    draft = await anna.reply(first.id)
+    content = replace(draft.content, text="Svar")
+    sent = await anna.submit(draft.id, await anna.save_draft(draft.id, draft.version, content))
+    office.pass_by(60)
+    async with office.vault() as vault:
+        await vault.end_windows(now=office.now)
+    await received(office, message_id="m-2", conversation="c", label="Nytt")
+    async with office.vault() as vault:
+        (one,) = await vault.mail(sent.messages)
+        await vault.move_mail(one, stage="not-sent", status=None, now=office.now, due=None, attempts=1)
+    again = await anna.send_again(sent.messages[0])
+    assert again.seen == 2
+    await stops_at(anna, again.id, again.version, ["Nytt"])
+
+
+async def stops_at(desk: Desk, draft: str, version: int, subjects: list[str]) -> None:
+    moved = None
+    try:
+        await desk.submit(draft, version)
+    except ConversationMoved as stopped:
+        moved = stopped
+    assert moved is not None, "it was sent past what its writer has not seen"
+    assert [one.subject for one in moved.news] == subjects
+    await desk.news_read(draft, moved.messages)
+    await desk.submit(draft, version)
+
+
 async def test_what_another_client_answered_meanwhile_is_the_news_though_its_time_is_earlier(
     office: Office,
 ) -> None:
