@@ -48,6 +48,7 @@ class FileSink(Protocol):
 
 
 OpenSink = Callable[[FilePart], Awaitable[FileSink]]
+_READ = "samdrift.form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,39 @@ async def received(
     anything that is not a form, and :class:`FormTooLarge`. Sinks closed before the error contain complete
     files, which the caller must discard.
     """
-    limits = limits or FormLimits()
+    form = await _received(request, open_sink, limits or FormLimits())
+    request.scope[_READ] = form
+    return form
+
+
+async def received_before(request: Request) -> Form:
+    """Return the form of a request whose handler ended early, perhaps before it had read the form.
+
+    Files that were not read yet are passed over.
+    """
+    read: Form | None = request.scope.get(_READ)
+    return await received(request, pass_over) if read is None else read
+
+
+async def pass_over(part: FilePart) -> FileSink:
+    """Open a sink that discards the content of a file."""
+    return _Nowhere()
+
+
+class _Nowhere:
+    """A sink that discards the content of files."""
+
+    async def write(self, piece: bytes) -> None:
+        """Discard a piece."""
+
+    async def close(self) -> None:
+        """End the file, of which nothing is kept."""
+
+    async def discard(self) -> None:
+        """Discard the file, of which nothing is kept."""
+
+
+async def _received(request: Request, open_sink: OpenSink | None, limits: FormLimits) -> Form:
     token = request.headers.get(TOKEN_HEADER)
     if token is not None:
         check_token(request, token)

@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _SIZE = "tests/unit/messageclient/test_message_size.py"
 _PRESETS = "tests/unit/messageclient/test_presets.py"
 _PAGES = "tests/unit/messageclient/test_mail_pages.py"
+_TYPED = "tests/unit/messageclient/test_typed_text.py"
 _RETURNED = "tests/unit/messageclient/test_returned.py"
 
 MAIL_PAGES = (
@@ -134,5 +135,49 @@ MAIL_PAGES = (
         '            *before.references[: _number(form["references-beside"])],\n',
         "",
         (f"{_RETURNED}::test_a_message_that_quotes_very_many_references_is_replied_to[950]",),
+    ),
+    Mutant(
+        "what was typed in something that is no longer here is on the page that says so",
+        "messageclient/pages/frame.py",
+        'if request.method == "POST":',
+        "if False:",
+        (
+            f"{_TYPED}::test_what_was_typed_in_a_draft_that_was_deleted_is_on_the_page_that_says_so",
+            f"{_TYPED}::test_what_was_typed_in_a_reply_that_was_moved_away_is_on_the_page_that_says_so",
+        ),
+    ),
+    Mutant(
+        "a draft that is deleted while a file begins does not end the reading of its form",
+        "messageclient/pages/draftfiles.py",
+        "except (DraftTaken, DraftClosed, NotHere):",
+        "except (DraftTaken, DraftClosed):",
+        (
+            f"{_TYPED}::test_what_was_typed_in_a_draft_that_is_deleted_during_an_upload_is_on_the_page_that_says_so"
+            "[at its beginning]",
+        ),
+    ),
+    Mutant(
+        "a draft that is deleted while a file ends does not end the reading of its form",
+        "messageclient/pages/draftfiles.py",
+        "except (Changed, DraftTaken, DraftClosed, NotHere):",
+        "except (Changed, DraftTaken, DraftClosed):",
+        (
+            f"{_TYPED}::test_what_was_typed_in_a_draft_that_is_deleted_during_an_upload_is_on_the_page_that_says_so"
+            "[at its end]",
+        ),
+    ),
+    Mutant(
+        "the script learns that a draft which is no longer here is not saved any more",
+        "messageclient/pages/writing.py",
+        'return JSONResponse({"said": said, "over": True})',
+        'return JSONResponse({"said": said, "over": False})',
+        (f"{_TYPED}::test_what_was_typed_in_a_draft_that_was_deleted_is_on_the_page_that_says_so",),
+    ),
+    Mutant(
+        "the reason for sending a draft back is kept if its writer was faster",
+        "messageclient/pages/sending.py",
+        'reason=form["reason"])',
+        'reason="")',
+        (f"{_TYPED}::test_the_reason_for_sending_a_draft_back_is_kept_if_its_writer_was_faster",),
     ),
 )

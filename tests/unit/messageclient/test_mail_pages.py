@@ -935,7 +935,11 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
             answer = await (anna.post(path, **fields) if post else anna.get(path))
             answers.append((answer.status_code, re.sub(r'"[\w=-]{60,}"|back=[^"]+', "", answer.text)))
             tried += 1
-        assert answers[0][0] == 404, route.path
+        if route.path == "/draft/{draft}/save":  # Its script would go on saving after any other status.
+            assert answers[0][0] == 200
+            assert '"over":true' in answers[0][1]
+        else:
+            assert answers[0][0] == 404, route.path
         assert answers[0] == answers[1], route.path
     assert tried >= 60
     assert room.office.drafts[draft.id].version == 1

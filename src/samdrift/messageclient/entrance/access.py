@@ -27,7 +27,7 @@ from samdrift.web.guards import BY_ITSELF, Forged, session_of
 from samdrift.web.pages import Band, Pages, announce
 from samdrift.web.sites import site_of
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink, FormTooLarge, received
+from samdrift.web.uploads import FormTooLarge, pass_over, received
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -153,26 +153,9 @@ def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) ->
 async def _form(request: Request) -> Form | None:
     """Return the form of a request with an unread body; ``None`` if it is not of this session."""
     try:
-        return await received(request, _pass_over)
+        return await received(request, pass_over)
     except (Forged, FormTooLarge):
         return None
-
-
-class _Nowhere:
-    """A sink that discards the content of files."""
-
-    async def write(self, piece: bytes) -> None:
-        """Discard a piece."""
-
-    async def close(self) -> None:
-        """End the file, of which nothing is kept."""
-
-    async def discard(self) -> None:
-        """Discard the file, of which nothing is kept."""
-
-
-async def _pass_over(part: FilePart) -> FileSink:
-    return _Nowhere()
 
 
 def bands(permissions: PersonPermissions) -> Iterator[Band]:

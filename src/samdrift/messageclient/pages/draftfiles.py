@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from samdrift.messageclient.desk import MAX_FILES, Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.desk import (
+    MAX_FILES,
+    Changed,
+    Desk,
+    DraftClosed,
+    DraftTaken,
+    NotHere,
+    NotReady,
+)
 from samdrift.messageclient.entrance.access import NoRights
 from samdrift.messageclient.mail import Draft, ProblemCode
 from samdrift.messageclient.pages.handling import version_of
@@ -92,7 +100,7 @@ class Files:
         self.came = True
         try:
             return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), part.name, self)
-        except (DraftTaken, DraftClosed):
+        except (DraftTaken, DraftClosed, NotHere):
             return await self.pass_over(part)
 
     async def pass_over(self, part: FilePart) -> FileSink:
@@ -125,7 +133,7 @@ class _Kept:
                 self._files.kept += 1
             except NotReady as refusal:
                 await self._refuse(refusal)
-            except (Changed, DraftTaken, DraftClosed):  # Saving the draft will report this too.
+            except (Changed, DraftTaken, DraftClosed, NotHere):  # Saving the draft will report this too.
                 self._files.passed_over = True
                 await self.discard()
             except NotSignedIn:

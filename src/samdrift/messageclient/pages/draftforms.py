@@ -47,8 +47,8 @@ def earlier_forms(form: Form) -> tuple[Form, ...]:
 
 
 def typed_anywhere(form: Form, shown: Shown) -> Typed | None:
-    """Return the free text that was typed in a form of any page; ``None`` if there is none."""
-    if form["subject"].strip() or form["text"].strip():
+    """Return what was typed in a form of any page; ``None`` if nothing was."""
+    if any(value.strip() for name in _OF_DRAFT for value in form.all(name)):
         return typed_in(form, shown)
     words = "\n\n".join(form[name].strip() for name in _WORDS if form[name].strip())
     return Typed("", words, ()) if words else None
@@ -64,6 +64,8 @@ _TYPED = frozenset(
         *("person-name", "person-kind", "person-value"),
     }
 )
+_OF_DRAFT = ("subject", "text", "reference-value", "person-name", "person-value")
+"""Fields of a draft's form that a person types in."""
 _WORDS = ("note", "reason", "why")
 """Free-text fields of forms other than a draft's."""
 

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage, Watch
 from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason
-from samdrift.messageclient.pages.draftforms import Typed
+from samdrift.messageclient.pages.draftforms import Typed, earlier_forms, typed_anywhere
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.messageclient.selections import View
 from samdrift.rights import Right
@@ -26,7 +26,7 @@ from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import received
+from samdrift.web.uploads import received, received_before
 from samdrift.web.views import Link, Section
 
 HERE = Path(__file__).parent
@@ -113,18 +113,25 @@ class Frame:
         try:
             return await handler(request, desk)
         except NotHere as missing:
-            if not missing.ended:
-                raise HTTPException(404) from None
-            return await self.ended(request, desk)
+            return await self._not_here(request, desk, missing)
         except ReasonAsked as asked:
             return await self.why(request, desk, asked.conversation, Form(), 403)
 
-    async def ended(self, request: Request, desk: Desk, typed: Typed | None = None) -> Response:
-        """Answer that the person no longer has access to the mailbox they asked for.
+    async def _not_here(self, request: Request, desk: Desk, missing: NotHere) -> Response:
+        """Answer a request for something that is not here for the person, with the text that they posted.
 
-        ``typed`` is the person's own text that could not be saved in a draft.
+        The text exists nowhere else. The page shows nothing but what this browser has just sent, whether such
+        a record exists or not.
         """
-        return await self.page(request, desk, "ended.html", None, 404, typed=typed)
+        typed: tuple[Typed, ...] = ()
+        if request.method == "POST":
+            form, shown = await received_before(request), self.voice(request, desk)
+            found = (typed_anywhere(each, shown) for each in (form, *earlier_forms(form)))
+            typed = tuple(each for each in found if each is not None)
+        if not missing.ended and not typed:
+            raise HTTPException(404) from None
+        page = "ended.html" if missing.ended else "not_here.html"
+        return await self.page(request, desk, page, None, 404, typed=typed)
 
     async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
         """Ask the person why they are opening a conversation."""

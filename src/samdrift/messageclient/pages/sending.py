@@ -27,6 +27,7 @@ from samdrift.messageclient.mail import (
     RecipientCheck,
     Review,
 )
+from samdrift.messageclient.pages.draftforms import Typed
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.handling import number_in, version_of
 from samdrift.messageclient.pages.shown import Shown, party
@@ -135,7 +136,7 @@ class Sending:
             try:
                 await act(desk, draft, version_of(form), form)
             except (Changed, DraftTaken, DraftClosed, OwnApproval):
-                return await self._review(request, desk, draft, 409, _CHANGED)
+                return await self._review(request, desk, draft, 409, _CHANGED, reason=form["reason"])
             except NotReady:
                 return await self._review(request, desk, draft, 422)
             return see(f"/draft/{draft}{then}")
@@ -174,11 +175,14 @@ class Sending:
         status: int = 200,
         notice: Phrase | None = None,
         moved: ConversationMoved | None = None,
+        reason: str = "",
     ) -> Response:
+        """Show a draft as it would be sent; ``reason`` is what was typed for its writer, to no effect."""
         review = await desk.review(draft)
         one = review.draft
+        typed = [Typed("", reason.strip(), ())] if reason.strip() else []
         if one.stage in (DraftStage.WINDOW, DraftStage.SENT):
-            return see(f"/draft/{one.id}/sending")
+            return await self._closed(request, desk, one, typed)
         shown = self._frame.voice(request, desk)
         mailboxes = await desk.mailboxes()
         mine = one.writer.id == desk.person.id
@@ -200,12 +204,22 @@ class Sending:
             writer=shown.person(one.writer),
             asked_by="" if one.asked_by is None else shown.person(one.asked_by),
             may_approve=_may_approve(desk, one),
+            typed=typed,
             must_ask=review.needs_approval and one.stage is DraftStage.OPEN,
             may_send=_may_send(desk, review, mine=mine),
             notice=notice,
             news_up_to=0 if moved is None else moved.messages,
             news_more=0 if moved is None else moved.more,
             news=[] if moved is None else [shown.message(each, may_write=False) for each in moved.news],
+        )
+
+    async def _closed(self, request: Request, desk: Desk, draft: Draft, typed: Sequence[Typed]) -> Response:
+        """Redirect to the page of a draft that was sent, or show what was typed for its writer."""
+        if not typed:
+            return see(f"/draft/{draft.id}/sending")
+        context = {"draft": draft, "typed": typed, "files_lost": False}
+        return await self._frame.page(
+            request, desk, "closed_draft.html", Place(draft.mailbox), 409, **context
         )
 
 

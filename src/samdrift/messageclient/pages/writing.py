@@ -52,7 +52,7 @@ from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import StaleForm, received
+from samdrift.web.uploads import StaleForm, received, received_before
 from samdrift.web.views import Attached
 
 PROBLEMS = {
@@ -90,6 +90,7 @@ _SUGGESTED, _SHORTEST = 8, 2
 """Maximum number of suggestions, and minimum number of letters before any are made."""
 _EMPTY_ROWS = 1
 _ENDED = Phrase("Not saved: you no longer have access to the mailbox. The draft is kept there.")
+_GONE = Phrase("Not saved: the draft is no longer here. Copy your text before you leave the page.")
 _LOST = Phrase(
     "Your text could not be saved, because the draft was changed elsewhere. It is kept below: compare, then"
     " save again."
@@ -195,13 +196,7 @@ class Writing:
 
     async def post(self, request: Request, desk: Desk) -> Response:
         """Save the form with its files, then do what the chosen button asks for."""
-        try:
-            draft, form, files = await self._received(request, desk)
-        except NotHere as missing:
-            if not missing.ended:
-                raise
-            form = await received(request, Files(desk, "").pass_over)
-            return await self._frame.ended(request, desk, typed_in(form, self._frame.voice(request, desk)))
+        draft, form, files = await self._received(request, desk)
         try:
             draft = await with_uploaded_files(desk, draft, form, files)
             content = content_of(form, draft.content)
@@ -265,12 +260,14 @@ class Writing:
         is refused, the form itself carries the reason to the page that shows it.
         """
         try:
-            draft, form, files = await self._received(request, desk)
+            return await self._save(request, desk)
         except NotHere as missing:
-            if not missing.ended:
-                raise
-            await received(request, Files(desk, "").pass_over)
-            return JSONResponse({"said": self._frame.text(request, _ENDED), "over": True})
+            await received_before(request)
+            said = self._frame.text(request, _ENDED if missing.ended else _GONE)
+            return JSONResponse({"said": said, "over": True})
+
+    async def _save(self, request: Request, desk: Desk) -> Response:
+        draft, form, files = await self._received(request, desk)
         shown = self._frame.voice(request, desk)
         try:
             draft = await with_uploaded_files(desk, draft, form, files)
