@@ -196,7 +196,10 @@ class WritingDesk:
         await vault.keep_draft(begun)
         for file in files:
             again = replace(file, id=new_id(), owner=begun.id)
-            await vault.add_draft_file(again, None, begun.writer)
+            try:
+                await vault.add_draft_file(again, None, begun.writer)
+            except UnknownRecord:  # Its message has been disposed of meanwhile.
+                raise NotHere("file", file.id) from None
         vault.record(MKEvent.MK_DRAFT_CHANGED, draft=begun.id, action="begun", mailbox=begun.mailbox)
         return await shown(self._scope, vault, replace(begun, version=1 + len(files)))
 

@@ -9,6 +9,7 @@ _HOSTILE = "tests/unit/portability/test_hostile.py"
 _GROUNDS = "tests/unit/evidence/test_grounds.py"
 _CLOSING = "tests/unit/administration/test_closing.py"
 _PAGES = "tests/unit/vault/portability/test_pages.py::test_a_page_has_many_records_only_while_they_are_small"
+_SHARED_FILES = "tests/unit/vault/test_shared_files.py"
 _SIGNATURES = "tests/unit/evidence/test_signatures.py"
 _CRAFTED = "tests/unit/evidence/test_crafted_evidence.py"
 _ENTRY = "tests/unit/evidence/test_proofs.py"
@@ -269,6 +270,34 @@ PROOF = (
         "MOST_PAGE = 128 << 20",
         "MOST_PAGE = 64 << 20",
         ("tests/unit/portability/test_layout.py",),
+    ),
+    Mutant(
+        "a body is removed when no other transaction adds a file with it",
+        "vault/sql/mail-files-1.sql",
+        "    PERFORM FROM bodies b WHERE b.id = stored FOR UPDATE;\n",
+        "",
+        (_SHARED_FILES,),
+    ),
+    Mutant(
+        "a file that is forwarded keeps its body",
+        "vault/sql/mail-files-1.sql",
+        "b.id = $5 FOR KEY SHARE;",
+        "b.id = $5;",
+        (_SHARED_FILES,),
+    ),
+    Mutant(
+        "a file without a body is not forwarded",
+        "vault/sql/mail-files-1.sql",
+        "        RAISE 'no such body' USING ERRCODE = 'SD404';\n",
+        "        NULL;\n",
+        (_SHARED_FILES,),
+    ),
+    Mutant(
+        "a draft is removed when no other transaction removes a message of it",
+        "vault/sql/mail-files-1.sql",
+        "    PERFORM FROM drafts d WHERE d.id = ANY (sent) ORDER BY d.id FOR UPDATE;\n",
+        "",
+        (_SHARED_FILES,),
     ),
     Mutant(
         "the table of names has the people of governance",

@@ -18,7 +18,7 @@ from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageclient.desk import Desk, TooLate
+from samdrift.messageclient.desk import Desk, NotHere, TooLate
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.mail import (
@@ -38,7 +38,7 @@ from samdrift.net.clock import system_clock
 from samdrift.scheduling.claims import Claimant
 from samdrift.vault.errors import SealBroken, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.mailrecords import FileRecord, MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -283,6 +283,25 @@ async def test_what_is_not_taken_by_its_deadline_ends_with_the_reason(office: Of
     assert office.service.posted == []
     again = await office.desk().send_again(message)
     assert (again.content.text, again.content.references, again.reply_to) == ("**Hej**", (DNR,), message)
+
+
+async def test_a_message_whose_files_are_disposed_of_meanwhile_is_not_sent_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await sent(office)
+    office.service.refuse = "the label is too long"
+    async with office.service.running() as client:
+        office.pass_by(11)
+        await sending(office, client).turn()
+
+    async def files_of(*_: object) -> tuple[FileRecord, ...]:
+        return (
+            FileRecord("gone", message, 0, 1, "a body that is gone", {"name": "a", "type": "text/plain"}),
+        )
+
+    monkeypatch.setattr(MessageClientVault, "files_of", files_of)
+    with pytest.raises(NotHere):
+        await office.desk().send_again(message)
 
 
 async def test_one_that_is_refused_since_it_is_there_already_is_there(office: Office) -> None:

@@ -83,7 +83,7 @@ VAULT = {
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
         *("draft-approvals", "session-use", "service-deletion", "signed-statements", "cover"),
-        *("claims", "mail-claims", "draft-limits"),
+        *("claims", "mail-claims", "draft-limits", "mail-files"),
     ),
     Role.GOVERNANCE: (
         *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
