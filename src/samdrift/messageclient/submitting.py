@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction
@@ -94,7 +94,7 @@ class SubmittingDesk:
             used = await vault.addresses()
             typed = drafts.typed(found.content)
             asked = typed.recipients[: drafts.MAX_RECIPIENTS]
-            senders = [(await _place(vault, mailbox, home, one, answered))[0] for one in asked]
+            senders = [(await _place(vault, found, mailbox, home, one, answered))[0] for one in asked]
             vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
         known = {content.address_key(content.recipient_of(one.content)): one for one in used}
         wrote = {_from(answered)} if answered and answered.direction is Direction.IN else set()
@@ -246,7 +246,7 @@ class SubmittingDesk:
         messages = []
         conversation = ""
         for recipient in typed.recipients:
-            sender, thread = await _place(vault, mailbox, home, recipient, answered)
+            sender, thread = await _place(vault, draft, mailbox, home, recipient, answered)
             new = await self._message(vault, draft, sender, thread, recipient, files, answered, until)
             stored = await vault.store_mail(new, sender.id, [], [])
             assert stored is not None  # It is only ``None`` for a known messageId.
@@ -371,6 +371,14 @@ class SubmittingDesk:
         return messages
 
 
+def _new_thread(draft: DraftRecord, recipient: Recipient) -> str:
+    """Return the id of the conversation that a draft begins with a recipient, however often it is undone.
+
+    What was noted or registered while sending could be undone belongs to the message that is sent at last.
+    """
+    return str(uuid5(UUID(draft.id), content.address_mark(recipient)))
+
+
 def _gone(recipient: Recipient) -> Problem:
     return Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients", recipient=recipient)
 
@@ -411,6 +419,7 @@ async def _seen_without(vault: MessageClientVault, undone: DraftRecord) -> list[
 
 async def _place(
     vault: MessageClientVault,
+    draft: DraftRecord,
     mailbox: MailboxRecord,
     home: MailboxRecord,
     recipient: Recipient,
@@ -423,12 +432,13 @@ async def _place(
     own address, under an id that leads to no conversation elsewhere: neither the message nor an answer to it
     appears in a mailbox whose readers are others.
     """
-    thread, known = str(answered.content["conversation_id"]) if answered else str(uuid4()), None
+    new, known = _new_thread(draft, recipient), None
+    thread = str(answered.content["conversation_id"]) if answered else new
     for place in dict.fromkeys((home, mailbox) if answered else ()):
         known = await vault.conversation_with(place.id, content.thread_of(thread, recipient.organisation))
         if known is not None and known.mailbox == mailbox.id:
             return place, thread
-    return mailbox, thread if known is None else str(uuid4())
+    return mailbox, thread if known is None else new
 
 
 async def _require_within(vault: MessageClientVault, draft: DraftRecord, conversation: str) -> None:

@@ -47,7 +47,7 @@ DESK = (
     Mutant(
         "a message goes into no conversation that was moved to another mailbox",
         "messageclient/submitting.py",
-        "thread if known is None else str(uuid4())",
+        "thread if known is None else new",
         "thread",
         (
             f"{_MOVING}"

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _SIZE = "tests/unit/messageclient/test_message_size.py"
 _PRESETS = "tests/unit/messageclient/test_presets.py"
+_DESK = "tests/unit/messageclient/test_desk.py"
 _PAGES = "tests/unit/messageclient/test_mail_pages.py"
 _TYPED = "tests/unit/messageclient/test_typed_text.py"
 _RETURNED = "tests/unit/messageclient/test_returned.py"
@@ -55,6 +56,13 @@ MAIL_PAGES = (
             "tests/unit/messageclient/test_pages_over_vault.py"
             "::test_one_who_may_write_but_not_read_confirms_that_there_is_news_and_sends",
         ),
+    ),
+    Mutant(
+        "a message that is sent again after it was undone is in the same conversation",
+        "messageclient/submitting.py",
+        "return str(uuid5(UUID(draft.id), content.address_mark(recipient)))",
+        "return str(uuid4())",
+        (f"{_DESK}::test_what_was_noted_while_sending_could_be_undone_is_there_when_it_is_sent_again",),
     ),
     Mutant(
         "a list that is full is not cut off",

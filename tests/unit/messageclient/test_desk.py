@@ -55,6 +55,7 @@ from tests.vaults import Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
 PDF = b"%PDF-1.7\n" + b"x" * 200_000
+OTHER = Recipient("0203:mullsjo.se", "skola:0203:mullsjo.se", "Mullsjö kommun", "Elevhälsan")
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "Mullsjö kommun", "Registrator")
 TYPED = DraftContent((TO,), "Svar", "**Hej** igen")
 
@@ -626,6 +627,31 @@ async def test_what_another_client_answered_meanwhile_is_the_news_though_its_tim
     with pytest.raises(ConversationMoved) as moved:
         await anna.submit(draft.id, version)
     assert [one.subject for one in moved.value.news] == ["Redan besvarat"]
+
+
+async def test_what_was_noted_while_sending_could_be_undone_is_there_when_it_is_sent_again(
+    office: Office,
+) -> None:
+    """The conversation of a new message begins when it is sent, and goes on although that was undone."""
+    anna = office.desk("anna")
+    draft = await anna.new_draft("box", replace(TYPED, recipients=(TO, OTHER)))
+    sent = await anna.submit(draft.id, draft.version)
+    lines = (await anna.lines(Folder.SENT, "box")).lines
+    noted = next(line.id for line in lines if line.counterpart.address == TO.address)
+    await anna.add_note(noted, "Ringde före")
+    version = (await anna.conversation(noted)).version
+    await anna.register(noted, version, "SN 2026/1")
+    undone = await anna.undo(draft.id)
+    assert (await anna.lines(Folder.SENT, "box")).lines == ()
+    again = await anna.submit(draft.id, undone.version)
+    assert set(again.messages).isdisjoint(sent.messages)
+    lines = (await anna.lines(Folder.SENT, "box")).lines
+    found = {line.counterpart.address: await anna.conversation(line.id) for line in lines}
+    assert [note.text for note in found[TO.address].notes] == ["Ringde före"]
+    assert found[TO.address].registered is not None
+    assert (found[OTHER.address].notes, found[OTHER.address].registered) == ((), None)
+    ids = {one.conversation_id for each in found.values() for one in each.messages}
+    assert len(ids) == 2
 
 
 async def test_what_comes_in_place_of_an_answer_that_was_undone_is_news(office: Office) -> None:
