@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, tzinfo
 from types import MappingProxyType
 
 from samdrift.web.texts import Phrase
+from samdrift.wire.xml.writer import representable
 
 _FIRST_YEAR, _LAST_YEAR = 2001, 9998
 
@@ -28,12 +29,15 @@ class Form:
         return self._fields
 
     def __getitem__(self, name: str) -> str:
-        r"""Return a field as typed, with line breaks as ``\n``; empty if it is missing."""
-        return next((_lines(value) for key, value in self._fields if key == name), "")
+        r"""Return a field as typed, with line breaks as ``\n``; empty if it is missing.
+
+        A character that no message can have, because XML cannot represent it, is a space.
+        """
+        return next((_text(value) for key, value in self._fields if key == name), "")
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return all fields of that name, of which check boxes have several."""
-        return tuple(_lines(value) for key, value in self._fields if key == name)
+        return tuple(_text(value) for key, value in self._fields if key == name)
 
     def refuse(self, field: str, why: Phrase) -> None:
         """Record an error in a field; only the first of each field is kept."""
@@ -77,6 +81,6 @@ class Form:
         return MappingProxyType(self._errors)
 
 
-def _lines(text: str) -> str:
-    r"""Return ``text`` with ``\n`` as line breaks, since browsers post CRLF."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _text(value: str) -> str:
+    r"""Return ``value`` with ``\n`` as line breaks, since browsers post CRLF, and characters of XML alone."""
+    return representable(value).replace("\r\n", "\n").replace("\r", "\n")

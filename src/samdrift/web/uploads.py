@@ -20,6 +20,7 @@ from samdrift.contracts.errors import Explained
 from samdrift.web.forms import Form
 from samdrift.web.guards import TOKEN_FIELD, TOKEN_HEADER, Forged, check_token
 from samdrift.web.sites import Refusal
+from samdrift.wire.xml.writer import representable
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -293,7 +294,7 @@ class _Parts:
         if self._open_sink is None:
             raise Forged(Refusal.FORM)
         media_type = bytes(self._headers.get("content-type", b"")).decode("latin-1")
-        self._sink = await self._open_sink(FilePart(name, file, media_type))
+        self._sink = await self._open_sink(FilePart(name, representable(file), media_type))
 
     async def _data(self, piece: bytes) -> None:
         if self._sink is not None:

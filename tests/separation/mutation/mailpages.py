@@ -64,6 +64,27 @@ MAIL_PAGES = (
         "return str(uuid4())",
         (f"{_DESK}::test_what_was_noted_while_sending_could_be_undone_is_there_when_it_is_sent_again",),
     ),
+    *(
+        Mutant(
+            f"a character that no message can have is not in {what}",
+            file,
+            guard,
+            without,
+            (
+                "tests/unit/messageclient/test_pages_over_vault.py"
+                "::test_a_character_that_no_message_can_have_is_a_space_in_the_draft",
+            ),
+        )
+        for what, file, guard, without in (
+            ("a text", "web/forms.py", "return representable(value)", "return value"),
+            (
+                "the name of a file",
+                "web/uploads.py",
+                "FilePart(name, representable(file),",
+                "FilePart(name, file,",
+            ),
+        )
+    ),
     Mutant(
         "a list that is full is not cut off",
         "messageclient/presetdesk.py",

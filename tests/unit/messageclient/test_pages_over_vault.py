@@ -184,3 +184,15 @@ async def test_a_search_offers_the_mailboxes_that_the_person_reads(room: OverVau
     room.vaults.given |= {("bo", "box"): frozenset({Right.WRITE}), ("bo", "other"): frozenset({Right.READ})}
     page = (await (await room.visit(BO)).get("/search")).text
     assert ('<option value="other"' in page, '<option value="box"' in page) == (True, False)
+
+
+async def test_a_character_that_no_message_can_have_is_a_space_in_the_draft(room: OverVault) -> None:
+    """A word processor writes a line break as U+000B; the message service would refuse the message."""
+    anna = await room.visit(ANNA)
+    begun = await anna.post("/mailbox/box/write")
+    draft, version = begun.headers["location"], version_in((await anna.follow(begun)).text)
+    fields = {"subject": "Ru\x0bbrik\uffff.", "text": "En\x0btext\nmed 😀", "review": "yes"}
+    await anna.post(draft, ("a\uffffb.pdf", PDF), version=version, **fields)
+    kept = await room.vaults.desk("anna").draft(draft.rpartition("/")[2])
+    assert (kept.content.subject, kept.content.text) == ("Ru brik .", "En text\nmed 😀")
+    assert [file.name for file in kept.files] == ["a b.pdf"]

@@ -27,6 +27,11 @@ _IN_ATTRIBUTE = {
 }
 
 
+def representable(value: str) -> str:
+    """Return ``value`` with a space in place of each character that XML cannot represent."""
+    return _NOT_XML.sub(" ", value)
+
+
 def text(value: str) -> str:
     """Escape ``value`` as text; raise :class:`WireError` (``STRUCTURE``) if XML cannot represent it."""
     return value if _PLAIN.fullmatch(value) else _checked(value).translate(_IN_TEXT)
