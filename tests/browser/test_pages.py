@@ -299,7 +299,7 @@ async def test_files_are_dropped_and_pasted_and_the_room_that_is_left_is_shown(g
 
 @pytest.mark.parametrize(
     ("text", "taken"),
-    [("Anna\\t12\\nBo\\t13", False), ("", True), ("Bild.png", True), ("/home/anna/Bild.png", True)],
+    [("Anna\t12\nBo\t13", False), ("", True), ("Bild.png", True), ("/home/anna/Bild.png\n", True)],
     ids=["cells of a spreadsheet", "a picture", "a file by its name", "a file by its path"],
 )
 async def test_a_picture_beside_a_text_that_is_pasted_is_left_out(

@@ -6,10 +6,9 @@ import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";
 import { saveDrafts } from "./draft.js";
 import { gatherFiles } from "./files.js";
-import { goOn } from "./onward.js";
 import { pressByKeys } from "./keys.js";
 import { followChanges } from "./live.js";
-import { sendOnce } from "./once.js";
+import { goOn, sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 import { suggest } from "./suggest.js";
 

@@ -20,30 +20,20 @@ function gather(input, form) {
     if (add(input, event.dataTransfer)) event.preventDefault();
   });
   form.addEventListener("paste", (event) => {
-    if (!hasText(event.clipboardData) && add(input, event.clipboardData)) event.preventDefault();
+    if (add(input, event.clipboardData)) event.preventDefault();
   });
-}
-
-/**
- * A spreadsheet brings cells as a text, and as a picture that is not meant to be attached. A file that is copied
- * may come with its name, or its path, as a text.
- * @param {DataTransfer | null} brought
- * @returns {boolean} whether there is a text other than the names of the files
- */
-function hasText(brought) {
-  const names = [...(brought?.files ?? [])].map((file) => file.name);
-  const lines = brought?.getData("text/plain").split(/[\r\n]+/) ?? [];
-  return lines.some((line) => line !== "" && !names.includes(line.split(/[/\\]/).pop() ?? ""));
 }
 
 /**
  * @param {HTMLInputElement} input
  * @param {DataTransfer | null} brought
- * @returns {boolean} whether there were files
+ * @returns {boolean} whether there were files, and no other text
  */
 function add(input, brought) {
-  if (!brought || brought.files.length === 0) return false;
-  choose(input, [...(input.files ?? []), ...brought.files]);
+  const files = [...(brought?.files ?? [])];
+  const text = brought?.getData("text").trim(); // Cells of a spreadsheet, or the name of a file.
+  if (text ? !files.some(({ name }) => text.endsWith(name)) : !files.length) return false;
+  choose(input, [...(input.files ?? []), ...files]);
   return true;
 }
 

@@ -1,5 +1,4 @@
-// A form is sent once, however often its button is pressed while the answer is on its way. A button with
-// data-download saves a file: no new page comes, so that it and the rest of its form stay in use.
+// A form is sent once, however often its button is pressed while the answer is on its way, unless that is a file.
 
 /** @param {Document} page */
 export function sendOnce(page) {
@@ -22,4 +21,13 @@ export function sendOnce(page) {
   };
   addEventListener("pageshow", again); // Back from the next page: what was typed is there and can be sent again.
   page.addEventListener("stayed", again);
+}
+
+/**
+ * Send a form that a person would only press the button of: the second half of a sign-in, on its way back.
+ * @param {Document} page
+ */
+export function goOn(page) {
+  const form = page.querySelector("form[data-go-on]");
+  if (form instanceof HTMLFormElement) form.requestSubmit();
 }
