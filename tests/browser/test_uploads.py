@@ -259,7 +259,8 @@ async def test_who_loses_the_mailbox_while_files_come_gets_the_page_that_says_so
         await written(mail, page, FILE)
         mail.gallery.office.rights.clear()
         await page.get_by_role("button", name=CHECK).click()
-        await heading(page, "Sidan finns inte här")
+        await heading(page, "Inget sparades")
+        await expect(page.get_by_text("Tiden passar oss.")).to_be_visible()
 
 
 async def test_a_form_that_is_posted_while_it_is_being_saved_waits_for_that(mail: Served) -> None:
