@@ -100,6 +100,10 @@ class MailServer:
             raise MailRefused(status) from None
         except (aiosmtplib.SMTPException, ssl.SSLError, OSError, TimeoutError) as error:
             raise MailServerUnavailable(_reason(error)) from None
+        finally:
+            # aiosmtplib uses wait_for, which in Python 3.11 loses a cancellation at the moment of an answer.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError
 
 
 def _status(error: aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPResponseException) -> int:

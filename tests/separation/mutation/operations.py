@@ -29,6 +29,16 @@ _IN_ORDER = (
 
 OPERATIONS = (
     Mutant(
+        "a cancellation that the mail library loses ends the task all the same",
+        "net/smtp.py",
+        "if (task := asyncio.current_task()) is not None and task.cancelling():",
+        "if False:",
+        (
+            "tests/unit/net/test_smtp.py"
+            "::test_a_cancellation_that_the_library_loses_ends_the_task_all_the_same",
+        ),
+    ),
+    Mutant(
         "a receipt names its message in upper or lower case",
         "vault/messageservice.py",
         "dict.fromkeys((each, each.lower(), each.upper()))",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from email.message import EmailMessage
 from pathlib import Path
 
+import aiosmtplib
 import pytest
 
 from samdrift.net.smtp import (
@@ -54,6 +57,30 @@ async def test_a_mail_is_handed_over_by_tls_alone(
     assert (recipient, mail["Subject"]) == ("anna@habo.se", "Du har något att läsa")
     assert "Logga in.\n.\nHåbo" in mail.get_content()
     assert {line.split()[0].upper() for line in server.plain} <= {b"EHLO", b"STARTTLS"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_that_the_library_loses_ends_the_task_all_the_same(
+    server: TestMailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Otherwise a process that is told to stop would go on for ever."""
+    asked = asyncio.Event()
+
+    async def noop(self: aiosmtplib.SMTP) -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):  # As wait_for does if the answer has just come.
+            await asyncio.sleep(3600)
+        if fails:
+            raise aiosmtplib.SMTPServerDisconnected("gone")
+
+    monkeypatch.setattr(aiosmtplib.SMTP, "noop", noop)
+    async with server.running():
+        reaching = asyncio.create_task(client(server, tmp_path).reach())
+        async with asyncio.timeout(60):
+            await asked.wait()
+        reaching.cancel()
+        (ended,) = await asyncio.gather(reaching, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError)
 
 
 async def test_a_server_that_asks_for_it_gets_user_and_password_after_tls(
