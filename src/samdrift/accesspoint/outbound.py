@@ -120,8 +120,9 @@ class Outbound:
         else:
             peer, grounds, own = route.certificate, route.grounds, route.party == self._settings.party
             facts |= peer_facts(peer)
-            peers = (organisation, route.address), (organisation, route.address, envelope.recipient)
-            if silent := None if own else self._silent(peers):
+            at_address = organisation, route.address
+            at_recipient = *at_address, envelope.recipient
+            if silent := None if own else self._silent(at_address, at_recipient):
                 whose, why = silent
                 answer = Answer(TransferReason.PEER_UNREACHABLE, f"not tried, as several failed with: {why}")
                 if transfer.counted >= self._settings.retry.attempts and transfer.spared < _LAST_WAITS:
@@ -131,10 +132,11 @@ class Outbound:
                 references = message.references
                 answer = await self._exchange(transfer, route, message, body)
                 if answer.reason is TransferReason.PEER_UNREACHABLE:
-                    self._breaker.missed(peers[answer.bare_status], answer.detail, self._clock())
+                    whose = at_recipient if answer.bare_status else at_address
+                    self._breaker.missed(whose, answer.detail, self._clock())
                 elif answer.reason is not TransferReason.ENVELOPE_INVALID:
-                    for each in peers:
-                        self._breaker.answered(each)
+                    self._breaker.answered(at_address)
+                    self._breaker.answered(at_recipient)
                 if own and self._spares(transfer, answer):
                     again = self._clock() + min(self._settings.retry.interval, _SOON)
         later = await self._record(organisation, transfer, answer, references, facts, peer, grounds, again)
@@ -146,7 +148,7 @@ class Outbound:
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
 
-    def _silent(self, peers: Sequence[Hashable]) -> tuple[Hashable, str] | None:
+    def _silent(self, *peers: Hashable) -> tuple[Hashable, str] | None:
         """Return the first of these at which no attempt is made now, with the reason."""
         found = [(each, self._breaker.open(each, self._clock())) for each in peers]
         return next(((each, why) for each, why in found if why), None)

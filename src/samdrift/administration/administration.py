@@ -103,7 +103,7 @@ async def note(
     if organisation is not None:
         principal = Principal(PrincipalKind.OPERATOR, by)
         written = await installation.gate.record_for_organisation(principal, organisation, event, facts)
-    await _note_for_operator(installation, event, by, organisation, facts, written)
+    await note_for_operator(installation, event, by, organisation, facts, written)
 
 
 async def note_during_outage(
@@ -123,11 +123,11 @@ async def note_during_outage(
         written = await installation.gate.record_for_organisation(principal, organisation, event, facts)
     except VaultError:
         written = False
-    await _note_for_operator(installation, event, by, organisation, facts, written)
+    await note_for_operator(installation, event, by, organisation, facts, written)
     return written
 
 
-async def _note_for_operator(
+async def note_for_operator(
     installation: Administration,
     event: AuditEvent,
     by: str,
@@ -135,6 +135,7 @@ async def _note_for_operator(
     facts: Mapping[str, str],
     written: bool,
 ) -> None:
+    """Record an action in the operator's log, and whether the organisation's log has it (``written``)."""
     about = {} if organisation is None else {"organisation": organisation.value}
     if not written:
         about["organisation_log"] = "not told"

@@ -21,7 +21,7 @@ from pathlib import Path
 import pyrage
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration, note, record_command
+from samdrift.administration.administration import Administration, note, note_for_operator, record_command
 from samdrift.attestation.agefile import encrypting, fingerprint
 from samdrift.attestation.archive import Reading, new_folder
 from samdrift.audit.events import AuditEvent
@@ -305,8 +305,7 @@ async def _record(
         except (VaultError, KeyStoreError) as error:
             if organisation is None:
                 raise
-            about = {"organisation": each.organisation, "organisation_log": "not told"}
-            await installation.gate.operator_log(event, **facts, **about, by=asked.by)
+            await note_for_operator(installation, event, asked.by, organisation, facts, written=False)
             untold.append(Missing(each.organisation, str(error)))
     return tuple(untold)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import pyrage
 
 from samdrift.administration.administration import Administration, note, record_command
+from samdrift.config.inputs import reason
 from samdrift.contracts.errors import Explained
 from samdrift.evidence.trace import Asked
 from samdrift.installation.objectplace import object_place
@@ -80,8 +81,8 @@ async def drill(
             done = Drilled(file, comparison.compared, tuple(comparison.differences), seconds)
             await _record(installation, backup, done, asked, here)
         except (Explained, OSError) as error:
-            why = f"it could not be restored: {_told(error)}"
-            done = Drilled(file, 0, (why,), time.monotonic() - begun)
+            why = str(error) if isinstance(error, Explained) else reason(error)
+            done = Drilled(file, 0, (f"it could not be restored: {why}",), time.monotonic() - begun)
             with contextlib.suppress(VaultError, KeyStoreError):
                 await _record(installation, backup, done, asked, here)
             if only is not None:
@@ -89,11 +90,6 @@ async def drill(
         found.append(done)
         read += file.bytes
     return found
-
-
-def _told(error: Explained | OSError) -> str:
-    """Return the reason of a failure in words; an error of the system without the file that it is about."""
-    return str(error) if isinstance(error, Explained) else (error.strerror or type(error).__name__).lower()
 
 
 async def _record(

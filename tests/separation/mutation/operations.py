@@ -51,8 +51,8 @@ OPERATIONS = (
     Mutant(
         "a recipient that is not served now does not delay its neighbours at the access point",
         "accesspoint/outbound.py",
-        "peers[answer.bare_status]",
-        "peers[0]",
+        "at_recipient if answer.bare_status else at_address",
+        "at_address",
         (
             "tests/unit/accesspoint/test_outbound.py"
             "::test_a_recipient_that_is_not_served_now_does_not_delay_its_neighbours_at_the_access_point",
