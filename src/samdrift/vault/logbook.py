@@ -26,11 +26,14 @@ WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
 
 NAMING = """
 WITH named AS MATERIALIZED (
-    SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
+    SELECT sequence, content, previous, hash, retention, salt FROM log
+    WHERE traces @> ARRAY[$1::bigint] AND position($3::bytea IN content) > 0
     LIMIT $2
 ) SELECT * FROM named ORDER BY sequence
 """
-"""Query for the entries that name an identifier by its :func:`trace`; others may share it.
+"""Query for the entries that name an identifier by its :func:`trace`, and whose content has certain bytes.
+
+Other identifiers may share the trace.
 
 There are no pages, since each would search for all entries again. Sorting is separate from the search: in one
 step the planner would walk the whole log in order rather than use the index of traces.
@@ -100,12 +103,14 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
     return tree
 
 
-async def naming(query: Query, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
-    """Return all entries that name an identifier, the oldest first.
+async def naming(
+    query: Query, identifier: str, most: int | None = None, event: str = ""
+) -> tuple[LogEntry, ...]:
+    """Return all entries that name an identifier and whose event begins with ``event``, the oldest first.
 
-    Raises :class:`TooManyEntries` if there are more than ``most``.
+    Entries of other events are not read. Raises :class:`TooManyEntries` if there are more than ``most``.
     """
-    return await _naming(query, NAMING, identifier, most)
+    return await _naming(query, NAMING, identifier, most, f'"event":"{event}'.encode())
 
 
 async def formerly_naming(query: Query, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
@@ -116,8 +121,10 @@ async def formerly_naming(query: Query, identifier: str, most: int | None = None
     return await _naming(query, FORMER, identifier, most)
 
 
-async def _naming(query: Query, sql: str, identifier: str, most: int | None) -> tuple[LogEntry, ...]:
-    rows = await query(sql, trace(identifier), None if most is None else most + 1)
+async def _naming(
+    query: Query, sql: str, identifier: str, most: int | None, *content: bytes
+) -> tuple[LogEntry, ...]:
+    rows = await query(sql, trace(identifier), None if most is None else most + 1, *content)
     if most is not None and len(rows) > most:
         raise TooManyEntries
     found = (entry(row[:_COLUMNS]) for row in rows)

@@ -195,12 +195,16 @@ class Vault:
         """Return log entries after the sequence ``after``, the oldest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.AFTER, after, limit)))
 
-    async def find_log(self, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
+    async def find_log(
+        self, identifier: str, most: int | None = None, *, event: str = ""
+    ) -> tuple[LogEntry, ...]:
         """Return all log entries that name a message, envelope, conversation, transfer or AS4 message.
 
-        The oldest come first. Raises :class:`TooManyEntries` if there are more than ``most``.
+        With ``event``, only those whose event begins with it are read: a peer can cause any number of others
+        about an envelope. The oldest come first. Raises :class:`TooManyEntries` if there are more than
+        ``most``.
         """
-        return await logbook.naming(self._work.query, identifier, most)
+        return await logbook.naming(self._work.query, identifier, most, event)
 
     async def find_former_log(self, identifier: str, most: int | None = None) -> tuple[LogEntry, ...]:
         """Return entries as :meth:`find_log` does, from logs that the organisation brought from elsewhere."""

@@ -44,12 +44,8 @@ class TransferDesk:
         status = await self._vault.status(identifier)
         if status is None:
             return None
-        entries = await self._vault.find_log(status.envelope_id)
-        return TransferHistory(
-            status,
-            await self._vault.attempts(status.id),
-            [entry for entry in entries if entry.event.startswith(_OF_TRANSFERS)],
-        )
+        entries = await self._vault.find_log(status.envelope_id, event=_OF_TRANSFERS)
+        return TransferHistory(status, await self._vault.attempts(status.id), entries)
 
     async def retry(self, identifier: str, *, now: datetime) -> Standing:
         """Make a waiting transfer due now; return the state that it was in."""

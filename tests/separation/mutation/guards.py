@@ -152,8 +152,8 @@ GATE = (
     Mutant(
         "the desk shows no log but that of transfers",
         "vault/transferdesk.py",
-        "[entry for entry in entries if entry.event.startswith(_OF_TRANSFERS)]",
-        "list(entries)",
+        "find_log(status.envelope_id, event=_OF_TRANSFERS)",
+        "find_log(status.envelope_id)",
         (f"{_DESK}::test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_tried",),
     ),
     Mutant(

@@ -161,6 +161,13 @@ TRACING = (
         (f"{_LOGBOOK}::test_all_entries_that_name_a_message_are_found_however_often_it_was_read",),
     ),
     Mutant(
+        "log search: entries of other events are not read",
+        "vault/logbook.py",
+        "AND position($3::bytea IN content) > 0",
+        "AND position($3::bytea IN content) >= 0",
+        (f"{_LOGBOOK}::test_entries_of_other_events_that_name_an_envelope_are_not_read",),
+    ),
+    Mutant(
         "interface D: evidence is not made from any number of entries",
         "installation/evidence.py",
         "Evidence.find(self._gate, order, roles, MOST_ENTRIES)",

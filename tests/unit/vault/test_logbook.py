@@ -24,7 +24,7 @@ ROLES = (AP,)
 @pytest.mark.parametrize(
     ("question", "index"),
     [
-        (logbook.NAMING.replace("$1", "1").replace("$2", "9"), "log_traces"),
+        (logbook.NAMING.replace("$1", "1").replace("$2", "9").replace("$3", "'event'"), "log_traces"),
         (logbook.REFUSED.replace("$1", "9"), "log_refused"),
         (logbook.AFTER.replace("$1", "1").replace("$2", "9"), "log_pkey"),
     ],
@@ -58,6 +58,26 @@ async def test_all_entries_that_name_a_message_are_found_however_often_it_was_re
     assert [entry.ids for entry in found] == [{"message": "m1"}] * 2101
     assert [entry.sequence for entry in found] == [*range(2, 4202, 2), 4202], "each of them once, in order"
     assert found[-1].event == MTEvent.MT_MESSAGE_DELETED
+
+
+async def test_entries_of_other_events_that_name_an_envelope_are_not_read(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer can send an envelope of ours back any number of times, with texts that look like an event."""
+    read = []
+    entry = logbook.entry
+    monkeypatch.setattr(logbook, "entry", lambda row: read.append(row) or entry(row))
+    async with installation.open(organisation, AP) as vault:
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="e1")
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="e2")
+        for _ in range(50):
+            vault.record(APEvent.AP_ENVELOPE_DUPLICATE, envelope="e1", detail='"event":"ap:transfer:queued"')
+        vault.record(APEvent.AP_TRANSFER_POSTPONED, envelope="e1")
+    async with installation.open(organisation, AP) as vault:
+        found = await vault.find_log("e1", event="ap:transfer:")
+        assert len(await vault.find_log("e1", event=APEvent.AP_TRANSFER_POSTPONED)) == 1
+    events = [APEvent.AP_TRANSFER_QUEUED, APEvent.AP_TRANSFER_POSTPONED]
+    assert ([each.event for each in found], len(read)) == (events, 3)
 
 
 async def test_all_entries_of_all_former_logs_are_found(

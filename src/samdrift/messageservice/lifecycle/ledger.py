@@ -73,7 +73,7 @@ async def waits(vault: MessageServiceVault, message_id: str, cause: Temporary, n
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
     """Log once that an incoming message waits; earlier entries are looked up by the first of ``ids``."""
     named, *_ = ids.values()
-    if all(entry.event != MTEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
+    if not await vault.find_log(named, event=MTEvent.MT_MESSAGE_HELD):
         vault.record(MTEvent.MT_MESSAGE_HELD, **ids, reason=reason)
 
 
