@@ -15,6 +15,12 @@ from tests.sizes import sampled, whole
 from tests.unit.bootstrap.checkout import INTERPRETER, PROJECT, Checkout, make_checkout
 
 
+@pytest.fixture(autouse=True)
+def no_other_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some run single tests with the checkout in this variable, which the launcher passes on."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """Return a checkout that has been used once; tests work on copies of it."""
