@@ -31,8 +31,8 @@ TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
 """Folders of the tests that compile or install third-party programs."""
 _OF_PEERS = tuple(f"{folder}{os.sep}" for folder in PEERS)
-WORKERS = 4
-"""Twice the cores of the machine that the suite is measured on, since workers often wait."""
+WORKERS = 5
+"""More than twice the cores of the machine that the suite is measured on, since workers often wait."""
 TOGETHER = (
     ("tests/interop/phase4/",),
     ("tests/roles/isolation/",),
