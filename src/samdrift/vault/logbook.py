@@ -33,10 +33,9 @@ WITH named AS MATERIALIZED (
 """
 """Query for the entries that name an identifier by its :func:`trace`, and whose content has certain bytes.
 
-Other identifiers may share the trace.
-
-There are no pages, since each would search for all entries again. Sorting is separate from the search: in one
-step the planner would walk the whole log in order rather than use the index of traces.
+Other identifiers may share the trace. There are no pages, since each would search for all entries again.
+Sorting is separate from the search: in one step the planner would walk the whole log in order rather than use
+the index of traces.
 """
 
 FORMER = """
@@ -45,7 +44,7 @@ WITH named AS MATERIALIZED (
     WHERE traces @> ARRAY[$1::bigint] LIMIT $2
 ) SELECT * FROM named ORDER BY log, sequence
 """
-"""The same query as :data:`NAMING`, over logs from former suppliers."""
+"""Query for the entries that name an identifier, as :data:`NAMING`, in logs from former suppliers."""
 
 REFUSED = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
