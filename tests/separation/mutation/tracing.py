@@ -168,6 +168,16 @@ TRACING = (
         (f"{_LOGBOOK}::test_entries_of_other_events_that_name_an_envelope_are_not_read",),
     ),
     Mutant(
+        "log: a message that waits is named whatever else the log has about its envelope",
+        "messageservice/lifecycle/ledger.py",
+        "find_log(named, event=MTEvent.MT_MESSAGE_HELD)",
+        "find_log(named)",
+        (
+            "tests/unit/messageservice/incoming/test_inbox.py"
+            "::test_a_message_that_waits_is_named_whatever_else_the_log_has_about_its_envelope",
+        ),
+    ),
+    Mutant(
         "interface D: evidence is not made from any number of entries",
         "installation/evidence.py",
         "Evidence.find(self._gate, order, roles, MOST_ENTRIES)",

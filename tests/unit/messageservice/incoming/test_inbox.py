@@ -154,6 +154,22 @@ async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_o
             assert entry.event == MTEvent.MT_MESSAGE_HELD
 
 
+async def test_a_message_that_waits_is_named_whatever_else_the_log_has_about_its_envelope(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A copy may have come before, and have been refused."""
+    failure = ScannerUnavailable("no scanner")
+    waiting = item(timedelta())
+    async with installation.open(organisation, MT) as vault:
+        vault.record(MTEvent.MT_MESSAGE_REFUSED, envelope=waiting.envelope_id, reason="mt:message:held")
+    for _ in range(2):
+        with pytest.raises(ScannerUnavailable):
+            await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        found = await vault.find_log(waiting.envelope_id)
+    assert [entry.event for entry in found] == [MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_MESSAGE_HELD]
+
+
 @pytest.mark.parametrize("envelope", [None, b"<came/>"])
 async def test_an_envelope_that_came_with_the_news_is_not_fetched(
     installation: Installation,
