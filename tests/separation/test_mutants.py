@@ -22,7 +22,7 @@ from tests.sizes import sampled
 
 OF_PACKAGE: dict[str, list[Mutant]] = {}
 for _one in MUTANTS:
-    OF_PACKAGE.setdefault(_one.file.partition("/")[0], []).append(_one)
+    OF_PACKAGE.setdefault(_one.package, []).append(_one)
 PACKAGES = sorted(OF_PACKAGE)
 """Packages with mutants; one test for each takes a fraction of the time of one for each mutant."""
 CHEAP = (
@@ -43,7 +43,8 @@ def test_no_two_guards_have_one_name() -> None:
 def misplaced(mutant: Mutant) -> str:
     """Return the reason why a mutant cannot be made, or an empty string if it can."""
     try:
-        return "" if mutant.changed() else f"{mutant.guard}: nothing is left"
+        mutant.check()
+        return ""
     except (LookupError, SyntaxError) as fault:
         return f"{mutant.guard}: {fault}"
 
@@ -81,8 +82,8 @@ def defined(script: str) -> list[str]:
 
 def in_force(mutant: Mutant) -> list[bool]:
     """Return for each schema with the mutant's file whether no later file defines the same again."""
-    script = Path(mutant.file).stem
-    before = _DEFINED.findall(migrations.script(script).partition(mutant.text)[0])
+    script = mutant.file().stem
+    before = _DEFINED.findall(migrations.script(script).partition(f"/*[{mutant.mark}*/")[0])
     found = []
     for parts in _SCHEMAS:
         scripts = [f"{part}-{number + 1}" for part in parts for number in range(migrations.versions(part))]
@@ -92,7 +93,7 @@ def in_force(mutant: Mutant) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.file.endswith(".sql")], ids=guard)
+@pytest.mark.parametrize("mutant", [each for each in MUTANTS if each.file().suffix == ".sql"], ids=guard)
 def test_a_guard_is_taken_from_what_the_database_runs(mutant: Mutant) -> None:
     """A mutant of a function that a later file replaces removes nothing, and its tests pass."""
     assert any(in_force(mutant) or [True])
@@ -123,10 +124,10 @@ def test_tests_that_do_not_end_are_broken_and_killed_with_what_they_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mutated program may loop for ever, and the other mutants must be run nevertheless."""
-    mutant = Mutant("any", "guarded.py", "1", "2", ("test_any.py",))
-    guarded = tmp_path / SOURCE / mutant.file
+    mutant = Mutant("any", "guarded.SAFE", (("Constant 1/1", "False"),), ("test_any.py",))
+    guarded = tmp_path / SOURCE / "guarded.py"
     guarded.parent.mkdir(parents=True)
-    guarded.write_text("1")
+    guarded.write_text("SAFE = True")
     test = tmp_path / "test_any.py"
     test.write_text(_DOES_NOT_END)
 
@@ -150,4 +151,4 @@ def test_tests_that_do_not_end_are_broken_and_killed_with_what_they_started(
     assert started.exists()
     psutil.wait_procs(left(), 60)
     assert left() == []
-    assert guarded.read_text() == "1"
+    assert guarded.read_text() == "SAFE = True"

@@ -20,98 +20,9 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.separation.mutation.acting import ACTING
-from tests.separation.mutation.administration import ADMINISTRATION
-from tests.separation.mutation.agreements import AGREEMENTS
-from tests.separation.mutation.backups import BACKUPS
-from tests.separation.mutation.clauses import CLAUSES
-from tests.separation.mutation.clocks import CLOCKS
-from tests.separation.mutation.configuration import CONFIGURATION
-from tests.separation.mutation.consents import CONSENTS
-from tests.separation.mutation.console import CONSOLE
-from tests.separation.mutation.custody import CUSTODY
-from tests.separation.mutation.desk import DESK
-from tests.separation.mutation.entrance import ENTRANCE
-from tests.separation.mutation.govpages import GOVPAGES
-from tests.separation.mutation.groups import GROUPS
-from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
-from tests.separation.mutation.idle import IDLE
-from tests.separation.mutation.interface_a import INTERFACE_A
-from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
-from tests.separation.mutation.laborious import LABORIOUS
-from tests.separation.mutation.logs import LOGS
-from tests.separation.mutation.logtree import LOGTREE
-from tests.separation.mutation.logverification import LOGVERIFICATION
-from tests.separation.mutation.mailpages import MAIL_PAGES
-from tests.separation.mutation.moments import MOMENTS
-from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
-from tests.separation.mutation.neighbours import NEIGHBOURS
-from tests.separation.mutation.notices import NOTICES
-from tests.separation.mutation.operations import OPERATIONS
-from tests.separation.mutation.origins import ORIGINS
-from tests.separation.mutation.peers import PEERS
-from tests.separation.mutation.proof import PROOF
-from tests.separation.mutation.qualification import QUALIFICATION
-from tests.separation.mutation.rights import RIGHTS
-from tests.separation.mutation.saml import SAML
-from tests.separation.mutation.signing import SIGNING
-from tests.separation.mutation.tlog import TLOG
-from tests.separation.mutation.tracing import TRACING
-from tests.separation.mutation.transparency import TRANSPARENCY
-from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
-from tests.separation.mutation.whocan import WHO_CAN
+from tests.separation.mutation.mutant import ROOT, Mutant, everything
 
-MUTANTS: tuple[Mutant, ...] = (
-    *ENTRANCE,
-    *GATE,
-    *DATABASE,
-    *AT_REST,
-    *DESK,
-    *NOTICES,
-    *MAIL_PAGES,
-    *ADMINISTRATION,
-    *MOMENTS,
-    *IDLE,
-    *INTERFACE_A,
-    *SESSION_KEYS,
-    *INTERFACE_C,
-    *INTERFACE_D,
-    *TOKENS,
-    *COMMANDS,
-    *CONFIGURATION,
-    *THE_CHECK,
-    *PROOF,
-    *PEERS,
-    *NEIGHBOURS,
-    *LABORIOUS,
-    *ORIGINS,
-    *OPERATIONS,
-    *CLAUSES,
-    *CLOCKS,
-    *QUALIFICATION,
-    *ACTING,
-    *CUSTODY,
-    *LOGS,
-    *AGREEMENTS,
-    *WHO_CAN,
-    *BACKUPS,
-    *RIGHTS,
-    *GROUPS,
-    *SIGNING,
-    *GOVPAGES,
-    *CONSOLE,
-    *CONSENTS,
-    *LOGTREE,
-    *LOGVERIFICATION,
-    *TRACING,
-    *TLOG,
-    *TRANSPARENCY,
-    *FORMS,
-    *SESSIONS,
-    *SIGN_IN,
-    *SAML,
-    *ENTERED,
-)
+MUTANTS = tuple(everything())
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ", "TimeoutError")
 """Beginnings of pytest's message when an assertion failed, or when an expected exception was not raised.
@@ -146,7 +57,7 @@ def copy() -> Iterator[Path]:
 
 def fate(mutant: Mutant, folder: Path) -> Fate:
     """Run the mutant's tests without its guard, and put the guard back."""
-    file = folder / SOURCE / mutant.file
+    file = mutant.file(folder)
     whole = file.read_text()
     file.write_text(mutant.changed(folder))
     try:

@@ -91,8 +91,8 @@ DECLARE
     number bigint;
 BEGIN
     WITH held AS (
-        SELECT t.id, most IS NULL OR coalesce(t.cut, 0) < most AS pardoned FROM transfers t
-        WHERE t.due_at IS NOT NULL AND t.claimed_by = ANY (ended) ORDER BY t.id FOR UPDATE
+        SELECT t.id, /*[transfer-ends-processes-for-lease*/most IS NULL OR coalesce(t.cut, 0) < most/*]*/ AS pardoned FROM transfers t
+        WHERE t.due_at IS NOT NULL AND t.claimed_by /*[claims-process-lives-left*/= ANY (ended)/*]*/ ORDER BY t.id FOR UPDATE
     ), let_go AS (
         UPDATE transfers t SET
             due_at = CASE WHEN held.pardoned THEN least(t.due_at, at) ELSE t.due_at END, claimed_by = NULL,

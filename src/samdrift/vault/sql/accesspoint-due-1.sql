@@ -13,7 +13,7 @@ BEGIN
                            document_scheme, process, process_scheme, created_at, due_at, attempts, body, size, digest,
                            claimed_by)
     VALUES (id, envelope_id, as4_message_id, conversation_id, sender, recipient, document,
-            document_scheme, process, process_scheme, at, coalesce(claimed_until, least(at, clock_timestamp())),
+            document_scheme, process, process_scheme, at, coalesce(claimed_until, /*[transfer-nobody-has-was-ahead*/least(at, clock_timestamp())/*]*/),
             CASE WHEN claimed_until IS NULL THEN 0 ELSE 1 END, body, size, digest,
             CASE WHEN claimed_until IS NULL THEN NULL ELSE _claimant() END)
     ON CONFLICT DO NOTHING;

@@ -18,6 +18,6 @@ VALUES (date_trunc('day', now()) - interval '1 day', date_trunc('second', now())
 CREATE FUNCTION note_cover(before text, after text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE cover SET noted = $2 WHERE noted = $1;
+    UPDATE cover SET noted = $2 /*[one-process-tells-state*/WHERE noted = $1/*]*/;
     RETURN FOUND;
 END $$;

@@ -11,14 +11,14 @@ DECLARE
     spelled text := to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"');
 BEGIN
     PERFORM FROM log_head FOR UPDATE;
-    IF class NOT BETWEEN 1 AND 4 OR before > clock_timestamp() - interval '12 months' THEN
+    IF /*[about-log-kept*/class NOT BETWEEN 1 AND 4 OR/*]*/ /*[last-year-kept*/before > clock_timestamp() - interval '12 months'/*]*/ THEN
         RAISE EXCEPTION 'these entries are kept' USING ERRCODE = 'SD409';
     END IF;
     SELECT coalesce(min(l.sequence) - 1, (SELECT h.sequence FROM log_head h)) INTO upto FROM log l
     WHERE l.retention = class AND l.content IS NOT NULL
         AND convert_from(substring(l.content FROM 8 FOR 32), 'UTF8') >= spelled;
     UPDATE log SET content = NULL, salt = NULL, traces = '{}'
-    WHERE retention = class AND sequence <= upto AND content IS NOT NULL;
+    WHERE retention = class AND /*[only-facts-from-moment-go*/sequence <= upto AND/*]*/ content IS NOT NULL;
     GET DIAGNOSTICS gone = ROW_COUNT;
     IF gone = 0 THEN
         RETURN;

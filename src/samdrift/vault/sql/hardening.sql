@@ -5,7 +5,7 @@
 
 REVOKE ALL ON DATABASE template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;
+/*[catalog-can-listed*/REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;/*]*/
 REVOKE SELECT ON ALL TABLES IN SCHEMA information_schema FROM PUBLIC;
 REVOKE USAGE ON SCHEMA information_schema FROM PUBLIC;
 
@@ -24,6 +24,6 @@ BEGIN
           AND proname <> 'pg_notify'  -- NOTIFY does the same and cannot be denied
           AND prokind IN ('f', 'a', 'w')
     LOOP
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name);
+        /*[functions-server-tell-others-closed*/EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name)/*]*/;
     END LOOP;
 END $$;

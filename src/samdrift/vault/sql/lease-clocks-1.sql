@@ -29,7 +29,7 @@ BEGIN
     LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- Each process sees the leases of the one before.
     moment := clock_timestamp();
     WITH found AS (
-        DELETE FROM lessees WHERE until <= moment OR (process = ANY(ended) AND process <> me) RETURNING process
+        DELETE FROM lessees WHERE /*[lease-has-ended-process*/until <= moment/*]*/ OR (process = ANY(ended) AND process <> me) RETURNING process
     )
     SELECT array_agg(process) INTO gone FROM found WHERE process <> me;
     INSERT INTO lessees VALUES (me, my_roles, moment + lasting, mine_apart)
@@ -39,7 +39,7 @@ BEGIN
     WHERE p.process = me AND p.role = given.role AND p.number = given.number;
     UPDATE partitions SET process = NULL WHERE process = me AND role <> ALL(my_roles);
     FOREACH which IN ARRAY my_roles LOOP
-        IF mine_apart AND EXISTS (SELECT FROM lessees WHERE which = ANY(roles) AND NOT apart) THEN
+        IF /*[process-whose-clock-clock-right*/mine_apart/*]*/ AND EXISTS (SELECT FROM lessees WHERE which = ANY(roles) AND NOT apart) THEN
             part := 0;
         ELSE
             aside := false;

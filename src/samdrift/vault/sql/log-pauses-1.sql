@@ -15,7 +15,7 @@ BEGIN
         DELETE FROM log_pauses WHERE vault = which;
     ELSE
         INSERT INTO log_pauses SELECT r.vault, why, moment FROM registrations r WHERE r.vault = which
-        ON CONFLICT (vault) DO UPDATE SET reason = excluded.reason WHERE log_pauses.reason <> excluded.reason;
+        ON CONFLICT (vault) DO UPDATE SET reason = excluded.reason /*[pause-operator-log-once*/WHERE log_pauses.reason <> excluded.reason/*]*/;
     END IF;
     RETURN FOUND;
 END $$;

@@ -91,11 +91,11 @@ DECLARE
 BEGIN
     SELECT * INTO tree FROM log_tree FOR UPDATE;
     SELECT * INTO known FROM log_checkpoints c WHERE c.origin = tree.origin ORDER BY c.size DESC LIMIT 1;
-    IF tree.origin <> named OR EXISTS (SELECT FROM log_refusals WHERE resolved_at IS NULL) THEN
+    IF /*[checkpoint-under-log-own-name*/tree.origin <> named OR/*]*/ /*[database-keeps-checkpoint-after-refusal*/EXISTS (SELECT FROM log_refusals WHERE resolved_at IS NULL)/*]*/ THEN
         RAISE EXCEPTION 'no checkpoint may be signed now' USING ERRCODE = 'SD409';
     END IF;
-    IF entries > (SELECT sequence - first + 1 FROM log_head) OR entries < known.size
-        OR (entries = known.size AND hashed <> known.root) THEN
+    IF /*[checkpoint-entries*/entries > (SELECT sequence - first + 1 FROM log_head) OR/*]*/ /*[checkpoint-smaller-than-last-one*/entries < known.size/*]*/
+        /*[one-size-has-one-root*/OR (entries = known.size AND hashed <> known.root)/*]*/ THEN
         RAISE EXCEPTION 'this is not the next checkpoint of the log' USING ERRCODE = 'SD409';
     END IF;
     INSERT INTO log_checkpoints VALUES (named, entries, hashed, signed, at) ON CONFLICT DO NOTHING;

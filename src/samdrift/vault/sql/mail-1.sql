@@ -296,7 +296,7 @@ END $$;
 CREATE FUNCTION _change_files(draft text, writer text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL, version = d.version + 1
+    UPDATE drafts d SET /*[change-files-takes-approval-away*/stage = 'open', approved_by = NULL, asked_by = NULL,/*]*/ /*[change-files-change-draft-version*/version = d.version + 1/*]*/
     WHERE d.id = $1 AND d.writer = $2 AND d.stage IN ('open', 'approved');
     RETURN FOUND;
 END $$;
@@ -383,7 +383,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     RETURN QUERY
     WITH over AS (
-        SELECT d.id FROM drafts d WHERE d.stage = 'window' AND d.until <= now FOR UPDATE SKIP LOCKED
+        SELECT d.id FROM drafts d WHERE d.stage = 'window' /*[message-waits-for-undo-window*/AND d.until <= now/*]*/ FOR UPDATE SKIP LOCKED
     ), ended AS (
         UPDATE drafts d SET stage = 'sent', until = NULL, version = d.version + 1 FROM over WHERE d.id = over.id
         RETURNING d.id

@@ -167,7 +167,7 @@ DECLARE
     decision disposals%ROWTYPE;
     one      conversations%ROWTYPE;
 BEGIN
-    SELECT * INTO decision FROM disposals d WHERE d.id = disposal AND d.stage = 'agreed' FOR SHARE;
+    SELECT * INTO decision FROM disposals d WHERE d.id = disposal /*[only-was-agreed-disposed*/AND d.stage = 'agreed'/*]*/ FOR SHARE;
     PERFORM FROM disposal_items i
     WHERE i.disposal = disposal AND i.conversation = conversation AND i.state = 'waits' FOR UPDATE;
     IF NOT FOUND OR decision.id IS NULL THEN
@@ -176,7 +176,7 @@ BEGIN
     END IF;
     SELECT * INTO one FROM conversations c WHERE c.id = conversation FOR UPDATE;
     PERFORM FROM messages m WHERE m.conversation = conversation FOR UPDATE;
-    IF one.id IS NULL OR one.mailbox <> decision.mailbox OR NOT _disposable(one, decision.since, decision.before)
+    IF one.id IS NULL OR one.mailbox <> decision.mailbox /*[disposal-checked-again-something-goes*/OR NOT _disposable(one, decision.since, decision.before)/*]*/
        OR (SELECT count(*) FROM messages m WHERE m.conversation = conversation)
           <> (SELECT count(*) FROM jsonb_populate_recordset(NULL::disposed, rows::jsonb) r
               JOIN messages m ON m.id = r.id AND m.conversation = conversation) THEN

@@ -10,7 +10,7 @@ DECLARE
     remote text;
 BEGIN
     DELETE FROM files f WHERE f.id = file AND f.owner = of_owner RETURNING f.body INTO stored;
-    PERFORM FROM bodies b WHERE b.id = stored FOR UPDATE;
+    /*[body-removed-when-adds-file*/PERFORM FROM bodies b WHERE b.id = stored FOR UPDATE;/*]*/
     IF FOUND AND NOT EXISTS (SELECT FROM files f WHERE f.body = stored) THEN
         remote := _drop_body(stored);
         IF remote IS NOT NULL THEN
@@ -29,9 +29,9 @@ BEGIN
     IF NOT _change_files($2, $3) THEN
         RETURN false;
     END IF;
-    PERFORM FROM bodies b WHERE b.id = $5 FOR KEY SHARE;
+    PERFORM FROM bodies b WHERE b.id = $5 /*[file-forwarded-keeps-body*/FOR KEY SHARE/*]*/;
     IF NOT FOUND THEN
-        RAISE 'no such body' USING ERRCODE = 'SD404';
+        /*[file-without-body-forwarded*/RAISE 'no such body' USING ERRCODE = 'SD404'/*]*/;
     END IF;
     INSERT INTO files (id, owner, place, size, body, sealed, bound)
     VALUES ($1, $2, coalesce((SELECT max(f.place) + 1 FROM files f WHERE f.owner = $2), 0), $4, $5, $6, $7);
@@ -51,7 +51,7 @@ DECLARE
 BEGIN
     SELECT array_agg(DISTINCT m.draft) FILTER (WHERE m.draft IS NOT NULL), array_agg(m.body) INTO sent, bodies
     FROM messages m WHERE m.conversation = conversation;
-    PERFORM FROM drafts d WHERE d.id = ANY (sent) ORDER BY d.id FOR UPDATE;
+    /*[draft-removed-when-removes-message*/PERFORM FROM drafts d WHERE d.id = ANY (sent) ORDER BY d.id FOR UPDATE;/*]*/
     DELETE FROM readings r USING messages m WHERE m.conversation = conversation AND r.message = m.id;
     DELETE FROM notes n WHERE n.conversation = conversation;
     DELETE FROM registrations r WHERE r.id = conversation;

@@ -37,7 +37,7 @@ CREATE FUNCTION _witnessed(witness text) RETURNS boolean
 LANGUAGE sql AS $$
     SELECT CASE WHEN witness IS NULL THEN NOT EXISTS (SELECT FROM session_keys WHERE envelope <> '')
                                       AND NOT EXISTS (SELECT FROM processed)
-                ELSE EXISTS (SELECT FROM session_keys s WHERE s.mark = witness) END
+                ELSE /*[database-came-back-backup-known*/EXISTS (SELECT FROM session_keys s WHERE s.mark = witness)/*]*/ END
 $$;
 
 -- Mark a session key as used for an envelope; the first of `marks` is stored. `outcome` is 'taken', 'used' if

@@ -28,7 +28,7 @@ BEGIN
         UPDATE messages m SET body = NULL, details = NULL, sender_mark = '', recipient_mark = ''
         WHERE m.id = message AND m.direction = way;
         DELETE FROM status_events e WHERE e.message = message AND e.direction = way;
-        IF way = 'out' THEN
+        /*[receipt-outlives-message-client-deletes*//*]*/IF way = 'out' THEN
             DELETE FROM work w WHERE w.id = message;
         END IF;
     END IF;

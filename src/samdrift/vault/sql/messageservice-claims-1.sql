@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     WITH held AS (
         SELECT w.kind, w.id, most IS NULL OR coalesce(w.cut, 0) < most AS pardoned FROM work w
-        WHERE w.claimed_by = ANY (ended) ORDER BY w.id, w.kind FOR UPDATE
+        WHERE w.claimed_by /*[message-service-claims-lives-left*/= ANY (ended)/*]*/ ORDER BY w.id, w.kind FOR UPDATE
     ), let_go AS (
         UPDATE work w SET
             due_at = CASE WHEN held.pardoned THEN least(w.due_at, at) ELSE w.due_at END, claimed_by = NULL,

@@ -5,7 +5,7 @@ LANGUAGE sql AS $$
 $$;
 DROP TRIGGER IF EXISTS keep_moment ON work;
 CREATE CONSTRAINT TRIGGER keep_moment AFTER INSERT OR DELETE OR UPDATE OF due_at ON work
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION _keep_moment();
+DEFERRABLE INITIALLY /*[moment-kept-transaction-last-change*/DEFERRED/*]*/ FOR EACH ROW EXECUTE FUNCTION _keep_moment();
 
 UPDATE moment SET number = 1, due_at = _next_due();
 DELETE FROM versions WHERE part = 'messageservice-moments';

@@ -20,10 +20,10 @@ DECLARE
     next timestamptz;
     made bigint;
 BEGIN
-    PERFORM FROM moment FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    PERFORM FROM moment /*[changes-due-locks-before-looks*/FOR NO KEY UPDATE/*]*/;
+    /*[nothing-becomes-due-moment-kept*/IF NOT FOUND THEN
         RAISE 'the vault has no moment' USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+    END IF;/*]*/
     next := _next_due();
     UPDATE moment SET number = number + 1, due_at = next WHERE due_at IS DISTINCT FROM next RETURNING number INTO made;
     IF FOUND THEN

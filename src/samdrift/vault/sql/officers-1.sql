@@ -26,9 +26,9 @@ END $$;
 CREATE FUNCTION rename_person(known text, mark bytea, person text, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    IF EXISTS (SELECT FROM persons p WHERE p.id = $3) THEN
+    /*[person-takes-nobody-id-governance*/IF EXISTS (SELECT FROM persons p WHERE p.id = $3) THEN
         RETURN false;
-    END IF;
+    END IF;/*]*/
     DELETE FROM sessions s WHERE s.person = $1;
     DELETE FROM offered_keys o WHERE o.person = $1;
     UPDATE persons p SET id = $3, sealed = $4 WHERE p.id = $1 AND p.mark = $2;
@@ -37,7 +37,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$
-    SELECT NOT EXISTS (SELECT FROM records) AND NOT EXISTS (SELECT FROM signed_statements)
+    SELECT /*[export-arrives-governance-keeps-something*/NOT EXISTS (SELECT FROM records) AND/*]*/ NOT EXISTS (SELECT FROM signed_statements)
        AND NOT EXISTS (SELECT FROM persons)
 $$;
 

@@ -80,7 +80,7 @@ $$;
 CREATE FUNCTION end_sessions(person_mark bytea, provider_session bytea, begun_by timestamptz) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM sessions s USING persons p
-    WHERE p.id = s.person AND s.began <= $3 AND coalesce($1, $2) IS NOT NULL
+    WHERE p.id = s.person AND s.began <= $3 /*[notice-logout-ends-nor-session*/AND coalesce($1, $2) IS NOT NULL/*]*/
       AND ($1 IS NULL OR p.mark = $1) AND ($2 IS NULL OR s.provider_session = $2)
     RETURNING s.person
 $$;

@@ -9,7 +9,7 @@ $$;
 CREATE FUNCTION arrive_records(rows text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM _arriving();
+    /*[records-arrive-arrival-way-alone*/PERFORM _arriving();/*]*/
     INSERT INTO records SELECT * FROM jsonb_populate_recordset(NULL::records, rows::jsonb) ON CONFLICT DO NOTHING;
 END $$;
 

@@ -52,11 +52,11 @@ BEGIN
     UPDATE log_head SET sequence = sequence + cardinality(contents)
     RETURNING sequence - cardinality(contents) INTO number;
     FOR i IN 1 .. cardinality(contents) LOOP
-        salt := substring(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) FOR 16);
+        salt := /*[salt-leaf-random-every-byte*/substring(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) FOR 16/*]*/);
         event := _event(contents[i]);
         INSERT INTO log (sequence, content, previous, hash, traces, retention, salt)
         VALUES (number + i, contents[i], '', sha256(salt || contents[i]), traces[begun + 1 : ends[i]],
-                _retention(event), salt);
+                /*[class-entry-database*/_retention(event)/*]*/, salt);
         begun := ends[i];
     END LOOP;
 END $$;
@@ -72,7 +72,7 @@ BEGIN
     NEW.hash := sha256(NEW.salt || NEW.content);
     RETURN NEW;
 END $$;
-CREATE TRIGGER salted BEFORE INSERT ON log FOR EACH ROW WHEN (NEW.retention IS NULL) EXECUTE FUNCTION _salted();
+CREATE TRIGGER salted BEFORE INSERT ON log FOR EACH ROW WHEN (/*[append-waited-for-writes-leaf*/NEW.retention IS NULL/*]*/) EXECUTE FUNCTION _salted();
 
 -- Begin the tree: its first leaf names the head of the chain before it, which is the origin of a new log.
 CREATE FUNCTION _begin_tree() RETURNS void

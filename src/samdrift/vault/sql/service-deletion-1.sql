@@ -51,13 +51,13 @@ BEGIN
     RETURN QUERY
     WITH due AS (
         SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation
-        WHERE c.home = ANY (homes) AND m.at < stored_before AND greatest(m.at, m.since) < backed_up_before
+        WHERE c.home = ANY (homes) /*[nothing-deleted-at-old-enough*/AND m.at < stored_before/*]*/ /*[nothing-deleted-at-verified-backup*/AND greatest(m.at, m.since) < backed_up_before/*]*/
           AND m.remote IS NOT NULL
           AND CASE m.direction
-              WHEN 'in' THEN m.stage = 'arrived' AND m.opened_at IS NOT NULL
+              WHEN 'in' THEN m.stage = 'arrived' /*[nothing-deleted-at-has-opened*/AND m.opened_at IS NOT NULL/*]*/
               ELSE m.stage = 'handed-over' AND m.status IN ('ACCEPTED', 'MESSAGE_EXCHANGE_ERROR')
               END
-          AND NOT EXISTS (SELECT FROM holds h WHERE h.id = c.id)
+          /*[nothing-deleted-at-service-exempt*/AND NOT EXISTS (SELECT FROM holds h WHERE h.id = c.id)/*]*/
           AND NOT EXISTS (
               SELECT FROM service_deletions d WHERE d.id = m.id AND (d.outcome IS NOT NULL OR d.due_at > now)
           )

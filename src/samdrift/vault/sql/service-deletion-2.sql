@@ -21,7 +21,7 @@ BEGIN
     SELECT m.id, c.home, greatest(m.at, m.since), NEW.gone_at, 0, NULL, NULL
     FROM messages m JOIN conversations c ON c.id = m.conversation
     WHERE m.id = NEW.id AND m.remote IS NOT NULL
-      AND NOT EXISTS (SELECT FROM service_deletions d WHERE d.id = m.id AND d.outcome = 'deleted')
+      /*[was-disposed-deleted-service-twice*/AND NOT EXISTS (SELECT FROM service_deletions d WHERE d.id = m.id AND d.outcome = 'deleted')/*]*/
     ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
@@ -39,7 +39,7 @@ BEGIN
     RETURN QUERY
     WITH due AS (
         SELECT d.id FROM disposed_deletions d
-        WHERE d.home = ANY (homes) AND d.stored < backed_up_before AND d.outcome IS NULL AND d.due_at <= now
+        WHERE /*[was-disposed-deleted-client-reads*/d.home = ANY (homes) AND/*]*/ /*[was-disposed-deleted-backup-knows*/d.stored < backed_up_before AND/*]*/ d.outcome IS NULL AND d.due_at <= now
         ORDER BY d.due_at, d.id LIMIT most FOR UPDATE SKIP LOCKED
     )
     UPDATE disposed_deletions d SET due_at = claimed_until, attempts = d.attempts + 1

@@ -17,9 +17,9 @@ BEGIN
         SELECT o.mark FROM sessions o WHERE o.began <= over ORDER BY o.began LIMIT 100 FOR UPDATE SKIP LOCKED
     );
     INSERT INTO sign_ins VALUES (sign_in, sign_in_until) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
+    /*[one-sign-begins-session-vault*/IF NOT FOUND THEN
         RETURN false;
-    END IF;
+    END IF;/*]*/
     INSERT INTO sessions VALUES ($1, $4, $5, at, at, $8, $9);
     RETURN true;
 END $$;

@@ -6,5 +6,5 @@
 CREATE OR REPLACE FUNCTION _wake() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('samdrift.wake', 'on', true);
+    PERFORM /*[stored-does-depend-queue-notifications*//*]*/set_config('samdrift.wake', 'on', true);
 END $$;

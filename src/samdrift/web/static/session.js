@@ -85,7 +85,7 @@ async function now(page, whose) {
     const answer = await fetch("/session/now");
     if (!answer.ok) return null;
     const session = await answer.json();
-    if (session.whose !== whose) return null;
+    /*[nobody-goes-on-for-person*/if (session.whose !== whose) return null;/*]*/
     page.querySelector("meta[name=form-token]")?.setAttribute("content", session.token);
     for (const field of page.querySelectorAll("input[name=form-token]")) {
       if (field instanceof HTMLInputElement) field.value = session.token;

@@ -34,7 +34,7 @@ async function sign(form) {
   const shown = document.querySelector("#statement-text")?.textContent ?? "";
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown)));
   const written = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
-  if (written !== form.dataset.digest) {
+  if (/*[signed-stands-on-page*/written !== form.dataset.digest/*]*/) {
     say(form, form.dataset.differs ?? "");
     return false;
   }
@@ -67,7 +67,7 @@ async function make(form) {
       challenge: crypto.getRandomValues(new Uint8Array(32)),
       rp: { id: form.dataset.host, name: form.dataset.site ?? "" },
       // A new id each time: a device keeps one key for each id, and the key in use signs for the next one.
-      user: { id: crypto.getRandomValues(new Uint8Array(32)), name, displayName: name },
+      user: { id: /*[device-keeps-passkey-had*/crypto.getRandomValues(new Uint8Array(32)/*]*/), name, displayName: name },
       // ES256 and EdDSA; RS256 for Windows Hello on a TPM that has neither.
       pubKeyCredParams: [
         { type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }, { type: "public-key", alg: -257 },
