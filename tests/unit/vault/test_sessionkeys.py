@@ -194,6 +194,22 @@ async def test_a_restored_database_says_which_marks_are_lost(
         assert "mt:marks:lost" in [one.event for one in await vault.log(limit=1000)]
 
 
+async def test_an_old_envelope_that_is_sent_again_hides_no_lost_mark(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Attack: between a victim's envelope and a restore, a member sends one again that the backup has."""
+    certificate = await key_of(installation, organisation)
+    async with installation.open(organisation, MT) as vault:
+        await vault.look_after_marks(now=NOW)
+    for minute, key in ((1, KEY), (2, OTHER), (3, KEY)):
+        async with installation.open(organisation, MT) as vault:
+            await take(vault, key, key, certificate, now=NOW + MINUTE * minute)
+    await restored(installation, organisation)
+    async with installation.open(organisation, MT) as vault:
+        with pytest.raises(MarksMissing):
+            await take(vault, OTHER, b"forged", certificate)
+
+
 async def test_envelopes_for_a_new_encryption_key_are_as_ever(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

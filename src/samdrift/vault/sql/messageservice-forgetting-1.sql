@@ -26,7 +26,8 @@ BEGIN
 END $$;
 
 -- As in messageservice-6.sql; and once the facts for detecting a second copy of a message are deleted, its
--- envelope does not open again: its mark stays as long as the vault.
+-- envelope does not open again: its mark stays as long as the vault. `kept` is true if the first mark is new: the
+-- witness follows new marks alone, since one that a backup has would hide that later ones are lost.
 CREATE OR REPLACE FUNCTION take_session_key(
     marks text[], envelope bytea, at timestamptz, created timestamptz, recipient bytea,
     sender text, since timestamptz, most int, witness text,
@@ -53,7 +54,7 @@ BEGIN
     END IF;
     INSERT INTO session_keys SELECT marks[1], envelope, at
     WHERE NOT EXISTS (SELECT FROM session_keys s WHERE s.mark = ANY (marks[2:])) ON CONFLICT DO NOTHING;
-    kept := EXISTS (SELECT FROM session_keys s WHERE s.mark = marks[1]);
+    kept := /*[witness-moves-for-new-mark*/FOUND/*]*/;
     PERFORM FROM session_keys s
     WHERE s.mark = ANY (marks) AND (s.envelope <> envelope OR s.at < at - interval '180 days');
     outcome := CASE WHEN FOUND THEN 'used' ELSE 'taken' END;
