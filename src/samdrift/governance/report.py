@@ -12,7 +12,7 @@ Pure: findings, coverage and the moment are passed in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -125,10 +125,13 @@ def report(
 ) -> Report:
     """Return the report of the organisation and moment of ``coverage``.
 
-    ``collected`` has the collectors' findings by collector name, without collectors that found nothing.
+    ``collected`` has the collectors' findings by collector name, without collectors that found nothing. The
+    moment is in whole seconds, as statements are; so is that of evidence, since what was found within the
+    second of the report is not of the future.
     """
     register = coverage.register
-    found = dict(collected) | {"agreements.coverage": _of_coverage(coverage)}
+    found = {name: replace(each, at=each.at.replace(microsecond=0)) for name, each in collected.items()}
+    found["agreements.coverage"] = _of_coverage(coverage)
     rows = [_row(duty, coverage, found) for duty in duties]
     return Report(register.organisation, register.moment, catalogue, version, tuple(rows))
 
@@ -195,7 +198,7 @@ def _evidence_document(each: Evidence, moment: datetime) -> dict[str, Any]:
     return {
         "collector": each.collector,
         "status": each.status.value,
-        "at": None if each.collected is None else moment_text(each.collected.at.replace(microsecond=0)),
+        "at": None if each.collected is None else moment_text(each.collected.at),
         "age_seconds": None if age is None else int(age.total_seconds()),
         "limit_seconds": int(each.limit.total_seconds()),
         "found": None if each.collected is None else each.collected.found.en,
