@@ -31,6 +31,7 @@ from samdrift.governance.duties.catalogue import Text
 from samdrift.governance.report import Collected
 from samdrift.installation.events import RunEvent
 from samdrift.installation.keyrows import key_rows
+from samdrift.installation.logkeeping import Policies
 from samdrift.installation.services import malware_scanner
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
@@ -42,6 +43,7 @@ from samdrift.operations.findings import State as FindingState
 from samdrift.operations.foundation import check_certificates
 from samdrift.operations.machine import running
 from samdrift.operations.tlsrules import check_tls
+from samdrift.operations.witnessed import RootDiffers, verified
 from samdrift.vault.errors import VaultError
 from samdrift.vault.opening import Vault
 from samdrift.wire.crypto.certificates import fingerprint
@@ -241,19 +243,29 @@ def _prints(held: HeldKeys) -> set[str]:
 async def _of_logs(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> dict[str, Collected | None]:
-    standings = await asyncio.gather(
-        *(standing(installation, place) for place in logs_of(installation, organisation))
-    )
-    found: dict[str, Collected | None] = {
-        "log.witnessed": of_witnesses(standings),
-        "time.witnessed": of_time(standings),
-    }
+    found = await of_cosignatures(installation, organisation, now)
     last = await _last_entries(installation, organisation, now)
     if _ISOLATION in last:
         found["isolation.check"] = of_isolation(last[_ISOLATION])
     if _RECONCILED in last:
         found["log.reconciled"] = of_reconciliation(last[_RECONCILED])
     return found
+
+
+async def of_cosignatures(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> dict[str, Collected | None]:
+    """Judge the cosignatures of an organisation's logs that verify over the entries that are there now."""
+    policies = Policies(installation.config)
+    try:
+        standings = [
+            await verified(installation, policies, await standing(installation, place))
+            for place in logs_of(installation, organisation)
+        ]
+    except RootDiffers:
+        text = Text("poster är inte de som bevittnades", "entries are not those that were witnessed")
+        return {"log.witnessed": Collected(now, False, text), "time.witnessed": None}
+    return {"log.witnessed": of_witnesses(standings), "time.witnessed": of_time(standings)}
 
 
 async def _last_entries(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -428,6 +428,21 @@ class LogTree:
             return [node(level, (size >> level) - 1) for level in levels]
 
         return Frontier(size, peaks(await self._nodes(peaks)))
+
+    def own_keys(self, origin: str) -> list[VerifierKey]:
+        """Return the keys of the key store that this log is signed with, which no row can change."""
+        return [VerifierKey(origin, Algorithm.ED25519, each.public) for each in self._keys()]
+
+    async def roots(self, sizes: Iterable[int]) -> dict[int, bytes]:
+        """Return the root at each size, from the entries alone and not from what is kept of the tree.
+
+        :class:`GapInLog` if entries are missing.
+        """
+        first, edge, found = (await self.state()).first, Frontier(), dict[int, bytes]()
+        for size in sorted(sizes):
+            await self._extend(edge, first, size)
+            found[size] = edge.root()
+        return found
 
     async def resource(self, path: str) -> bytes:
         """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
