@@ -1080,12 +1080,20 @@ async def last_statement(vault: MessageClientVault, victim: Victim) -> object:
     return await is_(0, vault.last_statement())
 
 
+async def stored_statements(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(0, vault.stored_statements())
+
+
 async def statements_after(vault: MessageClientVault, victim: Victim) -> object:
     return await is_([], vault.statements_after(0, 100))
 
 
 async def last_signed_statement(vault: SignedStatementKeeping, victim: Victim) -> object:
     return await is_(0, vault.last_signed_statement())
+
+
+async def stored_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_(0, vault.stored_signed_statements())
 
 
 async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim) -> object:
@@ -1108,6 +1116,14 @@ async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
 async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
     """A change of cover that is noted in the victim's vault is not noted in this one."""
     return await is_(False, vault.note_cover(NOTED, "off"))
+
+
+async def store_again(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(0, vault.store_again(()))
+
+
+async def store_signed_again(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_(0, vault.store_signed_again(()))
 
 
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
@@ -1240,6 +1256,8 @@ SIGNED: dict[str, Case] = {
     case.__name__: case
     for case in (
         last_signed_statement,
+        stored_signed_statements,
+        store_signed_again,
         signed_statements_after,
         append_signed_statements,
         cover_facts,
@@ -1265,7 +1283,10 @@ AT_PAGES = KEEPING | {
         end_all_sessions,
     )
 }
-PEOPLE = AT_PAGES | {case.__name__: case for case in (last_statement, statements_after, append_statements)}
+PEOPLE = AT_PAGES | {
+    case.__name__: case
+    for case in (last_statement, stored_statements, statements_after, append_statements, store_again)
+}
 OFFICE: dict[str, Case] = {
     case.__name__: case
     for case in (

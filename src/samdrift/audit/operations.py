@@ -172,6 +172,18 @@ def peer_alarm() -> None:
     )
 
 
+_BEHIND = _Minutely(logging.ERROR)
+
+
+def record_behind(organisation: str, role: str, record: str, has: int, head: int) -> None:
+    """Log that something was taken out of a record that only grows; the line is written once a minute."""
+    _BEHIND(
+        f"ALARM {organisation} ({role}): its record {record} ends with number {has} and had number {head}."
+        " Its database came back from a backup, or rows were deleted or replaced. Nothing is decided from it;"
+        " see docs/backup.md#a-record-behind-its-head"
+    )
+
+
 def marks_lost() -> None:
     """Log that a database was restored to a state that lacks the session keys that were used last."""
     _LOGGER.error(

@@ -234,13 +234,20 @@ def restore_backup(
             print_line(f"{_whose(each.file)} is as it was, {_when(each.file)}: {each.compared} compared")
             for waited in each.unsent:
                 print_line(f"may have been sent since, and is not sent again: {waited.what} {waited.id}")
+            if each.stored_again:
+                print_line(f"statements about rights since then, stored again: {each.stored_again}")
             print_line(f"it is suspended; a former database is kept as {each.former}")
     for each in restored:
         for role, count in each.lost.items():
             complain(f"{_whose(each.file)}: bodies of {role} that are not in the object store: {count}")
+        for role in each.behind:
+            complain(
+                f"{_whose(each.file)}: {role} lacks statements about rights that were stored, and the former"
+                " database has not got them: nobody reads there (docs/backup.md#a-record-behind-its-head)"
+            )
     for one, why in failed:
         complain(f"{one} was not put back: {why}")
-    return int(bool(failed) or any(each.lost for each in restored))
+    return int(bool(failed) or any(each.lost or each.behind for each in restored))
 
 
 async def _create(
@@ -422,6 +429,8 @@ def _restored(found: Restored) -> dict[str, Any]:
         "compared": found.compared,
         "not_sent": [{"what": each.what, "id": each.id} for each in found.unsent],
         "former_database": found.former,
+        "stored_again": found.stored_again,
+        "behind": list(found.behind),
         "lost": dict(found.lost),
     }
 

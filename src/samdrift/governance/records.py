@@ -272,7 +272,7 @@ class Records:
         try:
             async with self._gate.open(workers.GOVERNANCE, organisation, role, Purpose.ADMINISTER) as vault:
                 assert isinstance(vault, SignedStatementKeeping)
-                last = await vault.last_signed_statement()
+                last = await vault.stored_signed_statements()
                 async with self._vaults.open(organisation, Purpose.READ) as office:
                     here = await vault.signed_statements_after(last - 1, 1)
                     if here and here != await office.signed_statements_after(last - 1, 1):
@@ -286,7 +286,7 @@ class Records:
     async def _current(self, organisation: ParticipantIdentifier, vault: SignedStatementKeeping) -> Record:
         record = self._records.get(organisation)
         last = await vault.last_signed_statement()
-        if record is None or last < record.number:  # The database was restored from a backup.
+        if record is None or last < record.number:  # Statements were lost, and are stored again one by one.
             record = Record(organisation.value, self._folds)
         try:
             await read_on(record, vault, last)

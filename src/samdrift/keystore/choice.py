@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from samdrift.keystore import vaultfolder
+from samdrift.keystore.heads import move_head, read_head
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.keystore.states import UNDECIDED, KeyState, KeyStates, in_use, opening, usable
@@ -39,6 +40,16 @@ class KeyChoice(ABC):
     def keep_witness(self, vault: str, witness: Witness) -> None:
         """Store that mark as the vault's last one."""
         write_witness(self._marks_folder(vault), witness)
+
+    def head(self, vault: str, record: str) -> bytes | None:
+        """Return the sealed head of a vault's record, if there is one."""
+        return read_head(self._marks_folder(vault), record)
+
+    def move_head(
+        self, vault: str, record: str, sealed: bytes, moves: Callable[[bytes | None], bool]
+    ) -> None:
+        """Replace the head of a vault's record if ``moves`` says so of the present one."""
+        move_head(self._marks_folder(vault), record, sealed, moves)
 
     def _marks_folder(self, vault: str) -> Path:
         return marks_folder(self._vault_folder(vault).parent, vault)

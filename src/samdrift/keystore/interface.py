@@ -7,7 +7,7 @@ unwrapped session keys.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -294,6 +294,14 @@ class KeyStore(Protocol):
 
     def keep_witness(self, vault: str, witness: Witness) -> None:
         """Store that mark as the vault's last one."""
+
+    def head(self, vault: str, record: str) -> bytes | None:
+        """Return the sealed head of a record that only grows (:mod:`samdrift.vault.heads`), if any."""
+
+    def move_head(
+        self, vault: str, record: str, sealed: bytes, moves: Callable[[bytes | None], bool]
+    ) -> None:
+        """Replace the head of a record if ``moves`` says, of the present one, that it moves forward."""
 
     def forget(self, vault: str) -> None:
         """Remove the vault's keys from memory; if they still exist, they are read again when used."""

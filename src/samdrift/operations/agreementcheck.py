@@ -1,5 +1,7 @@
 """The doctor's check of cover by agreements: which roles have it, until when, and since when not.
 
+Before that it looks whether each role's record of statements has what was stored in it.
+
 An organisation without governance here, or with a record that has not begun, has only its inherited rights. A
 role whose copy lacks the newest statements decides without them, and is reported.
 """
@@ -11,18 +13,23 @@ from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.covering import standings
+from samdrift.contracts import workers
 from samdrift.contracts.cover import Mode
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import Standing
 from samdrift.governance.records import RecordBroken
 from samdrift.installation.cover import canaries_of
 from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
+from samdrift.vault.heads import RecordBehind
+from samdrift.vault.people import StatementKeeping
+from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WHY = "functions without an agreement are performed without the duties that the federation's rules require"
 _WHY_COPIED = "a role decides from its own copy: an end that the copy lacks has no effect there"
+_WHY_BEHIND = "a right that ended would be had again by whoever deletes its end from the database"
 _SOON = 30
 
 
@@ -56,6 +63,8 @@ def judge(found: Standing, organisation: str, now: datetime) -> Finding:
 async def _of(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> list[Finding]:
+    if gaps := await _behind_heads(installation, organisation):
+        return gaps
     subject = Subject("agreements", _WHY, organisation.value)
     try:
         found = await standings(installation, organisation, now)
@@ -66,6 +75,28 @@ async def _of(
     judged = [judge(each, organisation.value, now) for each in found.roles.values()]
     behind = (_behind(role, has, found.number, organisation.value) for role, has in found.behind.items())
     return [*judged, *behind]
+
+
+async def _behind_heads(installation: Administration, organisation: ParticipantIdentifier) -> list[Finding]:
+    """Return a finding for each role that decides nothing because its statements are behind their head."""
+    found = []
+    for role in Role:
+        if installation.gate.registry.find(organisation, role) is None:
+            continue
+        try:
+            async with installation.gate.open(
+                workers.AGREEMENTS, organisation, role, Purpose.MAINTAIN
+            ) as vault:
+                assert isinstance(vault, SignedStatementKeeping)
+                await vault.last_signed_statement()
+                if isinstance(vault, StatementKeeping):
+                    await vault.last_statement()
+        except RecordBehind as error:
+            subject = Subject(f"record.{role.value}", _WHY_BEHIND, organisation.value)
+            found.append(subject.fail(str(error), "docs/backup.md#a-record-behind-its-head"))
+        except VaultError:  # Reported by what follows.
+            continue
+    return found
 
 
 def _behind(role: Role, has: int, wanted: int, organisation: str) -> Finding:

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 import pyrage
 
@@ -33,17 +34,21 @@ from samdrift.operations.backup import BackupEvent, Progress, quiet, read_file
 from samdrift.operations.backupformat import REGISTRY, BackupError, BackupFault, Beginning, damaged
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.restoring import Place, Restoring
-from samdrift.vault.errors import VaultError, VaultLocked, VaultUnavailable
+from samdrift.vault.errors import SealBroken, VaultError, VaultLocked, VaultUnavailable
 from samdrift.vault.gate import Gate
+from samdrift.vault.heads import RecordBehind
 from samdrift.vault.inorder import Hosted
 from samdrift.vault.objects import Objects
+from samdrift.vault.people import StatementKeeping
 from samdrift.vault.portability import copies
 from samdrift.vault.portability.replacing import make_roles, replace_database, resume, suspend
 from samdrift.vault.portability.unsent import Unsent, end_unsent
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TRIES = 100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Restored:
     """Messages, transfers and notices that waited to be sent and were ended."""
     former: str
     """Name of the organisation's previous database."""
+    stored_again: int
+    """Number of statements about rights that the backup lacks and the former database has."""
+    behind: tuple[str, ...]
+    """Roles from whose record of statements something is still missing, so that nothing is decided there."""
     lost: Mapping[str, int]
     """By role, the number of bodies that the restored rows name and the object store does not have."""
 
@@ -131,8 +140,9 @@ async def restore(
         former = await replace_database(installation.provisioner, organisation, hosted, name)
     if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
         await _patiently(partial(_look_after_marks, installation.gate, organisation))
+    again, behind = await statements_again(installation, organisation, hosted, former)
     lost = await restoring.lost()
-    restored = Restored(file, comparison.compared, tuple(unsent), former, lost)
+    restored = Restored(file, comparison.compared, tuple(unsent), former, again, behind, lost)
     await _record(installation, backup, restored, asked, organisation, officer is not None)
     return restored
 
@@ -230,6 +240,8 @@ async def _record(
         "not_sent": " ".join(f"{what}={count}" for what, count in sorted(numbers.items())),
         "lost": " ".join(f"{role}={count}" for role, count in sorted(restored.lost.items())),
         "former": restored.former,
+        "stored_again": str(restored.stored_again),
+        "behind": " ".join(restored.behind),
         "reason": asked.reason,
         **({"officer": "present"} if officer else {}),
         **asked.proof.facts(),
@@ -248,10 +260,59 @@ async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> 
             await vault.look_after_marks(now=datetime.now(UTC))
 
 
-async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+async def statements_again(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    hosted: Sequence[Hosted],
+    former: str,
+) -> tuple[int, tuple[str, ...]]:
+    """Store the statements about rights that a former database has and the restored one lacks.
+
+    A right that had ended is thereby not given back by a restore. Return the number of statements, and the
+    roles whose record is still behind its head: the former database has not got them either.
+    """
+    number, behind = 0, []
+    for each in hosted:
+        again = partial(_again, installation, organisation, each, former)
+        try:
+            number += await _patiently(again)
+        except (VaultLocked, RecordBehind, StatementTaken, SealBroken):
+            behind.append(each.role.value)
+    return number, tuple(behind)
+
+
+async def _again(
+    installation: Administration, organisation: ParticipantIdentifier, vault: Hosted, former: str
+) -> int:
+    async def lacking(table: str, stored: int) -> list[tuple[int, bytes]]:
+        with suppress(VaultUnavailable):  # The former database may be missing or damaged.
+            database = installation.provisioner.database
+            return await copies.numbered(database, former, vault.schema, table, stored)
+        return []
+
+    number = 0
+    async with installation.gate.open(workers.RESTORE, organisation, vault.role, Purpose.IMPORT) as opened:
+        assert isinstance(opened, SignedStatementKeeping)
+        stored = await opened.stored_signed_statements()
+        number += await opened.store_signed_again(await lacking("signed_statements", stored)) - stored
+        if isinstance(opened, StatementKeeping):
+            stored = await opened.stored_statements()
+            number += await opened.store_again(await lacking("statements", stored)) - stored
+    async with installation.gate.open(workers.RESTORE, organisation, vault.role, Purpose.IMPORT) as opened:
+        assert isinstance(opened, SignedStatementKeeping)
+        await opened.last_signed_statement()
+        if isinstance(opened, StatementKeeping):
+            await opened.last_statement()
+    return number
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
     """Do work in a vault, retrying while broken connections to its former database are being noticed."""
     for _ in range(_TRIES):
-        with suppress(VaultUnavailable):
-            await work()
-            return
-    await work()
+        try:
+            return await work()
+        except (VaultLocked, RecordBehind):
+            raise
+        except VaultUnavailable:
+            continue
+    return await work()

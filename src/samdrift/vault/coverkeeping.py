@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from samdrift.vault.database.session import call
-from samdrift.vault.signedstatements import SignedStatementKeeping
+from samdrift.vault.signedstatements import SIGNED, SignedStatementKeeping
 
 INHERITED = timedelta(days=90)
 """Period for which the inherited agreement covers an organisation (sql/cover-1.sql)."""
 _FACTS = """
 SELECT c.inherited_from, c.inherited_until, c.noted,
-    (SELECT coalesce(max(s.number), 0) FROM signed_statements s),
+    coalesce(l.number, 0), (SELECT s.sealed FROM signed_statements s WHERE s.number = $1), l.sealed,
     (SELECT to_timestamp(max(w.cosigned_at)) FROM log_witnesses w JOIN log_tree t USING (origin))
-FROM cover c
+FROM cover c LEFT JOIN LATERAL (
+    SELECT number, sealed FROM signed_statements ORDER BY number DESC LIMIT 1
+) l ON true
 """
 _NOTE = call("note_cover", 2)
 
@@ -41,8 +43,15 @@ class CoverKeeping(SignedStatementKeeping):
     """A vault that keeps facts about its cover by agreements, as every vault does."""
 
     async def cover_facts(self) -> CoverFacts:
-        """Return the facts; they reveal nothing about anyone, so this alone leaves no entry in the log."""
-        ((start, end, noted, statements, witnessed),) = await self._work.peek(_FACTS)
+        """Return the facts; they reveal nothing about anyone, so this alone leaves no entry in the log.
+
+        Raises :class:`~samdrift.vault.heads.RecordBehind` if the signed statements are behind their head.
+        """
+        head = self._head_of(SIGNED)
+        ((start, end, noted, statements, there, newest, witnessed),) = await self._work.peek(
+            _FACTS, 0 if head is None else head.number
+        )
+        self._require_head(SIGNED, head, int(statements), there, newest)
         inherited = None if start is None or end is None else (start, end)
         return CoverFacts(inherited, noted, int(statements), witnessed)
 

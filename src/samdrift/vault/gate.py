@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import record_behind
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import COVERED, COVERED_PURPOSES, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
@@ -534,8 +535,10 @@ class Gate:
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
+        behind = partial(record_behind, registration.organisation.value, registration.role.value)
         grown = partial(self._grown, registration)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
+        on = (vault, login, shelf, self._keys, tell, notify, due, state)
+        return Room(*on, behind, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
         """Note a log's new entries; notify others of message progress and of new signed statements."""

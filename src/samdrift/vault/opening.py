@@ -92,6 +92,8 @@ class Room:
     """Function that sends a commit's moment to the registry, or, given ``None``, the vault's current one."""
     state: Hashable
     """State of the vault's keys when this object was made, which is not used beyond that state."""
+    behind: Callable[[str, int, int], None] = lambda record, has, head: None
+    """Function that reports a record that is behind its head, by name, with both numbers."""
     grown: Callable[[Sequence[Happening]], None] = lambda entries: None
     """Function that notes that the log has, or may have, these further entries."""
     claimant: str = ""

@@ -237,8 +237,18 @@ class StatementKeeping(People):
     """
 
     async def last_statement(self) -> int:
-        """Return the number of the last stored statement, 0 without any."""
+        """Return the number of the last stored statement, 0 without any.
+
+        Raises :class:`~samdrift.vault.heads.RecordBehind` if the record is behind its head.
+        """
         return await self._last_of(ASSIGNED)
+
+    async def stored_statements(self) -> int:
+        """Return the number of the last stored statement, also of a record that is behind its head.
+
+        It is for storing again what is missing, and nothing is decided by it.
+        """
+        return await self._number_of(ASSIGNED)
 
     async def statements_after(self, number: int, limit: int) -> Sequence[NumberedStatement]:
         """Return at most ``limit`` statements after ``number``, in order."""
@@ -252,7 +262,14 @@ class StatementKeeping(People):
         or leaves a gap.
         """
         await self._append_to(ASSIGNED, statements)
-        return await self._last_of(ASSIGNED)
+        return await self._number_of(ASSIGNED)
+
+    async def store_again(self, rows: Sequence[tuple[int, bytes]]) -> int:
+        """Append statements as another copy of this vault's database has them; return the last number.
+
+        Raises the same errors as :meth:`store_signed_again`.
+        """
+        return await self.append_statements(self._opened_of(ASSIGNED, rows))
 
 
 def _made(keys: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:

@@ -342,21 +342,22 @@ class UnitOfWork:
             raise self._failure
         if not self._over:
             self._over = True
-            entries = self._entries
-            if not (entries or self._session or self._held):
-                return
-            statements = [*self._held, *self._last]
-            if self._session is None:
-                self._session = await self._pool.borrow(self._login)
-                statements.insert(0, _BEGIN)
-            try:
-                await self._end(statements, entries)
-            except BaseException:
-                await self._give_back(roll_back=True)
-                raise
+            if self._entries or self._session or self._held:
+                await self._commit(self._entries)
         for action in self._afterwards:
             with contextlib.suppress(VaultUnavailable):
                 await action()
+
+    async def _commit(self, entries: Sequence[Happening]) -> None:
+        statements = [*self._held, *self._last]
+        if self._session is None:
+            self._session = await self._pool.borrow(self._login)
+            statements.insert(0, _BEGIN)
+        try:
+            await self._end(statements, entries)
+        except BaseException:
+            await self._give_back(roll_back=True)
+            raise
 
     async def _end(
         self,

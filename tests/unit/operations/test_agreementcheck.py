@@ -21,6 +21,7 @@ from samdrift.rights.agreements import Function
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.governance.test_records import begun, roots, statements
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
 from tests.unit.rights.building import ANNA, BO, CILLA, SCHOOL
@@ -127,3 +128,17 @@ async def test_the_operators_own_canaries_are_not_asked_for_agreements(installat
     about = {each.about async for each in check_agreements(beside(installation, canary), datetime.now(UTC))}
     assert other.value in about
     assert canary.value not in about
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_record_behind_its_head_is_a_fault_of_its_organisation_and_role(
+    installation: Installation,
+) -> None:
+    behind, house, records = await begun(installation)
+    await records.copy(behind)
+    schema = (await vault_login(installation, behind, Role.ACCESS_POINT)).schema
+    (await superuser(installation)).rows(f"DELETE FROM {schema}.signed_statements WHERE number = 10")
+    every = [each async for each in check_agreements(beside(installation), house.now)]
+    (found,) = [each for each in every if each.about == behind.value]
+    assert (found.id, found.state) == ("record.ap", State.FAIL)
+    assert found.todo == "docs/backup.md#a-record-behind-its-head"

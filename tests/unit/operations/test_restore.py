@@ -15,6 +15,7 @@ import pytest
 from samdrift.audit.entries import Happening
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferState
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations import backupset
@@ -33,6 +34,7 @@ from samdrift.vault.errors import (
     VaultUnavailable,
 )
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.heads import RecordBehind
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -160,6 +162,48 @@ async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_close
     for role in Role:
         await ground.installation.provisioner.drop(ground.organisation, role)
     assert restored.former not in await ground.databases()
+
+
+STATEMENTS = [NumberedStatement(number, f"statement {number}".encode()) for number in (1, 2, 3)]
+
+
+async def test_what_ended_since_the_backup_has_ended_after_a_restore(ground: Ground) -> None:
+    """Attack: a restore by one person that gives back what officers have taken."""
+    for role in (MK, AP):
+        async with ground.installation.open(ground.organisation, role) as vault:
+            await vault.append_signed_statements(STATEMENTS[:1])
+    made = await ground.create(ground.organisation)
+    for role in (MK, AP):
+        async with ground.installation.open(ground.organisation, role) as vault:
+            await vault.append_signed_statements(STATEMENTS[1:])
+    async with ground.installation.open(ground.organisation, MK) as vault:
+        assert await vault.append_statements(STATEMENTS[2:]) == 3
+    found = await ground.restore(made)
+    await resume(ground)
+    assert (found.stored_again, found.behind) == (5, ())
+    for role in (MK, AP):
+        async with ground.installation.open(ground.organisation, role) as vault:
+            assert await vault.signed_statements_after(0, 9) == STATEMENTS
+    async with ground.installation.open(ground.organisation, MK) as vault:
+        assert await vault.last_statement() == 3
+
+
+async def test_what_the_former_database_lacks_too_leaves_the_record_unread(ground: Ground) -> None:
+    """Attack: the rows are deleted before the restore, so that the former database has not got them."""
+    made = await ground.create(ground.organisation)
+    async with ground.installation.open(ground.organisation, MK) as vault:
+        await vault.append_signed_statements(STATEMENTS)
+    schema = (await vault_login(ground.installation, ground.organisation, MK)).schema
+    (await superuser(ground.installation)).rows(f"DELETE FROM {schema}.signed_statements WHERE number > 1")
+    found = await ground.restore(made)
+    assert found.behind == ("mk",)
+    await resume(ground)
+    async with ground.installation.open(ground.organisation, MK) as vault:
+        with pytest.raises(RecordBehind):
+            await vault.last_signed_statement()
+    async with ground.installation.open(ground.organisation, MK) as vault:
+        with pytest.raises(RecordBehind):
+            await vault.cover_facts()
 
 
 async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:

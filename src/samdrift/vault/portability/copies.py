@@ -357,6 +357,21 @@ async def log_of(connection: Connection, schema: str) -> AsyncIterator[tuple[int
             after = found[-1][0]
 
 
+async def numbered(
+    database: Database, where: str, schema: str, table: str, after: int
+) -> list[tuple[int, bytes]]:
+    """Return the rows of a table of numbered, sealed statements after a number, from a vault's database."""
+    question = sql.SQL("SELECT number, sealed FROM {} WHERE number > %s ORDER BY number").format(
+        sql.Identifier(schema, table)
+    )
+    connection = await database.administrators_connection(where)
+    try:
+        with typed():
+            return await (await connection.execute(question, (after,))).fetchall()
+    finally:
+        await connection.close()
+
+
 async def _remote_bodies(connection: Connection, schema: str) -> list[str]:
     with typed():
         if await _rows(connection, _HAS_BODIES, schema) != [(True,)]:
