@@ -60,6 +60,7 @@ _NOT_OF_A_VAULT = {
     "custody.py": "reads the folder of the custodians, which is beside those of the vaults",
     "requests.py": "reads the folder of the custodians too",
     "seals.py": "reads the folder of the seals",
+    "heads.py": "keeps heads in the same folder as the witness",
     "witness.py": "keeps its mark in a folder beside those of the vaults",
     "hsm/module.py": "loads the library and reads the file with a PIN that the configuration names",
 }
