@@ -27,6 +27,7 @@ from docs.citations import (
 from docs.conformance import ROOT, SOURCE, TESTS, Row, Standing, current, page, rows, uncited
 from docs.rules import RULES, Entry, Rule, entries, name_of, rules_in, rules_of
 
+from samdrift.governance import reportdeclaration
 from samdrift.wire import receipt as receipt_rules
 from samdrift.wire.sdkmessage import rules as message_rules
 from samdrift.wire.xml.schema import Rule as SchemaRule
@@ -418,3 +419,13 @@ def test_uncited_rules_are_listed_by_the_command() -> None:
 def test_the_page_is_the_one_that_source_and_tests_give() -> None:
     committed = (ROOT / "docs" / "conformance.md").read_text("utf-8")
     assert committed == page(current()), "run: python docs/conformance.py > docs/conformance.md"
+
+
+def test_the_declaration_counts_the_tested_rules_of_the_page() -> None:
+    for text, counts in reportdeclaration.TESTED.items():
+        asked = [
+            row
+            for row in current()
+            if SPECIFICATIONS[row.entry.clause[0]] == text and row.standing is not Standing.NO_RULE
+        ]
+        assert counts == (sum(row.standing is Standing.TESTED for row in asked), len(asked)), text

@@ -222,4 +222,9 @@ async def signing_key(
     except KeyStoreError as error:
         if message_service or error.fault is not KeyFault.MISSING:
             raise
+    return await operator_key(installation)
+
+
+async def operator_key(installation: Administration) -> SigningKey:
+    """Return the operator's own key, for what the operator says of itself, such as its compliance report."""
     return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)

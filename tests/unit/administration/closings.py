@@ -32,10 +32,15 @@ DECISION = "dnr 2026/123"
 def certify_operator(store: KeyStore) -> None:
     """Give the operator a key and certificate for signing."""
     if not [one for one in store.keys(OPERATOR_KEYS) if one.name is KeyName.ACCESS_POINT]:
-        request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, pki.name(PARTY), 2048)
-        public = x509.load_pem_x509_csr(request).public_key()
-        assert isinstance(public, rsa.RSAPublicKey)
-        store.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, ISSUER.certify(PARTY, public))
+        certify(store, OPERATOR_KEYS, KeyName.ACCESS_POINT)
+
+
+def certify(store: KeyStore, whose: str, key: KeyName) -> None:
+    """Make a key, with a certificate."""
+    request = store.create_key(whose, key, pki.name(PARTY), 2048)
+    public = x509.load_pem_x509_csr(request).public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    store.install_certificate(whose, key, ISSUER.certify(PARTY, public))
 
 
 def administration(installation: Installation, keys: KeyStore, folder: Path) -> Administration:

@@ -10,13 +10,20 @@ from typing import Any
 
 import pytest
 
+from samdrift.cli.gov import report
 from samdrift.config.errors import Unusable
+from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.governance.duties import catalogue
 from samdrift.governance.duties.catalogue import PassOn, shipped
+from samdrift.installation.vaultsettings import key_store
+from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyName
 from samdrift.rights.agreements import Function, Party
 from samdrift.rights.statements import Statement
+from samdrift.wire.crypto.keys import SigningKey
 from tests.programs import requires
+from tests.unit.administration.closings import certify, certify_operator
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.test_gov_signing import Desk, in_another_second, in_days, opened
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed
@@ -199,3 +206,29 @@ def of_2020() -> str:
     """Return the newest catalogue, dated 2020 as if it had not been replaced since."""
     newest = max(Path(catalogue.__file__).parent.glob("*.json"), key=lambda file: file.name)
     return json.dumps(json.loads(newest.read_text()) | {"version": "2020-01", "date": "2020-01-01"})
+
+
+async def test_a_report_is_signed_with_the_operators_key_and_not_its_customers(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of the organisation is its own word: the operator must not put that under its own report."""
+    by = list[SigningKey]()
+    keys = key_store(load(config))
+    certify_operator(keys)
+
+    async def signing(content: bytes, key: SigningKey) -> bytes:
+        by.append(key)
+        return content
+
+    async def setting(*_: object) -> bytes:
+        return b"%PDF-"
+
+    monkeypatch.setattr(report, "signed_pdf", signing)
+    monkeypatch.setattr(report.Typesetter, "pdf", setting)
+    desk = await two_officers(installation, config, two, tmp_path, (Role.MESSAGE_SERVICE, Role.GOVERNANCE))
+    service = installation.gate.registry.find(desk.organisation, Role.MESSAGE_SERVICE)
+    assert service is not None
+    certify(keys, service.vault, KeyName.SIGNING)
+    await desk.run("report", "--offline", "--pdf", tmp_path / "report.pdf")
+    own = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+    assert [each.certificate for each in by] == [own.certificate]

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration, administering, record_command, signing_key
+from samdrift.administration.administration import Administration, administering, operator_key, record_command
 from samdrift.attestation.pdfsigning import signed_pdf
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import Actor, Reason, asked
-from samdrift.config.errors import Unusable
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -24,7 +24,7 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked
 from samdrift.governance.duties.catalogue import Catalogue, in_force
 from samdrift.governance.report import Report, Status, document, of_catalogue, of_rights, report
-from samdrift.governance.reportdeclaration import declaration
+from samdrift.governance.reportdeclaration import Attestation, NotAnAttestation, attestations, declaration
 from samdrift.governance.reportkeeping import keep
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
@@ -53,7 +53,7 @@ def make_report(
     ] = None,
     pdf: Annotated[
         Path | None,
-        typer.Option("--pdf", help="A new file for the report as PDF/A, signed with the organisation's key."),
+        typer.Option("--pdf", help="A new file for the report as PDF/A, signed with the operator's key."),
     ] = None,
     language: Annotated[str, typer.Option("--language", help="Language of the page: sv or en.")] = "sv",
     offline: Offline = False,
@@ -96,26 +96,43 @@ def declare(
     reason: Reason,
     by: Actor = None,
     operator: Operator = "",
+    attested: Annotated[
+        Path | None,
+        typer.Option(
+            "--attested",
+            help="Answers attested by a person: TOML, a table per question with by, role, date, evidence.",
+        ),
+    ] = None,
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
-    """Answer DIGG's declaration of conformity for access point operators, as far as reports support it.
+    """Answer DIGG's declaration of conformity for access point operators.
 
-    Answers that the organisations' reports do not support are left blank, with the unmet duties. Exit status
-    1 if an answer is blank.
+    The answer is yes only if a named person attests it, or each rule of the text is tested and all reports
+    show its duties as held; what it rests on is listed. Others are left blank, with what is lacking. Exit
+    status 1 if an answer is blank.
     """
     with reported_as_usage_errors():
+        named = {} if attested is None else _attested(attested)
         parties = set(performers_of("ap", operator).values()) - {None}
         number = "".join(each.number for each in parties if each is not None)
         reports = run(_all(load(config), operator, asked(by, reason), offline=offline))
-    answers = declaration(reports, number, __version__)
+    answers = declaration(reports, number, __version__, named)
     if as_json:
         print_json({"answers": [each.document() for each in answers]})
     else:
         for each in answers:
             lacking = f" (lacking: {', '.join(each.lacking)})" if each.lacking else ""
-            print_line(f"{each.asks}: {each.answer or '____'}{lacking}")
+            rests = f" (rests on: {'; '.join(each.rests)})" if each.rests else ""
+            print_line(f"{each.asks}: {each.answer or '____'}{lacking}{rests}")
     return int(not all(each.answer for each in answers))
+
+
+def _attested(file: Path) -> dict[str, Attestation]:
+    try:
+        return attestations(file.read_text(encoding="utf-8"), moment_of("").date())
+    except (NotAnAttestation, UnicodeDecodeError) as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
 
 
 async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> list[Report]:
@@ -168,8 +185,7 @@ async def _reported(
         name = next((each.name for each in config.organisations if each.identifier == organisation), "")
         document = pdf_document(made, name or str(organisation), pdf)
         content = await Typesetter(TEMPLATE).pdf(document, organisation.value)
-        hosted = [role for role in Role if installation.gate.registry.find(organisation, role) is not None]
-        key = await signing_key(installation, organisation, hosted)
+        key = await operator_key(installation)
         return made, await signed_pdf(content, key)
 
 
