@@ -138,7 +138,7 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
         (key,) = [each.key for each in await vault.tree.keys()]
         given = [entry.ids for entry in await vault.log(0, 10_000) if entry.event == AdminEvent.LOG_EXPORTED]
     rules.write_text(f"log {key}\nquorum none\n")
-    verdict = in_process("log", "verify", out, "--policy", rules, "--json")
+    verdict = in_process("log", "verify", out, "--policy", rules, "--max-age", "0", "--json")
     assert verdict.status == 0
     assert verdict.document["size"] == written.signed > 10
     assert given == [{"by": "anna", "reason": "complaint 7"}]
@@ -541,6 +541,20 @@ async def test_the_command_says_whether_it_holds(
     ended = await asyncio.to_thread(samdrift, "evidence", "verify", paths["habo"], "--trust", trust, "--json")
     assert (ended.status, ended.document["valid"], ended.document["message"]) == (0, True, message_id)
     assert ended.document["signer_checked"]
+
+
+async def test_evidence_that_nobody_vouches_for_is_no_more_than_consistent(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """Anyone can sign the same files: without --trust, or with a stranger's key, status 0 says too much."""
+    _, paths = shown
+    trust = stage.habo.config.federation.trust / "organisation"
+    await signed(opened(paths["habo"]), tmp_path / "strangers", KEY)
+    for asked in ((paths["habo"],), (tmp_path / "strangers",), (tmp_path / "strangers", "--trust", trust)):
+        ended = await asyncio.to_thread(in_process, "evidence", "verify", *asked)
+        assert (ended.status, "consistent; nobody vouches for it" in ended.output) == (3, True), ended.output
+        ended = await asyncio.to_thread(in_process, "evidence", "verify", *asked, "--json")
+        assert (ended.document["valid"], ended.document["consistent"]) == (False, True)
 
 
 async def test_who_traces_a_message_and_why_is_in_each_log_before_anything_is_read(

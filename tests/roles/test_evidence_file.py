@@ -91,8 +91,9 @@ async def test_evidence_is_put_into_a_container_with_a_time_stamp(
         await export_evidence(administration(stage), order, tmp_path / "none", stamped=True)
     installation, trusted = stamping(stage, tmp_path, monkeypatch)
     assert await export_evidence(installation, order, tmp_path / "evidence.asics", stamped=True)
+    trust = ("--trust", stage.habo.config.federation.trust / "organisation")
     ended = await asyncio.to_thread(
-        in_process, "evidence", "verify", tmp_path / "evidence.asics", "--tsa", trusted, "--json"
+        in_process, "evidence", "verify", tmp_path / "evidence.asics", "--tsa", trusted, *trust, "--json"
     )
     last = ended.document["findings"][-1]
     assert (ended.status, last["what"], last["holds"]) == (0, "time stamp", True)

@@ -23,6 +23,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Self
 
+from samdrift.audit.ages import TOLERANCE, moment_of
 from samdrift.audit.chain import ChainHead, LogVerification
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import LogEvent, Retention, retention_of
@@ -33,12 +34,6 @@ from samdrift.audit.notes import Checkpoint, Note, SignedCheckpoint, VerifierKey
 from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.audit.tiles import Tile
-
-TOLERANCE = 120
-"""Number of seconds by which an entry may be outside its witnessed times.
-
-Clocks differ, and a transaction takes time to commit.
-"""
 
 _LEAF = 42
 _AT = slice(SALT + 7, SALT + 39)
@@ -93,6 +88,8 @@ class LogVerdict:
     """SHA-256, in hex, of the statements that the log names, by the key that each states to be the log's."""
     stamped: Mapping[str, int]
     """Numbers of the entries that name time stamps, by the SHA-256 of the time stamp."""
+    tail_at: datetime | None = None
+    """Time of the oldest entry that no accepted checkpoint proves, if there is one with facts."""
 
     @property
     def holds(self) -> bool:
@@ -166,6 +163,8 @@ class _State:
     decisions: dict[int, list[_Decided]] = field(default_factory=dict)
     stated: dict[str, list[str]] = field(default_factory=dict)
     stamped: dict[str, int] = field(default_factory=dict)
+    tail: str = ""
+    """Time of the oldest entry since the last accepted checkpoint; empty before one with facts."""
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Self:
@@ -322,6 +321,7 @@ class LogVerifier:
             leaves=self._tree.size,
             stated={key: tuple(digests) for key, digests in state.stated.items()},
             stamped=dict(state.stamped),
+            tail_at=moment_of(state.tail),
         )
 
     @property
@@ -407,7 +407,7 @@ class LogVerifier:
                 known = state.accepted.witnessed_at if state.accepted else None
                 if known is not None and stated.witnessed_at is not None:
                     stated.witnessed_at = max(known, stated.witnessed_at)
-                state.accepted = stated
+                state.accepted, state.tail = stated, ""
 
     def _number(self, size: int) -> int:
         return self._state.first + size - 1
@@ -437,6 +437,7 @@ class LogVerifier:
             if sha256(record).digest() != leaf[_COMMITMENT]:
                 self._wrong(number, "its facts are not those of the entry in the tree")
                 continue
+            state.tail = state.tail or record[_AT].decode("ascii", "replace")
             if retention not in state.classes or not state.classes[retention].kept:
                 state.classes.setdefault(retention, _Disposed()).kept = number
             if not not_before <= record[_AT] <= not_after:
@@ -575,10 +576,8 @@ def _spelled(time: int | None, shift: int) -> bytes | None:
 
 def _seconds(time: str) -> int | None:
     """Return the POSIX time in seconds of a time in the form that entries have."""
-    try:
-        return int(datetime.fromisoformat(time).timestamp())
-    except (ValueError, OverflowError):
-        return None
+    moment = moment_of(time)
+    return None if moment is None else int(moment.timestamp())
 
 
 @lru_cache(maxsize=1024)

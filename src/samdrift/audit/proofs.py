@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -116,3 +116,18 @@ def _hashes(lines: Sequence[str], first: int) -> tuple[bytes, ...]:
 def _joined(head: Sequence[str], hashes: Sequence[bytes], checkpoint: bytes) -> bytes:
     lines = [*head, *map(to_base64, hashes), ""]
     return "".join(f"{line}\n" for line in lines).encode() + checkpoint
+
+
+def witnessed_at(proofs: Iterable[bytes], policy: Policy) -> int | None:
+    """Return when witnesses saw the newest accepted checkpoint of the log for which that is longest ago."""
+    newest: dict[str, int] = {}
+    for proof in proofs:
+        try:
+            signed = policy.open(EntryProof.parse(proof).checkpoint)
+            seen = policy.witnessed_at(signed)
+        except (Malformed, Unverified):
+            continue
+        if seen is not None:
+            origin = signed.checkpoint.origin
+            newest[origin] = max(seen, newest.get(origin, seen))
+    return min(newest.values(), default=None)

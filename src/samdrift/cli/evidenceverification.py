@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,9 @@ import typer
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
+from samdrift.audit.ages import MAX_AGE, fault_of_age
 from samdrift.audit.policies import Policy
-from samdrift.cli.logverification import read_policy
+from samdrift.cli.logverification import MaxAge, read_policy
 from samdrift.cli.org.options import AsJson, fingerprint
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import shown
@@ -24,6 +26,9 @@ from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence, verify
 from samdrift.installation.loop import run
 from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.crypto import certificates
+
+NOT_VOUCHED = 3
+"""Exit status for evidence that is consistent, but whose signer nobody vouches for."""
 
 
 def verify(
@@ -46,24 +51,38 @@ def verify(
         Path | None,
         typer.Option("--tsa", metavar="FILE", help="Certificates (PEM) that its time stamp must lead to."),
     ] = None,
+    max_age: MaxAge = MAX_AGE,
     as_json: AsJson = False,
 ) -> int:
-    """Verify evidence offline: signature, digests, entries of logs, their proofs, receipts, the signer.
+    """Verify evidence offline: signature, digests, entries of logs, their proofs and age, receipts, signer.
 
     A certificate that --trust accepts may belong to another organisation: compare the name, or give --signer.
-    Exit status 0 when everything is valid, 1 when something is not, 2 when the file is not evidence.
+    Exit status 0 when everything is valid, 1 when something is not, 2 when the file is not evidence, 3 when
+    it is consistent but neither --trust nor --signer vouches for its signer.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
     with reported_as_usage_errors():
         folder = read_trust(trust) if trust is not None else None
         rules = read_policy(policy) if policy is not None else None
         trusted = Trusted(read_certificates(authorities)) if authorities is not None else None
-        verdict = run(_verdict(file, folder, signer, rules, trusted))
+        verdict = _aged(run(_verdict(file, folder, signer, rules, trusted)), rules, max_age)
+    vouched = verdict.valid and (folder is not None or signer is not None)
     if as_json:
-        print_json(_document(verdict, checked=folder is not None))
+        print_json(_document(verdict, checked=folder is not None, vouched=vouched))
     else:
-        _print(file, verdict, checked=folder is not None)
-    return 0 if verdict.valid else 1
+        _print(file, verdict, checked=folder is not None, vouched=vouched)
+    if vouched:
+        return 0
+    return NOT_VOUCHED if verdict.consistent else 1
+
+
+def _aged(verdict: EvidenceVerdict, rules: Policy | None, max_age: int) -> EvidenceVerdict:
+    """Return the verdict with a finding about the age of the logs, which only a policy's witnesses state."""
+    if rules is None or not max_age:
+        return verdict
+    fault = fault_of_age(verdict.witnessed_at, datetime.now(UTC), max_age)
+    finding = Finding("age of the logs", not fault, fault or f"witnesses saw each in the last {max_age} s")
+    return replace(verdict, findings=(*verdict.findings, finding))
 
 
 async def _verdict(
@@ -79,9 +98,10 @@ async def _verdict(
     return replace(verdict, findings=(*verdict.findings, container.finding(trusted)))
 
 
-def _document(verdict: EvidenceVerdict, *, checked: bool) -> dict[str, Any]:
+def _document(verdict: EvidenceVerdict, *, checked: bool, vouched: bool) -> dict[str, Any]:
     return {
-        "valid": verdict.valid,
+        "valid": vouched,
+        "consistent": verdict.consistent,
         "organisation": verdict.organisation,
         "message": verdict.message,
         "made_at": verdict.made_at,
@@ -94,8 +114,9 @@ def _document(verdict: EvidenceVerdict, *, checked: bool) -> dict[str, Any]:
     }
 
 
-def _print(file: Path, verdict: EvidenceVerdict, *, checked: bool) -> None:
-    print_line(f"{shown(file)}: {'holds' if verdict.valid else 'DOES NOT HOLD'}")
+def _print(file: Path, verdict: EvidenceVerdict, *, checked: bool, vouched: bool) -> None:
+    unvouched = "consistent; nobody vouches for it" if verdict.consistent else "DOES NOT HOLD"
+    print_line(f"{shown(file)}: {'holds' if vouched else unvouched}")
     print_line(f"  message {verdict.message} at {verdict.organisation}, as of {verdict.made_at}")
     signer = f"{certificates.subject(verdict.signer)} (SHA-256 {verdict.signer.fingerprint(SHA256()).hex()})"
     print_line(f"  signed by {signer}{'' if checked else ', not checked (--trust)'}")

@@ -13,10 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.audit.ages import CADENCE, MAX_AGE, fault_of_age, spelled
 from samdrift.audit.policies import Policy
 from samdrift.audit.promises import HEADER, MAX_PROMISE, Once, Promise, Verdict, judge
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.cli.clientconfig import ClientConfig, load_client, tokens_for
+from samdrift.cli.logverification import MaxAge
 from samdrift.cli.org.options import AsJson
 from samdrift.cli.output import print_json, print_line, print_verdict
 from samdrift.client.tokens import Bearing
@@ -78,10 +80,12 @@ def follow(
     issuers: Issuers = None,
     client: ClientFile = None,
     every: Every = None,
+    max_age: MaxAge = MAX_AGE,
 ) -> int:
-    """Keep a verified copy of a log, and report a log that contradicts itself, has a gap or another key.
+    """Keep a verified copy of a log; report one that contradicts itself, stands still or has another key.
 
-    Exit status 0 when the copy is up to date, 1 when the log is invalid, 2 when it cannot be reached.
+    Exit status 0 when the copy is up to date, 1 when the log is invalid or stands still, 2 when it cannot be
+    reached.
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
@@ -93,7 +97,7 @@ def follow(
             if client is None
             else _bearing(load_client(client))
         )
-        return run(_follow(address, copy, rules, caller, every))
+        return run(_follow(address, copy, rules, caller, every, max_age))
 
 
 @asynccontextmanager
@@ -109,7 +113,7 @@ def promises(
     ],
     copy: Copy,
     policy: PolicyFile,
-    cadence: Cadence = 300,
+    cadence: Cadence = CADENCE,
     as_json: AsJson = False,
 ) -> int:
     """Report which promises of a log were broken, according to a verified copy of it.
@@ -153,12 +157,15 @@ async def _follow(
     policy: Policy,
     caller: AbstractAsyncContextManager[Caller],
     every: int | None,
+    max_age: int,
 ) -> int:
     async with caller as client:
         with LogCopy(file) as copy:
             while True:
                 try:
-                    _print(await bring_up_to_date(LogAddress(client, address), policy, copy))
+                    followed = await bring_up_to_date(LogAddress(client, address), policy, copy)
+                    _print(followed)
+                    seen = followed.witnessed_at
                 except (LogContradicted, LogUnreadable) as fault:
                     print_verdict(f"{_now()}  ", str(fault), good=False)
                     return 1
@@ -166,6 +173,13 @@ async def _follow(
                     if every is None:
                         raise Unusable(str(outage)) from None
                     print_line(f"{_now()}  {outage}; asked again")
+                    seen = copy.witnessed_at(policy)
+                    if seen is None:
+                        await asyncio.sleep(every)
+                        continue
+                if stale := fault_of_age(seen, datetime.now(UTC), max_age):
+                    print_verdict(f"{_now()}  ", f"the log cannot be relied on: {stale}", good=False)
+                    return 1
                 if every is None:
                     return 0
                 await asyncio.sleep(every)
@@ -173,7 +187,7 @@ async def _follow(
 
 def _print(followed: Followed) -> None:
     size, seen = followed.checkpoint.checkpoint.size, followed.witnessed_at
-    when = "no witness needed" if seen is None else f"witnessed at {datetime.fromtimestamp(seen, UTC):%F %T}Z"
+    when = "no witness needed" if seen is None else f"witnessed at {spelled(seen)}"
     print_line(f"{_now()}  {size} entries, {followed.new} new, {when}")
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
+from samdrift.audit.ages import MAX_AGE, fault_of_age, fault_of_tail
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
@@ -30,6 +31,16 @@ PolicyFile = Annotated[
     Path,
     typer.Option(
         "--policy", help="Your policy (c2sp.org/tlog-policy): keys of the log, witnesses, and the quorum."
+    ),
+]
+MaxAge = Annotated[
+    int,
+    typer.Option(
+        "--max-age",
+        min=0,
+        metavar="SECONDS",
+        help="Maximum age of the newest cosigned checkpoint: three times what the operator has between two."
+        " 0: age is not judged.",
     ),
 ]
 
@@ -60,18 +71,19 @@ def verify(
         Path | None,
         typer.Option("--tsa", metavar="FILE", help="Certificates (PEM) that its time stamps must lead to."),
     ] = None,
+    max_age: MaxAge = MAX_AGE,
     as_json: AsJson = False,
 ) -> int:
-    """Verify a log offline: entries, checkpoints, witnesses, times, disposals, and the owner of its keys.
+    """Verify a log offline: entries, checkpoints, witnesses, times, age, disposals, the owner of its keys.
 
-    Exit status 0 when it is valid, 1 when it is not, 2 when the file cannot be used.
+    Exit status 0 when it is valid, 1 when it is not or stands still, 2 when the file cannot be used.
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
         folder = read_trust(trust) if trust is not None else None
         trusted = Trusted(read_certificates(authorities)) if authorities is not None else None
         seen = [_checkpoint(file, rules) for file in known]
-        found = _judged(export, rules, seen, state, folder, trusted)
+        found = _judged(export, rules, seen, state, folder, trusted, max_age)
     if as_json:
         print_json(_document(found))
     else:
@@ -86,11 +98,15 @@ class _Found:
     verdict: LogVerdict
     statements: Sequence[KeyStatement]
     stamps: Sequence[LogStamp]
+    stale: Sequence[str]
+    """Reasons why the log is not up to date."""
 
     @property
     def holds(self) -> bool:
         stated = all(each.holds for each in self.statements)
-        return self.verdict.holds and stated and not any(each.fault for each in self.stamps)
+        return (
+            self.verdict.holds and stated and not self.stale and not any(each.fault for each in self.stamps)
+        )
 
 
 def _judged(
@@ -100,6 +116,7 @@ def _judged(
     state: Path | None,
     folder: TrustFolder | None,
     trusted: Trusted | None,
+    max_age: int,
 ) -> _Found:
     now = datetime.now(UTC)
     try:
@@ -115,7 +132,16 @@ def _judged(
     ]
     verdict = _verified(export, LogVerifier(rules, int(now.timestamp()), known, times), state)
     statements = check_statements(described, verdict.stated, folder) if verdict.holds else ()
-    return _Found(verdict, statements, judge_stamps(stamps, verdict.stamped, verdict.first, now))
+    stale = _stale(verdict, now, max_age) if verdict.holds else ()
+    return _Found(verdict, statements, judge_stamps(stamps, verdict.stamped, verdict.first, now), stale)
+
+
+def _stale(verdict: LogVerdict, now: datetime, max_age: int) -> Sequence[str]:
+    found = (
+        fault_of_age(verdict.witnessed_at, now, max_age),
+        fault_of_tail(verdict.tail_at, now, max_age),
+    )
+    return [each for each in found if each]
 
 
 def read_policy(file: Path) -> Policy:
@@ -164,6 +190,7 @@ def _document(found: _Found) -> dict[str, Any]:
         "root": to_base64(verdict.root) if verdict.size else None,
         "witnessed_at": _time(verdict.witnessed_at),
         "first_wrong": {"number": wrong.number, "why": wrong.why} if wrong else None,
+        "stale": list(found.stale),
         "disposed": [
             {"class": each.retention, "entries": each.entries, "decision": each.decision, "at": each.at}
             for each in verdict.disposed
@@ -202,6 +229,8 @@ def _print(export: Path, found: _Found) -> None:
     print_verdict(f"{shown(export)}: ", "holds" if found.holds else "DOES NOT HOLD", good=found.holds)
     if verdict.first_wrong is not None:
         print_line(f"  first wrong: entry {verdict.first_wrong.number}: {verdict.first_wrong.why}")
+    for why in found.stale:
+        print_line(f"  {why}")
     print_line(f"  log {verdict.origin or 'of unknown name'}, {verdict.entries} entries read")
     if verdict.size:
         witnessed = _time(verdict.witnessed_at)

@@ -22,14 +22,14 @@ from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
+from samdrift.audit.ages import TOLERANCE
 from samdrift.audit.chain import link
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.leaves import Leaf, commitment
-from samdrift.audit.logverifying import TOLERANCE
 from samdrift.audit.merkle import Frontier, includes
 from samdrift.audit.notes import Checkpoint, Note
 from samdrift.audit.policies import Policy
-from samdrift.audit.proofs import EntryProof
+from samdrift.audit.proofs import EntryProof, witnessed_at
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.contracts.principals import Role
 from samdrift.evidence import grounds, signatures
@@ -127,6 +127,8 @@ def section_file(role: Role, number: int) -> str:
     return f"section/{role.value}-{number:06}.jsonl"
 
 
+SIGNER = "signer"
+"""Finding about whether the verifier's folder of certificates vouches for the signer."""
 _MOST = 64 << 20
 _WITH_PROOFS = 5
 _WITH_CERTIFICATES = 3
@@ -142,10 +144,17 @@ class EvidenceVerdict:
     made_at: str
     signer: x509.Certificate
     findings: tuple[Finding, ...]
+    witnessed_at: int | None = None
+    """Time of the oldest of its logs' checkpoints by the policy's witnesses; ``None`` if none is needed."""
 
     @property
     def valid(self) -> bool:
         return all(finding.holds for finding in self.findings)
+
+    @property
+    def consistent(self) -> bool:
+        """Return whether all that it contains is valid, whoever signed it."""
+        return all(finding.holds for finding in self.findings if finding.what != SIGNER)
 
 
 @dataclass
@@ -254,7 +263,9 @@ def _judged(
         *_proofs(said, document["version"], policy),
         *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
     ]
-    return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
+    proofs = [proof for name, proof in said.proofs.items() if name.endswith(".tlog-proof")]
+    seen = None if policy is None else witnessed_at(proofs, policy)
+    return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings), seen)
 
 
 def _signer(
@@ -265,7 +276,7 @@ def _signer(
         yield Finding(SIGNER_FILE, False, "is not one certificate in PEM, and nothing else")
     if trust is not None:
         judged = trust.judge(signer, at)
-        yield Finding("signer", judged.trusted, judged.reason.value)
+        yield Finding(SIGNER, judged.trusted, judged.reason.value)
 
 
 def _look(said: _Said, name: str, data: bytes) -> None:

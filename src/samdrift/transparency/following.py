@@ -163,6 +163,14 @@ class LogCopy:
             row = self._database.execute("SELECT edge, checkpoint FROM verified").fetchone()
             return (Frontier.parse(row[0]), row[1]) if row else (Frontier(), None)
 
+    def witnessed_at(self, policy: Policy) -> int | None:
+        """Return the time by which the policy's quorum had seen the checkpoint that proves the copy."""
+        _, note = self.verified()
+        try:
+            return None if note is None else policy.witnessed_at(policy.open(note))
+        except (Malformed, Unverified) as fault:
+            raise LogUnreadable(f"the policy does not accept the copy's checkpoint: {fault}") from None
+
     def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         """Yield the entries from number ``start`` on, counted from 0."""
         with self._usable():

@@ -470,7 +470,7 @@ async def test_a_log_that_continues_under_another_name_after_a_refusal_is_kept_a
     assert file is not None
     policy = tmp_path / "organisation.policy"
     policy.write_text(f"log {keys[-1]}\nquorum none\n")
-    found = in_process("log", "verify", file, "--policy", policy, "--json")
+    found = in_process("log", "verify", file, "--policy", policy, "--max-age", "0", "--json")
     assert (found.status, found.document["holds"], found.document["unproved"]) == (0, True, 0)
 
 

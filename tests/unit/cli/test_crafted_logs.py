@@ -34,7 +34,7 @@ DISPOSED_OF = 4
 """Number of the entry whose facts a decision has disposed of."""
 SEEN = int((BEGUN + timedelta(hours=1)).timestamp())
 COMMANDS = (
-    ("log", "verify", "{log}", "--policy", "{policy}"),
+    ("log", "verify", "{log}", "--policy", "{policy}", "--max-age", "0"),
     ("log", "search", "{log}", "m"),
     ("log", "sample", "{log}", "--seed", "1", "--class", "all"),
     ("log", "hints", "{log}", "--to", "12:30"),

@@ -305,7 +305,7 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
     async with installation.open(organisation, AP) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
     rules.write_text(f"log {key}\nquorum none\n")
-    ended = in_process("log", "verify", out, "--policy", rules, "--json")
+    ended = in_process("log", "verify", out, "--policy", rules, "--max-age", "0", "--json")
     assert ended.status == 0, ended.document["first_wrong"]
     assert [(each["class"], each["entries"]) for each in ended.document["disposed"]] == [("reading", 3)]
     decided = list(logreading.search(out, "plan 5"))

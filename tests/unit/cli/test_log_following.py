@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,8 +47,9 @@ def policy(tmp_path: Path) -> Path:
     return file
 
 
-def follow(policy: Path) -> Ended:
-    return in_process("log", "follow", ADDRESS, policy.with_name("copy"), "--policy", policy)
+def follow(policy: Path, *more: str, max_age: int = 0) -> Ended:
+    asked = ("log", "follow", ADDRESS, policy.with_name("copy"), "--policy", policy, *more)
+    return in_process(*asked, "--max-age", str(max_age))
 
 
 def test_the_copy_is_brought_up_to_date(served: Reached, policy: Path) -> None:
@@ -57,6 +60,35 @@ def test_the_copy_is_brought_up_to_date(served: Reached, policy: Path) -> None:
         assert f"{size} entries, {new} new, witnessed at 2026-02-25 " in ended.output
     with LogCopy(policy.with_name("copy")) as copy:
         assert copy.last() == 5
+
+
+def test_a_log_that_stands_still_ends_with_1_and_the_moment(served: Reached, policy: Path) -> None:
+    """The Update Framework 1.5.2, freeze attack: old, consistent, and with valid signatures."""
+    served.publish(numbered(1, 2, 3))
+    copy = policy.with_name("copy")
+    by_default = in_process("log", "follow", ADDRESS, copy, "--policy", policy)
+    moment = datetime.fromtimestamp(TIME, UTC)
+    said = f"it stands still: its newest cosigned checkpoint is of {moment:%F %T}Z, older than 900 s"
+    assert (by_default.status, said in by_default.output) == (1, True), by_default.output
+    age = int(time.time()) - TIME
+    assert follow(policy, max_age=age + 60).status == 0
+    assert follow(policy, max_age=age - 60).status == 1
+
+
+def test_a_log_that_stops_answering_stands_still_for_its_followers(served: Reached, policy: Path) -> None:
+    served.publish(numbered(1, 2, 3))
+    assert follow(policy).status == 0
+    served.broken = True
+    ended = follow(policy, "--every", "1", max_age=900)
+    assert (ended.status, "it stands still" in ended.output) == (1, True), ended.output
+
+
+def test_a_log_without_witnesses_has_no_age(served: Reached, policy: Path) -> None:
+    served.publish(numbered(1, 2, 3))
+    policy.write_text(f"log {LOG.key}\nquorum none\n")
+    ended = follow(policy, max_age=900)
+    assert (ended.status, "its age is not known" in ended.output) == (1, True), ended.output
+    assert follow(policy).status == 0
 
 
 def test_an_access_token_needs_no_other_means(policy: Path) -> None:
@@ -108,8 +140,8 @@ def test_a_full_disk_is_said_in_one_line(
     assert len(ended.complaints.splitlines()) == 1
 
 
-def given(number: int, leaf: bytes, by: Signer = LOG, time: int = TIME) -> str:
-    promise = Promise(LOG.name, time, number, leaf)
+def given(number: int, leaf: bytes, by: Signer = LOG, at: int = TIME) -> str:
+    promise = Promise(LOG.name, at, number, leaf)
     return promise.signed(VerifierKey(LOG.name, LOG.key.algorithm, by.key.public), by.private.sign)
 
 
@@ -132,9 +164,7 @@ def test_promises_that_were_not_kept_are_named(served: Reached, policy: Path, tm
             "--json",
         )
 
-    file.write_text(
-        f"{given(7, leaves[7])}, {given(9, leaves[9])}\n\n{given(10, leaves[10], time=1 << 40)}\n"
-    )
+    file.write_text(f"{given(7, leaves[7])}, {given(9, leaves[9])}\n\n{given(10, leaves[10], at=1 << 40)}\n")
     ended = judged()
     assert (ended.status, ended.document) == (
         0,

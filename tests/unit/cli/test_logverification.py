@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from samdrift.audit.logverifying import LogVerifier
 from samdrift.audit.policies import Policy
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
+from samdrift.messageservice.events import MTEvent
 from tests.unit.audit import forgeries
 from tests.unit.audit.logs import BEGUN, CADENCE, POLICY, Stated, made, stated
 from tests.unit.audit.signing import LOG
@@ -25,14 +27,53 @@ def policy(tmp_path: Path) -> Path:
 
 def test_a_log_that_holds(policy: Path, tmp_path: Path) -> None:
     log = made(120, chained=4, each=40)
-    ended = in_process("log", "verify", log.write(tmp_path / "log"), "--policy", policy, "--json")
+    old = ("--policy", policy, "--max-age", "0")
+    ended = in_process("log", "verify", log.write(tmp_path / "log"), *old, "--json")
     assert ended.status == 0
     said = ended.document
     assert {"entries", "size", "root", "witnessed_at", "first_wrong", "disposed"} <= said.keys()
     assert (said["entries"], said["size"], said["first_wrong"], said["disposed"]) == (124, 120, None, [])
-    text = in_process("log", "verify", tmp_path / "log", "--policy", policy).output
+    text = in_process("log", "verify", tmp_path / "log", *old).output
     assert "holds" in text
     assert said["root"] in text
+
+
+def test_a_log_that_stands_still_does_not_hold(policy: Path, tmp_path: Path) -> None:
+    """An old state with valid signatures (The Update Framework 1.5.2, freeze attack)."""
+    log = made(120, each=40)
+    path = log.write(tmp_path / "log")
+    ended = in_process("log", "verify", path, "--policy", policy, "--json")
+    assert (ended.status, ended.document["holds"], ended.document["first_wrong"]) == (1, False, None)
+    (why,) = ended.document["stale"]
+    seen = datetime.fromisoformat(ended.document["witnessed_at"])
+    assert f"newest cosigned checkpoint is of {seen:%F %T}Z" in why
+    age = int((datetime.now(UTC) - seen).total_seconds())
+    for more, status in ((60, 0), (-60, 1)):
+        ended = in_process("log", "verify", path, "--policy", policy, "--max-age", str(age + more))
+        assert ended.status == status, ended.output
+
+
+@pytest.mark.parametrize(("waited", "status"), [(500, 0), (700, 1)])
+def test_an_entry_that_has_waited_two_cadences_for_a_checkpoint_is_a_fault(
+    waited: int, status: int, policy: Path, tmp_path: Path
+) -> None:
+    log, now = made(80, each=40), datetime.now(UTC)
+    log.sign(now - timedelta(seconds=800))
+    at = now - timedelta(seconds=waited)
+    log.add(MTEvent.MT_MESSAGE_READ, at, bytes(16))
+    path = log.write(tmp_path / "log")
+    ended = in_process("log", "verify", path, "--policy", policy, "--json")
+    assert (ended.status, ended.document["unproved"]) == (status, 1), ended.document
+    said = [f"an entry of {at:%F %T}Z is in no accepted checkpoint yet: later ones may never be"]
+    assert ended.document["stale"] == said * status
+    assert in_process("log", "verify", path, "--policy", policy, "--max-age", "0").status == 0
+
+
+def test_the_age_of_a_log_without_witnesses_is_not_known(policy: Path, tmp_path: Path) -> None:
+    path = made(10, each=10).write(tmp_path / "log")
+    policy.write_text(f"log {LOG.key}\nquorum none\n")
+    ended = in_process("log", "verify", path, "--policy", policy)
+    assert (ended.status, "its age is not known" in ended.output) == (1, True)
 
 
 def test_a_log_that_does_not_hold_names_its_first_wrong_entry(policy: Path, tmp_path: Path) -> None:
@@ -53,7 +94,7 @@ def test_a_log_that_was_put_back_is_found_by_a_known_checkpoint(policy: Path, tm
     del log.rows[80:]
     log.notes.pop()
     path = log.write(tmp_path / "log")
-    assert in_process("log", "verify", path, "--policy", policy).status == 0
+    assert in_process("log", "verify", path, "--policy", policy, "--max-age", "0").status == 0
     ended = in_process("log", "verify", path, "--policy", policy, "--known", tmp_path / "known", "--json")
     assert ended.status == 1
     assert ended.document["first_wrong"]["number"] == 81

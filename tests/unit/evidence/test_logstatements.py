@@ -66,7 +66,9 @@ def log_with(statement: bytes | None, *, name: str = "0203:habo.se mt", digest: 
 
 def verified(log: Log, folder: Path, *more: str | Path) -> Ended:
     (folder / "policy").write_bytes(POLICY)
-    return in_process("log", "verify", log.write(folder / "log"), "--policy", folder / "policy", *more)
+    return in_process(
+        "log", "verify", log.write(folder / "log"), "--policy", folder / "policy", "--max-age", "0", *more
+    )
 
 
 @pytest.mark.parametrize("make", [by_certificate, by_custodian])
