@@ -128,7 +128,7 @@ def collected(known: Sequence[Known], now: datetime) -> Collected:
         f"{len(still)} öppna incidenter, {len(late)} klockor har gått ut",
         f"{len(still)} open incidents, {len(late)} clocks have run out",
     )
-    return Collected(now, not late, text)
+    return Collected(now, not late, text, silent=not known)
 
 
 def document(known: Known, moment: datetime) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Status(StrEnum):
     PEOPLE = "people's"
     """The duty cannot be checked by a system."""
     HELD = "held"
+    SILENT = "silent"
+    """Nothing has happened by which it could be seen whether the duty is met."""
     STALE = "stale"
     """There was good evidence, but it is older than its limit."""
     GAP = "gap"
@@ -71,6 +73,8 @@ class Collected:
     at: datetime
     good: bool
     found: Text
+    silent: bool = False
+    """True if there was nothing to judge: what is good then shows only that nothing is known to be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,19 @@ def of_catalogue(catalogue: Catalogue) -> Collected:
     return Collected(at, True, Text(catalogue.label, catalogue.label))
 
 
-def of_rights(state: State, statements: Iterable[Statement], moment: datetime) -> dict[str, Collected]:
+def of_rights(
+    state: State, statements: Iterable[Statement], moment: datetime, unsigned: int = 0
+) -> dict[str, Collected]:
     """Return the evidence that signed statements give of grants and their reviews; empty without grants.
+
+    ``unsigned`` is the number of unsigned rights in force, which no officer has signed: any is a gap.
 
     Its age is that of the right that has gone longest without a review. A right that has not been
     reviewed since it began counts from its beginning.
     """
+    if unsigned:
+        without = Text(f"{unsigned} behörigheter utan underskrift", f"{unsigned} rights without a signature")
+        return dict.fromkeys(("grants.in-force", "reviews.done"), Collected(moment, False, without))
     reviews: dict[str, datetime] = {}
     for each in statements:
         if isinstance(each.act, Reviewed) and each.at <= moment and state.effect(each.digest) is Effect.TAKEN:
@@ -232,5 +243,6 @@ def _row(duty: Duty, coverage: Coverage, collected: Mapping[str, Collected]) -> 
 def _judged(collector: str, limit: timedelta, found: Collected | None, moment: datetime) -> Evidence:
     if found is None or not found.good or found.at > moment:
         return Evidence(collector, Status.GAP, limit, found)
-    fresh = moment - found.at <= limit
-    return Evidence(collector, Status.HELD if fresh else Status.STALE, limit, found)
+    if moment - found.at > limit:
+        return Evidence(collector, Status.STALE, limit, found)
+    return Evidence(collector, Status.SILENT if found.silent else Status.HELD, limit, found)

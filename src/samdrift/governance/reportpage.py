@@ -26,6 +26,7 @@ WORDS = {
         "hours": "{count} h",
         "minutes": "{count} min",
         Status.HELD: "hålls",
+        Status.SILENT: "inget har hänt",
         Status.STALE: "för gammalt underlag",
         Status.GAP: "lucka",
         Status.PEOPLE: "människors",
@@ -46,12 +47,19 @@ WORDS = {
         "hours": "{count} h",
         "minutes": "{count} min",
         Status.HELD: "held",
+        Status.SILENT: "nothing has happened",
         Status.STALE: "evidence too old",
         Status.GAP: "gap",
         Status.PEOPLE: "people's",
     },
 }
-CLASSES = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Status.PEOPLE: "soft"}
+CLASSES = {
+    Status.HELD: "good",
+    Status.SILENT: "soft",
+    Status.STALE: "warning",
+    Status.GAP: "bad",
+    Status.PEOPLE: "soft",
+}
 """Style sheet classes for the statuses."""
 
 

@@ -131,7 +131,7 @@ def of_reconciliation(entry: LogEntry) -> Collected:
         return Collected(entry.at, False, Text("en logg håller inte", "a log does not hold"))
     compared, differences = entry.ids.get("compared", "?"), entry.ids.get("differences", "?")
     text = Text(f"{compared} jämförda, {differences} skiljer", f"{compared} compared, {differences} differ")
-    return Collected(entry.at, differences == "0", text)
+    return Collected(entry.at, differences == "0", text, silent=compared == "0")
 
 
 def of_witnesses(standings: Sequence[Standing]) -> Collected | None:

@@ -12,6 +12,7 @@ import pytest
 
 from samdrift.governance.coverage import Coverage
 from samdrift.governance.duties.catalogue import Duty, Text
+from samdrift.governance.incidents import collected
 from samdrift.governance.report import (
     COLLECTORS,
     Collected,
@@ -249,3 +250,19 @@ def test_grants_and_their_reviews_are_seen_from_signed_statements() -> None:
         review(CILLA, 61, first, Outcome.KEEP),
     ]
     assert of_rights(fold(HABO, strangers), strangers, later)["reviews.done"].at == at(30)
+
+
+def test_silence_is_a_state_of_its_own_and_never_held() -> None:
+    nothing = collected((), MOMENT)
+    assert row(made(everything() | {"incidents.clocks": nothing}), "csl-2").status is Status.SILENT
+    old = replace(nothing, at=MOMENT - timedelta(days=2))
+    assert row(made(everything() | {"incidents.clocks": old}), "csl-2").status is Status.STALE
+
+
+def test_unsigned_rights_in_force_are_a_gap_whatever_is_signed() -> None:
+    given = [*founding(), grant(ANNA, 1, rights(BO, SCHOOL, Right.READ), start=30)]
+    found = of_rights(fold(HABO, given), given, at(100), unsigned=2)
+    assert {name: each.good for name, each in found.items()} == {
+        "grants.in-force": False,
+        "reviews.done": False,
+    }

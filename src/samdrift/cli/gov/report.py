@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from samdrift import __version__
 from samdrift.administration.administration import Administration, administering, operator_key, record_command
+from samdrift.administration.appointing import MessageClients
 from samdrift.attestation.pdfsigning import signed_pdf
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
@@ -20,6 +22,7 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked
 from samdrift.governance.duties.catalogue import Catalogue, in_force
@@ -33,6 +36,8 @@ from samdrift.installation.loop import run
 from samdrift.messageclient.handover.pdf import Typesetter
 from samdrift.operations.compliance import Survey, collect, surveying
 from samdrift.operations.doctor import Scope
+from samdrift.rights.unsigned import Unsigned
+from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -205,9 +210,24 @@ async def _report(
     basis = known.basis(used, moment.date(), performers_of(roles, operator or installation.config.operator))
     coverage = basis.at(moment)
     collected |= {"catalogue.in-use": of_catalogue(used)}
-    collected |= of_rights(known.record.state, known.record.statements(), moment)
+    unsigned = await _unsigned(installation, organisation, moment)
+    if unsigned is not None:  # A locked vault cannot be read; its evidence is missing.
+        collected |= of_rights(known.record.state, known.record.statements(), moment, unsigned)
     duties = in_force(basis.catalogues, moment.date(), coverage.register.released)
     return report(coverage, used.label, duties.values(), collected, __version__)
+
+
+async def _unsigned(
+    installation: Administration, organisation: ParticipantIdentifier, moment: datetime
+) -> int | None:
+    """Return the number of unsigned rights in force; ``None`` if the vault cannot be read now."""
+    if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
+        return 0
+    try:
+        assigned = await MessageClients(installation, organisation).assigned()
+    except (VaultError, Explained):
+        return None
+    return len(Unsigned.of(assigned.copy, moment).holdings)
 
 
 def _beside(file: Path, what: str) -> Path:

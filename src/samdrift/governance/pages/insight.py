@@ -34,6 +34,7 @@ _MISSING: Mapping[Missing, Phrase] = {
 _STATUS: Mapping[str, tuple[Phrase, str]] = {
     "gap": (Phrase("Gap"), "bad"),
     "stale": (Phrase("Evidence too old"), "warning"),
+    "silent": (Phrase("Nothing has happened"), "plain"),
     "held": (Phrase("Held"), "good"),
     "people's": (Phrase("Stays with people"), "plain"),
 }
