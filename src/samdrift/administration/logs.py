@@ -81,6 +81,12 @@ class Standing:
         if self.state is None:
             return [f"nothing is signed: {self.closed}"]
         found, late = [], now - _OVERDUE * cadence
+        signed = max([self.state.signed or 0, *(each.size for each in self.witnesses)])
+        if self.state.size < signed:
+            found.append(
+                f"ALARM: the log {self.state.origin} has {self.state.size} entries, fewer than the {signed}"
+                " that were signed"
+            )
         if self.state.refusal is not None:
             found.append(SigningStopped.text)
         elif self.state.signed is None:

@@ -39,6 +39,7 @@ from samdrift.transparency.following import (
     LogCopy,
     LogUnreachable,
     LogUnreadable,
+    look_back,
 )
 from samdrift.transparency.following import (
     follow as bring_up_to_date,
@@ -163,7 +164,9 @@ async def _follow(
         with LogCopy(file) as copy:
             while True:
                 try:
-                    followed = await bring_up_to_date(LogAddress(client, address), policy, copy)
+                    log = LogAddress(client, address)
+                    followed = await bring_up_to_date(log, policy, copy)
+                    await look_back(log, copy, followed.new)
                     _print(followed)
                     seen = followed.witnessed_at
                 except (LogContradicted, LogUnreadable) as fault:

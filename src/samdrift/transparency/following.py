@@ -12,6 +12,7 @@ investigate. :class:`LogUnreadable` and :class:`LogUnreachable` are not: the log
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -288,6 +289,23 @@ async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
             raise LogContradicted(Contradiction.GAP, before or b"", note, wrong)
         copy.prove(edge, note)
     return Followed(signed, stated.size - old, witnessed_at)
+
+
+async def look_back(log: LogAddress, copy: LogCopy, new: int) -> None:
+    """Fetch a bundle from before the last ``new`` entries again, chosen by lot, and compare it with the copy.
+
+    The log cannot know which it will be, so it cannot lose or change old entries for long without being
+    found, although the checkpoint that it shows is still the one that it signed.
+    """
+    edge, note = copy.verified()
+    tiles = [each for each in bundles_of(edge.size) if each.start < edge.size - new]
+    if not tiles:
+        return
+    tile = secrets.choice(tiles)
+    kept = (entry for _, entry in copy.entries(tile.start))
+    for number, (own, served) in enumerate(zip(kept, await log.entries(tile), strict=False), tile.start):
+        if own != served:
+            raise LogContradicted(Contradiction.FORKED, note or b"", note or b"", number)
 
 
 async def _new_entries(log: LogAddress, old: int, new: int) -> AsyncIterator[tuple[int, bytes]]:

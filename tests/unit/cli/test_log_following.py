@@ -183,3 +183,13 @@ def test_promises_that_were_not_kept_are_named(served: Reached, policy: Path, tm
         file.write_text(f"{given(7, leaves[7])}\n{line}\n")
         ended = judged()
         assert (ended.status, "line 2" in ended.complaints) == (2, True)
+
+
+def test_an_old_entry_that_is_served_in_another_form_ends_with_1(served: Reached, policy: Path) -> None:
+    served.publish(numbered(1, 2, 3))
+    assert follow(policy).status == 0
+    checkpoint = served.files["checkpoint"]
+    served.publish(numbered(1, 9, 3))
+    served.files["checkpoint"] = checkpoint
+    ended = follow(policy)
+    assert (ended.status, "the first wrong entry is 1" in ended.output) == (1, True), ended.output

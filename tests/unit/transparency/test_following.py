@@ -25,6 +25,7 @@ from samdrift.transparency.following import (
     LogUnreachable,
     LogUnreadable,
     follow,
+    look_back,
 )
 from tests.unit.audit.signing import LOG, ONE, TWO, Signer, entries, log
 
@@ -89,6 +90,26 @@ def contents(file: Path) -> list[bytes]:
 async def followed(served: Served, file: Path, policy: Policy = POLICY) -> int:
     with LogCopy(file) as copy:
         return (await follow(served.address, policy, copy)).new
+
+
+async def test_an_old_entry_that_was_changed_since_it_was_copied_is_found_by_lot(file: Path) -> None:
+    """The checkpoint is still the one that was signed, so only another look at old bundles shows it."""
+    served, facts = Served(), entries(600)
+    served.publish(facts)
+    assert await followed(served, file) == 600
+    served.files["tile/entries/001"] = bundle([*facts[256:300], b"another", *facts[301:512]])
+    with LogCopy(file) as copy:
+        found = [await looked_back(served, copy) for _ in range(100)]
+    assert set(found) == {None, 300}
+    assert contents(file) == facts
+
+
+async def looked_back(served: Served, copy: LogCopy) -> int | None:
+    try:
+        await look_back(served.address, copy, 0)
+    except LogContradicted as contradicted:
+        return contradicted.first_wrong
+    return None
 
 
 async def test_only_what_is_new_is_fetched(file: Path) -> None:
