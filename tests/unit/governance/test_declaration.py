@@ -51,6 +51,9 @@ def test_a_text_answers_with_yes_only_if_each_of_its_rules_is_tested(monkeypatch
     tested, asked = TESTED[text]
     assert f"{tested} of {asked} rules of {text} are tested" in answers(everything())["component"].lacking
     monkeypatch.setattr(reportdeclaration, "TESTED", {text: (asked, asked)})
+    assert answers(everything())["component"].lacking == ("apk-3.2.1",), "people have to answer this clause"
+    question = reportdeclaration._Question("component", "", ("apk-3.1.7",), text)
+    monkeypatch.setattr(reportdeclaration, "_QUESTIONS", (question,))
     assert answers(everything())["component"].answer == YES
     old = everything() | {"log.event-fields": Collected(MOMENT, False, WELL)}
     found = answers(everything(), old)["component"]
