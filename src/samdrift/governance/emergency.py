@@ -61,10 +61,14 @@ async def announce(
     gate: Gate,
     organisation: ParticipantIdentifier,
     emergency: Consent,
+    in_a_week: int,
     officers: tuple[Subject, ...],
     now: datetime,
 ) -> Announced:
-    """Notify an organisation of an emergency in each of its logs, and notify its officers by mail."""
+    """Notify an organisation of an emergency in each of its logs, and notify its officers by mail.
+
+    ``in_a_week`` counts the emergencies of the week that this one ends.
+    """
     hosted = [role for role in Role if gate.registry.find(organisation, role) is not None]
     act = emergency.act
     facts = {
@@ -74,6 +78,7 @@ async def announce(
         "extent": str(act.extent),
         "ground": act.ground.value,
         "ticket": act.ticket,
+        "in_a_week": str(in_a_week),
     }
     told = [
         role

@@ -227,9 +227,9 @@ class Records:
         for each in entries:
             act = each.statement.act
             found = consents.find(act.of) if consents and isinstance(act, Approved) else None
-            if record and found is not None and found.emergency and found.begins is not None:
-                able = officers(record, found.begins)
-                await announce(self._gate, organisation, found, able, self._clock())
+            if record and consents and found is not None and found.emergency and found.begins is not None:
+                able, number = officers(record, found.begins), consents.emergencies(found.begins)
+                await announce(self._gate, organisation, found, number, able, self._clock())
 
     async def copy(self, organisation: ParticipantIdentifier) -> Mapping[Role, bool]:
         """Bring every role's copy up to date, and return for each role whether that succeeded.

@@ -173,9 +173,10 @@ class Webhooks:
         """Post the emergencies of which the organisation has not been notified, if an attempt is due."""
         kept, now = self._kept.setdefault(organisation, _Kept()), self._clock()
         record = await self._records.read(organisation)
+        consents = consents_of(record)
         begun = [
             each
-            for each in consents_of(record).all()
+            for each in consents.all()
             if each.emergency and each.begins is not None and each.begins > now - 2 * TRIED_FOR
         ]
         for each in begun:
@@ -184,7 +185,8 @@ class Webhooks:
         for each in begun:
             one = kept.waiting.get(each.id)
             if one is not None and not now < one.due <= now + _LONGEST_PAUSE:
-                await self._attempt(organisation, kept, each, one)
+                number = consents.emergencies(each.begins or now)
+                await self._attempt(organisation, kept, each, number, one)
 
     async def _recall(
         self, organisation: ParticipantIdentifier, kept: _Kept, emergency: Consent, now: datetime
@@ -199,12 +201,17 @@ class Webhooks:
             kept.waiting[emergency.id] = _Waiting(now, failed=failed)
 
     async def _attempt(
-        self, organisation: ParticipantIdentifier, kept: _Kept, emergency: Consent, one: _Waiting
+        self,
+        organisation: ParticipantIdentifier,
+        kept: _Kept,
+        emergency: Consent,
+        in_a_week: int,
+        one: _Waiting,
     ) -> None:
         target = self._targets[organisation]
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             key = vault.token_keys(now=self._clock())[-1]
-        claims = claims_of(organisation, emergency, target, self._clock())
+        claims = claims_of(organisation, emergency, in_a_week, target, self._clock())
         kid = str(PublicKey.named(key.public).kid)
         token = signed({"typ": "secevent+jwt", "kid": kid}, claims, key)
         fault = await self._posted(target, token.encode())
@@ -244,9 +251,9 @@ def item_of(emergency: Consent) -> str:
 
 
 def claims_of(
-    organisation: ParticipantIdentifier, emergency: Consent, target: Target, now: datetime
+    organisation: ParticipantIdentifier, emergency: Consent, in_a_week: int, target: Target, now: datetime
 ) -> dict[str, object]:
-    """Return the claims of the token: which emergency has begun, from when, and until when."""
+    """Return the claims of the token: which emergency began, its end, and how many there were in a week."""
     assert emergency.begins is not None
     assert emergency.end is not None
     told = {
@@ -254,6 +261,7 @@ def claims_of(
         "consent": emergency.id,
         "begins": moment_text(emergency.begins),
         "ends": moment_text(emergency.end),
+        "in_a_week": in_a_week,
     }
     return {
         "iss": target.issuer,

@@ -9,7 +9,9 @@ The authority for a statement is that of its moment:
   who asks for another person is one of them. A person cannot approve for themselves, as any kind of subject;
 - any officer can end it, before or after it has begun, and so can the person who asked or gets access. **An
   end wins over an approval of the same second**, in whichever order the two reach the record;
-- an emergency counts for an hour, once another of the operator's staff has signed it within an hour;
+- an emergency counts for an hour, once another of the operator's staff has signed it within an hour. After
+  two in a week, the next one needs an officer or, if none answers, two custodians and one more of the staff,
+  in addition to the one who states it: emergencies do not replace consents;
 - one of the staff gives an account of an emergency, once.
 
 Access cannot be prolonged, and a request never vanishes: one that was not approved has lapsed.
@@ -25,8 +27,10 @@ from typing import Self
 from samdrift.rights.consents import (
     ANSWERED,
     CONSENT_ACTS,
+    EMERGENCIES_A_WEEK,
     EMERGENCY,
     WAITS,
+    WEEK,
     Access,
     AccessAsked,
     AccountGiven,
@@ -146,6 +150,15 @@ class Consents:
         """Return the consents and emergencies in force at ``moment``."""
         return tuple(each for each in self._rows.values() if each.stage(moment) is Stage.IN_FORCE)
 
+    def emergencies(self, moment: datetime) -> int:
+        """Return the number of emergencies that began in the week up to ``moment``."""
+        begun = (each.begins for each in self._rows.values() if each.emergency)
+        return sum(each is not None and moment - WEEK < each <= moment for each in begun)
+
+    def needs_officer(self, consent: Consent, moment: datetime) -> bool:
+        """Return whether an emergency takes more than two of the staff, since there were others this week."""
+        return consent.emergency and consent.begins is None and self.emergencies(moment) >= EMERGENCIES_A_WEEK
+
     def concerns(self, statement: Statement) -> bool:
         """Return whether a statement is about consents."""
         match statement.act:
@@ -214,14 +227,18 @@ class Consents:
     def _judge_approval(self, row: Consent, by: Subject, at: datetime) -> Effect:
         if same_person(by, row.act.to) or same_person(by, row.statement.by):
             return Effect.SELF
-        able = is_staff(by) if row.emergency else self._state.is_officer(by, at)
-        if not able:
+        officer, many = self._state.is_officer(by, at), self.needs_officer(row, at)
+        if not (is_staff(by) or (many and officer) if row.emergency else officer):
             return Effect.NO_AUTHORITY
         if row.stage(at) is not Stage.WAITING:
             return Effect.OVER
         standing = self._standing(row, at)
         if any(same_person(by, who) for who, _, _ in standing):
             return Effect.OVER
+        if many and not officer:
+            signed = [by, *(who for who, _, _ in standing)]
+            custodians = sum(each.kind is SubjectKind.CUSTODIAN for each in signed)
+            return Effect.TAKEN if custodians >= 2 and len(signed) >= 3 else Effect.WAITING
         needed = 2 if row.act.level is Level.CONTENT else 1
         return Effect.TAKEN if len(standing) + 1 >= needed else Effect.WAITING
 
@@ -264,7 +281,10 @@ def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:
 
 def approvers(record: Record, consent: Consent, moment: datetime) -> tuple[Subject, ...]:
     """Return the subjects that can approve a request and have not done so."""
-    if consent.emergency:
+    if consents_of(record).needs_officer(consent, moment):
+        staff = (each.act.to for each in record.keys.in_force(moment) if is_staff(each.act.to))
+        able = dict.fromkeys([*officers(record, moment), *staff])
+    elif consent.emergency:
         able = dict.fromkeys(each.act.to for each in record.keys.in_force(moment) if is_staff(each.act.to))
     else:
         able = dict.fromkeys(officers(record, moment))

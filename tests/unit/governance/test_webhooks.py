@@ -108,7 +108,7 @@ async def test_the_token_is_signed_by_the_organisations_published_key_and_names_
     told = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))["events"][EVENT]
     assert told["consent"] == digest
     assert told["organisation"] == house.town.organisation.value
-    assert set(told) == {"organisation", "consent", "begins", "ends"}
+    assert set(told) == {"organisation", "consent", "begins", "ends", "in_a_week"}
     for secret in ("ola", "pia", "INC-4712", "0d9b6c1e"):
         assert secret not in repr(told)
 

@@ -216,6 +216,47 @@ def test_an_emergency_that_the_second_of_the_staff_signs_late_has_lapsed() -> No
     assert verdict(house, PIA, AccountGiven(stated.digest, "nothing")) is Effect.NAMES_NOTHING
 
 
+def begun(house: House, *approvers: Subject) -> tuple[Statement, Consent]:
+    """Have an emergency stated and approved, each an hour and a half after the one before."""
+    house.now += timedelta(minutes=90)
+    stated = house.state(OLA, emergency())
+    for each in approvers:
+        house.state(each, Approved(stated.digest))
+    return stated, consent(house, stated)
+
+
+def test_emergencies_are_not_chained() -> None:
+    """Attack: 75 emergencies in three days, one after the other, in place of a consent."""
+    house = staffed()
+    for _ in range(2):
+        assert begun(house, PIA)[1].begins is not None
+    for _ in range(5):
+        stated, third = begun(house, PIA)
+        assert third.begins is None
+    house.state(ANNA, Approved(stated.digest))
+    assert consent(house, stated).begins == house.now
+    assert consents_of(house.record).emergencies(house.now) == 3
+
+
+def test_a_third_emergency_takes_two_custodians_and_one_more_if_no_officer_answers() -> None:
+    house = staffed()
+    for _ in range(2):
+        begun(house, PIA)
+    for few in ((KARIN,), (KARIN, PIA), (KARIN, KURT)):
+        assert begun(house, *few)[1].begins is None
+    assert begun(house, KARIN, KURT, PIA)[1].begins == house.now
+
+
+def test_after_a_week_two_of_the_staff_begin_an_emergency_again() -> None:
+    house = staffed()
+    for _ in range(2):
+        begun(house, PIA)
+    house.now += timedelta(days=6, hours=20)
+    assert begun(house, PIA)[1].begins is None
+    house.now += timedelta(hours=6)
+    assert begun(house, PIA)[1].begins is not None
+
+
 def test_an_officer_ends_an_emergency() -> None:
     house = staffed()
     stated = house.state(OLA, emergency())

@@ -94,6 +94,8 @@ class Line:
     waits_until: datetime
     state: tuple[Phrase, str]
     emergency: bool
+    in_a_week: int
+    """Number of emergencies in the week that an emergency ended; 0 for a request."""
     red: bool
     """True for an emergency without an account in time."""
     missing: int
@@ -211,6 +213,7 @@ def line_of(consent: Consent, visit: Visit, wording: Wording) -> Line:
         consent.waits_until,
         _STAGES[consent.stage(now)],
         consent.emergency,
+        consents_of(visit.record).emergencies(consent.begins) if consent.emergency and consent.begins else 0,
         consent.unanswered(now),
         consent.missing,
         tuple(names.of(each) for each in approvers(visit.record, consent, now)),
