@@ -53,7 +53,7 @@ class Status(StrEnum):
     """The duty cannot be checked by a system."""
     HELD = "held"
     SILENT = "silent"
-    """Nothing has happened by which it could be seen whether the duty is met."""
+    """No event has occurred that would show whether the duty is met."""
     STALE = "stale"
     """There was good evidence, but it is older than its limit."""
     GAP = "gap"

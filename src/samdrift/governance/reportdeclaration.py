@@ -131,7 +131,7 @@ class Answer:
     lacking: tuple[str, ...]
     """Duties that the reports do not show as held, and rules of the text that are not tested."""
     rests: tuple[str, ...] = ()
-    """What the answer rests on."""
+    """Attestation, tested rules and reports on which the answer rests."""
 
     def document(self) -> dict[str, Any]:
         """Return the answer in machine-readable form."""

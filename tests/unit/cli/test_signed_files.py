@@ -77,6 +77,7 @@ READ_ONCE: dict[tuple[str, ...], tuple[str, Callable[[str], tuple[str, ...]]]] =
         CATALOGUE,
         lambda file: ("{organisation}", "--catalogue", file, *WHO),
     ),
+    ("gov", "declaration", "attested"): ("", lambda file: ("--attested", file, *WHO)),
     ("gov", "incident", "attach", "file"): ("a log", lambda file: ("{organisation}", "1", file, *PREPARED)),
     ("gov", "officer", "enrol", "key"): (
         KEY,

@@ -546,7 +546,7 @@ async def test_the_newest_report_is_shown(open_office: Office) -> None:
         **{"duty": "sdk-1", "reference": "3.1", "seen": True, "status": "gap", "evidence": [], "gaps": 0},
         "says": {"sv": "Skyldigheten", "en": "Duty"},
     }
-    counts = {"people's": 0, "held": 0, "stale": 0, "gap": 1}
+    counts = {"people's": 0, "held": 0, "silent": 0, "stale": 0, "gap": 1}
     made = {"at": "2026-11-26T08:00:00Z", "catalogue": "2026-11", "counts": counts, "rows": [row]}
     async with open_office.installation.open(open_office.organisation, GOV) as vault:
         vault.keep_report(open_office.house.now - timedelta(days=1), b"{}")

@@ -15,6 +15,7 @@ from samdrift.administration.appointing import MessageClients
 from samdrift.attestation.pdfsigning import signed_pdf
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
+from samdrift.cli.inputs import read_input
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import Actor, Reason, asked
@@ -135,7 +136,7 @@ def declare(
 
 def _attested(file: Path) -> dict[str, Attestation]:
     try:
-        return attestations(file.read_text(encoding="utf-8"), moment_of("").date())
+        return attestations(read_input(file).decode(), moment_of("").date())
     except (NotAnAttestation, UnicodeDecodeError) as error:
         raise Unusable(f"{shown(file)}: {error}") from None
 
