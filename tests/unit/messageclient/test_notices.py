@@ -559,7 +559,7 @@ async def test_officers_hear_of_an_emergency_by_mail_without_a_name_or_a_reason(
     gate, organisation = house.office.installation.gate, house.office.organisation
     statement = Statement(organisation.value, OLA, now.replace(microsecond=0), "INC-4712", emergency())
     begun = Consent(statement, emergency(), [(PIA, now, statement.digest)], now)
-    told = await announce(gate, organisation, begun, (officer,), now)
+    told = await announce(gate, organisation, begun, 1, (officer,), now)
     assert (told.roles, told.mailed) == ((Role.MESSAGE_CLIENT,), (house.anna,))
     await house.turn()
     ((recipient, mail),) = house.post.sent
