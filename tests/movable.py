@@ -101,7 +101,8 @@ async def keep_records(installation: Installation, organisation: ParticipantIden
         async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
             vault.keep_record(str(uuid4()), now=NOW)
     async with installation.open(organisation, Role.GOVERNANCE) as office:
-        signed = [NumberedStatement(each, f"signed {each}".encode()) for each in (1, 2, 3)]
+        at = NOW.replace(microsecond=0)
+        signed = [NumberedStatement(each, f"signed {each}".encode(), at) for each in (1, 2, 3)]
         await office.append_signed_statements(signed)
     async with installation.open(organisation, Role.MESSAGE_CLIENT) as client:
         await their_mail(client, "Orosanmälan")

@@ -25,7 +25,7 @@ from samdrift.net.clock import system_clock
 from samdrift.rights.enrolment import WAITING_TIME
 from samdrift.rights.fields import LONGEST, Subject, SubjectKind
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
-from samdrift.rights.record import GOOD, Entry, Record
+from samdrift.rights.record import ASKED_FOR, GOOD, Entry, Record
 from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Signed, namespace
 from samdrift.rights.statements import ORGANISATION, Act, Approved, Given, Right, Rights, Statement
@@ -125,7 +125,8 @@ class Governance:
             signing.introduce(custodian)
         until = signing.at + LASTS
         if role is not None:
-            later = WAITING_TIME if record.keys.persons_sign(signing.at) else timedelta()
+            # The time to wait counts from the entry in the log, which may come up to a day later.
+            later = WAITING_TIME + ASKED_FOR if record.keys.persons_sign(signing.at) else timedelta()
             what_is_given = Rights(to, ORGANISATION, frozenset({role}))
             signing.agree(first, second, Given(what_is_given, signing.at + later, until + later, asked=True))
         signing.agree(first, second, Enrolled(to, name, key, until))  # Last: an enrolled key delays roles.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Protocol, Self
 
 from samdrift.contracts.errors import Temporary
 
@@ -20,6 +21,20 @@ class NumberedStatement:
 
     number: int
     content: bytes
+    logged: datetime | None = None
+    """Moment in whole seconds at which governance logged a signed statement, whose author states another."""
+
+    @property
+    def stored(self) -> bytes:
+        """The statement as a vault stores it: the moment at which it was logged, and its bytes."""
+        moment = "" if self.logged is None else self.logged.astimezone(UTC).isoformat()
+        return moment.encode() + b"\n" + self.content
+
+    @classmethod
+    def of(cls, number: int, stored: bytes) -> Self:
+        """Return a statement that :attr:`stored` has written."""
+        moment, _, content = stored.partition(b"\n")
+        return cls(number, content, datetime.fromisoformat(moment.decode()) if moment else None)
 
 
 class StatementCopy(Protocol):

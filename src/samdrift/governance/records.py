@@ -249,13 +249,13 @@ class Records:
             # The witnessed time counts too: setting the clock back must not make a statement of more than a
             # day ago valid.
             before, now = record.number, self._clock()
-            now = max(now, (await vault.cover_facts()).witnessed or now)
+            now = max(now, (await vault.cover_facts()).witnessed or now).replace(microsecond=0)
             for each in signed:
                 verdict: Verdict = record.judge(each, now)
                 if verdict in GOOD and not _is_known(each, roots):
                     verdict = Refusal.UNKNOWN_KEY
                 if verdict in GOOD:
-                    record.append(each)
+                    record.append(each, now)
                     continue
                 if record.number > before:  # Drop the record, since its new statements are not stored.
                     self._records.pop(organisation, None)
@@ -264,7 +264,7 @@ class Records:
                 return (), verdict
             entries = tuple(record.entries[before:])
             for entry in entries:
-                one = NumberedStatement(entry.number, entry.signed.content)
+                one = NumberedStatement(entry.number, entry.signed.content, entry.logged)
                 await vault.append_signed_statements([one], **_facts(entry.signed))
             return entries, None
 
@@ -305,7 +305,7 @@ async def read_on(record: Record, vault: SignedStatementKeeping, last: int) -> N
     """
     while record.number < last and record.not_understood is None:
         for each in await vault.signed_statements_after(record.number, _PAGE):
-            record.accept(each.content, each.number)
+            record.accept(each.content, each.number, each.logged)
 
 
 def _is_known(signed: Signed, roots: Roots) -> bool:

@@ -468,7 +468,7 @@ class Assignments:
         try:
             while record.number < last and record.not_understood is None:
                 for each in await vault.signed_statements_after(record.number, _PAGE):
-                    record.accept(each.content, each.number)
+                    record.accept(each.content, each.number, each.logged)
         except Broken as broken:
             raise RightsBehind(record.number, broken.number) from None
         if record.not_understood is not None:

@@ -10,7 +10,8 @@ From then on:
   no other officer has a key;
 - an officer asks and a custodian approves, for example while there is no second officer;
 - two custodians can still enrol a key, as they do when an organisation joins. If they ask for one while a
-  person has a key, it begins a week later. An officer can see and end it before then, so that the operator
+  person has a key, it begins a week after the entry of the approval in the log, so that a date in the past
+  shortens nothing. An officer can see and end it before then, so that the operator
   alone cannot make up an officer;
 - two custodians enrol keys of the operator's staff, who have no authority in the organisation;
 - the key of a directory, which states the members of its groups, is requested by an officer and approved like
@@ -125,21 +126,22 @@ class Keys:
             case _:
                 return False
 
-    def judge(self, statement: Statement, signed_with: str) -> Effect:
+    def judge(self, statement: Statement, signed_with: str, came: datetime) -> Effect:
         """Return the effect of a statement about a key, signed with the key ``signed_with``.
 
-        The key is given by its fingerprint; nothing changes.
+        The key is given by its fingerprint; ``came`` is the later one of the moments that the author and the
+        log give for the statement. Nothing changes.
         """
-        return self._effect(statement, signed_with)[0]
+        return self._effect(statement, signed_with, came)[0]
 
-    def take(self, statement: Statement, signed_with: str, counter: int) -> Effect:
+    def take(self, statement: Statement, signed_with: str, counter: int, came: datetime) -> Effect:
         """Fold in a verified statement, and the use of the key that signed it.
 
         Its act has an effect here only if it is about a key.
         """
         effect, changed = Effect.TAKEN, None
         if self.concerns(statement):
-            effect, changed = self._effect(statement, signed_with)
+            effect, changed = self._effect(statement, signed_with, came)
         if changed is not None:
             if changed.id not in self._enrolments:
                 self._by_key.setdefault(changed.key.fingerprint, []).append(changed.id)
@@ -153,12 +155,14 @@ class Keys:
             served = statement.at if each.key.scheme is Scheme.PAPER and not each.over else each.ended
             self._enrolments[each.id] = replace(each, counter=max(each.counter, counter), ended=served)
 
-    def _effect(self, statement: Statement, signed_with: str) -> tuple[Effect, Enrolment | None]:
+    def _effect(
+        self, statement: Statement, signed_with: str, came: datetime
+    ) -> tuple[Effect, Enrolment | None]:
         match statement.act:
             case Enrolled() as act:
-                return self._enrol(statement, act, signed_with)
+                return self._enrol(statement, act, signed_with, came)
             case Approved(of):
-                return self._approve(statement, self._enrolments.get(of))
+                return self._approve(statement, self._enrolments.get(of), came)
             case Ended(of=of):
                 return self._end(statement, self._enrolments.get(of or ""), None)
             case Lost(of, since):
@@ -167,7 +171,7 @@ class Keys:
                 return Effect.NAMES_NOTHING, None
 
     def _enrol(
-        self, statement: Statement, act: Enrolled, signed_with: str
+        self, statement: Statement, act: Enrolled, signed_with: str, came: datetime
     ) -> tuple[Effect, Enrolment | None]:
         by, at, fingerprint = statement.by, statement.at, act.key.fingerprint
         asked = Enrolment(statement, act, statements=(statement.digest,))
@@ -183,7 +187,7 @@ class Keys:
             paper = self._on_paper(signed_with)
             return (Effect.WAITING, asked) if officer and not paper else (Effect.NO_AUTHORITY, None)
         if by.kind is SubjectKind.CUSTODIAN:
-            delayed = act.to.kind is SubjectKind.PERSON and self.persons_sign(at)
+            delayed = act.to.kind is SubjectKind.PERSON and self.persons_sign(came)
             return Effect.WAITING, replace(asked, delayed=delayed)
         if act.to.kind is not SubjectKind.PERSON or by.kind is not SubjectKind.PERSON:
             return Effect.NO_AUTHORITY, None
@@ -194,7 +198,9 @@ class Keys:
             return (Effect.TAKEN, replace(asked, begins=at)) if alone else (Effect.WAITING, asked)
         return (Effect.WAITING, asked) if self._state.is_officer(by, at) else (Effect.NO_AUTHORITY, None)
 
-    def _approve(self, statement: Statement, asked: Enrolment | None) -> tuple[Effect, Enrolment | None]:
+    def _approve(
+        self, statement: Statement, asked: Enrolment | None, came: datetime
+    ) -> tuple[Effect, Enrolment | None]:
         by, at = statement.by, statement.at
         if asked is None:
             return Effect.NAMES_NOTHING, None
@@ -206,7 +212,7 @@ class Keys:
         if not officer and by.kind is not SubjectKind.CUSTODIAN:
             return Effect.NO_AUTHORITY, None
         waits = asked.delayed and by.kind is SubjectKind.CUSTODIAN
-        begins = at + WAITING_TIME if waits else at
+        begins = came + WAITING_TIME if waits else at
         return Effect.TAKEN, replace(asked, begins=begins, statements=(asked.id, statement.digest))
 
     def _end(

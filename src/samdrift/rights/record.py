@@ -1,7 +1,9 @@
 """The record of one organisation: its signed statements in order, verified by earlier keys, and folded.
 
 An appended statement has a valid signature, is not earlier than the last one, and has an effect; a statement
-without an effect is refused and never stored. Everything in a record therefore counts, and every reader of
+without an effect is refused and never stored. Its author says when it was made, its entry in the log when it
+came: a reader who knows the latter accepts no statement that came more than a day later, and counts the time
+that custodians have to wait from it. Everything in a record therefore counts, and every reader of
 it, in another role or without Samdrift, comes to the same result.
 """
 
@@ -70,6 +72,8 @@ class Entry:
     signed: Signed
     verified: Verified
     effect: Effect
+    logged: datetime | None = None
+    """Moment of its entry in the log, where the reader knows it."""
 
     @property
     def statement(self) -> Statement:
@@ -115,11 +119,11 @@ class Record:
         """Return the statements in order."""
         return tuple(each.statement for each in self.entries)
 
-    def accept(self, content: bytes, number: int = 0) -> None:
+    def accept(self, content: bytes, number: int = 0, logged: datetime | None = None) -> None:
         """Continue the record with a stored statement; raise :class:`Broken` if it is invalid.
 
         A statement whose ``number`` the record already has is ignored, because two callers may read the
-        same page at the same time.
+        same page at the same time. ``logged`` is the moment of its entry in the log.
         """
         if self.not_understood is not None or 0 < number <= self.number:
             return
@@ -130,7 +134,7 @@ class Record:
             return
         except StatementError:
             raise Broken(self.number + 1, Refusal.MALFORMED) from None
-        verdict = self.append(signed)
+        verdict = self.append(signed, logged)
         if verdict not in GOOD:
             raise Broken(self.number + 1, verdict)
 
@@ -142,20 +146,25 @@ class Record:
             return Refusal.TOO_MANY
         if self._crowds(signed.statement):
             return Refusal.CROWDED
-        return self._judge(signed)[0]
+        return self._judge(signed, now)[0]
 
-    def append(self, signed: Signed) -> Verdict:
-        """Verify a statement, and fold it in if it has an effect, regardless of the current time."""
-        verdict, verified = self._judge(signed)
+    def append(self, signed: Signed, logged: datetime | None = None) -> Verdict:
+        """Verify a statement, and fold it in if it has an effect, regardless of the current time.
+
+        One that was ``logged`` at a moment at which it could not be appended is refused.
+        """
+        if logged is not None and not timely(signed.statement, logged):
+            return Refusal.EXPIRED
+        verdict, verified = self._judge(signed, logged)
         if verified is None or not isinstance(verdict, Effect) or verdict not in GOOD:
             return verdict
         statement = signed.statement
         self.state.extend([statement])
-        self.keys.take(statement, signed.key, verified.counter)
+        self.keys.take(statement, signed.key, verified.counter, _came(statement, logged))
         for fold in self.folds:
             fold.take(statement)
         self._digests.add(statement.digest)
-        self.entries.append(Entry(self.number + 1, signed, verified, verdict))
+        self.entries.append(Entry(self.number + 1, signed, verified, verdict, logged))
         return verdict
 
     def _states_too_much(self, statement: Statement) -> bool:
@@ -185,7 +194,7 @@ class Record:
         same = takewhile(lambda one: one.at == statement.at, before)
         return not all(isinstance(one.act, Given) for one in (statement, *same))
 
-    def _judge(self, signed: Signed) -> tuple[Verdict, Verified | None]:
+    def _judge(self, signed: Signed, logged: datetime | None) -> tuple[Verdict, Verified | None]:
         statement = signed.statement
         if statement.organisation != self.organisation:
             return Refusal.OTHER_ORGANISATION, None
@@ -196,18 +205,18 @@ class Record:
         verified = verify(signed, self.keys)
         if isinstance(verified, Refusal):
             return verified, None
-        return self._effect(statement, signed.key), verified
+        return self._effect(statement, signed.key, _came(statement, logged)), verified
 
     def foresee(self, statement: Statement) -> Effect:
         """Return the effect that a statement would have if its author signed it."""
         keys = [each.key.fingerprint for each in self.keys.in_force(statement.at, statement.by)]
-        return self._effect(statement, keys[0] if keys else "")
+        return self._effect(statement, keys[0] if keys else "", statement.at)
 
-    def _effect(self, statement: Statement, signed_with: str) -> Effect:
-        if self._beyond_custodians(statement):
+    def _effect(self, statement: Statement, signed_with: str, came: datetime) -> Effect:
+        if self._beyond_custodians(statement, came):
             return Effect.NO_AUTHORITY
         if self.keys.concerns(statement):
-            return self.keys.judge(statement, signed_with)
+            return self.keys.judge(statement, signed_with, came)
         for fold in self.folds:
             if fold.concerns(statement):
                 return fold.judge(statement)
@@ -215,22 +224,22 @@ class Record:
             return self.state.judge(statement)
         return Effect.NAMES_NOTHING
 
-    def _beyond_custodians(self, statement: Statement) -> bool:
+    def _beyond_custodians(self, statement: Statement, came: datetime) -> bool:
         """Return whether custodians would decide something that the organisation's people can see to.
 
         Custodians set an organisation up, and help it when all its keys are lost. While a person has a key,
         a role that custodians request begins a week later, like a key. They cannot end a right that has
         begun, and cannot object to rights or review them.
         """
-        if statement.by.kind is not SubjectKind.CUSTODIAN or not self.keys.persons_sign(statement.at):
+        if statement.by.kind is not SubjectKind.CUSTODIAN or not self.keys.persons_sign(came):
             return False
         match statement.act:
             case Given() as given:
-                return given.start < statement.at + WAITING_TIME
+                return given.start < came + WAITING_TIME
             case Enrolled():
                 return False
             case Approved(of):
-                return self._asked_long_ago(of, statement)
+                return self._asked_long_ago(of, came)
             case Ended(of=of) if of is not None and of in {each.id for each in self.keys.all()}:
                 return False  # Judged with the keys: only a key not yet in force may be ended.
             case Ended(of=of) if of is not None:
@@ -238,13 +247,13 @@ class Record:
             case act:
                 return isinstance(act, Ended | Objected | Reviewed | ReviewOpened)
 
-    def _asked_long_ago(self, digest: str, statement: Statement) -> bool:
+    def _asked_long_ago(self, digest: str, came: datetime) -> bool:
         """Return whether a custodian requested it more than a day ago, perhaps before a person had a key."""
         try:
             asked = self.state.statement(digest)
         except KeyError:
             return False
-        return asked.by.kind is SubjectKind.CUSTODIAN and statement.at > asked.at + ASKED_FOR
+        return asked.by.kind is SubjectKind.CUSTODIAN and came > asked.at + ASKED_FOR
 
     def _begun(self, digest: str, statement: Statement) -> bool:
         """Return whether a statement gives a right that has begun."""
@@ -253,3 +262,8 @@ class Record:
         except KeyError:
             return False
         return isinstance(named, Given) and named.start <= statement.at
+
+
+def _came(statement: Statement, logged: datetime | None) -> datetime:
+    """Return the later one of the moment that a statement's author gives and that of its entry in the log."""
+    return statement.at if logged is None else max(statement.at, logged)

@@ -66,13 +66,13 @@ class Statements:
         """Return the query for one row."""
         return f"SELECT sealed FROM {self.table} WHERE number = $1"  # noqa: S608
 
-    def sealed(self, content: bytes, number: int, sealer: Sealer) -> bytes:
+    def sealed(self, one: NumberedStatement, sealer: Sealer) -> bytes:
         """Seal a statement for its number."""
-        return sealer.seal(content, f"{self.place} {number}")
+        return sealer.seal(one.stored, f"{self.place} {one.number}")
 
-    def opened(self, sealed: bytes, number: int, sealer: Sealer) -> bytes:
+    def opened(self, sealed: bytes, number: int, sealer: Sealer) -> NumberedStatement:
         """Open a statement that :meth:`sealed` has sealed for its number."""
-        return sealer.open(sealed, f"{self.place} {number}")
+        return NumberedStatement.of(number, sealer.open(sealed, f"{self.place} {number}"))
 
 
 ASSIGNED = Statements("statements", call("append_statement", 2), "statement")
@@ -123,7 +123,7 @@ class SignedStatementKeeping(Vault):
         return await self.append_signed_statements(self._opened_of(SIGNED, rows))
 
     def _opened_of(self, kept: Statements, rows: Sequence[tuple[int, bytes]]) -> list[NumberedStatement]:
-        return [NumberedStatement(each, kept.opened(sealed, each, self._sealer)) for each, sealed in rows]
+        return [kept.opened(sealed, each, self._sealer) for each, sealed in rows]
 
     async def _number_of(self, kept: Statements) -> int:
         ((last,),) = await self._work.look(kept.last)
@@ -159,7 +159,7 @@ class SignedStatementKeeping(Vault):
             self._room.behind(kept.table, last, head.number)
             raise RecordBehind
         if newest is not None and (head is None or head.number < last):
-            self._move(kept, Head.of(last, kept.opened(newest, last, self._sealer)))
+            self._move(kept, Head.of(last, kept.opened(newest, last, self._sealer).stored))
 
     async def _require_no_other(self, kept: Statements) -> None:
         """Raise :class:`RecordBehind` if something else was stored with the number of the head.
@@ -177,7 +177,7 @@ class SignedStatementKeeping(Vault):
         """Return whether what is stored at the head's number is what the head names."""
         try:
             return stored is not None and head == Head.of(
-                head.number, kept.opened(stored, head.number, self._sealer)
+                head.number, kept.opened(stored, head.number, self._sealer).stored
             )
         except SealBroken:
             return False
@@ -200,7 +200,7 @@ class SignedStatementKeeping(Vault):
         """Store statements, and return those that are new."""
         new = []
         for one in sorted(statements):
-            sealed = kept.sealed(one.content, one.number, self._sealer)
+            sealed = kept.sealed(one, self._sealer)
             ((stored,),) = await self._work.query(kept.append, one.number, sealed)
             if stored:
                 new.append(one)
@@ -208,10 +208,10 @@ class SignedStatementKeeping(Vault):
                 raise StatementTaken(one.number)
         if new:
             await self._require_no_other(kept)
-            self._move(kept, Head.of(new[-1].number, new[-1].content))
+            self._move(kept, Head.of(new[-1].number, new[-1].stored))
         self._work.after_commit(self._room.tell)
         return new
 
     async def _content_of(self, kept: Statements, number: int) -> bytes | None:
         rows = await self._work.query(kept.this, number)
-        return kept.opened(rows[0][0], number, self._sealer) if rows else None
+        return kept.opened(rows[0][0], number, self._sealer).content if rows else None

@@ -19,17 +19,21 @@ from typer.testing import CliRunner
 
 from samdrift.administration.events import AdminEvent
 from samdrift.cli.gov import app
+from samdrift.cli.gov.records import WITHOUT_LOG
 from samdrift.cli.mailbox import app as mailbox
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.net import clock
-from samdrift.rights import Ended, Right, Subject
+from samdrift.rights import ORGANISATION, Ended, Given, Right, Rights, Subject
+from samdrift.rights.enrolment import WAITING_TIME
+from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.secretfiles import secret_file
+from tests.unit.audit.logs import Log
 from tests.unit.cli import test_org_commands
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN
-from tests.unit.rights.signers import Authenticator, founded
+from tests.unit.rights.signers import Authenticator, House, founded
 from tests.unit.rights.test_record import lived_in
 from tests.vaults import Installation
 
@@ -308,6 +312,56 @@ def test_a_record_is_verified_without_an_installation(tmp_path: Path) -> None:
     assert counted["statements"] == house.record.number
     assert counted["sshsig"] + counted["webauthn"] == house.record.number
     assert min(counted["sshsig"], counted["webauthn"]) > 2
+
+
+def verified_with_log(folder: Path, house: House, off: timedelta = timedelta()) -> tuple[int, dict[str, Any]]:
+    """Verify a record with a log, in which the last statement came at another time than it says."""
+    (export := folder / "record").write_bytes(
+        b"".join(each.signed.content + b"\n" for each in house.record.entries)
+    )
+    log, last = Log(), house.record.entries[-1]
+    for each in house.record.entries:
+        at = each.statement.at + (off if each is last else timedelta(seconds=30))
+        facts = {"statement": str(each.number), "sha256": hashlib.sha256(each.signed.content).hexdigest()}
+        log.add(VaultEvent.GOV_STATEMENT_KEPT, at, bytes(16), **facts)
+    log.add(VaultEvent.GOV_STATEMENT_KEPT, at + timedelta(days=9), bytes(16), **facts)  # Stored again.
+    log.sign(house.now + timedelta(days=10))
+    words = ["verify", str(export), "--log", str(log.write(folder / "log")), "--json"]
+    ended = CliRunner().invoke(app, words, standalone_mode=False)
+    return ended.return_value, json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=23), timedelta(days=2), timedelta(hours=-1)])
+def test_a_statement_that_states_another_time_than_the_log_is_a_finding(
+    tmp_path: Path, off: timedelta
+) -> None:
+    house = lived_in()
+    status, found = verified_with_log(tmp_path, house, off)
+    late = [] if off == timedelta(hours=23) else [house.record.number]
+    assert (status, found["not_at_its_time"], found["not_in_log"]) == (1 if late else 0, late, [])
+
+
+def test_a_role_of_custodians_that_waited_no_week_by_the_log_does_not_hold(tmp_path: Path) -> None:
+    """Both custodians date it back by most of a day, which only the log shows."""
+    house = founded()
+    start = house.now + WAITING_TIME + timedelta(hours=1)
+    what = Rights(CILLA, ORGANISATION, frozenset({Right.ADMINISTRATOR}))
+    house.state(KARIN, Given(what, start, start + timedelta(days=9), asked=True))
+    assert verified_with_log(tmp_path, house)[0] == 0
+    (tmp_path / "record").unlink()
+    (tmp_path / "log").unlink()
+    status, found = verified_with_log(tmp_path, house, timedelta(hours=20))
+    assert (status, found["first_wrong"], found["not_at_its_time"]) == (1, house.record.number, [])
+
+
+def test_a_record_without_a_log_says_what_it_cannot_know(tmp_path: Path) -> None:
+    export = tmp_path / "record"
+    export.write_bytes(b"".join(each.signed.content + b"\n" for each in founded().record.entries))
+    ended = CliRunner().invoke(app, ["verify", str(export)], standalone_mode=False)
+    first, *_, last = ended.stdout.splitlines()
+    assert ended.return_value == WITHOUT_LOG
+    assert first.startswith("without --log: nobody says when")
+    assert last == "the signatures and rules hold; no log was compared"
 
 
 @pytest.mark.parametrize("change", ["a byte", "left out", "not an export", "empty"])

@@ -66,7 +66,8 @@ async def logged(
 
 async def test_statements_are_stored_logged_and_copied_to_every_role(installation: Installation) -> None:
     organisation, house, kept = await begun(installation)
-    mine = [NumberedStatement(number, each.content) for number, each in enumerate(statements(house), 1)]
+    at = house.now.replace(microsecond=0)
+    mine = [NumberedStatement(number, each.content, at) for number, each in enumerate(statements(house), 1)]
     for role in (GOV, *COPIES):
         assert await stored(installation, organisation, role) == mine
         entries = await logged(installation, organisation, VaultEvent.GOV_STATEMENT_KEPT, role)

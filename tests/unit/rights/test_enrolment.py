@@ -10,6 +10,7 @@ from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights,
 from samdrift.rights.enrolment import WAITING_TIME
 from samdrift.rights.folding import Effect
 from samdrift.rights.keyacts import Lost, Scheme
+from samdrift.rights.record import Broken
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Refusal
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
@@ -81,6 +82,35 @@ def test_a_key_that_custodians_enrol_begins_a_week_later_and_an_officer_ends_it_
     house.state(BO, Ended(of=asked.digest))
     house.now += WAITING_TIME
     assert verdict(house, CILLA, Ended(subject=ANNA)) is Refusal.KEY_OVER
+
+
+def test_custodians_who_backdate_wait_a_week_from_the_entry_in_the_log() -> None:
+    """Whoever has both custodians' keys and a clock of their own would gain a day by the stated time."""
+    house = founded()
+    forged = Ssh(CILLA, "the operator's")
+    asked, stated = house.sign(KARIN, house.enrolment(forged)), house.now
+    logged = stated + DAY - MINUTE
+    assert house.record.append(asked, logged) is Effect.WAITING
+    approved = house.sign(KURT, Approved(asked.statement.digest))
+    assert house.record.append(approved, logged) is Effect.TAKEN
+    assert house.record.keys.enrolment(asked.statement.digest).begins == logged + WAITING_TIME
+    start = house.now + WAITING_TIME + MINUTE
+    role = Given(
+        Rights(CILLA, ORGANISATION, frozenset({Right.ADMINISTRATOR})), start, start + YEAR, asked=True
+    )
+    soon = house.sign(KARIN, role)
+    assert house.record.append(soon, logged) is Effect.NO_AUTHORITY
+    assert house.record.append(soon, house.now) is Effect.WAITING
+
+
+@pytest.mark.parametrize("off", [DAY + MINUTE, -6 * MINUTE])
+def test_a_statement_that_came_at_another_time_than_it_says_breaks_the_record(off: timedelta) -> None:
+    house = founded()
+    signed = house.sign(ANNA, Ended(subject=BO))
+    with pytest.raises(Broken, match="expired"):
+        house.record.accept(signed.content, house.record.number + 1, house.now + off)
+    house.record.accept(signed.content, house.record.number + 1, house.now + DAY - MINUTE)
+    assert house.record.entries[-1].logged == house.now + DAY - MINUTE
 
 
 def test_a_role_that_custodians_give_waits_as_long() -> None:

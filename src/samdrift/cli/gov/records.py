@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +26,27 @@ from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.openfgaview import document
 from samdrift.rights.record import Broken, Record
-from samdrift.rights.signing import Signed
+from samdrift.rights.signing import Signed, timely
 from samdrift.vault.events import VaultEvent
 
 _MAX_BYTES = 256 << 20
+WITHOUT_LOG = 3
+"""Exit status for a record whose signatures and rules hold, but which was compared with no log."""
+_FINDINGS = {
+    "not_in_log": "not in the log",
+    "not_in_file": "in the log alone",
+    "not_at_its_time": "states another time than its entry in the log",
+}
+"""Labels of what is wrong with a record that was compared with a log."""
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """A statement's entry in the log."""
+
+    sha256: str
+    at: datetime
+
 
 Export = Annotated[Path, typer.Argument(metavar="EXPORT", help="A file that samdrift gov export wrote.")]
 
@@ -77,24 +96,30 @@ def verify(
     ] = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> int:
-    """Verify every signature and every rule of a record, without an installation. Exit status 1 if it fails.
+    """Verify every signature and every rule of a record, without an installation.
 
-    The record begins with the custodians' keys: compare their fingerprints with those given to you.
+    The record begins with the custodians' keys: compare their fingerprints with those given to you. Exit
+    status 1 if it fails, 3 if it holds but no log tells when its statements came, and whether any is missing.
     """
     with reported_as_usage_errors():
         lines = _lines(file)
         logged = None if log is None else _logged(log)
-    found = _verified(lines)
+    moments, late = _moments(lines, logged or {})
+    found = _verified(lines, moments)
     found["strangers"] = [each for each in found["custodians"] if custodian and each["key"] not in custodian]
+    found["log"] = logged is not None
     if logged is not None:
-        found["not_in_log"] = _missing(lines, logged)
+        found["not_in_log"] = sorted(set(range(1, len(lines) + 1)) - set(moments) - set(late))
         found["not_in_file"] = sorted(set(logged) - set(range(1, len(lines) + 1)))
-    good = found["valid"] and not any(found.get(each) for each in ("strangers", "not_in_log", "not_in_file"))
+        found["not_at_its_time"] = late
+    good = found["valid"] and not any(found.get(each) for each in ("strangers", *_FINDINGS))
     if as_json:
         print_json(found | {"valid": good})
     else:
         _show(found, good=good)
-    return 0 if good else 1
+    if not good:
+        return 1
+    return 0 if log is not None else WITHOUT_LOG
 
 
 def _lines(file: Path) -> list[bytes]:
@@ -108,15 +133,15 @@ def _lines(file: Path) -> list[bytes]:
     return lines
 
 
-def _verified(lines: Sequence[bytes]) -> dict[str, Any]:
+def _verified(lines: Sequence[bytes], moments: Mapping[int, datetime]) -> dict[str, Any]:
     try:
         organisation = Signed.parse(lines[0]).statement.organisation
     except StatementError:
         return {"valid": False, "statements": len(lines), "first_wrong": 1, "reason": "malformed"} | _NOBODY
     record, fault = Record(organisation, FOLDS), None
     try:
-        for line in lines:
-            record.accept(line)
+        for number, line in enumerate(lines, 1):
+            record.accept(line, logged=moments.get(number))
     except Broken as broken:
         fault = broken
     roots = [
@@ -139,37 +164,51 @@ def _verified(lines: Sequence[bytes]) -> dict[str, Any]:
 _NOBODY: dict[str, Any] = {"organisation": "", "last": "", "custodians": []}
 
 
-def _logged(log: Path) -> dict[int, str]:
-    """Return the SHA-256 of each statement that was stored according to the log."""
+def _logged(log: Path) -> dict[int, _Logged]:
+    """Return what the log has of each statement that it says was stored: the first entry counts."""
+    found: dict[int, _Logged] = {}
     try:
-        return {
-            int(entry.ids["statement"]): entry.ids["sha256"]
-            for entry in entries_of(log)
-            if entry.event == VaultEvent.GOV_STATEMENT_KEPT
-        }
+        for entry in entries_of(log):
+            if entry.event == VaultEvent.GOV_STATEMENT_KEPT:
+                one = _Logged(entry.ids["sha256"], entry.at)
+                found.setdefault(int(entry.ids["statement"]), one)
     except (Malformed, KeyError, ValueError) as fault:
         raise Unusable(f"{shown(log)}: is not an export of governance's log ({fault})") from None
+    return found
 
 
-def _missing(lines: Sequence[bytes], logged: dict[int, str]) -> list[int]:
-    return [
-        number
-        for number, line in enumerate(lines, 1)
-        if logged.get(number) != hashlib.sha256(line).hexdigest()
-    ]
+def _moments(lines: Sequence[bytes], logged: Mapping[int, _Logged]) -> tuple[dict[int, datetime], list[int]]:
+    """Return when each statement in the log came, and the numbers of those that state another time."""
+    moments, late = dict[int, datetime](), list[int]()
+    for number, line in enumerate(lines, 1):
+        entry = logged.get(number)
+        if entry is None or entry.sha256 != hashlib.sha256(line).hexdigest():
+            continue
+        try:
+            good = timely(Signed.parse(line).statement, entry.at)
+        except StatementError:
+            good = True  # The record says what is wrong with it.
+        if good:
+            moments[number] = entry.at
+        else:
+            late.append(number)
+    return moments, late
 
 
 def _show(found: dict[str, Any], *, good: bool) -> None:
+    if not found["log"]:
+        print_line(
+            "without --log: nobody says when each statement came, nor whether the newest ones are missing;"
+            " the times are those that the authors state"
+        )
     print_line(f"{found['organisation']}  {found['statements']} statements, the last of {found['last']}")
     for each in found["custodians"]:
         print_line(f"begins with the custodian {each['name']}, whose key is {each['ssh']}")
-    for label, name in (
-        ("not in the log", "not_in_log"),
-        ("in the log alone", "not_in_file"),
-    ):
+    for name, label in _FINDINGS.items():
         if found.get(name):
             print_line(f"{label}: {', '.join(map(str, found[name]))}")
     for each in found["strangers"]:
         print_line(f"not a custodian that you named: {each['name']}")
     wrong = "" if found["valid"] else f"statement {found['first_wrong']}: {found['reason']}  "
-    print_verdict(wrong, "the record holds" if good else "the record does not hold", good=good)
+    verdict = "the record holds" if found["log"] else "the signatures and rules hold; no log was compared"
+    print_verdict(wrong, verdict if good else "the record does not hold", good=good)

@@ -17,6 +17,7 @@ from secrets import token_bytes
 from samdrift.audit.entries import Happening
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.keystore.witness import MARK_BYTES, Witness
 from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, body_values
@@ -112,9 +113,10 @@ class Arrival(Vault):
     def _statements(self, kept: Statements, records: Sequence[Brought]) -> list[Facts]:
         rows = []
         for each in records:
-            number, content = each.facts["number"], each.facts["content"].encode()
-            sealed = kept.sealed(content, number, self._sealer)
-            rows.append({"number": number, "sealed": parts.from_bytes(sealed)})
+            number, logged = each.facts["number"], each.facts.get("logged")
+            moment = None if logged is None else datetime.fromisoformat(logged)
+            one = NumberedStatement(number, each.facts["content"].encode(), moment)
+            rows.append({"number": number, "sealed": parts.from_bytes(kept.sealed(one, self._sealer))})
         return rows
 
 

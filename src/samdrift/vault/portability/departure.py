@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault import logbook, messagerows, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.database.session import Row, Value
@@ -179,10 +180,8 @@ class Departure:
     async def _statements(self, kept: Statements, after: Key) -> list[Taken]:
         rows = await self._snapshot.query(kept.after, *(after or (0,)), _PAGE)
         sealer = self._snapshot.shelf.sealer
-        return [
-            Taken({"number": number, "content": kept.opened(sealed, number, sealer).decode()})
-            for number, sealed in rows
-        ]
+        opened = [kept.opened(sealed, number, sealer) for number, sealed in rows]
+        return [Taken(_statement(each)) for each in opened]
 
     async def _plain(self, sql: str, after: Key, most: int = _PAGE) -> list[Taken]:
         return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, most)]
@@ -423,6 +422,11 @@ class GovernanceDeparture(RecordKeepingDeparture):
     async def signed_statements(self, after: Key = ()) -> list[Taken]:
         """Return a page of the record of signed statements."""
         return await self._statements(SIGNED, after)
+
+
+def _statement(one: NumberedStatement) -> Facts:
+    facts: Facts = {"number": one.number, "content": one.content.decode()}
+    return facts if one.logged is None else facts | {"logged": one.logged.isoformat()}
 
 
 def _entry(row: Row) -> Facts:

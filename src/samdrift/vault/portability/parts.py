@@ -329,9 +329,12 @@ def persons_part(role: Role) -> Part:
 STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
 """Statements about rights, in their canonical form."""
 SIGNED_STATEMENTS = Part(
-    Role.GOVERNANCE, "signed_statements", ("number",), (Fact("number", _NUMBER), Fact("content"))
+    Role.GOVERNANCE,
+    "signed_statements",
+    ("number",),
+    (Fact("number", _NUMBER), Fact("content"), Fact("logged", _TIME, optional=True)),
 )
-"""The record of signed statements, each with its signature, in canonical form."""
+"""The record of signed statements, each with its signature, in canonical form, and when it was logged."""
 
 
 def log_keys_part(role: Role) -> Part:
