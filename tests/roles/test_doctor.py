@@ -326,6 +326,9 @@ async def test_a_login_that_was_given_more_than_its_own(config: Config, stage: S
     async with changed(config, more, more.replace("1000", str(CONNECTIONS))):
         found = by_id(await of_foundation(config))["database.rights"]
         assert found.state is State.FAIL
+    async with changed(config, f'ALTER ROLE "{login}" CREATEROLE', f'ALTER ROLE "{login}" NOCREATEROLE'):
+        found = by_id(await of_foundation(config))["database.logins"]
+        assert (found.state, found.found) == (State.FAIL, f"the login {login} may make logins")
     assert wrong(await of_foundation(config)) == {}
 
 

@@ -34,7 +34,7 @@ from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.vault.database.server import Database
 from samdrift.vault.registry import RegistrationState
-from tests.roles.canaries import FIRST, SECOND, Canaries
+from tests.roles.canaries import FIRST, OTHER, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
 from tests.sizes import sampled
@@ -133,7 +133,7 @@ async def test_a_call_that_names_anothers_records_is_denied_both_ways(
 async def test_nothing_leaks_anywhere_and_nothing_is_left_untried(ledger: Ledger) -> None:
     assert ledger.of(Verdict.LEAKED, Verdict.UNTRIED) == []
     assert ledger.passed
-    everywhere = {"gate", "search", "log", "database", "object store", "sealed values", "key store"}
+    everywhere = {"gate", "search", "log", "database", "object store", "sealed values", "key store", "logins"}
     assert everywhere < set(ledger.counts())
 
 
@@ -203,6 +203,29 @@ async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> N
     assert found["attempts"] - found["denied"] >= len(leaks) > 0
     assert theirs.schema not in json.dumps(found)
     assert (await canaries.results())[-1]["passed"] == "false"
+
+
+async def test_a_login_of_neither_canary_that_is_a_superuser_is_a_leak(canaries: Canaries) -> None:
+    """Nothing that a canary's login tries shows that another vault's login may do everything."""
+    config = load(canaries.config)
+    async with ground_of(config) as ground:
+        ours = (await ground.crossings.find(OTHER.identifier, MT)).login.name
+        database = await Database.start(vault_settings(config))
+    made = ("CREATE ROLE somebody LOGIN", "GRANT pg_read_server_files TO somebody")
+    try:
+        with psycopg.connect(database.administrator(), autocommit=True) as administrator:
+            for statement in (f"ALTER ROLE {ours} SUPERUSER", *made):
+                administrator.execute(statement.encode())
+            found, _ = await check(config)
+            for statement in (f"ALTER ROLE {ours} NOSUPERUSER", "DROP ROLE somebody"):
+                administrator.execute(statement.encode())
+    finally:
+        await database.stop()
+    assert not found["passed"]
+    assert [one["why"] for one in found["leaks"]] == [
+        f"the login {ours} is a superuser",
+        "the login that is not Samdrift's somebody is a member of pg_read_server_files",
+    ]
 
 
 async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries) -> None:

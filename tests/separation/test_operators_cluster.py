@@ -85,6 +85,19 @@ async def test_vaults_live_in_a_cluster_whose_administrator_is_no_superuser(thei
             assert denied(third, statement), statement
 
 
+async def test_a_login_that_our_administrator_cannot_correct_keeps_it_from_starting(theirs: Cluster) -> None:
+    """Only a superuser makes a superuser an ordinary login again."""
+    async with installed(theirs.settings()) as installation:
+        organisation = await installation.organisation([AP])
+        login = (await vault_login(installation, organisation, AP)).login
+        theirs.superuser(f"ALTER ROLE {login} SUPERUSER")
+        wanted = f'the login {login} is a superuser, .* as a superuser, ALTER ROLE "{login}" NOSUPERUSER'
+        with pytest.raises(DatabaseUnfit, match=wanted):
+            await installation.provisioner.install()
+        theirs.superuser(f"ALTER ROLE {login} NOSUPERUSER")
+        await installation.provisioner.install()
+
+
 async def test_the_registrys_password_changes_there_too(theirs: Cluster) -> None:
     async with installed(theirs.settings()) as installation:
         before = await registry_login(installation)

@@ -235,6 +235,17 @@ class VaultConfig:
             formerly="tokens",
         ),
     ] = None
+    database_logins: Annotated[
+        tuple[str, ...],
+        Key(
+            "Further logins of your own cluster that may reach every vault, such as those of a superuser, a"
+            " standby or a backup ([database](database.md#who-else-reaches-the-vaults)).",
+            TEXTS,
+            otherwise="none",
+            since="0.2",
+            example='["replicator"]',
+        ),
+    ] = ()
     connections: Annotated[
         int | None,
         Key(

@@ -23,6 +23,7 @@ def vault_settings(config: Config) -> VaultSettings:
         passphrase=read_passphrase(config.vaults),
         tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
         other_users=config.isolation.first_user is not None,
+        database_logins=config.vaults.database_logins,
         vaults=sum(len(each.roles) for each in config.organisations),
         connections=config.vaults.connections,
         processes=config.isolation.workers,

@@ -150,6 +150,7 @@ async def try_everything(ground: Ground, ledger: Ledger) -> None:
             changed = await state(ground.gate, planted) != before
             leak = "the other's records have changed" if changed else ""
             ledger.tried("all", "change the other's records", _EVERYBODY, leak)
+    ledger.add(await ground.crossings.of_logins())
     for canary in (first, second):
         await against_what_is_so(ground.config, ground.keys, canary.identifier, ledger)
 

@@ -33,6 +33,7 @@ _HARDENING = Subject(
 _RIGHTS = Subject(
     "database.rights", "an excess permission lets one organisation's login reach another's tables"
 )
+_LOGINS = Subject("database.logins", "a login with more than its due can reach every organisation's tables")
 _DURABLE = Subject(
     "database.durable",
     "senders were told that their message is stored: data not yet on disk then can be lost",
@@ -136,6 +137,11 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
         yield _RIGHTS.fail(found, "restart serve, which corrects them")
     else:
         yield _RIGHTS.ok("each vault has its own, and no other")
+    if facts.excess:
+        todo = "docs/database.md#who-else-reaches-the-vaults; a restart of serve takes back what is ours"
+        yield _LOGINS.fail("; ".join(facts.excess), todo)
+    else:
+        yield _LOGINS.ok("each is what it should be")
     yield _durable(facts)
     used, todo = (
         f"{facts.connections} of {facts.room} connections are open",

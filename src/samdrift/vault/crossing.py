@@ -12,9 +12,9 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
+import psycopg
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from samdrift.contracts.isolation import Attempt, Verdict
@@ -23,6 +23,7 @@ from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import HandedUnlocker
+from samdrift.vault import reach
 from samdrift.vault.bodies import BodyReader, Shelf
 from samdrift.vault.database import migrations
 from samdrift.vault.database.pool import Login
@@ -36,6 +37,8 @@ from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 DATABASE, OBJECTS, SEALS, KEYS, LOG = "database", "object store", "sealed values", "key store", "log"
+LOGINS = "logins"
+_ANY_LOGIN = "any login of the cluster"
 _ACTOR = "another organisation's vault login"
 _HOLDER = "a holder of another organisation's keys"
 _NOT_ALLOWED = ("42501",)
@@ -127,9 +130,10 @@ class StoredBody:
 class Crossings:
     """The vaults of an installation, as seen by a process that holds their keys."""
 
-    def __init__(self, database: Database, keys: KeyStore, objects: Objects, secrets: Path) -> None:
+    def __init__(self, database: Database, keys: KeyStore, objects: Objects, settings: VaultSettings) -> None:
         self._database = database
-        self._secrets = secrets
+        self._secrets = settings.secrets
+        self._vouched = settings.database_logins
         self._keys = keys
         self._objects = objects
 
@@ -139,7 +143,7 @@ class Crossings:
         """Connect to the database and object store of ``settings`` while the context lasts."""
         database = await Database.start(settings, keys)
         try:
-            yield cls(database, keys, Objects(settings.objects), settings.secrets)
+            yield cls(database, keys, Objects(settings.objects), settings)
         finally:
             await database.stop()
 
@@ -186,6 +190,30 @@ class Crossings:
             opened = await _opens(self._database.login(login, mine.login.password, where))
             found.append(_judged(DATABASE, shown, _ACTOR, leaked=opened))
         return found
+
+    async def of_logins(self) -> list[Attempt]:
+        """Compare every role of the cluster with what it should be: one attempt for each aspect of it.
+
+        Another vault's login that is a superuser reaches everything, which no canary's login shows.
+        """
+        connection = await self._database.administrators_connection()
+        try:
+            found = await reach.examine(connection, self._database, self._vouched)
+        except psycopg.errors.InsufficientPrivilege:
+            why = "the administrator may not read pg_shdepend: docs/database.md, hardening"
+            return [Attempt(LOGINS, "have more than its due", _ANY_LOGIN, Verdict.UNTRIED, why)]
+        finally:
+            await connection.close()
+        return [
+            Attempt(
+                LOGINS,
+                f"have other {one.aspect} than its due",
+                _ANY_LOGIN,
+                Verdict.LEAKED if one.found else Verdict.DENIED,
+                str(one) if one.found else "",
+            )
+            for one in found
+        ]
 
     async def in_objects(self, mine: Hosted, theirs: Hosted, body: StoredBody) -> list[Attempt]:
         """Attack a stored body by its id, with other keys, and as if it were in one's own vault."""

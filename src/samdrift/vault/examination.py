@@ -6,6 +6,7 @@ while everything is running first become visible here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from samdrift.vault.database.server import Database, databases_of
 from samdrift.vault.errors import DatabaseUnfit
 from samdrift.vault.inorder import out_of_order
 from samdrift.vault.logins import Connection
+from samdrift.vault.reach import examine
 from samdrift.vault.settings import VaultSettings
 
 # The installation's database, its template, and those of organisations. A missing access list is the default
@@ -54,6 +56,8 @@ class DatabaseFacts:
     """Number of catalogue tables that every login can read, a right that hardening revokes."""
     disordered: int | None
     """Number of vaults whose tables or rights are not as required; ``None`` if there is no registry yet."""
+    excess: tuple[str, ...]
+    """Logins that are more than they should be, with what; empty if there is no registry yet."""
     connections: int
     room: int
     """Number of connections that the server allows for logins like ours."""
@@ -81,25 +85,27 @@ async def examine_database(settings: VaultSettings, keys: KeyStore) -> DatabaseF
     try:
         connection = await database.administrators_connection()
         try:
-            return await _facts(connection, database)
+            return await _facts(connection, database, settings.database_logins)
         finally:
             await connection.close()
     finally:
         await database.stop()
 
 
-async def _facts(connection: Connection, database: Database) -> DatabaseFacts:
+async def _facts(connection: Connection, database: Database, vouched: Collection[str]) -> DatabaseFacts:
     unfit = ""
     try:
         await check_server(connection, database.name)
     except DatabaseUnfit as error:
         unfit = str(error.text)
+    disordered = await _disordered(connection, database)
     return DatabaseFacts(
         connection.info.server_version // 10_000,
         unfit,
         bool(await _value(connection, _EVERYBODY_CONNECTS)),
         int(await _value(connection, _EVERYBODY_READS)),
-        await _disordered(connection, database),
+        disordered,
+        () if disordered is None else await _excess(connection, database, vouched),
         int(await _value(connection, _USED)),
         int(await _value(connection, ROOM)),
         tuple(name for (name,) in await (await connection.execute(_LOSES)).fetchall()),
@@ -112,6 +118,13 @@ async def _disordered(connection: Connection, database: Database) -> int | None:
         return len(await out_of_order(connection, database))
     except psycopg.errors.UndefinedTable:
         return None
+
+
+async def _excess(connection: Connection, database: Database, vouched: Collection[str]) -> tuple[str, ...]:
+    try:
+        return tuple(str(one) for one in await examine(connection, database, vouched) if one.found)
+    except psycopg.errors.InsufficientPrivilege:
+        return ("the administrator may not read pg_shdepend, which says what logins have: run the hardening",)
 
 
 async def _value(connection: Connection, question: str) -> int:

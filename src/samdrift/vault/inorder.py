@@ -35,6 +35,11 @@ class Hosted:
     closing: bool = False
     """True if it is being destroyed; its schema, login and database may be gone already."""
 
+    @property
+    def owner(self) -> str:
+        """Return the role that owns its schema."""
+        return f"o{self.schema}"
+
 
 _AT_ONCE = 100
 """Number of schemas whose versions are read in one query."""
@@ -69,7 +74,8 @@ WITH hosted AS (
     JOIN pg_namespace n ON n.nspname = h.schema
 )
 SELECT h.schema FROM hosted h
-WHERE h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login)
+WHERE h.owner = 'o' || h.schema
+  AND h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login)
   AND NOT EXISTS (
     SELECT FROM pg_proc p WHERE p.pronamespace = h.namespace AND p.proacl::text IS DISTINCT FROM
         CASE WHEN starts_with(p.proname, '_') THEN format('{%%1$s=X/%%1$s}', h.owner)
@@ -78,6 +84,10 @@ WHERE h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login
   AND NOT EXISTS (
     SELECT FROM pg_class c WHERE c.relnamespace = h.namespace AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
         AND c.relacl::text IS DISTINCT FROM format('{%%1$s=arwdDxtm/%%1$s,%%2$s=r/%%1$s}', h.owner, h.login)
+  )
+  AND NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = h.namespace AND a.attacl IS NOT NULL
   )
 """
 _VERSIONS = "SELECT {name}, array_agg(part || ' ' || version) FROM {schema}.versions"
@@ -159,9 +169,14 @@ async def in_cluster(connection: Connection, database: Database, vaults: Sequenc
 
 async def within(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
     """Return the vaults in one database whose schema is in order."""
-    values = {"schemas": [each.schema for each in vaults], "logins": [each.login for each in vaults]}
-    right = {schema for (schema,) in await _rows(inside, _RIGHTS, values)}
+    right = await with_right_grants(inside, vaults)
     return await _current(inside, [each for each in vaults if each.schema in right])
+
+
+async def with_right_grants(inside: Connection, vaults: Sequence[Hosted]) -> set[str]:
+    """Return the schemas in one database that have their owner, and where only their login has rights."""
+    values = {"schemas": [each.schema for each in vaults], "logins": [each.login for each in vaults]}
+    return {schema for (schema,) in await _rows(inside, _RIGHTS, values)}
 
 
 async def _current(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:

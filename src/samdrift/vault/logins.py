@@ -140,6 +140,11 @@ async def end_login(connection: Connection, login: str) -> None:
 async def shut_out(connection: Connection, login: str) -> None:
     """Disable a login, and end its sessions; :class:`VaultUnavailable` if one does not end."""
     await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(login)))
+    await end_sessions(connection, login)
+
+
+async def end_sessions(connection: Connection, login: str) -> None:
+    """End the sessions of a login; :class:`VaultUnavailable` if one does not end."""
     for _ in range(_TRIES):
         if not await _rows(connection, _END, login):
             return

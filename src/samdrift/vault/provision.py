@@ -24,7 +24,7 @@ from psycopg import sql
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import KeyStore, PlatformLogin
-from samdrift.vault import databases, logins, relocation, rights
+from samdrift.vault import databases, logins, reach, relocation, rights
 from samdrift.vault.closing import Closings, append_log, begin_log
 from samdrift.vault.database import migrations
 from samdrift.vault.database.server import ADMINISTRATOR, Database
@@ -130,6 +130,7 @@ class Provisioner:
             in_order = beside_others and await migrations.are_in_order(self._connection)
             await self._put_in_order(looks=not in_order)
         await self._end_strays()
+        await reach.reassert(self._connection, self._database, self._settings.database_logins)
         if not await self.registrations():
             make_place(self._settings.objects)
 
@@ -229,9 +230,8 @@ class Provisioner:
     ) -> None:
         """Replace a vault's login and password; :class:`UnknownRecord` if there is no vault.
 
-        ``happening`` is written in the organisation's log and the operator's. The former login is dropped
-        with its sessions and settings. The new login is made first and then published in one transaction, so
-        that a process that logs in meanwhile has the old one or reads the new one.
+        ``happening`` is written in the organisation's log and the operator's. The former login is dropped,
+        with sessions and settings, after the new one is published: who logs in meanwhile finds one of them.
         """
         async with self.alone():
             known = await self._rows(
@@ -436,7 +436,7 @@ class Provisioner:
     async def mend(self, inside: migrations.Connection, vault: Hosted) -> None:
         """Bring a vault up to date, and grant its login the rights that it should have."""
         await migrations.migrate(inside, vault.schema, migrations.VAULT[vault.role])
-        await migrations.allow(inside, vault.schema, vault.login)
+        await rights.allow_alone(inside, vault.schema, vault.owner, vault.login)
         await rights.let_in(inside, self._database, vault.login)
         await logins.bound(inside, vault.login, vault.schema)
 

@@ -6,6 +6,7 @@ not record that this was revoked: a restored database is open until it is revoke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import LiteralString
 
@@ -47,6 +48,23 @@ SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER) AND (EXISTS 
         AND proname IN ('pg_stat_get_activity', 'pg_advisory_lock', 'lo_create', 'has_schema_privilege')
         AND coalesce(proacl::text, '{=') ~ '[{,]='
 ))
+"""
+# Every entry of an access list in a schema, also those of columns.
+_ENTRIES = """
+WITH s AS (SELECT oid, nspacl FROM pg_namespace WHERE nspname = %(schema)s)
+SELECT DISTINCT entry::text FROM (
+    SELECT nspacl FROM s
+    UNION ALL SELECT relacl FROM pg_class WHERE relnamespace = (SELECT oid FROM s)
+    UNION ALL SELECT proacl FROM pg_proc WHERE pronamespace = (SELECT oid FROM s)
+    UNION ALL SELECT attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+        WHERE c.relnamespace = (SELECT oid FROM s) AND attacl IS NOT NULL
+) AS lists (acl), unnest(acl) AS entry
+"""
+_ENTRY = re.compile(r'("(?:[^"]|"")*"|[^="]*)=([A-Za-z*]*)/')
+_TAKE_AWAY: LiteralString = """
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role} CASCADE;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role} CASCADE;
+REVOKE ALL ON SCHEMA {schema} FROM {role} CASCADE
 """
 WORKERS_REGISTRY = "worker_registry"
 """The schema with the part of the registry that workers may read."""
@@ -155,6 +173,23 @@ async def strays(connection: Connection, database: Database) -> dict[str, list[s
     for login in gone:
         found.setdefault(places.get(login, database.name), []).append(login)
     return found
+
+
+async def allow_alone(inside: Connection, schema: str, owner: str, login: str) -> None:
+    """Grant a vault's login its rights in the schema, and revoke those of all roles but it and the owner."""
+    rows = await (await inside.execute(_ENTRIES.encode(), {"schema": schema})).fetchall()
+    for role in sorted({parsed(entry)[0] for (entry,) in rows} - {owner, login, ""}):
+        names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
+        await inside.execute(sql.SQL(_TAKE_AWAY).format(**names))
+    await migrations.allow(inside, schema, login)
+
+
+def parsed(entry: str) -> tuple[str, str]:
+    """Return grantee and privileges of an entry of an access list; the grantee is empty for everybody."""
+    parts = _ENTRY.match(entry)
+    assert parts is not None, "PostgreSQL wrote an access list in another form"
+    grantee, privileges = parts.groups()
+    return grantee[1:-1].replace('""', '"') if grantee.startswith('"') else grantee, privileges
 
 
 async def revoke_public_access(connection: Connection, database: Database) -> None:

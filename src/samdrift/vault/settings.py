@@ -57,5 +57,7 @@ class VaultSettings:
     idle: timedelta | None = None
     """Time for which an unused connection stays open; ``None`` derives it from the number of vaults."""
     tokens: HsmSettings | None = None
+    database_logins: tuple[str, ...] = ()
+    """Logins that are not ours and may reach every vault, in a cluster of the operator's own."""
     other_users: bool = False
     """True if processes of other Unix users log in to the embedded PostgreSQL."""
