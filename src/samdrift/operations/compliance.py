@@ -119,10 +119,15 @@ async def collect(
 
 
 def of_isolation(entry: LogEntry) -> Collected:
-    """Judge the result of an isolation check in an organisation's log."""
-    attempts, leaks = entry.ids.get("attempts", "?"), entry.ids.get("leaks", "?")
+    """Judge the result of an isolation check in an organisation's log, by its counts and not its word alone.
+
+    A check that attempted nothing proves nothing.
+    """
+    attempts, denied, leaks = (entry.ids.get(name, "?") for name in ("attempts", "denied", "leaks"))
     text = Text(f"{attempts} försök, {leaks} läckor", f"{attempts} attempts, {leaks} leaks")
-    return Collected(entry.at, entry.ids.get("passed") == "true", text)
+    tried = attempts.isdecimal() and int(attempts) > 0
+    held = tried and denied == attempts and leaks == "0"
+    return Collected(entry.at, held and entry.ids.get("passed") == "true", text)
 
 
 def of_reconciliation(entry: LogEntry) -> Collected:

@@ -70,6 +70,31 @@ async def test_the_last_isolation_check_in_the_log_counts(installation: Installa
 
 
 @pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"attempts": "0", "denied": "0"},
+        {"attempts": "-1", "denied": "-1"},
+        {"attempts": "", "denied": ""},
+        {"denied": "89"},
+        {"leaks": "1"},
+        {"passed": "false"},
+    ],
+    ids=str,
+)
+async def test_an_isolation_check_that_attempted_nothing_or_contradicts_itself_is_no_good_evidence(
+    installation: Installation, other: dict[str, str]
+) -> None:
+    organisation = await installation.organisation((Role.MESSAGE_SERVICE,))
+    await installation.gate.record_for_organisation(
+        CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, PASSED | other
+    )
+    found = (await seen(installation, organisation))["isolation:checked"]
+    assert found is not None
+    assert not found.good
+
+
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_reconciliation_that_differs_or_fails_is_no_good_evidence(installation: Installation) -> None:
     organisation = await installation.organisation((Role.MESSAGE_SERVICE,))
     for facts, good in (
