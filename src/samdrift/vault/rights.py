@@ -213,11 +213,16 @@ async def revoke_public_access(connection: Connection, database: Database) -> No
 
 
 async def let_vaults_in(connection: Connection, database: Database, *, let: bool) -> None:
-    """Let vaults' logins connect to the installation's database, where version 0.1 has the vaults, or not."""
+    """Let vaults' logins connect to the installation's database, where version 0.1 has the vaults, or not.
+
+    The same for the login by which that version reads the registry, where it exists.
+    """
     change: LiteralString = (
         "GRANT CONNECT ON DATABASE {} TO {}" if let else "REVOKE ALL ON DATABASE {} FROM {}"
     )
-    await logins.run(connection, change, database.name, database.vault_group)
+    for role in (database.vault_group, database.former_registry_login):
+        if await exists(connection, role):
+            await logins.run(connection, change, database.name, role)
 
 
 async def close_databases(connection: Connection, names: Collection[str]) -> None:

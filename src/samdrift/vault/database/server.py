@@ -113,6 +113,11 @@ class Database:
         return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
 
     @property
+    def former_registry_login(self) -> str:
+        """Return the name of the login by which version 0.1 reads the registry."""
+        return f"samdrift_registry_{self.name}"
+
+    @property
     def registry_group(self) -> str:
         """Return the role whose only members are the registry's login and one that it is replacing."""
         return f"samdrift_registries_{self.name}"
