@@ -22,10 +22,10 @@ WAITS = timedelta(days=4)
 EMERGENCY = timedelta(hours=1)
 """Duration of an emergency, and time within which a second member of the staff has to sign it."""
 ANSWERED = timedelta(days=1)
+"""Time within which the staff have to give an account of an emergency."""
 WEEK = timedelta(days=7)
 EMERGENCIES_A_WEEK = 2
 """Emergencies in a week that two of the operator's staff may begin by themselves."""
-"""Time within which the staff have to give an account of an emergency."""
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 """Start of a time span that includes everything before its end."""
 
