@@ -122,13 +122,13 @@ def two(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def opened(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
-    """Return an organisation whose first two officers were enrolled by two custodians a second ago."""
+    """Return an organisation whose two officers were enrolled by two custodians; the second waits a week."""
     organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
     desk = Desk(config, organisation, folder)
     for name, role in (("kim", "administrator"), ("alex", "security-officer")):
         enrol = ("officer enrol", "--key", desk.key(name), "--name", name, "--person", name)
         await desk.run(*enrol, "--role", role, *two)
-    in_another_second()
+        in_another_second()
     return desk
 
 
