@@ -141,6 +141,7 @@ async def came(page: Page, subject: str, url: str) -> None:
         while not await line.is_visible():
             await page.goto(url)
     await line.click()
+    await heading(page, subject)
 
 
 @whole
