@@ -324,7 +324,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("org", "keys", "retire"), ("{own}", "signing", "9", *PERSONS), 2),
     (("org", "keys", "publish"), ("{own}", "--out", "{folder}/published.xml"), 0),
     (("org", "keys", "rotate-data-key"), ("{own}", "--rewrap"), 0),
-    (("org", "keys", "rotate-log-key"), ("{own}",), 0),
+    (("org", "keys", "rotate-log-key"), ("{own}", *PERSONS), 0),
     (("org", "keys", "lost-marks"), ("{own}",), 0),
     (("org", "keys", "backup"), ("{own}", "--out", "{folder}/backup", *PERSONS), 0),
     (

@@ -71,7 +71,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("org", "keys", "retire"): (ORGANISATION, "signing", "1", *PERSONS),
     ("org", "keys", "publish"): (ORGANISATION,),
     ("org", "keys", "rotate-data-key"): (ORGANISATION,),
-    ("org", "keys", "rotate-log-key"): (ORGANISATION,),
+    ("org", "keys", "rotate-log-key"): (ORGANISATION, *PERSONS),
     ("org", "keys", "lost-marks"): (ORGANISATION,),
     ("org", "keys", "backup"): (ORGANISATION, "--out", "{folder}/backup", *PERSONS),
     ("org", "keys", "restore"): (

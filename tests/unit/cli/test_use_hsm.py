@@ -27,6 +27,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file
 from tests.softhsm import SoftHsm, requires_softhsm
+from tests.unit.cli.test_log_commands import custodians
 from tests.unit.cli.test_org_commands import beside, config, document, org, refused
 from tests.vaults import NOW, WORKER, Installation
 
@@ -76,10 +77,10 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
 
 
 async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_log_announces_it(
-    config: Path, installation: Installation, hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
+    config: Path, installation: Installation, hsm: SoftHsm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     organisation = await installation.organisation([Role.ACCESS_POINT, Role.MESSAGE_SERVICE])
-    name = organisation.value
+    name, persons = organisation.value, present(custodians(installation, tmp_path))
     config.write_text(
         config.read_text()
         + f'\n[[organisations]]\nidentifier = "{name}"\nname = "K"\nroles = ["ap"]\n'
@@ -97,8 +98,8 @@ async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_
         keys.append(await signed_with(config, organisation))
         assert await doctors(config, name) == {(State.WARN, "docs/hsm.md: what a module must do")}
     assert await doctors(config, name) == {(State.WARN, f"samdrift org use-hsm {name}")}
-    for command in (("use-hsm",), ("keys", "rotate-log-key")):
-        _, printed = await beside(config, *command, name)
+    for command in (("use-hsm", name), ("keys", "rotate-log-key", name, *persons)):
+        _, printed = await beside(config, *command)
         assert "ap: the log is signed in the HSM\nmt: the log is signed in the HSM\n" in printed
         keys.append(await signed_with(config, organisation))
         assert await doctors(config, name) == {(State.OK, "")}
@@ -119,16 +120,39 @@ async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_
     assert ([one.ids["key"] for one in noted], held[0].remote, held[-1].remote) == (["hsm"] * 2, True, False)
 
 
+async def test_a_log_gets_a_new_key_only_by_two_custodians_and_the_log_names_both(
+    config: Path, installation: Installation, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    both = present(custodians(installation, tmp_path))
+    rotate = ("keys", "rotate-log-key", organisation.value)
+    before = await signed_with(config, organisation, Role.ACCESS_POINT)
+    assert "not done yet" in await refused(config, *rotate, *both[:4])
+    assert await signed_with(config, organisation, Role.ACCESS_POINT) == before, "one person alone"
+    await beside(config, *rotate, *both)
+    assert await signed_with(config, organisation, Role.ACCESS_POINT) != before
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (entry,) = [one for one in await vault.log() if one.event == OrgEvent.KEYS_LOG_KEY_ROTATED]
+    assert (entry.ids["first"], entry.ids["second"]) == ("anna", "bo")
+
+
+def present(named: list[tuple[str, Path]]) -> tuple[str, ...]:
+    """Return the options by which two custodians are present."""
+    (first, secret), (second, other) = named
+    by = ("--by", first, "--by-passphrase-file", str(secret))
+    return (*by, "--with", second, "--with-passphrase-file", str(other))
+
+
 async def opened(config: Path) -> Gate:
     settings = vault_settings(load(config))
     return await Gate.start(settings, keys=open_keys(settings))
 
 
-async def signed_with(config: Path, organisation: ParticipantIdentifier) -> str:
+async def signed_with(config: Path, organisation: ParticipantIdentifier, *roles: Role) -> str:
     """Sign the logs as the process that serves them does; return the key of the access point's log."""
     gate, found = await opened(config), []
     try:
-        for role in (Role.ACCESS_POINT, Role.MESSAGE_SERVICE):
+        for role in roles or (Role.ACCESS_POINT, Role.MESSAGE_SERVICE):
             async with gate.open(WORKER, organisation, role, Purpose.MAINTAIN) as vault:
                 vault.record(APEvent.AP_TRANSFER_QUEUED)
             async with gate.open(WORKER, organisation, role, Purpose.MAINTAIN) as vault:

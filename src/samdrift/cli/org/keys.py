@@ -385,15 +385,27 @@ def rotate_data_key(
 
 
 @app.command("rotate-log-key")
-def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
-    """Sign the organisation's logs with new keys from now on; each is announced by the previous one.
+def rotate_log_key(
+    organisation: Organisation,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """Sign the organisation's logs with new keys from now on. Needs two custodians.
 
-    For a vault that opens with an HSM, the new key is made in the HSM if that supports such keys.
+    Each new key is announced by the previous one. For a vault that opens with an HSM, it is made in the HSM
+    if that supports such keys.
     """
 
     async def work(place: Workplace) -> list[str]:
         gate, keys, made = place.installation.gate, place.installation.keys, []
-        facts = {"organisation": organisation.value, "by": who.name, **who.facts()}
+        text = f"sign the logs of {organisation} with new keys"
+        matter = Matter("org keys rotate-log-key", organisation.value, text)
+        agreed = await two_persons(place.installation, matter, persons)
+        both = {"first": agreed.first, "second": agreed.second}
+        facts = {"organisation": organisation.value, **both}
         await gate.operator_log(OrgEvent.KEYS_LOG_KEY_ROTATED, **facts)
         for role in Role:
             if (found := gate.registry.find(organisation, role)) is not None:
@@ -402,14 +414,15 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
                 made.append(f"{role.value}: {log_key_words(where)}")
                 # An entry in the role's own log makes it grow, so that its next checkpoint is signed with the
                 # new key.
-                principal = Principal(PrincipalKind.OPERATOR, who.name)
-                own = {"key": where.value, **who.facts()}
+                principal = Principal(PrincipalKind.OPERATOR, agreed.first)
+                own = {"key": where.value, **both}
                 await gate.record_for_organisation(
                     principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, own, [role]
                 )
         return made
 
-    who = acting(by)
+    with reported_as_usage_errors():
+        persons = present(by, other, by_file, other_file)
     for line in worked(config, organisation, work):
         print_line(line)
     print_line("enter the new keys at the witnesses; samdrift log status has them after the next checkpoint")
