@@ -1,6 +1,7 @@
 """An organisation's officers who decide about its logs: the text that two of them sign, and its check.
 
-Each officer has an Ed25519 key of OpenSSH on a machine of the organisation, and signs the decision there::
+Who they are follows from the organisation's signed record, never from a file of the operator. Each signs the
+decision with the OpenSSH key that is enrolled for them, on a machine of the organisation::
 
     ssh-keygen -Y sign -f KEY -n samdrift-log-resolution DOCUMENT
 
@@ -10,14 +11,17 @@ signatures, which its readers verify with ``ssh-keygen -Y verify``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from samdrift.attestation.signatures import canonical
 from samdrift.config.errors import Unusable, shown
 from samdrift.installation.logturns import LogPlace
+from samdrift.rights.consentfold import officers
+from samdrift.rights.keyacts import Scheme
+from samdrift.rights.record import Record
 from samdrift.vault.logtree import OpenRefusal
 from samdrift.wire.crypto.sshsig import verify
 
@@ -27,38 +31,33 @@ NAMESPACE = "samdrift-log-resolution"
 MAX_DECISION = 300
 """Maximum length of a decision that officers sign: the whole document is one fact of the log."""
 _MAX_FILE = 1 << 16
-_LINE = re.compile(r"(?P<name>[^\s,*?!\"]{1,100})\s+(?P<key>ssh-ed25519 [A-Za-z0-9+/=]+)(\s.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Officers:
-    """The officers of an organisation: names by public key."""
+    """The officers of an organisation, such as ``person:kim``, by the public line of an OpenSSH key."""
 
     names: Mapping[str, str]
 
     @classmethod
-    def read(cls, file: Path) -> Officers:
-        """Read a file of allowed signers; raise :class:`Unusable` if it is invalid or lists fewer than two.
+    def of(cls, record: Record, moment: datetime) -> Officers | None:
+        """Return who decides at ``moment`` by the record; ``None`` if it has no officers who can sign.
 
-        A line is a name and a key of kind ``ssh-ed25519``; options of OpenSSH are not accepted, because they
-        would have to be understood to be respected.
+        An officer who has only a passkey is an officer, but cannot sign this text.
         """
-        names: dict[str, str] = {}
-        for place, line in enumerate(_text(file).splitlines(), start=1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            found = _LINE.fullmatch(line.strip())
-            if found is None:
-                raise Unusable(f"{shown(file)}, line {place}: must be a name and an ssh-ed25519 key")
-            names[found["key"]] = found["name"]
-        if len(set(names.values())) < 2:
-            raise Unusable(f"{shown(file)}: a decision needs two officers, but fewer are listed here")
-        return cls(names)
+        able = officers(record, moment)
+        keys = [each for each in record.keys.in_force(moment) if each.act.to in able]
+        names = {each.key.public: str(each.act.to) for each in keys if each.key.scheme is Scheme.SSH}
+        return cls(names) if able else None
 
     def agreed(
         self, document: bytes, signatures: Sequence[Path], read: Callable[[Path], str] | None = None
     ) -> tuple[str, str, Mapping[str, str]]:
         """Return two signers' names and the proof for the log; :class:`Unusable` unless two have signed."""
+        if len(set(self.names.values())) < 2:
+            raise Unusable(
+                "two officers sign with OpenSSH keys, but fewer have one enrolled: samdrift gov officer enrol"
+            )
         found = {}
         for file in signatures:
             signature = (read or _text)(file)

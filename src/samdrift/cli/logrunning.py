@@ -41,11 +41,13 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.governance.records import Records
 from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 from samdrift.keystore.custody import Custodian
 from samdrift.keystore.durablefiles import write_new
 from samdrift.net.clock import system_clock
+from samdrift.rights.consentfold import moment_of
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import SigningStopped
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -63,7 +65,7 @@ StatedByFile = Annotated[
     ),
 ]
 AskedBy = Annotated[
-    str | None, typer.Option("--by", help="The custodian who asks, where no officers are named.")
+    str | None, typer.Option("--by", help="The custodian who asks, where no officers have keys.")
 ]
 Decision = Annotated[str, typer.Option("--decision", help="The decision and its reason, in one line.")]
 
@@ -145,15 +147,15 @@ def resolve(
 ) -> None:
     """Record two people's decision about a log that a witness refused; it continues under another name.
 
-    The two are the organisation's own officers, if the configuration names any; they use ssh-keygen to sign a
+    The two are the organisation's own officers, if its signed record has any; they use ssh-keygen to sign a
     decision that one of the operator's staff prepares and carries out. Otherwise they are two custodians.
     """
     text = one_line("--decision", decision)
     with reported_as_usage_errors():
         loaded = load(config)
-        theirs = _has_officers(loaded, organisation)
         signatures = {each: read_input(each, _MAX_SIGNATURE).decode("utf-8", "replace") for each in signed}
-        preparer = preparing(prepared_by, decision, "--decision") if theirs else None
+        prepared = to_sign is not None or bool(signed)
+        preparer = preparing(prepared_by, decision, "--decision") if prepared else None
 
     async def decide() -> str | None:
         async with administering(loaded) as installation:
@@ -162,7 +164,7 @@ def resolve(
             place = LogPlace(organisation, role)
             _known([each for each in logs.logs_of(installation, organisation) if each == place])
             origin, refusal = await logs.require_refusal(installation, place)
-            known = _officers(installation, organisation)
+            known = await _officers(installation, organisation, prepared=prepared)
             proof: Mapping[str, str] = {}
             if known is None:
                 if by is None:
@@ -199,16 +201,20 @@ async def _custodians_agree(
     return await two_persons(installation, Matter("log resolve", organisation.value, what), persons)
 
 
-def _has_officers(config: Config, organisation: ParticipantIdentifier) -> bool:
-    """Return whether the configuration names the organisation's own officers."""
-    return any(one.officers is not None for one in config.organisations if one.identifier == organisation)
+async def _officers(
+    installation: Administration, organisation: ParticipantIdentifier, *, prepared: bool
+) -> officers.Officers | None:
+    """Return the officers by the organisation's signed record; ``None`` if custodians decide in their place.
 
-
-def _officers(installation: Administration, organisation: ParticipantIdentifier) -> officers.Officers | None:
-    """Return the organisation's own officers, if the configuration names any."""
-    named = {one.identifier: one.officers for one in installation.config.organisations}
-    file = named.get(organisation)
-    return None if file is None else officers.Officers.read(file)
+    Raise :class:`Unusable` if a decision was ``prepared`` for the others.
+    """
+    record, witnessed = await Records(installation.gate, system_clock).read_with_time(organisation)
+    found = officers.Officers.of(record, moment_of(record, system_clock(), witnessed))
+    if found is None and prepared:
+        raise Unusable(f"{organisation} has no officers with keys: custodians decide, with --by")
+    if found is not None and not prepared:
+        raise Unusable(f"officers of {organisation} decide: use --to-sign, and then --signed")
+    return found
 
 
 def _write(file: Path, document: bytes) -> None:

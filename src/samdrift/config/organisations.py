@@ -386,17 +386,6 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = None
-    officers: Annotated[
-        Path | None,
-        Key(
-            "Public keys of its people who decide about its logs, as OpenSSH's allowed_signers "
-            "([log](log.md#when-a-witness-refuses)).",
-            PATH,
-            otherwise="custodians decide",
-            example='"habo-officers"',
-            since="0.2",
-        ),
-    ] = None
     hsm: Annotated[
         HsmTokenConfig | None,
         Key(

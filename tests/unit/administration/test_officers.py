@@ -1,4 +1,4 @@
-"""The file of an organisation's officers, and the documents that they can sign."""
+"""The officers of an organisation by its record, and the documents that they can sign."""
 
 from __future__ import annotations
 
@@ -12,54 +12,44 @@ from samdrift.administration.officers import MAX_DECISION, NAMESPACE, Officers, 
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.installation.logturns import LogPlace
+from samdrift.rights.enrolment import WAITING_TIME
+from samdrift.rights.record import Record
 from samdrift.vault.logtree import OpenRefusal
 from samdrift.wire.crypto.sshsig import public_line, sign
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.rights.building import BO, DAY, HABO
+from tests.unit.rights.signers import founded
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in range(3)]
-KIM, ALEX = (f"{name} {public_line(key)}" for name, key in zip(("kim", "alex"), KEYS, strict=False))
+KNOWN = Officers(dict(zip(map(public_line, KEYS), ("person:kim", "person:alex", "person:kim"), strict=True)))
 PLACE = LogPlace(ParticipantIdentifier("0203:habo.se"), Role.MESSAGE_SERVICE)
 REFUSAL = OpenRefusal("witness.example/1+abc+def", "ahead", 7, 9, datetime(2026, 5, 3, tzinfo=UTC))
 
 
-def written(folder: Path, *lines: str) -> Path:
-    file = folder / "officers"
-    file.write_text("\n".join(lines))
-    return file
+def test_who_has_no_key_of_openssh_cannot_sign_and_is_an_officer_all_the_same() -> None:
+    """Anna has a passkey: neither do custodians decide in her place, nor is Bo enough."""
+    house = founded()
+    known = Officers.of(house.record, house.now + WAITING_TIME)
+    assert known is not None
+    assert set(known.names.values()) == {str(BO)}
+    with pytest.raises(Unusable, match="two officers sign with OpenSSH keys"):
+        known.agreed(b"{}", [])
 
 
-@pytest.mark.parametrize(
-    ("lines", "fault"),
-    [
-        ((), "two officers"),
-        ((KIM,), "two officers"),
-        ((KIM, KIM), "two officers"),
-        ((KIM, f"kim {public_line(KEYS[1])}"), "two officers"),
-        ((KIM, "alex ssh-rsa AAAA"), "line 2: must be a name and an ssh-ed25519 key"),
-        ((KIM, f"* {public_line(KEYS[1])}"), "line 2"),
-        ((KIM, f"alex cert-authority {public_line(KEYS[1])}"), "line 2"),
-        ((KIM, f'alex namespaces="git" {public_line(KEYS[1])}'), "line 2"),
-        ((KIM, "alex"), "line 2"),
-    ],
-)
-def test_a_file_that_does_not_name_two_people_is_refused(
-    tmp_path: Path, lines: tuple[str, ...], fault: str
-) -> None:
-    with pytest.raises(Unusable, match=fault):
-        Officers.read(written(tmp_path, *lines))
+def test_there_are_no_officers_before_one_has_a_key() -> None:
+    assert Officers.of(Record(HABO), DAY) is None
 
 
 def test_one_person_with_two_keys_is_one_person(tmp_path: Path) -> None:
-    known = Officers.read(written(tmp_path, KIM, ALEX, f"kim {public_line(KEYS[2])}"))
     text = document(PLACE, "samdrift.log/0", REFUSAL, "restored")
     files = []
     for number, key in enumerate(KEYS):
         files.append(tmp_path / str(number))
         files[-1].write_text(sign(key, text, NAMESPACE))
     with pytest.raises(Unusable, match="two different officers"):
-        known.agreed(text, [files[0], files[2]])
-    first, second, proof = known.agreed(text, [files[2], files[1]])
-    assert (first, second) == ("kim", "alex")
+        KNOWN.agreed(text, [files[0], files[2]])
+    first, second, proof = KNOWN.agreed(text, [files[2], files[1]])
+    assert (first, second) == ("person:kim", "person:alex")
     assert proof["document"].encode() == text
 
 
@@ -71,10 +61,9 @@ def test_the_document_fits_in_one_fact_of_the_log_whole() -> None:
 
 
 def test_what_is_no_signature_is_named(tmp_path: Path) -> None:
-    known = Officers.read(written(tmp_path, KIM, ALEX))
     for name, content in (("a", b""), ("b", b"\xff"), ("c", b"-----BEGIN SSH SIGNATURE-----\n!\n-----END")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(Unusable, match=name):
-            known.agreed(b"{}", [tmp_path / name])
+            KNOWN.agreed(b"{}", [tmp_path / name])
     with pytest.raises(Unusable, match="cannot be read"):
-        known.agreed(b"{}", [tmp_path / "missing"])
+        KNOWN.agreed(b"{}", [tmp_path / "missing"])

@@ -96,7 +96,7 @@ class Desk:
 class _Ahead(datetime):
     """The time as commands in the test's process read it, so that they need not wait for the next second."""
 
-    seconds = 0
+    seconds = 0.0
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
@@ -108,9 +108,12 @@ def in_days(days: int) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
-def in_another_second() -> None:
-    """Move on to the next second, when new statements lend authority; they have no fractions of a second."""
-    _Ahead.seconds += 1
+def in_another_second(further: float = 0) -> None:
+    """Move on to the next second, when new statements lend authority, and some seconds further.
+
+    Statements have no fractions of a second.
+    """
+    _Ahead.seconds += 1 + further
 
 
 @pytest.fixture

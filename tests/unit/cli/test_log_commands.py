@@ -16,7 +16,7 @@ import pyrage
 import pytest
 from typer.testing import CliRunner
 
-from samdrift.administration import logs, officers
+from samdrift.administration import logs
 from samdrift.administration.administration import Administration
 from samdrift.administration.events import AdminEvent
 from samdrift.attestation.agefile import fingerprint
@@ -413,106 +413,3 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
         ended = in_process("log", "search", export, person, "--names", names, "--identity", identity)
         assert (ended.status, ended.output) == (2, "")
     assert in_process("log", "search", export, person, "--names", table).status == 2
-
-
-def officer(folder: Path, name: str) -> tuple[Path, str]:
-    """Make a person's key with ssh-keygen; return it with its line for the allowed signers."""
-    key = folder / name
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    kind, public, _ = key.with_suffix(".pub").read_text().split(" ", 2)
-    return key, f"{name} {kind} {public} {name} of Habo"
-
-
-def signature(key: Path, file: Path, namespace: str = officers.NAMESPACE) -> Path:
-    signed = subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", key], stdin=file.open(), capture_output=True
-    )
-    made = key.with_name(f"{key.name}-{namespace}-{file.name}.sig")
-    made.write_bytes(signed.stdout)
-    return made
-
-
-@requires("ssh-keygen", "openssh-client")
-async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
-    installation: Installation,
-    config: Path,  # noqa: F811
-    tmp_path: Path,
-) -> None:
-    """They use their own keys; neither the operator, nor its custodians, nor a single officer can do it."""
-    organisation = await installation.organisation([AP])
-    (kim, kims), (alex, alexs), (eve, _) = [officer(tmp_path, name) for name in ("kim", "alex", "eve")]
-    allowed = tmp_path / "officers"
-    allowed.write_text(f"# of Habo\n{kims}\n{alexs}\n")
-    give_officers(config, organisation, allowed)
-    decide = ("resolve", organisation.value, "--role", "ap", "--decision", "backup of 3 May restored")
-    async with installation.open(organisation, AP) as vault:
-        state = await vault.tree.sign(NOW)
-        assert await vault.tree.refuse(state, ONE.key, "ahead", 9, NOW)
-    document = tmp_path / "decision"
-    assert officers.NAMESPACE in (await log(config, *decide, "--to-sign", document))[1]
-    said = json.loads(document.read_bytes())
-    assert (said["organisation"], said["origin"], said["seen"]) == (organisation.value, state.origin, 9)
-    one, other, stranger = [signature(key, document) for key in (kim, alex, eve)]
-    elsewhere = signature(alex, document, "file")
-    another = tmp_path / "another"
-    another.write_bytes(document.read_bytes().replace(b"3 May", b"4 May"))
-    (tmp_path / "custody").mkdir()
-    both = [file for _, file in custodians(installation, tmp_path / "custody")]
-    by_custodians = (
-        "--by",
-        "anna",
-        "--by-passphrase-file",
-        both[0],
-        "--with",
-        "bo",
-        "--with-passphrase-file",
-    )
-    for given, why in (
-        ((*by_custodians, both[1]), "two different officers"),
-        (("--signed", one), "two different officers"),
-        (("--signed", one, "--signed", one), "two different officers"),
-        (("--signed", one, "--signed", stranger), "not an officer's valid signature"),
-        (("--signed", one, "--signed", elsewhere), "not an officer's valid signature"),
-        (("--signed", one, "--signed", signature(alex, another)), "not an officer's valid signature"),
-    ):
-        with pytest.raises(Unusable, match=why):
-            await log(config, *decide, *given)
-    with pytest.raises(Unusable, match="not an officer's valid signature"):
-        await log(config, *decide[:-1], "another decision", "--signed", one, "--signed", other)
-    status, printed = await log(config, *decide, "--signed", one, "--signed", other)
-    async with installation.open(organisation, AP) as vault:
-        (entry,) = [each for each in await vault.log() if each.event == VaultEvent.LOG_WITNESS_RESOLVED]
-        runs = [each.ids for each in await vault.log() if each.event == AdminEvent.ORGANISATION_COMMAND]
-    assert (status, entry.ids["origin"] in printed) == (0, True)
-    assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
-    told = {(each["by"], each["command"], each["proof"]) for each in runs}
-    assert told == {(login(), "log resolve", "none")}, "the log must name the account that ran the command"
-    for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):
-        assert verified_by_ssh(tmp_path, allowed, name, entry.ids["document"], text)
-
-
-ENTRY = """
-[[organisations]]
-identifier = "{organisation}"
-name = "Habo kommun"
-roles = ["ap"]
-officers = "{allowed}"
-"""
-
-
-def give_officers(config: Path, organisation: ParticipantIdentifier, allowed: Path) -> None:  # noqa: F811
-    """Set the officers of an organisation in the configuration."""
-    text = config.read_text()
-    config.write_text(f"{text}\n{ENTRY.format(organisation=organisation.value, allowed=allowed)}")
-
-
-def verified_by_ssh(folder: Path, allowed: Path, name: str, text: str, line: str) -> bool:
-    """Return whether ssh-keygen verifies a signature from the log as a person's over the text in the log."""
-    wrapped = [line[place : place + 70] for place in range(0, len(line), 70)]
-    armoured = ["-----BEGIN SSH SIGNATURE-----", *wrapped, "-----END SSH SIGNATURE-----", ""]
-    (folder / "signature").write_text("\n".join(armoured))
-    command = ["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", name, "-n", officers.NAMESPACE]
-    return (
-        subprocess.run([*command, "-s", folder / "signature"], input=text.encode(), check=False).returncode
-        == 0
-    )

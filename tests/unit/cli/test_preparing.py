@@ -96,11 +96,6 @@ async def test_who_prepares_what_officers_decide_about_a_log_has_signed_that(
 ) -> None:
     """Carrying out the decision also signs the content of their signatures; custodians prove themselves."""
     organisation = await installation.organisation([AP])
-    (allowed := tmp_path / "officers").write_text(
-        "".join(f"{name} {staff.public(key)}\n" for name, key in (("kim", staff.ola), ("alex", staff.timer)))
-    )
-    entry = f'identifier = "{organisation.value}"\nname = "Habo"\nroles = ["ap"]\nofficers = "{allowed}"'
-    staff.config.write_text(f"{staff.config.read_text()}\n[[organisations]]\n{entry}\n")
     (signature := tmp_path / "kim.sig").write_text("a signature")
     decide = ("log", "resolve", organisation.value, "--role", "ap", "--decision", "incident 14")
     refused = await staff.run(*decide, "--to-sign", tmp_path / "decision", "--prepared-by", "pia")
