@@ -20,7 +20,9 @@ import pytest_asyncio
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.databasecare import cared_for
+from samdrift.installation.health import Health
 from samdrift.installation.operator import running
+from samdrift.net.clock import system_clock
 from samdrift.processes.supervisor import supervising
 from samdrift.vault.database.migrations import hardening_for
 from samdrift.vault.database.postgres import programs_folder
@@ -77,7 +79,7 @@ def run(theirs: Cluster, program: str, *arguments: str) -> None:
 async def begins(settings: VaultSettings) -> str:
     """Start an installation; return an empty string, or the reason that it does not start."""
     try:
-        async with cared_for(settings, open_keys(settings)):
+        async with cared_for(settings, open_keys(settings), Health(system_clock).note):
             return ""
     except DatabaseUnfit as error:
         return str(error)

@@ -184,6 +184,25 @@ def record_behind(organisation: str, role: str, record: str, has: int, head: int
     )
 
 
+_SESSIONS = _Minutely(logging.ERROR)
+
+
+def session_ended(whose: str, bound: str) -> None:
+    """Log that a session took too much of what all logins share; the line is written once a minute."""
+    _SESSIONS(
+        f"ALARM {whose}: a session of its login exceeded the bound '{bound}' and was ended. Nothing of ours"
+        " does that: whoever has that login's password may; see docs/database.md#bounds-of-a-session"
+    )
+
+
+def ids_spent(login: str) -> None:
+    """Log that another system's login uses up the cluster's transaction ids, once a minute."""
+    _SESSIONS(
+        f"ALARM database: the login {login}, which is not ours, uses up the transaction ids of the cluster;"
+        " see docs/database.md#bounds-of-a-session"
+    )
+
+
 def marks_lost() -> None:
     """Log that a database was restored to a state that lacks the session keys that were used last."""
     _LOGGER.error(

@@ -17,6 +17,8 @@ from samdrift.web.views import Kind
 DEPENDENCIES: Mapping[str, Phrase] = {
     Dependency.DATABASE: Phrase("Database"),
     Dependency.CLOCK: Phrase("Clock"),
+    Dependency.SESSIONS: Phrase("Sessions of the database"),
+    Dependency.LOCKS: Phrase("Room in the database’s lock table"),
     Dependency.LEASES: Phrase("This host’s part of the work"),
     Dependency.OBJECTS: Phrase("Object store"),
     Dependency.KEY_STORE: Phrase("Key store"),

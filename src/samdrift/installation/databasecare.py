@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
+from samdrift.installation.health import Dependency, Note
 from samdrift.keystore.interface import KeyStore
 from samdrift.net.background import in_background
 from samdrift.vault.errors import LoginRefused, VaultUnavailable
 from samdrift.vault.notifyqueue import NotifyQueue
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.sessionbounds import Bound
+from samdrift.vault.sessionwatch import SessionWatch
 from samdrift.vault.settings import VaultSettings
 
 _BETWEEN_TRIES = 2.0
@@ -24,27 +28,31 @@ _BETWEEN_TRIES = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """The administrator's connection, and the notification queue that it maintains."""
+    """The administrator's connection, and what it looks after."""
 
     provisioner: Provisioner
     queue: NotifyQueue
+    sessions: SessionWatch
 
 
 @contextlib.asynccontextmanager
-async def cared_for(
-    settings: VaultSettings, keys: KeyStore, heard: Callable[[str], None] = lambda reason: None
-) -> AsyncIterator[Care]:
-    """Put the database's rights in order, then keep its notification queue moving while the context lasts.
+async def cared_for(settings: VaultSettings, keys: KeyStore, note: Note) -> AsyncIterator[Care]:
+    """Put the database's rights in order, then keep what its logins share free while the context lasts.
 
-    An unreachable database is waited for indefinitely, because it may still be starting. ``heard`` is
-    notified of the reason at each failed attempt, and with an empty text once it is reached.
+    An unreachable database is waited for indefinitely, because it may still be starting. ``note`` gets the
+    reason at each failed attempt, and an empty text once it is reached.
     :class:`~samdrift.vault.errors.DatabaseUnfit` where every login may connect and that cannot be changed.
     """
-    provisioner = await _when_there(settings, keys, heard)
+    provisioner = await _when_there(settings, keys, partial(note, Dependency.DATABASE, ""))
     try:
         queue = NotifyQueue(provisioner.database)
-        async with in_background(queue.keep(), on_failure=unexpected("the queue of notifications")):
-            yield Care(provisioner, queue)
+        noted, filled = partial(note, Dependency.SESSIONS, ""), partial(note, Dependency.LOCKS, "")
+        sessions = SessionWatch(provisioner.database, noted, filled)
+        async with (
+            in_background(queue.keep(), on_failure=unexpected("the queue of notifications")),
+            in_background(sessions.keep(), on_failure=unexpected("the bounds of sessions")),
+        ):
+            yield Care(provisioner, queue, sessions)
     finally:
         await provisioner.close()
 
@@ -79,12 +87,12 @@ async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:
 
 
 class NotificationMetrics(Collector):
-    """Metrics of failed notifications, of the fill level of the cluster's queue, and of its holders."""
+    """Metrics of failed notifications, of the cluster's queue, and of sessions that exceeded a bound."""
 
-    def __init__(self, failed: Callable[[], int], queue: NotifyQueue | None = None) -> None:
-        """``failed`` returns the number of failures; ``queue`` is set in the process that maintains it."""
+    def __init__(self, failed: Callable[[], int], care: Care | None = None) -> None:
+        """``failed`` returns the number of failures; ``care`` is set in the process that cares."""
         self._failed = failed
-        self._queue = queue
+        self._care = care
 
     def collect(self) -> Iterator[Metric]:
         """Yield the current metrics."""
@@ -93,23 +101,32 @@ class NotificationMetrics(Collector):
         )
         failed.add_metric([], self._failed())
         yield failed
-        if self._queue is None:
+        if self._care is None:
             return
+        queue = self._care.queue
+        ended = CounterMetricFamily(
+            "samdrift_database_sessions_ended",
+            "Sessions of our logins that exceeded a bound and were ended",
+            labels=["bound"],
+        )
+        for bound in Bound:
+            ended.add_metric([bound.value], self._care.sessions.by_bound[bound])
+        yield ended
         yield GaugeMetricFamily(
             "samdrift_notify_queue_usage_ratio",
             "How full the queue of notifications of the database cluster is",
-            self._queue.usage,
+            queue.usage,
         )
         yield CounterMetricFamily(
             "samdrift_notify_queue_sessions_ended",
             "Sessions of our logins that held the queue and were ended",
-            value=self._queue.ended,
+            value=queue.ended,
         )
         others = GaugeMetricFamily(
             "samdrift_notify_queue_held_by",
             "Logins of other systems that hold the queue while it fills",
             labels=["login"],
         )
-        for login in sorted(self._queue.others):
+        for login in sorted(queue.others):
             others.add_metric([login], 1)
         yield others

@@ -52,6 +52,10 @@ class Dependency(StrEnum):
     """Kinds of dependency, as named in the log, the metrics and ``samdrift doctor``."""
 
     DATABASE = "database"
+    SESSIONS = "database-sessions"
+    """Sessions of our logins within their bounds: gone from when one exceeds them to a minute later."""
+    LOCKS = "database-locks"
+    """Room in the cluster's lock table, without which nobody can connect."""
     CLOCK = "clock"
     """This machine's clock, compared with the database's clock."""
     LEASES = "leases"

@@ -47,6 +47,7 @@ def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
 NEEDED = frozenset(
     {
         Dependency.DATABASE,
+        Dependency.LOCKS,
         Dependency.OBJECTS,
         Dependency.KEY_STORE,
         Dependency.WORKERS,

@@ -135,10 +135,9 @@ async def running(
     async with AsyncExitStack() as stack:
         health = Health(system_clock)
         keys = open_keys(settings, begin=True, watch=health.of_tokens())
-        queue = None
+        care = None
         if shared is None:
-            care = cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
-            queue = (await stack.enter_async_context(care)).queue
+            care = await stack.enter_async_context(cared_for(settings, keys, health.note))
         claimant = stack.enter_context(living(config))
         gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
@@ -152,7 +151,7 @@ async def running(
         workers = workers_folder(config.vaults) if shared is not None else None
         parts = Parts(config, roles, keys, gate, doors, health=health, workers=workers)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
-        parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
+        parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care))
         # Only roles that run here: this process would lease the work of others and not do it.
         keeper = gate.lease_keeper(roles & config.roles)
         keeper.of_day, keeper.set_aside = system_clock, partial(note_set_aside, parts.health)

@@ -116,9 +116,7 @@ async def pooling(
     async with AsyncExitStack() as stack:
         health = Health(system_clock)
         keys = open_keys(settings, begin=True, watch=health.of_tokens())
-        care = await stack.enter_async_context(
-            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
-        )
+        care = await stack.enter_async_context(cared_for(settings, keys, health.note))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="samdrift-workers-")))
         pool = _Pool(config, file, roles & config.roles, name, folder)
         stack.callback(pool.close)
@@ -127,7 +125,7 @@ async def pooling(
         await pool.start()
         await stack.enter_async_context(in_background(pool.follow(), on_failure=unexpected("workers")))
         if config.metrics is not None:
-            await _measured(stack, config, pool, NotificationMetrics(lambda: 0, care.queue))
+            await _measured(stack, config, pool, NotificationMetrics(lambda: 0, care))
         commands = {UNLOCK: pool.unlock, HEALTH: pool.answer_health}
         await stack.enter_async_context(controlled(control_folder(config.vaults), commands))
         yield pool.roll

@@ -27,7 +27,7 @@ from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.expiry import Expiries, watching
-from samdrift.installation.health import Dependency, Health, in_words, trying
+from samdrift.installation.health import Health, in_words, trying
 from samdrift.installation.listeners import served_doors, with_own_metrics
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
@@ -84,9 +84,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[C
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
         health = Health(system_clock)
-        await stack.enter_async_context(
-            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
-        )
+        await stack.enter_async_context(cared_for(settings, keys, health.note))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))

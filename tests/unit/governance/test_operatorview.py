@@ -40,7 +40,7 @@ from samdrift.governance.reviews import ReviewEvent
 from samdrift.governance.webhooks import WebhookEvent
 from samdrift.governance.whodoors import DoorEvent
 from samdrift.installation.covermetrics import CoverMetrics, CoverRow
-from samdrift.installation.databasecare import NotificationMetrics
+from samdrift.installation.databasecare import Care, NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
 from samdrift.installation.expiry import expiry_gauge
@@ -62,7 +62,6 @@ from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered
 from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.events import VaultEvent
-from samdrift.vault.notifyqueue import NotifyQueue
 from tests.roles.test_command_line_separation import CASES, NO_RECORDS, OF_NO_VAULT, commands, told
 from tests.sources import last_name
 
@@ -187,14 +186,15 @@ def families() -> dict[str, frozenset[str]]:
 
 def exported() -> dict[str, tuple[str, frozenset[str]]]:
     """Return every metric with its kind, such as counter, and its labels."""
-    queue = cast(NotifyQueue, SimpleNamespace(usage=0.0, ended=0, others={"another"}))
+    queue = SimpleNamespace(usage=0.0, ended=0, others={"another"})
+    care = cast(Care, SimpleNamespace(queue=queue, sessions=SimpleNamespace(by_bound=Counter())))
     whose = SimpleNamespace(kind="ap", organisation="0203:habo.se")
     collected = [
         Gone([Condition("database")]),
         LogMetrics(),
         CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         ReminderMetrics(lambda: [("0203:habo.se", "consent", 1.0, True)]),
-        NotificationMetrics(lambda: 0, queue),
+        NotificationMetrics(lambda: 0, care),
         HeldMetrics(lambda: [HeldNumber("mt", "smp", 1)]),
     ]
     found: dict[str, tuple[str, frozenset[str]]] = {}

@@ -13,6 +13,8 @@ import pytest
 
 from samdrift.installation import databasecare
 from samdrift.installation.databasecare import cared_for
+from samdrift.installation.health import Health
+from samdrift.net.clock import system_clock
 from samdrift.vault.openkeys import open_keys
 from tests.cluster import cluster
 from tests.secretfiles import secret_file
@@ -30,7 +32,7 @@ async def test_what_an_installation_saw_of_its_vaults_is_not_kept_in_memory(
     for _ in range(4):
         await installation.organisation()
     settings = installation.settings
-    async with cared_for(settings, open_keys(settings)) as care:
+    async with cared_for(settings, open_keys(settings), Health(system_clock).note) as care:
         ours = await _asked(care.provisioner._connection)
         async with await psycopg.AsyncConnection.connect(care.provisioner.database.administrator()) as fresh:
             unused = await _asked(fresh)
@@ -54,7 +56,7 @@ async def test_a_database_that_is_not_there_is_waited_for(monkeypatch: pytest.Mo
         entered, leave = asyncio.Event(), asyncio.Event()
 
         async def start() -> None:
-            async with cared_for(settings, keys, reasons.append):
+            async with cared_for(settings, keys, lambda kind, at, reason, began=None: reasons.append(reason)):
                 entered.set()
                 await leave.wait()
 

@@ -56,6 +56,9 @@ _CONFIGURATION = {
     "update_process_title": "off",
     # Any login can fill the notification queue, so it is limited to 128 MB on disk (vault/notifyqueue.py).
     "max_notify_queue_pages": "16384",
+    # The lock table is shared by all logins; at this size it outlasts a second in which one of them fills it,
+    # after which its sessions are ended (vault/sessionwatch.py).
+    "max_locks_per_transaction": "256",
     # A message that a peer has a receipt for must be on disk.
     "fsync": "on",
     "synchronous_commit": "on",
