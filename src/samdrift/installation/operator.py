@@ -68,6 +68,7 @@ from samdrift.installation.services import (
     Services,
     address_book,
     malware_scanner,
+    proven_scanner,
     shared_services,
 )
 from samdrift.installation.unlocking import UNLOCK, unlock_again, unlocking
@@ -79,7 +80,6 @@ from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.background import in_background
-from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
@@ -477,7 +477,7 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
         Dependency.KEY_STORE: key_store,
     }
     if config.malware is not None and config.malware.clamd is not None:
-        tries[Dependency.SCANNER] = ClamdScanner(config.malware.clamd, config.malware.answer_seconds).version
+        tries[Dependency.SCANNER] = proven_scanner(config.malware, config.malware.clamd).check
     return tries
 
 

@@ -18,7 +18,7 @@ from samdrift.contracts.malware import MalwareScanner, ScannerUnavailable, ScanV
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.background import in_background
 from samdrift.net.certificates import FederationCertificates
-from samdrift.net.clamd import ClamdScanner, ProvenScanner
+from samdrift.net.clamd import ClamdAddress, ClamdScanner, ProvenScanner
 from samdrift.net.client import Watch, http_client, unwatched
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
@@ -121,8 +121,12 @@ def malware_scanner(config: MalwareConfig, watch: Watch = unwatched) -> MalwareS
     """Return the configured malware scanner."""
     if config.clamd is None:
         return _NoScanner()
-    scanner = ProvenScanner(ClamdScanner(config.clamd, config.answer_seconds), system_clock)
-    return _WatchedScanner(scanner, watch)
+    return _WatchedScanner(proven_scanner(config, config.clamd), watch)
+
+
+def proven_scanner(config: MalwareConfig, address: ClamdAddress) -> ProvenScanner:
+    """Return clamd at an address, which is used only while it passes its test."""
+    return ProvenScanner(ClamdScanner(address, config.answer_seconds), system_clock)
 
 
 class _WatchedScanner:

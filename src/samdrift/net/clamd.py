@@ -4,9 +4,9 @@ A file is streamed in pieces, so that it is never held whole in memory. Only one
 limit, an error, silence or a broken connection the file is not considered clean, and must wait.
 
 A scanner without signatures, or with limits below the largest message size, reports files as clean that it
-has not fully scanned. So before its first verdict, after each time that it could not be reached, and every
-hour (it may have been restarted unnoticed), :class:`ProvenScanner` sends it two files that contain the test
-file every scanner recognises (EICAR):
+has not fully scanned. So before its first verdict, after each time that it could not be reached, when its
+version, signatures or socket have changed, and every hour (it may have been restarted unnoticed),
+:class:`ProvenScanner` sends it two files that contain the test file every scanner recognises (EICAR):
 
 * placed at the end of an archive of the largest message size, which requires sufficient limits;
 * nested in archives more deeply than any scanner follows: the scanner must report that, not "clean".
@@ -19,10 +19,11 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from samdrift.contracts.clock import Clock
@@ -76,6 +77,8 @@ class ClamdVersion:
 
     program: str
     signatures: datetime | None
+    started: int = 0
+    """Moment at which its Unix socket was made, in nanoseconds, which is at its start; otherwise 0."""
 
 
 class ClamdScanner:
@@ -99,11 +102,15 @@ class ClamdScanner:
                 connection = await self._connected()
                 try:
                     await asyncio.get_running_loop().sock_sendall(connection, _ASK_VERSION)
-                    return read_version((await _read(connection)).decode("ascii", "replace"))
+                    said = read_version((await _read(connection)).decode("ascii", "replace"))
+                    return replace(said, started=self._started())
                 except ConnectionError:
                     raise ScannerUnavailable("the malware scanner hung up") from None
                 finally:
                     connection.close()
+
+    def _started(self) -> int:
+        return 0 if self._address.socket is None else self._address.socket.stat().st_ctime_ns
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -217,25 +224,47 @@ def read_version(answer: str) -> ClamdVersion:
     return ClamdVersion(named[0] if named else "unnamed", signatures)
 
 
+class _Scanner(MalwareScanner, Protocol):
+    async def version(self) -> ClamdVersion: ...
+
+
 class ProvenScanner:
     """A scanner that is used only while it detects the test files, up to ``largest`` bytes in size."""
 
-    def __init__(self, scanner: MalwareScanner, clock: Clock, largest: int = LARGEST) -> None:
+    def __init__(self, scanner: _Scanner, clock: Clock, largest: int = LARGEST) -> None:
         self._scanner = scanner
         self._clock = clock
         self._largest = largest
         self._proof = SingleFlight[None, None]()
         self._proven: datetime | None = None
+        self._version: ClamdVersion | None = None
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
         """Return the verdict on a file; raise :class:`ScannerUnavailable` also if a test fails."""
+        await self.check()
         try:
-            if not self._believed():
-                await self._proof.run(None, self._prove)
             return await self._scanner.scan(pieces)
         except ScannerUnavailable:
             self._proven = None
             raise
+
+    async def check(self) -> None:
+        """Test the scanner if that is due; raise :class:`ScannerUnavailable` until it has passed.
+
+        An answer alone is not enough: a scanner that fails its test answers like any other.
+        """
+        try:
+            await self._proof.run(None, self._check)
+        except ScannerUnavailable:
+            self._proven = None
+            raise
+
+    async def _check(self) -> None:
+        version = await self._scanner.version()
+        if version != self._version or not self._believed():
+            self._proven = None
+            await self._prove()
+            self._version, self._proven = version, self._clock()
 
     def _believed(self) -> bool:
         return self._proven is not None and abs(self._clock() - self._proven) < _BELIEVED
@@ -252,7 +281,6 @@ class ProvenScanner:
                 "the malware scanner does not find a test file at the end of the largest message:"
                 " see its signatures, MaxFileSize and MaxScanSize"
             )
-        self._proven = self._clock()
 
 
 def eicar() -> bytes:

@@ -282,6 +282,15 @@ RULES = (
         "passphrase-lost",
     ),
     Rule(
+        "SamdriftHeld",
+        Severity.TICKET,
+        _minutes(10),
+        _any(HELD),
+        Phrase("Messages have waited for ten minutes"),
+        Phrase("They fail when their deadlines have passed. samdrift status says why they wait."),
+        _SOMETHING,
+    ),
+    Rule(
         "SamdriftScannerGone",
         Severity.PAGE,
         _minutes(10),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
-from samdrift.net.clamd import ClamdAddress, ClamdScanner, ProvenScanner, eicar
+from samdrift.installation.services import proven_scanner
+from samdrift.net.clamd import ClamdAddress, ClamdScanner, ClamdVersion, ProvenScanner, eicar
 from tests.scanner import requires_clamd, running_clamd
 from tests.vaults import NOW, server_folder
 
@@ -48,6 +52,12 @@ class Scanner:
     def __init__(self) -> None:
         self.blind = self.away = False
         self.files = 0
+        self.answers = ClamdVersion("ClamAV 1.4.3", NOW)
+
+    async def version(self) -> ClamdVersion:
+        if self.away:
+            raise ScannerUnavailable("away")
+        return self.answers
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
         self.files += 1
@@ -96,3 +106,40 @@ async def test_a_scanner_that_was_replaced_in_a_quiet_moment_is_found_out(hours:
     now += timedelta(hours=hours)
     with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
         await scanner.scan([b"hello"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"program": "ClamAV 1.5.0"}, {"signatures": NOW + timedelta(days=1)}, {"started": 7}]
+)
+async def test_a_changed_version_or_a_restart_is_tested_at_once(change: dict[str, Any]) -> None:
+    inner = Scanner()
+    scanner = ProvenScanner(inner, lambda: NOW, SMALL)
+    await scanner.check()
+    inner.answers, inner.blind = replace(inner.answers, **change), True
+    with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
+        await scanner.scan([b"hello"])
+
+
+async def test_a_scanner_that_fails_its_test_is_gone_until_it_passes() -> None:
+    """It goes on answering, which says nothing."""
+    inner = Scanner()
+    scanner = ProvenScanner(inner, lambda: NOW, SMALL)
+    await scanner.check()
+    inner.blind, inner.answers = True, replace(inner.answers, started=7)
+    for _ in range(3):
+        with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
+            await scanner.check()
+    inner.blind = False
+    await scanner.check()
+    assert (await scanner.scan([b"hello"])).clean
+
+
+@requires_clamd
+async def test_the_health_of_a_scanner_is_its_test_and_not_its_answer() -> None:
+    with server_folder() as folder:
+        async with running_clamd(folder, "AlertExceedsMax no", *GOOD[1:]) as daemon:
+            address = ClamdAddress(daemon.socket)
+            config = MalwareConfig(clamd=address)
+            assert (await ClamdScanner(address, 60.0).version()).program.startswith("ClamAV")
+            with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
+                await proven_scanner(config, address).check()
