@@ -209,7 +209,7 @@ def _disk(least: float) -> Callable[[History], Iterable[str]]:
 _OF_THEIR_OWN: Collection[str] = frozenset(
     {
         *(Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE, Dependency.SCANNER),
-        *(Dependency.SML, Dependency.SMP, Dependency.ACCESS_POINT),
+        *(Dependency.SML, Dependency.SMP, Dependency.ACCESS_POINT, Dependency.SESSIONS, Dependency.LOCKS),
     }
 )
 """Dependencies that have a rule of their own."""
@@ -440,6 +440,18 @@ RULES = (
         Phrase(
             "A process of an organisation may be controlled by an attacker. The keys of that vault"
             " are not opened."
+        ),
+        "organisation-compromised",
+    ),
+    Rule(
+        "SamdriftLoginMisused",
+        Severity.PAGE,
+        timedelta(),
+        _gone(Dependency.SESSIONS, Dependency.LOCKS),
+        Phrase("A login takes from the database what all share"),
+        Phrase(
+            "Whoever has its password may be an attacker, and can come again. Its sessions are ended, so that"
+            " others go on."
         ),
         "organisation-compromised",
     ),
