@@ -31,6 +31,7 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.errors import for_operator
 from samdrift.contracts.principals import Role
+from samdrift.installation.keyrows import last_valid
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import key_store, vault_settings
 from samdrift.keystore.durablefiles import NotPrivate, read_private
@@ -225,15 +226,30 @@ def retire(
     anyway: Anyway = False,
     by: Actor = None,
 ) -> None:
-    """Destroy an older key permanently. Refused while an SMP names its certificate or does not answer."""
+    """Destroy an older key permanently.
+
+    Refused while an SMP names its certificate or does not answer, and for a server's last valid certificate.
+    """
     with reported_as_usage_errors():
         loaded, who = load(config), acting(by)
         store = key_store(loaded)
         reason = "" if anyway or key is not Which.ACCESS_POINT else _named(loaded, store, number)
         if reason:
             raise Unusable(f"{reason}: {REPLACE_FIRST}")
+        if key is Which.TLS_SERVER and not anyway:
+            _require_another(store, number)
         _record(loaded, store, who.entry("keys retire", key=key.value, number=str(number)))
         store.retire(OPERATOR_KEYS, key.value, number)
+
+
+def _require_another(store: KeyStore, number: int) -> None:
+    """Refuse to destroy the server key with the last valid certificate of a host."""
+    hosts = [host for host in last_valid(store.keys(OPERATOR_KEYS), number, datetime.now(UTC)) if host]
+    if hosts:
+        raise Unusable(
+            f"it has the last valid certificate for {', '.join(hosts)}: install another one first, or destroy"
+            " the key anyway with --anyway"
+        )
 
 
 def _record(config: Config, store: KeyStore, entry: Happening) -> None:

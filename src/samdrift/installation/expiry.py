@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.installation.keyrows import WARNED, key_rows
+from samdrift.installation.keyrows import WARNED, key_rows, shown_keys
 from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.background import in_background
@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Expiry of the certificate of the key in use, for one owner and key name."""
+    """Expiry of the certificate of the key in use, or of each that a server shows to clients of some host."""
 
     owner: str
     """Label of the owner in the metrics, which name organisations only if configured to."""
@@ -55,7 +55,7 @@ class Expiries:
     """Check the operator's own certificates, too; false in a process of one organisation."""
     warns: Callable[[], bool] = lambda: True
     """Function that returns whether this process writes warnings; one of several does."""
-    _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
+    _told: dict[tuple[str, KeyName, int], date] = field(default_factory=dict)
 
     def look(self) -> None:
         """Warn of each certificate that expires within thirty days, once a day, and set the metric."""
@@ -94,11 +94,16 @@ class Expiries:
             return  # Code that needs these keys reports that they cannot be read.
         rows = key_rows(held, now) if names is None else key_rows(held, now, names)
         for row in rows:
-            if row.key is not None and row.key.certificate is not None and row.in_use:
+            if row.name is KeyName.TLS_SERVER or row.key is None or row.key.certificate is None:
+                continue
+            if row.in_use:
                 yield Expiry(owner, reference, row.key, row.key.certificate.not_valid_after_utc)
+        for key in {key.number: key for key in shown_keys(held, now).values()}.values():
+            if names is not None and key.certificate is not None:
+                yield Expiry(owner, reference, key, key.certificate.not_valid_after_utc)
 
     def _warn(self, expiry: Expiry, now: datetime) -> None:
-        which = expiry.reference, expiry.key.name
+        which = expiry.reference, expiry.key.name, expiry.key.number
         if expiry.until - now > WARNED or self._told.get(which) == now.date():
             return
         self._told[which] = now.date()

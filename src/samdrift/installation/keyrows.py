@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cryptography import x509
+
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keycertificate import KeyPurpose
+from samdrift.wire.crypto.certificates import hosts_of, is_valid, names_host, shown_for
 
 WARNED = timedelta(days=30)
 """Time before a certificate expires in which a warning is shown, long enough to have a new one issued."""
@@ -78,6 +81,34 @@ def not_used(key: HeldKey, held: Iterable[HeldKey], at: datetime) -> str:
     if newer:
         return f"key {max(newer)} is newer and is used then: decide on a later time for it, or revoke it"
     return ""
+
+
+def server_keys(held: Iterable[HeldKey], now: datetime) -> list[HeldKey]:
+    """Return the keys of TLS servers with a certificate that may be shown now, in the order of preference."""
+    keys = [key for key in held if key.name is KeyName.TLS_SERVER and _used(key, now)]
+    return sorted(keys, key=lambda key: key.number, reverse=True)
+
+
+def shown_keys(held: Iterable[HeldKey], now: datetime) -> dict[str, HeldKey]:
+    """Return the server key that is shown for each host that any certificate names, and for no host."""
+    keys = server_keys(held, now)
+    certificates = [key.certificate for key in keys if key.certificate is not None]
+    hosts = dict.fromkeys(host for each in certificates for host in hosts_of(each))
+    return {host: keys[shown_for(certificates, host, now)] for host in ("", *hosts)} if keys else {}
+
+
+def last_valid(held: Iterable[HeldKey], number: int, now: datetime) -> list[str]:
+    """Return the hosts that would be left without a valid certificate if a server key were destroyed."""
+    held = list(held)
+    others = [key for key in held if (key.name, key.number) != (KeyName.TLS_SERVER, number)]
+    then = {host: key.certificate for host, key in shown_keys(others, now).items()}
+
+    def shows(host: str, certificate: x509.Certificate | None) -> bool:
+        named = certificate is not None and (not host or names_host(certificate, host))
+        return named and certificate is not None and is_valid(certificate, now)
+
+    before = shown_keys(held, now).items()
+    return [host for host, key in before if shows(host, key.certificate) and not shows(host, then.get(host))]
 
 
 def _used(key: HeldKey, at: datetime) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 import certifi
 from cryptography import x509
 
+from samdrift.net.clock import system_clock
 from samdrift.net.following import Followed, file_state
-from samdrift.wire.crypto.certificates import names_host
+from samdrift.wire.crypto.certificates import shown_for
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2 suites with forward secrecy and authenticated encryption (SSL Labs grade A); 1.3 has no others."""
@@ -34,7 +35,7 @@ class TlsIdentity:
 Own = TlsIdentity | Callable[[], TlsIdentity]
 """Our TLS identity, or a function that returns it if a new certificate is a new file, as in a key store."""
 Servers = Own | Callable[[], Sequence[TlsIdentity]]
-"""A server's identities: the first one with a certificate for the requested host is used, else the first."""
+"""A server's identities: the first valid one for the requested host is used, else the first."""
 
 
 class TlsContext:
@@ -124,12 +125,15 @@ def _server(identity: TlsIdentity, clients: Path | None, demanded: bool) -> ssl.
 def _by_host(
     servers: Sequence[tuple[TlsIdentity, ssl.SSLContext]],
 ) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
-    """Return an SNI callback that selects the certificate by the requested host (RFC 6066 3)."""
-    named = [(_certificate(identity), context) for identity, context in servers]
+    """Return an SNI callback that selects the certificate by the requested host (RFC 6066 3).
+
+    An expired certificate is shown only where there is no valid one: a valid one is older, for example, if
+    the newest was issued for a short time.
+    """
+    certificates = [_certificate(identity) for identity, _ in servers]
 
     def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
-        found = (context for certificate, context in named if host and names_host(certificate, host))
-        connection.context = next(found, named[0][1])
+        connection.context = servers[shown_for(certificates, host, system_clock())][1]
 
     return choose
 

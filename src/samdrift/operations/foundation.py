@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,8 @@ from pathlib import Path
 from samdrift.administration.administration import Administration
 from samdrift.config.model import Config
 from samdrift.contracts.errors import Explained, Temporary
-from samdrift.installation.keyrows import Standing, key_rows
-from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore, LogKeyPlace
+from samdrift.installation.keyrows import WARNED, Standing, key_rows, shown_keys
+from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore, LogKeyPlace
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.operations.findings import Finding, Subject
@@ -230,6 +230,17 @@ async def _log_key(keys: KeyStore, vault: Registration) -> Finding:
         return subject.skipped(str(error))
 
 
+def _soonest(held: Sequence[HeldKey], now: datetime) -> tuple[HeldKey | None, str]:
+    """Return the key that ends first of those that servers show, and for which hosts it is shown."""
+    shown = shown_keys(held, now)
+    ends = [(key.certificate.not_valid_after_utc, key) for key in shown.values() if key.certificate]
+    if not ends:
+        return None, ""
+    _, soonest = min(ends, key=lambda each: each[0])
+    hosts = [host for host, key in shown.items() if key is soonest and host]
+    return soonest, f" for {', '.join(hosts)}" if hosts else ""
+
+
 def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterator[Finding]:
     """Check the operator's own certificates: the access point's and the TLS server's."""
     wanted = {KeyName.TLS_SERVER: "browsers, clients and peers refuse the connection"}
@@ -244,6 +255,7 @@ def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterato
         subject = Subject(f"certificate.{name.value}", why)
         rows = key_rows(held, now, [name])
         used = next((row.key for row in rows if row.in_use and row.key is not None), None)
+        used, hosts = _soonest(held, now) if name is KeyName.TLS_SERVER and used is not None else (used, "")
         again = (
             f"samdrift keys request {name.value}, have it certified, samdrift keys install {name.value} FILE"
         )
@@ -254,8 +266,8 @@ def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterato
             continue
         until = used.certificate.not_valid_after_utc
         if until <= now:
-            yield subject.fail(f"expired on {until:%Y-%m-%d}", again)
-        elif any(row.attention for row in rows):
-            yield subject.warn(f"expires on {until:%Y-%m-%d}", again)
+            yield subject.fail(f"expired on {until:%Y-%m-%d}{hosts}", again)
+        elif until - now <= WARNED if hosts else any(row.attention for row in rows):
+            yield subject.warn(f"expires on {until:%Y-%m-%d}{hosts}", again)
         else:
             yield subject.ok(f"valid until {until:%Y-%m-%d}")

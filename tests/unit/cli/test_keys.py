@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
@@ -120,3 +122,27 @@ def test_the_first_key_of_an_installation_in_a_cluster_of_ones_own_makes_the_key
         assert "BEGIN CERTIFICATE REQUEST" in keys(config, "request", "tls-server", "--name", "ap.example.se")
         assert listed(config) == [("tls-server", 1, "waits for its certificate")]
     assert "warning" not in capfd.readouterr().err
+
+
+def test_the_last_valid_certificate_of_a_host_is_not_destroyed(config: Path) -> None:
+    """It would leave that host without one, while the key in use names another."""
+    for host in ("d.example.se", "ap.example.se"):
+        asked = keys(config, "request", "tls-server", "--host", host)
+        own = (
+            x509.CertificateBuilder()
+            .subject_name(pki.name(host))
+            .issuer_name(ISSUER.certificate.subject)
+            .public_key(x509.load_pem_x509_csr(asked.encode()).public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.now(UTC) - pki.DAY)
+            .not_valid_after(datetime.now(UTC) + pki.DAY)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .sign(ISSUER.own.private_key, hashes.SHA256())
+        )
+        chain = b"".join(one.public_bytes(Encoding.PEM) for one in (own, ISSUER.certificate))
+        (file := config.with_name("server.pem")).write_bytes(chain)
+        keys(config, "install", "tls-server", file)
+    refused = refusal(config, "retire", "tls-server", "1")
+    assert refused.startswith("it has the last valid certificate for d.example.se: install another one first")
+    assert [number for _, number, _ in listed(config)] == [2, 1]
+    keys(config, "retire", "tls-server", "1", "--anyway")

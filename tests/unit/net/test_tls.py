@@ -37,7 +37,9 @@ def localhost(authority: pki.Authority) -> pki.Certified:
     return certified(authority, "localhost", names)
 
 
-def certified(authority: pki.Authority, name: str, names: Sequence[x509.GeneralName]) -> pki.Certified:
+def certified(
+    authority: pki.Authority, name: str, names: Sequence[x509.GeneralName], years: float = 10
+) -> pki.Certified:
     key = pki.key(9)
     certificate = (
         x509.CertificateBuilder()
@@ -46,7 +48,7 @@ def certified(authority: pki.Authority, name: str, names: Sequence[x509.GeneralN
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(pki.NOW - 3650 * pki.DAY)
-        .not_valid_after(pki.NOW + 3650 * pki.DAY)
+        .not_valid_after(pki.NOW + 365 * years * pki.DAY)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(authority.own.private_key, hashes.SHA256())
     )
@@ -279,6 +281,19 @@ async def test_a_server_of_several_hosts_shows_the_certificate_of_the_one_that_i
             assert await shown_to(url, host) == name
         servers.remove(other)
         assert await shown_to(url, "habo.pages.example.se") == "older"
+
+
+async def test_a_valid_certificate_is_shown_before_an_expired_one_that_is_newer(place: Place) -> None:
+    pages = [x509.DNSName("pages.example.se")]
+    older = identity(place.folder / "older.pem", certified(FIRST, "older", pages))
+    newest = identity(place.folder / "newest.pem", certified(FIRST, "newest", pages, years=-5))
+    alone = [x509.DNSName("alone.example.se")]
+    expired = identity(place.folder / "expired.pem", certified(FIRST, "expired", alone, years=-5))
+    tls = server_tls(lambda: (newest, expired, older))
+    async with answering(hello, tls.serving()) as url:
+        assert await shown_to(url, "pages.example.se") == "older"
+        assert await shown_to(url, "elsewhere.example.se") == "older", "also where none names the host"
+        assert await shown_to(url, "alone.example.se") == "expired", "there is no other"
 
 
 async def test_mutual_tls_stays_so_whichever_certificate_is_chosen(place: Place) -> None:

@@ -7,6 +7,8 @@ breaks, PEM with its armour, and PEM once more in base64 (certpub-rest-binding 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
@@ -76,13 +78,33 @@ def common_name(certificate: x509.Certificate) -> str | None:
 
 def names_host(certificate: x509.Certificate, host: str) -> bool:
     """Return whether a server certificate is for ``host``; ``*`` matches one label (RFC 9525 6.3)."""
+    found, host = hosts_of(certificate), host.lower()
+    return host in found or f"*.{host.partition('.')[2]}" in found
+
+
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """Return the host names of a server certificate, in small letters; ``*.`` begins an open one."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        found = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+        return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
     except (x509.ExtensionNotFound, *_ODD_NAME):
-        return False
-    host = host.lower()
-    return host in found or f"*.{host.partition('.')[2]}" in found
+        return []
+
+
+def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    """Return whether ``now`` is within a certificate's validity."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def shown_for(certificates: Sequence[x509.Certificate], host: str | None, now: datetime) -> int:
+    """Return the place of the certificate that a server shows to a client that asks for ``host``.
+
+    It is the first valid one that names the host, or else the first that does. Where none names it, all
+    are considered.
+    """
+    naming = [n for n, each in enumerate(certificates) if host and names_host(each, host)]
+    fitting = naming or range(len(certificates))
+    return next((n for n in fitting if is_valid(certificates[n], now)), fitting[0])
 
 
 def subject(certificate: x509.Certificate) -> str:
