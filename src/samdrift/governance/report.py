@@ -28,6 +28,7 @@ COLLECTORS: Mapping[str, Text] = {
     "catalogue.in-use": Text("Katalog i bruk", "Catalogue in use"),
     "certificates.environment": Text("Driftleverantörens certifikat", "The operator's certificates"),
     "grants.in-force": Text("Gällande behörigheter", "Grants in force"),
+    "grants.logged": Text("Ändringar av behörigheter i loggen", "Changes of permissions in the log"),
     "incidents.clocks": Text("Incidenter och deras klockor", "Incidents and their clocks"),
     "isolation.check": Text("Isoleringskontroll", "Isolation check"),
     "keys.inventory": Text("Nyckelförteckning", "Key inventory"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TypeAlias
 
 from samdrift.accesspoint.events import APEvent
@@ -75,6 +76,7 @@ async def of_logs_and_records(
     try:
         basis = await basis_of(installation, organisation, now - _STAFF_BACK, now)
         found["staff.accounts"] = of_staff(basis.record, basis.uses, now)
+        found["grants.logged"] = of_changes(basis.record, await _kept(installation, organisation), now)
         found["incidents.clocks"] = collected(await incidents_of(installation, organisation), now)
     except (VaultError, Explained):
         return found
@@ -141,6 +143,23 @@ def of_staff(record: Record, uses: Uses, now: datetime) -> Collected | None:
     return Collected(max(count.last for count in used.values()), not without, text)
 
 
+def of_changes(record: Record, kept: Mapping[int, str], now: datetime) -> Collected | None:
+    """Judge whether the log has an entry for each signed statement, by which alone permissions change.
+
+    ``kept`` has the SHA-256 of each statement, by number, that the log says was stored. Returns ``None``
+    when nothing was stated.
+    """
+    if not record.entries:
+        return None
+    digests = {each.number: sha256(each.signed.content).hexdigest() for each in record.entries}
+    without = sum(kept.get(number) != digest for number, digest in digests.items())
+    text = Text(
+        f"{len(digests)} ändringar, {without} utan post",
+        f"{len(digests)} changes, {without} without an entry",
+    )
+    return Collected(now, not without, text)
+
+
 def of_drill(entry: LogEntry) -> Collected:
     """Judge a restore drill: good if it passed, compared something, and found no difference."""
     facts = entry.ids
@@ -169,6 +188,21 @@ def of_last_drill(found: Drills, organisation: str) -> Collected | None:
 
 def _in_hardware(key: PublicKey) -> bool:
     return key.scheme is Scheme.WEBAUTHN or key.public.startswith(_HARDWARE)
+
+
+async def _kept(installation: Administration, organisation: ParticipantIdentifier) -> Mapping[int, str]:
+    """Return the SHA-256 of each signed statement, by number, that governance's log says was stored."""
+    found: dict[int, str] = {}
+    async with installation.gate.open(
+        workers.COMPLIANCE, organisation, Role.GOVERNANCE, Purpose.TRACE
+    ) as vault:
+        after = 0
+        while entries := await vault.log(after, _PAGE):
+            for each in entries:
+                if each.event == VaultEvent.GOV_STATEMENT_KEPT:
+                    found.setdefault(int(each.ids["statement"]), each.ids["sha256"])
+            after = entries[-1].sequence
+    return found
 
 
 async def _event_fields(

@@ -72,7 +72,7 @@ def test_with_good_and_fresh_evidence_everything_is_held_but_what_stays_with_peo
     assert {each.status for each in found.rows} == {Status.HELD, Status.PEOPLE}
     assert people == {
         key for key, duty in DUTIES.items() if not duty.collectors and duty.pass_on.value == "no"
-    } | {"tyst-plikt", "is-6.6.2"}
+    } | {"tyst-plikt", "is-6.6.2", "ms-1.1"}
 
 
 def test_without_any_evidence_nothing_is_held_but_what_agreements_alone_hold() -> None:

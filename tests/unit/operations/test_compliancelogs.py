@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,7 +20,9 @@ from samdrift.governance.whouses import Uses
 from samdrift.operations.compliancelogs import (
     FIELDS,
     DrillEvent,
+    _kept,
     drills,
+    of_changes,
     of_drill,
     of_event_fields,
     of_last_drill,
@@ -28,7 +32,9 @@ from samdrift.operations.compliancelogs import (
     take_drills,
 )
 from samdrift.rights import Approved, Subject
+from samdrift.rights.record import Record
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.signedstatements import NumberedStatement
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.rights.building import KARIN, KURT
@@ -112,6 +118,29 @@ def used(now: datetime, *names: str) -> Uses:
     ids = [{"by": name, "reason": "x"} for name in names]
     uses.take([LogEntry(1, now, "org:command:run", "operator:root", "", each, b"", b"") for each in ids])
     return uses
+
+
+def test_a_change_of_permissions_without_an_entry_in_the_log_turns_the_row() -> None:
+    house = founded()
+    kept = {each.number: sha256(each.signed.content).hexdigest() for each in house.record.entries}
+    assert of_changes(Record(house.organisation), kept, house.now) is None, "nothing was stated"
+    good = of_changes(house.record, kept, house.now)
+    assert good is not None
+    assert (good.good, good.found.en) == (True, f"{len(kept)} changes, 0 without an entry")
+    for changed in ({**kept, 3: "another"}, {n: each for n, each in kept.items() if n != 3}):
+        found = of_changes(house.record, changed, house.now)
+        assert found is not None
+        assert (found.good, found.found.en) == (False, f"{len(kept)} changes, 1 without an entry")
+
+
+async def test_changes_of_permissions_are_looked_for_in_governances_own_log(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation([Role.GOVERNANCE])
+    async with installation.open(organisation, Role.GOVERNANCE) as vault:
+        await vault.append_signed_statements([NumberedStatement(1, b"given")])
+    found = await _kept(cast(Any, SimpleNamespace(gate=installation.gate)), organisation)
+    assert found == {1: sha256(b"given").hexdigest()}
 
 
 def test_a_name_without_a_key_in_hardware_turns_the_row() -> None:
