@@ -10,7 +10,8 @@ from pathlib import Path
 from samdrift.config.errors import shown
 from samdrift.config.model import Config
 from samdrift.installation.control import control_folder, is_hidden, listening_processes, workers_folder
-from samdrift.installation.health import Dependency
+from samdrift.installation.health import Condition, Dependency
+from samdrift.installation.metrics import NEEDED
 from samdrift.installation.reports import every_report
 from samdrift.operations.findings import Finding, Subject
 
@@ -19,6 +20,10 @@ _DESCRIPTORS = Subject("process.descriptors", "without free descriptors, connect
 _SERVED = Subject("process.served", "messages for a role that no process serves wait or are refused")
 _TASKS = Subject("process.tasks", "without tasks no worker can be started")
 _MEMORY = Subject("process.memory", "the system kills processes that use more")
+_BESIDE = (Dependency.TIME_STAMPS, Dependency.LOG_SYSTEM, Dependency.WEBHOOK, Dependency.MAIL)
+"""Dependencies that no message waits for."""
+_LOG = "samdrift.log/"
+"""Beginning of the name of each of our own logs."""
 _LEAST_DESCRIPTORS = 8192
 _FULL = 0.9
 _GROUPS = Path("/sys/fs/cgroup")
@@ -47,16 +52,29 @@ async def check_health(config: Config) -> AsyncIterator[Finding]:
     yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log shows what is missing")
     for one in (one for each in running for one in each.conditions):
         subject = _of(one.dependency)
+        told = subject.warn if _goes_on_without(one) else subject.fail
         name = f"{one.dependency} {one.at}".rstrip()
         if one.gone_since is None:
             yield subject.ok(f"{name} is there")
         else:
             since = f"{one.gone_since:%Y-%m-%d %H:%M:%S}Z"
-            yield subject.fail(f"{name} is gone since {since}: {one.reason}", "samdrift status --watch")
+            yield told(f"{name} is gone since {since}: {one.reason}", "samdrift status --watch")
 
 
 def _of(dependency: str) -> Subject:
-    return Subject(f"health.{dependency}", "running processes cannot do without it")
+    needed = dependency in NEEDED
+    why = "running processes cannot do without it" if needed else "what needs it waits, or goes on without it"
+    return Subject(f"health.{dependency}", why)
+
+
+def _goes_on_without(one: Condition) -> bool:
+    """Return whether messages go on without a dependency, as they do without a witness that is away.
+
+    A log that is not signed, or that a witness refused, is named by its own name and is a failure. So is one
+    whose name is not known here, because a worker found it.
+    """
+    witness = one.dependency == Dependency.LOG and one.at and not one.at.startswith(_LOG)
+    return bool(witness) or one.dependency in _BESIDE
 
 
 def check_processes(

@@ -5,12 +5,20 @@ from __future__ import annotations
 import resource
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from samdrift.config.model import Config
+from samdrift.installation.health import FOUND_BY_WORKERS, Condition
+from samdrift.operations import machine
 from samdrift.operations.findings import State
 from samdrift.operations.machine import check_group, check_processes, descriptors
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -62,3 +70,26 @@ def test_a_control_group_that_is_full_also_above_its_own(tmp_path: Path) -> None
     tasks, memory = check_group(unit, tmp_path)
     assert (tasks.id, tasks.state) == ("process.tasks", State.FAIL)
     assert memory.state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("condition", "state", "needed"),
+    [
+        (Condition("database", "", NOW, "away"), State.FAIL, True),
+        (Condition("smp", "smp.example.se", NOW, "away"), State.FAIL, False),
+        (Condition("log", "samdrift.log/7f", NOW, "a witness refused"), State.FAIL, False),
+        (Condition("log", "", NOW, FOUND_BY_WORKERS), State.FAIL, False),
+        (Condition("log", "witness.example.se/1", NOW, "away"), State.WARN, False),
+        (Condition("time-stamps", "tsa.example.se", NOW, "away"), State.WARN, False),
+    ],
+)
+async def test_a_witness_that_is_away_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, condition: Condition, state: State, needed: bool
+) -> None:
+    async def reported(config: Config) -> list[SimpleNamespace]:
+        return [SimpleNamespace(roles=frozenset(), workers={}, conditions=[condition])]
+
+    monkeypatch.setattr(machine, "every_report", reported)
+    config = cast(Config, SimpleNamespace(roles=frozenset()))
+    (found,) = [each async for each in machine.check_health(config) if each.id.startswith("health.")]
+    assert (found.state, "cannot do without" in found.why) == (state, needed)
