@@ -21,10 +21,11 @@ MAX_LOCKS = 1000
 """Locks of one session; each open subtransaction that writes is one. A snapshot takes some hundred."""
 MAX_SECONDS = 360.0
 """Seconds of a transaction that writes: one minute more than our logins have by default."""
-IDLE_SECONDS, BUSY_SECONDS = 5.0, 8.0
+IDLE_SECONDS, BUSY_SECONDS = 5.0, 20.0
 """Seconds after which a transaction that keeps others waiting is ended: while it does nothing, or works.
 
-Others wait for a lock for ten seconds.
+Others wait for a lock for ten seconds, and then try again. Our own longest statement, which disposes of a
+log's facts, works for up to that long.
 """
 MAX_IDS = 10_000.0
 """Transaction ids in a second, of the whole cluster, beyond which the login that uses most is looked for."""

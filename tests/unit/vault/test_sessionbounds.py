@@ -21,9 +21,9 @@ CALM = Taken(1, "habo", locks=200, seconds=0.1, idle=False, writes=True)
         ({"seconds": 36_000, "writes": False}, None),  # A snapshot, from which an organisation is exported.
         ({"seconds": 6, "idle": True}, None),
         ({"seconds": 6, "idle": True, "blocks": 1}, Bound.WAITING),
-        ({"seconds": 6, "blocks": 1}, None),
-        ({"seconds": 9, "blocks": 1}, Bound.WAITING),
-        ({"seconds": 9, "blocks": 1, "writes": False}, Bound.WAITING),
+        ({"seconds": 19, "blocks": 1}, None),
+        ({"seconds": 21, "blocks": 1}, Bound.WAITING),
+        ({"seconds": 21, "blocks": 1, "writes": False}, Bound.WAITING),
         ({"seconds": 1, "idle": True, "blocks": 9}, None),
     ],
 )
