@@ -8,11 +8,11 @@ then treated like the others.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from cryptography import x509
@@ -31,7 +31,7 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.errors import for_operator
 from samdrift.contracts.principals import Role
-from samdrift.installation.keyrows import last_valid
+from samdrift.installation.keyrows import last_valid, shown_keys
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import key_store, vault_settings
 from samdrift.keystore.durablefiles import NotPrivate, read_private
@@ -72,14 +72,19 @@ def list_keys(
     config: ConfigFile,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """List the operator's keys, newest first, with their state and the end of their certificates."""
+    """List the operator's keys, newest first, with their state and the end of their certificates.
+
+    A server's key is in use while it is shown to clients of some host.
+    """
     with reported_as_usage_errors():
         held = key_store(load(config)).keys(OPERATOR_KEYS)
-    rows = [_row(key, held) for key in held]
+    shown = shown_keys(held, datetime.now(UTC))
+    rows = [_row(key, held, [host for host, one in shown.items() if one == key]) for key in held]
     if as_json:
         print_json({"keys": rows})
     else:
-        print_rows([row | {"until": _minute(row["until"])} for row in rows])
+        listed = [row | {"until": _minute(row["until"]), "hosts": ", ".join(row["hosts"])} for row in rows]
+        print_rows(listed)
 
 
 def _minute(at: object) -> str | None:
@@ -299,14 +304,16 @@ def _named(config: Config, store: KeyStore, number: int) -> str:
     return run(still_named(config, certificates[0], hosted))
 
 
-def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
-    """Return a key as a row of the list."""
-    row: dict[str, object] = {"key": key.name.value, "number": key.number}
+def _row(key: HeldKey, held: Iterable[HeldKey], hosts: Sequence[str]) -> dict[str, Any]:
+    """Return a key as a row of the list; a server shows it for ``hosts``, of which "" stands for others."""
+    row: dict[str, Any] = {"key": key.name.value, "number": key.number}
     if key.certificate is None:
-        return row | {"state": "waits for its certificate", "until": None, "sha256": None}
+        return row | {"state": "waits for its certificate", "hosts": [], "until": None, "sha256": None}
     newest = max(one.number for one in held if one.name is key.name and one.certificate is not None)
+    used = bool(hosts) if key.name is KeyName.TLS_SERVER else key.number == newest
     return row | {
-        "state": "in use" if key.number == newest else "old",
+        "state": "in use" if used else "old",
+        "hosts": [host for host in hosts if host],
         "until": key.certificate.not_valid_after_utc.isoformat(),
         "sha256": _sha256(key.certificate),
     }

@@ -144,5 +144,8 @@ def test_the_last_valid_certificate_of_a_host_is_not_destroyed(config: Path) -> 
         keys(config, "install", "tls-server", file)
     refused = refusal(config, "retire", "tls-server", "1")
     assert refused.startswith("it has the last valid certificate for d.example.se: install another one first")
-    assert [number for _, number, _ in listed(config)] == [2, 1]
+    document = json.loads(keys(config, "list", "--json"))["keys"]
+    told = [(each["number"], each["state"], each["hosts"]) for each in document]
+    assert told == [(2, "in use", ["ap.example.se"]), (1, "in use", ["d.example.se"])]
+    assert "in use  d.example.se" in keys(config, "list")
     keys(config, "retire", "tls-server", "1", "--anyway")
