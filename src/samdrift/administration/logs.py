@@ -84,8 +84,8 @@ class Standing:
         signed = max([self.state.signed or 0, *(each.size for each in self.witnesses)])
         if self.state.size < signed:
             found.append(
-                f"ALARM: the log {self.state.origin} has {self.state.size} entries, fewer than the {signed}"
-                " that were signed"
+                f"ALARM the log {self.state.origin}: it has {self.state.size} entries, fewer than the"
+                f" {signed} that were signed"
             )
         if self.state.refusal is not None:
             found.append(SigningStopped.text)

@@ -48,7 +48,7 @@ from samdrift.scheduling.leases import NotLeased
 from samdrift.scheduling.rounds import Looks
 from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, WitnessUnanswered, cosign
 from samdrift.vault.gate import Gate
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
+from samdrift.vault.logtree import LogShortened, LogTree, SigningStopped, TreeState
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -417,7 +417,12 @@ class LogKeeper:
         try:
             return await tree.sign(self._clock())
         except (SigningStopped, HsmUnavailable) as fault:
-            self._noted(place, (await tree.state()).origin, str(fault))
+            origin = (await tree.state()).origin
+            if isinstance(fault, LogShortened) and place not in self._gone:
+                _LOGGER.error(
+                    "ALARM the log %s: %s. 'samdrift log status' says whose log it is", origin, fault
+                )
+            self._noted(place, origin, str(fault))
             raise
 
     def _noted(self, place: LogPlace, origin: str, reason: str) -> None:

@@ -103,6 +103,12 @@ class SigningStopped(VaultError):
     text = "a witness has refused this log; nothing is signed until 'samdrift log resolve' records a decision"
 
 
+class LogShortened(SigningStopped):
+    """Refusal to sign, because the log has fewer entries than were signed: rows were deleted."""
+
+    text = "it has fewer entries than were signed: rows were deleted; nothing is signed until they are back"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRefusal:
     """A witness's refusal on which people have not decided yet."""
@@ -239,11 +245,14 @@ class LogTree:
         """Sign a checkpoint of all entries committed so far, and return the new state of the tree.
 
         A new key is announced first, by an entry that the next checkpoint covers. Without new entries,
-        nothing is signed. Raises :class:`SigningStopped` after a refusal.
+        nothing is signed. Raises :class:`SigningStopped` after a refusal, and :class:`LogShortened` if
+        entries that were signed are gone.
         """
         state = await self.state()
         if state.refusal is not None:
             raise SigningStopped
+        if state.size < (state.signed or 0):
+            raise LogShortened
         if state.key is not None and state.size == state.signed:
             return state
         keys = self._keys()

@@ -24,5 +24,5 @@ def test_a_log_that_is_shorter_than_what_was_signed_is_an_alarm(
     state = TreeState(ORIGIN, Frontier(), NOW, 1, size, signed, b"", NOW, "key", True, None)
     witness = WitnessState("witness.example+1", cosigned, int(NOW.timestamp()), NOW, "")
     found = Standing(OPERATORS, state, (witness,)).faults(NOW, timedelta(minutes=5))
-    alarm = f"ALARM: the log {ORIGIN} has {size} entries, fewer than the {short} that were signed"
+    alarm = f"ALARM the log {ORIGIN}: it has {size} entries, fewer than the {short} that were signed"
     assert [each for each in found if each.startswith("ALARM")] == [alarm] * bool(short)

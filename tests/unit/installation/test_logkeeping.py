@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from samdrift.audit.policies import Member, Policy
 from samdrift.audit.proofs import WitnessRequest
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logexport import verify_log
-from samdrift.installation.health import Health
+from samdrift.installation.health import Dependency, Health
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -37,10 +38,10 @@ from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
 from samdrift.vault.database.session import Session
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultError, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
+from samdrift.vault.logtree import LogShortened, LogTree, SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.softwarekeys import SoftwareLogKey
@@ -314,6 +315,31 @@ async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene
     await scene.keeper.round(scene.place)
     _, (answer,) = await scene.stands()
     assert (answer.fault, answer.size) == ("", 2)
+
+
+async def test_a_log_that_was_cut_is_an_alarm_and_signed_no_more(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Attack: delete the newest entries, whose checkpoint stays. The witness has no part in finding that."""
+    await scene.log(3)
+    await scene.known()
+    schema = (await vault_login(scene.installation, scene.organisation, AP)).schema
+    cut = f"DELETE FROM {schema}.log WHERE sequence = (SELECT sequence FROM {schema}.log_head) RETURNING 1"
+    database = await superuser(scene.installation)
+    database.rows(cut)
+    database.rows(f"UPDATE {schema}.log_head SET sequence = sequence - 1 RETURNING 1")
+    asked = len(scene.asked)
+    with caplog.at_level(logging.ERROR, "samdrift"):
+        for _ in range(2):
+            with pytest.raises(VaultError) as stopped:
+                await scene.keeper.round(scene.place)
+            assert type(stopped.value) is LogShortened
+    state, _ = await scene.stands()
+    alarms = [each for each in caplog.messages if each.startswith("ALARM")]
+    assert [each.partition(":")[0] for each in alarms] == [f"ALARM the log {state.origin}"], "once"
+    assert len(scene.asked) == asked, "no witness may be shown anything"
+    assert scene.noted[-1][:2] == (Dependency.LOG, state.origin)
+    assert "fewer entries than were signed" in scene.noted[-1][2]
 
 
 @pytest.mark.parametrize(("size", "reason", "seen"), [(7, "ahead", 7), (2, "contradicted", None)])
