@@ -41,9 +41,9 @@ class Officers:
 
     @classmethod
     def of(cls, record: Record, moment: datetime) -> Officers | None:
-        """Return who decides at ``moment`` by the record; ``None`` if it has no officers who can sign.
+        """Return who decides at ``moment`` by the record; ``None`` if it has no officers with keys.
 
-        An officer who has only a passkey is an officer, but cannot sign this text.
+        An officer with only a passkey cannot sign this text, and keeps custodians from deciding all the same.
         """
         able = officers(record, moment)
         keys = [each for each in record.keys.in_force(moment) if each.act.to in able]

@@ -190,8 +190,8 @@ _SESSIONS = _Minutely(logging.ERROR)
 def session_ended(whose: str, bound: str) -> None:
     """Log that a session took too much of what all logins share; the line is written once a minute."""
     _SESSIONS(
-        f"ALARM {whose}: a session of its login exceeded the bound '{bound}' and was ended. Nothing of ours"
-        " does that: whoever has that login's password may; see docs/database.md#bounds-of-a-session"
+        f"ALARM {whose}: a session of its login exceeded the bound '{bound}' and was ended."
+        " Someone else may have that login's password; see docs/database.md#bounds-of-a-session"
     )
 
 

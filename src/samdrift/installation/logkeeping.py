@@ -110,7 +110,7 @@ class LogMetrics(Collector):
         """Yield the current metrics."""
         yield GaugeMetricFamily(
             "samdrift_logs_stopped",
-            "Logs of which nothing is signed since a witness refused",
+            "Logs of which nothing is signed, since a witness refused or entries that were signed are gone",
             sum(len(each.stopped) for each in self._healths),
         )
         yield CounterMetricFamily(

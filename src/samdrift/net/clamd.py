@@ -262,7 +262,6 @@ class ProvenScanner:
     async def _check(self) -> None:
         version = await self._scanner.version()
         if version != self._version or not self._believed():
-            self._proven = None
             await self._prove()
             self._version, self._proven = version, self._clock()
 

@@ -6,7 +6,7 @@ It concerns the fields of transfers, retention, the operator's accounts, restore
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TypeAlias
@@ -193,15 +193,9 @@ def _in_hardware(key: PublicKey) -> bool:
 async def _kept(installation: Administration, organisation: ParticipantIdentifier) -> Mapping[int, str]:
     """Return the SHA-256 of each signed statement, by number, that governance's log says was stored."""
     found: dict[int, str] = {}
-    async with installation.gate.open(
-        workers.COMPLIANCE, organisation, Role.GOVERNANCE, Purpose.TRACE
-    ) as vault:
-        after = 0
-        while entries := await vault.log(after, _PAGE):
-            for each in entries:
-                if each.event == VaultEvent.GOV_STATEMENT_KEPT:
-                    found.setdefault(int(each.ids["statement"]), each.ids["sha256"])
-            after = entries[-1].sequence
+    async for each in _entries(installation, organisation, Role.GOVERNANCE):
+        if each.event == VaultEvent.GOV_STATEMENT_KEPT:
+            found.setdefault(int(each.ids["statement"]), each.ids["sha256"])
     return found
 
 
@@ -244,14 +238,22 @@ async def _decisions(
 ) -> Counter[Retention]:
     """Return how many entries of each class the log records as disposed of by decision."""
     found: Counter[Retention] = Counter()
+    async for each in _entries(installation, organisation, role):
+        if each.event == LogEvent.LOG_FACTS_DISPOSED:
+            found[Retention[each.ids["class"].upper()]] += int(each.ids["entries"])
+    return found
+
+
+async def _entries(
+    installation: Administration, organisation: ParticipantIdentifier, role: Role
+) -> AsyncIterator[LogEntry]:
+    """Yield the whole log of one role, a page at a time."""
     async with installation.gate.open(workers.COMPLIANCE, organisation, role, Purpose.TRACE) as vault:
         after = 0
         while entries := await vault.log(after, _PAGE):
             for each in entries:
-                if each.event == LogEvent.LOG_FACTS_DISPOSED:
-                    found[Retention[each.ids["class"].upper()]] += int(each.ids["entries"])
+                yield each
             after = entries[-1].sequence
-    return found
 
 
 async def drills(installation: Administration) -> Drills:

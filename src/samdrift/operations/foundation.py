@@ -267,7 +267,7 @@ def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterato
         until = used.certificate.not_valid_after_utc
         if until <= now:
             yield subject.fail(f"expired on {until:%Y-%m-%d}{hosts}", again)
-        elif until - now <= WARNED if hosts else any(row.attention for row in rows):
+        elif (hosts and until - now <= WARNED) or any(row.attention for row in rows):
             yield subject.warn(f"expires on {until:%Y-%m-%d}{hosts}", again)
         else:
             yield subject.ok(f"valid until {until:%Y-%m-%d}")

@@ -2,9 +2,9 @@
 
 A login may hold as many locks, open as many subtransactions, use as many transaction ids and keep a
 transaction open as long as it likes; PostgreSQL lets each session lift the time limits that it was given. So
-whoever has got one vault's password could stop every other organisation. None of our own sessions comes near
-these bounds in its ordinary work, and one that exceeds them is ended; its work is retried like after any lost
-connection.
+whoever has got one vault's password could stop every other organisation. The bounds are meant to be
+far from the ordinary work of our own sessions. One that exceeds them is ended; its work is retried like after
+any lost connection.
 
 A session that keeps others waiting is one that holds the head of a log, for example: what is to contain it
 must not wait for it.
@@ -24,8 +24,8 @@ MAX_SECONDS = 360.0
 IDLE_SECONDS, BUSY_SECONDS = 5.0, 20.0
 """Seconds after which a transaction that keeps others waiting is ended: while it does nothing, or works.
 
-Others wait for a lock for ten seconds, and then try again. Our own longest statement, which disposes of a
-log's facts, works for up to that long.
+Others wait for a lock for ten seconds, and then try again. Of our own statements, only the one that disposes
+of a log's facts may work longer, up to thirty seconds; where others wait for that log, it is ended, too.
 """
 MAX_IDS = 10_000.0
 """Transaction ids in a second, of the whole cluster, beyond which the login that uses most is looked for."""
