@@ -86,6 +86,22 @@ async def test_a_session_with_thousands_of_open_subtransactions_is_ended_and_no_
         assert "exceed a bound (locks)" in noted[-1]
 
 
+async def test_sessions_of_one_login_that_share_the_locks_among_them_are_ended(
+    installation: Installation, attacker: VaultLogin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessionbounds, "MAX_OF_LOGIN", 300)
+    here = SETTING.replace(b"CURRENT_USER", b"CURRENT_USER IN DATABASE " + attacker.database.encode())
+    async with watched(installation) as (watch, _):
+        with transaction(attacker) as one, transaction(attacker) as other:
+            one.execute(OPEN * 200)
+            await watch.look()
+            assert is_open(one)
+            other.execute((b"SAVEPOINT a;" + here + b";") * 200)
+            await watch.look()
+            assert (is_open(one), is_open(other)) == (False, False)
+        assert watch.by_bound == {Bound.LOCKS: 2}
+
+
 async def test_all_is_in_order_again_a_minute_later(
     installation: Installation, attacker: VaultLogin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,11 @@ from enum import StrEnum
 
 MAX_LOCKS = 1000
 """Locks of one session; each open subtransaction that writes is one. A snapshot takes some hundred."""
+MAX_OF_LOGIN, FEW = 8000, 100
+"""Locks of all sessions of a login together, and those of one that is not ended for it.
+
+A login has up to 32 connections, each of which could stay just below its own bound.
+"""
 MAX_SECONDS = 360.0
 """Seconds of a transaction that writes: one minute more than our logins have by default."""
 IDLE_SECONDS, BUSY_SECONDS = 5.0, 20.0
@@ -90,12 +95,23 @@ class IdsUsed:
         return login if sum(login in each for each in self._seen) >= _SEEN else None
 
 
+def crowding(taken: Iterable[Taken]) -> frozenset[str]:
+    """Return the logins whose sessions have too many locks together."""
+    locks = Counter[str]()
+    for each in taken:
+        locks[each.login] += each.locks
+    return frozenset(login for login, count in locks.items() if count > MAX_OF_LOGIN)
+
+
 def exceeding(
     taken: Collection[Taken], ours: Collection[str], spender: str | None = None
 ) -> Iterator[tuple[Taken, Bound]]:
     """Yield our sessions that exceed a bound; ``spender`` is the login that uses too many transaction ids."""
+    crowded = crowding(taken)
     for each in taken:
         bound = each.exceeds()
+        if bound is None and each.login in crowded and each.locks > FEW:
+            bound = Bound.LOCKS
         if bound is None and each.login == spender and each.writes:
             bound = Bound.IDS
         if bound is not None and each.login in ours:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from samdrift.audit.operations import ids_spent, session_ended
 from samdrift.vault.database.server import Database
-from samdrift.vault.sessionbounds import Bound, IdsUsed, Taken, exceeding
+from samdrift.vault.sessionbounds import Bound, IdsUsed, Taken, crowding, exceeding
 from samdrift.vault.watching import Watch
 
 _QUIET_SECONDS = 60.0
@@ -76,7 +76,7 @@ class SessionWatch(Watch):
         ((number, filled),) = await self._rows(_SHARED)
         now = time.monotonic()
         spender = self._ids.look(number, now, taken)
-        if spender is not None or any(each.exceeds() for each in taken):
+        if spender is not None or crowding(taken) or any(each.exceeds() for each in taken):
             await self._end_those(taken, spender, now)
         self._filled(_FULL if filled > _NEARLY_FULL else "")
         if self._last is not None and now - self._last[1] > _QUIET_SECONDS:

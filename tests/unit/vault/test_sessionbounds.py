@@ -61,3 +61,12 @@ def test_who_uses_too_many_has_only_the_sessions_ended_that_use_them() -> None:
 def test_a_clock_that_stands_still_divides_by_nothing() -> None:
     watch = IdsUsed()
     assert [watch.look(number, 1.0, [CALM]) for number in (1, 10**9)] == [None, None]
+
+
+def test_many_sessions_that_each_stay_below_the_bound_exceed_it_together() -> None:
+    """Attack: thirty-two connections with nearly a thousand locks each."""
+    many = [Taken(pid, "habo", MAX_LOCKS, 0.1, idle=True, writes=True) for pid in range(9)]
+    reading, other = replace(CALM, pid=50, locks=20), replace(CALM, pid=51, login="vaggeryd")
+    ended = list(exceeding([*many, reading, other], {"habo", "vaggeryd"}))
+    assert ended == [(each, Bound.LOCKS) for each in many]
+    assert list(exceeding([*many[:7], reading, other], {"habo", "vaggeryd"})) == []
